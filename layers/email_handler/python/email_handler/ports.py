@@ -1,0 +1,249 @@
+"""What the use cases need from the world, as Protocols: what each call raises and what is atomic.
+
+Adapters and the tests' fakes need not inherit; contract tests hold both to the same cases.
+Every method may raise the *Unavailable* error of its port (transient).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from email_handler.domain.identifiers import (
+    ArchiveKey,
+    ConversationId,
+    EmailAddress,
+    FunctionName,
+    LedgerId,
+    ReceiptId,
+    SesId,
+)
+from email_handler.domain.jobs import Job
+from email_handler.domain.records import (
+    AttachmentRecord,
+    Contact,
+    Conversation,
+    Decision,
+    LedgerItem,
+    MessageRecord,
+    PendingEvent,
+    Reference,
+    SendState,
+)
+
+type Clock = Callable[[], datetime]
+"""Returns the present as an aware UTC datetime."""
+
+type NewToken = Callable[[int], str]
+"""Returns that many random characters of lower-case Crockford base32."""
+
+
+class Archive(Protocol):
+    """The bucket. Raises ArchiveUnavailable."""
+
+    def get(self, key: str) -> bytes:
+        """Return the object at *key*. Raises ArchiveObjectMissing."""
+        ...
+
+    def put(self, key: str, body: bytes, content_type: str) -> None:
+        """Store *body* at *key*, replacing what was there (the bucket is versioned)."""
+        ...
+
+    def keys(self, prefix: str) -> Iterator[tuple[ArchiveKey, datetime]]:
+        """Yield every key below *prefix* with its last modification, page after page."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Everything a receiving use case must know before it decides, asked at once (two batch reads)."""
+
+    receipt: ReceiptId
+    function: FunctionName
+    fingerprint: str = ""  # of (Message-ID, From, body); "" asks for no duplicate
+    contact: EmailAddress | Literal[""] = ""
+    subject: str = ""  # base subject: with *contact*, the topic look-up of DESIGN 6
+    references: tuple[str, ...] = ()  # local parts of In-Reply-To and References, bounded by the caller (<= 40)
+    conversation: ConversationId | Literal[""] = ""  # from a thread address, or a LinkedIn name
+    day: str = ""  # YYYY-MM-DD: how many acknowledgements were queued that day
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """The table's answer to a :class:`Question`, read consistently."""
+
+    decision: Decision | None = None
+    duplicate_of: ReceiptId | None = None  # an unexpired fingerprint of another receipt
+    contact: Contact | None = None
+    acknowledged: bool = False  # a ledger item for the contact's acknowledgement exists, in whatever state
+    acknowledgements_today: int = 0
+    listed: Literal["", "allow", "block"] = ""  # the operator's lists, by address, then by domain
+    references: tuple[Reference, ...] = ()  # those found, in the order asked
+    by_reference: tuple[Conversation, ...] = ()  # their conversations, same order, no repeats
+    by_topic: Conversation | None = None  # the contact's latest conversation with that base subject
+    by_id: Conversation | None = None  # Question.conversation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One transaction: all of it or nothing.
+
+    Conditions: no decision yet for (receipt, function); conversation and contact unchanged since they were read
+    (``version`` is the version read; 0 means: must not exist yet; stored as version + 1); no reference,
+    fingerprint or ledger item of these keys by another.
+    """
+
+    decision: Decision
+    message: MessageRecord
+    conversation: Conversation | None = None
+    contact: Contact | None = None
+    topic: tuple[EmailAddress, str] | None = None  # (contact, base subject) now points to the conversation
+    references: tuple[Reference, ...] = ()
+    fingerprint: str = ""  # kept for 3 days
+    ledger: tuple[LedgerItem, ...] = ()
+    acknowledgement_day: str = ""  # counts one acknowledgement on that day
+    expires_at: datetime | None = None  # TTL of message and decision for HOLD and DROP
+    bounced: LedgerId | Literal[""] = ""  # feedback: this send's state becomes BOUNCED with the message's reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendContext:
+    """What a sender needs to compose, read at once and consistently."""
+
+    item: LedgerItem
+    conversation: Conversation
+    message: MessageRecord
+    contact: Contact | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentCommit:
+    """One transaction after SES's answer: the ledger item SENT (conditional on *attempt*), the reference of SES's
+    id, and the conversation's links and counters (conditional on its version)."""
+
+    item: LedgerItem  # with ses_id, sent_key, state SENT; item.attempt is the attempt that sent
+    reference: Reference
+    conversation: Conversation | None = None
+    contact: Contact | None = None
+    event: PendingEvent | None = None
+
+
+class Records(Protocol):
+    """Conversations, messages, contacts, decisions. Raises RecordsUnavailable."""
+
+    def look_up(self, question: Question) -> Known:
+        """Answer *question* with consistent reads: at most two batches, whatever it asks."""
+        ...
+
+    def commit(self, commit: Commit) -> None:
+        """Write all of *commit* or nothing. Raises RecordChanged when a condition failed: look up and decide anew."""
+        ...
+
+    def finish(self, receipt: ReceiptId, function: FunctionName) -> None:
+        """Mark the decision's jobs queued and its events published. Idempotent."""
+        ...
+
+    def undone(self, before: datetime) -> Iterator[Decision]:
+        """Yield decisions older than *before* that are not finished (for the reconciler)."""
+        ...
+
+    def decision(self, receipt: ReceiptId, function: FunctionName) -> Decision | None:
+        """Return what was decided about a receipt, or None: it has no state yet."""
+        ...
+
+    def message(self, receipt: ReceiptId, function: FunctionName) -> MessageRecord | None:
+        """Return the record of one received message."""
+        ...
+
+    def describe_attachments(
+        self, receipt: ReceiptId, function: FunctionName, attachments: Sequence[AttachmentRecord], text_chars: int
+    ) -> None:
+        """Add what the attachment function found to the message's record. Idempotent. Raises UnknownConversation
+        when there is no such message."""
+        ...
+
+    def conversation(self, conversation: ConversationId) -> Conversation | None:
+        """Return one conversation."""
+        ...
+
+    def messages(self, conversation: ConversationId) -> Iterator[MessageRecord]:
+        """Yield the conversation's received messages (both functions), oldest first."""
+        ...
+
+    def find(self, index: str, value: str, limit: int = 50) -> Iterator[Conversation | MessageRecord | LedgerItem]:
+        """Yield what the index *index* (contact, domain, status, public_address, source, day, verdict, send_state)
+        holds for *value*, newest first. Eventually consistent."""
+        ...
+
+
+class SendLedger(Protocol):
+    """The ledger of sends: every write is conditional, later ones on the attempt. Raises RecordsUnavailable."""
+
+    def context(self, ledger: LedgerId) -> SendContext:
+        """Return the item with its conversation, message and contact. Raises UnknownConversation."""
+        ...
+
+    def claim(self, ledger: LedgerId, now: datetime, lease_until: datetime) -> LedgerItem | None:
+        """Take the item for one attempt: QUEUED (or SENDING with an expired lease) becomes SENDING with attempt + 1.
+
+        Returns the item as it is now, ``marked`` set where the earlier lease had expired; None where it is SENT,
+        FAILED, UNKNOWN or BOUNCED already. Raises LeaseHeld while another lease runs.
+        """
+        ...
+
+    def sent(self, commit: SentCommit) -> None:
+        """Record SES's answer, all or nothing. Raises RecordChanged."""
+        ...
+
+    def give_back(self, item: LedgerItem, state: SendState, reason: str, due: datetime) -> None:
+        """End this attempt without a send: QUEUED (try again at *due*), FAILED or UNKNOWN, conditional on the attempt."""
+        ...
+
+    def by_ses_id(self, ses_id: SesId) -> LedgerItem | None:
+        """Return the send that SES knows as *ses_id*, for feedback."""
+        ...
+
+
+class Jobs(Protocol):
+    """The three send queues and their dead letters. Raises QueueUnavailable."""
+
+    def queue(self, jobs: Sequence[Job]) -> None:
+        """Put each job in the queue of its kind (notices travel with forwards). Queuing twice is harmless."""
+        ...
+
+    def park(self, job_body: str, kind: str, reason: str, attempts: int) -> None:
+        """Send a job to the dead-letter queue of *kind* with its reason and number of attempts as attributes."""
+        ...
+
+
+class Mailer(Protocol):
+    """SES v2 ``SendEmail`` with raw content: one attempt, never retried inside."""
+
+    def send(self, raw: bytes, sender: str, recipients: Sequence[str]) -> SesId:
+        """Hand *raw* to SES. Raises SendingThrottled, SendingBlocked, MessageRefused or SendOutcomeUnknown."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigDocument:
+    """One configuration document and which one it is (S3 key and ETag), for the record of a decision."""
+
+    body: bytes
+    version: str
+
+
+class ConfigSource(Protocol):
+    """The indirection: an SSM parameter names the S3 object. Cached with a time-to-live and the ETag."""
+
+    def read(self, parameter: str) -> ConfigDocument | None:
+        """Return the document that *parameter* points to; None where it points nowhere (value ``builtin``).
+        The last good copy outlives an outage; raises ConfigUnavailable where there is none."""
+        ...
+
+
+class Events(Protocol):
+    """The event bus. Raises QueueUnavailable, also when only some entries failed."""
+
+    def publish(self, events: Sequence[PendingEvent]) -> None:
+        """Publish *events* under source ``email-handler``."""
+        ...

@@ -1,0 +1,85 @@
+"""The environment, read once and checked whole: one settings class per kind of function.
+
+Fields are the variables' names in lower case; a template test holds template.yaml to them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Self, get_type_hints
+
+from email_handler.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What every function reads. Subclasses add theirs."""
+
+    table_name: str
+    archive_bucket: str
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Read the class's fields from *environ*. Raises SettingsError that names every bad variable.
+
+        Tuples are comma-separated lists (trimmed, lower-cased, empty entries dropped) and may be empty;
+        texts must not be, except those whose default is "".
+        """
+        problems: list[str] = []
+        values: dict[str, object] = {}
+        hints = get_type_hints(cls)
+        for field in fields(cls):
+            name = field.name.upper()
+            given = environ.get(name, "").strip()
+            if hints[field.name] is int:
+                if given.isdecimal():
+                    values[field.name] = int(given)
+                else:
+                    problems.append(f"{name} is not a whole number")
+            elif hints[field.name] is str:
+                values[field.name] = given
+                if not given and field.default != "":
+                    problems.append(f"{name} is missing or empty")
+            else:
+                values[field.name] = tuple(item.strip().lower() for item in given.split(",") if item.strip())
+        if problems:
+            raise SettingsError("; ".join(problems) + ". Set them in template.yaml and deploy again.")
+        return cls(**values)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentSettings(Settings):
+    """attachment: the archive and the table are all it touches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleSettings(Settings):
+    """Who is who: the public addresses, the thread subdomain and the owner's mailboxes."""
+
+    public_addresses: tuple[str, ...]
+    thread_domain: str
+    forward_to: tuple[str, ...]
+    owner_aliases: tuple[str, ...]  # further addresses the owner writes from
+    hidden_terms: tuple[str, ...]  # further words that must not leave
+    display_name: str = ""  # shown with the public address in acknowledgements and answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivingSettings(PeopleSettings):
+    """inbound and reply."""
+
+    ack_queue_url: str
+    forward_queue_url: str
+    reply_queue_url: str
+    rules_parameter: str  # name of the SSM parameter that points to the spam rules
+    routes_parameter: str  # likewise the routes
+    ack_daily_cap: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingSettings(PeopleSettings):
+    """The three senders."""
+
+    queue_url: str  # its own queue, for the visibility timeout of a job that failed
+    dead_letter_queue_url: str
+    configuration_set: str
+    acknowledgement_parameter: str  # name of the SSM parameter that points to the acknowledgement's templates
