@@ -83,3 +83,12 @@ class SendOutcomeUnknown(TransientError):
 
 class LeaseHeld(TransientError):
     """Another worker is sending this very job; its lease still runs."""
+
+
+class RetryLater(TransientError):
+    """A send was put off: the ledger says QUEUED and when. The queue must show the job again after ``delay``."""
+
+    def __init__(self, message: str, delay: int) -> None:
+        """Keep *delay*, whole seconds (SQS's visibility timeout: at most 12 hours)."""
+        super().__init__(message)
+        self.delay = delay

@@ -66,6 +66,7 @@ class Question:
     references: tuple[str, ...] = ()  # local parts of In-Reply-To and References, bounded by the caller (<= 40)
     conversation: ConversationId | Literal[""] = ""  # from a thread address, or a LinkedIn name
     day: str = ""  # YYYY-MM-DD: how many acknowledgements were queued that day
+    sends: tuple[LedgerId, ...] = ()  # further ledger ids: which of them exist (a notice of this hour, say)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ class Known:
     """The table's answer to a :class:`Question`, read consistently."""
 
     decision: Decision | None = None
-    duplicate_of: ReceiptId | None = None  # an unexpired fingerprint of another receipt
+    duplicate_of: ReceiptId | None = None  # an unexpired fingerprint by another (receipt, function)
     contact: Contact | None = None
     acknowledged: bool = False  # a ledger item for the contact's acknowledgement exists, in whatever state
     acknowledgements_today: int = 0
@@ -82,6 +83,7 @@ class Known:
     by_reference: tuple[Conversation, ...] = ()  # their conversations, same order, no repeats
     by_topic: Conversation | None = None  # the contact's latest conversation with that base subject
     by_id: Conversation | None = None  # Question.conversation
+    sends: frozenset[LedgerId] = frozenset()  # of Question.sends, those whose ledger item exists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,11 +30,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One mail under the two Message-IDs it has: the contact's client knows one, the owner's the other.
-    Full ids without angle brackets; "" while the second is not known yet."""
+    """One mail under the Message-IDs it has: the contact's client knows one, each of the owner's mailboxes another.
+    Full ids without angle brackets, "" or absent while not known yet."""
 
-    contact_id: str
-    owner_id: str
+    receipt: ReceiptId  # the received mail, theirs or the owner's
+    contact_id: str  # their own Message-ID, or SES's of the answer they got
+    owner_ids: dict[str, str]  # mailbox -> SES's id of the forward it got, or the owner's own Message-ID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,7 @@ class Conversation:
     received: int = 0  # messages from the contact
     sent: int = 0  # answers by the owner
     links: tuple[Link, ...] = ()  # first and last few mails, oldest first (bounded, see conversations.MAX_LINKS)
+    participants: tuple[EmailAddress, ...] = ()  # who takes part besides the contact: From and Cc of proven mail (<= 10)
     linkedin_thread: str = ""
     version: int = 0
 
