@@ -1,0 +1,49 @@
+"""The emulator's process: ``.venv-cloud``'s Python runs this file; the first argument is the functions' interpreter.
+
+Functions run under ``sys.executable``. Giving them an environment that holds boto3 alone, as Lambda does, shows a
+requirement missing from the layer, which MiniStack's own environment would hide.
+"""
+
+import json
+import sys
+import threading
+from typing import Any
+
+IN_FLIGHT_PATH = "/_local/in-flight"
+
+
+def in_flight() -> int:
+    """Count the invocations that run now, and asynchronous ones that wait for a retry."""
+    from ministack.services import lambda_svc  # noqa: PLC0415  (it is loaded by the first call for Lambda)
+
+    # A thread's arguments are there while it runs; MiniStack keeps no list of its asynchronous invocations.
+    asynchronous = sum(
+        "invoke_async_with_retry" in getattr(argument, "__qualname__", "")
+        for thread in threading.enumerate()
+        for argument in getattr(thread, "_args", ())
+    )
+    running: int = lambda_svc.executions_in_flight()[0]
+    return asynchronous + running
+
+
+def main() -> None:
+    """Run MiniStack as configured by its environment variables, plus one path that tells what is in flight."""
+    sys.executable = sys.argv.pop(1)
+    from ministack import app as ministack  # noqa: PLC0415  (it reads sys.executable)
+
+    emulator = ministack.app
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope.get("path") != IN_FLIGHT_PATH:
+            await emulator(scope, receive, send)
+            return
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps({"in_flight": in_flight()}).encode()})
+
+    ministack.app = app
+    ministack.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Seals the environment and starts the local cloud for those who ask.
+
+Fixtures: ``emulator`` (MiniStack alone, 2 s, once a session), ``clients`` (boto3 for it).
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.clients import Clients
+from local.emulator import Emulator
+
+PROJECT = Path(__file__).parent.parent
+
+# Whatever the developer's shell says of AWS must not reach a test; these mean nothing to AWS itself.
+for _name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[_name]
+os.environ |= {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """MiniStack with nothing deployed, for contract tests of adapters. Marker: cloud."""
+    with Emulator(PROJECT, log=tmp_path_factory.mktemp("emulator") / "ministack.log") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def clients(emulator: Emulator) -> Clients:
+    """Make boto3 clients for ``emulator``: ``clients.s3``, ``.dynamodb``, ``.sqs``, ``.ssm``, ``.events`` and so on."""
+    return Clients(emulator.endpoint)
