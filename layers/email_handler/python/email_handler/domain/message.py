@@ -1,7 +1,7 @@
 """A received message as a value: everything that could be read, and a list of what could not."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from email_handler.domain.addresses import Mailbox
@@ -71,6 +71,7 @@ class Message:
     attachments: tuple[Attachment, ...]
     defects: tuple[str, ...]  # short constants such as "unknown charset"; never content of the mail
     size: int  # octets as received
+    raw: bytes = field(default=b"", repr=False)  # as received: what is forwarded whole when it must stay intact
 
     def header(self, name: str) -> str:
         """Return the decoded value of the first field called *name* (any case), "" where there is none."""
