@@ -4,8 +4,8 @@ Adapters and the tests' fakes need not inherit; contract tests hold both to the 
 Every method may raise the *Unavailable* error of its port (transient).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -33,6 +33,9 @@ from email_handler.domain.records import (
 
 type Clock = Callable[[], datetime]
 """Returns the present as an aware UTC datetime."""
+
+type ListKind = Literal["allow", "block"]
+"""Which of the operator's two lists an address or domain is on."""
 
 type NewToken = Callable[[int], str]
 """Returns that many random characters of lower-case Crockford base32."""
@@ -78,12 +81,12 @@ class Known:
     contact: Contact | None = None
     acknowledged: bool = False  # a ledger item for the contact's acknowledgement exists, in whatever state
     acknowledgements_today: int = 0
-    listed: Literal["", "allow", "block"] = ""  # the operator's lists, by address, then by domain
+    listed: ListKind | Literal[""] = ""  # the operator's lists, by address, then by domain
     references: tuple[Reference, ...] = ()  # those found, in the order asked
     by_reference: tuple[Conversation, ...] = ()  # their conversations, same order, no repeats
     by_topic: Conversation | None = None  # the contact's latest conversation with that base subject
     by_id: Conversation | None = None  # Question.conversation
-    sends: frozenset[LedgerId] = frozenset()  # of Question.sends, those whose ledger item exists
+    sends: Mapping[LedgerId, LedgerItem] = field(default_factory=dict)  # of Question.sends, and of the references found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +94,10 @@ class Commit:
     """One transaction: all of it or nothing.
 
     Conditions: no decision yet for (receipt, function); conversation and contact unchanged since they were read
-    (``version`` is the version read; 0 means: must not exist yet; stored as version + 1); no reference,
-    fingerprint or ledger item of these keys by another.
+    (``version`` is the version read; 0 means: must not exist yet; stored as version + 1); no ledger item of these
+    ids yet; no reference of these local parts that leads to another conversation (within one conversation the first
+    stays); no unexpired fingerprint by another (receipt, function). So a caller leaves out of ``references`` what
+    its look-up found elsewhere: with it no commit would ever succeed.
     """
 
     decision: Decision
@@ -105,7 +110,7 @@ class Commit:
     ledger: tuple[LedgerItem, ...] = ()
     acknowledgement_day: str = ""  # counts one acknowledgement on that day
     expires_at: datetime | None = None  # TTL of message and decision for HOLD and DROP
-    bounced: LedgerId | Literal[""] = ""  # feedback: this send's state becomes BOUNCED with the message's reason
+    bounced: LedgerId | Literal[""] = ""  # feedback: this send (SENT or UNKNOWN) becomes BOUNCED, the message's reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +118,7 @@ class SendContext:
     """What a sender needs to compose, read at once and consistently."""
 
     item: LedgerItem
-    conversation: Conversation
+    conversation: Conversation | None  # None for a notice about mail that named no conversation
     message: MessageRecord
     contact: Contact | None
 
@@ -173,8 +178,20 @@ class Records(Protocol):
         ...
 
     def find(self, index: str, value: str, limit: int = 50) -> Iterator[Conversation | MessageRecord | LedgerItem]:
-        """Yield what the index *index* (contact, domain, status, public_address, source, day, verdict, send_state)
-        holds for *value*, newest first. Eventually consistent."""
+        """Yield what the index *index* holds for *value*, newest first, at most *limit*. Eventually consistent.
+
+        Conversations by contact (address), domain, status, public_address, source and day (of their start,
+        ``YYYY-MM-DD``); messages by verdict (``held``, ``flagged``, ``dropped``); ledger items by send_state (every
+        :class:`SendState` but ``sent``). Raises ValueError for another index.
+        """
+        ...
+
+    def put_listed(self, entry: str, kind: ListKind | None) -> None:
+        """Put an address or a domain on the operator's allow- or block-list, or take it off (None)."""
+        ...
+
+    def listed(self) -> Iterator[tuple[str, ListKind]]:
+        """Yield what the operator's lists hold, in alphabetical order."""
         ...
 
 
@@ -194,11 +211,23 @@ class SendLedger(Protocol):
         ...
 
     def sent(self, commit: SentCommit) -> None:
-        """Record SES's answer, all or nothing. Raises RecordChanged."""
+        """Record SES's answer, all or nothing. Recording the same answer again is harmless. Raises RecordChanged
+        when the ledger item is no longer this attempt's, or the conversation or contact has changed: read them
+        anew and record again, for the mail has left."""
+        ...
+
+    def published(self, ledger: LedgerId) -> None:
+        """Forget the event that came with this send's :class:`SentCommit`: it is published. Idempotent."""
+        ...
+
+    def unpublished(self, before: datetime) -> Iterator[tuple[LedgerId, PendingEvent]]:
+        """Yield the events of sends recorded before *before* that are not published yet (for the reconciler)."""
         ...
 
     def give_back(self, item: LedgerItem, state: SendState, reason: str, due: datetime) -> None:
-        """End this attempt without a send: QUEUED (try again at *due*), FAILED or UNKNOWN, conditional on the attempt."""
+        """End this attempt without a send: QUEUED (try again at *due*), FAILED or UNKNOWN. Raises RecordChanged
+        unless the stored attempt and state are *item*'s. Every other field is stored as *item* has it, so that a
+        sender can mark it and ``redrive`` (which gives back what is FAILED) can give it a new ``queued_at``."""
         ...
 
     def by_ses_id(self, ses_id: SesId) -> LedgerItem | None:
@@ -248,4 +277,21 @@ class Events(Protocol):
 
     def publish(self, events: Sequence[PendingEvent]) -> None:
         """Publish *events* under source ``email-handler``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extracted:
+    """What could be read out of one attachment."""
+
+    detected_type: str  # by content; "" where unknown
+    text: str  # "" where none
+    status: str  # "extracted", "no text", "unsupported", "failed: <constant>"
+
+
+class TextExtractor(Protocol):
+    """Reads the text of documents. Raises nothing: what cannot be read is told in ``status``."""
+
+    def extract(self, payload: bytes, name: str, declared_type: str) -> Extracted:
+        """Return type (by content) and text of *payload*."""
         ...

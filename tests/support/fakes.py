@@ -1,0 +1,451 @@
+"""The ports in memory, with the adapters' conditions: `tests/contract` runs both through the same cases.
+
+Every fake keeps what it was given in plain attributes for a test to look at, and can be told to fail once::
+
+    fakes.records.fail("commit", RecordsUnavailable("down"))               # refused
+    fakes.records.fail("commit", RecordsUnavailable("lost"), after=True)   # took effect, the answer was lost
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Concatenate
+
+from email_handler.domain.disposition import Outcome
+from email_handler.domain.identifiers import (
+    ArchiveKey,
+    ConversationId,
+    EmailAddress,
+    FunctionName,
+    LedgerId,
+    ReceiptId,
+    SesId,
+)
+from email_handler.domain.jobs import Job, JobKind, ledger_id
+from email_handler.domain.records import (
+    AttachmentRecord,
+    Contact,
+    Conversation,
+    Decision,
+    LedgerItem,
+    MessageRecord,
+    PendingEvent,
+    Reference,
+    SendState,
+)
+from email_handler.errors import (
+    ArchiveObjectMissing,
+    ConfigUnavailable,
+    LeaseHeld,
+    MessageTooLarge,
+    RecordChanged,
+    UnknownConversation,
+)
+from email_handler.ports import Clock, Commit, ConfigDocument, Known, ListKind, Question, SendContext, SentCommit
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+FINGERPRINT_AGE = timedelta(days=3)
+VERDICTS = {Outcome.HOLD: "held", Outcome.FLAG: "flagged", Outcome.DROP: "dropped"}
+
+
+class Failing:
+    """Raises on demand, once for each `fail`."""
+
+    def __init__(self) -> None:
+        self._faults: dict[str, list[tuple[Exception, bool]]] = defaultdict(list)
+
+    def fail(self, method: str, error: Exception, *, after: bool = False) -> None:
+        """Let the next call of *method* raise *error*, instead of its effect or *after* it."""
+        assert callable(getattr(self, method))
+        self._faults[method].append((error, after))
+
+
+def _can_fail[S: Failing, **P, R](method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    name = method.__name__
+
+    def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        if not self._faults[name]:
+            return method(self, *args, **kwargs)
+        error, after = self._faults[name].pop(0)
+        if after:
+            method(self, *args, **kwargs)
+        raise error
+
+    return call
+
+
+class FakeArchive(Failing):
+    """A bucket. `objects` maps keys to bodies."""
+
+    def __init__(self, objects: Mapping[str, bytes] | None = None, clock: Clock = lambda: NOW) -> None:
+        super().__init__()
+        self.objects: dict[str, bytes] = dict(objects or {})
+        self.content_types: dict[str, str] = {}
+        self.modified: dict[str, datetime] = dict.fromkeys(self.objects, clock())
+        self._clock = clock
+
+    @_can_fail
+    def get(self, key: str) -> bytes:
+        if key not in self.objects:
+            raise ArchiveObjectMissing("the archive holds no object at the key that a record names")
+        return self.objects[key]
+
+    @_can_fail
+    def put(self, key: str, body: bytes, content_type: str) -> None:
+        self.objects[key] = body
+        self.content_types[key] = content_type
+        self.modified[key] = self._clock()
+
+    @_can_fail
+    def keys(self, prefix: str) -> Iterator[tuple[ArchiveKey, datetime]]:
+        return iter(sorted((ArchiveKey(k), self.modified[k]) for k in self.objects if k.startswith(prefix)))
+
+
+class FakeRecords(Failing):
+    """The table: Records and SendLedger in one."""
+
+    def __init__(self, clock: Clock = lambda: NOW) -> None:
+        super().__init__()
+        self._clock = clock
+        self.decisions: dict[tuple[ReceiptId, FunctionName], Decision] = {}
+        self.decided_at: dict[tuple[ReceiptId, FunctionName], datetime] = {}
+        self.message_records: dict[tuple[ReceiptId, FunctionName], MessageRecord] = {}
+        self.expires: dict[tuple[ReceiptId, FunctionName], datetime] = {}
+        self.conversations: dict[ConversationId, Conversation] = {}
+        self.contacts: dict[str, Contact] = {}
+        self.topics: dict[tuple[str, str], ConversationId] = {}
+        self.references: dict[str, Reference] = {}
+        self.fingerprints: dict[str, tuple[ReceiptId, FunctionName, datetime]] = {}
+        self.ledger: dict[LedgerId, LedgerItem] = {}
+        self.ledger_contacts: dict[LedgerId, str] = {}
+        self.acknowledgements: Counter[str] = Counter()
+        self.lists: dict[str, ListKind] = {}
+        self.sent_events: dict[LedgerId, tuple[datetime, PendingEvent]] = {}
+
+    # Records
+
+    @_can_fail
+    def look_up(self, question: Question) -> Known:
+        contact = question.contact.lower()
+        references = tuple(self.references[r] for r in dict.fromkeys(question.references) if r in self.references)
+        by_reference = dict.fromkeys(r.conversation for r in references if r.conversation in self.conversations)
+        topic = self.topics.get((contact, question.subject.casefold())) if contact and question.subject else None
+        domain = contact.rpartition("@")[2]
+        sends = (*question.sends, *(LedgerId(r.ledger) for r in references))
+        return Known(
+            decision=self.decisions.get((question.receipt, question.function)),
+            duplicate_of=self._duplicate_of(question.fingerprint, question.receipt, question.function),
+            contact=self.contacts.get(contact),
+            acknowledged=bool(contact) and ledger_id(JobKind.ACKNOWLEDGEMENT, contact) in self.ledger,
+            acknowledgements_today=self.acknowledgements[question.day] if question.day else 0,
+            listed=self.lists.get(contact) or self.lists.get(domain) or "",
+            references=references,
+            by_reference=tuple(self.conversations[c] for c in by_reference),
+            by_topic=self.conversations.get(topic) if topic else None,
+            by_id=self.conversations.get(question.conversation) if question.conversation else None,
+            sends={s: self.ledger[s] for s in sends if s in self.ledger},
+        )
+
+    def _duplicate_of(self, fingerprint: str, receipt: ReceiptId, function: FunctionName) -> ReceiptId | None:
+        if fingerprint not in self.fingerprints:
+            return None
+        first, first_function, expires = self.fingerprints[fingerprint]
+        return first if (first, first_function) != (receipt, function) and expires > self._clock() else None
+
+    @_can_fail
+    def commit(self, commit: Commit) -> None:
+        key = (commit.decision.receipt, commit.decision.function)
+        holds = (
+            key not in self.decisions
+            and self._unchanged(commit.conversation, commit.contact)
+            and not any(item.id in self.ledger for item in commit.ledger)
+            and all(self.references.get(r.local_part, r).conversation == r.conversation for r in commit.references)
+            and self._duplicate_of(commit.fingerprint, *key) is None
+            and (
+                not commit.bounced
+                or (commit.bounced in self.ledger and self.ledger[commit.bounced].state in _MAY_BOUNCE)
+            )
+        )
+        if not holds:
+            raise RecordChanged("a condition of the commit failed: look up and decide anew")
+        self.decisions[key] = commit.decision
+        self.decided_at[key] = self._clock()
+        self.message_records[key] = commit.message
+        if commit.expires_at:
+            self.expires[key] = commit.expires_at
+        self._store(commit.conversation, commit.contact)
+        if commit.topic:
+            contact, subject = commit.topic
+            self.topics[contact.lower(), subject.casefold()] = _required(commit.conversation).id
+        for reference in commit.references:
+            self.references.setdefault(reference.local_part, reference)
+        if commit.fingerprint:
+            self.fingerprints[commit.fingerprint] = (*key, self._clock() + FINGERPRINT_AGE)
+        for item in commit.ledger:
+            self.ledger[item.id] = item
+            contact_of = commit.contact.address if commit.contact else ""
+            self.ledger_contacts[item.id] = contact_of or (commit.conversation.contact if commit.conversation else "")
+        if commit.acknowledgement_day:
+            self.acknowledgements[commit.acknowledgement_day] += 1
+        if commit.bounced:
+            self.ledger[commit.bounced] = replace(
+                self.ledger[commit.bounced],
+                state=SendState.BOUNCED,
+                reason="; ".join(map(str, commit.message.reasons)),
+            )
+
+    def _unchanged(self, conversation: Conversation | None, contact: Contact | None) -> bool:
+        stored = self.conversations.get(conversation.id) if conversation else None
+        known = self.contacts.get(contact.address.lower()) if contact else None
+        return (conversation is None or (stored.version if stored else 0) == conversation.version) and (
+            contact is None or (known.version if known else 0) == contact.version
+        )
+
+    def _store(self, conversation: Conversation | None, contact: Contact | None) -> None:
+        if conversation:
+            self.conversations[conversation.id] = replace(conversation, version=conversation.version + 1)
+        if contact:
+            self.contacts[contact.address.lower()] = replace(contact, version=contact.version + 1)
+
+    @_can_fail
+    def finish(self, receipt: ReceiptId, function: FunctionName) -> None:
+        if (receipt, function) in self.decisions:
+            self.decisions[receipt, function] = replace(self.decisions[receipt, function], done=True)
+
+    @_can_fail
+    def undone(self, before: datetime) -> Iterator[Decision]:
+        waiting = sorted((at, key) for key, at in self.decided_at.items() if at < before)
+        return iter([self.decisions[key] for _, key in waiting if not self.decisions[key].done])
+
+    @_can_fail
+    def decision(self, receipt: ReceiptId, function: FunctionName) -> Decision | None:
+        return self.decisions.get((receipt, function))
+
+    @_can_fail
+    def message(self, receipt: ReceiptId, function: FunctionName) -> MessageRecord | None:
+        return self.message_records.get((receipt, function))
+
+    @_can_fail
+    def describe_attachments(
+        self, receipt: ReceiptId, function: FunctionName, attachments: Sequence[AttachmentRecord], text_chars: int
+    ) -> None:
+        record = self.message_records.get((receipt, function))
+        if record is None:
+            raise UnknownConversation("the table holds no such message")
+        self.message_records[receipt, function] = replace(record, attachments=tuple(attachments), text_chars=text_chars)
+
+    @_can_fail
+    def conversation(self, conversation: ConversationId) -> Conversation | None:
+        return self.conversations.get(conversation)
+
+    @_can_fail
+    def messages(self, conversation: ConversationId) -> Iterator[MessageRecord]:
+        of_it = [m for m in self.message_records.values() if m.conversation == conversation]
+        return iter(sorted(of_it, key=lambda m: (m.at, m.receipt, m.function)))
+
+    @_can_fail
+    def find(self, index: str, value: str, limit: int = 50) -> Iterator[Conversation | MessageRecord | LedgerItem]:
+        match index:
+            case "verdict":
+                of_messages = [m for m in self.message_records.values() if VERDICTS.get(m.outcome) == value]
+                return iter(sorted(of_messages, key=lambda m: m.at, reverse=True)[:limit])
+            case "send_state":
+                waiting = [i for i in self.ledger.values() if i.state == value and i.state is not SendState.SENT]
+                return iter(sorted(waiting, key=lambda i: i.queued_at, reverse=True)[:limit])
+            case "contact" | "domain" | "status" | "public_address" | "source" | "day":
+                of_it = [c for c in self.conversations.values() if value and _indexed(c)[index] == value.lower()]
+                return iter(sorted(of_it, key=lambda c: c.updated_at, reverse=True)[:limit])
+            case _:
+                raise ValueError(f"the table has no index {index}")
+
+    @_can_fail
+    def put_listed(self, entry: str, kind: ListKind | None) -> None:
+        if kind:
+            self.lists[entry.lower()] = kind
+        else:
+            self.lists.pop(entry.lower(), None)
+
+    @_can_fail
+    def listed(self) -> Iterator[tuple[str, ListKind]]:
+        return iter(sorted(self.lists.items()))
+
+    # SendLedger
+
+    @_can_fail
+    def context(self, ledger: LedgerId) -> SendContext:
+        item = self._item(ledger)
+        conversation = self.conversations.get(item.conversation)
+        message = self.message_records.get((item.source, item.source_function))
+        if message is None or (item.conversation and conversation is None):
+            raise UnknownConversation("a send names a conversation or message that the table does not hold")
+        contact = self.contacts.get(self.ledger_contacts[ledger].lower())
+        return SendContext(item=item, conversation=conversation, message=message, contact=contact)
+
+    def _item(self, ledger: LedgerId) -> LedgerItem:
+        if ledger not in self.ledger:
+            raise UnknownConversation("the table holds no such send")
+        return self.ledger[ledger]
+
+    @_can_fail
+    def claim(self, ledger: LedgerId, now: datetime, lease_until: datetime) -> LedgerItem | None:
+        item = self._item(ledger)
+        if item.state not in {SendState.QUEUED, SendState.SENDING}:
+            return None
+        crashed = item.state is SendState.SENDING
+        if crashed and item.lease_until is not None and item.lease_until > now:
+            raise LeaseHeld("another worker is sending this; its lease still runs")
+        self.ledger[ledger] = replace(
+            item,
+            state=SendState.SENDING,
+            attempt=item.attempt + 1,
+            lease_until=lease_until,
+            marked=item.marked or crashed,
+        )
+        return self.ledger[ledger]
+
+    @_can_fail
+    def sent(self, commit: SentCommit) -> None:
+        stored = self._item(commit.item.id)
+        if stored.ses_id == commit.item.ses_id and stored.state in {SendState.SENT, SendState.BOUNCED}:
+            return
+        if (
+            stored.state is not SendState.SENDING
+            or stored.attempt != commit.item.attempt
+            or not self._unchanged(commit.conversation, commit.contact)
+        ):
+            raise RecordChanged("the send, its conversation or contact has changed: read anew and record again")
+        self.ledger[commit.item.id] = replace(commit.item, state=SendState.SENT, lease_until=None)
+        self.references[commit.reference.local_part] = commit.reference
+        self._store(commit.conversation, commit.contact)
+        if commit.event:
+            self.sent_events[commit.item.id] = (self._clock(), commit.event)
+
+    @_can_fail
+    def published(self, ledger: LedgerId) -> None:
+        self.sent_events.pop(ledger, None)
+
+    @_can_fail
+    def unpublished(self, before: datetime) -> Iterator[tuple[LedgerId, PendingEvent]]:
+        return iter([(ledger, event) for ledger, (at, event) in self.sent_events.items() if at < before])
+
+    @_can_fail
+    def give_back(self, item: LedgerItem, state: SendState, reason: str, due: datetime) -> None:
+        stored = self._item(item.id)
+        given = replace(item, state=state, reason=reason, due=due, lease_until=None)
+        if stored == given:
+            return
+        if (stored.attempt, stored.state) != (item.attempt, item.state):
+            raise RecordChanged("the send is no longer this attempt's")
+        self.ledger[item.id] = given
+
+    @_can_fail
+    def by_ses_id(self, ses_id: SesId) -> LedgerItem | None:
+        reference = self.references.get(ses_id)
+        return self.ledger.get(LedgerId(reference.ledger)) if reference and reference.ledger else None
+
+
+_MAY_BOUNCE = {SendState.SENT, SendState.UNKNOWN, SendState.BOUNCED}
+
+
+def _required[T](value: T | None) -> T:
+    assert value is not None
+    return value
+
+
+def _indexed(conversation: Conversation) -> dict[str, str]:
+    return {
+        "contact": conversation.contact.lower(),
+        "domain": conversation.contact.rpartition("@")[2].lower(),
+        "status": conversation.status,
+        "public_address": conversation.public_address.lower(),
+        "source": conversation.source.lower(),
+        "day": conversation.started_at.astimezone(UTC).date().isoformat(),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """One message of a dead-letter queue."""
+
+    body: str
+    kind: str
+    reason: str
+    attempts: int
+
+
+class FakeJobs(Failing):
+    """The queues: `queued` jobs and `parked` dead letters, in the order they came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queued: list[Job] = []
+        self.parked: list[Parked] = []
+
+    @_can_fail
+    def queue(self, jobs: Sequence[Job]) -> None:
+        self.queued.extend(jobs)
+
+    @_can_fail
+    def park(self, job_body: str, kind: str, reason: str, attempts: int) -> None:
+        self.parked.append(Parked(body=job_body, kind=kind, reason=reason, attempts=attempts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """One mail that left: the bytes as SES got them, and the envelope."""
+
+    raw: bytes
+    sender: str
+    recipients: tuple[EmailAddress, ...]
+    ses_id: SesId
+
+
+class FakeMailer(Failing):
+    """SES: what left is in `sent`."""
+
+    LARGEST = 40 * 1024 * 1024
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[Sent] = []
+
+    @_can_fail
+    def send(self, raw: bytes, sender: str, recipients: Sequence[str]) -> SesId:
+        if len(raw) > self.LARGEST:
+            raise MessageTooLarge("the composed message is over what SES takes")
+        ses_id = SesId(f"0100019a00000000-{len(self.sent):08x}-0000-4000-8000-000000000000-000000")
+        to = tuple(map(EmailAddress, recipients))
+        self.sent.append(Sent(raw=raw, sender=sender, recipients=to, ses_id=ses_id))
+        return ses_id
+
+
+class FakeConfig(Failing):
+    """Parameters and the documents they point to; None stands for ``builtin``."""
+
+    def __init__(self, documents: Mapping[str, bytes | None] | None = None) -> None:
+        super().__init__()
+        self.documents: dict[str, bytes | None] = dict(documents or {})
+
+    @_can_fail
+    def read(self, parameter: str) -> ConfigDocument | None:
+        if parameter not in self.documents:
+            raise ConfigUnavailable("the parameter could not be read and no earlier copy is at hand")
+        body = self.documents[parameter]
+        return None if body is None else ConfigDocument(body=body, version=f"{parameter}@fake")
+
+
+class FakeEvents(Failing):
+    """The bus: `published` events in the order they came, second copies included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.published: list[PendingEvent] = []
+
+    @_can_fail
+    def publish(self, events: Sequence[PendingEvent]) -> None:
+        self.published.extend(events)
+
+    def details(self, detail_type: str) -> list[dict[str, Any]]:
+        """Return the details of the events of one type."""
+        return [event.detail for event in self.published if event.detail_type == detail_type]
