@@ -38,6 +38,13 @@ class ArchiveObjectMissing(PermanentError):
     """The archive holds no object at a key that a record names."""
 
 
+class BadRules(PermanentError):
+    """A spam rules document that cannot be used at all: not TOML, or without one usable rule.
+
+    Whoever reads the configuration keeps the last good set, or takes the built-in one.
+    """
+
+
 class MessageRefused(PermanentError):
     """SES said definitely no, and will say so again: rejected content, bad header, unverified identity."""
 

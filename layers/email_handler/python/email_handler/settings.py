@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Self, get_type_hints
 
+from email_handler.domain.identifiers import EmailAddress
+from email_handler.domain.people import People
 from email_handler.errors import SettingsError
 
 
@@ -62,6 +64,17 @@ class PeopleSettings(Settings):
     hidden_terms: tuple[str, ...]  # further words that must not leave
     display_name: str = ""  # shown with the public address in acknowledgements and answers
 
+    def people(self) -> People:
+        """Return the variables about persons and addresses as the domain's value."""
+        return People(
+            public_addresses=tuple(map(EmailAddress, self.public_addresses)),
+            thread_domain=self.thread_domain.lower(),
+            forward_to=tuple(map(EmailAddress, self.forward_to)),
+            owner_aliases=tuple(map(EmailAddress, self.owner_aliases)),
+            hidden_terms=self.hidden_terms,
+            display_name=self.display_name,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivingSettings(PeopleSettings):
@@ -82,4 +95,5 @@ class SendingSettings(PeopleSettings):
     queue_url: str  # its own queue, for the visibility timeout of a job that failed
     dead_letter_queue_url: str
     configuration_set: str
+    timeout_seconds: int  # the function's own time-out: a lease outlives it
     acknowledgement_parameter: str  # name of the SSM parameter that points to the acknowledgement's templates

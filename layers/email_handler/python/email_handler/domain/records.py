@@ -36,6 +36,7 @@ class Link:
     receipt: ReceiptId  # the received mail, theirs or the owner's
     contact_id: str  # their own Message-ID, or SES's of the answer they got
     owner_ids: dict[str, str]  # mailbox -> SES's id of the forward it got, or the owner's own Message-ID
+    reply_address: EmailAddress | Literal[""] = ""  # where an answer to this mail goes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,9 @@ class Conversation:
     received: int = 0  # messages from the contact
     sent: int = 0  # answers by the owner
     links: tuple[Link, ...] = ()  # first and last few mails, oldest first (bounded, see conversations.MAX_LINKS)
-    participants: tuple[EmailAddress, ...] = ()  # who takes part besides the contact: From and Cc of proven mail (<= 10)
+    participants: tuple[
+        EmailAddress, ...
+    ] = ()  # who takes part besides the contact: From and Cc of proven mail (<= 10)
     linkedin_thread: str = ""
     version: int = 0
 

@@ -1,0 +1,15 @@
+"""ack-sender: sends the acknowledgement that inbound asked for, at most once for each contact."""
+
+from email_handler import bootstrap
+from email_handler.domain.jobs import Job
+from email_handler.runtime import sqs_handler
+from email_handler.usecases.acknowledge import acknowledge
+from email_handler.usecases.sending import SendResult
+
+
+def send(job: Job) -> SendResult:
+    """Send one job."""
+    return acknowledge(job, bootstrap.dispatch())
+
+
+handler = sqs_handler(send, park=bootstrap.park_unreadable, show_again=bootstrap.show_again)

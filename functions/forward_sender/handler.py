@@ -1,0 +1,15 @@
+"""forward-sender: sends forwards and notices to the owner, at least once."""
+
+from email_handler import bootstrap
+from email_handler.domain.jobs import Job
+from email_handler.runtime import sqs_handler
+from email_handler.usecases.forward import forward
+from email_handler.usecases.sending import SendResult
+
+
+def send(job: Job) -> SendResult:
+    """Send one job."""
+    return forward(job, bootstrap.dispatch())
+
+
+handler = sqs_handler(send, park=bootstrap.park_unreadable, show_again=bootstrap.show_again)

@@ -1,0 +1,30 @@
+"""inbound: decides about mail to the public addresses, records SES's feedback, and reconciles once a day."""
+
+from email_handler import bootstrap
+from email_handler.domain.identifiers import ArchiveKey
+from email_handler.runtime import (
+    Event,
+    event_handler,
+    feedback_detail,
+    is_reconciliation,
+    log_decision,
+    log_reconciliation,
+    ses_receipts,
+)
+from email_handler.usecases.receive import receive
+from email_handler.usecases.reconcile import reconcile
+from email_handler.usecases.record_feedback import record_feedback
+
+
+def handle(event: Event) -> None:
+    """Handle one invocation: SES's receiving event, SES's feedback by EventBridge, or the schedule's."""
+    if is_reconciliation(event):
+        log_reconciliation(reconcile("inbound", bootstrap.reception()))
+    elif (detail := feedback_detail(event)) is not None:
+        log_decision(record_feedback(detail, bootstrap.reception()))
+    else:
+        for receipt in ses_receipts(event):
+            log_decision(receive(receipt, ArchiveKey(f"raw/inbound/{receipt.id}"), bootstrap.reception()))
+
+
+handler = event_handler(handle)

@@ -1,0 +1,15 @@
+"""reply-sender: sends the owner's answers from the public address, at least once."""
+
+from email_handler import bootstrap
+from email_handler.domain.jobs import Job
+from email_handler.runtime import sqs_handler
+from email_handler.usecases.send_reply import send_reply
+from email_handler.usecases.sending import SendResult
+
+
+def send(job: Job) -> SendResult:
+    """Send one job."""
+    return send_reply(job, bootstrap.dispatch())
+
+
+handler = sqs_handler(send, park=bootstrap.park_unreadable, show_again=bootstrap.show_again)

@@ -1,0 +1,60 @@
+"""Who is who in one deployment: the public addresses, the thread subdomain, the owner's mailboxes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from email_handler.domain.identifiers import EmailAddress
+from email_handler.domain.records import Conversation
+from email_handler.domain.rewriting.composed import Identity
+
+NOTICES = "notices"  # local part that notices come from; mail to it is dropped with a record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """The deployment's parameters about persons and addresses, all lower-case."""
+
+    public_addresses: tuple[EmailAddress, ...]
+    thread_domain: str
+    forward_to: tuple[EmailAddress, ...]
+    owner_aliases: tuple[EmailAddress, ...] = ()
+    hidden_terms: tuple[str, ...] = ()
+    display_name: str = ""
+
+    def owners(self, conversation: Conversation | None = None, further: Iterable[EmailAddress] = ()) -> frozenset[str]:
+        """Return every address that is the owner's: mailboxes, aliases, those a conversation is routed to."""
+        routed = conversation.mailboxes if conversation else ()
+        return frozenset((*self.forward_to, *self.owner_aliases, *routed, *further))
+
+    def public_recipient(self, recipients: Iterable[str]) -> tuple[EmailAddress, str] | None:
+        """Return the first of *recipients* that is a public address, without its tag, and the tag; else None.
+
+        SES delivers ``contact+tag@`` to a rule for ``contact@`` (FACTS 1); the tag is the message's source.
+        """
+        for recipient in recipients:
+            local, _, domain = recipient.lower().rpartition("@")
+            base, _, tag = local.partition("+")
+            address = EmailAddress(f"{base}@{domain}")
+            if address in self.public_addresses:
+                return address, tag
+        return None
+
+    def is_ours(self, address: str) -> bool:
+        """Tell whether *address* is a public address (tagged or not) or lies in the thread subdomain."""
+        return address.lower().endswith("@" + self.thread_domain) or self.public_recipient([address]) is not None
+
+    @property
+    def notices_address(self) -> EmailAddress:
+        """Return the address that notices to the owner come from."""
+        return EmailAddress(f"{NOTICES}@{self.thread_domain}")
+
+    def identity(self, conversation: Conversation) -> Identity:
+        """Return who is who for composing mail of *conversation*."""
+        return Identity(
+            public_address=conversation.public_address,
+            display_name=self.display_name,
+            domain=conversation.public_address.rpartition("@")[2],
+            thread_domain=self.thread_domain,
+            private_addresses=tuple(sorted(EmailAddress(a) for a in self.owners(conversation))),
+            hidden_terms=self.hidden_terms,
+        )

@@ -1,0 +1,95 @@
+"""Which private mailboxes a message goes to: ``config/routes.toml`` (DESIGN 4)."""
+
+import tomllib
+from dataclasses import dataclass
+from typing import Any
+
+import pcre2
+
+from email_handler.domain.identifiers import EmailAddress
+
+MAX_MATCHED = 1000  # characters of a subject or an address that a pattern sees
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One rule. Every condition that is given must hold; ``to`` is where the mail goes then."""
+
+    to: tuple[EmailAddress, ...]
+    address: str = ""
+    tag: str = ""
+    subject: Any = None  # compiled patterns; the library ships no types
+    sender: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routes:
+    """The routes in the file's order, and what was wrong with those left out (constants and numbers only)."""
+
+    routes: tuple[Route, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def mailboxes(self) -> frozenset[EmailAddress]:
+        """Return every private mailbox that any route names."""
+        return frozenset(address for route in self.routes for address in route.to)
+
+    def mailboxes_for(
+        self, *, address: str, tag: str, subject: str, sender: str, otherwise: tuple[EmailAddress, ...]
+    ) -> tuple[EmailAddress, ...]:
+        """Return the mailboxes of the first route that fits, or *otherwise* (the parameter ForwardTo).
+
+        A pattern that hits one of PCRE2's limits does not fit: the mail then takes the ordinary way.
+        """
+        for route in self.routes:
+            if (
+                route.address in ("", address.lower())
+                and route.tag in ("", tag.lower())
+                and _found(route.subject, subject)
+                and _found(route.sender, sender)
+            ):
+                return route.to
+        return otherwise
+
+
+def _found(pattern: Any, text: str) -> bool:
+    if pattern is None:
+        return True
+    try:
+        return pattern.search(text[:MAX_MATCHED]) is not None
+    except pcre2.LibraryError:
+        return False
+
+
+def load_routes(document: bytes) -> Routes:
+    """Read the TOML *document*: tables ``[[route]]`` with ``to`` (one address or a list) and any of ``address``,
+    ``tag``, ``subject``, ``sender`` (PCRE2 patterns). A bad route is left out and told in ``problems``; with a
+    document that is no TOML there are no routes, and one problem. Mail is never stopped by this file."""
+    try:
+        entries = tomllib.loads(document.decode())["route"]
+    except KeyError:
+        return Routes()
+    except (ValueError, UnicodeDecodeError):
+        return Routes(problems=("routes: not a TOML document",))
+    routes: list[Route] = []
+    problems: list[str] = []
+    for number, entry in enumerate(entries if isinstance(entries, list) else [], start=1):
+        try:
+            routes.append(_route(entry))
+        except (KeyError, TypeError, ValueError, AttributeError, pcre2.LibraryError) as error:
+            problems.append(f"routes: route {number} left out ({type(error).__name__})")
+    return Routes(routes=tuple(routes), problems=tuple(problems))
+
+
+def _route(entry: dict[str, Any]) -> Route:
+    to = entry["to"]
+    addresses = tuple(EmailAddress(a.strip().lower()) for a in ([to] if isinstance(to, str) else to))
+    if not addresses or not all("@" in address for address in addresses):
+        raise ValueError("to")
+    return Route(
+        to=addresses,
+        address=entry.get("address", "").lower(),
+        tag=entry.get("tag", "").lower(),
+        subject=pcre2.compile(entry["subject"]) if entry.get("subject") else None,
+        sender=pcre2.compile(entry["sender"]) if entry.get("sender") else None,
+    )

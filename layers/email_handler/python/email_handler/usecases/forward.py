@@ -1,0 +1,107 @@
+"""forward-sender's use case: forwards and notices, both to the owner."""
+
+from email_handler.domain.conversations import (
+    base_subject,
+    local_part,
+    thread_address,
+    threading_for_owner,
+    with_link,
+)
+from email_handler.domain.disposition import Outcome
+from email_handler.domain.jobs import Job, JobKind
+from email_handler.domain.message import Message, parse
+from email_handler.domain.records import Conversation, Link
+from email_handler.domain.rewriting.composed import ForwardContext, Threading
+from email_handler.domain.rewriting.forward import compose_forward
+from email_handler.domain.rewriting.notice import NoticeKind, compose_notice
+from email_handler.ports import SendContext
+from email_handler.usecases.sending import Dispatch, Outgoing, SendResult, conversation_of, send
+
+
+def forward(job: Job, dispatch: Dispatch) -> SendResult:
+    """Forward a message, or tell the owner something: at least once; a second copy is marked in the ledger."""
+    if job.kind is JobKind.NOTICE:
+        return send(job, lambda context, _raw: _notice(context, dispatch), dispatch)
+    return send(job, lambda context, raw: _forward(context, raw, dispatch), dispatch)
+
+
+def _forward(context: SendContext, raw: bytes, dispatch: Dispatch) -> Outgoing:
+    conversation = conversation_of(context)
+    item, record = context.item, context.message
+    mailbox = item.recipients[0]
+    message = parse(raw)
+    sender = thread_address(conversation, dispatch.people.thread_domain)
+    earlier = context.contact.conversations if context.contact else ()
+    composed = compose_forward(
+        message,
+        ForwardContext(
+            identity=dispatch.people.identity(conversation),
+            thread_address=sender,
+            everyone_address=thread_address(conversation, dispatch.people.thread_domain, everyone=True),
+            conversation=conversation.id,
+            threading=_threading(message, conversation, context),
+            number=_number(context, conversation),
+            started_at=conversation.started_at,
+            earlier=tuple(entry for entry in earlier if entry[0] != conversation.id),
+            sender_name=record.sender_name,
+            sender=record.sender,
+            proven=record.proven,
+            proof=record.proof,
+            flagged=record.outcome is Outcome.FLAG,
+            score=record.score,
+            reasons=record.reasons,
+            source=record.source,
+            reply_address=_answer_to(context, conversation),
+            reply_differs=conversation.reply_differs,
+            archive_key=item.archive_key,
+            linkedin_thread=conversation.linkedin_thread,
+            marked=item.marked,
+        ),
+    )
+    return Outgoing(
+        raw=composed.raw,
+        sender=sender,
+        conversation=lambda now, wire: with_link(
+            now, Link(receipt=item.source, contact_id=record.message_id, owner_ids={mailbox: wire})
+        ),
+        event="Message Forwarded",
+    )
+
+
+def _number(context: SendContext, conversation: Conversation) -> int:
+    """Return which of the contact's messages this is: its place among the latest ones counts back from the end."""
+    receipts = [link.receipt for link in conversation.links if link.reply_address]
+    if context.item.source not in receipts:
+        return max(conversation.received, 1)
+    return max(conversation.received - (len(receipts) - 1 - receipts.index(context.item.source)), 1)
+
+
+def _answer_to(context: SendContext, conversation: Conversation) -> str:
+    own = (link.reply_address for link in conversation.links if link.receipt == context.item.source)
+    return next(own, "") or conversation.reply_address
+
+
+def _threading(message: Message, conversation: Conversation, context: SendContext) -> Threading:
+    base = base_subject(message.subject)
+    first = _number(context, conversation) == 1
+    subject = message.subject if first or base != conversation.subject else f"Re: {conversation.owner_subject}"
+    known = {local_part(link.contact_id) for link in conversation.links if link.contact_id}
+    named = (*message.in_reply_to, *reversed(message.references))
+    return threading_for_owner(
+        conversation,
+        conversation.public_address.rpartition("@")[2],
+        subject,
+        mailbox=context.item.recipients[0],
+        answers=next((i for i in named if local_part(i) in known), ""),
+    )
+
+
+def _notice(context: SendContext, dispatch: Dispatch) -> Outgoing:
+    composed = compose_notice(
+        NoticeKind(context.item.note),
+        people=dispatch.people,
+        record=context.message,
+        conversation=context.conversation,
+        item=context.item,
+    )
+    return Outgoing(raw=composed.raw, sender=dispatch.people.notices_address)

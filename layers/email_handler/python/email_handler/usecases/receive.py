@@ -1,0 +1,390 @@
+"""inbound's use case: a message to a public address becomes one recorded decision."""
+
+from dataclasses import replace
+
+from email_handler.domain.acknowledgement import refuse_acknowledgement
+from email_handler.domain.conversations import (
+    MAX_PARTICIPANTS,
+    TOKEN_LENGTH,
+    ThreadTarget,
+    base_subject,
+    choose,
+    fingerprint,
+    local_part,
+    new_id,
+    opens,
+    read_thread_address,
+    with_link,
+)
+from email_handler.domain.disposition import Disposition, Outcome, Reason
+from email_handler.domain.identifiers import ArchiveKey, ConversationId, EmailAddress
+from email_handler.domain.jobs import JobKind
+from email_handler.domain.linkedin import LinkedInPerson, linkedin_person, linkedin_slug
+from email_handler.domain.people import People
+from email_handler.domain.records import (
+    Contact,
+    Conversation,
+    Decision,
+    Link,
+    Reference,
+    Status,
+)
+from email_handler.domain.spam.stages import filter_message
+from email_handler.domain.verdicts import Receipt
+from email_handler.ports import Commit, Known, Question
+from email_handler.usecases.reception import (
+    Received,
+    Reception,
+    decide_once,
+    message_record,
+    plan_feedback,
+    queued,
+    read,
+    settle,
+)
+
+MAX_EARLIER = 5  # conversations kept with a contact for the banner
+NAMESAKES = 20  # LinkedIn persons of one name that are told apart by number; more share the last
+
+
+def receive(receipt: Receipt, archive_key: ArchiveKey, reception: Reception, *, acknowledge: bool = True) -> Decision:
+    """Decide about a message to a public address: exactly one recorded state, whatever the mail.
+
+    The decision is taken at most once for a receipt; its forward is sent at least once, its acknowledgement at
+    most once per contact. *acknowledge* is False for the reconciler: hours later nobody wants one.
+    Raises transient errors only; the invocation is then repeated and finds or takes the decision.
+    """
+    received = read(receipt, "inbound", archive_key, reception)
+    return decide_received(received, None, reception, acknowledge=acknowledge)
+
+
+def decide_received(
+    received: Received, target: ThreadTarget | None, reception: Reception, *, acknowledge: bool = True
+) -> Decision:
+    """Decide about mail that is a contact's: from inbound, or from the thread address with *target*'s token."""
+    person = _linkedin(received)
+    slug = linkedin_slug(person.name) if person else ""
+    question = question_for(received, target.conversation if target else slug)
+    if person and slug:
+        question = _namesake(question, person, reception)
+    return decide_once(
+        question,
+        lambda known: plan_received(
+            received,
+            known,
+            reception,
+            target=target,
+            person=person,
+            slug=question.conversation,
+            acknowledge=acknowledge,
+        ),
+        reception,
+    )
+
+
+def question_for(received: Received, conversation: str = "") -> Question:
+    """Return what must be known before anything is decided about *received*."""
+    failed = next(iter(received.feedback.recipients), "") if received.feedback else ""
+    return Question(
+        receipt=received.receipt.id,
+        function=received.function,
+        fingerprint=fingerprint(received.message, received.raw),
+        contact=EmailAddress(failed or received.sender),
+        subject=base_subject(received.message.subject),
+        references=received.references,
+        conversation=ConversationId(conversation),
+        day=received.at.date().isoformat(),
+    )
+
+
+def _linkedin(received: Received) -> LinkedInPerson | None:
+    domain = (received.proof.address or "").rpartition("@")[2]
+    return linkedin_person(received.message, domain == "linkedin.com" or domain.endswith(".linkedin.com"))
+
+
+def _namesake(question: Question, person: LinkedInPerson, reception: Reception) -> Question:
+    """Return *question* for the first of ``linkedin-name``, ``-2``, ``-3`` … that is free or this person's own.
+
+    Two persons of one name are told apart by the thread's URL; without one, only ids can join (DESIGN 6).
+    """
+    slug = question.conversation
+    for number in range(1, NAMESAKES + 1):
+        candidate = replace(question, conversation=ConversationId(slug if number == 1 else f"{slug}-{number}"))
+        taken = reception.records.conversation(ConversationId(candidate.conversation))
+        if taken is None or (person.thread_url and taken.linkedin_thread == person.thread_url):
+            return candidate
+    return candidate
+
+
+def plan_received(
+    received: Received,
+    known: Known,
+    reception: Reception,
+    *,
+    target: ThreadTarget | None,
+    person: LinkedInPerson | None,
+    slug: str,
+    acknowledge: bool,
+) -> Commit:
+    """Return the transaction for *received* given what is *known*. Pure but for fresh ids."""
+    people = reception.people
+    if received.feedback is not None:
+        record = message_record(received, Outcome.RECORD, [], people=people)
+        feedback = plan_feedback(record, received.feedback, known)
+        if feedback is not None:
+            return feedback
+    stopped = _stop(received, known, people)
+    if stopped is not None:
+        return settle(message_record(received, Outcome.RECORD, [stopped], people=people))
+    disposition = _filter(received, known, reception, by_token=target is not None)
+    if disposition.outcome in (Outcome.HOLD, Outcome.DROP):
+        record = message_record(
+            received,
+            disposition.outcome,
+            disposition.reasons,
+            people=people,
+            score=disposition.score,
+            rules_version=disposition.rules_version,
+            reply_address=_reply_address(received, people),
+        )
+        return settle(record, fingerprint=_print(received))
+    return _deliver(
+        received, known, reception, disposition, target=target, person=person, slug=slug, acknowledge=acknowledge
+    )
+
+
+def _print(received: Received) -> str:
+    return fingerprint(received.message, received.raw)
+
+
+def _stop(received: Received, known: Known, people: People) -> Reason | None:
+    """Return why *received* ends here, recorded: a second copy, or the owner's own reply-all."""
+    if known.duplicate_of is not None:
+        return Reason(stage="duplicate", rule="same-mail", detail=f"a copy of receipt {known.duplicate_of}")
+    headed = (*received.message.to, *received.message.cc)
+    if (
+        received.function == "inbound"
+        and received.proof.address in people.owners(further=_routed(known))
+        and any(read_thread_address(mailbox.address, people.thread_domain) for mailbox in headed)
+    ):
+        # Our forward names the public address in To, so the owner's "reply to all" reaches both rules. The copy
+        # at the thread address is answered for by the reply function.
+        return Reason(stage="owner", rule="reply-all", detail="the thread address has the same mail")
+    return None
+
+
+def _routed(known: Known) -> frozenset[EmailAddress]:
+    return frozenset(mailbox for conversation in known.by_reference for mailbox in conversation.mailboxes)
+
+
+def _filter(received: Received, known: Known, reception: Reception, *, by_token: bool) -> Disposition:
+    receipt = received.receipt
+    if by_token:
+        # The token has shown that this mail is meant for us, though its recipient is no public address.
+        receipt = replace(receipt, recipients=reception.people.public_addresses[:1])
+    return filter_message(
+        received.message,
+        receipt,
+        received.proof,
+        reception.rules,
+        public_addresses=reception.people.public_addresses,
+        listed=known.listed,
+    )
+
+
+def _reply_address(received: Received, people: People) -> str:
+    """Return where an answer to this mail goes: Reply-To's first address, else From's; never one of ours."""
+    for mailbox in (*received.message.reply_to[:1], *received.message.from_[:1]):
+        if "@" in mailbox.address and not people.is_ours(mailbox.address) and mailbox.address not in people.owners():
+            return mailbox.address
+    return ""
+
+
+def _deliver(
+    received: Received,
+    known: Known,
+    reception: Reception,
+    disposition: Disposition,
+    *,
+    target: ThreadTarget | None,
+    person: LinkedInPerson | None,
+    slug: str,
+    acknowledge: bool,
+) -> Commit:
+    """Return the transaction that forwards *received* in its conversation and acknowledges it where that is due."""
+    people, proven = reception.people, received.proof.address
+    reply_address = _reply_address(received, people)
+    joined = (
+        _joined_on_linkedin(person, known)
+        if person
+        else choose(
+            by_token=known.by_id if opens(target, known.by_id) else None,
+            by_reference=known.by_reference,
+            by_topic=known.by_topic,
+            proven=proven,
+            now=received.at,
+        )
+    )
+    before = joined or _started(received, reception, person=person, slug=slug, reply_address=reply_address)
+    conversation = _continued(before, received, people, reply_address)
+    record = message_record(
+        received,
+        disposition.outcome,
+        disposition.reasons,
+        people=people,
+        conversation=conversation.id,
+        reply_address=reply_address,
+        score=disposition.score,
+        rules_version=disposition.rules_version,
+        sender_name=person.name if person else "",
+    )
+    ledger = [
+        queued(JobKind.FORWARD, record, [mailbox], conversation.id, received.receipt.id, mailbox)
+        for mailbox in conversation.mailboxes
+    ]
+    acknowledged = acknowledge and _acknowledgement_due(received, known, reception, disposition)
+    if acknowledged and proven:
+        ledger.append(queued(JobKind.ACKNOWLEDGEMENT, record, [proven], proven))
+    else:
+        acknowledged = False
+    commit = settle(record, ledger=ledger, fingerprint=_print(received), started=joined is None)
+    return replace(
+        commit,
+        conversation=conversation,
+        contact=None if person else _contact(received, known, conversation),
+        topic=(proven, conversation.subject) if proven and not person else None,
+        references=_references(received, conversation, known),
+        acknowledgement_day=received.at.date().isoformat() if acknowledged else "",
+    )
+
+
+def _joined_on_linkedin(person: LinkedInPerson, known: Known) -> Conversation | None:
+    """Return the person's conversation: by the thread's URL (_namesake saw to it), else by ids and name."""
+    if known.by_id is not None:
+        return known.by_id
+    return next((c for c in known.by_reference if c.linkedin_thread and c.contact_name == person.name), None)
+
+
+def _started(
+    received: Received, reception: Reception, *, person: LinkedInPerson | None, slug: str, reply_address: str
+) -> Conversation:
+    people = reception.people
+    address, tag = people.public_recipient(received.receipt.recipients) or (people.public_addresses[0], "")
+    subject = base_subject(received.message.subject)
+    return Conversation(
+        id=ConversationId(slug) if person and slug else new_id(reception.new_token),
+        token=reception.new_token(TOKEN_LENGTH),
+        contact=EmailAddress(received.sender),
+        contact_name=person.name if person else (received.message.from_[0].name if received.message.from_ else ""),
+        public_address=address,
+        source=tag,
+        subject=subject,
+        owner_subject=subject,
+        mailboxes=reception.routes.mailboxes_for(
+            address=address,
+            tag=tag,
+            subject=received.message.subject,
+            sender=received.sender,
+            otherwise=people.forward_to,
+        ),
+        status=Status.OPEN,
+        proven=received.proof.proven,
+        reply_address=EmailAddress(reply_address),
+        reply_differs=_differs(received, reply_address),
+        started_at=received.at,
+        updated_at=received.at,
+        linkedin_thread=person.thread_url if person else "",
+    )
+
+
+def _differs(received: Received, reply_address: str) -> bool:
+    return reply_address.rpartition("@")[2] != received.sender.rpartition("@")[2]
+
+
+def _continued(before: Conversation, received: Received, people: People, reply_address: str) -> Conversation:
+    """Return the conversation with this message in it. Unproven mail adds itself and changes nothing else."""
+    proven = received.proof.address is not None
+    link = Link(
+        receipt=received.receipt.id,
+        contact_id=received.message.message_id,
+        owner_ids={},
+        reply_address=EmailAddress(reply_address) if proven or not before.received else before.reply_address,
+    )
+    conversation = replace(
+        with_link(before, link),
+        received=before.received + 1,
+        updated_at=received.at,
+        status=Status.WAITING if before.status in (Status.ANSWERED, Status.CLOSED) else before.status,
+    )
+    if not proven:
+        return conversation
+    subject = base_subject(received.message.subject)
+    changed = subject != before.subject
+    return replace(
+        conversation,
+        proven=True,
+        subject=subject,
+        owner_subject=subject if changed else before.owner_subject,
+        reply_address=EmailAddress(reply_address or before.reply_address),
+        reply_differs=_differs(received, reply_address) if reply_address else before.reply_differs,
+        participants=_participants(before, received, people),
+    )
+
+
+def _participants(before: Conversation, received: Received, people: People) -> tuple[EmailAddress, ...]:
+    message = received.message
+    known = [a for a in before.participants if a != before.contact]
+    named = [m.address for m in (*message.from_, *message.to, *message.cc)]
+    others = (
+        EmailAddress(a)
+        for a in (*known, *named)
+        if "@" in a and a != before.contact and not people.is_ours(a) and a not in people.owners(before)
+    )
+    return tuple(dict.fromkeys(others))[:MAX_PARTICIPANTS]
+
+
+def _acknowledgement_due(received: Received, known: Known, reception: Reception, disposition: Disposition) -> bool:
+    contact = known.contact
+    return (
+        disposition.outcome is Outcome.DELIVER
+        and received.feedback is None
+        and not known.acknowledged
+        and not (contact and (contact.written_to or contact.unreachable))
+        and known.acknowledgements_today < reception.ack_daily_cap
+        and not refuse_acknowledgement(
+            received.message,
+            received.receipt,
+            received.proof,
+            own_addresses=reception.people.public_addresses,
+            thread_domain=reception.people.thread_domain,
+            owners=tuple(reception.people.owners(further=reception.routes.mailboxes)),
+        )
+    )
+
+
+def _contact(received: Received, known: Known, conversation: Conversation) -> Contact | None:
+    if "@" not in received.sender or received.feedback is not None:
+        return None
+    before = known.contact or Contact(
+        address=EmailAddress(received.sender),
+        name=conversation.contact_name,
+        first_at=received.at,
+        updated_at=received.at,
+    )
+    others = [c for c in before.conversations if c[0] != conversation.id]
+    return replace(
+        before,
+        updated_at=received.at,
+        messages=before.messages + 1,
+        conversations=((conversation.id, conversation.subject, conversation.started_at), *others)[:MAX_EARLIER],
+    )
+
+
+def _references(received: Received, conversation: Conversation, known: Known) -> tuple[Reference, ...]:
+    """Return the reference of this mail's own id, unless that id is taken: whoever repeats another's Message-ID
+    must not take over where its answers go."""
+    own = local_part(received.message.message_id)
+    if not own:
+        return ()
+    taken = any(reference.local_part == own for reference in known.references)
+    return () if taken else (Reference(local_part=own, conversation=conversation.id, receipt=received.receipt.id),)

@@ -1,0 +1,296 @@
+"""What the two receiving use cases share: what they work with, how a decision is made once, and how it is finished."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from email_handler.domain.acknowledgement import automatic
+from email_handler.domain.conversations import local_part, referred
+from email_handler.domain.delivery_status import Feedback, read_feedback
+from email_handler.domain.disposition import Outcome, Reason
+from email_handler.domain.identifiers import ArchiveKey, ConversationId, EmailAddress, FunctionName, LedgerId
+from email_handler.domain.jobs import JobKind, ledger_id
+from email_handler.domain.message import Message, parse
+from email_handler.domain.people import People
+from email_handler.domain.records import Conversation, Decision, LedgerItem, MessageRecord, PendingEvent, SendState
+from email_handler.domain.rewriting.notice import NoticeKind
+from email_handler.domain.rewriting.quoting import new_text
+from email_handler.domain.routes import Routes
+from email_handler.domain.spam.rules import RuleSet
+from email_handler.domain.verdicts import Receipt, SenderProof, prove_sender
+from email_handler.errors import RecordChanged
+from email_handler.ports import Archive, Clock, Commit, Events, Jobs, Known, NewToken, Question, Records
+
+DECISIONS = 6  # times a decision is taken anew when somebody else wrote in between; then the invocation is retried
+SNIPPET = 200  # characters of new text kept in the record
+HELD_FOR = timedelta(days=90)  # DESIGN 7: held mail is kept that long, dropped mail's record too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reception:
+    """Ports and values that receiving needs. Built once per invocation, for rules and routes may change."""
+
+    archive: Archive
+    records: Records
+    jobs: Jobs
+    events: Events
+    people: People
+    rules: RuleSet
+    routes: Routes
+    ack_daily_cap: int
+    clock: Clock
+    new_token: NewToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """One stored message as read: what every later step decides on."""
+
+    receipt: Receipt
+    function: FunctionName
+    archive_key: ArchiveKey
+    raw: bytes
+    message: Message
+    proof: SenderProof
+    automatic: str  # why it is machine mail, "" for a person's
+    feedback: Feedback | None
+    at: datetime
+
+    @property
+    def sender(self) -> str:
+        """Return From's first address, for display and records; the envelope sender where From has none."""
+        return self.message.from_[0].address if self.message.from_ else self.receipt.envelope_sender
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Return the local parts of ids that tie this mail to others: for feedback the id it is about first, and
+        last its own, which may be taken already."""
+        original = local_part(self.feedback.original_message_id) if self.feedback else ""
+        own = local_part(self.message.message_id)
+        return tuple(dict.fromkeys(i for i in (original, *referred(self.message), own) if i))
+
+
+def read(receipt: Receipt, function: FunctionName, archive_key: ArchiveKey, reception: Reception) -> Received:
+    """Fetch and read the stored message of *receipt*. Raises ArchiveObjectMissing; mail itself never fails."""
+    raw = reception.archive.get(archive_key)
+    message = parse(raw)
+    return Received(
+        receipt=receipt,
+        function=function,
+        archive_key=archive_key,
+        raw=raw,
+        message=message,
+        proof=prove_sender(message, receipt),
+        automatic=automatic(message, receipt.envelope_sender),
+        feedback=read_feedback(message, receipt.envelope_sender),
+        at=reception.clock(),
+    )
+
+
+def decide_once(question: Question, plan: Callable[[Known], Commit], reception: Reception) -> Decision:
+    """Decide about one receipt and finish what was decided: decided at most once, finished at least once.
+
+    The decision, its jobs and its events are one transaction; only then is anything queued or published. A second
+    run (SES's duplicate event, a retry after a crash, the reconciler) finds the decision and finishes it.
+    Raises RecordChanged when others wrote in between each time.
+    """
+    for attempt in range(1, DECISIONS + 1):
+        known = reception.records.look_up(question)
+        if known.decision is not None:
+            decision = known.decision
+            break
+        commit = plan(known)
+        try:
+            reception.records.commit(commit)
+        except RecordChanged:
+            if attempt == DECISIONS:
+                raise
+            continue
+        decision = commit.decision
+        break
+    if not decision.done:
+        finish(decision, reception)
+    return decision
+
+
+def finish(decision: Decision, reception: Reception) -> None:
+    """Queue the decision's jobs, publish its events, mark both done. Each may happen twice after a crash; the
+    ledger and the events' ids make the second harmless. The calls go out side by side: none needs another."""
+    calls: list[Callable[[], None]] = [partial(reception.jobs.queue, [job]) for job in decision.jobs]
+    if decision.events:
+        calls.append(partial(reception.events.publish, decision.events))
+    if len(calls) > 1:
+        with ThreadPoolExecutor(max_workers=len(calls)) as pool:
+            for future in [pool.submit(call) for call in calls]:
+                future.result()
+    else:
+        for call in calls:
+            call()
+    reception.records.finish(decision.receipt, decision.function)
+
+
+def message_record(
+    received: Received,
+    outcome: Outcome,
+    reasons: Sequence[Reason],
+    *,
+    people: People,
+    conversation: ConversationId | None = None,
+    reply_address: str = "",
+    score: float = 0.0,
+    rules_version: str = "",
+    sender_name: str = "",
+) -> MessageRecord:
+    """Return the record of *received* under *outcome*."""
+    message = received.message
+    public = people.public_recipient(received.receipt.recipients)
+    text = new_text(message.text, message.html)
+    return MessageRecord(
+        receipt=received.receipt.id,
+        function=received.function,
+        archive_key=received.archive_key,
+        conversation=conversation or "",
+        at=received.at,
+        outcome=outcome,
+        reasons=tuple(reasons),
+        score=score,
+        rules_version=rules_version,
+        sender=EmailAddress(received.sender),
+        sender_name=sender_name or (message.from_[0].name if message.from_ else ""),
+        proven=received.proof.proven,
+        proof=received.proof.reason,
+        public_address=public[0] if public else "",
+        source=public[1] if public else "",
+        subject=message.subject[:500],
+        message_id=message.message_id,
+        reply_address=EmailAddress(reply_address),
+        automatic=received.automatic,
+        snippet=" ".join(text.split())[:SNIPPET],
+        size=message.size,
+        defects=message.defects,
+        text_chars=len(message.text),
+    )
+
+
+def settle(
+    record: MessageRecord,
+    *,
+    ledger: Sequence[LedgerItem] = (),
+    fingerprint: str = "",
+    started: bool = False,
+    bounced: LedgerId | None = None,
+) -> Commit:
+    """Return the transaction that makes *record* the decided end of its receipt, with *ledger*'s sends queued."""
+    detail_types = {
+        Outcome.HOLD: "Message Held",
+        Outcome.DELIVER: "Message Received",
+        Outcome.FLAG: "Message Received",
+        Outcome.RELAY: "Message Received",
+        Outcome.RECORD: "Message Received",
+    }
+    names = ["Conversation Started"] if started else []
+    if record.outcome in detail_types:
+        names.append(detail_types[record.outcome])
+    kept = record.outcome not in (Outcome.HOLD, Outcome.DROP)
+    return Commit(
+        decision=Decision(
+            receipt=record.receipt,
+            function=record.function,
+            outcome=record.outcome,
+            conversation=record.conversation,
+            jobs=tuple(item.job for item in ledger),
+            events=tuple(_event(name, record) for name in names),
+        ),
+        message=record,
+        ledger=tuple(ledger),
+        fingerprint=fingerprint,
+        expires_at=None if kept else record.at + HELD_FOR,
+        bounced=bounced or "",
+    )
+
+
+def _event(detail_type: str, record: MessageRecord) -> PendingEvent:
+    return PendingEvent(
+        id=f"{record.receipt}-{record.function}-{detail_type.lower().replace(' ', '-')}",
+        detail_type=detail_type,
+        detail={
+            "version": 1,
+            "receipt": record.receipt,
+            "function": record.function,
+            "conversation": record.conversation,
+            "direction": "owner" if record.outcome is Outcome.RELAY else "contact",
+            "outcome": record.outcome.value,
+            "reasons": [str(reason) for reason in record.reasons],
+            "archive_key": record.archive_key,
+            "public_address": record.public_address,
+            "source": record.source,
+            "at": record.at.isoformat(),
+        },
+        at=record.at,
+    )
+
+
+def queued(
+    kind: JobKind, record: MessageRecord, recipients: Sequence[str], *key: str, note: str = "", conversation: str = ""
+) -> LedgerItem:
+    """Return a new ledger item that *record* causes, due now; *key* determines its id."""
+    return LedgerItem(
+        id=ledger_id(kind, *key),
+        kind=kind,
+        conversation=ConversationId(conversation or record.conversation),
+        source=record.receipt,
+        source_function=record.function,
+        archive_key=record.archive_key,
+        recipients=tuple(EmailAddress(address) for address in recipients),
+        state=SendState.QUEUED,
+        queued_at=record.at,
+        due=record.at,
+        note=note,
+    )
+
+
+def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known) -> Commit | None:
+    """Return what a bounce or complaint about a mail of ours becomes; None where it is tied to nothing we sent.
+
+    *record* is the feedback's own; the conversation gets it. The send becomes BOUNCED where the failure is final,
+    a contact who cannot be reached is never acknowledged again, and the owner is told, once, where it was their
+    answer (DESIGN 8).
+    """
+    send = next((known.sends[r.ledger] for r in known.references if r.ledger and r.ledger in known.sends), None)
+    if send is None:
+        return None
+    record = replace(
+        record,
+        outcome=Outcome.RECORD,
+        reasons=(Reason(stage="feedback", rule=feedback.kind, detail=f"about our {send.kind}"),),
+        conversation=send.conversation,
+        feedback={
+            "kind": feedback.kind,
+            "status": feedback.status,
+            "recipient": next(iter(feedback.recipients), ""),
+            "ledger": send.id,
+        },
+    )
+    final = feedback.permanent or feedback.kind == "complaint"
+    news = final and send.state is not SendState.BOUNCED
+    conversation = next((c for c in known.by_reference if c.id == send.conversation), None)
+    notices = (
+        [
+            queued(JobKind.NOTICE, record, [mailbox], send.id, mailbox, note=NoticeKind.BOUNCED)
+            for mailbox in conversation.mailboxes
+        ]
+        if news and conversation and send.kind is JobKind.REPLY
+        else []
+    )
+    commit = settle(record, ledger=notices, bounced=send.id if news else None)
+    if news and known.contact is not None and known.contact.address in send.recipients:
+        commit = replace(commit, contact=replace(known.contact, unreachable=True, updated_at=record.at))
+    return commit
+
+
+def mailbox_of(address: str, conversation: Conversation) -> EmailAddress:
+    """Return the mailbox of *conversation* that the owner's *address* stands for: itself, or the first (an alias)."""
+    mine = EmailAddress(address.lower())
+    return mine if mine in conversation.mailboxes or not conversation.mailboxes else conversation.mailboxes[0]

@@ -1,0 +1,91 @@
+"""The reconciler: what was stored and has no state is taken up; what is stuck is queued again (DESIGN 8)."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from email_handler.domain.identifiers import ArchiveKey, FunctionName, ReceiptId
+from email_handler.domain.message import parse
+from email_handler.domain.records import LedgerItem, SendState
+from email_handler.domain.verdicts import receipt_from_message
+from email_handler.errors import PermanentError
+from email_handler.usecases.receive import receive
+from email_handler.usecases.reception import Reception, finish
+from email_handler.usecases.relay_reply import relay_reply
+
+SETTLED = timedelta(hours=7)  # asynchronous invocations are retried for six hours (FACTS 1); before that, wait
+LOOK_BACK = timedelta(days=8)  # a daily pass that failed for a week still misses nothing
+OVERDUE = timedelta(hours=1)
+SETUP_OBJECT = "AMAZON_SES_SETUP_NOTIFICATION"  # SES writes it when a rule is made; it is no mail
+MANY = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    """What one pass did."""
+
+    seen: int
+    taken_up: tuple[ReceiptId, ...]
+    finished: int
+    queued: int
+    failed: tuple[ReceiptId, ...]
+
+
+def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
+    """Take up what one receiving function left: raw objects without a decision, decisions whose jobs or events are
+    not out, and (inbound) ledger items overdue by an hour. Idempotent: every step is the ordinary one.
+
+    Never acknowledges: hours later nobody wants one. A message that fails is reported and the pass goes on.
+    """
+    now = reception.clock()
+    seen = 0
+    taken_up: list[ReceiptId] = []
+    failed: list[ReceiptId] = []
+    for key, modified in reception.archive.keys(f"raw/{function}/"):
+        receipt = ReceiptId(key.rpartition("/")[2])
+        if receipt == SETUP_OBJECT or not now - LOOK_BACK <= modified <= now - SETTLED:
+            continue
+        seen += 1
+        if reception.records.decision(receipt, function) is not None:
+            continue
+        try:
+            _take_up(receipt, key, function, reception)
+            taken_up.append(receipt)
+        except PermanentError:
+            failed.append(receipt)
+    finished = 0
+    for decision in reception.records.undone(now - OVERDUE):
+        if decision.function == function:
+            finish(decision, reception)
+            finished += 1
+    return Reconciled(
+        seen=seen,
+        taken_up=tuple(taken_up),
+        finished=finished,
+        queued=_queue_overdue(reception) if function == "inbound" else 0,
+        failed=tuple(failed),
+    )
+
+
+def _take_up(receipt_id: ReceiptId, key: ArchiveKey, function: FunctionName, reception: Reception) -> None:
+    message = parse(reception.archive.get(key))
+    receipt = receipt_from_message(message, receipt_id, reception.people.public_addresses)
+    if function == "inbound":
+        receive(receipt, key, reception, acknowledge=False)
+    else:
+        relay_reply(receipt, key, reception)
+
+
+def _queue_overdue(reception: Reception) -> int:
+    now = reception.clock()
+    count = 0
+    for state in (SendState.QUEUED, SendState.SENDING):
+        for item in reception.records.find("send_state", state, limit=MANY):
+            if isinstance(item, LedgerItem) and _overdue(item, now - OVERDUE):
+                reception.jobs.queue([item.job])
+                count += 1
+    return count
+
+
+def _overdue(item: LedgerItem, limit: datetime) -> bool:
+    """Tell whether nobody has touched *item* since *limit*: due then, and no lease runs."""
+    return max(item.due, item.lease_until or item.due) < limit

@@ -1,0 +1,260 @@
+"""reply's use case: mail to a thread address becomes an answer to the contact, or is held and the owner told."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from email_handler.domain.conversations import (
+    ThreadTarget,
+    base_subject,
+    fingerprint,
+    local_part,
+    opens,
+    read_thread_address,
+    takes_part,
+    threading_for_contact,
+    with_link,
+)
+from email_handler.domain.disposition import Outcome, Reason
+from email_handler.domain.identifiers import ArchiveKey, EmailAddress, LedgerId, ReceiptId
+from email_handler.domain.jobs import JobKind, ledger_id
+from email_handler.domain.message import Message
+from email_handler.domain.people import People
+from email_handler.domain.records import Conversation, Decision, LedgerItem, Link, Reference
+from email_handler.domain.rewriting.composed import Composed, ReplyContext
+from email_handler.domain.rewriting.notice import NoticeKind
+from email_handler.domain.rewriting.reply import compose_reply
+from email_handler.domain.verdicts import Receipt
+from email_handler.ports import Commit, Known
+from email_handler.usecases.receive import decide_received, question_for
+from email_handler.usecases.reception import (
+    Received,
+    Reception,
+    decide_once,
+    mailbox_of,
+    message_record,
+    plan_feedback,
+    queued,
+    read,
+    settle,
+)
+
+MAX_ANSWERED = 10  # recipients of one answer to all (DESIGN 5)
+
+
+def relay_reply(receipt: Receipt, archive_key: ArchiveKey, reception: Reception) -> Decision:
+    """Decide about mail to a thread address: an answer leaves only when the token is right *and* the owner proven.
+
+    The decision is taken at most once for a receipt; the answer is sent at least once. Machines come first: an
+    owner's out-of-office or a daemon is recorded, never relayed, never answered.
+    Raises transient errors only; the invocation is then repeated and finds or takes the decision.
+    """
+    received = read(receipt, "reply", archive_key, reception)
+    targets = (read_thread_address(a, reception.people.thread_domain) for a in receipt.recipients)
+    target = next((t for t in targets if t is not None), None)
+    question = question_for(received, target.conversation if target else "")
+    if target is not None and not received.automatic and _from_contact(received, target, reception):
+        return decide_received(received, target, reception)
+    question = replace(question, sends=(_hourly(question.conversation, received.at),))
+    return decide_once(question, lambda known: plan_reply(received, known, reception, target=target), reception)
+
+
+def _from_contact(received: Received, target: ThreadTarget, reception: Reception) -> bool:
+    """Tell whether a contact writes to the thread address of their own conversation, and not as the owner."""
+    conversation = reception.records.conversation(target.conversation)
+    return (
+        conversation is not None
+        and opens(target, conversation)
+        and received.feedback is None
+        and not _claims_owner(received, conversation, reception)
+        and takes_part(conversation, received.sender)
+    )
+
+
+def _owners(conversation: Conversation | None, reception: Reception) -> frozenset[str]:
+    return reception.people.owners(conversation, further=reception.routes.mailboxes)
+
+
+def _claims_owner(received: Received, conversation: Conversation | None, reception: Reception) -> bool:
+    owners = _owners(conversation, reception)
+    return any(mailbox.address in owners for mailbox in received.message.from_)
+
+
+def _hourly(conversation: str, at: datetime) -> LedgerId:
+    """Return the ledger id of the one notice an hour that unproven senders can cause in a conversation."""
+    return ledger_id(JobKind.NOTICE, conversation, at.strftime("%Y-%m-%dT%H"))
+
+
+def plan_reply(received: Received, known: Known, reception: Reception, *, target: ThreadTarget | None) -> Commit:
+    """Return the transaction for *received* given what is *known*. Pure."""
+    people = reception.people
+    if received.feedback is not None:
+        record = message_record(received, Outcome.RECORD, [], people=people)
+        feedback = plan_feedback(record, received.feedback, known)
+        if feedback is not None:
+            return feedback
+    conversation = known.by_id if opens(target, known.by_id) else None
+    owner = received.proof.address if received.proof.address in _owners(known.by_id, reception) else None
+    stop = _stop(received, known, target, owner, people)
+    if stop is not None:
+        outcome, reason = stop
+        of = conversation.id if conversation else None
+        return settle(message_record(received, outcome, [reason], people=people, conversation=of))
+    refusal = _refusal(received, owner, conversation)
+    if refusal is not None:
+        return _hold(received, known, reception, owner, *refusal)
+    assert owner is not None and conversation is not None, "_refusal answers for both"  # noqa: S101, PT018 - for mypy
+    recipients = _recipients(received.message, conversation, everyone=bool(target and target.everyone))
+    composed = compose_reply(
+        received.message, reply_context(received.message, conversation, people, recipients, received.receipt.id)
+    )
+    if composed.held:
+        return _hold(received, known, reception, owner, NoticeKind.LEAK, "leak", _places(composed))
+    return _relay(received, known, reception, owner, conversation, recipients)
+
+
+def _stop(
+    received: Received, known: Known, target: ThreadTarget | None, owner: EmailAddress | None, people: People
+) -> tuple[Outcome, Reason] | None:
+    """Return outcome and reason where *received* ends here, recorded, and nobody is told."""
+    if target is None and (owner is None or people.notices_address in received.receipt.recipients):
+        return Outcome.DROP, Reason(stage="recipient", rule="no-thread-address", detail="names no conversation")
+    if received.automatic or received.feedback is not None:
+        why = received.automatic or "feedback"
+        return Outcome.RECORD, Reason(stage="machine", rule=why.replace(" ", "-"), detail="not relayed, not answered")
+    if known.duplicate_of is not None:
+        return Outcome.RECORD, Reason(stage="duplicate", rule="same-mail", detail=f"copy of {known.duplicate_of}")
+    return None
+
+
+def _refusal(
+    received: Received, owner: EmailAddress | None, conversation: Conversation | None
+) -> tuple[NoticeKind, str, str] | None:
+    """Return (notice, rule, detail) where nothing may leave; None where owner, token and mail are in order."""
+    if owner is None:
+        return NoticeKind.NOT_PROVEN, "not-proven", received.proof.reason
+    if conversation is None:
+        return NoticeKind.WRONG_TOKEN, "wrong-token", "the thread address opens no conversation"
+    if received.receipt.virus == "FAIL":
+        return NoticeKind.VIRUS, "virus", "SES found a virus in the answer"
+    if not conversation.reply_address:
+        return NoticeKind.NO_ADDRESS, "no-address", "the contact left no address to answer to"
+    return None
+
+
+def _hold(
+    received: Received,
+    known: Known,
+    reception: Reception,
+    owner: EmailAddress | None,
+    kind: NoticeKind,
+    rule: str,
+    detail: str,
+) -> Commit:
+    """Return the transaction that keeps *received* and tells the owner: always when the owner wrote it, at most
+    once an hour a conversation when anybody else did."""
+    conversation = known.by_id
+    record = message_record(
+        received,
+        Outcome.HOLD,
+        [Reason(stage="owner", rule=rule, detail=detail)],
+        people=reception.people,
+        conversation=conversation.id if conversation else None,
+    )
+    of = conversation.id if conversation else "none"
+    notices: list[LedgerItem] = []
+    if owner is not None:
+        notices = [queued(JobKind.NOTICE, record, [owner], record.receipt, owner, note=kind, conversation=of)]
+    elif conversation is not None and _hourly(conversation.id, received.at) not in known.sends:
+        told = list(conversation.mailboxes)
+        notices = [queued(JobKind.NOTICE, record, told, of, received.at.strftime("%Y-%m-%dT%H"), note=kind)]
+    return settle(record, ledger=notices)
+
+
+def _places(composed: Composed) -> str:
+    held = [place for place in composed.places if place.action == "held"]
+    return "; ".join(f"{place.what} in {place.where}" for place in held[:10])
+
+
+def _recipients(message: Message, conversation: Conversation, *, everyone: bool) -> tuple[EmailAddress, ...]:
+    """Return the answer's envelope, from the record alone: the reply address of the mail it answers (by
+    In-Reply-To), else of the last proven one; with *everyone* all who take part too."""
+    known = {
+        local_part(own): link.reply_address
+        for link in conversation.links
+        for own in link.owner_ids.values()
+        if link.reply_address
+    }
+    answered = (known[i] for i in map(local_part, message.in_reply_to) if i in known)
+    first = next(answered, None) or conversation.reply_address
+    others = conversation.participants if everyone else ()
+    return tuple(dict.fromkeys(EmailAddress(a) for a in (first, *others) if a))[:MAX_ANSWERED]
+
+
+def reply_context(
+    message: Message,
+    conversation: Conversation,
+    people: People,
+    recipients: Sequence[EmailAddress],
+    receipt: ReceiptId,
+) -> ReplyContext:
+    """Return what composing the answer needs. The contact keeps their subject unless the owner changed it."""
+    base = base_subject(message.subject)
+    subject = conversation.subject if base == conversation.owner_subject or not base else base
+    domain = conversation.public_address.rpartition("@")[2]
+    return ReplyContext(
+        identity=people.identity(conversation),
+        threading=threading_for_contact(
+            conversation, domain, f"Re: {subject}".rstrip(), answers=_answered(message, conversation, receipt)
+        ),
+        contact=EmailAddress(conversation.reply_address or conversation.contact),
+        recipients=tuple(recipients),
+        contact_name=conversation.contact_name,
+    )
+
+
+def _answered(message: Message, conversation: Conversation, receipt: ReceiptId) -> ReceiptId:
+    """Return the receipt of the mail that *message* answers by its In-Reply-To; its own where it names none known
+    (which has no id on the contact's side yet, so the last one is taken)."""
+    named = set(map(local_part, message.in_reply_to))
+    for link in reversed(conversation.links):
+        if any(local_part(own) in named for own in link.owner_ids.values()):
+            return link.receipt
+    return receipt
+
+
+def _relay(
+    received: Received,
+    known: Known,
+    reception: Reception,
+    owner: EmailAddress,
+    conversation: Conversation,
+    recipients: Sequence[EmailAddress],
+) -> Commit:
+    message = received.message
+    record = message_record(
+        received, Outcome.RELAY, [Reason(stage="owner", rule="proven", detail=received.proof.reason)],
+        people=reception.people, conversation=conversation.id,
+    )  # fmt: skip
+    item = queued(JobKind.REPLY, record, recipients, conversation.id, received.receipt.id, ",".join(sorted(recipients)))
+    link = Link(
+        receipt=received.receipt.id,
+        contact_id="",
+        owner_ids={mailbox_of(owner, conversation): message.message_id} if message.message_id else {},
+    )
+    base = base_subject(message.subject)
+    changed = bool(base) and base != conversation.owner_subject
+    own = local_part(message.message_id)
+    taken = any(reference.local_part == own for reference in known.references)
+    return replace(
+        settle(record, ledger=[item], fingerprint=fingerprint(message, received.raw)),
+        conversation=replace(
+            with_link(conversation, link),
+            updated_at=received.at,
+            owner_subject=base if changed else conversation.owner_subject,
+            subject=base if changed else conversation.subject,
+        ),
+        references=(Reference(local_part=own, conversation=conversation.id, receipt=received.receipt.id),)
+        if own and not taken
+        else (),
+    )
