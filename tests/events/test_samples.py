@@ -1,0 +1,90 @@
+"""The samples in events/: each told in the README, each well-formed, none with a real name or number in it."""
+
+import json
+import re
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+
+EVENTS = Path(__file__).parents[2] / "events"
+README = (EVENTS / "README.md").read_text()
+FUNCTIONS = ("inbound", "reply", "attachment", "ack_sender", "forward_sender", "reply_sender")
+ENVELOPES = sorted(EVENTS.glob("*/*.json"))
+MAILS = sorted(EVENTS.glob("mail/*.eml"))
+WITHOUT_MAIL = {"never_stored", "never_recorded"}  # what the bad cases name
+
+_RESERVED = re.compile(r"(?:.*\.)?(?:example\.(?:com|org|net)|[\w-]+\.(?:example|test|invalid)|example|test|invalid)")
+_ADDRESS = re.compile(r"[\w.+%-]+@([\w-]+(?:\.[\w-]+)+)")
+_HOST = re.compile(r"https?://([\w.-]+)")
+_IP = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d{1,3}){3})(?![\d.])")
+_AMAZON = "email.amazonses.com"  # the host of SES's own message ids
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(EVENTS))
+
+
+def test_every_file_has_a_line_in_the_readme_and_every_line_a_file() -> None:
+    told = set(re.findall(r"^\| `([^`]+)` \|", README, re.MULTILINE))
+    there = {_name(path) for path in EVENTS.rglob("*") if path.is_file()} - {"README.md"}
+
+    assert told == there
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_function_has_at_least_three_cases(function: str) -> None:
+    cases = [_name(path) for path in ENVELOPES if path.parent.name == function]
+    marks = {re.search(rf"`{re.escape(case)}` \| (Good|Bad|Odd):", README)[1] for case in cases}  # type: ignore[index]  # a missing line fails the test above
+
+    assert len(cases) >= 3
+    assert marks == {"Good", "Bad", "Odd"}
+
+
+@pytest.mark.parametrize("path", ENVELOPES, ids=_name)
+def test_an_envelope_is_json_of_its_sources_shape_and_holds_no_mail(path: Path) -> None:
+    event = json.loads(path.read_text())
+
+    if "Records" in event:
+        assert {record["eventSource"] for record in event["Records"]} <= {"aws:ses", "aws:sqs"}
+    elif path.name == "reconcile.json":
+        assert event == {"reconcile": True}, "what template.yaml's schedule sends"
+    else:
+        assert {"source", "detail-type", "detail"} <= event.keys()
+    assert len(path.read_bytes()) < 6_000, "MIME is never pasted in JSON"
+
+
+@pytest.mark.parametrize("path", ENVELOPES, ids=_name)
+def test_an_envelope_names_a_mail_that_is_there(path: Path) -> None:
+    text = path.read_text()
+    named = set(re.findall(r"raw/(?:inbound|reply)/(\w+)", text))
+    named |= set(re.findall(r'"messageId": "(\w+)"', text)) if "aws:ses" in text else set()
+
+    assert {f"mail/{name}.eml" for name in named - WITHOUT_MAIL} <= {_name(mail) for mail in MAILS}
+
+
+@pytest.mark.parametrize("path", MAILS, ids=_name)
+def test_a_mail_has_a_header_a_body_and_crlf_throughout(path: Path) -> None:
+    raw = path.read_bytes()
+
+    assert message_from_bytes(raw)["From"]
+    assert raw.count(b"\n") == raw.count(b"\r\n") == raw.count(b"\r")
+    assert b"\r\n\r\n" in raw
+
+
+@pytest.mark.parametrize("path", MAILS, ids=_name)
+def test_a_mail_is_named_by_an_envelope(path: Path) -> None:
+    assert any(path.stem in envelope.read_text() for envelope in ENVELOPES)
+
+
+@pytest.mark.parametrize("path", [*ENVELOPES, *MAILS], ids=_name)
+def test_only_names_and_numbers_reserved_for_examples_appear(path: Path) -> None:
+    text = path.read_bytes().decode("utf-8", "replace").replace("=\r\n", "")
+    hosts = {host.lower() for pattern in (_ADDRESS, _HOST) for host in pattern.findall(text)}
+    strangers = {h for h in hosts if not _RESERVED.fullmatch(h) and h != _AMAZON}
+    numbers = {ip for ip in _IP.findall(text) if not ip.startswith(("192.0.2.", "198.51.100.", "203.0.113."))}
+
+    if "linkedin" in path.stem:
+        strangers = {h for h in strangers if h != "linkedin.com" and not h.endswith(".linkedin.com")}
+    assert strangers == set()
+    assert numbers == set()
