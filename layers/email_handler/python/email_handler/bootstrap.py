@@ -75,6 +75,7 @@ def reception() -> Reception:
     return Reception(
         archive=_archive(settings),
         records=_records(settings.table_name),
+        ledger=_records(settings.table_name),
         jobs=SqsJobs(
             _client("sqs"),
             {

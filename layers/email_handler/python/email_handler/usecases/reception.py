@@ -21,7 +21,7 @@ from email_handler.domain.routes import Routes
 from email_handler.domain.spam.rules import RuleSet
 from email_handler.domain.verdicts import Receipt, SenderProof, prove_sender
 from email_handler.errors import RecordChanged
-from email_handler.ports import Archive, Clock, Commit, Events, Jobs, Known, NewToken, Question, Records
+from email_handler.ports import Archive, Clock, Commit, Events, Jobs, Known, NewToken, Question, Records, SendLedger
 
 DECISIONS = 6  # times a decision is taken anew when somebody else wrote in between; then the invocation is retried
 SNIPPET = 200  # characters of new text kept in the record
@@ -34,6 +34,7 @@ class Reception:
 
     archive: Archive
     records: Records
+    ledger: SendLedger
     jobs: Jobs
     events: Events
     people: People

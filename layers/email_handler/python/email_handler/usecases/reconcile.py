@@ -32,7 +32,7 @@ class Reconciled:
 
 def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
     """Take up what one receiving function left: raw objects without a decision, decisions whose jobs or events are
-    not out, and (inbound) ledger items overdue by an hour. Idempotent: every step is the ordinary one.
+    not out; and (inbound, for all senders) ledger items overdue by an hour and events of sends not published. Idempotent: every step is the ordinary one.
 
     Never acknowledges: hours later nobody wants one. A message that fails is reported and the pass goes on.
     """
@@ -56,6 +56,11 @@ def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
     for decision in reception.records.undone(now - OVERDUE):
         if decision.function == function:
             finish(decision, reception)
+            finished += 1
+    if function == "inbound":
+        for ledger, event in reception.ledger.unpublished(now - OVERDUE):
+            reception.events.publish([event])
+            reception.ledger.published(ledger)
             finished += 1
     return Reconciled(
         seen=seen,

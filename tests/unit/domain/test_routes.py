@@ -1,0 +1,62 @@
+"""Where mail goes by config/routes.toml."""
+
+from email_handler.domain.identifiers import EmailAddress
+from email_handler.domain.routes import load_routes
+
+SALES, BOTH, OTHER = "sales@private.example", ("a@private.example", "b@private.example"), "owner@private.example"
+DOCUMENT = b"""
+[[route]]
+to = "Sales@private.example"
+tag = "offer"
+
+[[route]]
+to = ["a@private.example", "b@private.example"]
+address = "contact@example.com"
+subject = "(?i)^invoice"
+sender = "@example\\\\.org$"
+"""
+
+
+def where(document: bytes = DOCUMENT, **given: str) -> tuple[str, ...]:
+    mail = {"address": "contact@example.com", "tag": "", "subject": "Hello", "sender": "jane@example.org", **given}
+    return load_routes(document).mailboxes_for(**mail, otherwise=(EmailAddress(OTHER),))
+
+
+def test_without_a_match_the_ordinary_mailbox_gets_it() -> None:
+    assert where() == (OTHER,)
+    assert where(b"") == (OTHER,)
+
+
+def test_a_tag_chooses_a_mailbox() -> None:
+    assert where(tag="OFFER") == (SALES,)
+
+
+def test_every_condition_of_a_route_must_hold() -> None:
+    assert where(subject="Invoice 7") == BOTH
+    assert where(subject="Invoice 7", sender="jane@example.net") == (OTHER,)
+    assert where(subject="Invoice 7", address="press@example.com") == (OTHER,)
+
+
+def test_a_bad_route_is_left_out_and_told() -> None:
+    routes = load_routes(DOCUMENT + b'\n[[route]]\nto = "x@private.example"\nsubject = "("\n\n[[route]]\ntag = "y"\n')
+
+    assert len(routes.routes) == 2
+    assert routes.problems == (
+        "routes: route 3 left out (PatternError)",
+        "routes: route 4 left out (KeyError)",
+    )
+
+
+def test_a_document_that_is_no_toml_gives_no_routes_and_one_problem() -> None:
+    for document in (b"[[route", b"\xff\xfe", b"route = 7"):
+        assert where(document) == (OTHER,)
+    assert load_routes(b"[[route").problems == ("routes: not a TOML document",)
+
+
+def test_a_pattern_that_runs_wild_does_not_fit() -> None:
+    document = b'[[route]]\nto = "x@private.example"\nsubject = "^(a+)+$"\n'
+    assert where(document, subject="a" * 900 + "b") == (OTHER,)
+
+
+def test_every_mailbox_of_the_routes_is_known_as_the_owners() -> None:
+    assert load_routes(DOCUMENT).mailboxes == {SALES, *BOTH}
