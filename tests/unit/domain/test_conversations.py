@@ -38,7 +38,7 @@ OWNER = EmailAddress("owner@private.example")
 def conversation(**changes: object) -> Conversation:
     plain = Conversation(
         id=ConversationId("c-01234567"),
-        token="abcdefghjk",  # noqa: S106 - a sample
+        token="abcdefghjk",
         contact=JANE,
         contact_name="Jane Doe",
         public_address=EmailAddress("contact@example.com"),

@@ -6,7 +6,6 @@ Everything is built on first use and kept for the life of the execution environm
 import os
 import random
 import secrets
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -14,12 +13,13 @@ from typing import Any
 
 import boto3
 
+from email_handler.adapters.aws import CONFIG
 from email_handler.adapters.dynamodb import DynamoDbRecords
 from email_handler.adapters.eventbridge import EventBridgeEvents
 from email_handler.adapters.s3 import S3Archive
 from email_handler.adapters.ses import SES_CONFIG, SesMailer
 from email_handler.adapters.sqs import SqsJobs
-from email_handler.adapters.ssm import SsmConfigSource
+from email_handler.adapters.ssm import SsmConfig
 from email_handler.domain.jobs import JobKind
 from email_handler.ports import TextExtractor
 from email_handler.runtime import log_problems
@@ -43,7 +43,8 @@ def new_token(length: int) -> str:
 
 @cache
 def _client(service: str) -> Any:
-    return boto3.client(service, config=SES_CONFIG if service == "sesv2" else None)
+    create: Any = boto3.client  # its types know a service by its literal name only
+    return create(service, config=SES_CONFIG if service == "sesv2" else CONFIG)
 
 
 def _archive(settings: Settings) -> S3Archive:
@@ -56,8 +57,8 @@ def _records(table_name: str) -> DynamoDbRecords:
 
 
 @cache
-def _config(bucket: str) -> SsmConfigSource:
-    return SsmConfigSource(_client("ssm"), _client("s3"), bucket, monotonic=time.monotonic)
+def _config(bucket: str) -> SsmConfig:
+    return SsmConfig(_client("ssm"), _client("s3"), bucket)
 
 
 @cache

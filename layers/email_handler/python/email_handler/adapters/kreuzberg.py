@@ -1,5 +1,7 @@
 """TextExtractor by kreuzberg, which the attachment function alone carries."""
 
+from typing import Any
+
 import kreuzberg
 
 from email_handler.ports import Extracted
@@ -15,7 +17,8 @@ class KreuzbergExtractor:
 
     def __init__(self) -> None:
         """Configure the library once."""
-        self._config = kreuzberg.ExtractionConfig(disable_ocr=True, use_cache=False, extraction_timeout_secs=TIMEOUT)
+        configure: Any = kreuzberg.ExtractionConfig  # its stubs do not know disable_ocr
+        self._config = configure(disable_ocr=True, use_cache=False, extraction_timeout_secs=TIMEOUT)
 
     def extract(self, payload: bytes, name: str, declared_type: str) -> Extracted:
         """Return type and text of *payload*. The type is told by content alone: a stranger chose *name* and

@@ -12,5 +12,5 @@ _DOUBLINGS = 8  # 30 s doubled eight times is over an hour: larger powers would 
 def delay(attempt: int, chance: float) -> timedelta:
     """Return the pause before the try after *attempt* (1 for the first): 30 s doubled each time up to one hour,
     half of it fixed and half times *chance* (0 to 1), so that jobs which failed together do not return together."""
-    whole = min(FIRST * 2 ** min(attempt - 1, _DOUBLINGS), LONGEST)
+    whole = min(FIRST * (1 << min(attempt - 1, _DOUBLINGS)), LONGEST)
     return whole / 2 + whole / 2 * chance
