@@ -33,7 +33,7 @@ MAX_RECIPIENTS = 50
 MAX_LINE = 998  # octets without CRLF
 MAX_HEADER_SECTION = 16 * 1024  # octets
 _MAY_REPEAT = re.compile(rb"x-|received$|resent-|dkim-signature$")
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*")
+_FIELD = re.compile(rb"(?m)^([!-9;-~]+)[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*")
 _NOT_PASSED_ON = {"connection", "keep-alive", "transfer-encoding", "host", "content-length", "expect", "date", "server"}
 
 

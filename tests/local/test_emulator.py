@@ -19,7 +19,7 @@ pytestmark = pytest.mark.cloud
 def test_a_bucket_made_by_one_client_is_seen_by_another(clients: Clients, emulator: Emulator) -> None:
     clients.s3.create_bucket(Bucket="seen-by-another")
 
-    assert [b["Name"] for b in Clients(emulator.endpoint).s3.list_buckets()["Buckets"]] == ["seen-by-another"]
+    assert "seen-by-another" in {b["Name"] for b in Clients(emulator.endpoint).s3.list_buckets()["Buckets"]}
 
 
 def test_nothing_is_in_flight_when_nothing_was_invoked(emulator: Emulator) -> None:
