@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Literal
 
 from email_handler.domain.identifiers import ConversationId, LedgerId, ReceiptId
 from email_handler.errors import MalformedJob
@@ -26,7 +27,7 @@ class Job:
 
     kind: JobKind
     ledger: LedgerId
-    conversation: ConversationId
+    conversation: ConversationId | Literal[""]  # "" for a notice about mail that named none
     source: ReceiptId  # the received message that caused it
     archive_key: str  # that message's raw bytes
 
@@ -41,7 +42,7 @@ class Job:
             fields = json.loads(body)
             if fields.pop("version") != VERSION:
                 raise MalformedJob("job of an unknown version: deploy the sender that knows it, then redrive")
-            if not all(isinstance(value, str) and value for value in fields.values()):
+            if not all(isinstance(value, str) and (value or name == "conversation") for name, value in fields.items()):
                 raise MalformedJob("job with an empty or non-text field")
             return cls(**{**fields, "kind": JobKind(fields["kind"])})
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -161,7 +161,7 @@ def _hold(
         people=reception.people,
         conversation=conversation.id if conversation else None,
     )
-    of = conversation.id if conversation else "none"
+    of = conversation.id if conversation else ""
     notices: list[LedgerItem] = []
     if owner is not None:
         notices = [queued(JobKind.NOTICE, record, [owner], record.receipt, owner, note=kind, conversation=of)]
