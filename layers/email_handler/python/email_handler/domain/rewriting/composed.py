@@ -75,6 +75,7 @@ class ForwardContext:
     archive_key: str
     linkedin_thread: str = ""
     marked: bool = False  # a second copy: SES's answer to the first was lost
+    text_only: bool = False  # the text and a list of the rest: the whole was refused for content or size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

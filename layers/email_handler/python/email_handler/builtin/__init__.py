@@ -1,0 +1,1 @@
+"""What works without an operator's own configuration."""

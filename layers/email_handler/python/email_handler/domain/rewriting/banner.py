@@ -1,0 +1,243 @@
+"""The banner: what the owner should know of a message before reading it, and its removal from their answer.
+
+It is made for a phone: a few short lines, the important ones first, nothing said that the mail itself shows.
+"""
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from email_handler.domain.message import Message
+from email_handler.domain.rewriting import mime
+from email_handler.domain.rewriting.composed import ForwardContext
+from email_handler.domain.rewriting.masking import MARKUP, view
+from email_handler.domain.rewriting.sentinels import BEGIN, END, SENTINEL, SENTINEL_START
+
+_KILO = 1000
+SHOWN = 10  # others, attachments, earlier conversations and rules that are named; of the rest the number is told
+REGION_LIMIT = 20_000  # characters between two sentinels that are still one banner
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the banner. ``warning`` lines stand out."""
+
+    text: str
+    warning: bool = False
+
+
+def size(octets: int) -> str:
+    """Return a size for people: ``840 B``, ``12 kB``, ``3.4 MB``."""
+    if octets < _KILO:
+        return f"{octets} B"
+    return f"{octets / _KILO:.0f} kB" if octets < _KILO**2 else f"{octets / _KILO**2:.1f} MB"
+
+
+def lines(message: Message, context: ForwardContext, left_out: tuple[str, ...] = ()) -> tuple[Line, ...]:
+    """Return the banner's lines for *message*. *left_out* describes attachments that stayed in the archive."""
+    return (
+        *_warnings(context),
+        *_answering(message, context),
+        *_files(message, left_out),
+        *_standing(context),
+        *_filtering(context),
+    )
+
+
+def _warnings(context: ForwardContext) -> Iterator[Line]:
+    if context.marked:
+        yield Line("This may be a second copy: SES's answer to the first was lost.", warning=True)
+    if context.flagged:
+        yield Line("Looks like spam. No acknowledgement was sent.", warning=True)
+    sender = _shown(context.sender) or "no sender address"
+    if context.proven:
+        yield Line(f"{sender}, sender proven ({_shown(context.proof)})")
+    else:
+        yield Line(f"{sender}: sender NOT proven ({_shown(context.proof)})", warning=True)
+
+
+def _answering(message: Message, context: ForwardContext) -> Iterator[Line]:
+    target = _shown(context.reply_address)
+    if not target:
+        yield Line("An answer cannot be sent: the mail names no address to answer to.", warning=True)
+    elif context.reply_differs:
+        yield Line(f"Your answer goes to {target}: another domain than the sender's", warning=True)
+    else:
+        yield Line(f"Your answer goes to {target}")
+    if others := _others(message, context):
+        yield Line("Also addressed: " + _listed(others))
+        if context.proven:
+            yield Line(f"To answer everyone, write to {context.everyone_address}")
+
+
+def _files(message: Message, left_out: tuple[str, ...]) -> Iterator[Line]:
+    files = [f"{_shown(f.name, 60)} ({size(len(f.payload))})" for f in message.attachments if not f.inline]
+    if left_out:
+        yield Line("Too large to forward whole. Left out, and kept in the archive:", warning=True)
+        yield from (Line(f"- {entry}") for entry in left_out)
+    elif files:
+        yield Line("Attachments: " + _listed(files))
+
+
+def _standing(context: ForwardContext) -> Iterator[Line]:
+    count = "first message" if context.number == 1 else f"message {context.number} since {_day(context.started_at)}"
+    tag = f", tag {_shown(context.source, 60)}" if context.source else ""
+    yield Line(f"{context.conversation}: {count}, to {context.identity.public_address}{tag}")
+    if context.earlier:
+        earlier = [f"{of} “{_shown(subject, 50)}” ({_day(at)})" for of, subject, at in context.earlier]
+        yield Line("Earlier: " + _listed(earlier, 3))
+    if context.linkedin_thread:
+        yield Line(f"On LinkedIn: {_shown(context.linkedin_thread, 300)}")
+
+
+def _filtering(context: ForwardContext) -> Iterator[Line]:
+    matched = [f"{reason.rule} {reason.weight:+g}" for reason in context.reasons if reason.stage == "patterns"]
+    yield Line(f"Spam score {context.score:.1f}" + (": " + _listed(matched) if matched else ""))
+    if further := [str(reason) for reason in context.reasons if reason.stage != "patterns"]:
+        yield Line("Filter: " + _listed(further))
+
+
+def _day(at: datetime) -> str:
+    return f"{at.day} {at:%b %Y}"
+
+
+def _others(message: Message, context: ForwardContext) -> list[str]:
+    known = {context.identity.public_address.lower(), context.sender.lower(), context.reply_address.lower()}
+    thread = "@" + context.identity.thread_domain.lower()
+    local, _, domain = context.identity.public_address.lower().partition("@")
+    found: dict[str, None] = {}
+    for box in (*message.to, *message.cc):
+        address = box.address.lower()
+        tagged = address.startswith(local + "+") and address.endswith("@" + domain)
+        if address not in known and not address.endswith(thread) and not tagged and "@" in address:
+            found[_shown(box.address)] = None
+    return list(found)
+
+
+def _listed(entries: list[str], most: int = SHOWN) -> str:
+    more = len(entries) - most
+    return ", ".join(entries[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _shown(text: str, limit: int = 120) -> str:
+    return mime.one_line(text, limit).replace(BEGIN[:14], "(")
+
+
+def as_text(shown: tuple[Line, ...]) -> str:
+    """Return the banner as lines of plain text, sentinels included, with an empty line behind."""
+    body = "\n".join(("! " if line.warning else "") + line.text for line in shown)
+    return f"{BEGIN}\n{body}\n{END}\n\n"
+
+
+def as_html(shown: tuple[Line, ...]) -> str:
+    """Return the banner as one HTML block. Styles are inline and few: clients drop the rest, and both light and dark
+    themes stay readable."""
+    # The sentinels stand outside the box: when what is between them is taken out again, no empty box is left.
+    quiet = '<div style="font-size:11px;color:#888">'
+    body = "\r\n".join(
+        f'<div style="color:#b00020;font-weight:bold">! {html.escape(line.text)}</div>'
+        if line.warning
+        else f"<div>{html.escape(line.text)}</div>"
+        for line in shown
+    )
+    return (
+        f"\r\n{quiet}{BEGIN}</div>\r\n"
+        '<div style="padding:4px 10px;border-left:3px solid #888;'
+        f'font:13px/1.4 -apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif">\r\n{body}\r\n</div>\r\n'
+        f"{quiet}{END}</div>\r\n<br>\r\n"
+    )
+
+
+_BODY_TAG = re.compile(r"<body\b[^<>]{0,4000}>", re.IGNORECASE)
+
+
+def into_html(page: str, banner: str) -> str:
+    """Return *page* with *banner* as the first thing in its body."""
+    tag = _BODY_TAG.search(page)
+    at = tag.end() if tag else 0
+    if not tag:  # a fragment, or a page that goes without <body>: behind the last tag that can only stand before it
+        lowered = page[:100_000].lower()
+        at = max((lowered.find(end) + len(end) for end in ("</head>", "<html>") if end in lowered), default=0)
+    return page[:at] + banner + page[at:]
+
+
+# --- Removal ---------------------------------------------------------------------------------------------------------
+
+
+def removed_from_text(text: str) -> tuple[str, bool]:
+    """Return *text* without banners, however a client quoted them, and whether there was one."""
+    if SENTINEL_START not in text.lower():
+        return text, False
+    edits = _regions(text)
+    if not edits:
+        return text, False
+    chunks: list[str] = []
+    position = 0
+    for start, end in edits:
+        line = text.rfind("\n", 0, start) + 1
+        following = text.find("\n", end)
+        following = len(text) if following < 0 else following + 1
+        # Nothing but quotation marks around it: the lines go as a whole, and an empty one of ours behind them.
+        if not text[line:start].strip(" >|\t\r") and not text[end:following].strip(" >|\t\r\n"):
+            start, end = line, following  # noqa: PLW2901 - the region grows to whole lines
+            blank = text.find("\n", end)
+            if blank >= 0 and not text[end:blank].strip(" >|\t\r"):
+                end = blank + 1  # noqa: PLW2901 - likewise
+        chunks.append(text[position : max(start, position)])
+        position = max(end, position)
+    return "".join((*chunks, text[position:])), True
+
+
+def removed_from_html(page: str) -> tuple[str, bool]:
+    """Return *page* without banners, however a client rebuilt their markup, and whether there was one.
+
+    What stays of a region are the tags that it opens and does not close, or closes and did not open: the page
+    around it keeps its structure.
+    """
+    if "email-" not in page.lower():
+        return page, False
+    seen = view(page, (MARKUP,))
+    edits = _regions(seen.text)
+    if not edits:
+        return page, False
+    chunks: list[str] = []
+    position = 0
+    for start, end in edits:
+        ranges = list(seen.sources(start, end))
+        first, last = ranges[0][0], ranges[-1][1]
+        chunks += (page[position:first], _unbalanced(page[first:last]))
+        position = last
+    return "".join((*chunks, page[position:])), True
+
+
+_TAG = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9:-]*)[^<>]*>")
+_VOID = frozenset(("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"))
+
+
+def _unbalanced(region: str) -> str:
+    kept: list[re.Match[str]] = []
+    for tag in _TAG.finditer(region):
+        name = tag["name"].lower()
+        if name in _VOID or tag[0].endswith("/>"):
+            continue
+        if tag["close"] and kept and not kept[-1]["close"] and kept[-1]["name"].lower() == name:
+            kept.pop()
+        else:
+            kept.append(tag)
+    return "".join(tag[0] for tag in kept)
+
+
+def _regions(text: str) -> list[tuple[int, int]]:
+    """Return what lies between each first sentinel and the second that belongs to it, both included. Sentinels left
+    alone stay, for the leak gate to see: nobody can tell what of the banner stands around them."""
+    regions: list[tuple[int, int]] = []
+    begun: re.Match[str] | None = None
+    for match in SENTINEL.finditer(text):
+        if match.lastgroup == "begin":
+            begun = match
+        elif begun and match.end() - begun.start() <= REGION_LIMIT:
+            regions.append((begun.start(), match.end()))
+            begun = None
+    return regions

@@ -1,0 +1,203 @@
+"""The leak gate: nothing of the owner's leaves in octets that we can decode (DESIGN 2, promise 3).
+
+It reads the finished message, trusting nothing that composed it. What it could not open it says so.
+"""
+
+import binascii
+import io
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+from email_handler.domain.charsets import decode
+from email_handler.domain.identifiers import EmailAddress
+from email_handler.domain.message import Message, Part, parse
+from email_handler.domain.rewriting import masking
+from email_handler.domain.rewriting.composed import Composed, Identity, Place
+
+MAX_INFLATED = 64 * 1024 * 1024  # octets that one message's documents may unpack to: a zip bomb stops here
+MAX_MEMBERS = 2000  # members of one archive; a large DOCX has some hundreds
+MAX_STREAMS = 5000  # streams of one PDF
+MAX_NESTED = 8  # messages within messages
+_ENCRYPTED = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"))
+_PACKED = {b"\x1f\x8b": "gzip", b"7z\xbc\xaf": "7z", b"Rar!": "rar", b"\xfd7zXZ": "xz", b"BZh": "bzip2"}
+_BASE64_RUN = re.compile(r"(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2,76}\r?\n){6,}[A-Za-z0-9+/=]{0,4}")
+_PDF_STREAM = re.compile(rb"stream\r?\n")
+_PDF_STRING = re.compile(rb"\(((?:[^()\\]|\\.)*)\)|<([0-9A-Fa-f\s]{2,4000})>", re.DOTALL)
+
+
+def for_recipients(identity: Identity, recipients: tuple[EmailAddress, ...]) -> Identity:
+    """Return *identity* for mail to *recipients*: an owner who writes to their own public address may read their own
+    address in the answer, if nobody else gets it."""
+    if len(recipients) != 1:
+        return identity
+    others = tuple(a for a in identity.private_addresses if a.lower() != recipients[0].lower())
+    return replace(identity, private_addresses=others)
+
+
+def gate(raw: bytes, identity: Identity, places: tuple[Place, ...] = ()) -> Composed:
+    """Return *raw* as composed: held where :func:`check` finds anything. *places* tell what was done before."""
+    found = check(raw, identity)
+    held = tuple(place for place in found if place.action == "held")
+    unchecked = tuple(place.where for place in found if place.action == "unchecked")
+    return Composed(raw=raw, places=(*places, *held), held=bool(held), unchecked=unchecked)
+
+
+def check(raw: bytes, identity: Identity) -> tuple[Place, ...]:
+    """Return every place of the finished message *raw* that gives the owner away (``held``), and every part that
+    could not be looked into (``unchecked``). Never raises; linear in *raw* and in MAX_INFLATED."""
+    gate_ = _Gate(identity)
+    gate_.message(parse(raw), "", 0)
+    gate_.octets("message", raw)  # what lies between the parts, and whatever parsing dropped
+    return tuple(gate_.places)
+
+
+class _Gate:
+    """One look through a message. ``places`` is filled in the order of the message, each place once."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        self._inflatable = MAX_INFLATED
+        self.places: dict[Place, None] = {}
+
+    def message(self, message: Message, prefix: str, depth: int) -> None:
+        numbers = {id(attachment.part): attachment.number for attachment in message.attachments}
+        self._headers(message.root, f"{prefix}header ", message)
+        for number, part in enumerate(message.root.walk(), 1):
+            if id(part) in numbers:
+                where = f"{prefix}attachment {numbers[id(part)]} ({part.content_type})"
+            else:
+                where = f"{prefix}{part.content_type} part {number}"
+            if part is not message.root:
+                self._headers(part, f"{where} header ")
+            for name in (part.filename, part.filename.rpartition(".")[0], part.content_id):
+                self._text(f"{where} name", name)
+            if part.payload:
+                self._payload(where, part, depth)
+
+    def _headers(self, part: Part, prefix: str, message: Message | None = None) -> None:
+        for header in (*part.headers, *(message.headers if message else ())):
+            where = prefix + (header.name if header.name.isascii() else "?")
+            for text in {header.raw, header.value, header.name}:
+                self._text(where, text)
+            if header.name.lower() in {"message-id", "content-id"}:
+                self._host(where, header.value)
+
+    def _host(self, where: str, value: str) -> None:
+        host = value.strip(" <>").rpartition("@")[2].lower()
+        private = {address.rpartition("@")[2].lower() for address in self._identity.private_addresses}
+        if host in private - {self._identity.domain.lower()}:
+            self._found(where, masking.PRIVATE)
+
+    def _payload(self, where: str, part: Part, depth: int) -> None:
+        payload, kind = part.payload, part.content_type
+        if kind == "message/rfc822" and not part.children:
+            if depth < MAX_NESTED:
+                self.message(parse(payload), f"{where}: ", depth + 1)
+            else:
+                self._unchecked(where)
+        elif kind in _ENCRYPTED:
+            self._unchecked(where)
+        if kind.startswith(("text/", "message/")):
+            text = decode(payload, part.parameters.get("charset", ""))
+            self._text(where, text, markup="<" in text)
+        if b"\0" in payload or not kind.startswith("text/"):
+            self.octets(where, payload)
+        self._document(where, payload)
+
+    def octets(self, where: str, payload: bytes) -> None:
+        """Look through octets of any kind: as they are, and as UTF-16 would have them."""
+        text = payload.decode("latin-1")
+        self._text(where, text)
+        if "\0" in text:
+            self._text(where, text.replace("\0", ""))
+
+    def _document(self, where: str, payload: bytes) -> None:
+        if payload.startswith(b"PK\x03\x04"):
+            self._zip(where, payload)
+        elif payload[:1024].find(b"%PDF-") >= 0:
+            self._pdf(where, payload)
+        elif any(payload.startswith(magic) for magic in _PACKED):
+            self._unchecked(where)
+
+    def _zip(self, where: str, payload: bytes) -> None:
+        """Look through a ZIP-based document, one level deep (DOCX, XLSX, PPTX, ODT, EPUB, ZIP)."""
+        try:
+            with zipfile.ZipFile(io.BytesIO(payload)) as archive:
+                members = archive.infolist()
+                self._text(where, archive.comment.decode("latin-1"))
+                for member in members[:MAX_MEMBERS]:
+                    self._text(where, member.filename)
+                    self._member(where, archive, member)
+                if len(members) > MAX_MEMBERS:
+                    self._unchecked(where)
+        except (zipfile.BadZipFile, ValueError, OSError, RuntimeError, NotImplementedError, zlib.error, EOFError):
+            self._unchecked(where)
+
+    def _member(self, where: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+        if member.flag_bits & 1 or member.file_size > self._inflatable:
+            self._unchecked(where)
+            return
+        with archive.open(member) as opened:
+            content = opened.read(self._inflatable)
+        self._inflatable -= len(content)
+        if content.startswith((b"PK\x03\x04", *_PACKED)):
+            self._unchecked(where)
+        elif content.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
+            self._text(where, decode(content, ""), markup=True)
+        else:
+            self.octets(where, content)
+
+    def _pdf(self, where: str, payload: bytes) -> None:
+        """Look through a PDF's inflated streams and the strings that it draws."""
+        if b"/Encrypt" in payload:
+            self._unchecked(where)
+        self._pdf_text(where, payload)
+        for number, start in enumerate(_PDF_STREAM.finditer(payload)):
+            if number == MAX_STREAMS or self._inflatable <= 0:
+                self._unchecked(where)
+                return
+            inflater = zlib.decompressobj()
+            try:
+                content = inflater.decompress(payload[start.end() : start.end() + MAX_INFLATED], self._inflatable)
+            except zlib.error:
+                continue  # an image, a font, a filter that is none of zlib's
+            self._inflatable -= len(content)
+            self.octets(where, content)
+            self._pdf_text(where, content)
+
+    def _pdf_text(self, where: str, content: bytes) -> None:
+        drawn = b"".join(literal or _hexadecimal(digits) for literal, digits in _PDF_STRING.findall(content))
+        self.octets(where, drawn.replace(b"\\", b""))
+
+    def _text(self, where: str, text: str, *, markup: bool = False) -> None:
+        if not text:
+            return
+        for what in masking.places(text, self._identity, markup=markup):
+            self._found(where, what)
+        for encoded in _base64_runs(text):
+            for what in masking.places(encoded, self._identity, markup=False):
+                self._found(where, what)
+
+    def _found(self, where: str, what: str) -> None:
+        self.places[Place(where=where, action="held", what=what)] = None
+
+    def _unchecked(self, where: str) -> None:
+        self.places[Place(where=where, action="unchecked", what="contents")] = None
+
+
+def _hexadecimal(digits: bytes) -> bytes:
+    try:
+        return binascii.unhexlify(b"".join(digits.split()))
+    except binascii.Error:
+        return b""
+
+
+def _base64_runs(text: str) -> Iterator[str]:
+    """Yield what base64 within *text* says: keys in armour, data: links, encoded words, PHOTO lines of a vCard."""
+    for run in _BASE64_RUN.finditer(text):
+        digits = "".join(run[0].split()).rstrip("=")
+        decoded = binascii.a2b_base64(digits + "=" * (-len(digits) % 4)) if len(digits) % 4 != 1 else b""
+        yield decoded.decode("latin-1")

@@ -1,0 +1,325 @@
+"""Finding and replacing what must not leave: the owner's addresses, hidden terms, thread addresses.
+
+An address can be written in many ways that a reader's client undoes: percent-encoded in a link, as entities, split by
+tags, folded over two lines. Each way is a :class:`View` of the text that remembers where every character came from,
+so that what is found in the view is replaced in the text itself and nothing else is touched.
+
+Time is linear in the text: every pattern here starts at a literal or is bounded.
+"""
+
+import html
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import unquote_to_bytes
+
+from email_handler.domain.rewriting.composed import Identity
+from email_handler.domain.rewriting.sentinels import SENTINEL, SENTINEL_START
+
+PRIVATE, THREAD, TERM, BANNER = "private address", "thread address", "hidden term", "banner"
+
+_WINDOW = 160  # characters before an "@" that are looked at: RFC 5321 allows 64, a tag and its encoding some more
+_SEPARATOR = r"(?:[@\uff20\ufe6b]|%40|=40|&#0{0,5}64;?|&#x0{0,5}40;?|&commat;|\\u0040)"
+_LETTER = r"A-Za-z0-9\u00c0-\u024f"
+# What may follow a domain without making it another one: "me@example.com.evil" is someone else's, "me@example.com."
+# ends a sentence, "me@example.com.pdf" names a file.
+_FILE_TYPE = (
+    r"(?:pdf|docx?|xlsx?|pptx?|od[tsp]|rtf|txt|eml|msg|ics|vcf|zip|png|jpe?g|gif|html?|csv|asc|p7[sm]|json|xml)"
+)
+_DOMAIN_ENDS = (
+    rf"(?![{_LETTER}])(?!-[A-Za-z0-9-]{{0,63}}\.[A-Za-z])(?!\.(?!{_FILE_TYPE}(?![A-Za-z0-9.-]))(?-i:[a-z0-9]))"
+)
+_ATEXT = r"A-Za-z0-9.!#$%&'*+/=?^_`{|}~-"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that must not leave: *what* (PRIVATE, THREAD, TERM, BANNER) at ``[start, end)`` of the text looked at."""
+
+    start: int
+    end: int
+    what: str
+
+
+class Needles:
+    """Everything of an :class:`Identity` that is looked for, compiled once."""
+
+    def __init__(self, identity: Identity) -> None:
+        by_domain: dict[str, set[str]] = {}
+        for address in identity.private_addresses:
+            local, _, domain = address.lower().rpartition("@")
+            if local and domain:
+                by_domain.setdefault(domain, set()).add(local.partition("+")[0])
+        self._thread_domain = identity.thread_domain.lower()
+        self._locals = {
+            domain: re.compile(
+                rf"(?:^|[^{_LETTER}._+-])[._+-]{{0,8}}"
+                rf"(?P<hit>\"?(?:{'|'.join(map(re.escape, sorted(locals_, key=len, reverse=True)))})"
+                rf"(?:(?:\+|%2B)[{_ATEXT}]*)?\"?)$",
+                re.IGNORECASE,
+            )
+            for domain, locals_ in by_domain.items()
+        }
+        domains = sorted({*by_domain, *([self._thread_domain] if self._thread_domain else [])}, key=len, reverse=True)
+        self._address = (
+            re.compile(rf"{_SEPARATOR}(?P<domain>{'|'.join(map(re.escape, domains))}){_DOMAIN_ENDS}", re.IGNORECASE)
+            if domains
+            else None
+        )
+        returns = [
+            rf"{re.escape(local)}(?:\+[\w.+-]{{0,64}})?={re.escape(domain)}"
+            for domain, locals_ in by_domain.items()
+            for local in sorted(locals_, key=len, reverse=True)
+        ]
+        self._return_path = re.compile(rf"(?<=[-+=/])(?:{'|'.join(returns)})(?=@)", re.IGNORECASE) if returns else None
+        terms = [_term(term) for term in identity.hidden_terms if term.strip()]
+        self._terms = re.compile("|".join(terms), re.IGNORECASE) if terms else None
+        self._rare = (*domains, *(term.split()[0].lower() for term in identity.hidden_terms if term.strip()))
+
+    def find(self, text: str) -> list[Finding]:
+        """Return what *text* holds, in order, without overlaps."""
+        lowered = text.lower()
+        findings: list[Finding] = []
+        if any(rare in lowered for rare in self._rare):
+            findings += self._addresses(text)
+            for pattern, what in ((self._return_path, PRIVATE), (self._terms, TERM)):
+                if pattern:
+                    findings += [Finding(*match.span(), what) for match in pattern.finditer(text)]
+        if SENTINEL_START in lowered:
+            findings += [Finding(*match.span(), BANNER) for match in SENTINEL.finditer(text)]
+        findings.sort(key=lambda finding: (finding.start, -finding.end))
+        apart: list[Finding] = []
+        for finding in findings:
+            if not apart or finding.start >= apart[-1].end:
+                apart.append(finding)
+        return apart
+
+    def _addresses(self, text: str) -> Iterator[Finding]:
+        if self._address is None:
+            return
+        for match in self._address.finditer(text):
+            domain = match["domain"]
+            if (
+                domain[-1:].isupper()
+                and text[match.end() : match.end() + 1] == "."
+                and text[match.end() + 1 :][:1].isupper()
+            ):
+                continue  # ME@EXAMPLE.COM.EVIL
+            window = max(0, match.start() - _WINDOW)
+            if domain.lower() == self._thread_domain:
+                local = _THREAD_LOCAL.search(text, window, match.start())
+                yield Finding(local.start() if local else match.start(), match.end(), THREAD)
+            elif hit := self._locals[domain.lower()].search(text, window, match.start()):
+                yield Finding(hit.start("hit"), match.end(), PRIVATE)
+
+
+_THREAD_LOCAL = re.compile(r"[A-Za-z0-9._+-]{1,80}$")
+
+
+def _term(term: str) -> str:
+    words = r"\s{1,4}".join(map(re.escape, term.split()))
+    before = r"(?<!\w)" if term.strip()[0].isalnum() else ""
+    after = r"(?!\w)" if term.strip()[-1].isalnum() else ""
+    return before + words + after
+
+
+@lru_cache(maxsize=16)
+def needles(identity: Identity) -> Needles:
+    """Return what to look for, compiled once for each identity."""
+    return Needles(identity)
+
+
+# --- Views -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A decoded text and where its characters stand in the text it was made of.
+
+    ``shown[i]`` is the offset in ``text`` and ``pieces[i]`` the ``(start, end, literal)`` in the source: a literal
+    piece maps character by character, others (an entity, ``%40``) as a whole.
+    """
+
+    text: str
+    shown: tuple[int, ...]
+    pieces: tuple[tuple[int, int, bool], ...]
+
+    def sources(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield the source ranges that ``text[start:end]`` came from, in order."""
+        index = bisect_right(self.shown, start) - 1
+        while index < len(self.shown) and self.shown[index] < end:
+            offset, (source, source_end, literal) = self.shown[index], self.pieces[index]
+            if literal:
+                length = source_end - source
+                first, last = max(start - offset, 0), min(end - offset, length)
+                if first < last:
+                    yield source + first, source + last
+            else:
+                yield source, source_end
+            index += 1
+
+
+type Decoding = tuple[re.Pattern[str], Callable[[str], str]]
+"""Tokens of an encoding and what each stands for."""
+
+
+def _percent(token: str) -> str:
+    return unquote_to_bytes(token).decode("utf-8", "replace")
+
+
+def _quoted_printable(token: str) -> str:
+    return "" if token[1:2] in "\r\n \t" else bytes.fromhex(token.replace("=", "")).decode("utf-8", "replace")
+
+
+def _entity(token: str) -> str:
+    return html.unescape(token) if token.startswith("&") else chr(int(token.removeprefix("\\u"), 16))
+
+
+def _nothing(_: str) -> str:
+    return ""
+
+
+def _markup(token: str) -> str:
+    return "" if token.startswith("<") else html.unescape(token)
+
+
+_INVISIBLE = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"
+_REFERENCE = r"&#?[A-Za-z0-9]{1,31};?"
+PERCENT: Decoding = (re.compile(r"(?:%[0-9A-Fa-f]{2}){1,256}"), _percent)
+QUOTED: Decoding = (re.compile(r"(?:=[0-9A-Fa-f]{2}){1,256}|=[ \t]{0,8}\r?\n"), _quoted_printable)
+ENTITY: Decoding = (re.compile(rf"{_REFERENCE}|\\u00[2-7][0-9A-Fa-f]"), _entity)
+MARKUP: Decoding = (re.compile(rf"<[^<>]*>|{_REFERENCE}|[{_INVISIBLE}]+"), _markup)
+WRAPPED: Decoding = (re.compile(rf" ?\r?\n[>| \t]*|[{_INVISIBLE}]+"), _nothing)
+
+_CHAINS: tuple[tuple[Decoding, ...], ...] = (
+    (),
+    (PERCENT,),
+    (ENTITY,),
+    (ENTITY, PERCENT),
+    (PERCENT, PERCENT),
+    (QUOTED,),
+    (WRAPPED,),
+    (WRAPPED, QUOTED),
+)
+_HTML_CHAINS = (*_CHAINS, (MARKUP,), (MARKUP, WRAPPED))
+
+
+def decode(text: str, chain: Iterable[Decoding]) -> str | None:
+    """Return *text* with each encoding of *chain* undone; None where one of them does not occur in it."""
+    for tokens, meaning in chain:
+        text, changes = tokens.subn(lambda match, meaning=meaning: meaning(match[0]), text)  # type: ignore[misc]
+        if not changes:
+            return None
+    return text
+
+
+def view(text: str, chain: Iterable[Decoding]) -> View:
+    """Return the view of *text* that undoes each encoding of *chain* in turn."""
+    seen = View(text, (0,), ((0, len(text), True),))
+    for tokens, meaning in chain:
+        seen = _decoded(seen, tokens, meaning)
+    return seen
+
+
+def _decoded(seen: View, tokens: re.Pattern[str], meaning: Callable[[str], str]) -> View:
+    chunks: list[str] = []
+    shown: list[int] = []
+    pieces: list[tuple[int, int, bool]] = []
+    length = position = 0
+
+    def add(chunk: str, origin: Iterable[tuple[int, int]], *, literal: bool) -> None:
+        nonlocal length
+        if literal:  # what is literal here may have been decoded before: keep its pieces apart
+            start = position
+            index = bisect_right(seen.shown, start) - 1
+            end = start + len(chunk)
+            while index < len(seen.shown) and seen.shown[index] < end:
+                offset, (source, source_end, plain) = seen.shown[index], seen.pieces[index]
+                width = (seen.shown[index + 1] if index + 1 < len(seen.shown) else len(seen.text)) - offset
+                first, last = max(start - offset, 0), min(end - offset, width)
+                if first < last:
+                    shown.append(length)
+                    pieces.append((source + first, source + last, True) if plain else (source, source_end, False))
+                    length += last - first
+                index += 1
+        else:
+            ranges = list(origin)
+            if ranges:
+                shown.append(length)
+                pieces.append((ranges[0][0], ranges[-1][1], False))
+                length += len(chunk)
+        chunks.append(chunk)
+
+    for token in tokens.finditer(seen.text):
+        if token.start() > position:
+            add(seen.text[position : token.start()], (), literal=True)
+        if shown_as := meaning(token[0]):
+            add(shown_as, seen.sources(*token.span()), literal=False)
+        position = token.end()
+    if position < len(seen.text):
+        add(seen.text[position:], (), literal=True)
+    return View("".join(chunks), tuple(shown), tuple(pieces))
+
+
+# --- Looking and replacing -------------------------------------------------------------------------------------------
+
+
+def places(text: str, identity: Identity, *, markup: bool) -> tuple[str, ...]:
+    """Return what *text* holds in any view (each of PRIVATE, THREAD, TERM, BANNER at most once)."""
+    wanted = needles(identity)
+    found: dict[str, None] = {}
+    for chain in _HTML_CHAINS if markup else _CHAINS:
+        if (seen := decode(text, chain)) is not None:
+            found |= dict.fromkeys(finding.what for finding in wanted.find(seen))
+    return tuple(found)
+
+
+def mask(text: str, identity: Identity, contact: str, *, markup: bool = False) -> tuple[str, tuple[str, ...]]:
+    """Return *text* without the owner's addresses (the public address stands in), hidden terms (removed) and thread
+    addresses (*contact* stands in), and what was replaced. ``markup`` says that *text* is HTML.
+
+    Sentinels are left: :mod:`banner` removes them with what they enclose.
+    """
+    wanted = needles(identity)
+    replaced: dict[str, None] = {}
+    for chain in _HTML_CHAINS if markup else _CHAINS:
+        seen = decode(text, chain)
+        if seen is None or not any(finding.what != BANNER for finding in wanted.find(seen)):
+            continue
+        mapped = view(text, chain)
+        edits: list[tuple[int, int, str]] = []
+        for finding in wanted.find(mapped.text):
+            stand_in = {PRIVATE: identity.public_address, THREAD: contact, TERM: ""}.get(finding.what)
+            if stand_in is None:
+                continue
+            replaced[finding.what] = None
+            for number, (start, end) in enumerate(mapped.sources(finding.start, finding.end)):
+                edits.append(
+                    (
+                        start,
+                        end,
+                        "" if number else _as_written(stand_in, mapped.text[finding.start : finding.end], chain),
+                    )
+                )
+        text = _edited(text, edits)
+    return text, tuple(replaced)
+
+
+def _as_written(stand_in: str, found: str, chain: tuple[Decoding, ...]) -> str:
+    if PERCENT in chain or "%40" in found:
+        return stand_in.replace("@", "%40")
+    if QUOTED in chain or "=40" in found:
+        return stand_in.replace("@", "=40")
+    return stand_in
+
+
+def _edited(text: str, edits: list[tuple[int, int, str]]) -> str:
+    chunks: list[str] = []
+    position = 0
+    for start, end, stand_in in edits:
+        if start >= position:
+            chunks += (text[position:start], stand_in)
+            position = end
+    return "".join((*chunks, text[position:]))

@@ -1,0 +1,161 @@
+"""The reply: the owner's answer as the contact gets it, from the public address and with nothing of the owner's else.
+
+Headers are ours, the body is cleaned, attachments are kept; then the leak gate reads the finished message.
+"""
+
+import re
+
+from email_handler.domain.charsets import decode
+from email_handler.domain.message import Message, Part
+from email_handler.domain.rewriting import banner, leaks, masking, mime
+from email_handler.domain.rewriting.composed import Composed, Identity, Place, ReplyContext
+
+_SIGNATURES = frozenset(
+    (
+        "application/pgp-signature",
+        "application/pkcs7-signature",
+        "application/x-pkcs7-signature",
+        "application/pgp-keys",
+    )
+)
+_ARMOURED = re.compile(
+    r"^-----BEGIN PGP SIGNED MESSAGE-----\r?\n(?:[A-Za-z-]+:[^\n]*\n)*\r?\n|"
+    r"^-----BEGIN PGP SIGNATURE-----\r?\n(?:[^-\n][^\n]*\n|\r?\n)*-----END PGP SIGNATURE-----[ \t]*\r?\n?",
+    re.MULTILINE,
+)
+_ID_REFERENCE = re.compile(r"cid:([^\"'\s<>)]{1,500})", re.IGNORECASE)
+
+
+def compose_reply(message: Message, context: ReplyContext) -> Composed:
+    """Return the owner's *message* as it goes to the contact. Never raises; held where the leak gate found something
+    that could not be replaced. ``places`` tell what was replaced, removed or held."""
+    identity = leaks.for_recipients(context.identity, context.recipients)
+    cleaning = _Cleaning(message, context, identity)
+    body = cleaning.entity(message.root) or mime.text("")
+    subject, _ = cleaning.masked(context.threading.subject, "header Subject")
+    answered = mime.message_ids((context.threading.in_reply_to,))
+    references = mime.message_ids(context.threading.references)
+    fields = (
+        ("From", mime.mailbox(identity.display_name, identity.public_address)),
+        ("To", _recipients(context)),
+        ("Subject", mime.unstructured(subject)),
+        *((("In-Reply-To", answered),) if answered else ()),
+        *((("References", references),) if references else ()),
+    )
+    seed = message.raw or message.message_id.encode("utf-8", "replace")
+    return leaks.gate(mime.write(fields, body, seed), identity, tuple(cleaning.places))
+
+
+def _recipients(context: ReplyContext) -> str:
+    shown = (
+        mime.mailbox(context.contact_name if address == context.contact else "", address)
+        for address in context.recipients
+    )
+    return ",\r\n ".join(shown)
+
+
+class _Cleaning:
+    """Rebuilds the owner's parts without what is the owner's; ``places`` tell what was done."""
+
+    def __init__(self, message: Message, context: ReplyContext, identity: Identity) -> None:
+        self._context = context
+        self._identity = identity
+        self._numbers = {id(attachment.part): attachment.number for attachment in message.attachments}
+        self._ids = {
+            part.content_id: f"part{number}.{context.threading.in_reply_to.partition('@')[0][:40] or 'image'}@{identity.domain}"
+            for number, part in enumerate(message.root.walk(), 1)
+            if part.content_id
+        }
+        self.places: dict[Place, None] = {}
+
+    def masked(self, text: str, where: str, *, markup: bool = False) -> tuple[str, bool]:
+        """Return *text* masked, with the places noted, and whether it changed."""
+        masked, whats = masking.mask(text, self._identity, self._context.contact, markup=markup)
+        for what in whats:
+            self.places[Place(where=where, action="replaced", what=what)] = None
+        return masked, bool(whats)
+
+    def entity(self, part: Part) -> mime.Entity | None:
+        """Return *part* cleaned; None where nothing of it is to leave."""
+        where = self._where(part)
+        if part.content_type == "multipart/signed" and part.children:
+            self._removed(where, "signature")
+            return self.entity(part.children[0])
+        if part.content_type in _SIGNATURES:
+            self._removed(where, "signature")
+            return None
+        if part.children and part.content_type != "message/rfc822":
+            return self._container(part)
+        if part.content_type == "message/rfc822":
+            return self._nested(part, where)
+        if part.content_type.startswith("text/"):
+            return self._text(part, where)
+        return self._file(part, part.payload, where)
+
+    def _container(self, part: Part) -> mime.Entity | None:
+        children = [entity for child in part.children if (entity := self.entity(child)) is not None]
+        subtype = part.content_type.partition("/")[2] if part.content_type.startswith("multipart/") else "mixed"
+        if len(children) == 1 and subtype in {"mixed", "alternative"}:
+            return children[0]
+        kept = [(name, value) for name, value in part.parameters.items() if name in {"type", "report-type"}]
+        return mime.multipart(subtype, children, kept) if children else None
+
+    def _text(self, part: Part, where: str) -> mime.Entity:
+        text = decode(part.payload, part.parameters.get("charset", ""))
+        body = id(part) not in self._numbers
+        if part.content_type == "text/html":
+            cleaned, found = banner.removed_from_html(text)
+            cleaned = _ID_REFERENCE.sub(lambda match: "cid:" + self._ids.get(match[1], match[1]), cleaned)
+        else:
+            cleaned, found = banner.removed_from_text(text)
+            if body:
+                cleaned = self._without_armour(cleaned, where)
+        if found:
+            self._removed(where, masking.BANNER)
+        cleaned = cleaned.replace(_named(self._context.contact), "")
+        cleaned, _ = self.masked(cleaned, where, markup=part.content_type == "text/html")
+        if cleaned == text and not body:
+            return self._file(part, part.payload, where)
+        return mime.text(cleaned, part.content_type[5:], part.parameters.items(), self._placement(part, where))
+
+    def _without_armour(self, text: str, where: str) -> str:
+        if "-----BEGIN PGP SIGNATURE-----" not in text:
+            return text
+        plain = _ARMOURED.sub("", text)
+        if plain == text:
+            return text
+        self._removed(where, "signature")
+        return re.sub(r"(?m)^- ", "", plain)  # RFC 4880 §7.1: dash-escaped lines
+
+    def _nested(self, part: Part, where: str) -> mime.Entity:
+        return self._file(part, part.payload, where)
+
+    def _file(self, part: Part, payload: bytes, where: str) -> mime.Entity:
+        name, content_id = self._name(part, where), self._ids.get(part.content_id, "")
+        return mime.binary(
+            part.content_type,
+            payload,
+            part.parameters.items(),
+            disposition=part.disposition,
+            name=name,
+            content_id=content_id,
+        )
+
+    def _placement(self, part: Part, where: str) -> mime.Fields:
+        return mime.placement(part.disposition, self._name(part, where), self._ids.get(part.content_id, ""))
+
+    def _name(self, part: Part, where: str) -> str:
+        stem, dot, extension = part.filename.rpartition(".")
+        masked, changed = self.masked(stem if dot else extension, f"{where} name")
+        return masked + dot + (extension if dot else "") if changed else part.filename
+
+    def _where(self, part: Part) -> str:
+        number = self._numbers.get(id(part))
+        return f"attachment {number} ({part.content_type})" if number else part.content_type
+
+    def _removed(self, where: str, what: str) -> None:
+        self.places[Place(where=where, action="removed", what=what)] = None
+
+
+def _named(contact: str) -> str:
+    return f" ({contact.replace('@', ' at ')})"
