@@ -1,10 +1,44 @@
 """A received message as a value: everything that could be read, and a list of what could not."""
 
+import binascii
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import unquote
 
-from email_handler.domain.addresses import Mailbox
+from email_handler.domain.addresses import Mailbox, read_mailboxes
+from email_handler.domain.charsets import decode
+from email_handler.domain.filenames import made_up_name, safe_filename
+from email_handler.domain.flowed import unflow
+from email_handler.domain.headers import (
+    MAX_SECTION,
+    clean,
+    decode_base64,
+    decode_header,
+    message_ids,
+    parse_parameters,
+    split_fields,
+)
+from email_handler.domain.html import html_text
+
+MAX_DEPTH = 30  # multiparts within each other; forwarding chains nest by message/rfc822, which is not entered
+MAX_PARTS = 1000  # entities of one message; real mail with many inline images has some 200
+MAX_LOOKUPS = 20_000  # places that look like a delimiter; hostile mail is full of them
+MAX_DATE = 100  # characters of a Date value
+
+_BLANK_LF = re.compile(rb"\n\r?\n")
+_BLANK_CR = re.compile(rb"\r\r")
+_BLANK_FIRST = re.compile(rb"\r?\n|\r")
+_LINE_ENDS = b"\r\n"
+_DELIMITER_REST = re.compile(rb"(--)?[ \t]*+(?:\r\n|\r|\n|\Z)")
+_BOUNDARY = re.compile(rb"(?i)(?:^|[\r\n])--([^\r\n]{1,200})(?:\r\n|\r|\n)Content-")
+_META_CHARSET = re.compile(rb"(?i)<meta[^>]{1,200}charset\s*=\s*[\"']?([a-z0-9_.:-]{1,40})")
+_CID = re.compile(r"(?i)\bcid:([^\"'\s<>)]{1,500})")
+_UUENCODINGS = ("x-uuencode", "uuencode", "uue", "x-uue")
+_IDENTITIES = ("", "7bit", "8bit", "binary", "7-bit", "8-bit")
+_DATA = ("text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/rfc822-headers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,4 +120,271 @@ class Message:
 
 def parse(raw: bytes) -> Message:
     """Read *raw* (any bytes at all) into a :class:`Message`. Never raises; time linear in ``len(raw)``."""
-    raise NotImplementedError
+    reader = _Reader(raw)
+    root = reader.entity(0, len(raw), depth=0, default_type="text/plain")
+    headers = root.headers
+    bodies = _bodies(root)
+    html = "\n".join(part_text(leaf) for leaf in bodies if leaf.content_type == "text/html")
+    attachments = _attachments(root, bodies, html)
+    text = _body_text(root, bodies)
+    if not text.strip():
+        text = _last_resort(root)
+
+    def raw_values(name: str) -> list[str]:
+        return [h.raw for h in headers if h.name.lower() == name]
+
+    def first(name: str) -> str:
+        return next(iter(raw_values(name)), "")
+
+    from_values = raw_values("from")
+    return Message(
+        headers=headers,
+        root=root,
+        subject=decode_header(first("subject")),
+        from_=read_mailboxes(from_values),
+        from_fields=len(from_values),
+        sender=read_mailboxes(raw_values("sender")),
+        reply_to=read_mailboxes(raw_values("reply-to")),
+        to=read_mailboxes(raw_values("to")),
+        cc=read_mailboxes(raw_values("cc")),
+        message_id=next(message_ids(first("message-id")), ""),
+        in_reply_to=tuple(message_ids(first("in-reply-to"))),
+        references=tuple(message_ids(first("references"))),
+        date=_date(first("date")),
+        text=text,
+        html=html,
+        attachments=attachments,
+        defects=tuple(reader.defects),
+        size=len(raw),
+        raw=raw,
+    )
+
+
+def part_text(part: Part) -> str:
+    """Return the text of a leaf *part*, decoded by its charset, lines ended by LF: HTML as HTML, flowed text
+    (RFC 3676) with its paragraphs joined."""
+    charset = part.parameters.get("charset", "")
+    if not charset and part.content_type == "text/html" and (declared := _META_CHARSET.search(part.payload, 0, 2048)):
+        charset = declared[1].decode("ascii", "replace")
+    text = decode(part.payload, charset)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if part.content_type == "text/plain" and part.parameters.get("format", "").lower() == "flowed":
+        return unflow(text, delsp=part.parameters.get("delsp", "").lower() == "yes")
+    return text
+
+
+class _Reader:
+    """One message being taken apart. Works on offsets into the received bytes; only payloads are copied."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        self.parts = 0
+        self.lookups = 0
+        self.defects: dict[str, None] = {}
+        # Where lines end by CR alone (old Macs), a header section ends at two of them.
+        self.blank_line = _BLANK_LF if b"\n" in raw else _BLANK_CR
+
+    def entity(self, start: int, end: int, *, depth: int, default_type: str) -> Part:
+        """Read the entity in ``raw[start:end]``: its header section, then its body."""
+        self.parts += 1
+        body, fields = self.header_section(start, end)
+        raw_of = {name.lower(): value for name, value in reversed(fields)}  # the topmost of each name
+        content_type, parameters = parse_parameters(raw_of.get("content-type", ""))
+        if "content-type" not in raw_of:
+            content_type = default_type
+        elif content_type.count("/") != 1 or not all(content_type.split("/")):
+            content_type = "text/plain"  # RFC 2045 §5.2
+            self.defect("unreadable content type")
+        disposition, of_disposition = parse_parameters(raw_of.get("content-disposition", ""))
+        children: tuple[Part, ...] = ()
+        payload = b""
+        if content_type.startswith("multipart/"):
+            children = self.multipart(content_type, parameters.get("boundary", ""), body, end, depth)
+        if not children:
+            payload = self.payload(raw_of.get("content-transfer-encoding", ""), body, end)
+        return Part(
+            content_type=content_type,
+            parameters=parameters,
+            disposition="" if not disposition else "inline" if disposition == "inline" else "attachment",
+            filename=safe_filename(of_disposition.get("filename") or parameters.get("name", "")),
+            content_id=next(message_ids(content_id), "") or clean(content_id)
+            if (content_id := raw_of.get("content-id", ""))
+            else "",
+            headers=tuple(Header(name=name, raw=raw, value=decode_header(raw)) for name, raw in fields),
+            payload=payload,
+            children=children,
+        )
+
+    def header_section(self, start: int, end: int) -> tuple[int, list[tuple[str, str]]]:
+        """Return where the body begins, and the fields."""
+        if (blank := _BLANK_FIRST.match(self.raw, start, end)) is not None:
+            return blank.end(), []
+        blank = self.blank_line.search(self.raw, start, end)
+        section_end, body = (blank.start() + 1, blank.end()) if blank else (end, end)
+        section = self.raw[start : min(section_end, start + MAX_SECTION + 1)]
+        fields, rest_at, cut = split_fields(section)
+        if cut:
+            self.defect("header section cut")
+        if rest_at is not None:
+            self.defect("no blank line behind the headers")
+            body = start + rest_at
+        return body, fields
+
+    def multipart(self, content_type: str, boundary: str, body: int, end: int, depth: int) -> tuple[Part, ...]:
+        """Read the parts of a multipart body; none where it has no usable boundary or lies too deep."""
+        if depth >= MAX_DEPTH:
+            self.defect("nested too deep")
+            return ()
+        spans = self.spans(boundary.encode("utf-8", "replace"), body, end) if boundary else []
+        if not spans and (guess := _BOUNDARY.search(self.raw, body, end)) is not None:
+            self.defect("boundary not as declared")
+            spans = self.spans(guess[1], body, end)
+        if not spans:
+            self.defect("multipart without a usable boundary")
+        default_type = "message/rfc822" if content_type == "multipart/digest" else "text/plain"  # RFC 2046 §5.1.5
+        children: list[Part] = []
+        for start, stop in spans:
+            if self.parts >= MAX_PARTS:
+                self.defect("too many parts")
+                break
+            children.append(self.entity(start, stop, depth=depth + 1, default_type=default_type))
+        return tuple(children)
+
+    def spans(self, boundary: bytes, body: int, end: int) -> list[tuple[int, int]]:
+        """Return where the parts between the delimiter lines of *boundary* begin and end (RFC 2046 §5.1.1).
+
+        The line break before a delimiter belongs to it. The last part runs to the end where no delimiter closes.
+        """
+        raw = self.raw
+        delimiter = b"--" + boundary
+        found: list[tuple[int, int]] = []
+        begin = -1
+        at = raw.find(delimiter, body, end)
+        while at >= 0:
+            self.lookups += 1
+            line_start = at == body or raw[at - 1] in _LINE_ENDS
+            rest = _DELIMITER_REST.match(raw, at + len(delimiter), end) if line_start else None
+            if rest is not None:
+                if begin >= 0:
+                    stop = at - 2 if raw[at - 2 : at] == b"\r\n" else at - 1
+                    found.append((begin, max(stop, begin)))
+                begin = -1 if rest[1] else rest.end()
+                if rest[1] or len(found) + self.parts > MAX_PARTS:
+                    break
+            if self.lookups > MAX_LOOKUPS:
+                self.defect("too many delimiters")
+                break
+            at = raw.find(delimiter, at + len(delimiter), end)
+        if begin >= 0:
+            self.defect("no closing delimiter")
+            found.append((begin, end))
+        return found
+
+    def payload(self, encoding: str, start: int, end: int) -> bytes:
+        """Return ``raw[start:end]`` with its transfer encoding undone (RFC 2045 §6)."""
+        encoding = clean(encoding.partition(";")[0]).strip("\"' ").lower()
+        body = self.raw[start:end]
+        if encoding == "base64":
+            decoded, whole = decode_base64(body)
+            if not whole:
+                self.defect("malformed base64")
+            return decoded
+        if encoding == "quoted-printable":
+            return binascii.a2b_qp(body)
+        if encoding in _UUENCODINGS:
+            return _uudecoded(body)
+        if encoding not in _IDENTITIES:
+            self.defect("unknown transfer encoding")
+        return body
+
+    def defect(self, constant: str) -> None:
+        self.defects[constant] = None
+
+
+def _uudecoded(body: bytes) -> bytes:
+    lines = iter(body.splitlines())
+    decoded = []
+    for line in lines:
+        if line.startswith(b"begin "):
+            break
+    for line in lines:
+        if line.strip() == b"end":
+            break
+        try:
+            decoded.append(binascii.a2b_uu(line))
+        except binascii.Error:  # some encoders write more characters than the line's length says
+            length = (((line[0] - 32) & 63) * 4 + 5) // 3
+            try:
+                decoded.append(binascii.a2b_uu(line[: length + 1]))
+            except binascii.Error:
+                continue
+    return b"".join(decoded) or body
+
+
+def _bodies(root: Part) -> list[Part]:
+    """Return the leaves that are the message's text, in order."""
+    bodies: list[Part] = []
+    for leaf in root.walk():
+        if leaf.children:
+            continue
+        is_text = leaf.content_type in ("text/plain", "text/html") or leaf.content_type.startswith("multipart/")
+        if is_text and leaf.disposition != "attachment" and (not leaf.filename or not bodies):
+            bodies.append(leaf)
+    return bodies
+
+
+def _attachments(root: Part, bodies: list[Part], html: str) -> tuple[Attachment, ...]:
+    own = {id(body) for body in bodies}
+    shown = {unquote(match[1]) for match in _CID.finditer(html)}
+    leaves = [leaf for leaf in root.walk() if not leaf.children and id(leaf) not in own]
+    return tuple(
+        Attachment(
+            number=number,
+            name=leaf.filename or made_up_name(leaf.content_type, number),
+            content_type=leaf.content_type,
+            inline=leaf.disposition == "inline" or (bool(leaf.content_id) and leaf.content_id in shown),
+            payload=leaf.payload,
+            part=leaf,
+        )
+        for number, leaf in enumerate(leaves, start=1)
+    )
+
+
+def _body_text(part: Part, bodies: list[Part]) -> str:
+    """Return the text a reader sees of *part*: of alternatives the plain one, else HTML as text."""
+    if not part.children:
+        if not any(part is body for body in bodies):
+            return ""
+        text = part_text(part)
+        return html_text(text) if part.content_type == "text/html" else text
+    if part.content_type == "multipart/alternative":
+        ordered = sorted(part.children, key=_has_html)
+        return next((text for child in ordered if (text := _body_text(child, bodies)).strip()), "")
+    texts = [text for child in part.children if (text := _body_text(child, bodies)).strip()]
+    return texts[0] if len(texts) == 1 else "\n\n".join(text.strip("\n") for text in texts)
+
+
+def _has_html(part: Part) -> bool:
+    return any(leaf.content_type == "text/html" for leaf in part.walk())
+
+
+def _last_resort(root: Part) -> str:
+    """Return text for a mail whose bodies are empty or missing: the first other text in it."""
+    for leaf in root.walk():
+        if leaf.content_type.startswith("text/") and leaf.content_type not in _DATA and not leaf.children:
+            text = part_text(leaf)
+            text = html_text(text) if leaf.content_type in ("text/html", "text/enriched", "text/richtext") else text
+            if text.strip():
+                return text
+    return ""
+
+
+def _date(value: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(value[:MAX_DATE])
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        date.astimezone(UTC)  # raises for what no clock can show
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return date

@@ -1,0 +1,117 @@
+"""Bytes to text, whatever the mail calls their charset. Nothing raises and nothing is dropped."""
+
+import codecs
+import re
+from functools import lru_cache
+
+# What mail says, against the codec that reads it. Supersets stand in for the sets they extend, as browsers do
+# (WHATWG Encoding §4.2): senders label windows-1252 as iso-8859-1, GBK as gb2312, and so on. Keys are lower-case
+# without anything but letters and digits.
+_CODECS = {
+    "ansix341968": "cp1252",
+    "ansix31101983": "cp1252",
+    "ascii": "cp1252",
+    "big5": "big5hkscs",
+    "big5eten": "big5hkscs",
+    "cngb": "gb18030",
+    "cp850": "cp850",
+    "dos850": "cp850",
+    "eucjp": "euc_jp",
+    "euckr": "cp949",
+    "gb2312": "gb18030",
+    "gb231280": "gb18030",
+    "gbk": "gb18030",
+    "hebrew": "cp1255",
+    "iso10646": "utf-8",
+    "iso10646ucs2": "utf-16",
+    "iso2022jp": "iso2022_jp_ext",
+    "iso2022jpesc": "iso2022_jp_ext",
+    "iso2022jpms": "iso2022_jp_ext",
+    "iso88591": "cp1252",
+    "iso885911": "cp874",
+    "iso88598e": "iso8859_8",
+    "iso88598i": "iso8859_8",
+    "iso88599": "cp1254",
+    "koi8": "koi8_r",
+    "ksc5601": "cp949",
+    "ksc56011987": "cp949",
+    "latin1": "cp1252",
+    "macintosh": "mac_roman",
+    "shiftjis": "cp932",
+    "sjis": "cp932",
+    "tis620": "cp874",
+    "unicode": "utf-16",
+    "unicode11utf7": "utf-7",
+    "unicode11utf8": "utf-8",
+    "unicode20utf8": "utf-8",
+    "usascii": "cp1252",
+    "utf8": "utf-8",
+    "utf8mb4": "utf-8",
+    "windows31j": "cp932",
+    "windows874": "cp874",
+    "windows936": "gb18030",
+    "windows949": "cp949",
+}
+
+# Codecs of Python's that are no charsets of mail: some are quadratic (punycode), some make surrogates.
+_NO_CHARSETS = frozenset(
+    ("idna", "mbcs", "oem", "palmos", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-8-sig")
+)
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_NOISE = re.compile(r"[^a-z0-9]")
+_MAX_NAME = 100  # characters of a charset name that are looked at; the longest registered one has 45
+_UNREADABLE = 10  # one replacement for so many octets beyond ASCII: more, and it is no UTF-8 at all
+
+
+@lru_cache(maxsize=512)
+def codec_name(charset: str) -> str:
+    """Return the name of the Python codec for *charset* as a mail writes it, "" where it is unknown.
+
+    Quotes, a ``3D`` from quoted-printable, an ``x-`` or ``charset=`` in front are ignored.
+    """
+    name = _NOISE.sub("", charset[:_MAX_NAME].lower())
+    candidates = [name, name.removeprefix("charset"), name.removeprefix("3d"), name.removeprefix("x")]
+    for candidate in candidates:
+        if candidate in _CODECS:
+            return _CODECS[candidate]
+    windows = name.removeprefix("x").removeprefix("windows").removeprefix("cp").removeprefix("win").removeprefix("ibm")
+    for spelled in (charset[:_MAX_NAME].strip(" \t\"'").lower(), *candidates[1:], f"cp{windows}"):
+        try:
+            name = codecs.lookup(spelled).name
+            " ".encode(name)  # LookupError where it is a codec of octets, such as "hex"
+        except (LookupError, ValueError):
+            continue
+        if name not in _NO_CHARSETS:
+            return name
+    return ""
+
+
+def decode(payload: bytes, charset: str) -> str:
+    """Return *payload* as text: by *charset* if that is known and fits, else as UTF-8 if it is that, else as
+    windows-1252. NULs and a byte order mark are removed; the text holds no surrogates."""
+    text = _decode(payload, codec_name(charset) if charset else "")
+    if text[:1] == "\ufeff":
+        text = text[1:]
+    return text.replace("\0", "") if "\0" in text else text
+
+
+def _decode(payload: bytes, codec: str) -> str:
+    if payload.isascii() and not codec.startswith(("utf-16", "utf-32", "utf-7", "iso2022", "hz", "cp037", "cp500")):
+        return payload.decode("ascii")
+    if codec:
+        try:
+            text = payload.decode(codec)
+        except ValueError:  # UnicodeError, and what odd codecs raise
+            pass
+        else:
+            return _SURROGATES.sub("\ufffd", text) if codec == "utf-7" else text
+    try:
+        return payload.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    if codec and codec != "cp1252":
+        text = _SURROGATES.sub("\ufffd", payload.decode(codec, "replace"))
+        beyond = len(payload) - len(payload.translate(None, bytes(range(128, 256))))
+        if text.count("\ufffd") * _UNREADABLE <= max(beyond, _UNREADABLE):
+            return text
+    return payload.decode("cp1252", "replace")
