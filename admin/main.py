@@ -1,0 +1,36 @@
+"""``email-handler``: the operator's command."""
+
+import os
+import sys
+
+import typer
+
+from admin import inspection
+from admin.terminal import AdminError, ExitCode, err
+from email_handler.errors import EmailHandlerError
+from local.errors import LocalCloudError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Look after a public contact address.
+
+Exit codes: 0 done; 1 it could not be done, or not all of it; 2 the command line is wrong;
+3 compose: a mail must not leave as it is.""",
+)
+
+app.command()(inspection.inspect)
+
+
+def main() -> None:
+    """Run the command. A mistake of the user's is one line on stderr, never a traceback."""
+    try:
+        app()
+    except (AdminError, LocalCloudError, EmailHandlerError) as error:
+        err.print(f"email-handler: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(ExitCode.FAILED)
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough. What is buffered must not raise again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.FAILED)

@@ -1,0 +1,65 @@
+"""How the operator's command speaks: results on stdout, everything else on stderr, JSON one object a line."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from enum import IntEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+BAR_AFTER = 1.0  # seconds: what is done sooner needs no bar
+
+out = Console()
+err = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")]
+
+
+class ExitCode(IntEnum):
+    """What scripts can go by; told in ``email-handler --help``."""
+
+    DONE = 0
+    FAILED = 1  # it could not be done, or not all of it: the text says what to do
+    USAGE = 2  # the command line is wrong (Click's own)
+    HELD = 3  # compose: at least one mail must not leave
+
+
+class AdminError(Exception):
+    """What was asked cannot be done. The text is one line for the operator: what is wrong and what to do."""
+
+
+def print_json(value: Any) -> None:
+    """Write *value* as one line of ASCII JSON; file names that are no UTF-8 and lone surrogates survive in it."""
+    typer.echo(json.dumps(value, default=str))
+
+
+def tracked[T](items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """Yield *items*, and once they take over a second show a bar on stderr, if that is a terminal.
+
+    *what* names the items; *total* is their number where it is known.
+    """
+    if not err.is_terminal:
+        yield from items
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    began = time.monotonic()
+    with Progress(*columns, console=err, transient=True, disable=False, auto_refresh=False) as bar:
+        task = bar.add_task(what, total=total, visible=False)
+        shown = began
+        for item in items:
+            yield item
+            bar.advance(task)
+            now = time.monotonic()
+            if now - shown > (BAR_AFTER if shown == began else 0.1):
+                bar.update(task, visible=True)
+                bar.refresh()
+                shown = now
+
+
+def when(moment: datetime | None) -> str:
+    """Return *moment* in local time, to the minute; "" for None."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}" if moment else ""
