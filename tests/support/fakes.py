@@ -141,7 +141,7 @@ class FakeRecords(Failing):
             acknowledgements_today=self.acknowledgements[question.day] if question.day else 0,
             listed=self.lists.get(contact) or self.lists.get(domain) or "",
             references=references,
-            by_reference=tuple(self.conversations[c] for c in by_reference),
+            by_reference=tuple(self.conversations[ConversationId(c)] for c in by_reference),
             by_topic=self.conversations.get(topic) if topic else None,
             by_id=self.conversations.get(question.conversation) if question.conversation else None,
             sends={s: self.ledger[s] for s in sends if s in self.ledger},
@@ -177,7 +177,7 @@ class FakeRecords(Failing):
         self._store(commit.conversation, commit.contact)
         if commit.topic:
             contact, subject = commit.topic
-            self.topics[contact.lower(), subject.casefold()] = _required(commit.conversation).id
+            self.topics[contact.lower(), subject.casefold()] = ConversationId(commit.decision.conversation)
         for reference in commit.references:
             self.references.setdefault(reference.local_part, reference)
         if commit.fingerprint:
@@ -275,7 +275,7 @@ class FakeRecords(Failing):
     @_can_fail
     def context(self, ledger: LedgerId) -> SendContext:
         item = self._item(ledger)
-        conversation = self.conversations.get(item.conversation)
+        conversation = self.conversations.get(ConversationId(item.conversation))
         message = self.message_records.get((item.source, item.source_function))
         if message is None or (item.conversation and conversation is None):
             raise UnknownConversation("a send names a conversation or message that the table does not hold")
@@ -346,11 +346,6 @@ class FakeRecords(Failing):
 
 
 _MAY_BOUNCE = {SendState.SENT, SendState.UNKNOWN, SendState.BOUNCED}
-
-
-def _required[T](value: T | None) -> T:
-    assert value is not None
-    return value
 
 
 def _indexed(conversation: Conversation) -> dict[str, str]:

@@ -1,0 +1,21 @@
+"""What all adapters share: how long they wait for AWS, and what of an AWS error may be told."""
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+CONFIG = Config(
+    connect_timeout=2,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 3},
+)
+"""For every client but SES's (see :data:`email_handler.adapters.ses.SES_CONFIG`): at most half a minute a call."""
+
+FAILURES = (ClientError, BotoCoreError)
+"""Everything a boto3 call raises when AWS says no, or says nothing."""
+
+
+def code(error: ClientError | BotoCoreError) -> str:
+    """Return the constant name of *error*: AWS's code, or botocore's class. AWS's texts may quote addresses."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code") or "no code")
+    return type(error).__name__

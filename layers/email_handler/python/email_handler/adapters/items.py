@@ -1,0 +1,126 @@
+"""Records as DynamoDB items and back, by their type hints: no mapping per record, none to forget.
+
+Datetimes become ISO 8601 in UTC with microseconds (so that text order is time order), enums their value, tuples lists,
+floats decimals, nested dataclasses maps; None is left out. Reading ignores attributes it does not know and gives
+missing ones the field's default, so that older and newer code can read each other's items.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, NewType, TypeAliasType, Union, get_args, get_origin, get_type_hints
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+type Attributes = dict[str, Any]
+"""An item as plain Python values: str, int, Decimal, bool, list, dict."""
+
+type Item = dict[str, Any]
+"""An item as DynamoDB's API writes it: ``{"pk": {"S": "..."}}``."""
+
+_KEY_BYTES = 512  # of a part of a key; DynamoDB takes 2,048 for a partition key and 1,024 for a sort key
+_SHOWN = 64  # characters of an overlong part that stay readable
+
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
+
+def encode(attributes: Mapping[str, Any]) -> Item:
+    """Return *attributes* in the API's form."""
+    return {name: _serializer.serialize(value) for name, value in attributes.items()}
+
+
+def decode(item: Item) -> Attributes:
+    """Return *item* as plain values; numbers are decimals."""
+    return {name: _deserializer.deserialize(value) for name, value in item.items()}
+
+
+def key_part(text: str) -> str:
+    """Return *text*, which may come from a hostile header, as part of a key: bounded, valid Unicode.
+
+    Overlong texts keep their beginning and get a hash, so that equal texts alone give equal keys.
+    """
+    octets = text.encode("utf-8", "backslashreplace")
+    if len(octets) <= _KEY_BYTES:
+        return octets.decode()
+    return f"{octets.decode()[:_SHOWN]}~{hashlib.sha256(octets).hexdigest()}"
+
+
+def timestamp(moment: datetime) -> str:
+    """Return *moment* (aware) as the text that sorts by time."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def write(value: Any) -> Any:  # noqa: PLR0911  # one return a type
+    """Return *value*, a record or part of one, as a plain value."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()  # lone surrogates of 8-bit headers are not Unicode
+        case float():
+            return Decimal(str(value))
+        case datetime():
+            return timestamp(value)
+        case list() | tuple():
+            return [write(each) for each in value]
+        case dict():
+            return {write(key): write(each) for key, each in value.items()}
+        case _ if is_dataclass(value):
+            given = ((field.name, getattr(value, field.name)) for field in fields(value))
+            return {name: write(each) for name, each in given if each is not None}
+        case _:
+            return value
+
+
+def read[T](record: Callable[..., T], attributes: Mapping[str, Any]) -> T:
+    """Return the *record* (a dataclass) that *attributes* hold."""
+    readers = _readers(record)
+    return record(**{name: reader(attributes[name]) for name, reader in readers.items() if name in attributes})
+
+
+@cache
+def _readers(record: Any) -> dict[str, Callable[[Any], Any]]:
+    return {name: _reader(hint) for name, hint in get_type_hints(record).items()}
+
+
+def _reader(hint: Any) -> Callable[[Any], Any]:  # noqa: PLR0911  # one return a kind of hint
+    """Return what turns a plain value into one of type *hint*. Literals are texts in every record of ours."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if isinstance(hint, NewType):
+        return _reader(hint.__supertype__)
+    if isinstance(hint, TypeAliasType):
+        return _reader(hint.__value__)
+    if origin in (Union, UnionType):
+        return _reader(next(arm for arm in arguments if arm is not NoneType and get_origin(arm) is not Literal))
+    if origin is tuple and arguments[-1] is not Ellipsis:
+        readers = [_reader(argument) for argument in arguments]
+        return lambda value: tuple(reader(each) for reader, each in zip(readers, value, strict=True))
+    if origin is tuple:
+        reader = _reader(arguments[0])
+        return lambda value: tuple(map(reader, value))
+    if origin is dict:
+        reader = _reader(arguments[1])
+        return lambda value: {key: reader(each) for key, each in value.items()}
+    if hint is datetime:
+        return datetime.fromisoformat
+    if isinstance(hint, type) and is_dataclass(hint):
+        return lambda value: read(hint, value)
+    if hint is Any:
+        return _untyped
+    kind: Callable[[Any], Any] = str if origin is Literal else hint  # an enum, str, int, float or bool
+    return kind
+
+
+def _untyped(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case list():
+            return list(map(_untyped, value))
+        case dict():
+            return {key: _untyped(each) for key, each in value.items()}
+        case _:
+            return value

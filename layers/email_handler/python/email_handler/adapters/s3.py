@@ -1,0 +1,52 @@
+"""The archive on S3."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from email_handler.adapters.aws import FAILURES, code
+from email_handler.domain.identifiers import ArchiveKey
+from email_handler.errors import ArchiveObjectMissing, ArchiveUnavailable, EmailHandlerError
+
+
+class S3Archive:
+    """Port Archive on one bucket."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        """Use *client* (boto3, S3) on *bucket*."""
+        self._client = client
+        self._bucket = bucket
+
+    def get(self, key: str) -> bytes:
+        """Return the object at *key*. Raises ArchiveObjectMissing, ArchiveUnavailable."""
+        try:
+            body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except FAILURES as error:
+            raise _ours(error) from error
+        return body
+
+    def put(self, key: str, body: bytes, content_type: str) -> None:
+        """Store *body* at *key*. Raises ArchiveUnavailable."""
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
+        except FAILURES as error:
+            raise _ours(error) from error
+
+    def keys(self, prefix: str) -> Iterator[tuple[ArchiveKey, datetime]]:
+        """Yield every key below *prefix* with its last modification, a page of 1,000 at a time."""
+        try:
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+                for found in page.get("Contents", ()):
+                    yield ArchiveKey(found["Key"]), found["LastModified"]
+        except FAILURES as error:
+            raise _ours(error) from error
+
+
+def _ours(error: ClientError | BotoCoreError) -> EmailHandlerError:
+    """S3 answers 403 for a missing key to a role that may not list the bucket: that is a deployment to be mended
+    (ArchiveUnavailable), not a missing object."""
+    if code(error) in {"NoSuchKey", "404"}:
+        return ArchiveObjectMissing("the archive holds no object at a key that a record names")
+    return ArchiveUnavailable(f"S3 failed: {code(error)}")

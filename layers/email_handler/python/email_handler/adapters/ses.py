@@ -1,0 +1,118 @@
+"""Mail out through SES v2, and what each of its refusals means for a send (FACTS of SES: issue 5, DESIGN 8)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ProxyConnectionError,
+)
+
+from email_handler.adapters.aws import FAILURES, code
+from email_handler.domain.identifiers import SesId
+from email_handler.errors import (
+    EmailHandlerError,
+    MessageRefused,
+    MessageTooLarge,
+    SendingBlocked,
+    SendingThrottled,
+    SendOutcomeUnknown,
+)
+
+SES_CONFIG = Config(connect_timeout=3, read_timeout=30, retries={"total_max_attempts": 1})
+"""One attempt: botocore's own retries repeat time-outs, and SES has no idempotency token."""
+
+LARGEST = 40 * 1024 * 1024
+"""Octets of raw content that v2 ``SendEmail`` takes."""
+
+REFUSALS: dict[str, type[EmailHandlerError]] = {
+    # SES will take it later.
+    "TooManyRequestsException": SendingThrottled,
+    "Throttling": SendingThrottled,
+    "ThrottlingException": SendingThrottled,
+    "RequestTimeout": SendingThrottled,  # SES gave up reading the request
+    # Somebody must act first, or a day must pass.
+    "LimitExceededException": SendingBlocked,
+    "MailFromDomainNotVerifiedException": SendingBlocked,
+    "SendingPausedException": SendingBlocked,
+    "AccountSuspendedException": SendingBlocked,
+    # The same message will be refused again.
+    "MessageRejected": MessageRefused,
+    "BadRequestException": MessageRefused,
+    "NotFoundException": MessageRefused,
+    "InvalidParameterValue": MessageRefused,
+}
+"""SES's error codes. Another code of the 4xx class (no permission, expired credentials, ...) means that nothing was
+sent and that the deployment is wrong: SendingBlocked."""
+
+# The request was never written: refused connections, DNS, connect time-outs, no credentials to sign with.
+_NOT_SENT = (
+    EndpointConnectionError,
+    ConnectTimeoutError,
+    ProxyConnectionError,
+    NoCredentialsError,
+    CredentialRetrievalError,
+)
+_SERVER_ERROR = 500
+
+
+class SesMailer:
+    """Port Mailer with one configuration set."""
+
+    def __init__(self, client: Any, configuration_set: str) -> None:
+        """Use *client* (boto3, sesv2, made with :data:`SES_CONFIG`) and send under *configuration_set*."""
+        self._client = client
+        self._configuration_set = configuration_set
+
+    def send(self, raw: bytes, sender: str, recipients: Sequence[str]) -> SesId:
+        """Hand *raw* to SES once, from *sender* to the envelope *recipients*, and return SES's id.
+
+        Raises SendingThrottled, SendingBlocked or MessageRefused (MessageTooLarge): SES did not take it;
+        SendOutcomeUnknown: it may have.
+        """
+        if len(raw) > LARGEST:
+            raise MessageTooLarge("the composed message is over what SES takes")
+        try:
+            answer = self._client.send_email(
+                FromEmailAddress=sender,
+                Destination={"ToAddresses": list(recipients)},
+                Content={"Raw": {"Data": raw}},
+                ConfigurationSetName=self._configuration_set,
+            )
+        except FAILURES as error:
+            raise _ours(error) from error
+        return SesId(answer["MessageId"])
+
+
+def _ours(error: ClientError | BotoCoreError) -> EmailHandlerError:
+    kind = _refusal(error) if isinstance(error, ClientError) else _silence(error)
+    return kind(f"SES: {code(error)}")
+
+
+def _refusal(error: ClientError) -> type[EmailHandlerError]:
+    known = REFUSALS.get(code(error))
+    if known is SendingThrottled and "quota" in error.response["Error"].get("Message", "").lower():
+        return SendingBlocked  # "Daily message quota exceeded": hours, not seconds
+    if known:
+        return known
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if status < _SERVER_ERROR:
+        return SendingBlocked
+    # An error body of SES has a code of letters. botocore makes "502" up where a proxy or load balancer answered,
+    # which does not say whether SES has read the request.
+    return SendingThrottled if code(error)[:1].isalpha() and code(error) != "no code" else SendOutcomeUnknown
+
+
+def _silence(error: BotoCoreError) -> type[EmailHandlerError]:
+    if isinstance(error, _NOT_SENT):
+        return SendingThrottled
+    if isinstance(error, ParamValidationError):
+        return MessageRefused
+    return SendOutcomeUnknown  # read time-out, reset, unreadable answer: the request may have been read

@@ -1,0 +1,72 @@
+"""Configuration by the indirection: an SSM parameter names the S3 object (DESIGN 7)."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from email_handler.adapters.aws import FAILURES, code
+from email_handler.errors import ConfigUnavailable
+from email_handler.ports import ConfigDocument
+
+BUILTIN = "builtin"
+"""The parameter's value while it points to no object: the layer's own document is used."""
+
+TTL = 60.0
+"""Seconds for which a document is believed to be the latest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Copy:
+    key: str
+    etag: str
+    document: ConfigDocument | None
+    checked: float
+
+
+class SsmConfig:
+    """Port ConfigSource: parameters in SSM, documents in one bucket. Make one for the life of the environment."""
+
+    def __init__(self, ssm: Any, s3: Any, bucket: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Use boto3's *ssm* and *s3* clients on *bucket*; *monotonic* returns seconds."""
+        self._ssm = ssm
+        self._s3 = s3
+        self._bucket = bucket
+        self._monotonic = monotonic
+        self._copies: dict[str, _Copy] = {}
+
+    def read(self, parameter: str) -> ConfigDocument | None:
+        """Return the document that *parameter* points to, None for ``builtin``; no call within the TTL.
+
+        When SSM or S3 fail, or the object is missing, the last good copy is used for another TTL, so that an outage
+        slows no mail; raises ConfigUnavailable where there is none.
+        """
+        now = self._monotonic()
+        last = self._copies.get(parameter)
+        if last and now - last.checked < TTL:
+            return last.document
+        try:
+            key, etag, document = self._fetch(parameter, last)
+        except FAILURES as error:
+            if last is None:
+                raise ConfigUnavailable(f"a configuration document could not be read: {code(error)}") from error
+            key, etag, document = last.key, last.etag, last.document
+        self._copies[parameter] = _Copy(key=key, etag=etag, document=document, checked=now)
+        return document
+
+    def _fetch(self, parameter: str, last: _Copy | None) -> tuple[str, str, ConfigDocument | None]:
+        key: str = self._ssm.get_parameter(Name=parameter)["Parameter"]["Value"].strip()
+        if key == BUILTIN:
+            return key, "", None
+        condition = {"IfNoneMatch": last.etag} if last and last.key == key else {}
+        try:
+            found = self._s3.get_object(Bucket=self._bucket, Key=key, **condition)
+        except ClientError as error:
+            if last and code(error) in {"304", "NotModified"}:
+                return last.key, last.etag, last.document
+            raise
+        etag: str = found["ETag"]
+        version = f"{key}@{etag.strip('"')}"
+        return key, etag, ConfigDocument(body=found["Body"].read(), version=version)

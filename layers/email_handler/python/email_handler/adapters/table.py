@@ -1,0 +1,144 @@
+"""One DynamoDB table with keys ``pk`` and ``sk``: expressions, batches, pages, and what its errors mean.
+
+Expressions are written with ``#name`` for every attribute and ``:value`` for every value; names are bound here, since
+half of ours (``state``, ``status``, ``source``, ...) are words that DynamoDB reserves.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import batched
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from email_handler.adapters.aws import FAILURES, code
+from email_handler.adapters.items import Attributes, Item, decode, encode
+from email_handler.errors import EmailHandlerError, RecordChanged, RecordsUnavailable
+
+ABSENT = "attribute_not_exists(#pk)"
+PRESENT = "attribute_exists(#pk)"
+PAGE = 100
+"""Items that a query reads ahead: bounds memory, however long a conversation is."""
+
+_BATCH = 100  # keys that BatchGetItem takes
+_TRIES = 5  # of what BatchGetItem left unread, with 50 ms doubled between them: under a second in all
+
+# Codes of a call, and of the reasons why a transaction was cancelled, that say: somebody else was faster.
+_RACES = {"ConditionalCheckFailed", "TransactionConflict", "TransactionConflictException"}
+
+type Key = tuple[str, str]
+"""Partition key and sort key."""
+
+
+class Table:
+    """The calls that the records need. All raise RecordsUnavailable."""
+
+    def __init__(self, client: Any, name: str, pause: Callable[[float], None]) -> None:
+        """Use *client* (boto3, DynamoDB) on the table *name*; *pause* waits that many seconds."""
+        self._client = client
+        self._name = name
+        self._pause = pause
+
+    def get(self, key: Key) -> Attributes | None:
+        """Return the item at *key*, read consistently."""
+        answer = self._call("get_item", TableName=self._name, Key=_key(key), ConsistentRead=True)
+        return decode(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, keys: Iterable[Key]) -> dict[Key, Attributes]:
+        """Return those items of *keys* that exist, read consistently, 100 keys a call."""
+        found: dict[Key, Attributes] = {}
+        for batch in batched(dict.fromkeys(keys), _BATCH):
+            for attributes in self._read_batch([_key(key) for key in batch]):
+                found[attributes["pk"], attributes["sk"]] = attributes
+        return found
+
+    def _read_batch(self, wanted: list[Item]) -> Iterator[Attributes]:
+        for attempt in range(_TRIES):
+            request = {self._name: {"Keys": wanted, "ConsistentRead": True}}
+            answer = self._call("batch_get_item", RequestItems=request)
+            yield from map(decode, answer["Responses"].get(self._name, ()))
+            wanted = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
+            if not wanted:
+                return
+            self._pause(0.05 * 2**attempt)
+        raise RecordsUnavailable("DynamoDB left keys of a batch unread again and again")
+
+    def query(self, condition: str, values: Mapping[str, Any], **options: Any) -> Iterator[Attributes]:
+        """Yield the items under the key *condition*, page after page. *options* are Query's own parameters."""
+        request = _bound({"KeyConditionExpression": condition}, values) | {"Limit": PAGE} | options
+        while True:
+            page = self._call("query", TableName=self._name, **request)
+            yield from map(decode, page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def put(
+        self, key: Key, attributes: Attributes, condition: str = "", values: Mapping[str, Any] | None = None
+    ) -> Item:
+        """Return the transaction's entry that stores *attributes* at *key*, replacing what was there."""
+        expressions = {"ConditionExpression": condition} if condition else {}
+        item = _key(key) | encode(attributes)
+        return {"Put": {"TableName": self._name, "Item": item, **_bound(expressions, values or {})}}
+
+    def update(self, key: Key, assignments: str, condition: str, values: Mapping[str, Any]) -> Item:
+        """Return the transaction's entry (for :meth:`write` as well) that changes the item at *key*, made if absent.
+
+        *assignments* follow ``SET`` and may go on with ``REMOVE``.
+        """
+        expressions = {"UpdateExpression": f"SET {assignments}"}
+        if condition:
+            expressions["ConditionExpression"] = condition
+        return {"Update": {"TableName": self._name, "Key": _key(key), **_bound(expressions, values)}}
+
+    def write(self, update: Item) -> Attributes | None:
+        """Make one *update* by itself. Returns the item as it is then, None where the condition failed."""
+        try:
+            answer = self._client.update_item(ReturnValues="ALL_NEW", **update["Update"])
+        except FAILURES as error:
+            if code(error) == "ConditionalCheckFailedException":
+                return None
+            raise _ours(error) from error
+        return decode(answer["Attributes"])
+
+    def transact(self, writes: list[Item]) -> None:
+        """Make all of *writes* (at most 100) or none. Raises RecordChanged when a condition failed.
+
+        botocore gives the request a ClientRequestToken, so that its own repetitions take effect once.
+        """
+        self._call("transact_write_items", TransactItems=writes)
+
+    def delete(self, key: Key) -> None:
+        """Delete the item at *key*, if there is one."""
+        self._call("delete_item", TableName=self._name, Key=_key(key))
+
+    def _call(self, operation: str, **request: Any) -> Any:
+        try:
+            return getattr(self._client, operation)(**request)
+        except FAILURES as error:
+            raise _ours(error) from error
+
+
+def _key(key: Key) -> Item:
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+
+
+def _bound(expressions: dict[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *expressions* with the names and values that they use."""
+    request: dict[str, Any] = dict(expressions)
+    names = {f"#{name}": name for text in expressions.values() for name in re.findall(r"#(\w+)", text)}
+    if names:
+        request["ExpressionAttributeNames"] = names
+    if values:
+        request["ExpressionAttributeValues"] = encode({f":{name}": value for name, value in values.items()})
+    return request
+
+
+def _ours(error: ClientError | BotoCoreError) -> EmailHandlerError:
+    reasons = {code(error)}
+    if isinstance(error, ClientError):
+        reasons |= {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", ())}
+    what = ", ".join(sorted(reasons - {"None", "TransactionCanceledException"}))
+    if reasons & _RACES:
+        return RecordChanged(f"DynamoDB: {what}")
+    return RecordsUnavailable(f"DynamoDB failed: {what}")
