@@ -1,0 +1,144 @@
+# What a developer types. `make` alone tells what there is; `make demo` and `make test` set up all they need.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# sam looks for pip, and the layer's build for uv, on the PATH.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+BIN := .venv/bin
+HOST := $(subst aarch64,arm64,$(shell uname -m))
+
+# --- Environments: .venv to work in, .venv-cloud for the emulator, .venv-runtime for its functions (boto3 alone) ------
+
+UV_VERSION := $(shell sed -n 's/^ *"uv==\(.*\)",/\1/p' pyproject.toml)
+UV := .venv-uv/bin/uv
+
+.PHONY: help
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .venv/.made .venv-cloud/.made .venv-runtime/.made ## Make the environments; leaves the command at .venv/bin/email-handler
+	@:
+
+PYTHONS := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.12.*/bin/python)
+
+# Any Python brings uv, and uv finds or fetches 3.12, whose path this file keeps.
+.venv-uv/.$(UV_VERSION):
+	@python=; for each in python3.12 python3 python $(PYTHONS); do \
+		"$$each" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 8))' 2>/dev/null && { python=$$each; break; }; \
+	done; \
+	[ -n "$$python" ] || { echo "No Python with venv found: install Python 3.12 (on Debian, python3-venv too) and type make setup again." >&2; exit 1; }; \
+	echo "uv $(UV_VERSION): .venv-uv"; \
+	rm -rf .venv-uv && "$$python" -m venv .venv-uv && \
+	.venv-uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@for each in 3.12 $(PYTHONS); do found=$$($(UV) python find --system $$each 2>/dev/null) && break; done; \
+	[ -n "$$found" ] || { $(UV) python install --quiet 3.12 2>/dev/null && found=$$($(UV) python find --system 3.12); }; \
+	[ -n "$$found" ] || { echo "Python 3.12 is missing and could not be fetched: install it (pyenv install 3.12, say) and type make setup again." >&2; exit 1; }; \
+	echo "$$found" > $@
+
+SYNC = $(UV) sync --quiet --locked --python "$$(cat .venv-uv/.$(UV_VERSION))"
+
+.venv/.made: pyproject.toml uv.lock .venv-uv/.$(UV_VERSION)
+	@echo "Python to work with: .venv"
+	@UV_PROJECT_ENVIRONMENT=.venv $(SYNC) && touch $@
+
+.venv-cloud/.made: pyproject.toml uv.lock .venv-uv/.$(UV_VERSION)
+	@echo "Python of the local cloud: .venv-cloud"
+	@UV_PROJECT_ENVIRONMENT=.venv-cloud $(SYNC) --only-group cloud && touch $@
+
+.venv-runtime/.made: pyproject.toml uv.lock .venv-uv/.$(UV_VERSION)
+	@echo "Python of its functions: .venv-runtime"
+	@UV_PROJECT_ENVIRONMENT=.venv-runtime $(SYNC) --only-group runtime && touch $@
+
+# --- Code -------------------------------------------------------------------------------------------------------------
+
+.PHONY: format
+format: setup ## Format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: check
+check: setup ## Format, lint, types, import rules, template
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cfn-lint --include-checks I --template template.yaml
+	$(BIN)/sam validate --lint
+
+.PHONY: lock
+lock: setup ## Resolve the dependencies anew and write the layer's requirements.txt from them
+	$(UV) lock
+	$(MAKE) layers/email_handler/requirements.txt
+
+# The project's dependencies less those of the operator's command; boto3 comes with Lambda's runtime.
+layers/email_handler/requirements.txt: pyproject.toml uv.lock | setup
+	$(UV) export --quiet --locked --no-default-groups --no-emit-project --no-header --no-annotate \
+		--prune boto3 --prune typer --prune rich --output-file $@
+
+# --- Tests ------------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: setup ## All tests: units, template, contracts, the deployed stack, mail in to mail out
+	$(BIN)/pytest
+
+.PHONY: test-unit
+test-unit: setup ## Only the tests that need no local cloud (seconds)
+	$(BIN)/pytest -m 'not cloud'
+
+.PHONY: golden
+golden: setup ## Accept the *.actual.eml that failed golden tests wrote, after you have read them
+	@find tests -name '*.actual.eml' | while read -r actual; do mv -v "$$actual" "$${actual%.actual.eml}.eml"; done
+
+# --- Build and run ----------------------------------------------------------------------------------------------------
+
+# Two builds that never mix: for AWS (the template's arm64) and for this machine. SAM does not tell the layer's make the
+# architecture, and its cache does not know it, hence ARCH and a cache for each.
+BUILD = ARCH=$(1) $(BIN)/sam build --parallel --cached --build-dir .aws-sam/$(2) --cache-dir .aws-sam/cache-$(2) \
+	--parameter-overrides Architecture=$(1)
+ARCH ?= arm64
+
+.PHONY: build
+build: setup ## Build for AWS (ARCH=x86_64 for the other processor)
+	$(call BUILD,$(ARCH),build)
+
+.PHONY: build-local
+build-local: setup ## Build for this machine, as the local cloud and sam local invoke use it
+	$(call BUILD,$(HOST),local)
+
+.PHONY: demo
+demo: setup ## See mail go in over SMTP and the right mail come out (JSON=1 for JSON lines)
+	@$(BIN)/python -m local.demo $(if $(JSON),--json)
+
+.PHONY: invoke
+invoke: setup ## Run one function on one sample: make invoke F=inbound E=first_contact
+	@[ -n "$(F)" ] && [ -n "$(E)" ] || { echo "Say which function and which event: make invoke F=inbound E=first_contact" >&2; exit 2; }
+	@$(BIN)/python -m local.invoke $(F) $(E)
+
+.PHONY: local-up
+local-up: setup ## Start the local cloud and its SMTP door; Ctrl-C ends it
+	@$(BIN)/email-handler local up
+
+.PHONY: local-down
+local-down: setup ## End a local cloud that runs elsewhere
+	@$(BIN)/email-handler local down
+
+.PHONY: local-outbox
+local-outbox: setup ## List what the local cloud has sent
+	@$(BIN)/email-handler local outbox
+
+.PHONY: deploy
+deploy: ## Deploy: make deploy ENV=dev|prod|local [ARGS=--guided] (docs/deploy.md)
+	@grep -q '^\[$(or $(ENV),none).deploy.parameters\]' samconfig.toml || { echo "ENV=$(ENV) is no environment of samconfig.toml; there are:" \
+		$$(sed -n 's/^\[\(.*\)\.deploy\.parameters\]/\1/p' samconfig.toml) >&2; exit 2; }
+	@$(MAKE) $(if $(filter local,$(ENV)),build-local,build)
+	$(BIN)/sam deploy --config-env $(ENV) $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what was built and what the local cloud kept; the environments stay
+	rm -rf .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
