@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from admin import inspection
+from admin import composition, inspection
 from admin.terminal import AdminError, ExitCode, err
 from email_handler.errors import EmailHandlerError
 from local.errors import LocalCloudError
@@ -21,6 +21,7 @@ Exit codes: 0 done; 1 it could not be done, or not all of it; 2 the command line
 )
 
 app.command()(inspection.inspect)
+app.command()(composition.compose)
 
 
 def main() -> None:
