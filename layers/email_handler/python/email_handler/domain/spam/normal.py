@@ -1,0 +1,107 @@
+"""Text made plain before rules look at it: what a reader sees, whatever the sender did to hide it from filters.
+
+Every function here is linear in its input, and its input is cut first.
+"""
+
+import html
+import unicodedata
+from collections.abc import Mapping
+
+import pcre2
+
+WINDOW = 16 * 1024  # characters of a field that one search sees; bounds what any pattern can cost
+_SOURCE = 8 * WINDOW  # characters folded for a window: room for runs of white space, entities and invisible characters
+
+
+# Characters that show nothing (soft hyphen, zero-width and direction marks, fillers, variation selectors, tags), and
+# the accents that NFKD splits off.
+_UNSEEN = pcre2.compile(
+    r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+    "\U000e0000-\U000e01ef"
+    r"\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0]+"
+)
+# Quotation marks and dashes of print, and the one letter that NFKD leaves and German needs.
+_TYPOGRAPHY = pcre2.compile(r"[\u2018-\u201f\u00ab\u00bb\u2010-\u2015\u2212ß]")
+_TYPED = (
+    dict.fromkeys(range(0x2018, 0x201C), "'")
+    | dict.fromkeys((*range(0x201C, 0x2020), 0xAB, 0xBB), '"')
+    | dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-")
+    | {ord("ß"): "ss"}
+)
+
+# Letters of other scripts that most fonts draw like a Latin one (a subset of Unicode's confusables, UTS #39).
+_LOOK_ALIKES = str.maketrans(
+    "АВСЕНІЈКМОРЅТУХЗаьсеһіјоԛрѕшухѡԁгᴠвкмнтӏΑΒΕΖΗΙΚΜΝΟΡΤΥΧαβεικνορτυχωⲟօոսցհıłøðđħɑɡɩʏ",
+    "ABCEHIJKMOPSTYX3abcehijoqpswyxwdrvbkmhtlABEZHIKMNOPTYXaBeikvoptuxwoonughiloddhagiy",
+)
+_MIXED_WORD = pcre2.compile(r"\b(?=\w*[a-z])(?=\w*[\u0370-\u058f\u2c80-\u2cff])\w+", pcre2.I)
+_DISGUISED_WORD = pcre2.compile(r"\b[АВСЕНІЈКМОРЅТУХаьсеһіјоԛрѕухԁвкмнтΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ]{3,}\b")
+_DIGITS_AS_LETTERS = str.maketrans("013457@$!|", "oieastasil")
+_LEET_WORD = pcre2.compile(
+    r"(?<![\w./@:=&?%#+-])[a-z]{1,20}+(?:[013457@$!|]{1,2}[a-z]{1,20}+){1,9}+(?![\w./@=&?%#+-])", pcre2.I
+)
+_SPACED_WORD = pcre2.compile(r"(?<![^\W\d_])[^\W\d_]([ .*_~|-])[^\W\d_](?![^\W\d_])(?:\1[^\W\d_](?![^\W\d_])){2,30}+")
+_NOT_LETTERS = pcre2.compile(r"[\W\d_]+")
+
+
+def fold(text: str) -> str:
+    """Return *text* with each run of white space, line breaks included, as one space."""
+    return " ".join(text.split())
+
+
+def normalise(text: str) -> str:
+    """Return *text* as a reader takes it: entities decoded, invisible characters and accents gone, look-alike letters
+    and digits replaced in the words they disguise, spaced-out words joined, white space folded.
+
+    Accents are taken from Latin letters too, so that patterns for German or French are written without them.
+    """
+    return _undisguised(fold(_joined(text)))
+
+
+def as_seen(*texts: str) -> tuple[str, ...]:
+    """Return what searches run on: of each text its white space folded, and where that differs, normalised.
+
+    Of a long text these are two windows, its first and its last :data:`WINDOW` characters. Two whole windows, not
+    halves: padding in front of or behind a message then takes nothing of it away. They are counted in folded text,
+    so padding with white space moves nothing either.
+    """
+    seen: list[str] = []
+    for text in texts:
+        pieces = (text,) if len(text) <= 2 * _SOURCE else (text[:_SOURCE], text[-_SOURCE:])
+        for piece in pieces:
+            folded = fold(piece)
+            joined = _joined(piece)
+            received = _windows(folded)
+            read = received if joined is piece else _windows(fold(joined))
+            seen += [*received, *(_undisguised(window) for window in read)]
+    return tuple(dict.fromkeys(seen))
+
+
+def _windows(folded: str) -> tuple[str, ...]:
+    return (folded,) if len(folded) <= WINDOW else (folded[:WINDOW], folded[-WINDOW:])
+
+
+def _joined(text: str) -> str:
+    """Join spaced-out words; wider gaps still part one word from the next (``c h e a p   p i l l s``)."""
+    if not _SPACED_WORD.search(text):
+        return text
+    return str(_SPACED_WORD.sub(lambda found: _NOT_LETTERS.sub("", found.group()), text))
+
+
+def _undisguised(text: str) -> str:
+    if "&" in text:
+        text = html.unescape(text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", text)[: 2 * WINDOW]  # one character can become eighteen
+        text = unicodedata.normalize("NFC", _UNSEEN.sub("", text) if _UNSEEN.search(text) else text)
+        text = _translated(_TYPOGRAPHY, _TYPED, text)
+        text = _translated(_MIXED_WORD, _LOOK_ALIKES, text)
+        text = _translated(_DISGUISED_WORD, _LOOK_ALIKES, text)
+    return fold(_joined(_translated(_LEET_WORD, _DIGITS_AS_LETTERS, text)))
+
+
+def _translated(pattern: pcre2.Pattern, table: Mapping[int, int | str], text: str) -> str:
+    """Translate by *table* whatever *pattern* finds."""
+    if not pattern.search(text):
+        return text
+    return str(pattern.sub(lambda found: found.group().translate(table), text))

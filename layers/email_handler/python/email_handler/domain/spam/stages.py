@@ -1,0 +1,276 @@
+"""The three stages of the filter (DESIGN 7) as pure functions: what SES found, who it is for, what it says."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Literal
+from urllib.parse import unquote
+
+import pcre2
+
+from email_handler.domain.addresses import Mailbox, address_domain, aligned, same_address, split_tag
+from email_handler.domain.disposition import Disposition, Outcome, Reason
+from email_handler.domain.identifiers import EmailAddress
+from email_handler.domain.message import Message
+from email_handler.domain.spam.markup import Markup, bare_addresses, read_markup
+from email_handler.domain.spam.normal import as_seen
+from email_handler.domain.spam.rules import RuleSet
+from email_handler.domain.verdicts import Receipt, SenderProof
+
+_GRAVITY = (Outcome.DELIVER, Outcome.FLAG, Outcome.HOLD, Outcome.DROP)
+_LIMITS_BEFORE_GIVING_UP = 5  # a rules file of nothing but stalling patterns costs a message this many limits
+
+type Listed = Literal["", "allow", "block"]
+
+
+def filter_message(
+    message: Message,
+    receipt: Receipt,
+    proof: SenderProof,
+    rules: RuleSet,
+    *,
+    public_addresses: Sequence[EmailAddress],
+    listed: Listed,
+) -> Disposition:
+    """Decide what becomes of *message* by all three stages and the operator's lists.
+
+    Every stage runs and every reason is kept, so that the record can say what would have happened anyway; the gravest
+    outcome wins. An allow-list entry counts for a proven sender only: it passes SES's spam verdict and stage 3,
+    never the virus verdict. A block-list entry holds, proven or not.
+    """
+    allowed = listed == "allow" and proof.proven
+    content = assess_content(message, rules, public_addresses=public_addresses)
+    verdicts = [*_virus(receipt.virus), *_spam(receipt.spam), *_dmarc(receipt.dmarc, receipt.dmarc_policy)]
+    judged = [*verdicts, *_recipient(receipt, public_addresses), *_list(listed, proof)]
+    outcomes = [outcome for outcome, reason in judged if not (allowed and reason.rule.startswith("spam"))]
+    if not allowed:
+        outcomes.append(content.outcome)
+    return Disposition(
+        outcome=max(outcomes, key=_GRAVITY.index, default=Outcome.DELIVER),
+        reasons=(*(reason for _, reason in judged), *content.reasons),
+        score=content.score,
+        rules_version=rules.version,
+    )
+
+
+def assess_content(message: Message, rules: RuleSet, *, public_addresses: Sequence[EmailAddress] = ()) -> Disposition:
+    """Return stage 3 alone: the sum of the weights of what matched, against the set's two thresholds.
+
+    A search that reaches a limit of PCRE2 flags the message at least, whatever its score.
+    """
+    content = _Content(message, public_addresses)
+    reasons = [
+        Reason(stage="patterns", rule=signal.id, weight=signal.weight, detail=signal.purpose)
+        for name, signal in rules.signals.items()
+        if _SIGNALS[name](content)
+    ]
+    limits = 0
+    for rule in rules.rules:
+        try:
+            if any(rule.pattern.search(view) for view in content.views(rule.field)):
+                reasons.append(Reason(stage="patterns", rule=rule.id, weight=rule.weight, detail=rule.purpose))
+        except pcre2.LibraryError:
+            limits += 1
+            reasons.append(Reason(stage="limit", rule=rule.id, detail="this rule's search was stopped at a limit"))
+            if limits == _LIMITS_BEFORE_GIVING_UP:
+                reasons.append(Reason(stage="limit", rule="given-up", detail="too many searches reached a limit"))
+                break
+    score = round(sum(reason.weight for reason in reasons), 3)
+    outcome = (
+        Outcome.HOLD if score >= rules.hold else Outcome.FLAG if score >= rules.flag or limits else Outcome.DELIVER
+    )
+    return Disposition(outcome=outcome, reasons=tuple(reasons), score=score, rules_version=rules.version)
+
+
+# Stage 1. SES's verdicts are open strings (FACTS 1); what is not known here counts as a scan that failed.
+
+type _Judged = Iterator[tuple[Outcome, Reason]]
+
+
+def _virus(verdict: str) -> _Judged:
+    match verdict:
+        case "PASS":
+            return
+        case "FAIL":
+            yield Outcome.HOLD, _verdict("virus", "SES found a virus")
+        case "DISABLED" | "":  # scanning is off, or the verdict is lost (a message taken up by the reconciler)
+            yield Outcome.DELIVER, _verdict("virus-unscanned", "SES has not looked for viruses")
+        case "GRAY":
+            yield Outcome.FLAG, _verdict("virus-unsure", "SES is not sure that there is no virus")
+        case _:
+            yield Outcome.FLAG, _verdict("virus-scan-failed", "SES could not look for viruses")
+
+
+def _spam(verdict: str) -> _Judged:
+    match verdict:
+        case "PASS":
+            return
+        case "FAIL":
+            yield Outcome.HOLD, _verdict("spam", "SES takes it for spam")
+        case "DISABLED" | "":
+            yield Outcome.DELIVER, _verdict("spam-unscanned", "SES has not judged whether it is spam")
+        case "GRAY":
+            yield Outcome.FLAG, _verdict("spam-unsure", "SES is not sure that it is no spam")
+        case _:  # stage 3 still judges it, and a failed scan says nothing about the sender
+            yield Outcome.DELIVER, _verdict("spam-scan-failed", "SES could not judge whether it is spam")
+
+
+def _dmarc(verdict: str, policy: str) -> _Judged:
+    # PASS, GRAY (no policy), DISABLED, PROCESSING_FAILED and none at all neither hold nor prove (see prove_sender).
+    if verdict == "FAIL" and policy.lower() in ("reject", "quarantine"):
+        yield Outcome.HOLD, _verdict("dmarc", "the sender's domain asks not to deliver mail that is not proven its own")
+
+
+def _verdict(rule: str, detail: str) -> Reason:
+    return Reason(stage="verdicts", rule=rule, detail=detail)
+
+
+# Stage 2 and the lists.
+
+
+def _recipient(receipt: Receipt, public_addresses: Sequence[EmailAddress]) -> _Judged:
+    if receipt.recipients and not any(_is_ours(address, public_addresses) for address in receipt.recipients):
+        yield Outcome.DROP, Reason(stage="recipient", rule="unknown-recipient", detail="none of its recipients is ours")
+
+
+def _list(listed: Listed, proof: SenderProof) -> _Judged:
+    if listed == "block":
+        yield Outcome.HOLD, Reason(stage="list", rule="blocked", detail="the operator blocks this sender")
+    elif listed == "allow" and proof.proven:
+        yield Outcome.DELIVER, Reason(stage="list", rule="allowed", detail="the operator allows this sender")
+    elif listed == "allow":
+        yield (
+            Outcome.DELIVER,
+            Reason(
+                stage="list", rule="allowed-but-unproven", detail="the operator allows this sender, who is not proven"
+            ),
+        )
+
+
+def _is_ours(address: str, public_addresses: Sequence[EmailAddress]) -> bool:
+    """Compare without case and without the tag that SES delivers to the same rule (``contact+tag@``)."""
+    untagged, _ = split_tag(address)
+    return any(same_address(ours, address) or same_address(ours, untagged) for ours in public_addresses)
+
+
+# Stage 3.
+
+
+class _Content:
+    """A message's fields as searches see them, each made at most once."""
+
+    def __init__(self, message: Message, public_addresses: Sequence[EmailAddress]) -> None:
+        self.message = message
+        self.public_addresses = public_addresses
+        self._views: dict[str, tuple[str, ...]] = {}
+
+    def views(self, field: str) -> tuple[str, ...]:
+        """Return the texts to search for a rule on *field*: each window as received and, where it differs, as read."""
+        if field not in self._views:
+            self._views[field] = as_seen(*self._texts(field))
+        return self._views[field]
+
+    def _texts(self, field: str) -> tuple[str, ...]:
+        message = self.message
+        match field:
+            case "subject":
+                texts = [message.subject]
+            case "text":  # the subject belongs to both bodies, and to neither where there is none
+                bodies = [body for body in (message.text, self.shown) if body] or [""]
+                texts = [f"{message.subject}\n{body}" for body in bodies]
+            case "html":
+                texts = [message.html]
+            case "urls":
+                texts = ["\n".join(self.urls)]
+            case "from":
+                texts = ["\n".join(_mailbox(mailbox) for mailbox in message.from_)]
+            case "reply-to":
+                texts = ["\n".join(_mailbox(mailbox) for mailbox in message.reply_to)]
+            case "attachment names":
+                texts = ["\n".join(attachment.name for attachment in message.attachments)]
+            case _:
+                texts = ["\n".join(message.header_all(field.removeprefix("header ")))]
+        return tuple(text for text in texts if text)
+
+    @cached_property
+    def markup(self) -> Markup:
+        return read_markup(self.message.html)
+
+    @cached_property
+    def shown(self) -> str:
+        """The HTML body's visible text, "" where it says no more than the plain text that is searched anyway."""
+        visible = self.markup.visible
+        return "" if visible.split() == self.message.text.split() else visible
+
+    @cached_property
+    def urls(self) -> tuple[str, ...]:
+        """Every web address, percent-decoded where that makes a difference, without repetition."""
+        found = [
+            *(address for address, _ in self.markup.links),
+            *self.markup.addresses,
+            *bare_addresses(self.message.text),
+        ]
+        return tuple(dict.fromkeys([*found, *(unquote(url) for url in found if "%" in url)]))
+
+
+def _mailbox(mailbox: Mailbox) -> str:
+    return f"{mailbox.name} <{mailbox.address}>"
+
+
+def _display_name_is_ours(content: _Content) -> bool:
+    """Tell whether somebody else's display name holds an address of ours (not knowing ours: of a recipient)."""
+    message = content.message
+    ours = [*content.public_addresses] or [mailbox.address for mailbox in (*message.to, *message.cc)]
+    return any(
+        address.lower() in mailbox.name.lower() and not _is_ours(mailbox.address, ours)
+        for mailbox in message.from_
+        for address in ours
+        if "@" in address
+    )
+
+
+def _reply_to_elsewhere(content: _Content) -> bool:
+    """Tell whether no Reply-To address lies in the organisational domain of a From address."""
+    senders, replies = content.message.from_, content.message.reply_to
+    return bool(senders and replies) and not any(
+        aligned(address_domain(reply.address), address_domain(sender.address))
+        for reply in replies
+        for sender in senders
+    )
+
+
+_SHOWN_HOST = pcre2.compile(r"^\s*+(?:https?://)?+((?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,24})(?:[/:?#]\S*+)?\s*+$", pcre2.I)
+_HOST = pcre2.compile(r"^\s*+https?://(?:[^/@\s]*+@)?+\[?+([^/:?#\]\s]++)", pcre2.I)
+
+
+def _link_elsewhere(content: _Content) -> bool:
+    """Tell whether a link shows one web address and leads to another organisation's."""
+    for address, text in content.markup.links:
+        shown, real = _SHOWN_HOST.match(text), _HOST.match(address)
+        if shown and real and not aligned(shown.group(1).lower(), real.group(1).lower()):
+            return True
+    return False
+
+
+def _all_image(content: _Content) -> bool:
+    """Tell whether the HTML shows at least one picture and hardly any text."""
+    return content.markup.images > 0 and len(content.markup.visible.strip()) < 200  # noqa: PLR2004 - two lines of text
+
+
+def _hidden_text(content: _Content) -> bool:
+    """Tell whether the HTML holds more text than a preview line that is styled not to be shown."""
+    return content.markup.hidden_chars > 300  # noqa: PLR2004 - preview lines of newsletters are shorter
+
+
+def _executable_content(content: _Content) -> bool:
+    """Tell whether an attachment is a Windows or Linux program by its first bytes, whatever its name."""
+    return any(attachment.payload[:4].startswith((b"MZ", b"\x7fELF")) for attachment in content.message.attachments)
+
+
+_SIGNALS: Mapping[str, Callable[[_Content], bool]] = {
+    "all-image": _all_image,
+    "display-name-is-ours": _display_name_is_ours,
+    "executable-content": _executable_content,
+    "hidden-text": _hidden_text,
+    "link-elsewhere": _link_elsewhere,
+    "reply-to-elsewhere": _reply_to_elsewhere,
+}
