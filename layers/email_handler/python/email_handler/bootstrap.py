@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 
 from email_handler.adapters.aws import CONFIG
-from email_handler.adapters.dynamodb import DynamoDbRecords
+from email_handler.adapters.dynamodb import DynamoRecords
 from email_handler.adapters.eventbridge import EventBridgeEvents
 from email_handler.adapters.s3 import S3Archive
 from email_handler.adapters.ses import SES_CONFIG, SesMailer
@@ -52,8 +52,8 @@ def _archive(settings: Settings) -> S3Archive:
 
 
 @cache
-def _records(table_name: str) -> DynamoDbRecords:
-    return DynamoDbRecords(_client("dynamodb"), table_name, clock=_now)
+def _records(table_name: str) -> DynamoRecords:
+    return DynamoRecords(_client("dynamodb"), table_name, clock=_now)
 
 
 @cache
@@ -102,7 +102,7 @@ class Storage:
     """What the attachment function works with."""
 
     archive: S3Archive
-    records: DynamoDbRecords
+    records: DynamoRecords
     extractor: TextExtractor
 
 

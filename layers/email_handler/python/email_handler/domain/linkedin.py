@@ -24,7 +24,7 @@ _PERSONS = re.compile(
 _MASSES = re.compile(r".*(?:newsletter|job|editor|news|alert|security|marketing|premium|billing|support|learning).*")
 
 _VIA = re.compile(
-    r"[\s(]+(?:\w{1,12} ){0,3}(?:via|über|par|par le biais de|por|per|genom|przez|через|a través de|tramite)"
+    r"[\s(]+(?:via|über|par|par le biais de|por|per|genom|przez|через|a través de|tramite)"
     r" linkedin\)?$|\s*(?:通过|透過|經由|经由)\s*(?:linkedin|领英)$|\s*linkedin\s*(?:経由|을 통해)$",
     re.IGNORECASE,
 )

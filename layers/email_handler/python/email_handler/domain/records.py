@@ -135,7 +135,7 @@ class Reference:
     """One Message-ID that mail may name in In-Reply-To or References, by its part before ``@``."""
 
     local_part: str
-    conversation: ConversationId
+    conversation: ConversationId | Literal[""]  # "" for a notice that belongs to none
     receipt: ReceiptId  # the received message behind it
     ledger: LedgerId | Literal[""] = ""  # our send that bears it, "" for ids of others
 
@@ -157,7 +157,7 @@ class LedgerItem:
 
     id: LedgerId
     kind: JobKind
-    conversation: ConversationId
+    conversation: ConversationId | Literal[""]  # "" for a notice about mail that named none
     source: ReceiptId
     source_function: FunctionName
     archive_key: ArchiveKey

@@ -1,0 +1,141 @@
+"""The whole path in memory: mail arrives, decisions are taken, senders run, and what left can be read."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from itertools import count
+
+from email_handler.domain.identifiers import ArchiveKey, EmailAddress, FunctionName, ReceiptId
+from email_handler.domain.jobs import Job, JobKind
+from email_handler.domain.people import People
+from email_handler.domain.records import Decision
+from email_handler.domain.routes import Routes
+from email_handler.domain.spam.rules import builtin_rules
+from email_handler.domain.verdicts import Receipt
+from email_handler.errors import RetryLater
+from email_handler.usecases.acknowledge import acknowledge
+from email_handler.usecases.forward import forward
+from email_handler.usecases.receive import receive
+from email_handler.usecases.reception import Reception
+from email_handler.usecases.relay_reply import relay_reply
+from email_handler.usecases.send_reply import send_reply
+from email_handler.usecases.sending import Dispatch, SendResult
+from tests.support.fakes import NOW, FakeArchive, FakeConfig, FakeEvents, FakeJobs, FakeMailer, FakeRecords, Sent
+
+PUBLIC = EmailAddress("contact@example.com")
+OWNER = EmailAddress("owner@private.example")
+THREAD = "thread.example.com"
+SENDERS: dict[JobKind, Callable[[Job, Dispatch], SendResult]] = {
+    JobKind.ACKNOWLEDGEMENT: acknowledge,
+    JobKind.FORWARD: forward,
+    JobKind.NOTICE: forward,
+    JobKind.REPLY: send_reply,
+}
+
+
+class World:
+    """Fakes behind the real use cases. Time stands still unless a test moves `now`."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.archive = FakeArchive()
+        self.records = FakeRecords(self.clock)
+        self.jobs = FakeJobs()
+        self.mailer = FakeMailer()
+        self.events = FakeEvents()
+        self.config = FakeConfig({"acknowledgement": None})
+        self.people = People(
+            public_addresses=(PUBLIC,),
+            thread_domain=THREAD,
+            forward_to=(OWNER,),
+            display_name="Example Ltd",
+        )
+        self.routes = Routes()
+        self.ack_daily_cap = 200
+        self._numbers = count(1)
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def new_token(self, length: int) -> str:
+        """Return tokens that differ and can be told apart in a failed test."""
+        return f"{next(self._numbers):0{length}d}"
+
+    @property
+    def reception(self) -> Reception:
+        return Reception(
+            archive=self.archive,
+            records=self.records,
+            ledger=self.records,
+            jobs=self.jobs,
+            events=self.events,
+            people=self.people,
+            rules=builtin_rules(),
+            routes=self.routes,
+            ack_daily_cap=self.ack_daily_cap,
+            clock=self.clock,
+            new_token=self.new_token,
+        )
+
+    @property
+    def dispatch(self) -> Dispatch:
+        return Dispatch(
+            archive=self.archive,
+            ledger=self.records,
+            jobs=self.jobs,
+            mailer=self.mailer,
+            events=self.events,
+            config=self.config,
+            acknowledgement_parameter="acknowledgement",
+            people=self.people,
+            region="us-east-1",
+            lease=timedelta(seconds=60),
+            clock=self.clock,
+            chance=lambda: 0.0,
+        )
+
+    def store(self, raw: bytes, *, receipt: str = "", to: str = PUBLIC, function: FunctionName = "inbound") -> Receipt:
+        """Put *raw* where SES would and return its receipt: everything passed, the sender proven by DMARC."""
+        name = receipt or f"receipt{next(self._numbers)}"
+        self.archive.put(f"raw/{function}/{name}", raw, "message/rfc822")
+        return Receipt(
+            id=ReceiptId(name),
+            envelope_sender="jane@customer.example",
+            recipients=(EmailAddress(to),),
+            spam="PASS",
+            virus="PASS",
+            spf="PASS",
+            dkim="PASS",
+            dmarc="PASS",
+            dmarc_policy="",
+        )
+
+    def arrive(self, raw: bytes, *, receipt: str = "", to: str = PUBLIC, **changes: str) -> Decision:
+        """Let *raw* arrive at *to*: at inbound, or at reply where *to* is at the thread subdomain."""
+        function: FunctionName = "reply" if to.endswith("@" + THREAD) else "inbound"
+        known = replace(self.store(raw, receipt=receipt, to=to, function=function), **changes)  # type: ignore[arg-type]
+        key = ArchiveKey(f"raw/{function}/{known.id}")
+        if function == "reply":
+            return relay_reply(known, key, self.reception)
+        return receive(known, key, self.reception)
+
+    def run(self) -> list[Sent]:
+        """Run the senders until no job is left and return what left during that."""
+        before = len(self.mailer.sent)
+        while self.jobs.queued:
+            job = self.jobs.queued.pop(0)
+            try:
+                SENDERS[job.kind](job, self.dispatch)
+            except RetryLater as later:
+                self.now += timedelta(seconds=later.delay)
+                self.jobs.queued.append(job)
+        return self.mailer.sent[before:]
+
+
+def read(sent: Sent) -> EmailMessage:
+    """Return what left as the standard library's modern message, for looking at."""
+    message = message_from_bytes(sent.raw, policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    return message

@@ -1,0 +1,264 @@
+"""What becomes of mail to a public address, from the stored bytes to what leaves."""
+
+from dataclasses import replace
+
+import pytest
+
+from email_handler.domain.disposition import Outcome
+from email_handler.domain.identifiers import ArchiveKey, ConversationId, EmailAddress
+from email_handler.domain.jobs import JobKind
+from email_handler.domain.records import Status
+from email_handler.domain.routes import load_routes
+from email_handler.errors import ArchiveObjectMissing, QueueUnavailable, RecordChanged, RecordsUnavailable
+from email_handler.usecases.receive import receive
+from tests.support.builders import mail
+from tests.support.world import OWNER, PUBLIC, World, read
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def kinds(world: World) -> list[JobKind]:
+    return [job.kind for job in world.jobs.queued]
+
+
+def test_a_first_contact_is_forwarded_and_acknowledged(world: World) -> None:
+    decision = world.arrive(mail(text="Do you ship to Iceland?\r\n"))
+    left = world.run()
+
+    assert decision.outcome is Outcome.DELIVER
+    assert sorted(one.recipients for one in left) == [("jane@customer.example",), (OWNER,)]
+    conversation = world.records.conversations[ConversationId(decision.conversation)]
+    assert (conversation.status, conversation.received, conversation.contact) == (
+        Status.OPEN,
+        1,
+        "jane@customer.example",
+    )
+    assert [event.detail_type for event in world.events.published[:2]] == ["Conversation Started", "Message Received"]
+
+
+def test_no_event_holds_the_owners_mailbox_or_the_text(world: World) -> None:
+    world.arrive(mail(text="the secret plan"))
+    world.run()
+
+    assert len(world.events.published) == 4
+    assert not any(OWNER in str(e.detail) or "secret plan" in str(e.detail) for e in world.events.published)
+
+
+def test_the_same_event_again_decides_and_sends_nothing_new(world: World) -> None:
+    first = world.arrive(mail(), receipt="r1")
+    world.run()
+    again = world.arrive(mail(), receipt="r1")
+
+    assert replace(again, done=False) == replace(first, done=False)
+    assert world.run() == []
+
+
+def test_the_same_mail_under_another_receipt_is_recorded_as_a_copy(world: World) -> None:
+    world.arrive(mail(), receipt="r1")
+    world.run()
+    copy = world.arrive(mail(), receipt="r2")
+
+    assert copy.outcome is Outcome.RECORD
+    assert world.run() == []
+    record = world.records.message_records[copy.receipt, "inbound"]
+    assert [str(reason) for reason in record.reasons] == ["duplicate:same-mail"]
+
+
+def test_a_second_message_of_the_contact_joins_and_is_not_acknowledged_again(world: World) -> None:
+    first = world.arrive(mail())
+    world.run()
+    second = world.arrive(mail(subject="Re: Hello", message_id="<second@customer.example>", text="One more thing"))
+
+    assert second.conversation == first.conversation
+    assert kinds(world) == [JobKind.FORWARD]
+    assert world.records.conversations[ConversationId(first.conversation)].received == 2
+
+
+def test_another_subject_starts_another_conversation_still_without_acknowledgement(world: World) -> None:
+    first = world.arrive(mail())
+    other = world.arrive(mail(subject="Something else", message_id="<second@customer.example>"))
+
+    assert other.conversation != first.conversation
+    assert kinds(world).count(JobKind.ACKNOWLEDGEMENT) == 1
+
+
+def test_an_unproven_sender_is_forwarded_but_not_acknowledged(world: World) -> None:
+    world.arrive(mail(), dmarc="GRAY", spf="GRAY", dkim="GRAY")
+
+    assert kinds(world) == [JobKind.FORWARD]
+
+
+def test_unproven_mail_with_a_contacts_ids_and_subject_starts_its_own_conversation(world: World) -> None:
+    first = world.arrive(mail())
+    forged = world.arrive(
+        mail(
+            subject="Re: Hello",
+            message_id="<forged@evil.example>",
+            in_reply_to="<first@customer.example>",
+            reply_to="mallory@evil.example",
+        ),
+        dmarc="GRAY",
+    )
+
+    assert forged.conversation != first.conversation
+    original = world.records.conversations[ConversationId(first.conversation)]
+    assert original.reply_address == "jane@customer.example"
+
+
+def test_a_repeated_message_id_does_not_take_over_where_answers_go(world: World) -> None:
+    first = world.arrive(mail())
+    world.arrive(mail(sender="mallory@evil.example", text="mine now"))
+
+    assert world.records.references["first"].conversation == first.conversation
+
+
+def test_mail_for_nobody_here_is_dropped_with_a_record(world: World) -> None:
+    decision = world.arrive(mail(), to="nobody@example.com")
+
+    assert decision.outcome is Outcome.DROP
+    assert kinds(world) == []
+    assert world.records.message_records[decision.receipt, "inbound"].reasons
+
+
+@pytest.mark.parametrize("verdicts", [{"virus": "FAIL"}, {"spam": "FAIL"}, {"dmarc": "FAIL", "dmarc_policy": "reject"}])
+def test_what_ses_condemns_is_held_and_nobody_is_mailed(world: World, verdicts: dict[str, str]) -> None:
+    decision = world.arrive(mail(), **verdicts)
+
+    assert decision.outcome is Outcome.HOLD
+    assert kinds(world) == []
+    assert [event.detail_type for event in world.events.published] == ["Message Held"]
+    assert (decision.receipt, "inbound") in world.records.expires
+
+
+def test_the_tag_of_the_address_is_recorded_as_source(world: World) -> None:
+    decision = world.arrive(mail(to="contact+project@example.com"), to="contact+project@example.com")
+
+    conversation = world.records.conversations[ConversationId(decision.conversation)]
+    assert (conversation.public_address, conversation.source) == (PUBLIC, "project")
+
+
+def test_a_route_sends_a_copy_to_each_of_its_mailboxes(world: World) -> None:
+    world.routes = load_routes(b'[[route]]\nto = ["a@private.example", "b@private.example"]\ntag = "sales"\n')
+    world.arrive(mail(), to="contact+sales@example.com")
+
+    forwards = [one for one in world.run() if one.recipients != ("jane@customer.example",)]
+    assert sorted(one.recipients for one in forwards) == [("a@private.example",), ("b@private.example",)]
+
+
+def test_an_out_of_office_is_forwarded_but_not_acknowledged(world: World) -> None:
+    world.arrive(mail(auto_submitted="auto-replied", subject="Out of office: Hello"))
+
+    assert kinds(world) == [JobKind.FORWARD]
+
+
+def test_acknowledgements_end_at_the_days_cap(world: World) -> None:
+    world.ack_daily_cap = 1
+    world.arrive(mail())
+    world.arrive(mail(sender="kim@customer.example", message_id="<k@customer.example>"))
+
+    assert kinds(world).count(JobKind.ACKNOWLEDGEMENT) == 1
+
+
+def linkedin(number: int, *, name: str = "Jane Doe", url: str = "") -> bytes:
+    return mail(
+        sender=f"{name} via LinkedIn <messaging-digest-noreply@linkedin.com>",
+        subject="Jane just messaged you",
+        text=f"Hello there {number}\r\n{url}\r\n",
+        message_id=f"<{number}@linkedin.com>",
+        reply_to=f"{name} <0123-uuid-{number}@reply.linkedin.com>",
+        list_unsubscribe="<https://www.linkedin.com/unsubscribe>",
+    )
+
+
+URL = "https://www.linkedin.com/messaging/thread/2-abc=="
+
+
+def test_a_linkedin_person_has_a_conversation_by_name_and_is_not_acknowledged(world: World) -> None:
+    decision = world.arrive(linkedin(1, url=URL))
+
+    assert decision.conversation == "linkedin-jane-doe"
+    assert kinds(world) == [JobKind.FORWARD]
+
+
+def test_the_same_linkedin_thread_joins_and_a_namesake_gets_a_number(world: World) -> None:
+    world.arrive(linkedin(1, url=URL))
+    same = world.arrive(linkedin(2, url=URL))
+    namesake = world.arrive(linkedin(3, url=URL.replace("abc", "xyz")))
+
+    assert same.conversation == "linkedin-jane-doe"
+    assert namesake.conversation == "linkedin-jane-doe-2"
+
+
+def test_a_forged_linkedin_mail_is_an_ordinary_one(world: World) -> None:
+    decision = world.arrive(linkedin(1, url=URL), dmarc="GRAY", spf="GRAY", dkim="GRAY")
+
+    assert decision.conversation.startswith("c-") or decision.outcome is Outcome.HOLD
+
+
+def test_the_owners_reply_to_all_is_left_to_the_reply_function(world: World) -> None:
+    first = world.arrive(mail())
+    conversation = world.records.conversations[ConversationId(first.conversation)]
+    world.run()
+    thread = f"{conversation.id}.{conversation.token}@thread.example.com"
+    copy = world.arrive(mail(sender=OWNER, to=f"{thread}, {PUBLIC}", message_id="<o@private.example>"))
+
+    assert copy.outcome is Outcome.RECORD
+    assert world.run() == []
+
+
+def test_a_lost_race_is_decided_anew(world: World) -> None:
+    world.records.fail("commit", RecordChanged("lost"))
+    decision = world.arrive(mail())
+
+    assert decision.outcome is Outcome.DELIVER
+    assert len(world.records.conversations) == 1
+
+
+def test_a_commit_whose_answer_was_lost_is_found_by_the_second_run(world: World) -> None:
+    world.records.fail("commit", RecordsUnavailable("lost"), after=True)
+    with pytest.raises(RecordsUnavailable):
+        world.arrive(mail(), receipt="r1")
+    world.arrive(mail(), receipt="r1")
+
+    assert len(world.records.conversations) == 1
+    assert len(world.run()) == 2
+
+
+def test_a_queue_that_fails_after_the_decision_is_served_by_the_second_run(world: World) -> None:
+    world.jobs.fail("queue", QueueUnavailable("down"))
+    with pytest.raises(QueueUnavailable):
+        world.arrive(mail(), receipt="r1")
+    world.arrive(mail(), receipt="r1")
+
+    assert len({one.recipients for one in world.run()}) == 2
+    assert len(world.mailer.sent) == 2
+
+
+def test_a_message_that_is_not_in_the_archive_fails_the_invocation(world: World) -> None:
+    receipt = world.store(mail(), receipt="r1")
+    del world.archive.objects["raw/inbound/r1"]
+
+    with pytest.raises(ArchiveObjectMissing):
+        receive(receipt, ArchiveKey("raw/inbound/r1"), world.reception)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x00" * 100, b"From: ,,,\r\n\r\n", b"garbage without any header"])
+def test_mail_that_cannot_be_read_is_forwarded_all_the_same(world: World, raw: bytes) -> None:
+    decision = world.arrive(raw, dmarc="GRAY", spf="GRAY", dkim="GRAY")
+    left = world.run()
+
+    assert decision.outcome in (Outcome.DELIVER, Outcome.FLAG)
+    assert [one.recipients for one in left] == [(OWNER,)]
+
+
+def test_the_forward_comes_from_the_thread_address_and_names_the_public_one(world: World) -> None:
+    decision = world.arrive(mail(reply_to="<sales@customer.example>"))
+    forward = read(next(one for one in world.run() if one.recipients == (OWNER,)))
+
+    conversation = world.records.conversations[ConversationId(decision.conversation)]
+    assert f"{conversation.id}.{conversation.token}@thread.example.com" in forward["From"]
+    assert PUBLIC in forward["To"]
+    assert conversation.reply_address == EmailAddress("sales@customer.example")

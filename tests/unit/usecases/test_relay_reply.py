@@ -1,0 +1,263 @@
+"""What becomes of mail to a thread address: only the proven owner with the right token speaks to the contact."""
+
+from typing import Any
+
+import pytest
+
+from email_handler.domain.disposition import Outcome
+from email_handler.domain.identifiers import ConversationId, EmailAddress
+from email_handler.domain.jobs import JobKind
+from email_handler.domain.records import Conversation, SendState, Status
+from tests.support.builders import mail
+from tests.support.fakes import Sent
+from tests.support.world import OWNER, PUBLIC, THREAD, World, read
+
+JANE = "jane@customer.example"
+UNPROVEN = {"dmarc": "GRAY", "spf": "GRAY", "dkim": "GRAY"}
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.arrive(mail(subject="A question"))
+    world.run()
+    return world
+
+
+def talk(world: World) -> Conversation:
+    return next(iter(world.records.conversations.values()))
+
+
+def thread(world: World, *, everyone: bool = False) -> str:
+    tag = "+all" if everyone else ""
+    return f"{talk(world).id}.{talk(world).token}{tag}@{THREAD}"
+
+
+def answer(world: World, *, text: str = "Yes, we do.\r\n", number: int = 1, **headers: Any) -> bytes:
+    fields: dict[str, Any] = {"subject": "Re: A question", "in_reply_to": f"<{last_forward(world)}>", **headers}
+    return mail(
+        sender=f"The Owner <{OWNER}>", to=thread(world), text=text, message_id=f"<o{number}@private.example>", **fields
+    )
+
+
+def last_forward(world: World) -> str:
+    ids = [link.owner_ids[OWNER] for link in talk(world).links if OWNER in link.owner_ids]
+    return ids[-1] if ids else ""
+
+
+def to_contact(left: list[Sent]) -> list[Sent]:
+    return [one for one in left if OWNER not in one.recipients]
+
+
+def notices(left: list[Sent]) -> list[Sent]:
+    return [one for one in left if one.sender == f"notices@{THREAD}"]
+
+
+def test_the_owners_answer_leaves_from_the_public_address_in_the_contacts_thread(world: World) -> None:
+    decision = world.arrive(answer(world), to=thread(world))
+    (left,) = world.run()
+    sent = read(left)
+
+    assert decision.outcome is Outcome.RELAY
+    assert (left.sender, left.recipients) == (PUBLIC, (JANE,))
+    assert "Yes, we do." in sent.get_body().get_content()  # type: ignore[union-attr]
+    assert sent["In-Reply-To"] == "<first@customer.example>"
+    assert talk(world).status is Status.ANSWERED
+    assert OWNER.encode() not in left.raw
+    assert b"@thread." not in left.raw
+
+
+def test_an_answer_is_relayed_once_however_often_the_event_comes(world: World) -> None:
+    raw = answer(world)
+    world.arrive(raw, to=thread(world), receipt="r1")
+    world.arrive(raw, to=thread(world), receipt="r1")
+    world.arrive(raw, to=thread(world), receipt="r2")
+
+    assert len(world.run()) == 1
+
+
+def test_after_an_answer_the_contact_is_never_acknowledged(world: World) -> None:
+    world.records.ledger.clear()  # as if the first mail had not been acknowledged
+    world.arrive(answer(world), to=thread(world))
+    world.run()
+    world.arrive(mail(subject="Another matter", message_id="<n@customer.example>"))
+
+    assert [job.kind for job in world.jobs.queued] == [JobKind.FORWARD]
+
+
+def test_the_contacts_next_mail_joins_and_shows_in_the_owners_thread(world: World) -> None:
+    world.arrive(answer(world), to=thread(world))
+    (sent,) = world.run()
+    world.arrive(
+        mail(
+            subject="AW: A question",
+            message_id="<m2@customer.example>",
+            in_reply_to=f"<{sent.ses_id}@email.amazonses.com>",
+        )
+    )
+    (forward,) = world.run()
+
+    assert len(world.records.conversations) == 1
+    assert talk(world).status is Status.WAITING
+    assert read(forward)["In-Reply-To"] == "<o1@private.example>"
+
+
+@pytest.mark.parametrize("verdicts", [UNPROVEN, {"dmarc": "FAIL", "dmarc_policy": "reject"}])
+def test_whoever_forges_the_owner_is_refused_and_the_contact_gets_nothing(
+    world: World, verdicts: dict[str, str]
+) -> None:
+    decision = world.arrive(answer(world, text="Pay me instead"), to=thread(world), **verdicts)
+    left = world.run()
+
+    assert decision.outcome is Outcome.HOLD
+    assert to_contact(left) == []
+    assert len(notices(left)) == 1
+
+
+def test_a_stranger_causes_one_notice_an_hour(world: World) -> None:
+    for number in range(5):
+        world.arrive(answer(world, number=number, text=f"try {number}"), to=thread(world), **UNPROVEN)
+
+    assert len(notices(world.run())) == 1
+
+
+def test_a_wrong_token_opens_nothing_and_the_proven_owner_is_told_each_time(world: World) -> None:
+    wrong = f"{talk(world).id}.{'z' * 10}@{THREAD}"
+    world.arrive(answer(world, number=1), to=wrong)
+    world.arrive(answer(world, number=2, text="again"), to=wrong)
+    left = world.run()
+
+    assert to_contact(left) == []
+    assert len(notices(left)) == 2
+
+
+def test_an_unknown_conversation_is_told_to_the_proven_owner(world: World) -> None:
+    world.arrive(answer(world), to=f"c-zzzzzzzz.{'z' * 10}@{THREAD}")
+    left = world.run()
+
+    assert [one.recipients for one in left] == [(OWNER,)]
+    assert len(notices(left)) == 1
+
+
+def test_a_readable_id_without_a_token_is_told_to_the_proven_owner_and_to_nobody_else(world: World) -> None:
+    world.arrive(answer(world), to=f"{talk(world).id}@{THREAD}", **UNPROVEN)
+    assert world.run() == []
+    world.arrive(answer(world), to=f"{talk(world).id}@{THREAD}")
+    assert len(notices(world.run())) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"auto_submitted": "auto-replied"}, {"x_autoreply": "yes"}, {"subject": "Automatic reply: A question"}],
+)
+def test_the_owners_out_of_office_is_recorded_and_relayed_to_nobody(world: World, headers: dict[str, Any]) -> None:
+    decision = world.arrive(answer(world, **headers), to=thread(world))
+
+    assert decision.outcome is Outcome.RECORD
+    assert world.run() == []
+
+
+def test_mail_to_the_notices_address_is_dropped_with_a_record(world: World) -> None:
+    decision = world.arrive(answer(world), to=f"notices@{THREAD}")
+
+    assert decision.outcome is Outcome.DROP
+    assert world.run() == []
+
+
+def test_a_contact_who_writes_to_the_thread_address_is_forwarded(world: World) -> None:
+    decision = world.arrive(
+        mail(subject="Re: A question", message_id="<m2@customer.example>", text="P.S."), to=thread(world)
+    )
+    (left,) = world.run()
+
+    assert (decision.outcome, decision.conversation) == (Outcome.DELIVER, talk(world).id)
+    assert left.recipients == (OWNER,)
+
+
+def test_a_third_person_who_writes_to_the_thread_address_is_held(world: World) -> None:
+    decision = world.arrive(mail(sender="mallory@evil.example", text="hi"), to=thread(world))
+
+    assert decision.outcome is Outcome.HOLD
+    assert to_contact(world.run()) == []
+
+
+def test_the_answer_goes_to_the_reply_address_of_the_mail_it_answers(world: World) -> None:
+    world.arrive(
+        mail(
+            subject="Re: A question",
+            message_id="<m2@customer.example>",
+            in_reply_to="<first@customer.example>",
+            reply_to="sales@customer.example",
+            text="second",
+        )
+    )
+    world.run()
+    first = next(link.owner_ids[OWNER] for link in talk(world).links if OWNER in link.owner_ids)
+    world.arrive(answer(world, number=1), to=thread(world))
+    world.arrive(answer(world, number=2, text="To the first.", in_reply_to=f"<{first}>"), to=thread(world))
+
+    assert [one.recipients for one in world.run()] == [("sales@customer.example",), (JANE,)]
+
+
+def test_an_answer_to_everyone_reaches_those_the_contact_copied(world: World) -> None:
+    world.arrive(
+        mail(
+            subject="Re: A question",
+            message_id="<m2@customer.example>",
+            in_reply_to="<first@customer.example>",
+            cc=f"kim@customer.example, {PUBLIC}",
+            text="and Kim",
+        )
+    )
+    world.run()
+    world.arrive(answer(world), to=thread(world, everyone=True))
+    (left,) = world.run()
+
+    assert left.recipients == (JANE, "kim@customer.example")
+
+
+def test_a_subject_the_owner_changed_is_the_contacts_too(world: World) -> None:
+    world.arrive(answer(world, subject="Our new price list"), to=thread(world))
+    (left,) = world.run()
+
+    assert read(left)["Subject"] == "Re: Our new price list"
+    assert talk(world).subject == "Our new price list"
+
+
+def test_an_alias_of_the_owner_may_answer(world: World) -> None:
+    alias = EmailAddress("me@alias.example")
+    object.__setattr__(world.people, "owner_aliases", (alias,))
+    world.arrive(
+        mail(sender=alias, to=thread(world), subject="Re: A question", message_id="<a@alias.example>", text="ok"),
+        to=thread(world),
+    )
+    (left,) = world.run()
+
+    assert left.recipients == (JANE,)
+    assert alias.encode() not in left.raw
+
+
+def test_an_answer_that_would_leak_is_held_and_the_owner_told_where(world: World) -> None:
+    raw = mail(
+        sender=OWNER,
+        to=thread(world),
+        subject="Re: A question",
+        message_id="<o@private.example>",
+        attachments=[("key.asc", "application/octet-stream", b"\x00\x01" + OWNER.encode() + b"\x00" * 40)],
+    )
+    decision = world.arrive(raw, to=thread(world))
+    left = world.run()
+
+    assert decision.outcome is Outcome.HOLD
+    assert to_contact(left) == []
+    assert len(notices(left)) == 1
+
+
+def test_the_ledger_ends_with_ses_id_and_key_of_what_was_sent(world: World) -> None:
+    world.arrive(answer(world), to=thread(world))
+    (left,) = world.run()
+    item = next(i for i in world.records.ledger.values() if i.kind is JobKind.REPLY)
+
+    assert (item.state, item.ses_id, item.attempt) == (SendState.SENT, left.ses_id, 1)
+    assert world.archive.objects[item.sent_key] == left.raw
+    assert ConversationId(item.conversation) == talk(world).id

@@ -1,0 +1,201 @@
+"""What the senders do when SES, the table or the archive fails: nothing lost, nothing sent twice unmarked."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from email_handler.domain.backoff import PARK_AFTER, PARK_BLOCKED_AFTER
+from email_handler.domain.jobs import Job, JobKind
+from email_handler.domain.records import LedgerItem, SendState
+from email_handler.errors import (
+    ArchiveUnavailable,
+    LeaseHeld,
+    MessageRefused,
+    RecordChanged,
+    RecordsUnavailable,
+    RetryLater,
+    SendingBlocked,
+    SendingThrottled,
+    SendOutcomeUnknown,
+)
+from email_handler.usecases.sending import SendResult
+from tests.support.builders import mail
+from tests.support.world import SENDERS, World
+
+LEASE = timedelta(seconds=60)
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.arrive(mail())
+    return world
+
+
+def job(world: World, kind: JobKind) -> Job:
+    return next(item.job for item in world.records.ledger.values() if item.kind is kind)
+
+
+def item(world: World, kind: JobKind) -> LedgerItem:
+    return next(item for item in world.records.ledger.values() if item.kind is kind)
+
+
+def send(world: World, kind: JobKind) -> SendResult:
+    return SENDERS[kind](job(world, kind), world.dispatch)
+
+
+BOTH = pytest.mark.parametrize("kind", [JobKind.FORWARD, JobKind.ACKNOWLEDGEMENT])
+
+
+@BOTH
+def test_a_job_that_comes_twice_is_sent_once(world: World, kind: JobKind) -> None:
+    assert [send(world, kind), send(world, kind)] == [SendResult.SENT, SendResult.SKIPPED]
+    assert len(world.mailer.sent) == 1
+
+
+@BOTH
+@pytest.mark.parametrize("error", [SendingThrottled, SendingBlocked])
+def test_what_ses_did_not_take_is_put_off_and_sent_later(
+    world: World, kind: JobKind, error: Callable[[str], Exception]
+) -> None:
+    world.mailer.fail("send", error("not now"))
+    with pytest.raises(RetryLater) as later:
+        send(world, kind)
+
+    assert (later.value.delay, item(world, kind).state) == (15, SendState.QUEUED)
+    assert item(world, kind).due == world.now + timedelta(seconds=15)
+    assert send(world, kind) is SendResult.SENT
+    assert not item(world, kind).marked
+
+
+@BOTH
+def test_what_ses_refuses_for_good_is_parked_at_once_with_its_reason(world: World, kind: JobKind) -> None:
+    world.mailer.fail("send", MessageRefused("MessageRejected"))
+
+    assert send(world, kind) is SendResult.PARKED
+    assert (item(world, kind).state, item(world, kind).reason) == (SendState.FAILED, "MessageRejected")
+    assert [(dead.kind, dead.reason, dead.attempts) for dead in world.jobs.parked] == [(kind, "MessageRejected", 1)]
+    assert send(world, kind) is SendResult.SKIPPED
+
+
+def test_a_forward_whose_answer_was_lost_is_sent_again_and_marked(world: World) -> None:
+    world.mailer.fail("send", SendOutcomeUnknown("read time-out"), after=True)
+    with pytest.raises(RetryLater):
+        send(world, JobKind.FORWARD)
+
+    assert send(world, JobKind.FORWARD) is SendResult.SENT
+    assert len(world.mailer.sent) == 2
+    assert item(world, JobKind.FORWARD).marked
+
+
+def test_an_acknowledgement_whose_answer_was_lost_is_never_sent_again(world: World) -> None:
+    world.mailer.fail("send", SendOutcomeUnknown("read time-out"), after=True)
+
+    assert send(world, JobKind.ACKNOWLEDGEMENT) is SendResult.UNKNOWN
+    assert send(world, JobKind.ACKNOWLEDGEMENT) is SendResult.SKIPPED
+    assert len(world.mailer.sent) == 1
+    assert item(world, JobKind.ACKNOWLEDGEMENT).state is SendState.UNKNOWN
+
+
+@BOTH
+def test_while_another_worker_sends_the_job_waits(world: World, kind: JobKind) -> None:
+    world.records.claim(job(world, kind).ledger, world.now, world.now + LEASE)
+
+    with pytest.raises(LeaseHeld):
+        send(world, kind)
+    assert world.mailer.sent == []
+
+
+def test_after_a_crash_a_forward_is_sent_again_and_marked(world: World) -> None:
+    world.records.claim(job(world, JobKind.FORWARD).ledger, world.now, world.now + LEASE)
+    world.now += LEASE
+
+    assert send(world, JobKind.FORWARD) is SendResult.SENT
+    assert item(world, JobKind.FORWARD).marked
+
+
+def test_after_a_crash_an_acknowledgement_ends_unknown(world: World) -> None:
+    world.records.claim(job(world, JobKind.ACKNOWLEDGEMENT).ledger, world.now, world.now + LEASE)
+    world.now += LEASE
+
+    assert send(world, JobKind.ACKNOWLEDGEMENT) is SendResult.UNKNOWN
+    assert world.mailer.sent == []
+
+
+@BOTH
+def test_an_archive_that_is_down_puts_the_send_off(world: World, kind: JobKind) -> None:
+    world.archive.fail("get", ArchiveUnavailable("down"))
+    with pytest.raises(RetryLater):
+        send(world, kind)
+
+    assert send(world, kind) is SendResult.SENT
+
+
+@BOTH
+def test_a_mail_that_is_gone_from_the_archive_parks_its_job(world: World, kind: JobKind) -> None:
+    world.archive.objects.clear()
+
+    assert send(world, kind) is SendResult.PARKED
+    assert len(world.jobs.parked) == 1
+
+
+def test_a_conversation_that_changed_while_we_sent_is_read_anew(world: World) -> None:
+    world.records.fail("sent", RecordChanged("lost"))
+
+    assert send(world, JobKind.FORWARD) is SendResult.SENT
+    assert len(world.mailer.sent) == 1
+    assert item(world, JobKind.FORWARD).state is SendState.SENT
+
+
+def test_a_send_that_could_not_be_recorded_is_marked_when_it_is_repeated(world: World) -> None:
+    world.records.fail("sent", RecordsUnavailable("down"))
+    with pytest.raises(RecordsUnavailable):
+        send(world, JobKind.FORWARD)
+    with pytest.raises(LeaseHeld):
+        send(world, JobKind.FORWARD)
+    world.now += world.dispatch.lease
+
+    assert send(world, JobKind.FORWARD) is SendResult.SENT
+    assert item(world, JobKind.FORWARD).marked
+
+
+@pytest.mark.parametrize(("error", "patience"), [(SendingThrottled, PARK_AFTER), (SendingBlocked, PARK_BLOCKED_AFTER)])
+def test_a_job_that_fails_for_long_enough_is_parked_with_reason_and_tries(
+    world: World, error: Callable[[str], Exception], patience: timedelta
+) -> None:
+    began = world.now
+    while True:
+        world.mailer.fail("send", error("still not"))
+        try:
+            result = send(world, JobKind.FORWARD)
+        except RetryLater as later:
+            world.now += timedelta(seconds=later.delay)
+            continue
+        break
+
+    assert result is SendResult.PARKED
+    assert patience < world.now - began <= patience + timedelta(hours=1)
+    (dead,) = world.jobs.parked
+    assert dead.reason == "still not"
+    assert dead.attempts == item(world, JobKind.FORWARD).attempt > 10
+
+
+def test_an_event_tells_of_the_send_and_is_marked_as_published(world: World) -> None:
+    send(world, JobKind.FORWARD)
+
+    (detail,) = world.events.details("Message Forwarded")
+    assert detail["ses_id"] == item(world, JobKind.FORWARD).ses_id
+    assert world.records.sent_events == {}
+
+
+def test_an_acknowledgement_template_that_cannot_be_read_gives_way_to_the_built_in_one(world: World) -> None:
+    world.config.documents = {"acknowledgement": b"no separator here"}
+    assert send(world, JobKind.ACKNOWLEDGEMENT) is SendResult.SENT
+
+
+def test_the_operators_own_template_is_used(world: World) -> None:
+    world.config.documents = {"acknowledgement": b"Hei $name\n=====\n<p>Hei $name</p>\n"}
+    send(world, JobKind.ACKNOWLEDGEMENT)
+
+    assert b"Hei Jane" in world.mailer.sent[0].raw
