@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from admin import composition, inspection
+from admin import composition, conversations, explanation, inspection, search
 from admin.terminal import AdminError, ExitCode, err
 from email_handler.errors import EmailHandlerError
 from local.errors import LocalCloudError
@@ -20,6 +20,10 @@ Exit codes: 0 done; 1 it could not be done, or not all of it; 2 the command line
 3 compose: a mail must not leave as it is.""",
 )
 
+app.command("list")(conversations.list_)
+app.command()(conversations.show)
+app.command()(search.search)
+app.command()(explanation.why)
 app.command()(inspection.inspect)
 app.command()(composition.compose)
 

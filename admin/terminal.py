@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
 
 BAR_AFTER = 1.0  # seconds: what is done sooner needs no bar
 
@@ -34,7 +36,20 @@ class AdminError(Exception):
 
 def print_json(value: Any) -> None:
     """Write *value* as one line of ASCII JSON; file names that are no UTF-8 and lone surrogates survive in it."""
-    typer.echo(json.dumps(value, default=str))
+    typer.echo(
+        json.dumps(value, default=lambda other: other.isoformat() if isinstance(other, datetime) else str(other))
+    )
+
+
+def pairs(**values: str) -> Table:
+    """Return *values* as lines of name and value; what is empty is left out."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in values.items():
+        if value:
+            table.add_row(name, Text(value))
+    return table
 
 
 def tracked[T](items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:

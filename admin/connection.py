@@ -1,0 +1,84 @@
+"""Which deployment the operator means, and the adapters to talk to it."""
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import boto3
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from admin.terminal import AdminError
+from email_handler.adapters.dynamodb import DynamoRecords
+from email_handler.adapters.s3 import S3Archive
+from local.clients import Clients
+
+STACK = "email-handler"  # the name that samconfig.toml and the local cloud deploy under
+STATE_FILE = Path(".local/cloud.json")  # written by a running local cloud
+
+Stack = Annotated[
+    str, typer.Option("--stack", envvar="EMAIL_HANDLER_STACK", help="Name of the deployed stack.", show_default=False)
+]
+Endpoint = Annotated[
+    str, typer.Option("--endpoint", help="AWS-compatible endpoint instead of AWS itself.", show_default=False)
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """One deployment."""
+
+    records: DynamoRecords
+    archive: S3Archive
+    bucket: str
+    table: str
+    where: str  # for people: "stack email-handler at http://…"
+
+
+def connect(stack: str = "", endpoint: str = "") -> Connection:
+    """Find the deployment: *endpoint* or AWS by *stack*; with neither, the local cloud that runs in this folder.
+
+    Raises AdminError that says what to do.
+    """
+    if not stack and not endpoint:
+        endpoint = running_local_cloud()
+    stack = stack or STACK
+    try:
+        session: Any = Clients(endpoint) if endpoint else boto3.session.Session()
+        outputs = _outputs(session.client("cloudformation"), stack)
+        return Connection(
+            records=DynamoRecords(session.client("dynamodb"), outputs["RecordsTable"], clock=lambda: datetime.now(UTC)),
+            archive=S3Archive(session.client("s3"), outputs["ArchiveBucket"]),
+            bucket=outputs["ArchiveBucket"],
+            table=outputs["RecordsTable"],
+            where=f"stack {stack} at {endpoint or 'AWS'}",
+        )
+    except KeyError as error:
+        raise AdminError(f"stack {stack} has no output {error}: it is not one of email-handler's") from error
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code == "ValidationError":
+            raise AdminError(f"there is no stack {stack} at {endpoint or 'AWS'}: name one with --stack") from error
+        raise AdminError(f"{endpoint or 'AWS'} refused: {code}. Check your credentials and region.") from error
+    except BotoCoreError as error:
+        raise AdminError(f"{endpoint or 'AWS'} cannot be used: {error}") from error
+
+
+def running_local_cloud() -> str:
+    """Return the endpoint of the local cloud that runs in this folder. Raises AdminError where there is none."""
+    try:
+        state = json.loads(STATE_FILE.read_text())
+        os.kill(int(state["pid"]), 0)
+        return str(state["endpoint"])
+    except (OSError, ValueError, KeyError) as error:
+        raise AdminError(
+            "which deployment? Name a stack at AWS with --stack, or start the local cloud: email-handler local up"
+        ) from error
+
+
+def _outputs(cloudformation: Any, stack: str) -> dict[str, str]:
+    described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())}

@@ -1,0 +1,210 @@
+"""``email-handler list`` and ``show``: conversations, messages and sends as the records tell them."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from admin.connection import Connection, Endpoint, Stack, connect
+from admin.terminal import AdminError, AsJson, err, out, pairs, print_json, when
+from email_handler.domain.disposition import Outcome
+from email_handler.domain.identifiers import ConversationId
+from email_handler.domain.records import Conversation, LedgerItem, MessageRecord, SendState, Status
+from email_handler.errors import UnknownConversation
+
+OUTCOMES = {
+    Outcome.DELIVER: "green",
+    Outcome.RELAY: "green",
+    Outcome.FLAG: "yellow",
+    Outcome.HOLD: "red",
+    Outcome.DROP: "red",
+    Outcome.RECORD: "cyan",
+}
+STATES = {
+    SendState.SENT: "green",
+    SendState.QUEUED: "yellow",
+    SendState.SENDING: "yellow",
+    SendState.UNKNOWN: "red",
+    SendState.FAILED: "red",
+    SendState.BOUNCED: "red",
+}
+
+Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
+
+
+def list_(
+    status: Annotated[Status | None, typer.Option(help="Whose turn it is.")] = None,
+    contact: Annotated[str, typer.Option(help="The contact's address.")] = "",
+    domain: Annotated[str, typer.Option(help="The contact's domain.")] = "",
+    public: Annotated[str, typer.Option(help="The public address written to.")] = "",
+    source: Annotated[str, typer.Option(help="The tag of contact+TAG@.")] = "",
+    day: Annotated[str, typer.Option(help="Day it began, YYYY-MM-DD.")] = "",
+    verdict: Annotated[str, typer.Option(help="Messages instead: held, flagged or dropped.")] = "",
+    send: Annotated[SendState | None, typer.Option(help="Sends instead: queued, failed, unknown, bounced.")] = None,
+    limit: Limit = 50,
+    stack: Stack = "",
+    endpoint: Endpoint = "",
+    as_json: AsJson = False,
+) -> None:
+    """List conversations, newest first; or messages by what the filter did; or sends by their state."""
+    asked = {
+        "status": status.value if status else "",
+        "contact": contact,
+        "domain": domain,
+        "public_address": public,
+        "source": source,
+        "day": day,
+        "verdict": verdict,
+        "send_state": send.value if send else "",
+    }
+    given = {index: value for index, value in asked.items() if value}
+    if len(given) > 1:
+        raise typer.BadParameter("one of them at a time", param_hint=" and ".join(f"--{name}" for name in given))
+    connection = connect(stack, endpoint)
+    found: list[Any]
+    if given:
+        ((index, value),) = given.items()
+        found = list(connection.records.find(index, value, limit))
+    else:
+        found = latest(connection, limit)
+    if as_json:
+        for entry in found:
+            print_json(public_fields(entry))
+        return
+    if not found:
+        err.print("Nothing found.")
+    elif isinstance(found[0], MessageRecord):
+        out.print(messages_table(found))
+    elif isinstance(found[0], LedgerItem):
+        out.print(sends_table(found))
+    else:
+        out.print(conversations_table(found))
+
+
+def latest(connection: Connection, limit: int) -> list[Conversation]:
+    """Return the *limit* conversations that changed last, whatever their status."""
+    found = [entry for status in Status for entry in connection.records.find("status", status.value, limit)]
+    conversations = [entry for entry in found if isinstance(entry, Conversation)]
+    return sorted(conversations, key=lambda conversation: conversation.updated_at, reverse=True)[:limit]
+
+
+def public_fields(record: Any) -> dict[str, Any]:
+    """Return a record as JSON tells it: a conversation without its token, which opens it to whoever reads it."""
+    fields = asdict(record)
+    fields.pop("token", None)
+    return fields
+
+
+def conversations_table(conversations: Iterable[Conversation]) -> Table:
+    """Return the table of ``list``."""
+    table = Table("Conversation", "Contact", "Subject", "Status", "In", "Out", "Last", box=None, header_style="bold")
+    for conversation in conversations:
+        name = conversation.contact_name or conversation.contact
+        table.add_row(
+            Text(conversation.id, "cyan"),
+            Text(name if conversation.proven else f"{name} (not proven)"),
+            Text(conversation.subject),
+            conversation.status.value,
+            str(conversation.received),
+            str(conversation.sent),
+            when(conversation.updated_at),
+        )
+    return table
+
+
+def messages_table(messages: Iterable[MessageRecord]) -> Table:
+    """Return a table of messages, one line each, with their reasons."""
+    table = Table("When", "Outcome", "From", "Subject", "Reasons", "Receipt", box=None, header_style="bold")
+    for message in messages:
+        table.add_row(
+            when(message.at),
+            Text(message.outcome.value, OUTCOMES[message.outcome]),
+            Text(message.sender_name or message.sender or "-"),
+            Text(message.subject),
+            Text(", ".join(map(str, message.reasons)) or "-"),
+            Text(message.receipt, "dim"),
+        )
+    return table
+
+
+def sends_table(sends: Iterable[LedgerItem]) -> Table:
+    """Return a table of sends, one line each."""
+    table = Table("Queued", "Kind", "State", "Tries", "Conversation", "Reason", "Send", box=None, header_style="bold")
+    for send in sends:
+        state = f"{send.state.value} (marked)" if send.marked else send.state.value
+        table.add_row(
+            when(send.queued_at),
+            send.kind.value,
+            Text(state, STATES[send.state]),
+            str(send.attempt),
+            Text(send.conversation, "cyan"),
+            Text(send.reason),
+            Text(send.id, "dim"),
+        )
+    return table
+
+
+def show(
+    identifier: Annotated[str, typer.Argument(metavar="CONVERSATION", help="Its id, such as c-7k2m9x4q.")],
+    stack: Stack = "",
+    endpoint: Endpoint = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show one conversation: who, its messages in order with their files, and what was sent."""
+    connection = connect(stack, endpoint)
+    conversation = connection.records.conversation(ConversationId(identifier.lower()))
+    if conversation is None:
+        raise AdminError(f"there is no conversation {identifier} in {connection.where}: email-handler list")
+    messages = list(connection.records.messages(conversation.id))
+    sends = {message.receipt: sends_of(connection, message) for message in messages}
+    if as_json:
+        told = [
+            public_fields(message) | {"sends": [public_fields(send) for send in sends[message.receipt]]}
+            for message in messages
+        ]
+        print_json(public_fields(conversation) | {"messages": told})
+        return
+    out.print(Text(conversation.subject or "(no subject)", "bold"))
+    began = f"{when(conversation.started_at)} to {when(conversation.updated_at)}"
+    proven = "proven" if conversation.proven else "not proven"
+    out.print(pairs(
+        Conversation=f"{conversation.id}, {conversation.status.value}, {began}",
+        Contact=f"{conversation.contact_name} <{conversation.contact}>, {proven}".strip(),
+        To=conversation.public_address + (f", by way of +{conversation.source}" if conversation.source else ""),
+        Answers=f"go to {conversation.reply_address or 'nobody: no address'}",
+        LinkedIn=conversation.linkedin_thread,
+    ))  # fmt: skip
+    for message in messages:
+        out.print()
+        _print_message(message, sends[message.receipt], connection)
+
+
+def _print_message(message: MessageRecord, sends: Sequence[LedgerItem], connection: Connection) -> None:
+    line = Text.assemble(
+        (when(message.at), "bold"),
+        "  ",
+        (message.outcome.value, OUTCOMES[message.outcome]),
+        f"  {message.sender_name or message.sender or 'nobody'}: {message.subject}",
+    )
+    out.print(line)
+    if message.snippet:
+        out.print(Text(f"  {message.snippet}", "dim"))
+    for found in message.attachments:
+        out.print(Text(f"  {found.name} ({found.detected_type}, {found.size} octets, {found.status})"))
+    for send in sends:
+        out.print(Text(f"  {send.kind.value} {send.state.value} {send.reason}".rstrip(), STATES[send.state]))
+    out.print(Text(f"  s3://{connection.bucket}/{message.archive_key}", "dim"), soft_wrap=True)
+
+
+def sends_of(connection: Connection, message: MessageRecord) -> list[LedgerItem]:
+    """Return the sends that a message caused, as the ledger has them now."""
+    decision = connection.records.decision(message.receipt, message.function)
+    sends = []
+    for job in decision.jobs if decision else ():
+        with suppress(UnknownConversation):
+            sends.append(connection.records.context(job.ledger).item)
+    return sends
