@@ -73,13 +73,10 @@ def _spoken(text: str) -> str:
 def _entity(message: Message, context: ForwardContext) -> mime.Entity:
     shown = banner.lines(message, context)
     rebuilt = _Rebuilding(message, context, shown)
-    entity = None if rebuilt.whole else rebuilt.with_banner(message.root)
-    if entity is not None:
-        return entity
-    if rebuilt.whole:
-        text = banner.as_text(shown) + defused(message.text[:TEXT_KEPT])
-        return mime.multipart("mixed", (mime.text(text), original(message)))
-    return mime.multipart("mixed", (mime.text(banner.as_text(shown)), rebuilt.as_it_came(message.root)))
+    entity = rebuilt.with_banner(message.root) or mime.multipart(
+        "mixed", (mime.text(banner.as_text(shown)), rebuilt.as_it_came(message.root))
+    )
+    return mime.multipart("mixed", (entity, original(message))) if rebuilt.whole else entity
 
 
 def original(message: Message) -> mime.Entity:
@@ -116,18 +113,18 @@ class _Rebuilding:
         }
         self.whole = bool(message.raw) and (
             None in self._signed.values() or not _UNREAD.isdisjoint(message.defects)
-        )  # whether only the mail as a whole tells what it holds
+        )  # whether the mail must go along whole, beside what could be read of it
 
     def with_banner(self, part: Part) -> mime.Entity | None:
         """Return *part* with the banner on top of its body, None where it has no body to put one on."""
-        if id(part) in self._attached or part.content_type in {"multipart/signed", "multipart/encrypted"}:
+        if id(part) in self._attached or self._signed.get(id(part)) or part.content_type == "multipart/encrypted":
             return None
         if part.children:
             return self._container_with_banner(part)
         if part.content_type == "text/html":
             page = banner.into_html(defused(_text(part)), banner.as_html(self._shown))
             return mime.text(page, "html", (), _placement(part))
-        if part.content_type == "text/plain":
+        if part.content_type == "text/plain" or part.content_type.startswith("multipart/"):  # one without boundary
             body = banner.as_text(self._shown) + defused(_text(part))
             return mime.text(body, "plain", _flow(part), _placement(part))
         return None
@@ -176,16 +173,15 @@ _UNREAD = frozenset(
 
 
 def _signed(part: Part, raw: bytes) -> mime.Entity | None:
-    """Return a multipart/signed entity with its octets as they came (RFC 1847 §2.1: what is signed is octets), but
-    for line ends, which are CRLF to whoever verifies. None where they could not travel so."""
+    """Return a multipart/signed entity with its octets as they came (RFC 1847 §2.1: octets are what is signed).
+    None where they could not travel so."""
     boundary = part.parameters.get("boundary", "")
     delimiter = b"--" + boundary.encode("utf-8", "replace")
     start = raw.find(b"\n" + delimiter) + 1
     end = raw.find(b"\n" + delimiter + b"--", start)
     if not boundary or not start or end < 0:
         return None
-    octets = raw[start:end].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n").rstrip(b"\r\n")
-    octets += b"\r\n" + delimiter + b"--\r\n"
+    octets = raw[start:end].removesuffix(b"\r") + b"\r\n" + delimiter + b"--\r\n"
     if not mime.fits_seven_bits(octets):
         return None
     field = mime.content_type_field(part.content_type, part.parameters.items())
@@ -194,7 +190,8 @@ def _signed(part: Part, raw: bytes) -> mime.Entity | None:
 
 def _container(part: Part, children: Iterable[mime.Entity]) -> mime.Entity:
     main, _, subtype = part.content_type.partition("/")
-    return mime.multipart(subtype if main == "multipart" else "mixed", children, part.parameters.items())
+    known = subtype if main == "multipart" and subtype != "signed" else "mixed"
+    return mime.multipart(known, children, part.parameters.items())
 
 
 def _file(part: Part, payload: bytes) -> mime.Entity:

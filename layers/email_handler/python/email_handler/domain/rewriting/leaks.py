@@ -23,7 +23,9 @@ MAX_STREAMS = 5000  # streams of one PDF
 MAX_NESTED = 8  # messages within messages
 _ENCRYPTED = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"))
 _PACKED = {b"\x1f\x8b": "gzip", b"7z\xbc\xaf": "7z", b"Rar!": "rar", b"\xfd7zXZ": "xz", b"BZh": "bzip2"}
-_BASE64_RUN = re.compile(r"(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2,76}\r?\n){6,}[A-Za-z0-9+/=]{0,4}")
+_BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{4,}+(?:\r?\n[A-Za-z0-9+/_-]{4,}+)*+")
+_BASE64_LEAST = 16  # characters that can hold an address: "a@b.example" has eleven octets
+_BASE64_SHIFTED = 100_000  # characters of a run that are tried at every alignment: a link's path may precede it
 _PDF_STREAM = re.compile(rb"stream\r?\n")
 _PDF_STRING = re.compile(rb"\(((?:[^()\\]|\\.)*)\)|<([0-9A-Fa-f\s]{2,4000})>", re.DOTALL)
 
@@ -51,6 +53,7 @@ def check(raw: bytes, identity: Identity) -> tuple[Place, ...]:
     gate_ = _Gate(identity)
     gate_.message(parse(raw), "", 0)
     gate_.octets("message", raw)  # what lies between the parts, and whatever parsing dropped
+    gate_.octets("message", binascii.a2b_qp(raw))
     return tuple(gate_.places)
 
 
@@ -110,9 +113,9 @@ class _Gate:
     def octets(self, where: str, payload: bytes) -> None:
         """Look through octets of any kind: as they are, and as UTF-16 would have them."""
         text = payload.decode("latin-1")
-        self._text(where, text)
-        if "\0" in text:
-            self._text(where, text.replace("\0", ""))
+        for seen in (text, text.replace("\0", "")) if "\0" in text else (text,):
+            for what in masking.places(seen, self._identity, plain=True):
+                self._found(where, what)
 
     def _document(self, where: str, payload: bytes) -> None:
         if payload.startswith(b"PK\x03\x04"):
@@ -177,9 +180,8 @@ class _Gate:
             return
         for what in masking.places(text, self._identity, markup=markup):
             self._found(where, what)
-        for encoded in _base64_runs(text):
-            for what in masking.places(encoded, self._identity, markup=False):
-                self._found(where, what)
+        for what in masking.places("\n".join(_base64_runs(text)), self._identity, plain=True):
+            self._found(where, what)
 
     def _found(self, where: str, what: str) -> None:
         self.places[Place(where=where, action="held", what=what)] = None
@@ -198,6 +200,11 @@ def _hexadecimal(digits: bytes) -> bytes:
 def _base64_runs(text: str) -> Iterator[str]:
     """Yield what base64 within *text* says: keys in armour, data: links, encoded words, PHOTO lines of a vCard."""
     for run in _BASE64_RUN.finditer(text):
-        digits = "".join(run[0].split()).rstrip("=")
-        decoded = binascii.a2b_base64(digits + "=" * (-len(digits) % 4)) if len(digits) % 4 != 1 else b""
-        yield decoded.decode("latin-1")
+        digits = "".join(run[0].split()).translate(_URL_SAFE)
+        if len(digits) >= _BASE64_LEAST:
+            for shift in range(4) if len(digits) <= _BASE64_SHIFTED else (0,):
+                whole = digits[shift : shift + (len(digits) - shift) // 4 * 4]
+                yield binascii.a2b_base64(whole).decode("latin-1")
+
+
+_URL_SAFE = str.maketrans("-_", "+/")

@@ -7,6 +7,7 @@ so that what is found in the view is replaced in the text itself and nothing els
 Time is linear in the text: every pattern here starts at a literal or is bounded.
 """
 
+import binascii
 import html
 import re
 from bisect import bisect_right
@@ -161,37 +162,54 @@ class View:
             index += 1
 
 
-type Decoding = tuple[re.Pattern[str], Callable[[str], str]]
-"""Tokens of an encoding and what each stands for."""
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """One way of writing text that a reader's client undoes.
+
+    ``whole`` undoes it all at once, fast; ``tokens`` and ``meaning`` do so piece by piece, for a :class:`View`.
+    """
+
+    sign: str  # a text without this character is not written so; "" where there is no such character
+    whole: Callable[[str], str]
+    tokens: re.Pattern[str]
+    meaning: Callable[[str], str]
 
 
-def _percent(token: str) -> str:
-    return unquote_to_bytes(token).decode("utf-8", "replace")
+def _percent(text: str) -> str:
+    return unquote_to_bytes(text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
 
-def _quoted_printable(token: str) -> str:
-    return "" if token[1:2] in "\r\n \t" else bytes.fromhex(token.replace("=", "")).decode("utf-8", "replace")
+def _quoted_printable(text: str) -> str:
+    return binascii.a2b_qp(text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
 
-def _entity(token: str) -> str:
-    return html.unescape(token) if token.startswith("&") else chr(int(token.removeprefix("\\u"), 16))
+def _unescaped(text: str) -> str:
+    return html.unescape(text) if "&" in text else text
+
+
+def _without_markup(text: str) -> str:
+    return "" if text.startswith("<") and text.endswith(">") else _unescaped(text)
 
 
 def _nothing(_: str) -> str:
     return ""
 
 
-def _markup(token: str) -> str:
-    return "" if token.startswith("<") else html.unescape(token)
-
-
 _INVISIBLE = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"
 _REFERENCE = r"&#?[A-Za-z0-9]{1,31};?"
-PERCENT: Decoding = (re.compile(r"(?:%[0-9A-Fa-f]{2}){1,256}"), _percent)
-QUOTED: Decoding = (re.compile(r"(?:=[0-9A-Fa-f]{2}){1,256}|=[ \t]{0,8}\r?\n"), _quoted_printable)
-ENTITY: Decoding = (re.compile(rf"{_REFERENCE}|\\u00[2-7][0-9A-Fa-f]"), _entity)
-MARKUP: Decoding = (re.compile(rf"<[^<>]*>|{_REFERENCE}|[{_INVISIBLE}]+"), _markup)
-WRAPPED: Decoding = (re.compile(rf" ?\r?\n[>| \t]*|[{_INVISIBLE}]+"), _nothing)
+_TAG_OR_INVISIBLE = re.compile(rf"<[^<>]*>|[{_INVISIBLE}]+")
+_WRAP_OR_INVISIBLE = re.compile(rf" ?\r?\n[>| \t]*|[{_INVISIBLE}]+")
+
+PERCENT = Decoding("%", _percent, re.compile(r"(?:%[0-9A-Fa-f]{2})+"), _percent)
+QUOTED = Decoding("=", _quoted_printable, re.compile(r"(?:=[0-9A-Fa-f]{2})+|=[ \t]{0,8}\r?\n"), _quoted_printable)
+ENTITY = Decoding("&", html.unescape, re.compile(_REFERENCE), html.unescape)
+MARKUP = Decoding(
+    "<",
+    lambda text: _unescaped(_TAG_OR_INVISIBLE.sub("", text)),
+    re.compile(rf"<[^<>]*>|{_REFERENCE}|[{_INVISIBLE}]+"),
+    _without_markup,
+)
+WRAPPED = Decoding("", lambda text: _WRAP_OR_INVISIBLE.sub("", text), _WRAP_OR_INVISIBLE, _nothing)
 
 _CHAINS: tuple[tuple[Decoding, ...], ...] = (
     (),
@@ -208,22 +226,23 @@ _HTML_CHAINS = (*_CHAINS, (MARKUP,), (MARKUP, WRAPPED))
 
 def decode(text: str, chain: Iterable[Decoding]) -> str | None:
     """Return *text* with each encoding of *chain* undone; None where one of them does not occur in it."""
-    for tokens, meaning in chain:
-        text, changes = tokens.subn(lambda match, meaning=meaning: meaning(match[0]), text)  # type: ignore[misc]
-        if not changes:
+    for decoding in chain:
+        decoded = decoding.whole(text) if decoding.sign in text else text
+        if decoded == text:
             return None
+        text = decoded
     return text
 
 
 def view(text: str, chain: Iterable[Decoding]) -> View:
     """Return the view of *text* that undoes each encoding of *chain* in turn."""
     seen = View(text, (0,), ((0, len(text), True),))
-    for tokens, meaning in chain:
-        seen = _decoded(seen, tokens, meaning)
+    for decoding in chain:
+        seen = _decoded(seen, decoding)
     return seen
 
 
-def _decoded(seen: View, tokens: re.Pattern[str], meaning: Callable[[str], str]) -> View:
+def _decoded(seen: View, decoding: Decoding) -> View:
     chunks: list[str] = []
     shown: list[int] = []
     pieces: list[tuple[int, int, bool]] = []
@@ -252,10 +271,10 @@ def _decoded(seen: View, tokens: re.Pattern[str], meaning: Callable[[str], str])
                 length += len(chunk)
         chunks.append(chunk)
 
-    for token in tokens.finditer(seen.text):
+    for token in decoding.tokens.finditer(seen.text):
         if token.start() > position:
             add(seen.text[position : token.start()], (), literal=True)
-        if shown_as := meaning(token[0]):
+        if shown_as := decoding.meaning(token[0]):
             add(shown_as, seen.sources(*token.span()), literal=False)
         position = token.end()
     if position < len(seen.text):
@@ -266,11 +285,12 @@ def _decoded(seen: View, tokens: re.Pattern[str], meaning: Callable[[str], str])
 # --- Looking and replacing -------------------------------------------------------------------------------------------
 
 
-def places(text: str, identity: Identity, *, markup: bool) -> tuple[str, ...]:
-    """Return what *text* holds in any view (each of PRIVATE, THREAD, TERM, BANNER at most once)."""
+def places(text: str, identity: Identity, *, markup: bool = False, plain: bool = False) -> tuple[str, ...]:
+    """Return what *text* holds in any view (each of PRIVATE, THREAD, TERM, BANNER at most once). ``markup`` looks
+    at it as HTML or XML too, ``plain`` only as it is."""
     wanted = needles(identity)
     found: dict[str, None] = {}
-    for chain in _HTML_CHAINS if markup else _CHAINS:
+    for chain in ((),) if plain else _HTML_CHAINS if markup else _CHAINS:
         if (seen := decode(text, chain)) is not None:
             found |= dict.fromkeys(finding.what for finding in wanted.find(seen))
     return tuple(found)

@@ -88,7 +88,7 @@ class _Cleaning:
             return self._container(part)
         if part.content_type == "message/rfc822":
             return self._nested(part, where)
-        if part.content_type.startswith("text/"):
+        if part.content_type.startswith(("text/", "multipart/")):  # a multipart without boundary is its text
             return self._text(part, where)
         return self._file(part, part.payload, where)
 
@@ -116,7 +116,8 @@ class _Cleaning:
         cleaned, _ = self.masked(cleaned, where, markup=part.content_type == "text/html")
         if cleaned == text and not body:
             return self._file(part, part.payload, where)
-        return mime.text(cleaned, part.content_type[5:], part.parameters.items(), self._placement(part, where))
+        subtype = part.content_type[5:] if part.content_type.startswith("text/") else "plain"
+        return mime.text(cleaned, subtype, part.parameters.items(), self._placement(part, where))
 
     def _without_armour(self, text: str, where: str) -> str:
         if "-----BEGIN PGP SIGNATURE-----" not in text:
