@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from threading import RLock
 from typing import Any, Concatenate
 
 from email_handler.domain.disposition import Outcome
@@ -54,6 +55,7 @@ class Failing:
 
     def __init__(self) -> None:
         self._faults: dict[str, list[tuple[Exception, bool]]] = defaultdict(list)
+        self._lock = RLock()  # every call is atomic, as a conditional write is
 
     def fail(self, method: str, error: Exception, *, after: bool = False) -> None:
         """Let the next call of *method* raise *error*, instead of its effect or *after* it."""
@@ -65,12 +67,13 @@ def _can_fail[S: Failing, **P, R](method: Callable[Concatenate[S, P], R]) -> Cal
     name = method.__name__
 
     def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        if not self._faults[name]:
-            return method(self, *args, **kwargs)
-        error, after = self._faults[name].pop(0)
-        if after:
-            method(self, *args, **kwargs)
-        raise error
+        with self._lock:
+            if not self._faults[name]:
+                return method(self, *args, **kwargs)
+            error, after = self._faults[name].pop(0)
+            if after:
+                method(self, *args, **kwargs)
+            raise error
 
     return call
 

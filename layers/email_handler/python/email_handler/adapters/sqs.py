@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from email_handler.adapters.aws import FAILURES, code
-from email_handler.domain.jobs import Job, JobKind
+from email_handler.domain.jobs import Job
 from email_handler.errors import QueueUnavailable
 
 _REASON_LENGTH = 1000  # characters of a reason that a dead letter carries
@@ -14,8 +14,7 @@ class SqsJobs:
     """Port Jobs. A sender knows its own two queues; those who receive mail know all three queues."""
 
     def __init__(self, client: Any, queues: Mapping[str, str], dead_letters: Mapping[str, str]) -> None:
-        """Use *client* (boto3, SQS). *queues* and *dead_letters* map kinds of job to queue URLs; notices travel
-        with forwards and need no entry."""
+        """Use *client* (boto3, SQS). *queues* and *dead_letters* map kinds of job to queue URLs."""
         self._client = client
         self._queues = queues
         self._dead_letters = dead_letters
@@ -24,12 +23,12 @@ class SqsJobs:
         """Put each job in the queue of its kind. Raises QueueUnavailable: some may be queued by then, which is
         harmless, since the ledger lets only one send."""
         for job in jobs:
-            self._send(QueueUrl=self._queues[_route(job.kind)], MessageBody=job.to_json())
+            self._send(QueueUrl=self._queues[job.kind], MessageBody=job.to_json())
 
     def park(self, job_body: str, kind: str, reason: str, attempts: int) -> None:
         """Send *job_body* as it is to the dead-letter queue of *kind*, with attributes ``Reason`` and ``Attempts``."""
         self._send(
-            QueueUrl=self._dead_letters[_route(kind)],
+            QueueUrl=self._dead_letters[kind],
             MessageBody=job_body,
             MessageAttributes={
                 "Reason": {"DataType": "String", "StringValue": reason[:_REASON_LENGTH] or "no reason given"},
@@ -51,7 +50,3 @@ class SqsJobs:
             self._client.send_message(**message)
         except FAILURES as error:
             raise QueueUnavailable(f"SQS failed: {code(error)}") from error
-
-
-def _route(kind: str) -> str:
-    return JobKind.FORWARD if kind == JobKind.NOTICE else kind

@@ -52,5 +52,7 @@ class Job:
 def ledger_id(kind: JobKind, *parts: str) -> LedgerId:
     """Return the id of the send that *parts* determine: (conversation, source, recipient), or the contact alone
     for an acknowledgement. Equal parts give an equal id, which is what makes a second send visible."""
-    digest = hashlib.sha256("\x1f".join((kind, *(part.lower() for part in parts))).encode()).hexdigest()
+    digest = hashlib.sha256(
+        "\x1f".join((kind, *(part.lower() for part in parts))).encode("utf-8", "backslashreplace")
+    ).hexdigest()
     return LedgerId(f"{kind}-{digest[:24]}")

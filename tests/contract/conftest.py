@@ -1,0 +1,63 @@
+"""Every port twice: the fake and the adapter on the emulator, held to the same cases."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from typing import Protocol, cast
+
+import pytest
+
+from email_handler.adapters.dynamodb import DynamoRecords
+from email_handler.ports import Records, SendLedger
+from local.clients import Clients
+from tests.support.fakes import NOW, FakeRecords
+from tests.support.table import create_table
+
+BOTH = ["fake", pytest.param("aws", marks=pytest.mark.cloud)]
+_numbers = count(1)
+
+
+class Table(Records, SendLedger, Protocol):
+    """Both ports that live in one table."""
+
+
+@dataclass
+class MovableClock:
+    """Time stands still unless a test sets `now`."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Names for resources of one test in an emulator that all tests share."""
+    return lambda kind: f"{kind}-{next(_numbers)}"
+
+
+@pytest.fixture
+def table_name(clients: Clients, unique: Callable[[str], str]) -> Iterator[str]:
+    name = unique("table")
+    create_table(clients.dynamodb, name)
+    yield name
+    clients.dynamodb.delete_table(TableName=name)
+
+
+@pytest.fixture
+def dynamo(clients: Clients, table_name: str, clock: MovableClock) -> DynamoRecords:
+    return DynamoRecords(clients.dynamodb, table_name, clock)
+
+
+@pytest.fixture(params=BOTH)
+def table(request: pytest.FixtureRequest, clock: MovableClock) -> Table:
+    if request.param == "fake":
+        return FakeRecords(clock)
+    return cast(Table, request.getfixturevalue("dynamo"))

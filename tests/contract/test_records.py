@@ -1,0 +1,522 @@
+"""What the table promises the use cases: one transaction or nothing, and answers that are never stale."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from itertools import chain
+from threading import Barrier
+
+import pytest
+
+from email_handler.domain.disposition import Outcome
+from email_handler.domain.identifiers import ConversationId, EmailAddress, LedgerId, ReceiptId, SesId
+from email_handler.domain.records import AttachmentRecord, LedgerItem, SendState, Status
+from email_handler.errors import EmailHandlerError, RecordChanged, UnknownConversation
+from email_handler.ports import Known, Question, SentCommit
+from tests.contract.conftest import MovableClock, Table
+from tests.support.fakes import NOW
+from tests.support.records import (
+    CONVERSATION,
+    JANE,
+    acknowledgement,
+    commit,
+    contact,
+    conversation,
+    first_contact,
+    forward,
+    message,
+    reference,
+)
+
+OTHER = ConversationId("c-00000002")
+HOUR = timedelta(hours=1)
+
+
+def question(receipt: str = "receipt-2", **fields: object) -> Question:
+    return Question(**{"receipt": ReceiptId(receipt), "function": "inbound", **fields})  # type: ignore[arg-type]  # a test's keywords
+
+
+def at_once(*calls: Callable[[], object]) -> list[object]:
+    """Make *calls* at the same moment; return each one's value or the error of ours that it raised."""
+    barrier = Barrier(len(calls))
+
+    def call(each: Callable[[], object]) -> object:
+        barrier.wait()
+        try:
+            return each()
+        except EmailHandlerError as error:
+            return type(error)
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(call, calls))
+
+
+# look_up and commit
+
+
+def test_nothing_is_known_of_an_empty_table(table: Table) -> None:
+    asked = question(
+        fingerprint="print", contact=JANE, subject="Hello", references=("first",), conversation=CONVERSATION,
+        day="2026-03-02", sends=(LedgerId("notice-1"),),
+    )  # fmt: skip
+
+    assert table.look_up(asked) == Known()
+
+
+def test_a_look_up_finds_all_that_a_commit_wrote(table: Table) -> None:
+    table.commit(first_contact())
+    asked = question(
+        fingerprint="print of receipt-1", contact=JANE, subject="Hello", references=("unknown", "first"),
+        conversation=CONVERSATION, day="2026-03-02", sends=(forward().id, LedgerId("notice-1")),
+    )  # fmt: skip
+    stored = conversation(version=1)
+
+    assert table.look_up(asked) == Known(
+        duplicate_of=ReceiptId("receipt-1"),
+        contact=contact(version=1),
+        acknowledged=True,
+        acknowledgements_today=1,
+        references=(reference(),),
+        by_reference=(stored,),
+        by_topic=stored,
+        by_id=stored,
+        sends={forward().id: forward()},
+    )
+
+
+def test_a_second_run_finds_its_own_decision_and_no_duplicate(table: Table) -> None:
+    first = first_contact()
+    table.commit(first)
+
+    known = table.look_up(question("receipt-1", fingerprint="print of receipt-1"))
+
+    assert (known.decision, known.duplicate_of) == (first.decision, None)
+    assert table.decision(ReceiptId("receipt-1"), "inbound") == first.decision
+    assert table.decision(ReceiptId("receipt-1"), "reply") is None
+    assert table.message(ReceiptId("receipt-1"), "inbound") == first.message
+    assert table.message(ReceiptId("receipt-1"), "reply") is None
+
+
+def test_both_functions_decide_about_the_same_receipt_each_for_itself(table: Table) -> None:
+    table.commit(commit(function="inbound"))
+    table.commit(commit(function="reply"))
+
+    assert [m.function for m in table.messages(CONVERSATION)] == ["inbound", "reply"]
+
+
+def test_the_same_decision_cannot_be_written_twice(table: Table) -> None:
+    table.commit(commit())
+
+    with pytest.raises(RecordChanged):
+        table.commit(commit(record=message(subject="decided anew")))
+
+    stored = table.message(ReceiptId("receipt-1"), "inbound")
+    assert stored is not None
+    assert stored.subject == "Hello"
+
+
+def test_of_ten_runs_at_once_one_decides(table: Table) -> None:
+    results = at_once(*[lambda: table.commit(first_contact())] * 10)
+
+    assert results.count(None) == 1
+    assert results.count(RecordChanged) == 9
+    assert table.look_up(question(contact=JANE, day="2026-03-02")).acknowledgements_today == 1
+
+
+def test_a_commit_whose_condition_fails_leaves_nothing_behind(table: Table) -> None:
+    table.commit(first_contact())
+    again = first_contact("receipt-2", conversation=conversation(id=OTHER), contact=contact(version=1))
+
+    with pytest.raises(RecordChanged):
+        table.commit(again)  # for the acknowledgement is there already
+
+    assert table.decision(ReceiptId("receipt-2"), "inbound") is None
+    assert table.message(ReceiptId("receipt-2"), "inbound") is None
+    assert table.conversation(OTHER) is None
+    assert table.look_up(question("receipt-3", fingerprint="print of receipt-2", day="2026-03-02")) == Known(
+        acknowledgements_today=1
+    )
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_a_conversation_that_changed_since_it_was_read_is_not_overwritten(table: Table, version: int) -> None:
+    table.commit(commit(conversation=conversation()))
+
+    with pytest.raises(RecordChanged):
+        table.commit(commit("receipt-2", conversation=conversation(received=2, version=version)))
+
+    assert table.conversation(CONVERSATION) == conversation(version=1)
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_a_contact_that_changed_since_it_was_read_is_not_overwritten(table: Table, version: int) -> None:
+    table.commit(commit(contact=contact()))
+
+    with pytest.raises(RecordChanged):
+        table.commit(commit("receipt-2", contact=contact(messages=2, version=version)))
+
+    assert table.look_up(question(contact=JANE)).contact == contact(version=1)
+
+
+def test_of_two_writers_that_read_the_same_version_one_must_read_again(table: Table) -> None:
+    table.commit(commit(conversation=conversation()))
+    read = conversation(version=1)
+
+    results = at_once(
+        lambda: table.commit(commit("receipt-2", conversation=replace(read, received=2))),
+        lambda: table.commit(commit("receipt-3", conversation=replace(read, sent=1))),
+    )
+
+    assert sorted(map(str, results)) == sorted(map(str, [None, RecordChanged]))
+    stored = table.conversation(CONVERSATION)
+    assert stored is not None
+    assert stored.version == 2
+    assert (stored.received, stored.sent) in {(2, 0), (1, 1)}
+
+
+def test_two_first_mails_of_one_contact_at_once_do_not_start_two_conversations(table: Table) -> None:
+    results = at_once(
+        lambda: table.commit(first_contact("receipt-1", ledger=())),
+        lambda: table.commit(first_contact("receipt-2", ledger=(), conversation=conversation(id=OTHER))),
+    )
+
+    assert sorted(map(str, results)) == sorted(map(str, [None, RecordChanged]))
+
+
+def test_a_reference_never_moves_to_another_conversation(table: Table) -> None:
+    table.commit(commit(references=(reference("shared"),), conversation=conversation()))
+    forged = commit(
+        "receipt-2",
+        references=(reference("fresh", conversation=OTHER), reference("shared", conversation=OTHER)),
+        conversation=conversation(id=OTHER),
+    )
+
+    with pytest.raises(RecordChanged):
+        table.commit(forged)
+
+    assert table.look_up(question(references=("shared", "fresh"))).references == (reference("shared"),)
+
+
+def test_within_a_conversation_the_first_of_equal_references_stays(table: Table) -> None:
+    table.commit(commit(references=(reference("shared"),)))
+    table.commit(commit("receipt-2", references=(reference("shared", receipt=ReceiptId("receipt-2")),)))
+
+    assert table.look_up(question(references=("shared",))).references == (reference("shared"),)
+
+
+def test_references_repeated_within_one_mail_count_once(table: Table) -> None:
+    twice = (reference("shared"), reference("shared", receipt=ReceiptId("receipt-2")))
+    table.commit(commit(references=twice, conversation=conversation()))
+
+    known = table.look_up(question(references=("shared", "shared")))
+    assert known.references == (reference("shared"),)
+    assert known.by_reference == (conversation(version=1),)
+
+
+def test_conversations_come_in_the_order_of_the_references_and_once_each(table: Table) -> None:
+    theirs = conversation(id=OTHER)
+    table.commit(commit("receipt-1", conversation=conversation(), references=(reference("a"), reference("c"))))
+    table.commit(commit("receipt-2", conversation=theirs, references=(reference("b", conversation=OTHER),)))
+
+    known = table.look_up(question(references=("b", "c", "a")))
+
+    assert [found.local_part for found in known.references] == ["b", "c", "a"]
+    assert [found.id for found in known.by_reference] == [OTHER, CONVERSATION]
+
+
+def test_a_reference_of_a_send_of_ours_brings_the_send(table: Table) -> None:
+    table.commit(first_contact(references=(reference("ours", ledger=forward().id),)))
+
+    assert table.look_up(question(references=("ours",))).sends == {forward().id: forward()}
+
+
+def test_a_second_copy_of_a_mail_is_a_duplicate_for_three_days(table: Table, clock: MovableClock) -> None:
+    table.commit(commit(fingerprint="print"))
+    with pytest.raises(RecordChanged):
+        table.commit(commit("receipt-2", fingerprint="print"))
+    with pytest.raises(RecordChanged):
+        table.commit(commit("receipt-1", "reply", fingerprint="print"))
+    assert table.look_up(question(fingerprint="print")).duplicate_of == "receipt-1"
+    assert table.look_up(Question(receipt=ReceiptId("receipt-1"), function="reply", fingerprint="print")) == Known(
+        duplicate_of=ReceiptId("receipt-1")
+    )
+
+    clock.now += timedelta(days=3)
+
+    assert table.look_up(question(fingerprint="print")).duplicate_of is None
+    table.commit(commit("receipt-2", fingerprint="print"))
+    assert table.look_up(question("receipt-3", fingerprint="print")).duplicate_of == "receipt-2"
+
+
+def test_a_contact_is_acknowledged_once_whatever_the_receipt(table: Table) -> None:
+    results = at_once(*[
+        lambda number=number: table.commit(
+            commit(f"receipt-{number}", ledger=(acknowledgement(f"receipt-{number}"),), acknowledgement_day="2026-03-02")
+        )
+        for number in range(5)
+    ])  # fmt: skip
+
+    assert results.count(None) == 1
+    known = table.look_up(question(contact=EmailAddress("Jane@customer.example"), day="2026-03-02"))
+    assert (known.acknowledged, known.acknowledgements_today) == (True, 1)
+
+
+def test_acknowledgements_are_counted_by_day(table: Table) -> None:
+    for number, day in enumerate(["2026-03-02", "2026-03-02", "2026-03-03"]):
+        table.commit(commit(f"receipt-{number}", acknowledgement_day=day))
+
+    days = ["2026-03-01", "2026-03-02", "2026-03-03"]
+    assert [table.look_up(question("new", day=day)).acknowledgements_today for day in days] == [0, 2, 1]
+
+
+def test_a_topic_leads_to_the_latest_conversation_whatever_the_case(table: Table) -> None:
+    table.commit(first_contact("receipt-1"))
+    later = first_contact(
+        "receipt-2",
+        record=message("receipt-2", conversation=OTHER),
+        conversation=conversation(id=OTHER),
+        contact=contact(version=1),
+        references=(),
+        ledger=(),
+    )
+    table.commit(later)
+
+    found = table.look_up(question(contact=EmailAddress("Jane@customer.example"), subject="HELLO")).by_topic
+    assert found is not None
+    assert found.id == OTHER
+    assert table.look_up(question(contact=JANE, subject="Something else")).by_topic is None
+
+
+def test_what_hostile_mail_names_can_be_asked_for_and_stored(table: Table) -> None:
+    """Header values are bounded, but longer than DynamoDB's keys, and may hold what is not Unicode."""
+    odd = {"long": "x" * 4000, "surrogate": "caf\udce9", "blank": " ", "hash": "a#b", "empty": ""}
+    references = tuple(reference(local_part) for local_part in odd.values())
+    address = EmailAddress("\udce9" + "y" * 3000 + "@customer.example")
+    table.commit(
+        commit(
+            record=message(subject="\udce9", sender=address),
+            conversation=conversation(contact=address, source="z" * 3000),
+            contact=contact(address=address),
+            topic=(address, "s" * 3000),
+            references=references,
+            fingerprint="f" * 3000,
+        )
+    )
+
+    known = table.look_up(
+        question(contact=address, subject="s" * 3000, references=(*odd.values(), "x" * 3999), fingerprint="f" * 3000)
+    )
+
+    assert [found.conversation for found in known.references] == [CONVERSATION] * len(odd)
+    assert known.duplicate_of == "receipt-1"
+    assert known.by_topic is not None
+    assert known.contact is not None
+    assert len(list(table.find("contact", address))) == 1
+    assert len(list(table.find("source", "z" * 3000))) == 1
+
+
+# finish and undone
+
+
+def test_a_finished_decision_is_not_waiting_any_more(table: Table, clock: MovableClock) -> None:
+    for number in range(3):
+        table.commit(commit(f"receipt-{number}"))
+        clock.now += HOUR
+    table.finish(ReceiptId("receipt-1"), "inbound")
+    table.finish(ReceiptId("receipt-1"), "inbound")
+
+    assert [d.receipt for d in table.undone(clock.now)] == ["receipt-0", "receipt-2"]
+    assert [d.receipt for d in table.undone(NOW + HOUR)] == ["receipt-0"]
+    assert list(table.undone(NOW)) == []
+    decided = table.decision(ReceiptId("receipt-1"), "inbound")
+    assert decided == replace(commit("receipt-1").decision, done=True)
+
+
+def test_finishing_what_was_never_decided_makes_no_decision(table: Table) -> None:
+    table.finish(ReceiptId("receipt-1"), "inbound")
+
+    assert table.decision(ReceiptId("receipt-1"), "inbound") is None
+
+
+def test_a_decision_with_nothing_to_do_never_waits(table: Table) -> None:
+    plain = commit()
+    table.commit(replace(plain, decision=replace(plain.decision, done=True)))
+
+    assert list(table.undone(NOW + HOUR)) == []
+
+
+# messages and attachments
+
+
+def test_messages_of_a_conversation_come_oldest_first_and_no_others(table: Table) -> None:
+    for number in (2, 0, 1):
+        at = NOW + number * timedelta(microseconds=1)
+        table.commit(commit(record=message(f"receipt-{number}", at=at)))
+    table.commit(commit(record=message("receipt-x", conversation=OTHER)))
+    table.commit(commit(record=message("receipt-y", conversation="", outcome=Outcome.DROP)))
+
+    assert [m.receipt for m in table.messages(CONVERSATION)] == ["receipt-0", "receipt-1", "receipt-2"]
+    assert list(table.messages(ConversationId("c-unknown"))) == []
+
+
+def test_a_long_conversation_is_read_page_after_page(table: Table) -> None:
+    for number in range(230):
+        table.commit(commit(record=message(f"receipt-{number}", at=NOW + number * timedelta(seconds=1))))
+
+    assert [m.receipt for m in table.messages(CONVERSATION)] == [f"receipt-{number}" for number in range(230)]
+    assert len(list(table.undone(NOW + HOUR))) == 230
+
+
+def test_attachments_are_added_to_the_message_again_and_again_alike(table: Table) -> None:
+    found = AttachmentRecord(
+        number=1,
+        name="résumé.pdf",
+        declared_type="application/octet-stream",
+        detected_type="application/pdf",
+        size=4096,
+        sha256="0" * 64,
+        archive_key="attachments/c-00000001/receipt-1/01-résumé.pdf",
+        text_key="",
+        text_chars=0,
+        status="no text",
+    )
+    table.commit(commit())
+    for _ in range(2):
+        table.describe_attachments(ReceiptId("receipt-1"), "inbound", [found], 20)
+
+    assert table.message(ReceiptId("receipt-1"), "inbound") == message(attachments=(found,), text_chars=20)
+
+
+def test_attachments_of_a_message_that_is_not_there_make_none(table: Table) -> None:
+    with pytest.raises(UnknownConversation):
+        table.describe_attachments(ReceiptId("receipt-1"), "inbound", [], 0)
+
+    assert table.message(ReceiptId("receipt-1"), "inbound") is None
+
+
+# find
+
+
+def test_conversations_are_found_by_what_an_operator_asks_for_newest_first(table: Table) -> None:
+    later = NOW + timedelta(days=1)
+    other = conversation(
+        id=OTHER,
+        contact=EmailAddress("John@Customer.example"),
+        source="Fair",
+        status=Status.ANSWERED,
+        started_at=later,
+        updated_at=later,
+    )
+    table.commit(commit("receipt-1", conversation=conversation()))
+    table.commit(commit("receipt-2", conversation=other))
+
+    def found(index: str, value: str) -> list[str]:
+        return [each.id for each in table.find(index, value) if not isinstance(each, LedgerItem)]  # type: ignore[union-attr]  # conversations
+
+    assert found("contact", "john@customer.example") == [OTHER]
+    assert found("domain", "customer.example") == [OTHER, CONVERSATION]
+    assert found("status", "answered") == [OTHER]
+    assert found("public_address", "contact@example.com") == [OTHER, CONVERSATION]
+    assert found("source", "fair") == [OTHER]
+    assert found("source", "") == []
+    assert found("day", "2026-03-02") == [CONVERSATION]
+    assert found("domain", "other.example") == []
+    assert list(table.find("domain", "customer.example", limit=1)) == [replace(other, version=1)]
+
+
+def test_a_conversation_is_found_under_what_it_is_now(table: Table) -> None:
+    table.commit(commit("receipt-1", conversation=conversation()))
+    table.commit(commit("receipt-2", conversation=conversation(status=Status.CLOSED, version=1)))
+
+    assert list(table.find("status", "open")) == []
+    assert list(table.find("status", "closed")) == [conversation(status=Status.CLOSED, version=2)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict"), [(Outcome.HOLD, "held"), (Outcome.FLAG, "flagged"), (Outcome.DROP, "dropped")]
+)
+def test_messages_are_found_by_what_the_filter_did_with_them(table: Table, outcome: Outcome, verdict: str) -> None:
+    table.commit(commit(record=message("receipt-1")))
+    table.commit(commit(record=message("receipt-2", outcome=outcome, conversation="")))
+    table.commit(commit(record=message("receipt-3", outcome=outcome, at=NOW + HOUR), expires_at=NOW + 90 * 24 * HOUR))
+
+    found = [each.receipt for each in table.find("verdict", verdict)]  # type: ignore[union-attr]  # messages
+    assert found == ["receipt-3", "receipt-2"]
+
+
+def test_sends_are_found_by_their_state_until_they_are_sent(table: Table) -> None:
+    table.commit(first_contact())
+    assert {item.id for item in table.find("send_state", "queued")} == {acknowledgement().id, forward().id}  # type: ignore[union-attr]  # sends
+
+    claimed = table.claim(forward().id, NOW, NOW + HOUR)
+    assert claimed is not None
+    assert list(table.find("send_state", "sending")) == [claimed]
+
+    table.sent(SentCommit(item=replace(claimed, ses_id=SesId("ses-1")), reference=reference("ses-1")))
+    assert [list(table.find("send_state", state)) for state in ("sending", "sent", "undone")] == [[], [], []]
+
+
+def test_an_unknown_index_is_refused(table: Table) -> None:
+    with pytest.raises(ValueError, match="no index"):
+        table.find("colour", "blue")
+
+
+def test_a_search_goes_on_over_pages_up_to_its_limit(table: Table) -> None:
+    for number in range(205):
+        at = NOW + number * timedelta(seconds=1)
+        table.commit(commit(record=message(f"receipt-{number}", at=at, conversation="", outcome=Outcome.HOLD)))
+
+    def numbers(limit: int) -> list[str]:
+        return [each.receipt for each in table.find("verdict", "held", limit)]  # type: ignore[union-attr]  # messages
+
+    newest_first = [f"receipt-{number}" for number in reversed(range(205))]
+    assert numbers(1_000_000) == newest_first
+    assert numbers(150) == newest_first[:150]
+
+
+# lists
+
+
+def test_the_operators_lists_answer_by_address_then_by_domain(table: Table) -> None:
+    table.put_listed("Customer.example", "block")
+    assert table.look_up(question(contact=JANE)).listed == "block"
+
+    table.put_listed(JANE.upper(), "allow")
+    assert table.look_up(question(contact=JANE)).listed == "allow"
+    assert list(table.listed()) == [("customer.example", "block"), ("jane@customer.example", "allow")]
+
+    table.put_listed(JANE, None)
+    table.put_listed(JANE, None)
+    assert table.look_up(question(contact=JANE)).listed == "block"
+    assert table.look_up(question(contact=EmailAddress("jane@elsewhere.example"))).listed == ""
+
+
+# feedback
+
+
+def test_feedback_turns_what_was_sent_into_bounced(table: Table) -> None:
+    table.commit(first_contact())
+    claimed = table.claim(forward().id, NOW, NOW + HOUR)
+    assert claimed is not None
+    bounce = commit("bounce", record=message("bounce", outcome=Outcome.RECORD), bounced=forward().id)
+
+    with pytest.raises(RecordChanged):
+        table.commit(bounce)  # while it is being sent
+
+    sent = replace(claimed, ses_id=SesId("ses-1"))
+    table.sent(SentCommit(item=sent, reference=reference("ses-1", ledger=forward().id)))
+    table.commit(bounce)
+
+    item = table.by_ses_id(SesId("ses-1"))
+    assert item is not None
+    assert (item.state, item.reason) == (SendState.BOUNCED, "patterns:seo")
+    assert list(table.find("send_state", "bounced")) == [item]
+    table.commit(commit("complaint", bounced=forward().id))  # a second recipient, or a complaint after all
+
+
+def test_feedback_on_a_send_that_is_not_there_writes_nothing(table: Table) -> None:
+    with pytest.raises(RecordChanged):
+        table.commit(commit(bounced=LedgerId("forward-none")))
+
+    assert list(chain(table.messages(CONVERSATION), table.undone(NOW + HOUR))) == []

@@ -1,0 +1,27 @@
+"""The table as the template makes it, for tests of the records without a deployed stack."""
+
+from typing import Any
+
+from email_handler.adapters.dynamodb import INDEXES
+
+
+def create_table(client: Any, name: str) -> None:
+    """Create the table *name*: keys pk and sk, and every index with its hash key and ``at``."""
+    keys = ["pk", "sk", "at", *(f"by_{index}" for index in INDEXES)]
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index,
+                "KeySchema": [
+                    {"AttributeName": f"by_{index}", "KeyType": "HASH"},
+                    {"AttributeName": "at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+            for index in INDEXES
+        ],
+    )
