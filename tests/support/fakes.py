@@ -174,9 +174,11 @@ class FakeRecords(Failing):
             raise RecordChanged("a condition of the commit failed: look up and decide anew")
         self.decisions[key] = commit.decision
         self.decided_at[key] = self._clock()
-        self.message_records[key] = commit.message
+        message_key = (commit.message.receipt, commit.message.function)
+        self.message_records[message_key] = commit.message
+        self.expires.pop(message_key, None)
         if commit.expires_at:
-            self.expires[key] = commit.expires_at
+            self.expires[message_key] = commit.expires_at
         self._store(commit.conversation, commit.contact)
         if commit.topic:
             contact, subject = commit.topic

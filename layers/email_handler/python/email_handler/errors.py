@@ -34,6 +34,10 @@ class UnknownConversation(PermanentError):
     """A job names a conversation, message or ledger item that the table does not hold."""
 
 
+class NotHeld(PermanentError):
+    """The operator wants to release or confirm what is not held, or what the filter has no say in."""
+
+
 class ArchiveObjectMissing(PermanentError):
     """The archive holds no object at a key that a record names."""
 

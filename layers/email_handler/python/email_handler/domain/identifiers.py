@@ -20,5 +20,6 @@ ArchiveKey = NewType("ArchiveKey", str)
 EmailAddress = NewType("EmailAddress", str)
 """One address as ``local@domain``, domain lower-cased; without display name or angle brackets."""
 
-FunctionName = Literal["inbound", "reply"]
-"""The receiving function a receipt was handed to. One message can reach both (DESIGN 3)."""
+FunctionName = Literal["inbound", "reply", "release"]
+"""Who decided about a receipt: the receiving function it was handed to (one message can reach both, DESIGN 3), or
+the operator, who releases or confirms what was held. Messages bear the function that received them."""

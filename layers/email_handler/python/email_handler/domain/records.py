@@ -111,6 +111,7 @@ class MessageRecord:
     size: int
     defects: tuple[str, ...] = ()
     attachments: tuple[AttachmentRecord, ...] = ()
+    envelope_sender: str = ""  # "" for the null sender
     feedback: dict[str, str] = field(default_factory=dict)  # for RECORD of a bounce: recipient, status, ses id
     text_chars: int = 0
 

@@ -6,7 +6,6 @@ from email_handler.domain.acknowledgement import refuse_acknowledgement
 from email_handler.domain.conversations import (
     MAX_PARTICIPANTS,
     TOKEN_LENGTH,
-    ThreadTarget,
     base_subject,
     choose,
     fingerprint,
@@ -19,7 +18,7 @@ from email_handler.domain.conversations import (
 from email_handler.domain.disposition import Disposition, Outcome, Reason
 from email_handler.domain.identifiers import ArchiveKey, ConversationId, EmailAddress
 from email_handler.domain.jobs import JobKind
-from email_handler.domain.linkedin import LinkedInPerson, linkedin_person, linkedin_slug
+from email_handler.domain.linkedin import LinkedInPerson, linkedin_slug
 from email_handler.domain.people import People
 from email_handler.domain.records import (
     Contact,
@@ -55,36 +54,41 @@ def receive(receipt: Receipt, archive_key: ArchiveKey, reception: Reception, *, 
     Raises transient errors only; the invocation is then repeated and finds or takes the decision.
     """
     received = read(receipt, "inbound", archive_key, reception)
-    return decide_received(received, None, reception, acknowledge=acknowledge)
+    return decide_received(received, reception, acknowledge=acknowledge)
 
 
-def decide_received(
-    received: Received, target: ThreadTarget | None, reception: Reception, *, acknowledge: bool = True
-) -> Decision:
-    """Decide about mail that is a contact's: from inbound, or from the thread address with *target*'s token."""
-    person = _linkedin(received)
-    slug = linkedin_slug(person.name) if person else ""
-    question = question_for(received, target.conversation if target else slug)
-    if person and slug:
-        question = _namesake(question, person, reception)
+def decide_received(received: Received, reception: Reception, *, acknowledge: bool = True) -> Decision:
+    """Decide about mail that is a contact's: from inbound, or from a thread address whose token is right."""
     return decide_once(
-        question,
-        lambda known: plan_received(
-            received,
-            known,
-            reception,
-            target=target,
-            person=person,
-            slug=question.conversation,
-            acknowledge=acknowledge,
-        ),
+        question := ask(received, reception),
+        lambda known: plan_received(received, question.conversation, known, reception, acknowledge=acknowledge),
         reception,
     )
 
 
-def question_for(received: Received, conversation: str = "") -> Question:
-    """Return what must be known before anything is decided about *received*."""
+def ask(received: Received, reception: Reception) -> Question:
+    """Return what must be known before anything is decided about *received*.
+
+    For a LinkedIn person this settles the conversation's id: the first of ``linkedin-name``, ``-2``, ``-3`` … that
+    is free or this person's own. Two persons of one name are told apart by the thread's URL; without one, only ids
+    can join (DESIGN 6).
+    """
+    question = question_for(received)
+    person = received.person
+    if person is None or not question.conversation:
+        return question
+    for number in range(1, NAMESAKES + 1):
+        name = ConversationId(question.conversation if number == 1 else f"{question.conversation}-{number}")
+        taken = reception.records.conversation(name)
+        if taken is None or (person.thread_url and taken.linkedin_thread == person.thread_url):
+            break
+    return replace(question, conversation=name)
+
+
+def question_for(received: Received) -> Question:
+    """Return what *received* itself says must be known."""
     failed = next(iter(received.feedback.recipients), "") if received.feedback else ""
+    named = linkedin_slug(received.person.name) if received.person else ""
     return Question(
         receipt=received.receipt.id,
         function=received.function,
@@ -92,41 +96,18 @@ def question_for(received: Received, conversation: str = "") -> Question:
         contact=EmailAddress(failed or received.sender),
         subject=base_subject(received.message.subject),
         references=received.references,
-        conversation=ConversationId(conversation),
+        conversation=received.target.conversation if received.target else ConversationId(named),
         day=received.at.date().isoformat(),
     )
 
 
-def _linkedin(received: Received) -> LinkedInPerson | None:
-    domain = (received.proof.address or "").rpartition("@")[2]
-    return linkedin_person(received.message, domain == "linkedin.com" or domain.endswith(".linkedin.com"))
-
-
-def _namesake(question: Question, person: LinkedInPerson, reception: Reception) -> Question:
-    """Return *question* for the first of ``linkedin-name``, ``-2``, ``-3`` … that is free or this person's own.
-
-    Two persons of one name are told apart by the thread's URL; without one, only ids can join (DESIGN 6).
-    """
-    slug = question.conversation
-    for number in range(1, NAMESAKES + 1):
-        candidate = replace(question, conversation=ConversationId(slug if number == 1 else f"{slug}-{number}"))
-        taken = reception.records.conversation(ConversationId(candidate.conversation))
-        if taken is None or (person.thread_url and taken.linkedin_thread == person.thread_url):
-            return candidate
-    return candidate
-
-
 def plan_received(
-    received: Received,
-    known: Known,
-    reception: Reception,
-    *,
-    target: ThreadTarget | None,
-    person: LinkedInPerson | None,
-    slug: str,
-    acknowledge: bool,
+    received: Received, conversation: str, known: Known, reception: Reception, *, acknowledge: bool
 ) -> Commit:
-    """Return the transaction for *received* given what is *known*. Pure but for fresh ids."""
+    """Return the transaction for *received* given what is *known*. Pure but for fresh ids.
+
+    *conversation* is the id that was asked for: of the thread address, or a LinkedIn person's.
+    """
     people = reception.people
     if received.feedback is not None:
         record = message_record(received, Outcome.RECORD, [], people=people)
@@ -136,7 +117,7 @@ def plan_received(
     stopped = _stop(received, known, people)
     if stopped is not None:
         return settle(message_record(received, Outcome.RECORD, [stopped], people=people))
-    disposition = _filter(received, known, reception, by_token=target is not None)
+    disposition = _filter(received, known, reception)
     if disposition.outcome in (Outcome.HOLD, Outcome.DROP):
         record = message_record(
             received,
@@ -148,9 +129,7 @@ def plan_received(
             reply_address=_reply_address(received, people),
         )
         return settle(record, fingerprint=_print(received))
-    return _deliver(
-        received, known, reception, disposition, target=target, person=person, slug=slug, acknowledge=acknowledge
-    )
+    return plan_delivery(received, conversation, known, reception, disposition, acknowledge=acknowledge)
 
 
 def _print(received: Received) -> str:
@@ -177,9 +156,9 @@ def _routed(known: Known) -> frozenset[EmailAddress]:
     return frozenset(mailbox for conversation in known.by_reference for mailbox in conversation.mailboxes)
 
 
-def _filter(received: Received, known: Known, reception: Reception, *, by_token: bool) -> Disposition:
+def _filter(received: Received, known: Known, reception: Reception) -> Disposition:
     receipt = received.receipt
-    if by_token:
+    if received.target is not None:
         # The token has shown that this mail is meant for us, though its recipient is no public address.
         receipt = replace(receipt, recipients=reception.people.public_addresses[:1])
     return filter_message(
@@ -200,32 +179,31 @@ def _reply_address(received: Received, people: People) -> str:
     return ""
 
 
-def _deliver(
+def plan_delivery(
     received: Received,
+    conversation_id: str,
     known: Known,
     reception: Reception,
     disposition: Disposition,
     *,
-    target: ThreadTarget | None,
-    person: LinkedInPerson | None,
-    slug: str,
-    acknowledge: bool,
+    acknowledge: bool = True,
 ) -> Commit:
     """Return the transaction that forwards *received* in its conversation and acknowledges it where that is due."""
     people, proven = reception.people, received.proof.address
     reply_address = _reply_address(received, people)
+    person = received.person
     joined = (
         _joined_on_linkedin(person, known)
         if person
         else choose(
-            by_token=known.by_id if opens(target, known.by_id) else None,
+            by_token=known.by_id if opens(received.target, known.by_id) else None,
             by_reference=known.by_reference,
             by_topic=known.by_topic,
             proven=proven,
             now=received.at,
         )
     )
-    before = joined or _started(received, reception, person=person, slug=slug, reply_address=reply_address)
+    before = joined or _started(received, conversation_id, reception, reply_address)
     conversation = _continued(before, received, people, reply_address)
     record = message_record(
         received,
@@ -265,14 +243,13 @@ def _joined_on_linkedin(person: LinkedInPerson, known: Known) -> Conversation | 
     return next((c for c in known.by_reference if c.linkedin_thread and c.contact_name == person.name), None)
 
 
-def _started(
-    received: Received, reception: Reception, *, person: LinkedInPerson | None, slug: str, reply_address: str
-) -> Conversation:
+def _started(received: Received, conversation_id: str, reception: Reception, reply_address: str) -> Conversation:
+    person = received.person
     people = reception.people
     address, tag = people.public_recipient(received.receipt.recipients) or (people.public_addresses[0], "")
     subject = base_subject(received.message.subject)
     return Conversation(
-        id=ConversationId(slug) if person and slug else new_id(reception.new_token),
+        id=ConversationId(conversation_id) if person and conversation_id else new_id(reception.new_token),
         token=reception.new_token(TOKEN_LENGTH),
         contact=EmailAddress(received.sender),
         contact_name=person.name if person else (received.message.from_[0].name if received.message.from_ else ""),

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from email_handler.domain.acknowledgement import automatic
-from email_handler.domain.conversations import local_part, referred
+from email_handler.domain.conversations import ThreadTarget, local_part, referred
 from email_handler.domain.delivery_status import Feedback, read_feedback
 from email_handler.domain.disposition import Outcome, Reason
 from email_handler.domain.identifiers import ArchiveKey, ConversationId, EmailAddress, FunctionName, LedgerId
 from email_handler.domain.jobs import JobKind, ledger_id
+from email_handler.domain.linkedin import LinkedInPerson, linkedin_person
 from email_handler.domain.message import Message, parse
 from email_handler.domain.people import People
 from email_handler.domain.records import Conversation, Decision, LedgerItem, MessageRecord, PendingEvent, SendState
@@ -58,6 +59,8 @@ class Received:
     automatic: str  # why it is machine mail, "" for a person's
     feedback: Feedback | None
     at: datetime
+    person: LinkedInPerson | None = None  # who wrote through LinkedIn
+    target: ThreadTarget | None = None  # the conversation whose token the mail bears; compared by the use case
 
     @property
     def sender(self) -> str:
@@ -77,16 +80,19 @@ def read(receipt: Receipt, function: FunctionName, archive_key: ArchiveKey, rece
     """Fetch and read the stored message of *receipt*. Raises ArchiveObjectMissing; mail itself never fails."""
     raw = reception.archive.get(archive_key)
     message = parse(raw)
+    proof = prove_sender(message, receipt)
+    domain = (proof.address or "").rpartition("@")[2]
     return Received(
         receipt=receipt,
         function=function,
         archive_key=archive_key,
         raw=raw,
         message=message,
-        proof=prove_sender(message, receipt),
+        proof=proof,
         automatic=automatic(message, receipt.envelope_sender),
         feedback=read_feedback(message, receipt.envelope_sender),
         at=reception.clock(),
+        person=linkedin_person(message, domain == "linkedin.com" or domain.endswith(".linkedin.com")),
     )
 
 
@@ -168,6 +174,7 @@ def message_record(
         message_id=message.message_id,
         reply_address=EmailAddress(reply_address),
         automatic=received.automatic,
+        envelope_sender=received.receipt.envelope_sender,
         snippet=" ".join(text.split())[:SNIPPET],
         size=message.size,
         defects=message.defects,

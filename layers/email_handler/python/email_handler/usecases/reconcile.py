@@ -54,7 +54,7 @@ def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
             failed.append(receipt)
     finished = 0
     for decision in reception.records.undone(now - OVERDUE):
-        if decision.function == function:
+        if (decision.function == "reply") == (function == "reply"):  # the operator's decisions are inbound's to finish
             finish(decision, reception)
             finished += 1
     if function == "inbound":

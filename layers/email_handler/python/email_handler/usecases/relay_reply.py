@@ -51,21 +51,22 @@ def relay_reply(receipt: Receipt, archive_key: ArchiveKey, reception: Reception)
     """
     received = read(receipt, "reply", archive_key, reception)
     targets = (read_thread_address(a, reception.people.thread_domain) for a in receipt.recipients)
-    target = next((t for t in targets if t is not None), None)
-    question = question_for(received, target.conversation if target else "")
-    if target is not None and not received.automatic and _from_contact(received, target, reception):
-        return decide_received(received, target, reception)
+    received = replace(received, person=None, target=next((t for t in targets if t is not None), None))
+    if _from_contact(received, reception):
+        return decide_received(received, reception)
+    question = question_for(received)
     question = replace(question, sends=(_hourly(question.conversation, received.at),))
-    return decide_once(question, lambda known: plan_reply(received, known, reception, target=target), reception)
+    return decide_once(question, lambda known: plan_reply(received, known, reception), reception)
 
 
-def _from_contact(received: Received, target: ThreadTarget, reception: Reception) -> bool:
+def _from_contact(received: Received, reception: Reception) -> bool:
     """Tell whether a contact writes to the thread address of their own conversation, and not as the owner."""
-    conversation = reception.records.conversation(target.conversation)
+    if received.target is None or received.automatic or received.feedback is not None:
+        return False
+    conversation = reception.records.conversation(received.target.conversation)
     return (
         conversation is not None
-        and opens(target, conversation)
-        and received.feedback is None
+        and opens(received.target, conversation)
         and not _claims_owner(received, conversation, reception)
         and takes_part(conversation, received.sender)
     )
@@ -85,7 +86,7 @@ def _hourly(conversation: str, at: datetime) -> LedgerId:
     return ledger_id(JobKind.NOTICE, conversation, at.strftime("%Y-%m-%dT%H"))
 
 
-def plan_reply(received: Received, known: Known, reception: Reception, *, target: ThreadTarget | None) -> Commit:
+def plan_reply(received: Received, known: Known, reception: Reception) -> Commit:
     """Return the transaction for *received* given what is *known*. Pure."""
     people = reception.people
     if received.feedback is not None:
@@ -93,6 +94,7 @@ def plan_reply(received: Received, known: Known, reception: Reception, *, target
         feedback = plan_feedback(record, received.feedback, known)
         if feedback is not None:
             return feedback
+    target = received.target
     conversation = known.by_id if opens(target, known.by_id) else None
     owner = received.proof.address if received.proof.address in _owners(known.by_id, reception) else None
     stop = _stop(received, known, target, owner, people)

@@ -1,0 +1,101 @@
+"""The operator's word about held mail: release it, or confirm that it was rightly held (DESIGN 7)."""
+
+from dataclasses import replace
+
+from email_handler.domain.disposition import Disposition, Outcome, Reason
+from email_handler.domain.identifiers import EmailAddress, FunctionName, ReceiptId
+from email_handler.domain.message import parse
+from email_handler.domain.records import Decision, MessageRecord
+from email_handler.domain.verdicts import SenderProof, receipt_from_message
+from email_handler.errors import NotHeld
+from email_handler.ports import Commit, Known, ListKind
+from email_handler.usecases.receive import ask, plan_delivery, question_for
+from email_handler.usecases.reception import Received, Reception, decide_once, read, settle
+
+RELEASED = Reason(stage="operator", rule="released", detail="released by the operator")
+CONFIRMED = Reason(stage="operator", rule="confirmed", detail="confirmed by the operator")
+
+
+def release(receipt: ReceiptId, function: FunctionName, reception: Reception, *, allow: bool = False) -> Decision:
+    """Deliver a held message as if it had not been held: decided at most once, however often and by how many it is
+    asked for; forwarded once, acknowledged if that is still due.
+
+    *allow* puts the sender on the allow-list. Raises NotHeld for what is not held, for an owner's answer that was
+    held (its owner sends it again), and for *allow* where the sender is not proven: the entry would help forgers.
+    """
+    record = _held(receipt, function, reception)
+    if any(reason.stage == "owner" for reason in record.reasons):
+        raise NotHeld("an answer of the owner's is not released: mend it and send it again")
+    if allow:
+        _list(record, "allow", reception)
+    received = _received(record, reception)
+    question = replace(ask(received, reception), function="release", fingerprint="")
+
+    def plan(known: Known) -> Commit:
+        disposition = Disposition(
+            outcome=Outcome.DELIVER,
+            reasons=(*record.reasons, RELEASED),
+            score=record.score,
+            rules_version=record.rules_version,
+        )
+        commit = plan_delivery(received, question.conversation, known, reception, disposition)
+        return replace(
+            commit,
+            decision=replace(commit.decision, function="release"),
+            message=replace(commit.message, at=record.at),
+            fingerprint="",
+        )
+
+    return decide_once(question, plan, reception)
+
+
+def confirm(receipt: ReceiptId, function: FunctionName, reception: Reception, *, block: bool = False) -> Decision:
+    """Record that a message was rightly held; it stays until it expires. *block* puts the sender on the block-list.
+
+    Raises NotHeld for what is not held, and for *block* where the sender is not proven: whoever was forged would
+    be blocked.
+    """
+    record = _held(receipt, function, reception)
+    if block:
+        _list(record, "block", reception)
+    question = replace(question_for(_received(record, reception)), function="release", fingerprint="")
+
+    def plan(known: Known) -> Commit:
+        del known
+        commit = settle(replace(record, reasons=(*record.reasons, CONFIRMED)))
+        return replace(commit, decision=replace(commit.decision, function="release", events=()))
+
+    return decide_once(question, plan, reception)
+
+
+def is_open(record: MessageRecord) -> bool:
+    """Tell whether *record* is held and waits for the operator's word."""
+    return record.outcome is Outcome.HOLD and CONFIRMED not in record.reasons
+
+
+def _held(receipt: ReceiptId, function: FunctionName, reception: Reception) -> MessageRecord:
+    record = reception.records.message(receipt, function)
+    if record is None:
+        raise NotHeld("there is no such message: `held list` shows those that are held")
+    if record.outcome is not Outcome.HOLD and RELEASED not in record.reasons:
+        raise NotHeld(f"the message is not held: it was decided as {record.outcome}")
+    return record
+
+
+def _list(record: MessageRecord, kind: ListKind, reception: Reception) -> None:
+    if not record.proven or not record.sender:
+        raise NotHeld(f"the sender is not proven ({record.proof}): leave out the {kind}-list entry")
+    reception.records.put_listed(record.sender, kind)
+
+
+def _received(record: MessageRecord, reception: Reception) -> Received:
+    """Return the message as it was received: envelope and proof from the record, the verdicts from the object."""
+    receipt = receipt_from_message(parse(reception.archive.get(record.archive_key)), record.receipt)
+    receipt = replace(receipt, envelope_sender=record.envelope_sender)
+    if record.public_address:
+        local, _, domain = record.public_address.rpartition("@")
+        tagged = EmailAddress(f"{local}+{record.source}@{domain}" if record.source else record.public_address)
+        receipt = replace(receipt, recipients=(tagged,))
+    received = read(receipt, record.function, record.archive_key, reception)
+    proven = record.sender if record.proven and record.sender else None
+    return replace(received, proof=SenderProof(address=proven, reason=record.proof), feedback=None)
