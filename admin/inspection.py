@@ -2,9 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from admin.terminal import AsJson, ExitCode, out, print_json, tracked
+from admin.terminal import AdminError, AsJson, ExitCode, out, print_json, tracked
 from email_handler.domain.acknowledgement import automatic
 from email_handler.domain.delivery_status import read_feedback
 from email_handler.domain.disposition import Disposition
@@ -79,10 +79,15 @@ def find_files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def inspect_files(files: Sequence[Path], rules_file: Path | None = None) -> Iterator[Inspection]:
-    """Yield the inspection of each of *files*, in their order; many are shared among the processors."""
-    if rules_file is not None:
-        _rules(rules_file)  # a bad rules file ends it here, once
-    work = partial(inspect_file, rules_file=rules_file)
+    """Return an iterator over the inspection of each of *files*, in their order. Raises AdminError, BadRules at once
+    where the rules file cannot be used."""
+    rules_of(rules_file)
+    return each_file(partial(inspect_file, rules_file=rules_file), files)
+
+
+def each_file[T](work: Callable[[Path], T], files: Sequence[Path]) -> Iterator[T]:
+    """Yield what *work* (a function of a module, or a partial of one) returns for each of *files*, in their order;
+    many are shared among the processors."""
     if len(files) < MANY:
         yield from map(work, files)
         return
@@ -91,15 +96,15 @@ def inspect_files(files: Sequence[Path], rules_file: Path | None = None) -> Iter
         yield from pool.map(work, files, chunksize=16)
 
 
-_loaded: dict[Path | None, RuleSet] = {}
-
-
-def _rules(rules_file: Path | None) -> RuleSet:
-    if rules_file not in _loaded:
-        _loaded[rules_file] = (
-            builtin_rules() if rules_file is None else load_rules(rules_file.read_bytes(), rules_file.name)
-        )
-    return _loaded[rules_file]
+@cache
+def rules_of(rules_file: Path | None) -> RuleSet:
+    """Return the rules in *rules_file*, or the built-in set, compiled once. Raises AdminError, BadRules."""
+    if rules_file is None:
+        return builtin_rules()
+    try:
+        return load_rules(rules_file.read_bytes(), rules_file.name)
+    except OSError as error:
+        raise AdminError(f"{rules_file}: {error.strerror}. Name a rules file with --rules.") from error
 
 
 def inspect_file(path: Path, rules_file: Path | None = None) -> Inspection:
@@ -116,7 +121,7 @@ def inspect_file(path: Path, rules_file: Path | None = None) -> Inspection:
         return inspection | {"error": error.strerror or str(error)}
     began = time.perf_counter()
     try:
-        found = inspect_bytes(raw, _rules(rules_file))
+        found = inspect_bytes(raw, rules_of(rules_file))
     except Exception as error:  # noqa: BLE001  (a fault of ours in one message must not hide the others)
         return inspection | {
             "error": f"{type(error).__name__}: please report this message",

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from admin import composition, conversations, explanation, inspection, search
+from admin import composition, conversations, explanation, inspection, search, spam_rules
 from admin.terminal import AdminError, ExitCode, err
 from email_handler.errors import EmailHandlerError
 from local.errors import LocalCloudError
@@ -14,10 +14,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Look after a public contact address.
-
-Exit codes: 0 done; 1 it could not be done, or not all of it; 2 the command line is wrong;
-3 compose: a mail must not leave as it is.""",
+    help="Look after a public contact address.",
+    epilog="Exit codes: 0 done; 1 it could not be done, or not all of it; 2 the command line is wrong; "
+    "3 compose held a mail that must not leave as it is.",
 )
 
 app.command("list")(conversations.list_)
@@ -26,6 +25,7 @@ app.command()(search.search)
 app.command()(explanation.why)
 app.command()(inspection.inspect)
 app.command()(composition.compose)
+app.add_typer(spam_rules.app, name="rules")
 
 
 def main() -> None:
