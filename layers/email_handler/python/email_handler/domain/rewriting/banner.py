@@ -12,11 +12,12 @@ from datetime import datetime
 from email_handler.domain.message import Message
 from email_handler.domain.rewriting import mime
 from email_handler.domain.rewriting.composed import ForwardContext
-from email_handler.domain.rewriting.masking import MARKUP, view
+from email_handler.domain.rewriting.masking import LINES, view
 from email_handler.domain.rewriting.sentinels import BEGIN, END, SENTINEL, SENTINEL_START
 
 _KILO = 1000
 SHOWN = 10  # others, attachments, earlier conversations and rules that are named; of the rest the number is told
+LINES_LIMIT = 300  # lines that a banner can have, the list of what was left out included
 REGION_LIMIT = 20_000  # characters between two sentinels that are still one banner
 
 
@@ -198,7 +199,7 @@ def removed_from_html(page: str) -> tuple[str, bool]:
     """
     if "email-" not in page.lower():
         return page, False
-    seen = view(page, (MARKUP,))
+    seen = view(page, (LINES,))
     edits = _regions(seen.text)
     if not edits:
         return page, False
@@ -230,14 +231,68 @@ def _unbalanced(region: str) -> str:
 
 
 def _regions(text: str) -> list[tuple[int, int]]:
-    """Return what lies between each first sentinel and the second that belongs to it, both included. Sentinels left
-    alone stay, for the leak gate to see: nobody can tell what of the banner stands around them."""
+    """Return where the banners in *text* stand: from a first sentinel to the second that belongs to it.
+
+    Of a banner that the owner's trimming cut in two, a sentinel and lines of the banner's form are left: they are a
+    region if they reach to the next empty line or the quotation's edge. Else the sentinel stays, for the leak gate
+    to see: nobody can tell what stands around it.
+    """
     regions: list[tuple[int, int]] = []
     begun: re.Match[str] | None = None
     for match in SENTINEL.finditer(text):
-        if match.lastgroup == "begin":
-            begun = match
-        elif begun and match.end() - begun.start() <= REGION_LIMIT:
+        if match.lastgroup == "end" and begun and match.end() - begun.start() <= REGION_LIMIT:
             regions.append((begun.start(), match.end()))
             begun = None
+            continue
+        if begun:
+            regions += _cut_below(text, begun)
+        begun = match if match.lastgroup == "begin" else None
+        if begun is None:
+            regions += _cut_above(text, match)
+    if begun:
+        regions += _cut_below(text, begun)
     return regions
+
+
+_FORM = re.compile(
+    r"(?:! )?(?:This may be a second copy|Looks like spam|An answer cannot be sent|Your answer goes to |"
+    r"Also addressed: |To answer everyone, write to |Too large to forward whole|- |Attachments: |"
+    r"Earlier: |On LinkedIn: |Spam score |Filter: |[a-z0-9-]{1,60}: (?:first message|message \d+ since)|"
+    r".{1,200} sender (?:NOT )?proven \()"
+)
+_QUOTE_MARKS = " >|\t\r\xa0"
+
+
+def _cut_below(text: str, begin: re.Match[str]) -> list[tuple[int, int]]:
+    end = begin.end()
+    if text[end : _line_end(text, end)].strip(_QUOTE_MARKS):
+        return []
+    for _ in range(LINES_LIMIT):
+        start, stop = _line_end(text, end) + 1, _line_end(text, _line_end(text, end) + 1)
+        line = text[start:stop].strip(_QUOTE_MARKS)
+        if not line or start > len(text):
+            return [(begin.start(), end)]
+        if not _FORM.match(line):
+            return []
+        end = stop
+    return []
+
+
+def _cut_above(text: str, end: re.Match[str]) -> list[tuple[int, int]]:
+    start = text.rfind("\n", 0, end.start()) + 1
+    quoted = text[start : end.start()].strip()
+    if quoted.strip(_QUOTE_MARKS):
+        return []
+    for _ in range(LINES_LIMIT):
+        above = text.rfind("\n", 0, max(start - 1, 0)) + 1
+        line = text[above : max(start - 1, 0)]
+        if start == 0 or not _FORM.match(line.strip(_QUOTE_MARKS)):
+            is_edge = not line.strip(_QUOTE_MARKS) or (bool(quoted) and not line.lstrip().startswith(">"))
+            return [(start, end.end())] if start == 0 or is_edge else []
+        start = above
+    return []
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end

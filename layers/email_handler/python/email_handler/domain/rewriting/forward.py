@@ -123,10 +123,10 @@ class _Rebuilding:
             return self._container_with_banner(part)
         if part.content_type == "text/html":
             page = banner.into_html(defused(_text(part)), banner.as_html(self._shown))
-            return mime.text(page, "html", (), _placement(part))
+            return mime.text(page, "html", (), mime.placement("", "", part.content_id))
         if part.content_type == "text/plain" or part.content_type.startswith("multipart/"):  # one without boundary
             body = banner.as_text(self._shown) + defused(_text(part))
-            return mime.text(body, "plain", _flow(part), _placement(part))
+            return mime.text(body, "plain", _flow(part), mime.placement("", "", part.content_id))
         return None
 
     def _container_with_banner(self, part: Part) -> mime.Entity | None:

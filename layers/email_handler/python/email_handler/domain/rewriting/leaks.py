@@ -57,6 +57,13 @@ def check(raw: bytes, identity: Identity) -> tuple[Place, ...]:
     return tuple(gate_.places)
 
 
+def gives_away(part: Part, identity: Identity) -> bool:
+    """Tell whether the leaf *part* holds anything that must not leave."""
+    gate_ = _Gate(identity)
+    gate_.payload("", part, 0)
+    return any(place.action == "held" for place in gate_.places)
+
+
 class _Gate:
     """One look through a message. ``places`` is filled in the order of the message, each place once."""
 
@@ -78,7 +85,7 @@ class _Gate:
             for name in (part.filename, part.filename.rpartition(".")[0], part.content_id):
                 self._text(f"{where} name", name)
             if part.payload:
-                self._payload(where, part, depth)
+                self.payload(where, part, depth)
 
     def _headers(self, part: Part, prefix: str, message: Message | None = None) -> None:
         for header in (*part.headers, *(message.headers if message else ())):
@@ -94,7 +101,7 @@ class _Gate:
         if host in private - {self._identity.domain.lower()}:
             self._found(where, masking.PRIVATE)
 
-    def _payload(self, where: str, part: Part, depth: int) -> None:
+    def payload(self, where: str, part: Part, depth: int) -> None:
         payload, kind = part.payload, part.content_type
         if kind == "message/rfc822" and not part.children:
             if depth < MAX_NESTED:

@@ -191,6 +191,15 @@ def _without_markup(text: str) -> str:
     return "" if text.startswith("<") and text.endswith(">") else _unescaped(text)
 
 
+_BLOCK = re.compile(
+    r"</?(?:address|blockquote|br|dd|div|dl|dt|h[1-6]|hr|li|ol|p|pre|table|td|tr|ul)[\s/>]", re.IGNORECASE
+)
+
+
+def _line_break(tag: str) -> str:
+    return "\n" if _BLOCK.match(tag) else ""
+
+
 def _nothing(_: str) -> str:
     return ""
 
@@ -209,6 +218,15 @@ MARKUP = Decoding(
     re.compile(rf"<[^<>]*>|{_REFERENCE}|[{_INVISIBLE}]+"),
     _without_markup,
 )
+LINES = Decoding(
+    "<",
+    lambda text: _TAG_OR_INVISIBLE.sub(lambda tag: _line_break(tag[0]), text),
+    re.compile(rf"<[^<>]*>|{_REFERENCE}|[{_INVISIBLE}]+|\r?\n"),
+    lambda token: (
+        _line_break(token) if token.startswith("<") else " " if token.endswith("\n") else _without_markup(token)
+    ),
+)
+"""HTML as lines of text: a tag that begins or ends a block breaks the line, a line break of the source does not."""
 WRAPPED = Decoding("", lambda text: _WRAP_OR_INVISIBLE.sub("", text), _WRAP_OR_INVISIBLE, _nothing)
 
 _CHAINS: tuple[tuple[Decoding, ...], ...] = (

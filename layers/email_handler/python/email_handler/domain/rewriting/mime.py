@@ -142,7 +142,8 @@ def placement(disposition: str, name: str, content_id: str) -> Fields:
     fields: list[tuple[str, str]] = []
     if disposition or name:
         shown = file_name(name)
-        value = disposition if disposition in {"inline", "attachment"} else "attachment"
+        unsaid = "inline" if content_id else "attachment"
+        value = disposition if disposition in {"inline", "attachment"} else unsaid
         fields.append(("Content-Disposition", value + (parameter("filename", shown) if shown else "")))
     if content_id and _ID.fullmatch(content_id) and len(content_id) <= ID_LIMIT:
         fields.append(("Content-ID", f"<{content_id}>"))

@@ -3,21 +3,19 @@
 Headers are ours, the body is cleaned, attachments are kept; then the leak gate reads the finished message.
 """
 
+import hashlib
 import re
+from email.utils import format_datetime
 
+from email_handler.domain.addresses import Mailbox
 from email_handler.domain.charsets import decode
-from email_handler.domain.message import Message, Part
+from email_handler.domain.message import Message, Part, parse, part_text
 from email_handler.domain.rewriting import banner, leaks, masking, mime
 from email_handler.domain.rewriting.composed import Composed, Identity, Place, ReplyContext
 
-_SIGNATURES = frozenset(
-    (
-        "application/pgp-signature",
-        "application/pkcs7-signature",
-        "application/x-pkcs7-signature",
-        "application/pgp-keys",
-    )
-)
+_SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
+_NESTED_KEPT = 3  # messages within messages that are cleaned; deeper ones are left to the gate
+_NESTED_ADDRESSES = 50  # addresses of one field of such a message
 _ARMOURED = re.compile(
     r"^-----BEGIN PGP SIGNED MESSAGE-----\r?\n(?:[A-Za-z-]+:[^\n]*\n)*\r?\n|"
     r"^-----BEGIN PGP SIGNATURE-----\r?\n(?:[^-\n][^\n]*\n|\r?\n)*-----END PGP SIGNATURE-----[ \t]*\r?\n?",
@@ -55,17 +53,22 @@ def _recipients(context: ReplyContext) -> str:
 
 
 class _Cleaning:
-    """Rebuilds the owner's parts without what is the owner's; ``places`` tell what was done."""
+    """Rebuilds the owner's parts without what is the owner's; ``places`` tell what was done, ``prefix`` where."""
 
-    def __init__(self, message: Message, context: ReplyContext, identity: Identity) -> None:
+    def __init__(
+        self, message: Message, context: ReplyContext, identity: Identity, prefix: str = "", depth: int = 0
+    ) -> None:
         self._context = context
         self._identity = identity
+        self._prefix = prefix
+        self._depth = depth
         self._numbers = {id(attachment.part): attachment.number for attachment in message.attachments}
+        own = hashlib.sha256(message.raw).hexdigest()[:16]
         self._ids = {
-            part.content_id: f"part{number}.{context.threading.in_reply_to.partition('@')[0][:40] or 'image'}@{identity.domain}"
+            part.content_id: f"part{number}.{own}@{identity.domain}"
             for number, part in enumerate(message.root.walk(), 1)
             if part.content_id
-        }
+        }  # a client's own ids name its host
         self.places: dict[Place, None] = {}
 
     def masked(self, text: str, where: str, *, markup: bool = False) -> tuple[str, bool]:
@@ -77,20 +80,26 @@ class _Cleaning:
 
     def entity(self, part: Part) -> mime.Entity | None:
         """Return *part* cleaned; None where nothing of it is to leave."""
-        where = self._where(part)
-        if part.content_type == "multipart/signed" and part.children:
-            self._removed(where, "signature")
-            return self.entity(part.children[0])
-        if part.content_type in _SIGNATURES:
+        where, kind = self._where(part), part.content_type
+        if self._is_the_owners(part):
             self._removed(where, "signature")
             return None
-        if part.children and part.content_type != "message/rfc822":
+        if kind == "multipart/signed" and part.children:
+            self._removed(where, "signature")
+            return self.entity(part.children[0])
+        if part.children:
             return self._container(part)
-        if part.content_type == "message/rfc822":
+        if kind == "message/rfc822":
             return self._nested(part, where)
-        if part.content_type.startswith(("text/", "multipart/")):  # a multipart without boundary is its text
+        if kind.startswith(("text/", "multipart/")) or kind == "application/ics":
             return self._text(part, where)
         return self._file(part, part.payload, where)
+
+    def _is_the_owners(self, part: Part) -> bool:
+        """Tell whether *part* is a signature, or a key with the owner's address: clients attach it unasked."""
+        return part.content_type in _SIGNATURES or (
+            part.content_type == "application/pgp-keys" and leaks.gives_away(part, self._identity)
+        )
 
     def _container(self, part: Part) -> mime.Entity | None:
         children = [entity for child in part.children if (entity := self.entity(child)) is not None]
@@ -101,8 +110,11 @@ class _Cleaning:
         return mime.multipart(subtype, children, kept) if children else None
 
     def _text(self, part: Part, where: str) -> mime.Entity:
-        text = decode(part.payload, part.parameters.get("charset", ""))
         body = id(part) not in self._numbers
+        if part.content_type == "text/html":
+            text = part_text(part)
+        else:
+            text = decode(part.payload, part.parameters.get("charset", ""))  # flowed text stays flowed
         if part.content_type == "text/html":
             cleaned, found = banner.removed_from_html(text)
             cleaned = _ID_REFERENCE.sub(lambda match: "cid:" + self._ids.get(match[1], match[1]), cleaned)
@@ -117,6 +129,8 @@ class _Cleaning:
         if cleaned == text and not body:
             return self._file(part, part.payload, where)
         subtype = part.content_type[5:] if part.content_type.startswith("text/") else "plain"
+        if part.content_type == "application/ics":
+            return self._file(part, cleaned.encode("utf-8", "replace"), where)
         return mime.text(cleaned, subtype, part.parameters.items(), self._placement(part, where))
 
     def _without_armour(self, text: str, where: str) -> str:
@@ -129,7 +143,30 @@ class _Cleaning:
         return re.sub(r"(?m)^- ", "", plain)  # RFC 4880 §7.1: dash-escaped lines
 
     def _nested(self, part: Part, where: str) -> mime.Entity:
-        return self._file(part, part.payload, where)
+        """Return an attached message as it is, or, if it gives the owner away, cleaned like the mail it came in."""
+        if self._depth >= _NESTED_KEPT or not leaks.gives_away(part, self._identity):
+            return self._file(part, part.payload, where)
+        message = parse(part.payload)
+        inner = _Cleaning(message, self._context, self._identity, f"{where}: ", self._depth + 1)
+        body = inner.entity(message.root) or mime.text("")
+        fields = [
+            ("From", inner.mailboxes(message.from_, "From")),
+            ("To", inner.mailboxes(message.to, "To")),
+            ("Cc", inner.mailboxes(message.cc, "Cc")),
+            ("Date", format_datetime(message.date) if message.date else ""),
+            ("Subject", mime.unstructured(inner.masked(message.subject, f"{where}: header Subject")[0])),
+        ]
+        self.places |= inner.places
+        raw = mime.write(tuple(field for field in fields if field[1]), body, part.payload)
+        return self._file(part, raw, where)
+
+    def mailboxes(self, boxes: tuple[Mailbox, ...], name: str) -> str:
+        """Return *boxes* as the value of an address field, masked."""
+        where = f"{self._prefix}header {name}"
+        kept = [box for box in boxes[:_NESTED_ADDRESSES] if box.address.isascii() and " " not in box.address]
+        return ",\r\n ".join(
+            mime.mailbox(self.masked(box.name, where)[0], self.masked(box.address, where)[0]) for box in kept
+        )
 
     def _file(self, part: Part, payload: bytes, where: str) -> mime.Entity:
         name, content_id = self._name(part, where), self._ids.get(part.content_id, "")
@@ -152,7 +189,7 @@ class _Cleaning:
 
     def _where(self, part: Part) -> str:
         number = self._numbers.get(id(part))
-        return f"attachment {number} ({part.content_type})" if number else part.content_type
+        return self._prefix + (f"attachment {number} ({part.content_type})" if number else part.content_type)
 
     def _removed(self, where: str, what: str) -> None:
         self.places[Place(where=where, action="removed", what=what)] = None
