@@ -74,10 +74,11 @@ check: setup ## Format, lint, types, import rules, template
 .PHONY: lock
 lock: setup ## Resolve the dependencies anew and write the layer's requirements.txt from them
 	$(UV) lock
-	$(MAKE) layers/email_handler/requirements.txt
+	$(MAKE) $(REQUIREMENTS)
 
 # The project's dependencies less those of the operator's command; boto3 comes with Lambda's runtime.
-layers/email_handler/requirements.txt: pyproject.toml uv.lock | setup
+REQUIREMENTS := layers/email_handler/requirements.txt
+$(REQUIREMENTS): pyproject.toml uv.lock | .venv-uv/.$(UV_VERSION)
 	$(UV) export --quiet --locked --no-default-groups --no-emit-project --no-header --no-annotate \
 		--prune boto3 --prune typer --prune rich --output-file $@
 

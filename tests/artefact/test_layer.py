@@ -1,0 +1,72 @@
+"""The layer as it ships, built for both processors the way SAM builds it: by its Makefile, in a scratch folder."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.stack import PROJECT
+
+LIMIT = 12 * 1024 * 1024
+MACHINES = {"x86_64": 0x3E, "arm64": 0xB7}  # e_machine in an ELF header
+
+
+@pytest.fixture(scope="module", params=MACHINES)
+def architecture(request: pytest.FixtureRequest) -> str:
+    """Give each processor that the template's parameter takes."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def layer(architecture: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the layer for *architecture* and give what will be ``/opt/python``."""
+    scratch = tmp_path_factory.mktemp(architecture)
+    shutil.copytree(PROJECT / "layers/email_handler", scratch / "source")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(
+        ["make", "build-EmailHandlerLayer", f"ARTIFACTS_DIR={scratch / 'built'}"],
+        cwd=scratch / "source",
+        env={**os.environ, "PATH": path, "ARCH": architecture},
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    return scratch / "built/python"
+
+
+def test_the_layer_is_under_12_mb(layer: Path) -> None:
+    assert sum(path.stat().st_size for path in layer.rglob("*") if path.is_file()) < LIMIT
+
+
+def test_the_layer_holds_packages_and_their_metadata_and_nothing_else(layer: Path) -> None:
+    """pcre2's wheel brings its sources and build files along, and a developer's tools leave caches."""
+    litter = [
+        path.name
+        for path in layer.iterdir()
+        if not (path / "__init__.py").exists() and not re.search(r"\.dist-info$|^typing_extensions\.py$", path.name)
+    ]
+
+    assert litter == []
+    assert not list(layer.rglob("__pycache__"))
+    assert not list(layer.rglob(".*_cache"))
+
+
+def test_every_library_of_the_layer_is_for_the_processor_asked_for(layer: Path, architecture: str) -> None:
+    libraries = list(layer.rglob("*.so"))
+
+    assert libraries
+    assert {MACHINES[architecture]} == {int.from_bytes(path.read_bytes()[18:20], "little") for path in libraries}
+
+
+def test_the_package_ships_whole(layer: Path) -> None:
+    source = PROJECT / "layers/email_handler/python/email_handler"
+    files = {
+        path.relative_to(source) for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    }
+
+    assert files <= {path.relative_to(layer / "email_handler") for path in (layer / "email_handler").rglob("*")}

@@ -1,0 +1,93 @@
+"""Functions of the template against their folders and their settings classes."""
+
+from dataclasses import fields
+
+import pytest
+
+from email_handler.settings import AttachmentSettings, ReceivingSettings, SendingSettings, Settings
+from tests.support.stack import FUNCTIONS, PROJECT, RESOURCES, TEMPLATE, logical_id, name_of, timeout
+
+FOLDERS = sorted(path.parent.name for path in PROJECT.glob("functions/*/handler.py"))
+SETTINGS: dict[str, type[Settings]] = {
+    "InboundFunction": ReceivingSettings,
+    "ReplyFunction": ReceivingSettings,
+    "AttachmentFunction": AttachmentSettings,
+    "AckSenderFunction": SendingSettings,
+    "ForwardSenderFunction": SendingSettings,
+    "ReplySenderFunction": SendingSettings,
+}
+ASYNCHRONOUS = ["InboundFunction", "ReplyFunction", "AttachmentFunction"]
+SENDERS = ["AckSenderFunction", "ForwardSenderFunction", "ReplySenderFunction"]
+
+
+def variables(function: str) -> dict[str, object]:
+    shared = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    own = FUNCTIONS[function].get("Environment", {}).get("Variables", {})
+    return {**shared, **own}
+
+
+def test_every_function_folder_is_deployed_under_the_id_that_follows_from_its_name() -> None:
+    deployed = {name: properties["CodeUri"] for name, properties in FUNCTIONS.items()}
+
+    assert {logical_id(folder): f"functions/{folder}" for folder in FOLDERS} == deployed
+
+
+@pytest.mark.parametrize("function", SETTINGS)
+def test_the_variables_are_the_fields_of_the_settings_class(function: str) -> None:
+    expected = {field.name.upper() for field in fields(SETTINGS[function])}
+
+    assert expected | {"AWS_ENDPOINT_URL"} == variables(function).keys()
+
+
+@pytest.mark.parametrize("function", SENDERS)
+def test_a_sender_is_told_its_own_timeout_and_queues(function: str) -> None:
+    """A lease that ends before the function does would let a second attempt send the same mail."""
+    told = variables(function)
+    stem = function.removesuffix("SenderFunction")
+
+    assert str(timeout(function)) == told["TIMEOUT_SECONDS"]
+    assert {"Ref": f"{stem}Queue"} == told["QUEUE_URL"]
+    assert {"Ref": f"{stem}DeadLetters"} == told["DEAD_LETTER_QUEUE_URL"]
+
+
+def test_forwards_and_notices_use_the_configuration_set_that_suppresses_nobody() -> None:
+    used = {function: name_of(variables(function)["CONFIGURATION_SET"]) for function in SENDERS}
+
+    assert used == {
+        "AckSenderFunction": "ContactConfigurationSet",
+        "ForwardSenderFunction": "OwnerConfigurationSet",
+        "ReplySenderFunction": "ContactConfigurationSet",
+    }
+    assert RESOURCES["OwnerConfigurationSet"]["Properties"]["SuppressionOptions"]["SuppressedReasons"] == []
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_function_has_a_log_of_its_own_that_ends(function: str) -> None:
+    log = name_of(FUNCTIONS[function]["LoggingConfig"]["LogGroup"])
+
+    assert function.replace("Function", "Log") == log
+    assert RESOURCES[log]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+@pytest.mark.parametrize("function", ASYNCHRONOUS)
+def test_an_asynchronous_run_that_fails_for_good_is_kept(function: str) -> None:
+    destination = FUNCTIONS[function]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
+
+    assert destination == {"Type": "SQS", "Destination": {"Fn::GetAtt": "ProcessingFailures.Arn"}}
+
+
+def test_the_reconciler_runs_daily_in_both_receiving_functions() -> None:
+    for function in ("InboundFunction", "ReplyFunction"):
+        schedule = FUNCTIONS[function]["Events"]["Reconcile"]
+
+        assert schedule["Type"] == "ScheduleV2"
+        assert schedule["Properties"]["Input"] == '{"reconcile": true}'
+        assert schedule["Properties"]["OmitName"] is True, "SAM's name is the same in every stack of an account"
+
+
+def test_layer_and_functions_are_of_one_architecture() -> None:
+    layer = RESOURCES["EmailHandlerLayer"]
+
+    assert layer["Metadata"]["BuildArchitecture"] == {"Ref": "Architecture"}
+    assert layer["Properties"]["CompatibleArchitectures"] == [{"Ref": "Architecture"}]
+    assert TEMPLATE["Globals"]["Function"]["Architectures"] == [{"Ref": "Architecture"}]

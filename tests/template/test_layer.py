@@ -1,0 +1,31 @@
+"""The layer's sources: what is locked is what ships."""
+
+import subprocess
+from pathlib import Path
+
+from tests.support.stack import PROJECT
+
+
+def test_the_requirements_are_what_the_lock_file_says(tmp_path: Path) -> None:
+    """``make lock`` writes them."""
+    written = tmp_path / "requirements.txt"
+    make = ["make", "--silent", "--directory", str(PROJECT), f"REQUIREMENTS={written}", str(written)]
+    subprocess.run(make, check=True, capture_output=True, timeout=60)
+
+    assert (PROJECT / "layers/email_handler/requirements.txt").read_text() == written.read_text()
+
+
+def test_lambdas_own_libraries_and_the_operators_stay_out_of_the_layer() -> None:
+    lines = (PROJECT / "layers/email_handler/requirements.txt").read_text().splitlines()
+    names = {line.partition("==")[0] for line in lines if "==" in line}
+
+    assert "pcre2" in names
+    assert not names & {"boto3", "botocore", "typer", "rich", "kreuzberg", "pydantic"}
+
+
+def test_only_attachment_ships_a_library_of_its_own_and_it_is_the_one_tests_use() -> None:
+    (path,) = PROJECT.glob("functions/*/requirements.txt")
+    (requirement,) = path.read_text().split()
+
+    assert path.parent.name == "attachment"
+    assert f'"{requirement}"' in (PROJECT / "pyproject.toml").read_text()

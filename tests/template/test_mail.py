@@ -1,0 +1,121 @@
+"""Receiving, sending and DNS, as FACTS of SES demand it."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.stack import FUNCTIONS, RESOURCES, RULES, TEMPLATE, name_of, of_type
+
+MAIL_TYPES = ("AWS::SES::ReceiptRule", "AWS::SES::ReceiptRuleSet", "AWS::SES::EmailIdentity", "AWS::Route53::")
+FUNCTION_OF = {"ThreadRule": "ReplyFunction", "InboundRule": "InboundFunction"}
+
+
+def test_the_thread_rule_runs_first_and_the_inbound_rule_after_it() -> None:
+    assert list(FUNCTION_OF) == list(RULES)
+    assert "After" not in RESOURCES["ThreadRule"]["Properties"]
+    assert RESOURCES["InboundRule"]["Properties"]["After"] == {"Ref": "ThreadRule"}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_says_what_ses_would_default_wrongly(name: str) -> None:
+    rule = RULES[name]
+
+    assert (rule["Enabled"], rule["ScanEnabled"], rule["TlsPolicy"]) == (True, True, "Optional")
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_stores_and_then_calls_its_function_and_stops_nothing(name: str) -> None:
+    """A StopAction would hide a mail to both rules from one function, a BounceAction would make backscatter."""
+    store, call = RULES[name]["Actions"]
+    folder = FUNCTION_OF[name].removesuffix("Function").lower()
+
+    assert {"S3Action": {"BucketName": {"Ref": "Archive"}, "ObjectKeyPrefix": f"raw/{folder}/"}} == store
+    assert {"Fn::GetAtt": f"{FUNCTION_OF[name]}.Arn"} == call["LambdaAction"]["FunctionArn"]
+    assert call["LambdaAction"]["InvocationType"] == "Event"
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_waits_for_the_policy_and_the_permission_that_ses_tries(name: str) -> None:
+    permission = f"{FUNCTION_OF[name]}MayBeCalledBySes"
+
+    assert ["ArchivePolicy", permission] == RESOURCES[name]["DependsOn"]
+    assert {"Ref": FUNCTION_OF[name]} == RESOURCES[permission]["Properties"]["FunctionName"]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_policy_and_permission_name_the_very_rule(name: str) -> None:
+    end = f"receipt-rule-set/${{ReceiptRules}}:receipt-rule/{RULES[name]['Name']}"
+    permission = RESOURCES[f"{FUNCTION_OF[name]}MayBeCalledBySes"]["Properties"]
+    policy = RESOURCES["ArchivePolicy"]["Properties"]["PolicyDocument"]["Statement"][1]["Fn::If"][1]
+    sources = [source["Fn::Sub"] for source in policy["Condition"]["StringEquals"]["aws:SourceArn"]]
+
+    assert permission["SourceArn"]["Fn::Sub"].endswith(end)
+    assert len([source for source in sources if source.endswith(end)]) == 1
+
+
+def test_the_rules_recipients_cannot_overlap() -> None:
+    """A domain matches itself only, not its subdomains, and addresses are of the domain above."""
+    assert RULES["ThreadRule"]["Recipients"] == [{"Fn::Sub": "${ThreadSubdomain}.${Domain}"}]
+    assert RULES["InboundRule"]["Recipients"] == {"Fn::Split": [",", {"Ref": "PublicAddresses"}]}
+
+
+def test_mail_and_dns_stay_away_without_receive_mail() -> None:
+    """The local cloud has neither; attributes of the identity are then in no output."""
+    conditions = {
+        name: resource.get("Condition")
+        for name, resource in RESOURCES.items()
+        if resource["Type"].startswith(MAIL_TYPES) or name.endswith("MayBeCalledBySes")
+    }
+
+    assert conditions.pop("MailDns") == "DnsRecords"
+    assert set(conditions.values()) == {"MailResources"}
+    assert len(conditions) == 6
+    for name, output in TEMPLATE["Outputs"].items():
+        if "Identity" in str(output["Value"]) or name.startswith("Dns"):
+            assert output["Condition"] == "MailResources", name
+
+
+def test_the_identity_signs_never_falls_back_and_tells_of_bounces_by_event_only() -> None:
+    identity = RESOURCES["Identity"]["Properties"]
+
+    assert identity["DkimAttributes"] == {"SigningEnabled": True}
+    assert identity["MailFromAttributes"]["BehaviorOnMxFailure"] == "REJECT_MESSAGE"
+    assert identity["FeedbackAttributes"] == {"EmailForwardingEnabled": False}
+
+
+def test_both_configuration_sets_publish_feedback_that_one_rule_brings_to_inbound() -> None:
+    kinds = {
+        "bounce": "Email Bounced",
+        "complaint": "Email Complaint Received",
+        "reject": "Email Rejected",
+        "deliveryDelay": "Email Delivery Delayed",
+    }
+    destinations = of_type("AWS::SES::ConfigurationSetEventDestination")
+    pattern = FUNCTIONS["InboundFunction"]["Events"]["Feedback"]["Properties"]["Pattern"]
+    sets = [entry["ConfigurationSetName"] for entry in destinations.values()]
+
+    assert of_type("AWS::SES::ConfigurationSet").keys() == {name_of(entry) for entry in sets}
+    for destination in destinations.values():
+        assert list(kinds) == destination["EventDestination"]["MatchingEventTypes"]
+        assert destination["EventDestination"]["Enabled"] is True
+    assert (["aws.ses"], list(kinds.values())) == (pattern["source"], pattern["detail-type"])
+    assert sorted(map(str, sets)) == sorted(map(str, pattern["detail"]["mail"]["tags"]["ses:configuration-set"]))
+
+
+def _text(value: Any) -> str:
+    ((_, text),) = value.items() if isinstance(value, dict) else [("", value)]
+    return str(text)
+
+
+def test_the_outputs_list_every_record_that_a_hosted_zone_would_get() -> None:
+    """But for the optional SPF of the domain itself, which nobody needs."""
+    records = [record.get("Fn::If", [None, record])[1] for record in RESOURCES["MailDns"]["Properties"]["RecordSets"]]
+    wanted = set()
+    for record in records:
+        name, kind, (value,) = record["Name"], record["Type"], record["ResourceRecords"]
+        owner = name.get("Fn::Sub") or f"${{{_text(name)}}}"
+        wanted.add(f"{owner} {kind} " + (f"${{{_text(value)}}}" if kind == "CNAME" else _text(value)))
+    wanted.remove('${Domain} TXT "v=spf1 include:amazonses.com -all"')
+    told = {_text(output["Value"]) for name, output in TEMPLATE["Outputs"].items() if name.startswith("Dns")}
+
+    assert wanted == told

@@ -1,0 +1,109 @@
+"""Each function's role: its own, one statement a need, nothing by wildcard."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.support.stack import FUNCTIONS, RESOURCES, listed, name_of, of_type, statements
+
+SENDERS = {
+    "AckSenderFunction": ("Contact", {"Fn::Split": [",", {"Ref": "PublicAddresses"}]}, ["acknowledgement"]),
+    "ForwardSenderFunction": ("Owner", {"Fn::Sub": "*@${ThreadSubdomain}.${Domain}"}, ["forward", "notice"]),
+    "ReplySenderFunction": ("Contact", {"Fn::Split": [",", {"Ref": "PublicAddresses"}]}, ["reply"]),
+}
+
+
+def allowed(function: str, action: str) -> list[dict[str, Any]]:
+    """Return the statements that allow *action*."""
+    return [statement for statement in statements(function) if action in listed(statement["Action"])]
+
+
+def test_no_two_functions_share_a_role() -> None:
+    assert {function.replace("Function", "Role") for function in FUNCTIONS} == of_type("AWS::IAM::Role").keys()
+    for function, properties in FUNCTIONS.items():
+        assert function.replace("Function", "Role") == name_of(properties["Role"])
+        assert "Policies" not in properties, "SAM adds broad managed policies to what it generates"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_nothing_is_allowed_by_wildcard(function: str) -> None:
+    for statement in statements(function):
+        assert statement["Effect"] == "Allow"
+        assert not [action for action in listed(statement["Action"]) if "*" in action]
+        assert "*" not in listed(statement["Resource"])
+        assert not statement.keys() & {"NotAction", "NotResource"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_each_statement_says_what_it_is_for(function: str) -> None:
+    sids = Counter(statement["Sid"] for statement in statements(function))
+
+    assert all(sid.isalnum() and sum(map(str.isupper, sid)) >= 2 for sid in sids), "IAM takes letters and digits"
+    assert set(sids.values()) == {1}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_missing_object_is_told_from_a_forbidden_one(function: str) -> None:
+    """Without ListBucket on the bucket as a whole, S3 answers 403 where there is no object."""
+    (statement,) = allowed(function, "s3:ListBucket")
+
+    assert statement["Resource"] == {"Fn::GetAtt": "Archive.Arn"}
+    assert "Condition" not in statement
+
+
+@pytest.mark.parametrize("function", SENDERS)
+def test_a_sender_sends_under_its_own_addresses_and_configuration_set_only(function: str) -> None:
+    stem, addresses, _ = SENDERS[function]
+    (statement,) = allowed(function, "ses:SendRawEmail")
+
+    assert statement["Action"] == ["ses:SendEmail", "ses:SendRawEmail"], "v2 raw sends are authorised as both"
+    ((_, condition),) = statement["Condition"].items()
+    assert {"ses:FromAddress": addresses} == condition
+    ends = sorted(resource["Fn::Sub"].rpartition(":")[2] for resource in statement["Resource"])
+    assert [f"configuration-set/${{{stem}ConfigurationSet}}", "identity/${Domain}"] == ends
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS.keys() - SENDERS.keys()))
+def test_who_does_not_send_may_not_send(function: str) -> None:
+    assert not allowed(function, "ses:SendEmail")
+    assert not allowed(function, "ses:SendRawEmail")
+
+
+@pytest.mark.parametrize("function", SENDERS)
+def test_a_sender_takes_puts_off_and_parks_jobs_of_its_own_queue(function: str) -> None:
+    stem = function.removesuffix("SenderFunction")
+
+    for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"):
+        assert [{"Fn::GetAtt": f"{stem}Queue.Arn"}] == [entry["Resource"] for entry in allowed(function, action)]
+    assert [{"Fn::GetAtt": f"{stem}DeadLetters.Arn"}] == [
+        entry["Resource"] for entry in allowed(function, "sqs:SendMessage")
+    ]
+
+
+@pytest.mark.parametrize("function", SENDERS)
+def test_a_sender_stores_only_mail_of_its_kinds(function: str) -> None:
+    *_, kinds = SENDERS[function]
+    (statement,) = allowed(function, "s3:PutObject")
+
+    assert [{"Fn::Sub": f"${{Archive.Arn}}/sent/{kind}/*"} for kind in kinds] == listed(statement["Resource"])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_received_mail_is_never_overwritten_by_a_function(function: str) -> None:
+    writable = [target for entry in allowed(function, "s3:PutObject") for target in listed(entry["Resource"])]
+
+    assert not [target for target in writable if target["Fn::Sub"].startswith("${Archive.Arn}/raw/inbound")]
+    assert not [target for target in writable if target["Fn::Sub"].startswith("${Archive.Arn}/raw/reply")]
+    assert {"Fn::Sub": "${Archive.Arn}/raw/*"} not in writable
+    assert not allowed(function, "s3:DeleteObject")
+
+
+def test_the_archive_is_closed_to_plain_connections_and_open_to_our_rules_only() -> None:
+    denied, from_ses = RESOURCES["ArchivePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    condition, statement, otherwise = from_ses["Fn::If"]
+
+    assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    assert (condition, otherwise) == ("MailResources", {"Ref": "AWS::NoValue"})
+    assert statement["Condition"]["StringEquals"].keys() == {"aws:SourceAccount", "aws:SourceArn"}
+    assert statement["Action"] == "s3:PutObject"

@@ -1,0 +1,45 @@
+"""Table, archive and pointers against what the adapters expect of them."""
+
+from email_handler.adapters.dynamodb import INDEXES
+from tests.support.stack import RESOURCES
+
+TABLE = RESOURCES["Records"]["Properties"]
+ARCHIVE = RESOURCES["Archive"]["Properties"]
+
+
+def keys(schema: list[dict[str, str]]) -> list[tuple[str, str]]:
+    return [(key["AttributeName"], key["KeyType"]) for key in schema]
+
+
+def test_the_table_has_the_adapters_indexes_newest_first_with_everything_in_them() -> None:
+    assert keys(TABLE["KeySchema"]) == [("pk", "HASH"), ("sk", "RANGE")]
+    assert list(INDEXES) == [index["IndexName"] for index in TABLE["GlobalSecondaryIndexes"]]
+    for index in TABLE["GlobalSecondaryIndexes"]:
+        assert [(f"by_{index['IndexName']}", "HASH"), ("at", "RANGE")] == keys(index["KeySchema"])
+        assert index["Projection"] == {"ProjectionType": "ALL"}
+
+
+def test_the_table_forgets_what_expires_can_be_restored_and_costs_nothing_idle() -> None:
+    assert TABLE["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert TABLE["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert TABLE["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_the_archive_is_private_encrypted_and_versioned() -> None:
+    (encryption,) = ARCHIVE["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+
+    assert set(ARCHIVE["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(ARCHIVE["PublicAccessBlockConfiguration"]) == 4
+    assert encryption == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    assert ARCHIVE["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_deleting_the_stack_keeps_mail_and_records() -> None:
+    for name in ("Archive", "Records"):
+        assert RESOURCES[name]["DeletionPolicy"].startswith("Retain")
+        assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_pointers_begin_at_what_the_layer_has_built_in() -> None:
+    for name in ("RulesPointer", "RoutesPointer", "AcknowledgementPointer"):
+        assert RESOURCES[name]["Properties"]["Value"] == "builtin"
