@@ -11,6 +11,7 @@ from email_handler.domain.headers import MAX_VALUE, decode_header
 from email_handler.domain.identifiers import EmailAddress
 
 MAX_MAILBOXES = 500  # of all fields of one name: what a reader could be shown, and more than a mail is sent to
+MAX_NAME = 200  # characters of a display name that are kept
 MAX_ADDRESS = 320  # characters: 64 + "@" + 255 (RFC 5321 §4.5.3.1), longer ones are no addresses
 
 
@@ -136,7 +137,9 @@ def _mailbox(name: str, address: str) -> Iterator[Mailbox]:
         address = _ROUTE.sub("", address, count=1)
     local, at, domain = address.rpartition("@")
     if at and local and domain and len(address) <= MAX_ADDRESS and address.isprintable():
-        yield Mailbox(name=_plain(decode_header(name)), address=EmailAddress(f"{local}@{domain.lower().rstrip('.')}"))
+        yield Mailbox(
+            name=_plain(decode_header(name))[:MAX_NAME], address=EmailAddress(f"{local}@{domain.lower().rstrip('.')}")
+        )
 
 
 def _plain(name: str) -> str:

@@ -60,7 +60,7 @@ _NO_CHARSETS = frozenset(
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _NOISE = re.compile(r"[^a-z0-9]")
 _MAX_NAME = 100  # characters of a charset name that are looked at; the longest registered one has 45
-_UNREADABLE = 10  # one replacement for so many octets beyond ASCII: more, and it is no UTF-8 at all
+_UNREADABLE = 10  # octets beyond ASCII for one that cannot be read: with fewer it is another charset
 
 
 @lru_cache(maxsize=512)
@@ -112,6 +112,6 @@ def _decode(payload: bytes, codec: str) -> str:
     if codec and codec != "cp1252":
         text = _SURROGATES.sub("\ufffd", payload.decode(codec, "replace"))
         beyond = len(payload) - len(payload.translate(None, bytes(range(128, 256))))
-        if text.count("\ufffd") * _UNREADABLE <= max(beyond, _UNREADABLE):
+        if text.count("\ufffd") * _UNREADABLE <= beyond:
             return text
     return payload.decode("cp1252", "replace")

@@ -22,6 +22,7 @@ _PARAMETER = re.compile(r';\s*+([^\s=;"]{1,100}+)\s*+=\s*+("(?:[^"\\]|\\.)*+"|[^
 _ESCAPED = re.compile(r'\\(["\\])')
 _PIECE = re.compile(r"(?s)(.+?)(?:\*(\d{1,3}))?(\*?)")  # RFC 2231 §3 and §4: name, number, whether encoded
 _ID = re.compile(r"<([^<>]{1,1000}+)>")
+_CHARSET = re.compile(rb"(?i)charset\s{0,9}=\s{0,9}\"?([a-z0-9_.:-]{1,40})")
 # A line within a header section that is no field ends it, unless one of these follows (a folded line that lost
 # its indentation): so no From field hides behind a broken line.
 _SURE_FIELD = re.compile(
@@ -35,10 +36,10 @@ def split_fields(section: bytes) -> tuple[list[tuple[str, str]], int | None, boo
 
     Returns ``(name, raw value)`` pairs, unfolded, values cut to :data:`MAX_VALUE`; the offset of the first line that
     belongs to the body already (None where the section is whole); and whether a bound was reached. 8-bit text is
-    read as UTF-8, else as windows-1252.
+    read as UTF-8, else by the charset that the section names, else as windows-1252.
     """
     cut = len(section) > MAX_SECTION
-    text = decode(section[:MAX_SECTION], "utf-8")
+    text = _section_text(section[:MAX_SECTION])
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     fields: list[tuple[str, str]] = []
@@ -55,13 +56,34 @@ def split_fields(section: bytes) -> tuple[list[tuple[str, str]], int | None, boo
             fields.append((name, value[: MAX_VALUE + 1].strip(" \t")[:MAX_VALUE]))
         elif line and not (number == 0 and line.startswith(("From ", ">From "))):  # mbox's separator
             if last_sure is None:
-                last_sure = max((n for n, at in enumerate(lines) if _SURE_FIELD.match(at)), default=-1)
-            if number > last_sure:
+                last_sure = _last_sure_field(lines)
+            if not fields or (number > last_sure and not fields[-1][1].endswith(";")):
                 return fields, _offset(section, number), cut
-            if fields and len(fields[-1][1]) < MAX_VALUE:  # a folded line that lost its indentation
+            if len(fields[-1][1]) < MAX_VALUE:  # a folded line that lost its indentation
                 name, value = fields[-1]
                 fields[-1] = (name, f"{value} {line.strip()}"[:MAX_VALUE])
     return fields, None, cut
+
+
+def _section_text(section: bytes) -> str:
+    if section.isascii():
+        return decode(section, "")
+    try:
+        return section.decode("utf-8")
+    except UnicodeDecodeError:
+        named = _CHARSET.search(section)
+        return decode(section, named[1].decode("ascii") if named else "")
+
+
+def _last_sure_field(lines: list[str]) -> int:
+    """Return the number of the last line that must be a header field, -1 without any; a delimiter ends the search."""
+    last = -1
+    for number, line in enumerate(lines):
+        if line.startswith("--"):
+            break
+        if _SURE_FIELD.match(line):
+            last = number
+    return last
 
 
 def _offset(section: bytes, number: int) -> int:
@@ -117,20 +139,15 @@ def _word(encoded: str, encoding: str) -> bytes:
     return binascii.a2b_qp(data, header=True) if encoding in "qQ" else decode_base64(data)[0]
 
 
-def decode_base64(data: bytes | memoryview) -> tuple[bytes, bool]:
-    """Return the octets that *data* encodes and whether it was whole. Characters of no meaning are skipped,
-    missing padding is made up; a lone last character is no octet and left out."""
-    try:
-        return binascii.a2b_base64(data), True
-    except binascii.Error:
-        pass
-    for missing in (b"=", b"==", b"A==", b"A="):
+def decode_base64(data: bytes) -> tuple[bytes, int]:
+    """Return the octets that *data* encodes and how many characters it lacks. Characters of no meaning are skipped,
+    missing padding is made up. Where 3 are missing, a lone last character is no octet and left out."""
+    for missing, padding in ((0, b""), (2, b"==")):
         try:
-            decoded = binascii.a2b_base64(bytes(data) + missing)
+            return binascii.a2b_base64(data + padding), missing
         except binascii.Error:
             continue
-        return (decoded[:-1] if missing[:1] == b"A" else decoded), False
-    return bytes(data), False
+    return binascii.a2b_base64(data + b"A==")[:-1], 3
 
 
 def parse_parameters(value: str) -> tuple[str, dict[str, str]]:

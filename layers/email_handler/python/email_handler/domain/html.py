@@ -14,7 +14,7 @@ MAX_OPEN = 200  # open elements that are remembered; further ones only pass thei
 
 # The end of a tag, from behind its name. Quotes count behind "=" only, as in browsers; a quote that never closes is
 # an ordinary character. The possessive parts keep it linear for one tag.
-_TAG = re.compile(r"""<(/?)([a-zA-Z][^\s/>]{0,40}+)((?:[^>=]|=\s*+"[^"]*+"|=\s*+'[^']*+'|=)*+)>""")
+_TAG = re.compile(r"""<(/?)([a-zA-Z][^\s/>]{0,40}+)((?:[^>=]++|=\s*+"[^"]*+"|=\s*+'[^']*+'|=)*+)>""")
 _ATTRIBUTE = re.compile(r"""([^\s=/>"']{1,60}+)\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s>]*+)""")
 _LEFTOVER = re.compile(r"<[^<>]*+>")
 _SPACE = re.compile(r"[ \t\r\n\f\u00a0]+")
@@ -33,6 +33,7 @@ _VOID = frozenset(
     ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr")
 )
 _RAW = frozenset(("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"))
+_CLOSING = {name: re.compile(f"(?i)</{name}(?=[\\s/>])") for name in _RAW}
 _SILENT = frozenset(("script", "style", "title"))  # their text is shown nowhere in a mail
 _LINES = frozenset(
     (
@@ -134,6 +135,7 @@ class _Reader:
         self.link_text: list[str] = []
         self.alternatives: list[str] = []
         self.images = 0
+        self.unclosed: set[str] = set()
         self.open = [_Style("", invisible=False, blended=False, color="#000", background="#fff")]
         self.quotes = 0
         self.pre = 0
@@ -141,6 +143,7 @@ class _Reader:
     def read(self, html: str) -> None:
         at = 0
         last_end = html.rfind(">")
+        comment_end = html.rfind("-->")  # a comment that never ends is a tag: the text behind it stays
         while (start := html.find("<", at)) >= 0:
             if start > at:
                 self.text(html[at:start])
@@ -150,9 +153,8 @@ class _Reader:
             tag = _TAG.match(html, start)
             if tag is not None:
                 at = self.tag(html, tag)
-            elif html.startswith("<!--", start):
-                at = html.find("-->", start + 2)
-                at = at + 3 if at >= 0 else len(html)
+            elif start < comment_end and html.startswith("<!--", start):
+                at = html.find("-->", start + 2) + 3
             elif html[start + 1 : start + 2] in ("!", "?", "/"):
                 at = html.find(">", start) + 1
             elif html[start + 1 : start + 2].isalpha():  # a tag that does not end: all behind it is text
@@ -171,13 +173,17 @@ class _Reader:
             self.end(name)
             return at
         self.start(name, tag[3])
-        if name in _RAW:
-            closing = re.compile(f"(?i)</{name}(?=[\\s/>])").search(html, at)
-            stop = closing.start() if closing else len(html)
-            if name not in _SILENT:
-                self.text(html[at:stop])
-            return stop
-        return at
+        if name not in _RAW or name in self.unclosed:
+            return at
+        closing = _CLOSING[name].search(html, at)
+        if closing is None:  # what follows is read as if the element were not there: no text is lost
+            self.unclosed.add(name)
+            return at
+        if name == "title":
+            self.alternatives.append(html[at : closing.start()])
+        elif name not in _SILENT:
+            self.text(html[at : closing.start()])
+        return closing.start()
 
     def start(self, name: str, attributes: str) -> None:
         self.lay_out(name)

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 
 from email_handler.domain.addresses import Mailbox, read_mailboxes
-from email_handler.domain.charsets import decode
+from email_handler.domain.charsets import codec_name, decode
 from email_handler.domain.filenames import made_up_name, safe_filename
 from email_handler.domain.flowed import unflow
 from email_handler.domain.headers import (
@@ -25,7 +25,9 @@ from email_handler.domain.html import html_text
 
 MAX_DEPTH = 30  # multiparts within each other; forwarding chains nest by message/rfc822, which is not entered
 MAX_PARTS = 1000  # entities of one message; real mail with many inline images has some 200
+MAX_ALTERNATIVES = 20  # children of multipart/alternative whose text is looked at
 MAX_LOOKUPS = 20_000  # places that look like a delimiter; hostile mail is full of them
+MAX_NESTED = 3  # messages within messages that are searched for text where the outer ones have none
 MAX_DATE = 100  # characters of a Date value
 
 _BLANK_LF = re.compile(rb"\n\r?\n")
@@ -35,9 +37,12 @@ _LINE_ENDS = b"\r\n"
 _DELIMITER_REST = re.compile(rb"(--)?[ \t]*+(?:\r\n|\r|\n|\Z)")
 _BOUNDARY = re.compile(rb"(?i)(?:^|[\r\n])--([^\r\n]{1,200})(?:\r\n|\r|\n)Content-")
 _META_CHARSET = re.compile(rb"(?i)<meta[^>]{1,200}charset\s*=\s*[\"']?([a-z0-9_.:-]{1,40})")
-_CID = re.compile(r"(?i)\bcid:([^\"'\s<>)]{1,500})")
+_CID = re.compile(r"(?i)cid:([^\"'\s<>)]{1,500})")
+_PROSE = re.compile(rb"\s*+[^\s=]++ ++\S")  # a first line of several words is no base64
+_LONE = 3  # characters missing: the last one stands alone
 _UUENCODINGS = ("x-uuencode", "uuencode", "uue", "x-uue")
 _IDENTITIES = ("", "7bit", "8bit", "binary", "7-bit", "8-bit")
+_MARKED_UP = ("text/html", "text/enriched", "text/richtext")
 _DATA = ("text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/rfc822-headers")
 
 
@@ -126,32 +131,29 @@ def parse(raw: bytes) -> Message:
     bodies = _bodies(root)
     html = "\n".join(part_text(leaf) for leaf in bodies if leaf.content_type == "text/html")
     attachments = _attachments(root, bodies, html)
-    text = _body_text(root, bodies)
-    if not text.strip():
-        text = _last_resort(root)
-
-    def raw_values(name: str) -> list[str]:
-        return [h.raw for h in headers if h.name.lower() == name]
+    fields: dict[str, list[str]] = {}
+    for header in headers:
+        fields.setdefault(header.name.lower(), []).append(header.raw)
 
     def first(name: str) -> str:
-        return next(iter(raw_values(name)), "")
+        return fields[name][0] if name in fields else ""
 
-    from_values = raw_values("from")
+    from_values = fields.get("from", [])
     return Message(
         headers=headers,
         root=root,
         subject=decode_header(first("subject")),
         from_=read_mailboxes(from_values),
         from_fields=len(from_values),
-        sender=read_mailboxes(raw_values("sender")),
-        reply_to=read_mailboxes(raw_values("reply-to")),
-        to=read_mailboxes(raw_values("to")),
-        cc=read_mailboxes(raw_values("cc")),
+        sender=read_mailboxes(fields.get("sender", ())),
+        reply_to=read_mailboxes(fields.get("reply-to", ())),
+        to=read_mailboxes(fields.get("to", ())),
+        cc=read_mailboxes(fields.get("cc", ())),
         message_id=next(message_ids(first("message-id")), ""),
         in_reply_to=tuple(message_ids(first("in-reply-to"))),
         references=tuple(message_ids(first("references"))),
         date=_date(first("date")),
-        text=text,
+        text=_text(root, bodies, nesting=0),
         html=html,
         attachments=attachments,
         defects=tuple(reader.defects),
@@ -201,8 +203,13 @@ class _Reader:
         payload = b""
         if content_type.startswith("multipart/"):
             children = self.multipart(content_type, parameters.get("boundary", ""), body, end, depth)
+            if not children:  # its text is there all the same
+                content_type = "text/html" if b"<html" in self.raw[body : body + 4096].lower() else "text/plain"
         if not children:
-            payload = self.payload(raw_of.get("content-transfer-encoding", ""), body, end)
+            payload = self.payload(raw_of.get("content-transfer-encoding", ""), body, end, content_type)
+            charset = parameters.get("charset", "")
+            if charset and content_type.startswith("text/") and not codec_name(charset):
+                self.defect("unknown charset")
         return Part(
             content_type=content_type,
             parameters=parameters,
@@ -266,11 +273,13 @@ class _Reader:
             line_start = at == body or raw[at - 1] in _LINE_ENDS
             rest = _DELIMITER_REST.match(raw, at + len(delimiter), end) if line_start else None
             if rest is not None:
-                if begin >= 0:
-                    stop = at - 2 if raw[at - 2 : at] == b"\r\n" else at - 1
-                    found.append((begin, max(stop, begin)))
-                begin = -1 if rest[1] else rest.end()
-                if rest[1] or len(found) + self.parts > MAX_PARTS:
+                if begin < 0 and rest[1]:  # closed before it was opened: there are no parts
+                    break
+                if 0 <= begin < at:
+                    found.append((begin, max(self.without_line_end(at), begin)))
+                begin = rest.end()  # delimiters in a row are one
+                if (rest[1] and found) or len(found) + self.parts > MAX_PARTS:
+                    begin = -1
                     break
             if self.lookups > MAX_LOOKUPS:
                 self.defect("too many delimiters")
@@ -278,18 +287,31 @@ class _Reader:
             at = raw.find(delimiter, at + len(delimiter), end)
         if begin >= 0:
             self.defect("no closing delimiter")
-            found.append((begin, end))
+            found.append((begin, max(self.without_line_end(end), begin)))
         return found
 
-    def payload(self, encoding: str, start: int, end: int) -> bytes:
-        """Return ``raw[start:end]`` with its transfer encoding undone (RFC 2045 §6)."""
+    def without_line_end(self, at: int) -> int:
+        """Return *at* less the line end before it: it belongs to the delimiter that follows."""
+        if self.raw[at - 2 : at] == b"\r\n":
+            return at - 2
+        return at - 1 if self.raw[at - 1] in _LINE_ENDS else at
+
+    def payload(self, encoding: str, start: int, end: int, content_type: str) -> bytes:
+        """Return ``raw[start:end]`` with its transfer encoding undone (RFC 2045 §6).
+
+        What is no base64 stays as it came: plain words that were labelled so, and files cut by a lone character.
+        """
         encoding = clean(encoding.partition(";")[0]).strip("\"' ").lower()
         body = self.raw[start:end]
         if encoding == "base64":
-            decoded, whole = decode_base64(body)
-            if not whole:
+            is_text = content_type.startswith("text/")
+            if is_text and _PROSE.match(body):
                 self.defect("malformed base64")
-            return decoded
+                return body
+            decoded, missing = decode_base64(body)
+            if missing:
+                self.defect("malformed base64")
+            return b"".join(body.splitlines()) if missing == _LONE and not is_text else decoded
         if encoding == "quoted-printable":
             return binascii.a2b_qp(body)
         if encoding in _UUENCODINGS:
@@ -328,7 +350,7 @@ def _bodies(root: Part) -> list[Part]:
     for leaf in root.walk():
         if leaf.children:
             continue
-        is_text = leaf.content_type in ("text/plain", "text/html") or leaf.content_type.startswith("multipart/")
+        is_text = leaf.content_type in ("text/plain", "text/html")
         if is_text and leaf.disposition != "attachment" and (not leaf.filename or not bodies):
             bodies.append(leaf)
     return bodies
@@ -336,8 +358,9 @@ def _bodies(root: Part) -> list[Part]:
 
 def _attachments(root: Part, bodies: list[Part], html: str) -> tuple[Attachment, ...]:
     own = {id(body) for body in bodies}
-    shown = {unquote(match[1]) for match in _CID.finditer(html)}
     leaves = [leaf for leaf in root.walk() if not leaf.children and id(leaf) not in own]
+    named = any(leaf.content_id for leaf in leaves)
+    shown = {unquote(match[1]) for match in _CID.finditer(html)} if named else frozenset()
     return tuple(
         Attachment(
             number=number,
@@ -351,6 +374,11 @@ def _attachments(root: Part, bodies: list[Part], html: str) -> tuple[Attachment,
     )
 
 
+def _text(root: Part, bodies: list[Part], nesting: int) -> str:
+    text = _body_text(root, bodies)
+    return text if text.strip() else _last_resort(root, nesting) or text
+
+
 def _body_text(part: Part, bodies: list[Part]) -> str:
     """Return the text a reader sees of *part*: of alternatives the plain one, else HTML as text."""
     if not part.children:
@@ -360,7 +388,8 @@ def _body_text(part: Part, bodies: list[Part]) -> str:
         return html_text(text) if part.content_type == "text/html" else text
     if part.content_type == "multipart/alternative":
         ordered = sorted(part.children, key=_has_html)
-        return next((text for child in ordered if (text := _body_text(child, bodies)).strip()), "")
+        alternatives = [_body_text(child, bodies) for child in ordered[:MAX_ALTERNATIVES]]
+        return next((text for text in alternatives if text.strip()), max(alternatives, default="", key=len))
     texts = [text for child in part.children if (text := _body_text(child, bodies)).strip()]
     return texts[0] if len(texts) == 1 else "\n\n".join(text.strip("\n") for text in texts)
 
@@ -369,14 +398,23 @@ def _has_html(part: Part) -> bool:
     return any(leaf.content_type == "text/html" for leaf in part.walk())
 
 
-def _last_resort(root: Part) -> str:
-    """Return text for a mail whose bodies are empty or missing: the first other text in it."""
-    for leaf in root.walk():
-        if leaf.content_type.startswith("text/") and leaf.content_type not in _DATA and not leaf.children:
+def _last_resort(root: Part, nesting: int) -> str:
+    """Return text for a mail that has none of its own: the first other text in it, at last that of a message in it."""
+    leaves = [leaf for leaf in root.walk() if not leaf.children]
+    for leaf in leaves:
+        if leaf.content_type.startswith("text/") and leaf.content_type not in _DATA:
             text = part_text(leaf)
-            text = html_text(text) if leaf.content_type in ("text/html", "text/enriched", "text/richtext") else text
+            text = html_text(text) if leaf.content_type in _MARKED_UP else text
             if text.strip():
                 return text
+    for leaf in leaves:
+        if leaf.content_type in ("message/rfc822", "message/global") and nesting < MAX_NESTED:
+            inner = _Reader(leaf.payload).entity(0, len(leaf.payload), depth=0, default_type="text/plain")
+            text = _text(inner, _bodies(inner), nesting + 1)
+        else:
+            text = part_text(leaf) if leaf.content_type.startswith("message/") else ""
+        if text.strip():
+            return text
     return ""
 
 
