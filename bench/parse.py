@@ -1,0 +1,176 @@
+"""Speed of our parser beside the standard library's, on the same mails in the same run.
+
+``python bench/parse.py FOLDER…`` reads every file below the folders as one raw message with three readers, each of
+which decodes every header, every text and every attachment: ours, ``compat32`` and ``policy.default``. Prints
+messages per second and MB per second of each, their ratios, the slowest messages of ours, and how the time grows
+with size from 1 KB to 40 MB of made-up mail. Without a folder only the growth is shown.
+"""
+
+import argparse
+import contextlib
+import resource
+import sys
+import time
+from collections.abc import Callable
+from email import policy
+from email.header import decode_header, make_header
+from email.message import EmailMessage, Message
+from email.parser import BytesParser
+from email.utils import getaddresses, parsedate_to_datetime
+from pathlib import Path
+
+from email_handler.domain.message import parse
+
+ADDRESS_FIELDS = ("from", "sender", "reply-to", "to", "cc")
+SLOWEST = 8
+SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 40_000_000)
+LINE = b"The quick brown fox jumps over the lazy dog, and nobody minds at all.\r\n"
+
+
+def ours(raw: bytes) -> int:
+    """Read everything with our parser; returns what was found, in characters and octets."""
+    message = parse(raw)
+    return len(message.text) + sum(len(attachment.payload) for attachment in message.attachments)
+
+
+def compat32(raw: bytes) -> int:
+    """Read the same with the bare standard library. What it raises on is skipped, as a careful caller would."""
+    message: Message = BytesParser(policy=policy.compat32).parsebytes(raw)
+    found = 0
+    for part in message.walk():
+        for value in part.values():
+            with contextlib.suppress(Exception):
+                str(make_header(decode_header(value)))
+        found += _leaf(part)
+    for field in ADDRESS_FIELDS:
+        with contextlib.suppress(Exception):
+            getaddresses([str(value) for value in message.get_all(field, [])])
+    with contextlib.suppress(Exception):
+        parsedate_to_datetime(str(message["date"]))
+    return found
+
+
+def _leaf(part: Message) -> int:
+    if part.is_multipart():
+        return 0
+    with contextlib.suppress(Exception):
+        part.get_filename()
+    payload = part.get_payload(decode=True)
+    if not isinstance(payload, bytes):
+        return 0
+    if part.get_content_maintype() == "text":
+        try:
+            return len(payload.decode(str(part.get_content_charset("utf-8")), "replace"))
+        except LookupError:
+            return len(payload.decode("latin-1"))
+    return len(payload)
+
+
+def policy_default(raw: bytes) -> int:
+    """Read the same with ``email.policy.default``; what it raises on is skipped."""
+    found = 0
+    try:
+        message: EmailMessage = BytesParser(policy=policy.default).parsebytes(raw)
+        parts = list(message.walk())
+    except Exception:  # noqa: BLE001 - it raises nine kinds on real mail
+        return 0
+    for part in parts:
+        for name in part.keys():  # noqa: SIM118 - mail is no dictionary: names repeat
+            with contextlib.suppress(Exception):
+                str(part[name])
+        if not part.is_multipart():
+            with contextlib.suppress(Exception):
+                part.get_filename()
+            with contextlib.suppress(Exception):
+                found += len(part.get_content())
+    return found
+
+
+READERS: tuple[Callable[[bytes], int], ...] = (ours, compat32, policy_default)
+
+
+def timed(reader: Callable[[bytes], int], raw: bytes) -> float:
+    """Return the better of two runs, in seconds; a slow first run is believed."""
+    best = float("inf")
+    for _ in range(2):
+        start = time.perf_counter()
+        reader(raw)
+        best = min(best, time.perf_counter() - start)
+        if best > 1:
+            break
+    return best
+
+
+def corpus(folders: list[Path]) -> None:
+    """Print the comparison over all files below *folders*."""
+    files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
+    total = dict.fromkeys(READERS, 0.0)
+    octets = 0
+    slow: list[tuple[float, int, Path]] = []
+    for file in files:
+        raw = file.read_bytes()
+        octets += len(raw)
+        for reader in READERS:
+            total[reader] += timed(reader, raw)
+        slow.append((timed(ours, raw), len(raw), file))
+    print(f"{len(files)} messages, {octets / 1e6:.1f} MB")
+    for reader in READERS:
+        seconds = total[reader]
+        print(
+            f"  {reader.__name__:15} {len(files) / seconds:8.0f} messages/s {octets / 1e6 / seconds:8.1f} MB/s"
+            f"   ours is {seconds / total[ours]:.2f} times as fast"
+        )
+    times = sorted(seconds for seconds, _, _ in slow)
+    print(
+        f"  ours: median {times[len(times) // 2] * 1e3:.2f} ms, 99 % under {times[len(times) * 99 // 100] * 1e3:.2f} ms"
+    )
+    for seconds, size, file in sorted(slow, reverse=True)[:SLOWEST]:
+        print(f"  {seconds * 1e3:8.1f} ms {size:10} octets  {file}")
+
+
+def made_up(size: int, kind: str) -> bytes:
+    """Return a mail of about *size* octets: one text, or a text and a base64 attachment."""
+    head = b"From: Jane Doe <jane@customer.example>\r\nSubject: Size\r\nMIME-Version: 1.0\r\n"
+    if kind == "text":
+        return head + b"\r\n" + LINE * (size // len(LINE))
+    line = b"QUJD" * 19 + b"\r\n"
+    return (
+        head
+        + b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n\r\nHello\r\n'
+        + b"--b\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + line * (size // len(line))
+        + b"--b--\r\n"
+    )
+
+
+def growth() -> None:
+    """Print how the time of each reader grows with size, as a ratio to ours."""
+    print("growth with size")
+    for kind in ("text", "attachment"):
+        for size in SIZES:
+            raw = made_up(size, kind)
+            mine = timed(ours, raw)
+            beside = [timed(reader, raw) / mine for reader in READERS[1:]]
+            print(
+                f"  {kind:10} {size / 1e3:8.0f} KB {mine * 1e3:9.2f} ms {mine / size * 1e9:7.2f} ns/octet"
+                f"   compat32 takes {beside[0]:.2f} times, policy.default {beside[1]:.2f} times that"
+            )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"  peak memory of this process, all readers: {peak:.0f} MB")
+
+
+def main() -> None:
+    """Read the command line and print."""
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    arguments.add_argument("folders", nargs="*", type=Path)
+    options = arguments.parse_args()
+    missing = [str(folder) for folder in options.folders if not folder.is_dir()]
+    if missing:
+        sys.exit(f"no such folder: {', '.join(missing)}")
+    if options.folders:
+        corpus(options.folders)
+    growth()
+
+
+if __name__ == "__main__":
+    main()
