@@ -321,32 +321,31 @@ class DynamoRecords:
     def claim(self, ledger: LedgerId, now: datetime, lease_until: datetime) -> LedgerItem | None:
         """Take the send for one attempt: one conditional write for what is queued, a read and a second for the rest.
 
-        A claim bears a name of its own, so that one whose answer was lost recognises itself when botocore repeats it
-        and is not taken for another worker's.
+        A claim bears a name of its own, by which one whose answer was lost recognises itself when botocore repeats it,
+        instead of taking itself for another worker. It then counts as two attempts.
         """
-        name = uuid4().hex
-        taken = {"sending": SendState.SENDING.value, "one": 1, "lease": timestamp(lease_until), "claim": name}
         changes = (
             "#state = :sending, #by_send_state = :sending, #attempt = #attempt + :one,"
             " #lease_until = :lease, #claim = :claim"
         )
-        queued = taken | {"queued": SendState.QUEUED.value}
-        claimed = self._table.write(self._table.update(_send(ledger), changes, "#state = :queued", queued))
+        values = {
+            "sending": SendState.SENDING.value,
+            "one": 1,
+            "lease": timestamp(lease_until),
+            "claim": uuid4().hex,
+        }
+        if_queued = "#state = :queued OR #claim = :claim"
+        queued = values | {"queued": SendState.QUEUED.value}
+        claimed = self._table.write(self._table.update(_send(ledger), changes, if_queued, queued))
         if claimed is not None:
             return read(LedgerItem, claimed)
-        attributes = self._ledger_attributes(ledger)
-        item = read(LedgerItem, attributes)
-        if attributes.get("claim") == name:
-            return item
+        item = read(LedgerItem, self._ledger_attributes(ledger))
         if item.state not in {SendState.QUEUED, SendState.SENDING}:
             return None
         if item.state is SendState.SENDING and item.lease_until is not None and item.lease_until <= now:
-            marking = self._table.update(
-                _send(ledger),
-                f"{changes}, #marked = :marked",
-                "#state = :sending AND #attempt = :attempt",
-                taken | {"attempt": item.attempt, "marked": True},
-            )
+            if_expired = "(#state = :sending AND #attempt = :attempt) OR #claim = :claim"
+            expired = values | {"attempt": item.attempt, "marked": True}
+            marking = self._table.update(_send(ledger), f"{changes}, #marked = :marked", if_expired, expired)
             claimed = self._table.write(marking)
             if claimed is not None:
                 return read(LedgerItem, claimed)

@@ -1,0 +1,298 @@
+"""What only the adapter can get wrong: calls, batches, lost answers, AWS's errors, items of other versions."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from botocore.stub import Stubber
+
+from email_handler.adapters.dynamodb import DynamoRecords
+from email_handler.domain.disposition import Outcome
+from email_handler.domain.identifiers import LedgerId, ReceiptId, SesId
+from email_handler.domain.records import SendState
+from email_handler.errors import EmailHandlerError, RecordChanged, RecordsUnavailable
+from email_handler.ports import Question, SentCommit
+from local.clients import Clients
+from tests.contract.conftest import MovableClock
+from tests.support.fakes import NOW
+from tests.support.records import (
+    CONVERSATION,
+    JANE,
+    commit,
+    contact,
+    conversation,
+    first_contact,
+    forward,
+    message,
+    reference,
+)
+
+LEASE = timedelta(seconds=90)
+ASKED = Question(receipt=ReceiptId("receipt-2"), function="inbound", contact=JANE)
+
+
+class Watched:
+    """A client that tells the operations called through it."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.calls: list[str] = []
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def call(**request: Any) -> Any:
+            self.calls.append(operation)
+            return getattr(self.client, operation)(**request)
+
+        return call
+
+
+class LosesAnswers:
+    """A client whose every request arrives twice, as when the first answer is lost and botocore repeats it."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def call(**request: Any) -> Any:
+            if operation == "transact_write_items":
+                request["ClientRequestToken"] = str(uuid4())  # botocore makes it once, before it repeats
+            getattr(self.client, operation)(**request)
+            return getattr(self.client, operation)(**request)
+
+        return call
+
+
+# calls
+
+
+@pytest.mark.cloud
+def test_a_look_up_takes_two_batches_at_most_whatever_it_asks(clients: Clients, table_name: str) -> None:
+    client = Watched(clients.dynamodb)
+    table = DynamoRecords(client, table_name, lambda: NOW)
+    table.look_up(ASKED)
+    assert client.calls == ["batch_get_item"]
+
+    references = tuple(reference(f"id-{number}", ledger=forward().id) for number in range(40))
+    table.commit(first_contact(references=references))
+    client.calls.clear()
+    known = table.look_up(
+        replace(
+            ASKED,
+            subject="Hello",
+            references=tuple(found.local_part for found in references),
+            conversation=CONVERSATION,
+            day="2026-03-02",
+            fingerprint="print",
+            sends=tuple(LedgerId(f"notice-{number}") for number in range(3)),
+        )
+    )
+
+    assert len(known.references) == 40
+    assert client.calls == ["batch_get_item", "batch_get_item"]
+
+
+@pytest.mark.cloud
+def test_what_a_sender_does_takes_four_calls(clients: Clients, table_name: str) -> None:
+    client = Watched(clients.dynamodb)
+    table = DynamoRecords(client, table_name, lambda: NOW)
+    table.commit(first_contact())
+    client.calls.clear()
+
+    item = table.claim(forward().id, NOW, NOW + LEASE)
+    assert item is not None
+    table.context(item.id)
+    table.sent(SentCommit(item=replace(item, ses_id=SesId("ses-1")), reference=reference("ses-1")))
+
+    assert client.calls == ["update_item", "get_item", "batch_get_item", "transact_write_items"]
+
+
+@pytest.mark.cloud
+def test_the_cost_of_a_message_does_not_grow_with_its_conversation(clients: Clients, table_name: str) -> None:
+    client = Watched(clients.dynamodb)
+    table = DynamoRecords(client, table_name, lambda: NOW)
+    for number in range(150):
+        table.commit(commit(record=message(f"receipt-{number}", at=NOW + number * timedelta(seconds=1))))
+    client.calls.clear()
+
+    first = next(iter(table.messages(CONVERSATION)))
+
+    assert first.receipt == "receipt-0"
+    assert client.calls == ["query", "batch_get_item"]
+
+
+# answers that were lost
+
+
+@pytest.mark.cloud
+def test_requests_that_arrive_twice_take_effect_once(clients: Clients, table_name: str) -> None:
+    table = DynamoRecords(LosesAnswers(clients.dynamodb), table_name, lambda: NOW)
+    table.commit(first_contact())
+    table.finish(ReceiptId("receipt-1"), "inbound")
+
+    first = table.claim(forward().id, NOW, NOW + LEASE)
+    assert first is not None
+    table.give_back(first, SendState.QUEUED, "SES: Throttling", NOW)
+    second = table.claim(forward().id, NOW, NOW + LEASE)
+    assert second is not None
+    third = table.claim(forward().id, NOW + LEASE, NOW + 2 * LEASE)
+    assert third is not None
+    table.sent(
+        SentCommit(
+            item=replace(third, ses_id=SesId("ses-1")),
+            reference=reference("ses-1"),
+            conversation=conversation(sent=1, version=1),
+        )
+    )
+
+    assert [item.attempt for item in (first, second, third)] == [2, 4, 6]
+    assert [item.marked for item in (first, second, third)] == [False, False, True]
+    assert table.conversation(CONVERSATION) == conversation(sent=1, version=2)
+    assert table.look_up(replace(ASKED, day="2026-03-02")).acknowledgements_today == 1
+
+
+# what is stored
+
+
+@pytest.mark.cloud
+def test_dropped_and_held_messages_expire_with_their_decision(clients: Clients, table_name: str) -> None:
+    table = DynamoRecords(clients.dynamodb, table_name, lambda: NOW)
+    expires = NOW + timedelta(days=90)
+    table.commit(commit("kept", conversation=conversation()))
+    table.commit(commit("gone", record=message("gone", outcome=Outcome.HOLD), expires_at=expires))
+
+    stored = clients.dynamodb.scan(TableName=table_name, ConsistentRead=True)["Items"]
+
+    lasting = {item["pk"]["S"] + "/" + item["sk"]["S"] for item in stored if "expires_at" not in item}
+    assert lasting == {
+        "CONV#c-00000001/CONV",
+        f"CONV#c-00000001/MESSAGE#{NOW:%Y-%m-%dT%H:%M:%S}.000000+00:00#kept#inbound",
+        "RECEIPT#kept/DECISION#inbound",
+        "RECEIPT#kept/MESSAGE#inbound",
+    }
+    assert {item["expires_at"]["N"] for item in stored if "expires_at" in item} == {str(int(expires.timestamp()))}
+
+
+@pytest.mark.cloud
+def test_items_of_newer_code_are_read_without_what_this_code_does_not_know(clients: Clients, table_name: str) -> None:
+    table = DynamoRecords(clients.dynamodb, table_name, lambda: NOW)
+    table.commit(commit(contact=contact()))
+    clients.dynamodb.update_item(
+        TableName=table_name,
+        Key={"pk": {"S": f"CONTACT#{JANE}"}, "sk": {"S": "CONTACT"}},
+        UpdateExpression="SET mood = :mood REMOVE unreachable, conversations",
+        ExpressionAttributeValues={":mood": {"S": "cheerful"}},
+    )
+
+    assert table.look_up(ASKED).contact == contact(version=1)
+
+
+# AWS's errors
+
+
+@pytest.fixture
+def stubbed(clock: MovableClock) -> tuple[DynamoRecords, Stubber, list[float]]:
+    """Make a table whose every answer a test gives, and a list of the pauses it made."""
+    client = boto3.client("dynamodb", region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}))
+    pauses: list[float] = []
+    stubber = Stubber(client)
+    stubber.activate()
+    return DynamoRecords(client, "table", clock, pauses.append), stubber, pauses
+
+
+@pytest.mark.parametrize(
+    ("reasons", "expected"),
+    [
+        (["None", "ConditionalCheckFailed"], RecordChanged),
+        (["TransactionConflict", "None"], RecordChanged),
+        (["ThrottlingError", "None"], RecordsUnavailable),
+        (["ProvisionedThroughputExceeded", "None"], RecordsUnavailable),
+        (["None", "ItemCollectionSizeLimitExceeded"], RecordsUnavailable),
+    ],
+)
+def test_a_cancelled_transaction_is_a_lost_race_or_a_table_that_is_not_there(
+    stubbed: tuple[DynamoRecords, Stubber, list[float]], reasons: list[str], expected: type[EmailHandlerError]
+) -> None:
+    table, stubber, _ = stubbed
+    stubber.add_client_error(
+        "transact_write_items",
+        "TransactionCanceledException",
+        f"cancelled because of {JANE}",
+        modeled_fields={"CancellationReasons": [{"Code": reason, "Message": JANE} for reason in reasons]},
+    )
+
+    with pytest.raises(expected) as raised:
+        table.commit(commit())
+
+    assert JANE not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "code", ["ThrottlingException", "ProvisionedThroughputExceededException", "InternalServerError", "AccessDenied"]
+)
+def test_a_table_that_fails_is_unavailable(stubbed: tuple[DynamoRecords, Stubber, list[float]], code: str) -> None:
+    table, stubber, _ = stubbed
+    stubber.add_client_error("get_item", code, f"no answer about {JANE}")
+
+    with pytest.raises(RecordsUnavailable, match=code) as raised:
+        table.conversation(CONVERSATION)
+
+    assert JANE not in str(raised.value)
+
+
+def test_a_single_write_that_meets_a_transaction_is_a_lost_race(
+    stubbed: tuple[DynamoRecords, Stubber, list[float]],
+) -> None:
+    table, stubber, _ = stubbed
+    stubber.add_client_error("update_item", "TransactionConflictException")
+
+    with pytest.raises(RecordChanged):
+        table.describe_attachments(ReceiptId("receipt-1"), "inbound", [], 0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointConnectionError(endpoint_url="http://table.invalid"),
+        ReadTimeoutError(endpoint_url="http://table.invalid"),
+    ],
+)
+def test_a_table_that_does_not_answer_is_unavailable(clock: MovableClock, error: Exception) -> None:
+    class Silent:
+        def get_item(self, **_: object) -> None:
+            raise error
+
+    with pytest.raises(RecordsUnavailable, match=type(error).__name__):
+        DynamoRecords(Silent(), "table", clock).conversation(CONVERSATION)
+
+
+def test_keys_left_unread_are_asked_for_again_after_a_pause(
+    stubbed: tuple[DynamoRecords, Stubber, list[float]],
+) -> None:
+    table, stubber, pauses = stubbed
+    left = {"table": {"Keys": [{"pk": {"S": "LIST"}, "sk": {"S": JANE}}], "ConsistentRead": True}}
+    found = {"table": [{"pk": {"S": "LIST"}, "sk": {"S": JANE}, "kind": {"S": "block"}}]}
+    stubber.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
+    stubber.add_response("batch_get_item", {"Responses": found, "UnprocessedKeys": {}}, {"RequestItems": left})
+
+    assert table.look_up(ASKED).listed == "block"
+    assert pauses == [0.05]
+
+
+def test_keys_that_stay_unread_make_the_table_unavailable_and_not_the_answer_short(
+    stubbed: tuple[DynamoRecords, Stubber, list[float]],
+) -> None:
+    table, stubber, pauses = stubbed
+    left = {"table": {"Keys": [{"pk": {"S": "LIST"}, "sk": {"S": JANE}}], "ConsistentRead": True}}
+    for _ in range(5):
+        stubber.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
+
+    with pytest.raises(RecordsUnavailable):
+        table.look_up(ASKED)
+
+    assert sum(pauses) < 2

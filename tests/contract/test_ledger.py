@@ -1,0 +1,315 @@
+"""What the send ledger promises the senders: one attempt at a time, and no answer of SES's forgotten."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from email_handler.domain.identifiers import LedgerId, ReceiptId, SesId
+from email_handler.domain.records import LedgerItem, SendState
+from email_handler.errors import LeaseHeld, RecordChanged, UnknownConversation
+from email_handler.ports import Question, SendContext, SentCommit
+from tests.contract.conftest import MovableClock, Table
+from tests.contract.test_records import at_once
+from tests.support.fakes import NOW
+from tests.support.records import (
+    CONVERSATION,
+    acknowledgement,
+    commit,
+    contact,
+    conversation,
+    event,
+    first_contact,
+    forward,
+    message,
+    reference,
+)
+
+LEASE = timedelta(seconds=90)
+FORWARD = forward().id
+
+
+@pytest.fixture
+def ledger(table: Table) -> Table:
+    """Let Jane's first message have come: an acknowledgement and a forward are queued."""
+    table.commit(first_contact())
+    return table
+
+
+def claim(ledger: Table, now: datetime = NOW, send: LedgerId = FORWARD) -> LedgerItem:
+    """Take *send* at *now*; it must be free."""
+    item = ledger.claim(send, now, now + LEASE)
+    assert item is not None
+    return item
+
+
+def sent(item: LedgerItem, ses_id: str = "ses-1", **fields: object) -> SentCommit:
+    """Return the record of SES's answer to *item*'s attempt."""
+    ours = reference(ses_id, ledger=item.id)
+    return SentCommit(item=replace(item, ses_id=SesId(ses_id)), reference=ours, **fields)  # type: ignore[arg-type]  # a test's keywords
+
+
+def stored(ledger: Table, send: LedgerId = FORWARD) -> LedgerItem:
+    return ledger.context(send).item
+
+
+# context
+
+
+def test_a_sender_gets_all_it_needs_to_compose(ledger: Table) -> None:
+    assert ledger.context(FORWARD) == SendContext(
+        item=forward(),
+        conversation=conversation(version=1),
+        message=message(),
+        contact=contact(version=1),
+    )
+
+
+def test_a_notice_about_mail_of_no_conversation_has_none(table: Table) -> None:
+    notice = forward(conversation="")
+    table.commit(commit(record=message(conversation=""), ledger=(notice,)))
+
+    context = table.context(notice.id)
+
+    assert (context.item, context.conversation, context.contact) == (notice, None, None)
+
+
+def test_a_send_that_nobody_asked_for_is_unknown(table: Table) -> None:
+    with pytest.raises(UnknownConversation):
+        table.context(FORWARD)
+    with pytest.raises(UnknownConversation):
+        table.claim(FORWARD, NOW, NOW + LEASE)
+
+
+def test_a_send_of_a_conversation_that_is_not_there_is_unknown(table: Table) -> None:
+    table.commit(commit(ledger=(forward(),)))
+
+    with pytest.raises(UnknownConversation):
+        table.context(FORWARD)
+
+
+# claim
+
+
+def test_a_claim_starts_an_attempt_under_a_lease(ledger: Table) -> None:
+    item = claim(ledger)
+
+    assert item == forward(state=SendState.SENDING, attempt=1, lease_until=NOW + LEASE)
+    assert stored(ledger) == item
+
+
+def test_while_a_lease_runs_nobody_else_may_send(ledger: Table) -> None:
+    item = claim(ledger)
+
+    with pytest.raises(LeaseHeld):
+        ledger.claim(FORWARD, NOW + LEASE - timedelta(seconds=1), NOW + 2 * LEASE)
+
+    assert stored(ledger) == item
+
+
+def test_of_ten_workers_at_once_one_gets_the_job(ledger: Table) -> None:
+    results = at_once(*[lambda: ledger.claim(FORWARD, NOW, NOW + LEASE)] * 10)
+
+    assert results.count(LeaseHeld) == 9
+    assert stored(ledger).attempt == 1
+
+
+def test_an_expired_lease_is_a_crash_and_marks_the_next_attempt(ledger: Table) -> None:
+    claim(ledger)
+
+    item = claim(ledger, NOW + LEASE)
+
+    assert (item.attempt, item.marked, item.lease_until) == (2, True, NOW + 2 * LEASE)
+    assert stored(ledger) == item
+
+
+def test_of_ten_workers_at_once_one_takes_up_an_expired_lease(ledger: Table) -> None:
+    claim(ledger)
+
+    results = at_once(*[lambda: ledger.claim(FORWARD, NOW + LEASE, NOW + 2 * LEASE)] * 10)
+
+    assert results.count(LeaseHeld) == 9
+    assert stored(ledger).attempt == 2
+
+
+@pytest.mark.parametrize("end", [SendState.FAILED, SendState.UNKNOWN])
+def test_a_send_that_was_given_up_is_not_taken_again(ledger: Table, end: SendState) -> None:
+    ledger.give_back(claim(ledger), end, "SES: MessageRejected", NOW)
+
+    assert ledger.claim(FORWARD, NOW + LEASE, NOW + 2 * LEASE) is None
+    assert stored(ledger).state is end
+
+
+def test_a_send_that_is_done_or_bounced_is_not_taken_again(ledger: Table) -> None:
+    ledger.sent(sent(claim(ledger)))
+    assert ledger.claim(FORWARD, NOW + LEASE, NOW + 2 * LEASE) is None
+
+    ledger.commit(commit("bounce", bounced=FORWARD))
+    assert ledger.claim(FORWARD, NOW + LEASE, NOW + 2 * LEASE) is None
+
+
+# give_back
+
+
+def test_a_refused_attempt_goes_back_to_the_queue_unmarked(ledger: Table) -> None:
+    due = NOW + timedelta(seconds=30)
+    ledger.give_back(claim(ledger), SendState.QUEUED, "SES: Throttling", due)
+    assert stored(ledger) == forward(attempt=1, due=due, reason="SES: Throttling")
+    assert list(ledger.find("send_state", "sending")) == []
+
+    again = claim(ledger, due)
+
+    assert (again.attempt, again.marked) == (2, False)
+
+
+def test_giving_back_twice_is_harmless(ledger: Table) -> None:
+    item = claim(ledger)
+    for _ in range(2):
+        ledger.give_back(item, SendState.QUEUED, "SES: Throttling", NOW + LEASE)
+
+    assert stored(ledger).state is SendState.QUEUED
+
+
+def test_an_attempt_that_was_taken_over_has_nothing_to_give_back(ledger: Table) -> None:
+    first = claim(ledger)
+    second = claim(ledger, NOW + LEASE)
+
+    with pytest.raises(RecordChanged):
+        ledger.give_back(first, SendState.QUEUED, "SES: Throttling", NOW)
+
+    assert stored(ledger) == second
+
+
+def test_a_send_that_left_cannot_be_given_back(ledger: Table) -> None:
+    item = claim(ledger)
+    ledger.sent(sent(item))
+
+    with pytest.raises(RecordChanged):
+        ledger.give_back(item, SendState.QUEUED, "SES: Throttling", NOW)
+
+    assert stored(ledger).state is SendState.SENT
+
+
+def test_a_sender_can_mark_what_it_gives_back(ledger: Table) -> None:
+    ledger.give_back(replace(claim(ledger), marked=True), SendState.QUEUED, "SES: ReadTimeoutError", NOW)
+
+    assert claim(ledger).marked
+
+
+def test_redrive_queues_a_failed_send_with_a_new_age(ledger: Table) -> None:
+    ledger.give_back(claim(ledger), SendState.FAILED, "SES: MessageRejected", NOW)
+    failed = stored(ledger)
+    assert list(ledger.find("send_state", "failed")) == [failed]
+    later = NOW + timedelta(days=1)
+
+    for _ in range(2):
+        ledger.give_back(replace(failed, queued_at=later), SendState.QUEUED, "", later)
+
+    assert stored(ledger) == forward(attempt=1, queued_at=later, due=later)
+    assert list(ledger.find("send_state", "failed")) == []
+
+
+# sent
+
+
+def test_what_ses_answered_is_recorded_with_the_reference_and_the_conversation(ledger: Table) -> None:
+    item = claim(ledger)
+    ledger.sent(sent(item, conversation=conversation(sent=1, version=1), contact=contact(written_to=True, version=1)))
+    done = replace(item, state=SendState.SENT, ses_id=SesId("ses-1"), lease_until=None)
+
+    assert ledger.by_ses_id(SesId("ses-1")) == done
+    assert ledger.context(FORWARD) == SendContext(
+        item=done,
+        conversation=conversation(sent=1, version=2),
+        message=message(),
+        contact=contact(written_to=True, version=2),
+    )
+    known = ledger.look_up(Question(receipt=ReceiptId("next"), function="inbound", references=("ses-1",)))
+    assert [found.id for found in known.by_reference] == [CONVERSATION]
+    assert known.sends == {FORWARD: done}
+
+
+def test_an_attempt_that_was_taken_over_records_nothing(ledger: Table) -> None:
+    first = claim(ledger)
+    second = claim(ledger, NOW + LEASE)
+
+    with pytest.raises(RecordChanged):
+        ledger.sent(sent(first, conversation=conversation(sent=1, version=1)))
+
+    assert stored(ledger) == second
+    assert ledger.by_ses_id(SesId("ses-1")) is None
+    assert ledger.conversation(CONVERSATION) == conversation(version=1)
+
+
+def test_when_the_conversation_has_changed_the_answer_is_recorded_after_reading_anew(ledger: Table) -> None:
+    item = claim(ledger)
+    ledger.commit(commit("receipt-2", conversation=conversation(received=2, version=1)))
+
+    with pytest.raises(RecordChanged):
+        ledger.sent(sent(item, conversation=conversation(sent=1, version=1)))
+    assert stored(ledger) == item
+
+    ledger.sent(sent(item, conversation=conversation(received=2, sent=1, version=2)))
+    assert ledger.conversation(CONVERSATION) == conversation(received=2, sent=1, version=3)
+
+
+def test_the_same_answer_recorded_again_is_harmless(ledger: Table) -> None:
+    answer = sent(claim(ledger), conversation=conversation(sent=1, version=1), event=event())
+    ledger.sent(answer)
+    ledger.published(FORWARD)
+    ledger.sent(answer)
+
+    assert ledger.conversation(CONVERSATION) == conversation(sent=1, version=2)
+    assert list(ledger.unpublished(NOW + LEASE)) == []
+
+
+def test_another_answer_to_a_send_that_is_done_is_refused(ledger: Table) -> None:
+    item = claim(ledger)
+    ledger.sent(sent(item))
+
+    with pytest.raises(RecordChanged):
+        ledger.sent(sent(item, "ses-2"))
+
+    assert ledger.by_ses_id(SesId("ses-2")) is None
+
+
+def test_an_id_of_ses_leads_to_its_send_whoever_claimed_it_before(ledger: Table) -> None:
+    ledger.commit(commit("forged", references=(reference("ses-1", receipt=ReceiptId("forged")),)))
+    assert ledger.by_ses_id(SesId("ses-1")) is None
+
+    ledger.sent(sent(claim(ledger)))
+
+    item = ledger.by_ses_id(SesId("ses-1"))
+    assert item is not None
+    assert item.id == FORWARD
+    assert ledger.by_ses_id(SesId("unknown")) is None
+
+
+def test_two_sends_of_one_conversation_at_once_lose_no_update(ledger: Table) -> None:
+    """Both read version 1; the second must read again and then records what both did."""
+    first, second = claim(ledger), claim(ledger, send=acknowledgement().id)
+    results = at_once(
+        lambda: ledger.sent(sent(first, "ses-1", conversation=conversation(sent=1, version=1))),
+        lambda: ledger.sent(sent(second, "ses-2", conversation=conversation(sent=1, version=1))),
+    )
+    assert sorted(map(str, results)) == sorted(map(str, [None, RecordChanged]))
+
+    late, ses_id = (first, "ses-1") if results[0] is RecordChanged else (second, "ses-2")
+    ledger.sent(sent(late, ses_id, conversation=conversation(sent=2, version=2)))
+
+    assert ledger.conversation(CONVERSATION) == conversation(sent=2, version=3)
+    assert [stored(ledger, send).state for send in (FORWARD, acknowledgement().id)] == [SendState.SENT] * 2
+
+
+# events of sends
+
+
+def test_the_event_of_a_send_waits_until_it_is_published(ledger: Table, clock: MovableClock) -> None:
+    ledger.sent(sent(claim(ledger), event=event("first")))
+    clock.now += LEASE
+    ledger.sent(sent(claim(ledger, send=acknowledgement().id), "ses-2", event=event("second")))
+
+    assert list(ledger.unpublished(clock.now)) == [(FORWARD, event("first"))]
+    ledger.published(FORWARD)
+    ledger.published(FORWARD)
+    assert list(ledger.unpublished(clock.now + LEASE)) == [(acknowledgement().id, event("second"))]
