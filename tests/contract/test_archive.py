@@ -1,0 +1,95 @@
+"""What the archive promises: bytes as they came, and a missing object told from a bucket that does not answer."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from email_handler.adapters.s3 import S3Archive
+from email_handler.errors import ArchiveObjectMissing, ArchiveUnavailable
+from email_handler.ports import Archive
+from local.clients import Clients
+from tests.contract.conftest import BOTH
+from tests.support.fakes import FakeArchive
+
+
+@pytest.fixture
+def bucket(clients: Clients, unique: Callable[[str], str]) -> str:
+    name = unique("bucket")
+    clients.s3.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture(params=BOTH)
+def archive(request: pytest.FixtureRequest) -> Archive:
+    if request.param == "fake":
+        return FakeArchive(clock=lambda: datetime.now(UTC))
+    return S3Archive(request.getfixturevalue("clients").s3, request.getfixturevalue("bucket"))
+
+
+def test_an_object_comes_back_byte_for_byte(archive: Archive) -> None:
+    every_byte = bytes(range(256)) * 1000
+    archive.put("raw/inbound/receipt-1", every_byte, "message/rfc822")
+    archive.put("attachments/c-1/receipt-1/01-Lebenslauf für São.pdf", b"", "application/pdf")
+
+    assert archive.get("raw/inbound/receipt-1") == every_byte
+    assert archive.get("attachments/c-1/receipt-1/01-Lebenslauf für São.pdf") == b""
+
+
+def test_the_latest_object_at_a_key_counts(archive: Archive) -> None:
+    archive.put("text/body.txt", b"first", "text/plain")
+    archive.put("text/body.txt", b"second", "text/plain")
+
+    assert archive.get("text/body.txt") == b"second"
+
+
+def test_a_missing_object_is_told_from_an_outage(archive: Archive) -> None:
+    with pytest.raises(ArchiveObjectMissing):
+        archive.get("raw/inbound/receipt-1")
+
+
+def test_keys_below_a_prefix_come_with_their_time_and_no_others(archive: Archive) -> None:
+    for key in ("raw/reply/c", "raw/inbound/b", "raw/inbound/a", "raw/inbound"):
+        archive.put(key, b"x", "message/rfc822")
+
+    found = dict(archive.keys("raw/inbound/"))
+
+    assert list(found) == ["raw/inbound/a", "raw/inbound/b"]
+    assert all(abs(datetime.now(UTC) - at) < timedelta(minutes=1) for at in found.values())
+    assert list(archive.keys("sent/")) == []
+
+
+@pytest.mark.cloud
+def test_more_keys_than_a_page_are_all_listed(clients: Clients, bucket: str) -> None:
+    archive = S3Archive(clients.s3, bucket)
+    for number in range(1005):
+        archive.put(f"raw/inbound/{number:04}", b"", "message/rfc822")
+
+    assert len(list(archive.keys("raw/"))) == 1005
+
+
+@pytest.mark.cloud
+def test_a_bucket_that_is_not_there_is_no_missing_object(clients: Clients) -> None:
+    archive = S3Archive(clients.s3, "no-such-bucket")
+
+    with pytest.raises(ArchiveUnavailable, match="NoSuchBucket"):
+        archive.get("raw/inbound/receipt-1")
+    with pytest.raises(ArchiveUnavailable, match="NoSuchBucket"):
+        archive.put("raw/inbound/receipt-1", b"", "message/rfc822")
+    with pytest.raises(ArchiveUnavailable, match="NoSuchBucket"):
+        list(archive.keys("raw/"))
+
+
+def test_a_body_that_breaks_off_is_an_outage() -> None:
+    class Body:
+        def read(self) -> bytes:
+            raise ReadTimeoutError(endpoint_url="http://bucket.invalid")
+
+    class Client:
+        def get_object(self, **_: object) -> dict[str, Any]:
+            return {"Body": Body()}
+
+    with pytest.raises(ArchiveUnavailable, match="ReadTimeoutError"):
+        S3Archive(Client(), "bucket").get("raw/inbound/receipt-1")

@@ -1,0 +1,152 @@
+"""What the queues promise: a job arrives as it was asked for, a dead letter says why."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from email_handler.adapters.sqs import SqsJobs
+from email_handler.domain.jobs import Job, JobKind
+from email_handler.errors import QueueUnavailable
+from email_handler.ports import Jobs
+from local.clients import Clients
+from tests.contract.conftest import BOTH
+from tests.support.fakes import FakeJobs, Parked
+from tests.support.records import acknowledgement, forward
+
+
+@dataclass(frozen=True)
+class Queues:
+    """The port, and what lies behind it."""
+
+    jobs: Jobs
+    queued: Callable[[], list[Job]]
+    parked: Callable[[], list[Parked]]
+
+
+@dataclass(frozen=True)
+class Urls:
+    """Every queue of a deployment: notices travel with forwards."""
+
+    queues: dict[str, str]
+    dead_letters: dict[str, str]
+
+
+@pytest.fixture
+def urls(clients: Clients, unique: Callable[[str], str]) -> Urls:
+    def create(name: str) -> str:
+        return str(clients.sqs.create_queue(QueueName=unique(name))["QueueUrl"])
+
+    kinds = (JobKind.ACKNOWLEDGEMENT, JobKind.FORWARD, JobKind.REPLY)
+    queues: dict[str, str] = {kind: create(kind) for kind in kinds}
+    dead: dict[str, str] = {kind: create(f"{kind}-dead") for kind in kinds}
+    return Urls(
+        queues=queues | {JobKind.NOTICE: queues[JobKind.FORWARD]},
+        dead_letters=dead | {JobKind.NOTICE: dead[JobKind.FORWARD]},
+    )
+
+
+def received(sqs: Any, url: str) -> list[dict[str, Any]]:
+    """Take what is in a queue, until it is empty."""
+    messages: list[dict[str, Any]] = []
+    while found := sqs.receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=60
+    ).get("Messages"):
+        messages += found
+    return messages
+
+
+@pytest.fixture(params=BOTH)
+def queues(request: pytest.FixtureRequest) -> Queues:
+    if request.param == "fake":
+        fake = FakeJobs()
+        return Queues(jobs=fake, queued=lambda: fake.queued, parked=lambda: fake.parked)
+    urls: Urls = request.getfixturevalue("urls")
+    sqs = request.getfixturevalue("clients").sqs
+
+    def queued() -> list[Job]:
+        return [Job.from_json(m["Body"]) for url in dict.fromkeys(urls.queues.values()) for m in received(sqs, url)]
+
+    def parked() -> list[Parked]:
+        return [
+            Parked(
+                body=found["Body"],
+                kind=kind,
+                reason=found["MessageAttributes"]["Reason"]["StringValue"],
+                attempts=int(found["MessageAttributes"]["Attempts"]["StringValue"]),
+            )
+            for kind, url in urls.dead_letters.items()
+            for found in received(sqs, url)
+        ]
+
+    return Queues(jobs=SqsJobs(sqs, urls.queues, urls.dead_letters), queued=queued, parked=parked)
+
+
+def test_each_job_arrives_once_as_it_was(queues: Queues) -> None:
+    jobs = [acknowledgement().job, forward().job, forward("receipt-2").job]
+    queues.jobs.queue(jobs)
+
+    assert sorted(queues.queued(), key=str) == sorted(jobs, key=str)
+
+
+def test_no_jobs_are_no_call(queues: Queues) -> None:
+    queues.jobs.queue([])
+
+    assert queues.queued() == []
+
+
+def test_a_dead_letter_says_why_and_how_often_it_was_tried(queues: Queues) -> None:
+    queues.jobs.park("no job at all {", JobKind.REPLY, "not a job of ours: JSONDecodeError", 3)
+
+    assert queues.parked() == [
+        Parked(body="no job at all {", kind="reply", reason="not a job of ours: JSONDecodeError", attempts=3)
+    ]
+    assert queues.queued() == []
+
+
+@pytest.mark.cloud
+def test_each_kind_has_its_queue_and_notices_travel_with_forwards(clients: Clients, urls: Urls) -> None:
+    SqsJobs(clients.sqs, urls.queues, urls.dead_letters).queue(
+        [acknowledgement().job, forward().job, forward("receipt-2", kind=JobKind.NOTICE).job]
+    )
+
+    counts = {kind: len(received(clients.sqs, url)) for kind, url in urls.queues.items() if kind != JobKind.NOTICE}
+    assert counts == {"acknowledgement": 1, "forward": 2, "reply": 0}
+
+
+@pytest.mark.cloud
+def test_an_overlong_or_empty_reason_still_parks(clients: Clients, urls: Urls) -> None:
+    jobs = SqsJobs(clients.sqs, urls.queues, urls.dead_letters)
+    jobs.park("{}", JobKind.FORWARD, "", 1)
+    jobs.park("{}", JobKind.FORWARD, "x" * 300_000, 1)
+
+    found = received(clients.sqs, urls.dead_letters[JobKind.FORWARD])
+    reasons = sorted(message["MessageAttributes"]["Reason"]["StringValue"] for message in found)
+    assert reasons == ["no reason given", "x" * 1000]
+
+
+@pytest.mark.cloud
+def test_a_message_can_be_shown_again_at_once(clients: Clients, urls: Urls) -> None:
+    jobs, url = SqsJobs(clients.sqs, urls.queues, urls.dead_letters), urls.queues[JobKind.FORWARD]
+    jobs.queue([forward().job])
+    (first,) = received(clients.sqs, url)
+    assert received(clients.sqs, url) == []
+
+    jobs.change_visibility(url, first["ReceiptHandle"], 0)
+
+    (again,) = received(clients.sqs, url)
+    assert again["MessageId"] == first["MessageId"]
+
+
+@pytest.mark.cloud
+def test_a_queue_that_is_not_there_is_unavailable(clients: Clients) -> None:
+    url = f"{clients.endpoint}/000000000000/no-such-queue"
+    jobs = SqsJobs(clients.sqs, dict.fromkeys(JobKind, url), dict.fromkeys(JobKind, url))
+
+    with pytest.raises(QueueUnavailable):
+        jobs.queue([forward().job])
+    with pytest.raises(QueueUnavailable):
+        jobs.park("{}", JobKind.FORWARD, "reason", 1)
+    with pytest.raises(QueueUnavailable):
+        jobs.change_visibility(url, "handle", 0)
