@@ -1,4 +1,4 @@
-"""inbound: decides about mail to the public addresses, records SES's feedback, and reconciles once a day."""
+"""inbound: decides about mail to the public addresses, records SES's feedback, and once a day reconciles and sends the digest."""
 
 from email_handler import bootstrap
 from email_handler.domain.identifiers import ArchiveKey
@@ -11,6 +11,7 @@ from email_handler.runtime import (
     log_reconciliation,
     ses_receipts,
 )
+from email_handler.usecases.digest import send_digest
 from email_handler.usecases.receive import receive
 from email_handler.usecases.reconcile import reconcile
 from email_handler.usecases.record_feedback import record_feedback
@@ -19,7 +20,10 @@ from email_handler.usecases.record_feedback import record_feedback
 def handle(event: Event) -> None:
     """Handle one invocation: SES's receiving event, SES's feedback by EventBridge, or the schedule's."""
     if is_reconciliation(event):
-        log_reconciliation(reconcile("inbound", bootstrap.reception()))
+        reception = bootstrap.reception()
+        log_reconciliation(reconcile("inbound", reception))
+        if (digest := send_digest(reception)) is not None:
+            log_decision(digest)
     elif (detail := feedback_detail(event)) is not None:
         log_decision(record_feedback(detail, bootstrap.reception()))
     else:

@@ -1,5 +1,7 @@
 """forward-sender's use case: forwards and notices, both to the owner."""
 
+import json
+
 from email_handler.domain.conversations import (
     base_subject,
     local_part,
@@ -12,6 +14,7 @@ from email_handler.domain.jobs import Job, JobKind
 from email_handler.domain.message import Message, parse
 from email_handler.domain.records import Conversation, Link
 from email_handler.domain.rewriting.composed import ForwardContext, Threading
+from email_handler.domain.rewriting.digest import DIGEST, compose_digest, from_json
 from email_handler.domain.rewriting.forward import compose_forward
 from email_handler.domain.rewriting.notice import NoticeKind, compose_notice
 from email_handler.ports import SendContext
@@ -21,7 +24,7 @@ from email_handler.usecases.sending import Dispatch, Outgoing, SendResult, conve
 def forward(job: Job, dispatch: Dispatch) -> SendResult:
     """Forward a message, or tell the owner something: at least once; a second copy is marked in the ledger."""
     if job.kind is JobKind.NOTICE:
-        return send(job, lambda context, _raw: _notice(context, dispatch), dispatch)
+        return send(job, lambda context, raw: _notice(context, raw, dispatch), dispatch)
     return send(job, lambda context, raw: _forward(context, raw, dispatch), dispatch)
 
 
@@ -96,7 +99,10 @@ def _threading(message: Message, conversation: Conversation, context: SendContex
     )
 
 
-def _notice(context: SendContext, dispatch: Dispatch) -> Outgoing:
+def _notice(context: SendContext, raw: bytes, dispatch: Dispatch) -> Outgoing:
+    if context.item.note == DIGEST:
+        composed = compose_digest(from_json(json.loads(raw)), people=dispatch.people, item=context.item)
+        return Outgoing(raw=composed.raw, sender=dispatch.people.notices_address)
     composed = compose_notice(
         NoticeKind(context.item.note),
         people=dispatch.people,

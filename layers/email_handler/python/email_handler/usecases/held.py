@@ -62,8 +62,8 @@ def confirm(receipt: ReceiptId, function: FunctionName, reception: Reception, *,
 
     def plan(known: Known) -> Commit:
         del known
-        commit = settle(replace(record, reasons=(*record.reasons, CONFIRMED)))
-        return replace(commit, decision=replace(commit.decision, function="release", events=()))
+        commit = settle(replace(record, reasons=(*record.reasons, CONFIRMED)), events=())
+        return replace(commit, decision=replace(commit.decision, function="release"))
 
     return decide_once(question, plan, reception)
 

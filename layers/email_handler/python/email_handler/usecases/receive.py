@@ -225,7 +225,12 @@ def plan_delivery(
         ledger.append(queued(JobKind.ACKNOWLEDGEMENT, record, [proven], proven))
     else:
         acknowledged = False
-    commit = settle(record, ledger=ledger, fingerprint=_print(received), started=joined is None)
+    commit = settle(
+        record,
+        ledger=ledger,
+        fingerprint=_print(received),
+        events=("Message Received",) if joined else ("Conversation Started", "Message Received"),
+    )
     return replace(
         commit,
         conversation=conversation,

@@ -182,25 +182,25 @@ def message_record(
     )
 
 
+_EVENTS = {
+    Outcome.HOLD: ("Message Held",),
+    Outcome.DROP: (),
+}
+
+
 def settle(
     record: MessageRecord,
     *,
     ledger: Sequence[LedgerItem] = (),
     fingerprint: str = "",
-    started: bool = False,
+    events: Sequence[str] | None = None,
     bounced: LedgerId | None = None,
 ) -> Commit:
-    """Return the transaction that makes *record* the decided end of its receipt, with *ledger*'s sends queued."""
-    detail_types = {
-        Outcome.HOLD: "Message Held",
-        Outcome.DELIVER: "Message Received",
-        Outcome.FLAG: "Message Received",
-        Outcome.RELAY: "Message Received",
-        Outcome.RECORD: "Message Received",
-    }
-    names = ["Conversation Started"] if started else []
-    if record.outcome in detail_types:
-        names.append(detail_types[record.outcome])
+    """Return the transaction that makes *record* the decided end of its receipt, with *ledger*'s sends queued.
+
+    *events* are detail types; None stands for what the outcome says.
+    """
+    names = _EVENTS.get(record.outcome, ("Message Received",)) if events is None else events
     kept = record.outcome not in (Outcome.HOLD, Outcome.DROP)
     return Commit(
         decision=Decision(
@@ -220,22 +220,25 @@ def settle(
 
 
 def _event(detail_type: str, record: MessageRecord) -> PendingEvent:
+    detail = {
+        "version": 1,
+        "receipt": record.receipt,
+        "function": record.function,
+        "conversation": record.conversation,
+        "direction": "owner" if record.outcome is Outcome.RELAY else "contact",
+        "outcome": record.outcome.value,
+        "reasons": [str(reason) for reason in record.reasons],
+        "archive_key": record.archive_key,
+        "public_address": record.public_address,
+        "source": record.source,
+        "at": record.at.isoformat(),
+    }
+    if record.feedback:  # without its recipient, which may be the owner's mailbox
+        detail["feedback"] = {name: record.feedback[name] for name in ("kind", "status", "ledger")}
     return PendingEvent(
         id=f"{record.receipt}-{record.function}-{detail_type.lower().replace(' ', '-')}",
         detail_type=detail_type,
-        detail={
-            "version": 1,
-            "receipt": record.receipt,
-            "function": record.function,
-            "conversation": record.conversation,
-            "direction": "owner" if record.outcome is Outcome.RELAY else "contact",
-            "outcome": record.outcome.value,
-            "reasons": [str(reason) for reason in record.reasons],
-            "archive_key": record.archive_key,
-            "public_address": record.public_address,
-            "source": record.source,
-            "at": record.at.isoformat(),
-        },
+        detail=detail,
         at=record.at,
     )
 
@@ -292,7 +295,9 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known) -> Co
         if news and conversation and send.kind is JobKind.REPLY
         else []
     )
-    commit = settle(record, ledger=notices, bounced=send.id if news else None)
+    failed = ("Delivery Failed",) if final else ()
+    mailed = ("Message Received",) if record.archive_key.startswith(("raw/inbound/", "raw/reply/")) else ()
+    commit = settle(record, ledger=notices, bounced=send.id if news else None, events=(*mailed, *failed))
     if news and known.contact is not None and known.contact.address in send.recipients:
         commit = replace(commit, contact=replace(known.contact, unreachable=True, updated_at=record.at))
     return commit

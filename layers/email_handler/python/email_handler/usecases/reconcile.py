@@ -32,7 +32,8 @@ class Reconciled:
 
 def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
     """Take up what one receiving function left: raw objects without a decision, decisions whose jobs or events are
-    not out; and (inbound, for all senders) ledger items overdue by an hour and events of sends not published. Idempotent: every step is the ordinary one.
+    not out; and (inbound, for all senders) ledger items overdue by an hour and events of sends not published.
+    Idempotent: every step is the ordinary one.
 
     Never acknowledges: hours later nobody wants one. A message that fails is reported and the pass goes on.
     """

@@ -1,0 +1,84 @@
+"""The daily digest of held mail."""
+
+from datetime import timedelta
+
+import pytest
+
+from email_handler.domain.identifiers import ReceiptId
+from email_handler.usecases.digest import send_digest
+from email_handler.usecases.held import confirm, release
+from tests.support.builders import mail
+from tests.support.world import OWNER, World, read
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def hold(world: World, number: int, **changes: str) -> ReceiptId:
+    raw = mail(message_id=f"<h{number}@customer.example>", text=str(number), **changes)  # type: ignore[arg-type]
+    return world.arrive(raw, receipt=f"held{number}", spam="FAIL").receipt
+
+
+def test_on_the_day_after_the_owner_gets_one_mail_about_all_that_is_held(world: World) -> None:
+    hold(world, 1, subject="Cheap watches")
+    hold(world, 2, sender="kim@x.example")
+    world.now += DAY
+    send_digest(world.reception)
+    send_digest(world.reception)
+    (left,) = world.run()
+    sent = read(left)
+    text = sent.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+    assert left.recipients == (OWNER,)
+    assert sent["Subject"] == "2 messages are held"
+    assert "Cheap watches" in text
+    assert "kim at x.example" in text
+    assert "email-handler held release held1" in text
+    assert OWNER not in left.raw.decode()
+
+
+def test_a_day_without_anything_held_brings_no_mail(world: World) -> None:
+    world.arrive(mail())
+    world.run()
+    world.now += DAY
+
+    assert send_digest(world.reception) is None
+    assert world.run() == []
+
+
+def test_what_was_released_or_confirmed_meanwhile_is_not_told(world: World) -> None:
+    release(hold(world, 1), "inbound", world.reception)
+    confirm(hold(world, 2), "inbound", world.reception)
+    world.run()
+    world.now += DAY
+
+    assert send_digest(world.reception) is None
+
+
+def test_each_day_tells_of_its_own(world: World) -> None:
+    hold(world, 1, subject="First")
+    world.now += DAY
+    hold(world, 2, subject="Second")
+    send_digest(world.reception)
+    world.now += DAY
+    send_digest(world.reception)
+    one, two = world.run()
+
+    assert b"First" in one.raw
+    assert b"Second" not in one.raw
+    assert b"Second" in two.raw
+
+
+def test_markup_and_addresses_of_held_mail_are_shown_as_text(world: World) -> None:
+    hold(world, 1, subject="<b>you</b>", sender="evil@x.example")
+    world.now += DAY
+    send_digest(world.reception)
+    (left,) = world.run()
+    page = read(left).get_body(("html",)).get_content()  # type: ignore[union-attr]
+
+    assert "&lt;b&gt;you&lt;/b&gt;" in page
+    assert "evil@x.example" not in page
