@@ -1,0 +1,70 @@
+"""Rules and routes in force, whatever the documents look like."""
+
+from email_handler.domain.spam.rules import builtin_rules
+from email_handler.errors import ConfigUnavailable
+from email_handler.ports import ConfigDocument
+from email_handler.usecases.configuration import ConfigurationReader
+from tests.support.fakes import FakeConfig
+
+RULE = b'[[rule]]\nid = "own"\npattern = "zzz"\nfield = "text"\nweight = 9\npurpose = "p"\nmatch = ["zzz"]\n'
+ROUTE = b'[[route]]\nto = "x@private.example"\n'
+
+
+def reader(rules: bytes | None, routes: bytes | None) -> tuple[ConfigurationReader, FakeConfig]:
+    config = FakeConfig({"rules": rules, "routes": routes})
+    return ConfigurationReader(config, "rules", "routes"), config
+
+
+def test_pointers_that_say_builtin_give_the_built_in_rules_and_no_routes() -> None:
+    configuration = reader(None, None)[0].read()
+
+    assert configuration.rules is builtin_rules()
+    assert configuration.routes.routes == ()
+    assert configuration.problems == ()
+
+
+def test_the_operators_documents_are_in_force_and_compiled_once() -> None:
+    source, _ = reader(RULE, ROUTE)
+    first, second = source.read(), source.read()
+
+    assert first.rules is second.rules is not builtin_rules()
+    assert first.rules.version == "rules@fake"
+    assert first.routes.mailboxes == {"x@private.example"}
+
+
+class Changing(FakeConfig):
+    """A pointer that is moved to another document."""
+
+    version = 1
+
+    def read(self, parameter: str) -> ConfigDocument | None:
+        body = self.documents[parameter]
+        return None if body is None else ConfigDocument(body=body, version=str(self.version))
+
+
+def test_broken_rules_leave_the_last_good_set_in_force_and_are_told() -> None:
+    config = Changing({"rules": RULE, "routes": None})
+    source = ConfigurationReader(config, "rules", "routes")
+    good = source.read().rules
+    config.documents["rules"], config.version = b"[[[", 2
+    configuration = source.read()
+
+    assert configuration.rules is good
+    assert any("unusable" in problem for problem in configuration.problems)
+
+
+def test_an_unreachable_source_gives_the_built_in_rules_and_says_so() -> None:
+    source = ConfigurationReader(FakeConfig({}), "rules", "routes")
+    configuration = source.read()
+
+    assert configuration.rules is builtin_rules()
+    assert len(configuration.problems) == 2
+
+
+def test_an_outage_leaves_the_last_good_documents_in_force() -> None:
+    source, config = reader(RULE, ROUTE)
+    good = source.read()
+    config.fail("read", ConfigUnavailable("down"))
+    config.fail("read", ConfigUnavailable("down"))
+
+    assert source.read().rules is good.rules

@@ -1,0 +1,126 @@
+"""What the daily pass takes up: stored mail without a decision, decisions that were not finished, overdue sends."""
+
+from datetime import timedelta
+
+import pytest
+
+from email_handler.domain.identifiers import ReceiptId
+from email_handler.domain.jobs import JobKind
+from email_handler.errors import QueueUnavailable
+from email_handler.usecases.reconcile import OVERDUE, SETTLED, SETUP_OBJECT, reconcile
+from tests.support.builders import mail
+from tests.support.fakes import Sent
+from tests.support.world import OWNER, PUBLIC, THREAD, World
+
+SES_FIELDS = {
+    "return_path": "<jane@customer.example>",
+    "received": f"from mx.customer.example by inbound-smtp.us-east-1.amazonaws.com with SMTP id x for {PUBLIC};"
+    " Mon, 02 Mar 2026 09:00:00 +0000 (UTC)",
+    "x_ses_spam_verdict": "PASS",
+    "x_ses_virus_verdict": "PASS",
+    "authentication_results": "amazonses.com; spf=pass (x) client-ip=192.0.2.1;"
+    " envelope-from=jane@customer.example; helo=mx.customer.example; dkim=pass header.i=@customer.example;"
+    " dmarc=pass header.from=customer.example;",
+}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def left_behind(world: World, **headers: str) -> ReceiptId:
+    """Store a mail whose event never came."""
+    return world.store(mail(**{**SES_FIELDS, **headers}), receipt="lost1").id  # type: ignore[arg-type]
+
+
+def recipients(left: list[Sent]) -> list[tuple[str, ...]]:
+    return sorted(tuple(one.recipients) for one in left)
+
+
+def test_mail_without_a_decision_is_taken_up_once_and_never_acknowledged(world: World) -> None:
+    left_behind(world)
+    world.now += SETTLED
+    first, second = reconcile("inbound", world.reception), reconcile("inbound", world.reception)
+
+    assert (first.taken_up, second.taken_up) == (("lost1",), ())
+    assert recipients(world.run()) == [(OWNER,)]
+    assert world.records.message_records[ReceiptId("lost1"), "inbound"].proven
+
+
+def test_verdicts_are_read_from_the_object(world: World) -> None:
+    left_behind(world, x_ses_virus_verdict="FAIL")
+    world.now += SETTLED
+    reconcile("inbound", world.reception)
+
+    assert world.run() == []
+
+
+def test_young_mail_is_left_to_the_ordinary_retries(world: World) -> None:
+    left_behind(world)
+    world.now += SETTLED - timedelta(seconds=1)
+
+    assert reconcile("inbound", world.reception).taken_up == ()
+
+
+def test_the_object_ses_writes_on_setup_is_no_mail(world: World) -> None:
+    world.store(b"set up", receipt=SETUP_OBJECT)
+    world.now += SETTLED
+
+    assert reconcile("inbound", world.reception).seen == 0
+
+
+def test_a_decision_whose_jobs_are_not_queued_is_finished(world: World) -> None:
+    world.jobs.fail("queue", QueueUnavailable("down"))
+    with pytest.raises(QueueUnavailable):
+        world.arrive(mail())
+    world.jobs.queued.clear()
+    world.now += OVERDUE + timedelta(seconds=1)
+
+    assert reconcile("inbound", world.reception).finished == 1
+    assert recipients(world.run()) == [("jane@customer.example",), (OWNER,)]
+
+
+def test_an_overdue_send_is_queued_again_and_sent_once(world: World) -> None:
+    world.arrive(mail())
+    world.jobs.queued.clear()  # the queue lost them
+    world.now += OVERDUE + timedelta(seconds=1)
+
+    assert reconcile("inbound", world.reception).queued == 2
+    assert reconcile("inbound", world.reception).queued == 2
+    assert len(world.run()) == 2
+
+
+def test_a_send_that_waits_for_its_turn_is_left_alone(world: World) -> None:
+    world.arrive(mail())
+    world.now += OVERDUE
+
+    assert reconcile("inbound", world.reception).queued == 0
+
+
+def test_events_of_sends_that_were_not_published_are(world: World) -> None:
+    world.arrive(mail())
+    world.jobs.queued = [job for job in world.jobs.queued if job.kind is JobKind.FORWARD]
+    world.events.fail("publish", QueueUnavailable("down"))
+    with pytest.raises(QueueUnavailable):
+        world.run()
+    world.now += OVERDUE + timedelta(seconds=1)
+    reconcile("inbound", world.reception)
+
+    assert len(world.events.details("Message Forwarded")) == 1
+    assert world.records.sent_events == {}
+
+
+def test_the_owners_answer_is_taken_up_from_the_reply_prefix(world: World) -> None:
+    world.arrive(mail())
+    world.run()
+    conversation = next(iter(world.records.conversations.values()))
+    thread = f"{conversation.id}.{conversation.token}@{THREAD}"
+    fields = {name: value.replace("customer.example", "private.example") for name, value in SES_FIELDS.items()}
+    fields["received"] = fields["received"].replace(PUBLIC, thread)
+    raw = mail(sender=OWNER, to=thread, message_id="<o1@private.example>", text="Yes.", **fields)  # type: ignore[arg-type]
+    world.store(raw, receipt="lost2", to=thread, function="reply")
+    world.now += SETTLED
+
+    assert reconcile("reply", world.reception).taken_up == ("lost2",)
+    assert recipients(world.run()) == [("jane@customer.example",)]

@@ -1,0 +1,142 @@
+"""Bounces and complaints, by SES's event and by mail."""
+
+from typing import Any
+
+import pytest
+
+from email_handler.domain.disposition import Outcome
+from email_handler.domain.identifiers import ConversationId, EmailAddress
+from email_handler.domain.jobs import JobKind
+from email_handler.domain.records import LedgerItem, SendState
+from email_handler.errors import MalformedEvent, RecordChanged
+from email_handler.usecases.record_feedback import record_feedback
+from tests.support.builders import mail
+from tests.support.world import OWNER, THREAD, World
+
+JANE = EmailAddress("jane@customer.example")
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.arrive(mail())
+    world.run()
+    return world
+
+
+def item(world: World, kind: JobKind) -> LedgerItem:
+    return next(item for item in world.records.ledger.values() if item.kind is kind)
+
+
+def bounce(ses_id: str, recipient: str = JANE, **changes: Any) -> dict[str, Any]:
+    return {
+        "eventType": "Bounce",
+        "mail": {"messageId": ses_id},
+        "bounce": {
+            "bounceType": "Permanent",
+            "bouncedRecipients": [{"emailAddress": recipient, "status": "5.1.1"}],
+            **changes,
+        },
+    }
+
+
+def reply(world: World) -> LedgerItem:
+    conversation = next(iter(world.records.conversations.values()))
+    thread = f"{conversation.id}.{conversation.token}@{THREAD}"
+    world.arrive(mail(sender=OWNER, to=thread, subject="Re: Hello", message_id="<o@private.example>"), to=thread)
+    world.run()
+    return item(world, JobKind.REPLY)
+
+
+def test_a_bounced_acknowledgement_is_recorded_on_its_conversation_and_ends_acknowledgements(world: World) -> None:
+    sent = item(world, JobKind.ACKNOWLEDGEMENT)
+    decision = record_feedback(bounce(sent.ses_id), world.reception)
+
+    assert (decision.outcome, decision.conversation) == (Outcome.RECORD, sent.conversation)
+    assert item(world, JobKind.ACKNOWLEDGEMENT).state is SendState.BOUNCED
+    assert world.records.contacts[JANE].unreachable
+    assert world.run() == []
+
+
+def test_the_same_event_twice_is_recorded_once(world: World) -> None:
+    sent = item(world, JobKind.ACKNOWLEDGEMENT)
+    for _ in range(2):
+        record_feedback(bounce(sent.ses_id), world.reception)
+
+    records = [m for m in world.records.message_records.values() if m.feedback]
+    assert len(records) == 1
+    assert len(world.events.details("Delivery Failed")) == 1
+
+
+def test_the_owner_hears_once_that_their_answer_bounced(world: World) -> None:
+    sent = reply(world)
+    record_feedback(bounce(sent.ses_id), world.reception)
+    world.arrive(
+        mail(
+            sender="MAILER-DAEMON@customer.example",
+            subject="Undelivered Mail Returned to Sender",
+            text=f"<{JANE}>: 550 5.1.1 no such user\r\n\r\nMessage-ID: <{sent.ses_id}@email.amazonses.com>\r\n",
+            in_reply_to=f"<{sent.ses_id}@email.amazonses.com>",
+            message_id="<b@customer.example>",
+            auto_submitted="auto-replied",
+        ),
+        envelope_sender="",
+    )
+
+    assert [one.recipients for one in world.run()] == [(OWNER,)]
+
+
+def test_a_passing_failure_changes_nothing_but_the_record(world: World) -> None:
+    sent = item(world, JobKind.ACKNOWLEDGEMENT)
+    record_feedback(bounce(sent.ses_id, bounceType="Transient"), world.reception)
+
+    assert item(world, JobKind.ACKNOWLEDGEMENT).state is SendState.SENT
+    assert not world.records.contacts[JANE].unreachable
+
+
+def test_a_complaint_ends_acknowledgements(world: World) -> None:
+    sent = item(world, JobKind.ACKNOWLEDGEMENT)
+    event = {
+        "eventType": "Complaint",
+        "mail": {"messageId": sent.ses_id},
+        "complaint": {"complainedRecipients": [{"emailAddress": JANE}]},
+    }
+    record_feedback(event, world.reception)
+
+    assert world.records.contacts[JANE].unreachable
+
+
+def test_no_event_of_ours_names_the_mailbox_whose_forward_bounced(world: World) -> None:
+    record_feedback(bounce(item(world, JobKind.FORWARD).ses_id, recipient=OWNER), world.reception)
+
+    (detail,) = world.events.details("Delivery Failed")
+    assert OWNER not in str(detail)
+    assert item(world, JobKind.FORWARD).state is SendState.BOUNCED
+
+
+def test_an_event_that_comes_before_the_send_is_recorded_is_tried_again_later(world: World) -> None:
+    with pytest.raises(RecordChanged):
+        record_feedback(bounce("0100-not-recorded-yet"), world.reception)
+
+
+@pytest.mark.parametrize("detail", [{}, {"eventType": "Open", "mail": {"messageId": "x"}}, {"eventType": "Bounce"}])
+def test_what_is_no_feedback_is_refused(world: World, detail: dict[str, Any]) -> None:
+    with pytest.raises(MalformedEvent):
+        record_feedback(detail, world.reception)
+
+
+def test_a_bounce_tied_to_nothing_of_ours_is_forwarded_and_not_acknowledged(world: World) -> None:
+    decision = world.arrive(
+        mail(
+            sender="MAILER-DAEMON@other.example",
+            subject="Undelivered Mail Returned to Sender",
+            text="<kim@other.example>: 550 5.1.1 no such user\r\n",
+            message_id="<b@other.example>",
+            auto_submitted="auto-replied",
+        ),
+        envelope_sender="",
+    )
+
+    assert decision.outcome is Outcome.DELIVER
+    assert [one.recipients for one in world.run()] == [(OWNER,)]
+    assert ConversationId(decision.conversation) in world.records.conversations
