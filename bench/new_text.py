@@ -107,9 +107,9 @@ def _reply_parser(module: Any) -> Reader:
 
 
 def _quail(module: Any) -> Reader:
-    def read(text: str, html: str) -> str:
-        pieces = module.quote_html(html) if html and not text else module.quote(text)
-        return "\n".join(piece for shown, piece in pieces if shown)
+    def read(text: str, _html: str) -> str:
+        found = module.unwrap(text)
+        return f"{found.get('text_top', '')}\n{found.get('text_bottom', '')}" if found else text
 
     return read
 

@@ -50,7 +50,7 @@ _ROLES = frozenset({"postmaster", "abuse", "root", "daemon", "nobody", "majordom
 _LIST_SENDER = re.compile(r"owner-.+|.+-(?:owner|request|bounces?|return|errors)(?:[+=-].*)?")
 """Envelope senders and Sender fields of list software (RFC 3834 §2, Mailman, ezmlm, Majordomo)."""
 
-_LIST_FIELDS = ("mailing-list", "x-mailing-list", "x-beenthere", "x-google-group-id", "x-loop", "feedback-id")
+_LIST_FIELDS = ("mailing-list", "x-mailing-list", "x-beenthere", "x-google-group-id", "x-loop")
 
 _AUTOMATIC_SUBJECT = (
     # RFC 3834 §3.1.5 asks for "Auto:"; the rest is what mail systems of that language put in front.
@@ -115,8 +115,8 @@ def automatic(message: Message, envelope_sender: str | None) -> str:
     """Return why *message* is taken for a machine's, "" where a person seems to have written it.
 
     *envelope_sender* is the SMTP return path, "" or ``<>`` for the null one, None where it is not known.
-    The answer is a constant without content of the mail. Lists, bulk mail with a list behind it and
-    ``List-Unsubscribe`` are no signs: persons write through them.
+    The answer is a constant without content of the mail. Lists, bulk mail with a list behind it,
+    ``List-Unsubscribe`` and no-reply addresses are no signs: persons write through them, or their shops do.
     """
     fields = _fields(message)
     writers = [_local_part(mailbox.address) for mailbox in (*message.from_, *message.sender)]
@@ -134,7 +134,6 @@ def automatic(message: Message, envelope_sender: str | None) -> str:
         or any("autoresponder" in fields.get(name, "").lower() for name in ("delivered-to", "x-post-messageclass")),
         "autoreply subject": is_automatic_subject(message.subject),
         "autoresponder address": any(_ANSWERING_MACHINE.fullmatch(local) for local in writers),
-        "no-reply": any(_NO_REPLY.fullmatch(local) for local in writers),
     }
     return next((sign for sign, seen in signs.items() if seen), "")
 
@@ -164,6 +163,7 @@ def refuse_acknowledgement(
         "own address": _within(domain, thread_domain)
         or _untagged(address) in {_untagged(other) for other in (*own_addresses, *owners)},
         "role address": local in _ROLES or local.startswith("bounce"),
+        "no-reply": is_no_reply(local),
         "linkedin": _within(domain, "linkedin.com"),
         "list": _is_list(fields)
         or _keyword(fields.get("precedence", "")) in ("list", "bulk")
@@ -171,6 +171,16 @@ def refuse_acknowledgement(
         "asks for no automatic answer": not suppressed.isdisjoint({"all", "autoreply", "oof"}),
     }
     return next((reason for reason, holds in reasons.items() if reason and holds), "")
+
+
+def is_no_reply(local_part: str) -> bool:
+    """Tell whether a whole local part says that nobody reads there: ``no-reply``, not ``jane+noreply``."""
+    return _NO_REPLY.fullmatch(local_part.lower()) is not None
+
+
+def is_list(message: Message) -> bool:
+    """Tell whether *message* came through list or bulk software, whoever wrote it (RFC 2369, RFC 2919)."""
+    return _is_list(_fields(message))
 
 
 def _fields(message: Message) -> dict[str, str]:

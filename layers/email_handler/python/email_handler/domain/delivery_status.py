@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from email_handler.domain.acknowledgement import is_automatic_subject
+from email_handler.domain.acknowledgement import is_automatic_subject, is_list, is_no_reply
 from email_handler.domain.identifiers import EmailAddress, SesId
 from email_handler.domain.message import Message, Part
 
@@ -54,14 +54,15 @@ def read_feedback(message: Message, envelope_sender: str | None) -> Feedback | N
     (RFC 3464 "delivered", "relayed") is None, and so is a bounce that a person forwards. Never raises.
     """
     report = _Report.of(message)
-    if report.complaint:
+    if report.complaint or _is_forwarded_complaint(message, report):
         return _complaint(report)
     groups = _recipient_groups(report.status)
-    if not groups and _is_notice(message, envelope_sender):
-        groups = _recipient_groups(report.notice)
+    notice = _notices_failure(message, envelope_sender)
+    if not groups and notice:
+        groups = _recipient_groups(report.notice) or _recipient_groups(report.returned_text)
     if groups:
         return _bounce(report, groups)
-    if not _is_notice(message, envelope_sender) or is_automatic_subject(message.subject):
+    if not notice or is_automatic_subject(message.subject):
         return None
     return _from_notification(report.notice) or _from_notice(message, report)
 
@@ -158,7 +159,8 @@ class _Report:
     notice: str  # what is written for people, up to the returned message
     status: str = ""  # delivery-status parts
     complaint: str = ""  # feedback-report parts
-    returned: dict[str, str] = field(default_factory=dict)  # first fields of the returned message, names lower-case
+    returned_text: str = ""  # the returned message, or its header
+    returned: dict[str, str] = field(default_factory=dict)  # its first fields by lower-case name
     threads_to: str = ""  # the id that the report itself claims to answer
 
     @classmethod
@@ -170,9 +172,15 @@ class _Report:
                 report.status += "\n\n" + _decoded(part)
             elif part.content_type == "message/feedback-report":
                 report.complaint += "\n\n" + _decoded(part)
-            elif part.content_type in _RETURNED_TYPES and not report.returned:
-                report.returned = _header_fields(_decoded(part))
-        report.returned = report.returned or _header_fields(after)
+            elif report.returned_text or part is message.root:
+                continue
+            elif part.content_type in _RETURNED_TYPES or _holds_header(part):
+                report.returned_text = _decoded(part)
+            elif any(header.name.lower() == "received" for header in part.headers):
+                # A mailer that opens the part with the returned message's own header.
+                report.returned_text = "\n".join(f"{header.name}: {header.raw}" for header in part.headers)
+        report.returned_text = report.returned_text or after
+        report.returned = _header_fields(report.returned_text or report.status)
         answered = (*message.in_reply_to, *reversed(message.references))
         report.threads_to = answered[0] if answered else ""
         return report
@@ -193,6 +201,11 @@ def _leaves(part: Part) -> Iterator[Part]:
         yield from _leaves(child)
 
 
+def _holds_header(part: Part) -> bool:
+    """Tell whether a text part is a returned message's header, attached as plain text."""
+    return part.content_type == "text/plain" and part.payload[:40].lstrip().lower().startswith(_HEADER_OCTETS)
+
+
 def _decoded(part: Part) -> str:
     """Return the start of a report part as text: ASCII by its RFC, and what is not does not matter here."""
     return part.payload[:_TEXT_LIMIT].decode("utf-8", errors="replace")
@@ -206,11 +219,14 @@ def _lines(text: str) -> list[str]:
 
 
 _DIVIDER = re.compile(
-    r"(?:copy of (?:the|your) (?:original )?message|original message|returned message|unsent message"
-    r"|message headers? follow|message text follows|header of the original|message header|undelivered message"
-    r"|forwarded message|original headers|元のメール|исходное сообщение|ursprüngliche nachricht|message d'origine)"
+    r"copy of (?:the|your) (?:original )?message|original (?:message|mail)|returned message|unsent message|message headers?"
+    r"|message text follows|header of the original|undelivered message|forwarded message|original headers"
+    r"|元のメール|исходное сообщение|ursprüngliche nachricht|message d'origine"
 )
+_DRAWN = ("-", "=", "*", "_", "|", "#", "~", "<")
+_DIVIDER_LIMIT = 120  # a divider is one line on a screen
 _HEADER_STARTS = ("received:", "return-path:", "dkim-signature:", "x-received:", "arc-seal:", "x-google-smtp-source:")
+_HEADER_OCTETS = tuple(start.encode() for start in _HEADER_STARTS)
 
 
 def _split_returned(text: str) -> tuple[str, str]:
@@ -218,9 +234,10 @@ def _split_returned(text: str) -> tuple[str, str]:
     lines = _lines(text)
     for number, line in enumerate(lines):
         stripped = line.strip().lower()
-        drawn = stripped[:1] in ("-", "=", "*", "_", "|", "#", "~", "<") or stripped.endswith((":", ".", "-"))
-        divider = len(stripped) < 120 and drawn and _DIVIDER.search(stripped) and "original message was" not in stripped  # noqa: PLR2004 - a divider is one line on a screen
-        if divider or stripped.startswith(_HEADER_STARTS):
+        drawn = stripped.startswith(_DRAWN) or stripped.endswith(":") or stripped.rstrip(". ").endswith("follows")
+        divides = drawn or "follow." in stripped
+        divider = divides and len(stripped) < _DIVIDER_LIMIT and _DIVIDER.search(stripped) is not None
+        if (divider and "original message was" not in stripped) or stripped.startswith(_HEADER_STARTS):
             return "\n".join(lines[:number]), "\n".join(lines[number:])
     return "\n".join(lines), ""
 
@@ -256,7 +273,14 @@ def _header_fields(text: str) -> dict[str, str]:
 
 # --- Complaints (RFC 5965) ------------------------------------------------------------------------------------------
 
+_FORWARDED_COMPLAINT = "x-hmxmroriginalrecipient"  # Microsoft's JMRP: the complaint is the forwarded mail itself
+
 _NO_COMPLAINT = ("not-spam", "auth-failure", "dkim", "dmarc")  # RFC 6430, RFC 6591: reports about authentication
+
+
+def _is_forwarded_complaint(message: Message, report: _Report) -> bool:
+    senders = {mailbox.address.lower() for mailbox in message.from_}
+    return _FORWARDED_COMPLAINT in report.returned and "staff@hotmail.com" in senders
 
 
 def _complaint(report: _Report) -> Feedback | None:
@@ -311,14 +335,19 @@ def _named(group: Mapping[str, str]) -> bool:
     return "final-recipient" in group or "original-recipient" in group
 
 
+_SUCCESSES = ("delivered", "relayed", "expanded", "deliverable")  # RFC 3464 §2.3.3; mailers also say "expired"
+
+
+def _action(group: Mapping[str, str]) -> str:
+    words = group.get("action", "failed").lower().split()
+    return words[0].strip(";,()") if words else "failed"
+
+
 def _bounce(report: _Report, groups: Sequence[Mapping[str, str]]) -> Feedback | None:
-    by_action: dict[str, list[Mapping[str, str]]] = {}
-    for group in groups:
-        words = group.get("action", "failed").lower().split()
-        by_action.setdefault(words[0].strip(";,()") if words else "failed", []).append(group)
-    chosen = by_action.get("failed") or by_action.get("failure")
-    kind = FeedbackKind.BOUNCE if chosen else FeedbackKind.DELAY
-    chosen = chosen or by_action.get("delayed")
+    actions = [_action(group) for group in groups]
+    failed = [group for group, action in zip(groups, actions, strict=True) if action not in (*_SUCCESSES, "delayed")]
+    chosen = failed or [group for group, action in zip(groups, actions, strict=True) if action == "delayed"]
+    kind = FeedbackKind.BOUNCE if failed else FeedbackKind.DELAY
     if not chosen:
         return None
     recipients = _distinct(
@@ -370,24 +399,36 @@ _DELAY = re.compile(
 _FINAL = re.compile(r"failed permanently|permanent (?:error|failure)|given up|giving up|gave up|could not be delivered")
 
 
-def _is_notice(message: Message, envelope_sender: str | None) -> bool:
-    """Tell whether a daemon wrote *message* and says that mail failed."""
+_NOTIFICATION = "notificationType"  # of SES's JSON, sent on by SNS
+
+
+def _notices_failure(message: Message, envelope_sender: str | None) -> bool:
+    """Tell whether a daemon wrote *message* and says that mail failed.
+
+    What only says that no person wrote it (``Auto-Submitted``, a no-reply address) counts where a status code or a
+    returned message goes with it: shops write about parcels that could not be delivered.
+    """
     if message.header("X-Failed-Recipients") or message.root.content_type == "multipart/report":
         return True
-    writers = (*message.from_, *message.sender)
-    written_by_daemon = (
+    local_parts = [mailbox.address.rpartition("@")[0].lower() for mailbox in message.from_]
+    daemon = (
         (envelope_sender is not None and envelope_sender.strip().lower() in ("", "<>", "mailer-daemon"))
-        or message.header("Auto-Submitted").lower().startswith("auto-")
-        or any(_DAEMON.search(mailbox.address.rpartition("@")[0].lower()) for mailbox in writers)
-        or any(_DAEMON_NAME.search(mailbox.name.lower()) for mailbox in writers)
+        or any(_DAEMON.search(local) for local in local_parts)
+        or any(_DAEMON_NAME.search(mailbox.name.lower()) for mailbox in message.from_)
         or (not message.from_ and bool(_DAEMON.search(message.header("From").lower())))
-        or any(mailbox.address.endswith("@sns.amazonaws.com") for mailbox in writers)
     )
-    return written_by_daemon and bool(
-        _FAILURE.search(message.subject[:_LINE_LIMIT].lower().replace("\u2019", "'"))
-        or _FAILURE.search(" ".join(_lines(message.text)[:80]).lower().replace("\u2019", "'")[:8000])
-        or '"notificationType"' in message.text[:8000]
+    machine = message.header("Auto-Submitted").lower().startswith("auto-") or any(map(is_no_reply, local_parts))
+    if not daemon and (not machine or is_list(message)) or not _says_failure(message):
+        return False
+    notice, returned = _split_returned(message.text)
+    evidence = (
+        returned or _status_of_words(notice) or _NOTIFICATION in notice or any(map(_is_returned, message.root.walk()))
     )
+    return bool(daemon or evidence)
+
+
+def _is_returned(part: Part) -> bool:
+    return part.content_type in _RETURNED_TYPES
 
 
 def _from_notice(message: Message, report: _Report) -> Feedback | None:
@@ -414,7 +455,9 @@ def _from_notice(message: Message, report: _Report) -> Feedback | None:
 
 
 def _says_failure(message: Message) -> bool:
-    return _FAILURE.search(f"{message.subject[:_LINE_LIMIT]}\n{message.text[:8000]}".lower()) is not None
+    start = " ".join(_lines(message.text)[:80])[:8000]
+    words = f"{message.subject[:_LINE_LIMIT]} {start}".lower().replace("\u2019", "'")
+    return _FAILURE.search(words) is not None or _NOTIFICATION.lower() in words
 
 
 _ADDRESS = re.compile(r"[^\s@<>\"'(),;:\[\]{}|*]{1,64}@[^\s@<>\"'(),;:\[\]{}|*/]{1,255}")
@@ -456,7 +499,7 @@ def _diagnostic_line(lines: Sequence[str]) -> str:
 
 def _returned_recipients(report: _Report) -> tuple[EmailAddress, ...]:
     """Return to whom the returned message went, where that is one person: of several any may have failed."""
-    for name in ("x-envelope-to", "x-hmxmroriginalrecipient", "x-failed-recipients", "original-recipient", "to"):
+    for name in ("x-envelope-to", _FORWARDED_COMPLAINT, "x-failed-recipients", "original-recipient", "to"):
         found = _distinct(_addresses(report.returned.get(name, "")))
         if len(found) == 1:
             return found

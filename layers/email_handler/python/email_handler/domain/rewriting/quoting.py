@@ -8,21 +8,23 @@ a signature follows ``--``, a closing formula, or names the device. Every test l
 import re
 from collections.abc import Iterator, Sequence
 
-TEXT_LIMIT = 200_000  # characters read; what lies beyond is no writer's own text
+from email_handler.domain.html import html_text
+
+TEXT_LIMIT = 1_000_000  # characters read; nobody writes more
 _LINE_LIMIT = 500  # characters of a line that a test looks at
 _ATTRIBUTION_LINES = 4  # clients wrap "On … wrote:" at 78 columns
 _HEADER_LINES = 8  # a block of quoted header fields, wrapped values and blank lines included
 _SIGNATURE_LINES = 15
 
-_QUOTED = re.compile(r"\s{0,3}(?:>|&gt;)")
+_QUOTED = re.compile(r"\s{0,3}(?:>|&gt;)(?!:\s*$)")  # ">:" alone is the end of a wrapped "<address>:"
 _RULE = re.compile(r"\s{0,10}[-_=*~\u2013\u2014\u2500\u2501#]{2,}\s*")
 _DATE = re.compile(r"\d{1,4}\D{1,15}\d{1,4}")  # two numbers near each other: 12:47, 2016-12-08, 8 dicembre 2016
 _ADDRESS = re.compile(r"[^\s<>@]{1,64}@[^\s<>@]{2,}")
 
 _WROTE = re.compile(
     r"\b(?:wrote|writes|said|schrieb|schreef|skrev|a écrit|écrivait|escribió|escribio|escreveu|ha scritto|scritto"
-    r"|va escriure|napisał\(?a?\)?|napisala|napsala?|napísala?|írta|kirjoitti|a scris|написал\(?а?\)?|писал\(?а?\)?"
-    r"|пишет|написав|έγραψε|έγραψαν|yazdı|menulis|tulis|đã viết|je napisao|je napisala|напиша|parašė|rakstīja|kirjutas)\b"
+    r"|va escriure|napisał\(?a?\)?|napisala|napsala?|napísala?|írta|kirjoitti|a scris|написал\(?\u0430?\)?|писал\(?\u0430?\)?"
+    r"|пишет|написав|έγραψε|έγραψαν|yazd\u0131|menulis|tulis|đã viết|je napisao|je napisala|напиша|parašė|rakstīja|kirjutas)\b"
     r"|写道|寫道|写信|のメール|書きました|님이 작성|작성:|כתב|كتب|เขียน|ने लिखा",
     re.IGNORECASE,
 )
@@ -33,33 +35,28 @@ _OPENS = re.compile(
 )
 """How lines that introduce a quotation begin: a preposition of date, a weekday, or the date itself."""
 
-_LABEL = re.compile(r"[\s>*_|]{0,10}([^\W\d_][^:\uff1a*\n]{0,24}?)\s?\*{0,2}\s?[:\uff1a]")
-_FROM = frozenset(
-    "from de da van von fra från od ot от от кого kimden gönderen lähettäjä feladó expéditeur från expediteur "
-    "发件人 寄件者 寄件人 差出人 送信者 보낸사람 من מאת από dari từ จาก remitente remetente mittente afzender absender".split()
-) | {"от кого", "보낸 사람", "de la", "message du", "message de"}
-_OTHER = frozenset(
-    "sent date to subject cc an datum betreff gesendet kopie envoyé date à objet copie cc enviado enviada para asunto "
-    "assunto fecha data inviato a oggetto aan onderwerp verzonden til emne sendt dato till ämne skickat kopia komu temat "
-    "wysłano předmět odesláno tárgy címzett kime konu tarih кому тема дата отправлено копия відправлено lähetetty "
-    "vastaanottaja aihe 收件人 主题 主旨 發送時間 发送时间 日期 時間 抄送 宛先 件名 送信日時 日時 받는사람 제목 보낸날짜 날짜 إلى الموضوع "
-    "التاريخ אל נושא תאריך προς θέμα ημερομηνία kepada subjek tanggal đến ถึง หัวเรื่อง reply-to".split()
-) | {
-    "envoyé le",
-    "copie à",
-    "받는 사람",
-    "보낸 날짜",
-    "date d'envoi",
-    "enviado el",
-    "enviado em",
-    "data wysłania",
-    "sent at",
-}
-_SUBJECTS = frozenset(
-    "subject betreff objet asunto assunto oggetto onderwerp emne ämne temat předmět tárgy konu тема aihe 主题 主旨 件名 제목 "
-    "الموضوع נושא θέμα subjek หัวเรื่อง sujet".split()
+_PREPOSITION = re.compile(
+    r"\s{0,5}(?:on|am|le|el|em|il|op|den|w dniu|dnia|mon|tue|wed|thu|fri|sat|sun)\b", re.IGNORECASE
 )
-_LABELS = _FROM | _OTHER | _SUBJECTS
+_TAIL = 60  # characters before the colon that say "wrote"
+
+_LABEL = re.compile(r"[\s>*_|]{0,10}([^\W\d_][^:\uff1a*\n]{0,24}?)\s?\*{0,2}\s?[:\uff1a]")
+_FROM = re.compile(
+    r"from|de|da|van|von|fra|från|od|от|от кого|від|kimden|gönderen|lähettäjä|feladó|expéditeur|expediteur|remitente|remetente"
+    r"|mittente|afzender|absender|avsändare|avsender|afsender|nadawca|odesílatel|de la|message (?:du|de)|发件人|寄件者|寄件人|差出人"
+    r"|送信者|보낸 ?사람|من|מאת|από|dari|pengirim|từ|người gửi|จาก"
+)
+_SUBJECT = re.compile(
+    r"subject|betreff|objet|sujet|asunto|assunto|oggetto|onderwerp|emne|ämne|temat|předmět|predmet|tárgy|konu|тема|aihe|subiect"
+    r"|主题|主旨|件名|제목|الموضوع|נושא|θέμα|subjek|perihal|chủ đề|หัวเรื่อง"
+)
+_OTHER = re.compile(
+    r"sent|sent at|date|to|cc|reply-to|an|datum|gesendet|kopie|envoyé(?: le)?|date d'envoi|à|a|copie(?: à)?|enviad[oa](?: el| em)?"
+    r"|para|fecha|data|data wysłania|inviato|aan|verzonden|til|sendt|dato|till|skickat|kopia|komu|wysłano|do|dw|odesláno|címzett"
+    r"|küldve|kime|tarih|кому|дата|отправлено|копия|надіслано|копія|vastaanottaja|lähetetty|päiväys|către|trimis"
+    r"|收件人|收件者|日期|時間|发送时间|發送時間|寄件日期|抄送|副本|宛先|送信日時|日時|日付|받는 ?사람|보낸 ?날짜|날짜|إلى|التاريخ|אל|תאריך|προς|ημερομηνία"
+    r"|kepada|tanggal|đến|ngày|ถึง|วันที่"
+)
 
 _DIVIDER = re.compile(
     r"\s{0,10}[-_=*>]{2,}\s{0,5}(?:original|forwarded|begin forwarded|ursprüngliche|weitergeleitete|message (?:d'origine"
@@ -74,11 +71,16 @@ _MOBILE = re.compile(
     r"|diese nachricht wurde von meinem|envoyé (?:de|depuis|à partir|avec) |télécharger outlook|enviado (?:desde|do|de|por|a partir) "
     r"|enviada (?:do|de) |obter o? ?outlook|obtener outlook|inviato da |scarica outlook|verzonden (?:vanaf|met|vanuit) "
     r"|outlook voor |skickat från |hämta outlook|sendt fra |hent outlook|lähetetty |hanki outlook|wysłan[eoy] z |pobierz"
-    r"|odesláno z |отправлено (?:с|из) |надіслано з |gönderildi|iphone'umdan|σταλθηκε|στάλθηκε από|发自|發自|從我的|从我的"
+    r"|odesláno z |отправлено (?:\u0441|из) |надіслано з |gönderildi|σταλθηκε|στάλθηκε από|发自|發自|從我的|从我的"
     r"|.{0,20}から送信|나의 .{1,20}에서 보냄|أُرسلت من|أرسلت من|נשלח מ|dikirim dari|được gửi từ|trimis (?:de pe|din))",
     re.IGNORECASE,
 )
 _MOBILE_LIMIT = 90
+_SENTENCE = re.compile(r"[,;.!?](?: |$)")
+
+_RULED = re.compile(r"_{2,80}|[\u2014\u2013\u2015]{2,80}")
+_SHORT = 80  # characters: longer lines below a closing formula are sentences
+_NAMES = 2  # lines below "Thanks,": a name and perhaps a place
 
 _CLOSING = re.compile(
     r"\s{0,5}(?:(?:kind|best|warm|warmest|many|my|with)(?: (?:kind|best|warm|kindest))? ?(?:regards|wishes)|kindest regards|regards"
@@ -89,12 +91,28 @@ _CLOSING = re.compile(
     r"|(?:un )?(?:cordial )?saludos?(?: cordial(?:es)?)?|atentamente|atenciosamente|cumprimentos|com os melhores cumprimentos"
     r"|abraços?|(?:cordiali|distinti) saluti|cordialmente|un saluto|met (?:vriendelijke|hartelijke) groet(?:en)?|groet(?:en|jes)?"
     r"|med (?:vänlig|vänliga|venlig|vennlig) (?:hälsning|hälsningar|hilsen)|(?:mvh|vänligen|hilsen|vh)|ystävällisin terveisin"
-    r"|terveisin|pozdrawiam|z poważaniem|s pozdravem|üdvözlettel|cu stimă|с уважением|с наилучшими пожеланиями|з повагою"
-    r"|με εκτίμηση|saygılarımla|saygılar|此致|敬具|祝好|감사합니다|드림|مع أطيب التحيات|تحياتي|בברכה|salam|trân trọng)"
+    r"|terveisin|pozdrawiam|z poważaniem|s pozdravem|üdvözlettel|cu stimă|\u0441 уважением|\u0441 наилучшими пожеланиями|з повагою"
+    r"|με εκτίμηση|sayg\u0131lar(?:\u0131mla)?|此致|敬具|祝好|감사합니다|드림|مع أطيب التحيات|تحياتي|בברכה|salam|trân trọng)"
     r"[\s,.!\U0001f300-\U0001faff]{0,5}",
     re.IGNORECASE,
 )
+_THANKS = re.compile(
+    r"\s{0,5}(?:(?:many |with )?thanks(?: again| in advance)?|thank you(?: very much| so much)?|thx|vielen dank|danke"
+    r"(?:schön)?|besten dank|merci(?: beaucoup| d'avance)?|gracias|obrigad[oa]|grazie|bedankt|dank u?|tack|takk?|kiitos"
+    r"|dziękuję|děkuji|спасибо|ευχαριστώ|teşekkürler|谢谢|謝謝|ありがとうございます|감사합니다|شكرا|תודה)[\s,.!]{0,3}",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"\s*[^\W\d_][\w.'-]{0,20}(?: [\w.'-]{1,20}){0,3}\s*")
 _DASHED_NAME = re.compile(r"\s{0,3}[-\u2013\u2014] ?[^\W\d_][\w.]{0,20}(?: [\w.]{1,20}){0,3}\s*")
+
+
+_QUOTING_ELEMENT = re.compile(
+    r"<(?:div|blockquote|span|hr|table)\b[^<>]{0,300}?\b(?:id|class|type|name)\s?=\s?[\"']?(?:[\w -]{0,40}\b)?(?:gmail_quote\w{0,12}"
+    r"|yahoo_quoted|moz-cite-prefix|(?:x_)?divRplyFwdMsg|(?:x_)?appendonsend|OLK_SRC_BODY_SECTION|protonmail_quote"
+    r"|zmail_extra|stopSpelling|zwchr|ms-outlook-mobile-reference-message|cite|mail_quote|tutanota_quote)\b",
+    re.IGNORECASE,
+)
+"""Gmail, Yahoo, Thunderbird, Outlook (web, desktop, Mac, mobile), Proton, Zoho, Hotmail, Zimbra, Apple Mail."""
 
 
 def new_text(text: str, html: str = "") -> str:
@@ -103,22 +121,35 @@ def new_text(text: str, html: str = "") -> str:
     *text* is the plain text a reader sees; *html* the HTML body, "" where none. "" where nothing is new, as in a
     bare forward. Answers written between quoted lines are kept, each in its place. Never raises; linear time.
     """
-    own = _own_lines(text[:TEXT_LIMIT].replace("\r\n", "\n").replace("\r", "\n").split("\n"))
+    lines = text[:TEXT_LIMIT].replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    own = _own_lines(lines)
+    if len(own) == len(lines):
+        own = _above_quotation(html) or own
     kept = _without_signature(own)
     return "\n".join(_trimmed(kept) or _trimmed(own))
+
+
+def _above_quotation(html: str) -> list[str]:
+    """Return the lines above the element in which the client keeps the quotation, [] where it marks none.
+
+    For quotations that the plain text shows no sign of; it says what the HTML says (RFC 2046 §5.1.4).
+    """
+    found = _QUOTING_ELEMENT.search(html[:TEXT_LIMIT])
+    return _own_lines(html_text(html[: found.start()]).split("\n")) if found else []
 
 
 def _own_lines(lines: Sequence[str]) -> list[str]:
     """Return the lines that quote nothing, up to an unmarked quotation, which reaches to the end."""
     heads = [line[:_LINE_LIMIT] for line in lines]
     quoted = [_QUOTED.match(head) is not None for head in heads]
+    fields = [_field(head) for head in heads]
     own: list[str] = []
     number = 0
     while number < len(lines):
         if quoted[number] or _is_wrapped_quote(heads, quoted, number):
             number += 1
             continue
-        if _begins_original(heads, number):
+        if _begins_original(heads, fields, number):
             break
         length = _attribution(heads, quoted, number)
         if length:
@@ -138,70 +169,81 @@ def _is_wrapped_quote(heads: Sequence[str], quoted: Sequence[bool], number: int)
     return long_before and heads[number][:1].islower()
 
 
-def _begins_original(heads: Sequence[str], number: int) -> bool:
+def _begins_original(heads: Sequence[str], fields: Sequence[tuple[str, str]], number: int) -> bool:
     """Tell whether an unmarked original begins here: a divider that says so, or a block of header fields."""
-    head = heads[number]
-    if _DIVIDER.fullmatch(head):
+    if _DIVIDER.fullmatch(heads[number]):
         return True
-    following = number + 1 if _RULE.fullmatch(head) else number
-    while following < min(number + 3, len(heads)) and not heads[following].strip():
-        following += 1
-    return _is_header_block(heads[following : following + _HEADER_LINES])
+    start = number
+    if _RULE.fullmatch(heads[number]):
+        start = next((at for at in range(number + 1, min(number + 4, len(heads))) if heads[at].strip()), number)
+    return fields[start][0] != "" and _is_header_block(
+        heads[start : start + _HEADER_LINES], fields[start : start + _HEADER_LINES]
+    )
 
 
-def _is_header_block(heads: Sequence[str]) -> bool:
+def _is_header_block(heads: Sequence[str], fields: Sequence[tuple[str, str]]) -> bool:
     """Tell whether lines are header fields of a quoted mail, in whatever language: three of them, or two with From.
 
     A subject or an address must be among them: "From: Berlin, To: Paris, Date: …" is what a traveller writes.
     """
-    if not heads or _label(heads[0]) not in _LABELS:
-        return False
-    labels: list[str] = []
-    gap = 0
-    for head in heads:
-        label = _label(head)
-        if label in _LABELS:
-            labels.append(label)
-            gap = 0
-        else:
-            gap += 1  # wrapped values and blank lines
-        if gap > 2:  # noqa: PLR2004 - one wrapped line and one blank
-            break
-    block = " ".join(heads)
-    shows_mail = not _SUBJECTS.isdisjoint(labels) or _ADDRESS.search(block) is not None
-    return shows_mail and (len(set(labels)) >= 3 or (len(set(labels)) == 2 and not _FROM.isdisjoint(labels)))  # noqa: PLR2004 - see above
+    kinds = [kind for kind, _label in fields]
+    end = next((at for at in range(1, len(kinds)) if not any(kinds[at : at + 3])), len(kinds))  # wrapped, blank lines
+    labels = {label for kind, label in fields[:end] if kind}
+    shows_mail = "subject" in kinds[:end] or any(_ADDRESS.search(heads[at]) for at in range(end))
+    return shows_mail and len(labels) >= (2 if "from" in kinds[:end] else 3)
 
 
-def _label(head: str) -> str:
+def _field(head: str) -> tuple[str, str]:
+    """Return what a line is as a header field ("from", "subject", "other", "" for none) and its label."""
     found = _LABEL.match(head)
-    return found.group(1).strip(" *_").lower() if found else ""
+    label = found.group(1).strip(" *_").lower() if found else ""
+    kinds = {"from": _FROM, "subject": _SUBJECT, "other": _OTHER}
+    return next((kind for kind, pattern in kinds.items() if label and pattern.fullmatch(label)), ""), label
 
 
 def _attribution(heads: Sequence[str], quoted: Sequence[bool], number: int) -> int:
-    """Return how many lines from *number* introduce a quotation ("On 3 May, Jane wrote:"), 0 for none."""
-    if not heads[number].strip():
-        return 0
-    joined = ""
-    for length in range(1, _ATTRIBUTION_LINES + 1):
-        at = number + length - 1
-        if at >= len(heads) or quoted[at] and not heads[at].lstrip().startswith(">:") or not heads[at].strip():
+    """Return how many lines from *number* introduce a quotation ("On 3 May, Jane wrote:"), 0 for none.
+
+    Where a later line of a wrapped introduction would do by itself, the lines before it are the writer's own.
+    """
+    if not (_OPENS.match(heads[number]) or _DATE.search(heads[number]) or _ADDRESS.search(heads[number])):
+        return 1 if _introduces_marked(heads, quoted, number) else 0
+    for end in range(number + 1, min(number + _ATTRIBUTION_LINES, len(heads)) + 1):
+        if quoted[end - 1] or not heads[end - 1].strip():
             return 0
-        joined += " " + heads[at].strip()
-        if _introduces(joined.strip().rstrip("-").rstrip()):
-            return length
+        if not _may_end(heads[end - 1]):
+            continue
+        before_quote = _quote_follows(heads, quoted, end)
+        if _introduces(" ".join(heads[number:end]), marked=before_quote):
+            later = range(number + 1, end)
+            alone = (
+                _PREPOSITION.match(heads[at]) and _introduces(" ".join(heads[at:end]), marked=before_quote)
+                for at in later
+            )
+            return 0 if any(alone) else end - number
     return 0
 
 
-def _introduces(joined: str) -> bool:
-    ends = joined.endswith((":", "\uff1a"))
-    wrote = _WROTE.search(joined[-60:])
-    date = _DATE.search(joined)
-    address = _ADDRESS.search(joined)
-    if len(joined) > _LINE_LIMIT or not date:
+def _may_end(head: str) -> bool:
+    return head.rstrip()[-1:] in (":", "\uff1a", "-") or _WROTE.search(head[-_TAIL:]) is not None
+
+
+def _introduces_marked(heads: Sequence[str], quoted: Sequence[bool], number: int) -> bool:
+    """Tell whether one line names the writer of the marked lines that follow ("Jane wrote:")."""
+    return _quote_follows(heads, quoted, number + 1) and _introduces(heads[number], marked=True)
+
+
+def _introduces(joined: str, *, marked: bool) -> bool:
+    """Tell whether words introduce a quotation; where marked lines follow, that somebody wrote is enough."""
+    words = joined.strip().rstrip("-").rstrip()
+    if len(words) > _LINE_LIMIT:
         return False
-    if ends:
-        return bool(address or (wrote and _OPENS.match(joined)))
-    return bool(wrote and address and _OPENS.match(joined) and joined[wrote.end() - len(joined) :].strip() == "")
+    wrote = _WROTE.search(words, max(0, len(words) - _TAIL))
+    date = _DATE.search(words)
+    address = _ADDRESS.search(words)
+    if words.endswith((":", "\uff1a")):
+        return bool((date and (address or (wrote and _OPENS.match(words)))) or (marked and wrote))
+    return bool(wrote and date and address and _OPENS.match(words) and wrote.end() == len(words))
 
 
 def _quote_follows(heads: Sequence[str], quoted: Sequence[bool], number: int) -> bool:
@@ -222,21 +264,23 @@ def _without_signature(own: Sequence[str]) -> list[str]:
 
 
 def _begins_signature(own: Sequence[str], number: int, head: str) -> bool:
+    """Tell whether a signature begins at line *number*: a mark or a device anywhere, a formula or a name near the end."""
     stripped = head.strip()
     if not stripped:
         return False
-    if stripped in ("--", "\u2014", "\u2013\u2013"):
+    device = len(stripped) < _MOBILE_LIMIT and _MOBILE.match(stripped) and not _SENTENCE.search(stripped)
+    if stripped in ("--", "\u2014", "\u2013\u2013") or device:
         return True
-    rest = [line for line in own[number + 1 :][: 2 * _SIGNATURE_LINES] if line.strip()]
-    at_end = len(rest) < _SIGNATURE_LINES and len(own) - number < 2 * _SIGNATURE_LINES
-    if re.fullmatch(r"_{2,80}|[\u2014\u2013\u2015]{2,80}", stripped):
-        return at_end and bool(rest)
-    if len(stripped) < _MOBILE_LIMIT and _MOBILE.match(stripped) and not re.search(r"[,;.!?](?: |$)", stripped):
-        return True
-    short = at_end and all(len(line) <= 80 for line in rest)  # noqa: PLR2004 - longer lines are sentences
-    if _CLOSING.fullmatch(stripped):
-        return short and bool(rest)
-    return not rest and bool(_DASHED_NAME.fullmatch(head)) and number > 0 and not own[number - 1].strip()
+    if len(own) - number > 2 * _SIGNATURE_LINES:
+        return False
+    rest = [line for line in own[number + 1 :] if line.strip()]
+    if not rest:
+        return number > 0 and not own[number - 1].strip() and _DASHED_NAME.fullmatch(head) is not None
+    return len(rest) < _SIGNATURE_LINES and (
+        _RULED.fullmatch(stripped) is not None
+        or (_CLOSING.fullmatch(stripped) is not None and all(len(line) <= _SHORT for line in rest))
+        or (_THANKS.fullmatch(stripped) is not None and len(rest) <= _NAMES and all(map(_NAME.fullmatch, rest)))
+    )
 
 
 def _trimmed(lines: Sequence[str]) -> list[str]:
