@@ -42,12 +42,12 @@ def decode(item: Item) -> Attributes:
 def key_part(text: str) -> str:
     """Return *text*, which may come from a hostile header, as part of a key: bounded, valid Unicode.
 
-    Overlong texts keep their beginning and get a hash, so that equal texts alone give equal keys.
+    What is overlong, or holds lone surrogates, keeps its beginning and gets a hash: other texts give other keys.
     """
-    octets = text.encode("utf-8", "backslashreplace")
-    if len(octets) <= _KEY_BYTES:
-        return octets.decode()
-    return f"{octets.decode()[:_SHOWN]}~{hashlib.sha256(octets).hexdigest()}"
+    octets = text.encode("utf-8", "surrogatepass")
+    if len(octets) <= _KEY_BYTES and octets.decode("utf-8", "replace") == text:
+        return text
+    return f"{write(text[:_SHOWN])}~{hashlib.sha256(octets).hexdigest()}"
 
 
 def timestamp(moment: datetime) -> str:

@@ -88,6 +88,8 @@ class SesMailer:
             )
         except FAILURES as error:
             raise _ours(error) from error
+        if "MessageId" not in answer:
+            raise SendOutcomeUnknown("SES: an answer without an id")
         return SesId(answer["MessageId"])
 
 

@@ -1,0 +1,208 @@
+"""What the mailer promises: one attempt, and an error that says whether the mail may have left."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import (
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+
+from email_handler.adapters.ses import LARGEST, SES_CONFIG, SesMailer
+from email_handler.errors import (
+    EmailHandlerError,
+    MessageRefused,
+    MessageTooLarge,
+    SendingBlocked,
+    SendingThrottled,
+    SendOutcomeUnknown,
+)
+from email_handler.ports import Mailer
+from local.emulator import free_port
+from local.ses import Fault, SesEndpoint
+from tests.support.fakes import FakeMailer
+
+PUBLIC, JANE, OWNER = "contact@example.com", "jane@customer.example", "owner@private.example"
+MAIL = (
+    b"From: Contact <contact@example.com>\r\nTo: jane@customer.example\r\nSubject: Hello\r\n\r\nBody, 8 bit: \xff\r\n"
+)
+SESSION: Any = boto3.session.Session()
+
+
+def client(url: str, read_timeout: float = 10) -> Any:
+    """Make SES's client as bootstrap does, for *url*, with less patience."""
+    impatient = SES_CONFIG.merge(Config(read_timeout=read_timeout, connect_timeout=2))
+    return SESSION.client("sesv2", endpoint_url=url, region_name="us-east-1", config=impatient)
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """The port, and what left: the bytes as handed in, the envelope, SES's id."""
+
+    mailer: Mailer
+    left: Callable[[], list[tuple[bytes, str, Sequence[str], str]]]
+
+
+@pytest.fixture
+def ses(tmp_path: Path) -> Iterator[SesEndpoint]:
+    with SesEndpoint(tmp_path / "outbox", domain="example.com") as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(params=["fake", "aws"])
+def outbox(request: pytest.FixtureRequest) -> Outbox:
+    if request.param == "fake":
+        fake = FakeMailer()
+        return Outbox(fake, lambda: [(s.raw, s.sender, s.recipients, s.ses_id) for s in fake.sent])
+    ses: SesEndpoint = request.getfixturevalue("ses")
+    return Outbox(
+        SesMailer(client(ses.url), "forwards"),
+        lambda: [(Path(s.handed_in).read_bytes(), s.sender, s.recipients, s.ses_id) for s in ses.sent()],
+    )
+
+
+def test_a_mail_leaves_once_byte_for_byte_under_the_id_that_is_returned(outbox: Outbox) -> None:
+    ses_id = outbox.mailer.send(MAIL, PUBLIC, [JANE, OWNER])
+
+    assert outbox.left() == [(MAIL, PUBLIC, (JANE, OWNER), ses_id)]
+    assert ses_id
+    assert "@" not in ses_id
+
+
+def test_every_mail_has_an_id_of_its_own(outbox: Outbox) -> None:
+    assert outbox.mailer.send(MAIL, PUBLIC, [JANE]) != outbox.mailer.send(MAIL, PUBLIC, [JANE])
+
+
+def test_a_mail_over_what_ses_takes_is_refused_before_it_is_sent(outbox: Outbox) -> None:
+    with pytest.raises(MessageTooLarge):
+        outbox.mailer.send(MAIL + b"x" * LARGEST, PUBLIC, [JANE])
+
+    assert outbox.left() == []
+
+
+def test_sends_are_made_under_the_configuration_set(ses: SesEndpoint) -> None:
+    SesMailer(client(ses.url), "forwards").send(MAIL, PUBLIC, [JANE])
+
+    assert [sent.configuration_set for sent in ses.sent()] == ["forwards"]
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "text", "expected"),
+    [
+        ("TooManyRequestsException", 429, "Maximum sending rate exceeded.", SendingThrottled),
+        ("Throttling", 400, "Maximum sending rate exceeded.", SendingThrottled),
+        ("ThrottlingException", 400, "Rate exceeded", SendingThrottled),
+        ("TooManyRequestsException", 429, "Daily message quota exceeded.", SendingBlocked),
+        ("Throttling", 400, "Daily message quota exceeded.", SendingBlocked),
+        ("LimitExceededException", 400, "", SendingBlocked),
+        ("MailFromDomainNotVerifiedException", 400, "", SendingBlocked),
+        ("SendingPausedException", 400, "", SendingBlocked),
+        ("AccountSuspendedException", 400, "", SendingBlocked),
+        ("AccessDeniedException", 403, "", SendingBlocked),
+        ("ExpiredTokenException", 403, "", SendingBlocked),
+        ("MessageRejected", 400, "Email address is not verified: jane@customer.example", MessageRefused),
+        ("BadRequestException", 400, "Duplicate header 'References'.", MessageRefused),
+        ("NotFoundException", 404, "", MessageRefused),
+        ("InvalidParameterValue", 400, "", MessageRefused),
+        ("InternalFailure", 500, "", SendingThrottled),
+        ("ServiceUnavailableException", 503, "", SendingThrottled),
+    ],
+)
+def test_what_ses_refuses_was_not_sent_and_the_class_says_when_to_try_again(
+    ses: SesEndpoint, code: str, status: int, text: str, expected: type[EmailHandlerError]
+) -> None:
+    ses.fail_next(Fault(code=code, status=status, message=text))
+
+    with pytest.raises(expected) as raised:
+        SesMailer(client(ses.url), "forwards").send(MAIL, PUBLIC, [JANE])
+
+    assert type(raised.value) is expected
+    assert str(raised.value) == f"SES: {code}"  # SES's own texts may quote addresses
+    assert ses.sent() == []
+
+
+@pytest.mark.parametrize("fault", [Fault(reset=True, delivered=True), Fault(reset=True), Fault(seconds=2)])
+def test_without_an_answer_nobody_knows_and_nothing_is_sent_again(ses: SesEndpoint, fault: Fault) -> None:
+    ses.fail_next(fault)
+
+    with pytest.raises(SendOutcomeUnknown):
+        SesMailer(client(ses.url, read_timeout=0.5), "forwards").send(MAIL, PUBLIC, [JANE])
+
+    assert len(ses.sent()) <= 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 13\r\n\r\n<html></html>",
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{{{{{",
+        b"no HTTP at all\r\n\r\n",
+        b"",
+    ],
+)
+def test_an_answer_that_is_not_of_ses_says_nothing_about_the_mail(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        proxy = threading.Thread(target=_answer_once, args=(server, answer))
+        proxy.start()
+        try:
+            with pytest.raises(SendOutcomeUnknown):
+                SesMailer(client(f"http://127.0.0.1:{server.getsockname()[1]}"), "forwards").send(MAIL, PUBLIC, [JANE])
+        finally:
+            proxy.join(10)
+
+
+def _answer_once(server: socket.socket, answer: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        received = b""
+        while b'"}' not in received:  # the end of the request's JSON
+            received += connection.recv(65536)
+        connection.sendall(answer)
+
+
+def test_a_refused_connection_sent_nothing() -> None:
+    with pytest.raises(SendingThrottled, match="EndpointConnectionError"):
+        SesMailer(client(f"http://127.0.0.1:{free_port()}"), "forwards").send(MAIL, PUBLIC, [JANE])
+
+
+def test_a_name_that_does_not_resolve_sent_nothing() -> None:
+    with pytest.raises(SendingThrottled, match="EndpointConnectionError"):
+        SesMailer(client("http://ses.invalid"), "forwards").send(MAIL, PUBLIC, [JANE])
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ConnectTimeoutError(endpoint_url="http://ses.invalid"), SendingThrottled),
+        (EndpointConnectionError(endpoint_url="http://ses.invalid"), SendingThrottled),
+        (NoCredentialsError(), SendingThrottled),
+        (CredentialRetrievalError(provider="test", error_msg="gone"), SendingThrottled),
+        (ReadTimeoutError(endpoint_url="http://ses.invalid"), SendOutcomeUnknown),
+        (ParamValidationError(report="jane@customer.example is no list"), MessageRefused),
+    ],
+)
+def test_every_silence_is_classed_by_whether_the_request_was_written(
+    error: Exception, expected: type[EmailHandlerError]
+) -> None:
+    class Silent:
+        def send_email(self, **_: object) -> None:
+            raise error
+
+    with pytest.raises(expected) as raised:
+        SesMailer(Silent(), "forwards").send(MAIL, PUBLIC, [JANE])
+
+    assert str(raised.value) == f"SES: {type(error).__name__}"
