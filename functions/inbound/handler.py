@@ -1,5 +1,7 @@
 """inbound: decides about mail to the public addresses, records SES's feedback, and once a day reconciles and sends the digest."""
 
+from typing import Any
+
 from email_handler import bootstrap
 from email_handler.domain.identifiers import ArchiveKey
 from email_handler.runtime import (
@@ -9,16 +11,21 @@ from email_handler.runtime import (
     is_reconciliation,
     log_decision,
     log_reconciliation,
+    log_request,
+    operator_request,
     ses_receipts,
 )
 from email_handler.usecases.digest import send_digest
+from email_handler.usecases.operate import operate
 from email_handler.usecases.receive import receive
 from email_handler.usecases.reconcile import reconcile
 from email_handler.usecases.record_feedback import record_feedback
 
 
-def handle(event: Event) -> None:
-    """Handle one invocation: SES's receiving event, SES's feedback by EventBridge, or the schedule's."""
+def handle(event: Event) -> dict[str, Any] | None:
+    """Handle one invocation: SES's receiving event, SES's feedback by EventBridge, the schedule's, or the operator's."""
+    if (request := operator_request(event)) is not None:
+        return log_request(operate(request, bootstrap.reception()))
     if is_reconciliation(event):
         reception = bootstrap.reception()
         log_reconciliation(reconcile("inbound", reception))
@@ -29,6 +36,7 @@ def handle(event: Event) -> None:
     else:
         for receipt in ses_receipts(event):
             log_decision(receive(receipt, ArchiveKey(f"raw/inbound/{receipt.id}"), bootstrap.reception()))
+    return None
 
 
 handler = event_handler(handle)

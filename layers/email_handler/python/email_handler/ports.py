@@ -247,6 +247,29 @@ class Jobs(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """One message of a dead-letter queue, hidden from others while it is looked at."""
+
+    queue: str  # its URL
+    handle: str  # SQS's receipt handle: names this receive
+    body: str
+    reason: str  # "" where the queue's own redrive policy put it there
+    attempts: int
+
+
+class DeadLetters(Protocol):
+    """The dead-letter queues, for the operator. Raises QueueUnavailable."""
+
+    def letters(self) -> Iterator[DeadLetter]:
+        """Yield every message of the queues once, page after page."""
+        ...
+
+    def discard(self, letter: DeadLetter) -> None:
+        """Delete a message that has been dealt with."""
+        ...
+
+
 class Mailer(Protocol):
     """SES v2 ``SendEmail`` with raw content: one attempt, never retried inside."""
 

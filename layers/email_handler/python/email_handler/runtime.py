@@ -106,6 +106,12 @@ def log_outcome(message: str, metric: str, **keys: Any) -> None:
     _outcome(message, metric, **keys)
 
 
+def log_request(answer: dict[str, Any]) -> dict[str, Any]:
+    """Say once what the operator asked for came to, and return it: it is the invocation's answer."""
+    _outcome("operator's request", "OperatorRequest", answer=answer)
+    return answer
+
+
 def log_reconciliation(done: Reconciled) -> None:
     """Say once what a pass of the reconciler came to; what it had to take up is a metric of its own."""
     metrics.add_metric(name="TakenUp", unit=MetricUnit.Count, value=len(done.taken_up))
@@ -123,6 +129,12 @@ def log_reconciliation(done: Reconciled) -> None:
 def is_reconciliation(event: Event) -> bool:
     """Tell whether the reconciler's schedule invoked us."""
     return event.get("reconcile") is True
+
+
+def operator_request(event: Event) -> dict[str, Any] | None:
+    """Return what the operator's command asks for, None for any other event."""
+    request = event.get("operator")
+    return request if isinstance(request, dict) else None
 
 
 def feedback_detail(event: Event) -> dict[str, Any] | None:

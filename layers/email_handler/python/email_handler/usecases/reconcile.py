@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from email_handler.domain.identifiers import ArchiveKey, FunctionName, ReceiptId
 from email_handler.domain.message import parse
-from email_handler.domain.records import LedgerItem, SendState
+from email_handler.domain.records import Decision, LedgerItem, SendState
 from email_handler.domain.verdicts import receipt_from_message
 from email_handler.errors import PermanentError
 from email_handler.usecases.receive import receive
@@ -49,7 +49,7 @@ def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
         if reception.records.decision(receipt, function) is not None:
             continue
         try:
-            _take_up(receipt, key, function, reception)
+            take_up(receipt, function, reception)
             taken_up.append(receipt)
         except PermanentError:
             failed.append(receipt)
@@ -72,13 +72,18 @@ def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
     )
 
 
-def _take_up(receipt_id: ReceiptId, key: ArchiveKey, function: FunctionName, reception: Reception) -> None:
+def take_up(receipt_id: ReceiptId, function: FunctionName, reception: Reception) -> Decision:
+    """Run a receiving function's use case for a stored message as if its event had come, but never acknowledge.
+
+    Verdicts and envelope are read from the object. A receipt that has its decision keeps it; what was not finished
+    is finished. Raises ArchiveObjectMissing.
+    """
+    key = ArchiveKey(f"raw/{function}/{receipt_id}")
     message = parse(reception.archive.get(key))
     receipt = receipt_from_message(message, receipt_id, reception.people.public_addresses)
-    if function == "inbound":
-        receive(receipt, key, reception, acknowledge=False)
-    else:
-        relay_reply(receipt, key, reception)
+    if function == "reply":
+        return relay_reply(receipt, key, reception)
+    return receive(receipt, key, reception, acknowledge=False)
 
 
 def _queue_overdue(reception: Reception) -> int:

@@ -1,0 +1,46 @@
+"""What the operator's command asks the receiving functions to do, with their settings and their permissions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from email_handler.domain.identifiers import FunctionName, ReceiptId
+from email_handler.domain.records import Decision
+from email_handler.errors import MalformedEvent, PermanentError
+from email_handler.usecases.held import confirm, release
+from email_handler.usecases.reception import Reception
+from email_handler.usecases.reconcile import take_up
+
+
+def operate(request: Mapping[str, Any], reception: Reception) -> dict[str, Any]:
+    """Carry out *request*: ``do`` is "release" (``allow``), "confirm" (``block``) or "replay", for the message of
+    ``receipt`` and ``function``. Each is decided at most once, however often it is asked for.
+
+    Returns ``outcome``, ``conversation`` and ``jobs``, or ``error`` with a sentence for the operator. Raises
+    transient errors, and MalformedEvent for what is no request.
+    """
+    receipt, function = request.get("receipt"), request.get("function", "inbound")
+    if not isinstance(receipt, str) or not receipt or function not in ("inbound", "reply"):
+        raise MalformedEvent("a request names a receipt, and inbound or reply")
+    try:
+        decision = _decide(request, ReceiptId(receipt), function, reception)
+    except PermanentError as error:
+        if isinstance(error, MalformedEvent):
+            raise
+        return {"error": str(error)}
+    return {
+        "outcome": decision.outcome.value,
+        "conversation": decision.conversation,
+        "jobs": [job.ledger for job in decision.jobs],
+    }
+
+
+def _decide(request: Mapping[str, Any], receipt: ReceiptId, function: FunctionName, reception: Reception) -> Decision:
+    match request.get("do"):
+        case "release":
+            return release(receipt, function, reception, allow=request.get("allow") is True)
+        case "confirm":
+            return confirm(receipt, function, reception, block=request.get("block") is True)
+        case "replay":
+            return take_up(receipt, function, reception)
+        case _:
+            raise MalformedEvent("a request asks to release, confirm or replay")

@@ -1,0 +1,75 @@
+"""The operator sends again what was parked: by the ledger, so that nothing ends with a queue's 14 days."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from email_handler.domain.identifiers import LedgerId
+from email_handler.domain.jobs import Job
+from email_handler.domain.records import LedgerItem, SendState
+from email_handler.errors import MalformedJob, RecordChanged, UnknownConversation
+from email_handler.ports import Clock, DeadLetters, Jobs, Records, SendLedger
+
+MANY = 100_000
+
+
+class Redriven(StrEnum):
+    """What became of one parked send."""
+
+    QUEUED = "queued"  # goes out again
+    ENDED = "ended"  # the ledger had another end by now: the letter is thrown away
+    LEFT = "left"  # no job of ours, or its records are gone: somebody must look
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redrive:
+    """One line of the operator's report."""
+
+    ledger: LedgerId | str
+    what: Redriven
+    reason: str  # why it had been parked, or why it is left
+    attempts: int
+
+
+def redrive(
+    *, letters: DeadLetters, records: Records, ledger: SendLedger, jobs: Jobs, clock: Clock, dry_run: bool = False
+) -> Iterator[Redrive]:
+    """Yield what becomes of each dead letter, then of each FAILED ledger item that no letter told of.
+
+    The order is the guarantee: the ledger says QUEUED, then the job is queued, then the letter is deleted. A crash
+    in between leaves a letter too many or an item that the reconciler takes up; the ledger lets neither send twice.
+    With *dry_run* nothing is changed.
+    """
+    told: set[str] = set()
+    for letter in letters.letters():
+        try:
+            job = Job.from_json(letter.body)
+            item = ledger.context(job.ledger).item
+        except (MalformedJob, UnknownConversation) as error:
+            yield Redrive(ledger="", what=Redriven.LEFT, reason=letter.reason or str(error), attempts=letter.attempts)
+            continue
+        told.add(item.id)
+        what = _again(item, ledger=ledger, jobs=jobs, clock=clock, dry_run=dry_run)
+        if not dry_run:
+            letters.discard(letter)
+        yield Redrive(ledger=item.id, what=what, reason=letter.reason, attempts=letter.attempts)
+    for parked in list(records.find("send_state", SendState.FAILED, limit=MANY)):
+        if isinstance(parked, LedgerItem) and parked.id not in told:
+            what = _again(parked, ledger=ledger, jobs=jobs, clock=clock, dry_run=dry_run)
+            yield Redrive(ledger=parked.id, what=what, reason=parked.reason, attempts=parked.attempt)
+
+
+def _again(item: LedgerItem, *, ledger: SendLedger, jobs: Jobs, clock: Clock, dry_run: bool) -> Redriven:
+    if item.state not in (SendState.FAILED, SendState.QUEUED):
+        return Redriven.ENDED
+    if dry_run:
+        return Redriven.QUEUED
+    now = clock()
+    if item.state is SendState.FAILED:
+        try:
+            # Patience starts anew: a parked job that is tried once and parked again would not be a redrive.
+            ledger.give_back(replace(item, queued_at=now), SendState.QUEUED, item.reason, now)
+        except RecordChanged:
+            return Redriven.ENDED  # somebody else redrives it at this moment
+    jobs.queue([item.job])
+    return Redriven.QUEUED

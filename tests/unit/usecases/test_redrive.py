@@ -1,0 +1,95 @@
+"""What was parked is sent again, once."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from email_handler.domain.jobs import JobKind
+from email_handler.domain.records import SendState
+from email_handler.errors import MessageRefused
+from email_handler.ports import DeadLetter
+from email_handler.usecases.redrive import Redrive, Redriven, redrive
+from tests.support.builders import mail
+from tests.support.world import World
+
+
+class Letters:
+    """The dead letters of a world's queues."""
+
+    def __init__(self, world: World) -> None:
+        self._parked = world.jobs.parked
+
+    def letters(self) -> Iterator[DeadLetter]:
+        for number, dead in enumerate(list(self._parked)):
+            yield DeadLetter(
+                queue=dead.kind, handle=str(number), body=dead.body, reason=dead.reason, attempts=dead.attempts
+            )
+
+    def discard(self, letter: DeadLetter) -> None:
+        self._parked.remove(next(dead for dead in self._parked if dead.body == letter.body))
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.arrive(mail(), dmarc="GRAY", spf="GRAY", dkim="GRAY")
+    world.mailer.fail("send", MessageRefused("MessageRejected"))
+    assert world.run() == []
+    assert len(world.jobs.parked) == 1
+    return world
+
+
+def run(world: World, *, dry_run: bool = False) -> list[Redrive]:
+    parts = {"records": world.records, "ledger": world.records, "jobs": world.jobs, "clock": world.clock}
+    return list(redrive(letters=Letters(world), dry_run=dry_run, **parts))  # type: ignore[arg-type]
+
+
+def test_a_parked_forward_ends_in_the_outbox_once(world: World) -> None:
+    (line,) = run(world)
+
+    assert (line.what, line.reason, line.attempts) == (Redriven.QUEUED, "MessageRejected", 1)
+    assert world.jobs.parked == []
+    assert len(world.run()) == 1
+    assert run(world) == []
+
+
+def test_a_dry_run_changes_nothing(world: World) -> None:
+    (line,) = run(world, dry_run=True)
+
+    assert line.what is Redriven.QUEUED
+    assert (len(world.jobs.parked), world.jobs.queued) == (1, [])
+
+
+def test_an_item_whose_letter_expired_is_found_by_the_ledger(world: World) -> None:
+    world.jobs.parked.clear()
+    (line,) = run(world)
+
+    assert line.what is Redriven.QUEUED
+    assert len(world.run()) == 1
+
+
+def test_a_letter_of_a_send_that_ended_otherwise_is_thrown_away(world: World) -> None:
+    letter = world.jobs.parked[0]
+    run(world)
+    world.run()
+    world.jobs.parked.append(letter)
+    (line,) = run(world)
+
+    assert line.what is Redriven.ENDED
+    assert world.jobs.parked == []
+    assert world.run() == []
+
+
+def test_what_is_no_job_of_ours_is_left_for_somebody_to_look_at(world: World) -> None:
+    world.jobs.park("{broken", JobKind.FORWARD, "not a job of ours", 3)
+    lines = run(world)
+
+    assert [line.what for line in lines] == [Redriven.QUEUED, Redriven.LEFT]
+    assert [dead.body for dead in world.jobs.parked] == ["{broken"]
+
+
+def test_a_redriven_job_has_its_patience_anew(world: World) -> None:
+    run(world)
+    (item,) = world.records.ledger.values()
+
+    assert (item.state, item.queued_at) == (SendState.QUEUED, world.now)
