@@ -4,6 +4,8 @@ import base64
 import json
 import os
 import shutil
+import signal
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -86,7 +88,7 @@ class LocalCloud:
         Ports of 0 are any free ones. *endpoint* is a LocalStack-compatible endpoint to deploy to instead of starting
         an emulator. *parameters* go over the template's (see deploy.PARAMETERS). Raises LocalCloudError.
         """
-        folder = folder or project / ".local"
+        folder = (folder or project / ".local").resolve()
         state = folder / "state"
         if not keep:
             shutil.rmtree(state, ignore_errors=True)
@@ -243,6 +245,18 @@ def running(project: Path, folder: Path | None = None) -> Address | None:
     except (OSError, ValueError, TypeError):
         return None
     return address
+
+
+def stop(address: Address, limit: float) -> None:
+    """End a local cloud that another process runs, and wait until its ports are closed. Raises TimeoutError."""
+    os.kill(address.pid, signal.SIGTERM)
+    ports = (address.smtp_port, int(address.ses_endpoint.rpartition(":")[2]), int(address.endpoint.rpartition(":")[2]))
+    wait_until(lambda: not any(_listens(port) for port in ports), limit, "the local cloud's end")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _kept_port(state: Path) -> int:

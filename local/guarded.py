@@ -9,7 +9,7 @@ from typing import IO, Self
 
 from local import watchdog
 
-_SLACK = 5  # seconds beyond the grace: the watchdog kills, removes its folder and goes
+_SLACK = 60  # seconds beyond the grace: removing the scratch folder takes a while on a busy machine
 
 
 class Guarded:

@@ -164,14 +164,12 @@ def _common(found: dict[str, str]) -> dict[str, Any]:
         if name in found
     }
     if "subject" in found:
-        common["subject"] = _decoded(found["subject"])
+        common["subject"] = decoded(found["subject"])
     return common
 
 
 def _people(value: str) -> list[str]:
-    return [
-        f"{_decoded(name)} <{address}>" if name else address for name, address in _parties(value) if name or address
-    ]
+    return [f"{decoded(name)} <{address}>" if name else address for name, address in _parties(value) if name or address]
 
 
 def _parties(value: str) -> list[tuple[str, str]]:
@@ -181,7 +179,8 @@ def _parties(value: str) -> list[tuple[str, str]]:
         return []
 
 
-def _decoded(value: str) -> str:
+def decoded(value: str) -> str:
+    """Return a header field's text with encoded words decoded (RFC 2047), as it is where they don't decode."""
     try:
         return str(make_header(decode_header(value)))
     except (LookupError, ValueError, HeaderParseError):  # an unknown charset, bytes that are none of it, bad base64
