@@ -30,6 +30,9 @@ _PDF_STREAM = re.compile(rb"stream\r?\n")
 _PDF_STRING = re.compile(rb"\(((?:[^()\\]|\\.)*)\)|<([0-9A-Fa-f\s]{2,4000})>", re.DOTALL)
 
 
+_ASCII = bytes(range(128)) + b"\x7f" * 128  # what is beyond ASCII is no letter of an address
+
+
 def for_recipients(identity: Identity, recipients: tuple[EmailAddress, ...]) -> Identity:
     """Return *identity* for mail to *recipients*: an owner who writes to their own public address may read their own
     address in the answer, if nobody else gets it."""
@@ -110,7 +113,7 @@ class _Gate:
                 self._unchecked(where)
         elif kind in _ENCRYPTED:
             self._unchecked(where)
-        if kind.startswith(("text/", "message/")):
+        if kind.startswith(("text/", "message/")) or b"-----BEGIN" in payload:
             text = decode(payload, part.parameters.get("charset", ""))
             self._text(where, text, markup="<" in text)
         if b"\0" in payload or not kind.startswith("text/"):
@@ -119,8 +122,11 @@ class _Gate:
 
     def octets(self, where: str, payload: bytes) -> None:
         """Look through octets of any kind: as they are, and as UTF-16 would have them."""
-        text = payload.decode("latin-1")
-        for seen in (text, text.replace("\0", "")) if "\0" in text else (text,):
+        text = payload.translate(_ASCII).decode("ascii")
+        texts = {text, text.replace("\0", "")}
+        if not "".join(self._identity.hidden_terms).isascii():
+            texts.add(payload.decode("utf-8", "ignore"))
+        for seen in texts:
             for what in masking.places(seen, self._identity, plain=True):
                 self._found(where, what)
 
@@ -211,7 +217,7 @@ def _base64_runs(text: str) -> Iterator[str]:
         if len(digits) >= _BASE64_LEAST:
             for shift in range(4) if len(digits) <= _BASE64_SHIFTED else (0,):
                 whole = digits[shift : shift + (len(digits) - shift) // 4 * 4]
-                yield binascii.a2b_base64(whole).decode("latin-1")
+                yield binascii.a2b_base64(whole).translate(_ASCII).decode("ascii")
 
 
 _URL_SAFE = str.maketrans("-_", "+/")

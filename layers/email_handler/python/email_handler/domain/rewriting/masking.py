@@ -54,15 +54,7 @@ class Needles:
             if local and domain:
                 by_domain.setdefault(domain, set()).add(local.partition("+")[0])
         self._thread_domain = identity.thread_domain.lower()
-        self._locals = {
-            domain: re.compile(
-                rf"(?:^|[^{_LETTER}._+-])[._+-]{{0,8}}"
-                rf"(?P<hit>\"?(?:{'|'.join(map(re.escape, sorted(locals_, key=len, reverse=True)))})"
-                rf"(?:(?:\+|%2B)[{_ATEXT}]*)?\"?)$",
-                re.IGNORECASE,
-            )
-            for domain, locals_ in by_domain.items()
-        }
+        self._locals = {domain: _owners_local(locals_) for domain, locals_ in by_domain.items()}
         domains = sorted({*by_domain, *([self._thread_domain] if self._thread_domain else [])}, key=len, reverse=True)
         self._address = (
             re.compile(rf"{_SEPARATOR}(?P<domain>{'|'.join(map(re.escape, domains))}){_DOMAIN_ENDS}", re.IGNORECASE)
@@ -119,11 +111,20 @@ class Needles:
 _THREAD_LOCAL = re.compile(r"[A-Za-z0-9._+-]{1,80}$")
 
 
+def _owners_local(locals_: set[str]) -> re.Pattern[str]:
+    """Return what finds one of *locals_* as the whole local part that ends where the search ends: "me", "me+tag",
+    quoted or in punctuation ("_me", "--me"), not "notme", "x-me" or "john.me"."""
+    base = rf"(?:{'|'.join(map(re.escape, sorted(locals_, key=len, reverse=True)))})(?:(?:\+|%2B)[{_ATEXT}]*)?"
+    return re.compile(rf'(?:^|[^{_LETTER}._+-])[._+-]{{0,8}}(?P<hit>"{base}"|{base})$', re.IGNORECASE)
+
+
+# A letter or digit that makes a longer word of a term; scripts without spaces between words never do.
+_WORD = r"[^\W_\u0e00-\u0eff\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff]"
+
+
 def _term(term: str) -> str:
-    words = r"\s{1,4}".join(map(re.escape, term.split()))
-    before = r"(?<!\w)" if term.strip()[0].isalnum() else ""
-    after = r"(?!\w)" if term.strip()[-1].isalnum() else ""
-    return before + words + after
+    words = r"[\s>|]{1,12}".join(map(re.escape, term.split()))
+    return rf"(?<!{_WORD}){words}(?!{_WORD})"
 
 
 @lru_cache(maxsize=16)
@@ -184,7 +185,7 @@ def _quoted_printable(text: str) -> str:
 
 
 def _unescaped(text: str) -> str:
-    return html.unescape(text) if "&" in text else text
+    return _INVISIBLE.sub("", html.unescape(text) if "&" in text else text)
 
 
 def _without_markup(text: str) -> str:
@@ -204,30 +205,33 @@ def _nothing(_: str) -> str:
     return ""
 
 
-_INVISIBLE = "\u00ad\u200b-\u200f\u2060-\u2064\ufeff"
 _REFERENCE = r"&#?[A-Za-z0-9]{1,31};?"
-_TAG_OR_INVISIBLE = re.compile(rf"<[^<>]*>|[{_INVISIBLE}]+")
-_WRAP_OR_INVISIBLE = re.compile(rf" ?\r?\n[>| \t]*|[{_INVISIBLE}]+")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]+")
+_TAG = re.compile(r"<[^<>]*>")
+_TOKEN = re.compile(rf"<[^<>]*>|{_REFERENCE}|{_INVISIBLE.pattern}")
+
+
+def _removing(pattern: str) -> Decoding:
+    tokens = re.compile(f"{pattern}|{_INVISIBLE.pattern}")
+    return Decoding("", lambda text: tokens.sub("", text), tokens, _nothing)
+
 
 PERCENT = Decoding("%", _percent, re.compile(r"(?:%[0-9A-Fa-f]{2})+"), _percent)
 QUOTED = Decoding("=", _quoted_printable, re.compile(r"(?:=[0-9A-Fa-f]{2})+|=[ \t]{0,8}\r?\n"), _quoted_printable)
 ENTITY = Decoding("&", html.unescape, re.compile(_REFERENCE), html.unescape)
-MARKUP = Decoding(
-    "<",
-    lambda text: _unescaped(_TAG_OR_INVISIBLE.sub("", text)),
-    re.compile(rf"<[^<>]*>|{_REFERENCE}|[{_INVISIBLE}]+"),
-    _without_markup,
-)
+MARKUP = Decoding("", lambda text: _unescaped(_TAG.sub("", text)), _TOKEN, _without_markup)
 LINES = Decoding(
     "<",
-    lambda text: _TAG_OR_INVISIBLE.sub(lambda tag: _line_break(tag[0]), text),
-    re.compile(rf"<[^<>]*>|{_REFERENCE}|[{_INVISIBLE}]+|\r?\n"),
+    lambda text: _unescaped(_TAG.sub(lambda tag: _line_break(tag[0]), text)),
+    re.compile(rf"{_TOKEN.pattern}|\r?\n"),
     lambda token: (
         _line_break(token) if token.startswith("<") else " " if token.endswith("\n") else _without_markup(token)
     ),
 )
 """HTML as lines of text: a tag that begins or ends a block breaks the line, a line break of the source does not."""
-WRAPPED = Decoding("", lambda text: _WRAP_OR_INVISIBLE.sub("", text), _WRAP_OR_INVISIBLE, _nothing)
+FOLDED = _removing(r"\r?\n[ \t]")  # RFC 5545 §3.1, RFC 6350 §3.2
+FLOWED = _removing(r" \r?\n>*")  # RFC 3676 with DelSp
+WRAPPED = _removing(r" ?\r?\n[>| \t]*")  # and whatever quoting made of it
 
 _CHAINS: tuple[tuple[Decoding, ...], ...] = (
     (),
@@ -236,8 +240,10 @@ _CHAINS: tuple[tuple[Decoding, ...], ...] = (
     (ENTITY, PERCENT),
     (PERCENT, PERCENT),
     (QUOTED,),
+    (FOLDED,),
+    (FLOWED,),
     (WRAPPED,),
-    (WRAPPED, QUOTED),
+    (FOLDED, QUOTED),
 )
 _HTML_CHAINS = (*_CHAINS, (MARKUP,), (MARKUP, WRAPPED))
 
