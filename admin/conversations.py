@@ -6,16 +6,18 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from admin.connection import Connection, Endpoint, Stack, connect
 from admin.terminal import AdminError, AsJson, err, out, pairs, print_json, when
-from email_handler.domain.disposition import Outcome
+from email_handler.domain.disposition import Outcome, Reason
 from email_handler.domain.identifiers import ConversationId
 from email_handler.domain.records import Conversation, LedgerItem, MessageRecord, SendState, Status
 from email_handler.errors import UnknownConversation
 
+REASONS_SHOWN = 4
 OUTCOMES = {
     Outcome.DELIVER: "green",
     Outcome.RELAY: "green",
@@ -101,11 +103,18 @@ def public_fields(record: Any) -> dict[str, Any]:
 
 def conversations_table(conversations: Iterable[Conversation]) -> Table:
     """Return the table of ``list``."""
-    table = Table("Conversation", "Contact", "Subject", "Status", "In", "Out", "Last", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    table.add_column("Conversation", style="cyan", overflow="fold", min_width=10)
+    table.add_column("Contact")
+    table.add_column("Subject")
+    table.add_column("Status")
+    table.add_column("In", justify="right")
+    table.add_column("Out", justify="right")
+    table.add_column("Last", no_wrap=True)
     for conversation in conversations:
         name = conversation.contact_name or conversation.contact
         table.add_row(
-            Text(conversation.id, "cyan"),
+            conversation.id,
             Text(name if conversation.proven else f"{name} (not proven)"),
             Text(conversation.subject),
             conversation.status.value,
@@ -117,18 +126,22 @@ def conversations_table(conversations: Iterable[Conversation]) -> Table:
 
 
 def messages_table(messages: Iterable[MessageRecord]) -> Table:
-    """Return a table of messages, one line each, with their reasons."""
-    table = Table("When", "Outcome", "From", "Subject", "Reasons", "Receipt", box=None, header_style="bold")
+    """Return a table of messages: sender and subject, why it was judged so, and the receipt that ``why`` takes."""
+    table = Table("When", "Outcome", "Message", box=None, header_style="bold")
     for message in messages:
-        table.add_row(
-            when(message.at),
-            Text(message.outcome.value, OUTCOMES[message.outcome]),
-            Text(message.sender_name or message.sender or "-"),
-            Text(message.subject),
-            Text(", ".join(map(str, message.reasons)) or "-"),
-            Text(message.receipt, "dim"),
-        )
+        outcome = Text(message.outcome.value, OUTCOMES[message.outcome])
+        lines = [Text(f"{message.sender_name or message.sender or 'nobody'}: {message.subject}")]
+        if message.reasons:
+            lines.append(Text(_in_short(message.reasons), "yellow"))
+        lines.append(Text(message.receipt, "dim"))
+        table.add_row(Text(when(message.at), no_wrap=True), outcome, Group(*lines))
     return table
+
+
+def _in_short(reasons: Sequence[Reason]) -> str:
+    """Return the first few reasons; ``why`` tells all of them."""
+    shown, others = reasons[:REASONS_SHOWN], reasons[REASONS_SHOWN:]
+    return ", ".join(map(str, shown)) + (f" and {len(others)} more" if others else "")
 
 
 def sends_table(sends: Iterable[LedgerItem]) -> Table:

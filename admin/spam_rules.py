@@ -123,7 +123,7 @@ def _labelled(folders: Sequence[Path]) -> Iterator[tuple[str, str, Path]]:
             continue
         if not folder.is_dir():
             raise AdminError(f"{folder} is no folder")
-        below = [(f"{folder.name}/{sub.name}", _label(sub), sub) for sub in sorted(folder.iterdir()) if sub.is_dir()]
+        below = [(sub.name, _label(sub), sub) for sub in sorted(folder.iterdir()) if sub.is_dir()]
         if not any(label for _, label, _ in below):
             raise AdminError(f"{folder}: neither its own name nor a sub-folder's has the word spam or ham")
         for name, label, sub in below:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Annotated, Any
 
@@ -76,5 +76,9 @@ def tracked[T](items: Iterable[T], what: str, total: int | None = None) -> Itera
 
 
 def when(moment: datetime | None) -> str:
-    """Return *moment* in local time, to the minute; "" for None."""
-    return f"{moment.astimezone():%Y-%m-%d %H:%M}" if moment else ""
+    """Return *moment* in local time: ``25 Nov 14:01``, with the year instead of the time after half a year; "" for
+    None."""
+    if moment is None:
+        return ""
+    recent = abs(datetime.now(UTC) - moment) < timedelta(days=183)
+    return f"{moment.astimezone():%d %b %H:%M}" if recent else f"{moment.astimezone():%d %b %Y}"
