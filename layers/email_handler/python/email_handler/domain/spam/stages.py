@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from html import unescape
+from itertools import islice
 from typing import Literal
 from urllib.parse import unquote
 
@@ -9,9 +11,9 @@ import pcre2
 
 from email_handler.domain.addresses import Mailbox, address_domain, aligned, same_address, split_tag
 from email_handler.domain.disposition import Disposition, Outcome, Reason
+from email_handler.domain.html import Page, read_page
 from email_handler.domain.identifiers import EmailAddress
 from email_handler.domain.message import Message
-from email_handler.domain.spam.markup import Markup, bare_addresses, read_markup
 from email_handler.domain.spam.normal import as_seen
 from email_handler.domain.spam.rules import RuleSet
 from email_handler.domain.verdicts import Receipt, SenderProof
@@ -154,6 +156,11 @@ def _is_ours(address: str, public_addresses: Sequence[EmailAddress]) -> bool:
 
 # Stage 3.
 
+_BODY_END = 96 * 1024  # characters read from each end of a body for what its HTML shows and where it leads
+_ADDRESSES = 200  # web addresses read from either
+_REFERENCE = pcre2.compile(r"\b(?:src|action|background)\s*+=\s*+[\"']?+([^\"'\s>]++)", pcre2.IGNORECASE)
+_BARE_ADDRESS = pcre2.compile(r"\b(?:https?://|www\.)[^\s<>\"']++", pcre2.IGNORECASE)
+
 
 class _Content:
     """A message's fields as searches see them, each made at most once."""
@@ -192,24 +199,31 @@ class _Content:
         return tuple(text for text in texts if text)
 
     @cached_property
-    def markup(self) -> Markup:
-        return read_markup(self.message.html)
+    def html(self) -> str:
+        return _both_ends(self.message.html)
+
+    @cached_property
+    def page(self) -> Page:
+        return read_page(self.html)
 
     @cached_property
     def shown(self) -> str:
         """The HTML body's visible text, "" where it says no more than the plain text that is searched anyway."""
-        visible = self.markup.visible
-        return "" if visible.split() == self.message.text.split() else visible
+        return "" if self.page.text.split() == self.message.text.split() else self.page.text
 
     @cached_property
     def urls(self) -> tuple[str, ...]:
-        """Every web address, percent-decoded where that makes a difference, without repetition."""
+        """Every web address, percent-decoded too where that makes a difference, without repetition."""
         found = [
-            *(address for address, _ in self.markup.links),
-            *self.markup.addresses,
-            *bare_addresses(self.message.text),
+            *(link.href for link in self.page.links),
+            *(unescape(found.group(1)) for found in islice(_REFERENCE.finditer(self.html), _ADDRESSES)),
+            *(found.group() for found in islice(_BARE_ADDRESS.finditer(_both_ends(self.message.text)), _ADDRESSES)),
         ]
         return tuple(dict.fromkeys([*found, *(unquote(url) for url in found if "%" in url)]))
+
+
+def _both_ends(text: str) -> str:
+    return text if len(text) <= 2 * _BODY_END else f"{text[:_BODY_END]}\n{text[-_BODY_END:]}"
 
 
 def _mailbox(mailbox: Mailbox) -> str:
@@ -244,21 +258,30 @@ _HOST = pcre2.compile(r"^\s*+https?://(?:[^/@\s]*+@)?+\[?+([^/:?#\]\s]++)", pcre
 
 def _link_elsewhere(content: _Content) -> bool:
     """Tell whether a link shows one web address and leads to another organisation's."""
-    for address, text in content.markup.links:
-        shown, real = _SHOWN_HOST.match(text), _HOST.match(address)
+    for link in content.page.links:
+        shown, real = _SHOWN_HOST.match(link.text), _HOST.match(link.href)
         if shown and real and not aligned(shown.group(1).lower(), real.group(1).lower()):
             return True
     return False
 
 
+# A picture from the web that is meant to be seen: no tracking pixel, no logo that came with the mail.
+_PICTURE = pcre2.compile(
+    r"<img\b(?=[^>]*?\bsrc\s*+=\s*+[\"']?+https?:)(?![^>]*?\b(?:width|height)\s*+=\s*+[\"']?+[0-5](?!\d))",
+    pcre2.IGNORECASE,
+)
+
+
 def _all_image(content: _Content) -> bool:
     """Tell whether the HTML shows at least one picture and hardly any text."""
-    return content.markup.images > 0 and len(content.markup.visible.strip()) < 200  # noqa: PLR2004 - two lines of text
+    if not content.page.images or len(content.page.text) > 200:  # noqa: PLR2004 - two lines of text
+        return False
+    return bool(_PICTURE.search(content.html))
 
 
 def _hidden_text(content: _Content) -> bool:
     """Tell whether the HTML holds more text than a preview line that is styled not to be shown."""
-    return content.markup.hidden_chars > 300  # noqa: PLR2004 - preview lines of newsletters are shorter
+    return len(content.page.hidden) > 300  # noqa: PLR2004 - preview lines of newsletters are shorter
 
 
 def _executable_content(content: _Content) -> bool:
