@@ -1,10 +1,7 @@
 """Which deployment the operator means, and the adapters to talk to it."""
 
-import json
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import boto3
@@ -15,9 +12,9 @@ from admin.terminal import AdminError
 from email_handler.adapters.dynamodb import DynamoRecords
 from email_handler.adapters.s3 import S3Archive
 from local.clients import Clients
+from local.commands import PROJECT
 
 STACK = "email-handler"  # the name that samconfig.toml and the local cloud deploy under
-STATE_FILE = Path(".local/cloud.json")  # written by a running local cloud
 
 Stack = Annotated[
     str, typer.Option("--stack", envvar="EMAIL_HANDLER_STACK", help="Name of the deployed stack.", show_default=False)
@@ -68,15 +65,15 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
 
 
 def running_local_cloud() -> str:
-    """Return the endpoint of the local cloud that runs in this folder. Raises AdminError where there is none."""
-    try:
-        state = json.loads(STATE_FILE.read_text())
-        os.kill(int(state["pid"]), 0)
-        return str(state["endpoint"])
-    except (OSError, ValueError, KeyError) as error:
+    """Return the endpoint of this project's running local cloud. Raises AdminError where there is none."""
+    from local.cloud import running  # noqa: PLC0415  (it brings the servers, which only this question needs)
+
+    address = running(PROJECT)
+    if address is None:
         raise AdminError(
             "which deployment? Name a stack at AWS with --stack, or start the local cloud: email-handler local up"
-        ) from error
+        )
+    return address.endpoint
 
 
 def _outputs(cloudformation: Any, stack: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ import typer
 from admin import composition, conversations, explanation, inspection, search, spam_rules
 from admin.terminal import AdminError, ExitCode, err
 from email_handler.errors import EmailHandlerError
+from local import commands
 from local import commands as local_cloud
 from local.errors import LocalCloudError
 
@@ -27,6 +28,7 @@ app.command()(explanation.why)
 app.command()(inspection.inspect)
 app.command()(composition.compose)
 app.add_typer(spam_rules.app, name="rules")
+app.add_typer(commands.app, name="local")
 app.add_typer(local_cloud.app, name="local")
 
 
