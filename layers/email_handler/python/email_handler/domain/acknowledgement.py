@@ -8,6 +8,7 @@ Whether it is a bounce or a complaint is the third question, in :mod:`email_hand
 import re
 from collections.abc import Collection
 
+from email_handler.domain.addresses import split_tag
 from email_handler.domain.message import Message
 from email_handler.domain.verdicts import Receipt, SenderProof
 
@@ -202,8 +203,7 @@ def _local_part(address: str) -> str:
 
 
 def _untagged(address: str) -> str:
-    local, _, domain = address.strip().lower().rpartition("@")
-    return f"{local.partition('+')[0]}@{domain}"
+    return split_tag(address.strip().lower())[0]
 
 
 def _within(domain: str, parent: str) -> bool:

@@ -64,7 +64,9 @@ def read_feedback(message: Message, envelope_sender: str | None) -> Feedback | N
         return _bounce(report, groups)
     if not notice or is_automatic_subject(message.subject):
         return None
-    return _from_notification(report.notice) or _from_notice(message, report)
+    if _NOTIFICATION in report.notice:
+        return _from_notification(report.notice)
+    return _from_notice(message, report)
 
 
 def feedback_from_event(detail: Mapping[str, Any]) -> Feedback | None:
@@ -146,10 +148,10 @@ def _from_notification(notice: str) -> Feedback | None:
 # --- The parts of a report ------------------------------------------------------------------------------------------
 
 _STATUS_TYPES = ("message/delivery-status", "message/global-delivery-status", "message/x-delivery-status")
-_RETURNED_TYPES = (
+_RETURNED_TYPES = {
     *("message/rfc822", "text/rfc822-headers", "message/rfc822-headers", "text/rfc822-header"),
     *("message/global", "message/global-headers", "message/partial"),
-)
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -408,6 +410,9 @@ def _notices_failure(message: Message, envelope_sender: str | None) -> bool:
     What only says that no person wrote it (``Auto-Submitted``, a no-reply address) counts where a status code or a
     returned message goes with it: shops write about parcels that could not be delivered.
     """
+    types = {part.content_type for part in _leaves(message.root)}
+    if "message/disposition-notification" in types:
+        return False  # RFC 8098: somebody read it, or deleted it unread
     if message.header("X-Failed-Recipients") or message.root.content_type == "multipart/report":
         return True
     local_parts = [mailbox.address.rpartition("@")[0].lower() for mailbox in message.from_]
@@ -418,17 +423,10 @@ def _notices_failure(message: Message, envelope_sender: str | None) -> bool:
         or (not message.from_ and bool(_DAEMON.search(message.header("From").lower())))
     )
     machine = message.header("Auto-Submitted").lower().startswith("auto-") or any(map(is_no_reply, local_parts))
-    if not daemon and (not machine or is_list(message)) or not _says_failure(message):
+    if not (daemon or (machine and not is_list(message))) or not _says_failure(message):
         return False
     notice, returned = _split_returned(message.text)
-    evidence = (
-        returned or _status_of_words(notice) or _NOTIFICATION in notice or any(map(_is_returned, message.root.walk()))
-    )
-    return bool(daemon or evidence)
-
-
-def _is_returned(part: Part) -> bool:
-    return part.content_type in _RETURNED_TYPES
+    return daemon or bool(returned or _status_of_words(notice) or _NOTIFICATION in notice or _RETURNED_TYPES & types)
 
 
 def _from_notice(message: Message, report: _Report) -> Feedback | None:

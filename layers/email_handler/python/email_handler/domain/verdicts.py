@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from email_handler.domain.addresses import aligned
+from email_handler.domain.addresses import aligned, ascii_domain
 from email_handler.domain.identifiers import EmailAddress, ReceiptId
 from email_handler.domain.message import Message
 
@@ -159,7 +159,7 @@ def _is_address(address: str) -> bool:
 
 def _domain(address: str) -> str:
     """Return the domain of *address* (or a bare domain) in lower case, "" where it is none that DNS could hold."""
-    domain = address.rpartition("@")[2].strip().lower().removesuffix(".")
+    domain = ascii_domain(address.rpartition("@")[2])
     return domain if _DOMAIN.fullmatch(domain) else ""
 
 
