@@ -1,18 +1,20 @@
-"""Which deployment the operator means, and the adapters to talk to it."""
+"""Which deployment the operator means, and the adapters to talk to it.
+
+boto3 takes half a second to import, and the commands that need no AWS can do without: only :func:`connect` imports it.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import boto3
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 
 from admin.terminal import AdminError
-from email_handler.adapters.dynamodb import DynamoRecords
-from email_handler.adapters.s3 import S3Archive
-from local.clients import Clients
 from local.commands import PROJECT
+
+if TYPE_CHECKING:
+    from email_handler.adapters.dynamodb import DynamoRecords
+    from email_handler.adapters.s3 import S3Archive
 
 STACK = "email-handler"  # the name that samconfig.toml and the local cloud deploy under
 
@@ -28,8 +30,8 @@ Endpoint = Annotated[
 class Connection:
     """One deployment."""
 
-    records: DynamoRecords
-    archive: S3Archive
+    records: "DynamoRecords"
+    archive: "S3Archive"
     bucket: str
     table: str
     where: str  # for people: "stack email-handler at http://…"
@@ -40,6 +42,13 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
 
     Raises AdminError that says what to do.
     """
+    import boto3  # noqa: PLC0415  (see the module's docstring)
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    from email_handler.adapters.dynamodb import DynamoRecords  # noqa: PLC0415
+    from email_handler.adapters.s3 import S3Archive  # noqa: PLC0415
+    from local.clients import Clients  # noqa: PLC0415
+
     if not stack and not endpoint:
         endpoint = running_local_cloud()
     stack = stack or STACK
