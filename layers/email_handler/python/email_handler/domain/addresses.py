@@ -12,6 +12,7 @@ from email_handler.domain.identifiers import EmailAddress
 
 MAX_MAILBOXES = 500  # of all fields of one name: what a reader could be shown, and more than a mail is sent to
 MAX_NAME = 200  # characters of a display name that are kept
+MAX_PHRASES = 3  # entries without an address that are joined to the next: "Doe, Jane, PhD, MBA <...>"
 MAX_ADDRESS = 320  # characters: 64 + "@" + 255 (RFC 5321 §4.5.3.1), longer ones are no addresses
 
 
@@ -43,7 +44,7 @@ _TOKEN = re.compile(
 )
 _ROUTE = re.compile(r"@[^:]*+:")  # RFC 5322 §4.4: <@relay.example:jane@customer.example>
 _PLAIN = re.compile(r'([^"(),;:<>\\@]*+)<([^"(),;:<>\\\s]++)>')  # nearly all there are: a name, an address
-_BARE = re.compile(r"(?<![^\s@])[^\s@]++@[^\s@]++")
+_BARE = re.compile(r"""(?<![^\s@])(?:"[^"]*+"|[^\s@"]++)@[^\s@"]++""")
 _DOT_SPACES = re.compile(r"(?<!\s)\s*+([.@])\s*+")  # RFC 5322 §4.4 allows white space around dots
 
 
@@ -81,7 +82,7 @@ def _read(value: str, *, cut: bool) -> Iterator[Mailbox]:
         elif kind == "colon":
             entry.end_group_name()
         elif kind == "angle":
-            entry.angles.append(text[1:-1])
+            entry.add_angle(text[1:-1])
         else:
             entry.add(text, quoted=kind == "quoted")
     if not cut:  # the last entry of a value that was cut may be half an address
@@ -96,14 +97,18 @@ class _Entry:
         self.clear()
 
     def clear(self) -> None:
-        self.phrase: list[str] = []  # text outside angle brackets, unquoted
-        self.bare: list[str] = []  # the same without quoted strings: where a bare address can be
-        self.angles: list[str] = []
+        self.phrase: list[str] = []  # text outside angle brackets, quotes undone
+        self.bare: list[str] = []  # the same as written: where a bare address can be
+        self.angles: list[tuple[str, str]] = []  # the phrase before each, and what is in it
         self.comment: list[str] = []
 
     def add(self, text: str, *, quoted: bool) -> None:
         self.phrase.append(_unquoted(text) if quoted else text)
         self.bare.append(text)
+
+    def add_angle(self, address: str) -> None:
+        self.angles.append(("".join(self.phrase).strip(), address))
+        self.phrase = []
 
     def end_group_name(self) -> None:
         self.phrase, self.bare = [], []
@@ -112,15 +117,14 @@ class _Entry:
         phrase = "".join(self.phrase).strip()
         comment = "".join(self.comment).strip()
         if self.angles:
-            name = ", ".join([*self.before, phrase]) if self.before else phrase
-            for number, angle in enumerate(self.angles):
-                yield from _mailbox((name or comment) if number == 0 else "", angle)
-            self.before = []
+            for name, address in self.angles:
+                yield from _mailbox(", ".join([*self.before, name or phrase or comment]), address)
+                self.before = []
         elif "@" in phrase:
             for address in _BARE.findall(_DOT_SPACES.sub(r"\1", "".join(self.bare))):
                 yield from _mailbox(comment, address)
             self.before = []
-        elif phrase and keep_name and len(self.before) < 3:  # noqa: PLR2004 - "Doe, Jane, PhD, MBA <…>"
+        elif phrase and keep_name and len(self.before) < MAX_PHRASES:
             self.before.append(phrase)
         else:
             self.before = []

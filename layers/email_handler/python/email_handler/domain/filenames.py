@@ -59,21 +59,22 @@ _EXTENSIONS = {
     "image/svg+xml": "svg",
     "image/tiff": "tiff",
     "image/webp": "webp",
-    "message/global": "eml",
-    "message/rfc822": "eml",
     "text/css": "css",
     "text/csv": "csv",
-    "text/enriched": "txt",
     "text/html": "html",
-    "text/plain": "txt",
-    "text/richtext": "txt",
     "text/rtf": "rtf",
     "text/xml": "xml",
     "video/mp4": "mp4",
     "video/mpeg": "mpg",
     "video/quicktime": "mov",
 }
-_STEMS = {"image": "image", "audio": "audio", "video": "video", "message": "message", "text": "text"}
+_KINDS = {
+    "audio": ("audio", "bin"),
+    "image": ("image", "bin"),
+    "message": ("message", "eml"),
+    "text": ("text", "txt"),
+    "video": ("video", "bin"),
+}
 
 
 def safe_filename(name: str) -> str:
@@ -93,5 +94,5 @@ def made_up_name(content_type: str, number: int) -> str:
     everywhere (``smime.p7s``, ``winmail.dat``), else its kind, its number and its type's extension."""
     if content_type in _NAMES:
         return _NAMES[content_type]
-    extension = _EXTENSIONS.get(content_type, "bin")
-    return f"{_STEMS.get(content_type.partition('/')[0], 'attachment')}-{number}.{extension}"
+    stem, extension = _KINDS.get(content_type.partition("/")[0], ("attachment", "bin"))
+    return f"{stem}-{number}.{_EXTENSIONS.get(content_type, extension)}"

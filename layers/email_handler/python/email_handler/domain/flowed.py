@@ -1,5 +1,7 @@
 """Text sent as ``format=flowed`` (RFC 3676): lines that were broken for transport, joined again."""
 
+MAX_FLOWED = 1_000_000  # characters; longer text stays as it came, no person wrote that
+
 
 def unflow(text: str, *, delsp: bool) -> str:
     """Return *text* (lines ended by LF) with its flowed paragraphs on one line each (RFC 3676 §4).
@@ -7,6 +9,8 @@ def unflow(text: str, *, delsp: bool) -> str:
     Quotation marks are written as ``"> "`` once for each level; space-stuffing is undone; a signature separator
     stays a line of its own. *delsp*: the space at the end of a flowed line is no text.
     """
+    if len(text) > MAX_FLOWED:
+        return text
     lines: list[str] = []
     paragraph: list[str] = []
     level = 0

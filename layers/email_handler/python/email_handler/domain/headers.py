@@ -47,7 +47,7 @@ def split_fields(section: bytes) -> tuple[list[tuple[str, str]], int | None, boo
     last_sure: int | None = None
     for number, line in enumerate(lines):
         name, colon, value = line.partition(":")
-        name = name.rstrip(" \t")
+        name = name.rstrip(" \t") if number else name.strip(" \t")  # the first line continues nothing
         if colon and _NAME.fullmatch(name):
             if len(fields) == MAX_FIELDS:
                 return fields, None, True

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from html import unescape
 
-MAX_HTML = 2_000_000  # characters that are read; mail clients cut or refuse far earlier (Gmail shows 102 kB)
+MAX_HTML = 1_000_000  # characters that are read as HTML; mail clients stop far earlier (Gmail shows 102 kB)
 MAX_LINKS = 1000
 MAX_OPEN = 200  # open elements that are remembered; further ones only pass their text on
 
@@ -95,10 +95,11 @@ class Page:
     images: int
 
 
-def html_text(html: str) -> str:
-    """Return the text a reader sees of *html*; where there is none, what is hidden, then what its images and links
-    say: never "" unless the page is empty."""
-    return read_page(html).text
+def html_text(html: str, limit: int = MAX_HTML) -> str:
+    """Return the text a reader sees of *html*; where there is none, what is hidden, then what its title, images and
+    links say: never "" unless the page is empty. Behind *limit* characters tags are only cut out."""
+    text = read_page(html[:limit]).text
+    return text if len(html) <= limit else f"{text}\n{_LEFTOVER.sub(' ', html[limit:])}"
 
 
 def links(html: str) -> tuple[tuple[str, str], ...]:

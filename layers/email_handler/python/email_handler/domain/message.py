@@ -21,13 +21,15 @@ from email_handler.domain.headers import (
     parse_parameters,
     split_fields,
 )
-from email_handler.domain.html import html_text
+from email_handler.domain.html import MAX_HTML, html_text
 
 MAX_DEPTH = 30  # multiparts within each other; forwarding chains nest by message/rfc822, which is not entered
 MAX_PARTS = 1000  # entities of one message; real mail with many inline images has some 200
 MAX_ALTERNATIVES = 20  # children of multipart/alternative whose text is looked at
 MAX_LOOKUPS = 20_000  # places that look like a delimiter; hostile mail is full of them
 MAX_NESTED = 3  # messages within messages that are searched for text where the outer ones have none
+MAX_UU_LINES = 1000  # short lines of a uuencoded part; hostile ones have nothing else
+MAX_TITLE = 80  # characters of a nested message's subject that name its file
 MAX_DATE = 100  # characters of a Date value
 
 _BLANK_LF = re.compile(rb"\n\r?\n")
@@ -252,8 +254,9 @@ class _Reader:
         default_type = "message/rfc822" if content_type == "multipart/digest" else "text/plain"  # RFC 2046 §5.1.5
         children: list[Part] = []
         for start, stop in spans:
-            if self.parts >= MAX_PARTS:
+            if self.parts >= MAX_PARTS:  # what is left becomes one part
                 self.defect("too many parts")
+                children.append(self.entity(start, spans[-1][1], depth=MAX_DEPTH, default_type=default_type))
                 break
             children.append(self.entity(start, stop, depth=depth + 1, default_type=default_type))
         return tuple(children)
@@ -278,8 +281,10 @@ class _Reader:
                 if 0 <= begin < at:
                     found.append((begin, max(self.without_line_end(at), begin)))
                 begin = rest.end()  # delimiters in a row are one
-                if (rest[1] and found) or len(found) + self.parts > MAX_PARTS:
+                if rest[1] and found:
                     begin = -1
+                    break
+                if len(found) > MAX_PARTS:
                     break
             if self.lookups > MAX_LOOKUPS:
                 self.defect("too many delimiters")
@@ -325,7 +330,10 @@ class _Reader:
 
 
 def _uudecoded(body: bytes) -> bytes:
-    lines = iter(body.splitlines())
+    split = body.splitlines()
+    if len(split) > MAX_UU_LINES + len(body) // 20:  # full lines have 61 characters
+        return body
+    lines = iter(split)
     decoded = []
     for line in lines:
         if line.startswith(b"begin "):
@@ -364,7 +372,7 @@ def _attachments(root: Part, bodies: list[Part], html: str) -> tuple[Attachment,
     return tuple(
         Attachment(
             number=number,
-            name=leaf.filename or made_up_name(leaf.content_type, number),
+            name=leaf.filename or _made_up_name(leaf, number),
             content_type=leaf.content_type,
             inline=leaf.disposition == "inline" or (bool(leaf.content_id) and leaf.content_id in shown),
             payload=leaf.payload,
@@ -372,6 +380,17 @@ def _attachments(root: Part, bodies: list[Part], html: str) -> tuple[Attachment,
         )
         for number, leaf in enumerate(leaves, start=1)
     )
+
+
+def _made_up_name(leaf: Part, number: int) -> str:
+    if leaf.content_type == "message/rfc822":
+        fields, *_ = split_fields(leaf.payload[:MAX_SECTION])
+        subject = next((value for name, value in fields if name.lower() == "subject"), "")
+        if title := safe_filename(decode_header(subject)[:MAX_TITLE]):
+            return f"{title}.eml"
+    if leaf.payload.startswith(b"-----BEGIN PGP MESSAGE-----"):
+        return "encrypted.asc"
+    return made_up_name(leaf.content_type, number)
 
 
 def _text(root: Part, bodies: list[Part], nesting: int) -> str:
@@ -385,7 +404,7 @@ def _body_text(part: Part, bodies: list[Part]) -> str:
         if not any(part is body for body in bodies):
             return ""
         text = part_text(part)
-        return html_text(text) if part.content_type == "text/html" else text
+        return html_text(text, MAX_HTML // len(bodies)) if part.content_type == "text/html" else text
     if part.content_type == "multipart/alternative":
         ordered = sorted(part.children, key=_has_html)
         alternatives = [_body_text(child, bodies) for child in ordered[:MAX_ALTERNATIVES]]
