@@ -92,6 +92,10 @@ test: setup ## All tests: units, template, contracts, the deployed stack, mail i
 test-unit: setup ## Only the tests that need no local cloud (seconds)
 	$(BIN)/pytest -m 'not cloud'
 
+.PHONY: test-localstack
+test-localstack: setup ## The tests of the deployed stack on LocalStack: needs Docker and its image (make test does not)
+	@$(BIN)/python -m tests.support.localstack
+
 .PHONY: golden
 golden: setup ## Accept the *.actual.eml that failed golden tests wrote, after you have read them
 	@find tests -name '*.actual.eml' | while read -r actual; do mv -v "$$actual" "$${actual%.actual.eml}.eml"; done
