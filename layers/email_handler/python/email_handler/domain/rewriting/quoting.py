@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from email_handler.domain.html import html_text
 
 TEXT_LIMIT = 1_000_000  # characters read; nobody writes more
+LINES_LIMIT = 20_000  # likewise
 _LINE_LIMIT = 500  # characters of a line that a test looks at
 _ATTRIBUTION_LINES = 4  # clients wrap "On … wrote:" at 78 columns
 _HEADER_LINES = 8  # a block of quoted header fields, wrapped values and blank lines included
@@ -29,7 +30,7 @@ _WROTE = re.compile(
     re.IGNORECASE,
 )
 _OPENS = re.compile(
-    r"[\s>*-]{0,8}(?:on|am|le|el|em|il|op|den|på|kl|w dniu|dnia|dne|dňa|a|az|în|в|у|στις|in data|ngày|pada|vào|vo|"
+    r"[\s>*-]{0,8}(?:on|am|le|el|em|il|op|den|på|kl|w dniu|dnia|dne|dňa|a|az|în|в|στις|in data|ngày|pada|vào|vo|"
     r"mon|tue|wed|thu|fri|sat|sun)\b|[\s>*-]{0,8}\d",
     re.IGNORECASE,
 )
@@ -50,12 +51,14 @@ _SUBJECT = re.compile(
     r"subject|betreff|objet|sujet|asunto|assunto|oggetto|onderwerp|emne|ämne|temat|předmět|predmet|tárgy|konu|тема|aihe|subiect"
     r"|主题|主旨|件名|제목|الموضوع|נושא|θέμα|subjek|perihal|chủ đề|หัวเรื่อง"
 )
+_SENT = re.compile(
+    r"sent|sent at|gesendet|envoyé(?: le)?|date d'envoi|enviad[oa](?: el| em)?|inviato|verzonden|sendt|skickat|wysłano"
+    r"|data wysłania|odesláno|küldve|отправлено|надіслано|lähetetty|trimis|gönderildi|发送时间|發送時間|寄件日期|送信日時|보낸 ?날짜"
+)
 _OTHER = re.compile(
-    r"sent|sent at|date|to|cc|reply-to|an|datum|gesendet|kopie|envoyé(?: le)?|date d'envoi|à|a|copie(?: à)?|enviad[oa](?: el| em)?"
-    r"|para|fecha|data|data wysłania|inviato|aan|verzonden|til|sendt|dato|till|skickat|kopia|komu|wysłano|do|dw|odesláno|címzett"
-    r"|küldve|kime|tarih|кому|дата|отправлено|копия|надіслано|копія|vastaanottaja|lähetetty|päiväys|către|trimis"
-    r"|收件人|收件者|日期|時間|发送时间|發送時間|寄件日期|抄送|副本|宛先|送信日時|日時|日付|받는 ?사람|보낸 ?날짜|날짜|إلى|التاريخ|אל|תאריך|προς|ημερομηνία"
-    r"|kepada|tanggal|đến|ngày|ถึง|วันที่"
+    r"date|to|cc|reply-to|an|datum|kopie|à|a|copie(?: à)?|para|fecha|data|aan|til|dato|till|kopia|komu|do|dw|címzett|kime"
+    r"|tarih|кому|дата|копия|копія|vastaanottaja|päiväys|către|收件人|收件者|日期|時間|抄送|副本|宛先|日時|日付|받는 ?사람|날짜|إلى"
+    r"|التاريخ|אל|תאריך|προς|ημερομηνία|kepada|tanggal|đến|ngày|ถึง|วันที่"
 )
 
 _DIVIDER = re.compile(
@@ -121,7 +124,7 @@ def new_text(text: str, html: str = "") -> str:
     *text* is the plain text a reader sees; *html* the HTML body, "" where none. "" where nothing is new, as in a
     bare forward. Answers written between quoted lines are kept, each in its place. Never raises; linear time.
     """
-    lines = text[:TEXT_LIMIT].replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = text[:TEXT_LIMIT].replace("\r\n", "\n").replace("\r", "\n").split("\n", LINES_LIMIT)[:LINES_LIMIT]
     own = _own_lines(lines)
     if len(own) == len(lines):
         own = _above_quotation(html) or own
@@ -135,7 +138,7 @@ def _above_quotation(html: str) -> list[str]:
     For quotations that the plain text shows no sign of; it says what the HTML says (RFC 2046 §5.1.4).
     """
     found = _QUOTING_ELEMENT.search(html[:TEXT_LIMIT])
-    return _own_lines(html_text(html[: found.start()]).split("\n")) if found else []
+    return _own_lines(html_text(html[: found.start()]).split("\n", LINES_LIMIT)[:LINES_LIMIT]) if found else []
 
 
 def _own_lines(lines: Sequence[str]) -> list[str]:
@@ -184,20 +187,20 @@ def _begins_original(heads: Sequence[str], fields: Sequence[tuple[str, str]], nu
 def _is_header_block(heads: Sequence[str], fields: Sequence[tuple[str, str]]) -> bool:
     """Tell whether lines are header fields of a quoted mail, in whatever language: three of them, or two with From.
 
-    A subject or an address must be among them: "From: Berlin, To: Paris, Date: …" is what a traveller writes.
+    A subject, a time of sending or an address must be among them: "From: Berlin, To: Paris, Date: …" is a journey.
     """
     kinds = [kind for kind, _label in fields]
     end = next((at for at in range(1, len(kinds)) if not any(kinds[at : at + 3])), len(kinds))  # wrapped, blank lines
     labels = {label for kind, label in fields[:end] if kind}
-    shows_mail = "subject" in kinds[:end] or any(_ADDRESS.search(heads[at]) for at in range(end))
+    shows_mail = not {"subject", "sent"}.isdisjoint(kinds[:end]) or any(_ADDRESS.search(heads[at]) for at in range(end))
     return shows_mail and len(labels) >= (2 if "from" in kinds[:end] else 3)
 
 
 def _field(head: str) -> tuple[str, str]:
-    """Return what a line is as a header field ("from", "subject", "other", "" for none) and its label."""
+    """Return what a line is as a header field ("from", "subject", "sent", "other", "" for none) and its label."""
     found = _LABEL.match(head)
     label = found.group(1).strip(" *_").lower() if found else ""
-    kinds = {"from": _FROM, "subject": _SUBJECT, "other": _OTHER}
+    kinds = {"from": _FROM, "subject": _SUBJECT, "sent": _SENT, "other": _OTHER}
     return next((kind for kind, pattern in kinds.items() if label and pattern.fullmatch(label)), ""), label
 
 
