@@ -1,6 +1,8 @@
 """Seals the environment and starts the local cloud for those who ask.
 
-Fixtures: ``emulator`` (MiniStack alone, 2 s, once a session), ``clients`` (boto3 for it).
+Fixtures, each made once a session: ``emulator`` (MiniStack alone, 1 s), ``clients`` (boto3 for it), and ``cloud`` (the
+stack deployed by ``sam deploy``, 10 s and more). EMAIL_HANDLER_ENDPOINT names another LocalStack-compatible endpoint to
+deploy to: the same tests then run there.
 """
 
 import os
@@ -10,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from local.clients import Clients
+from local.cloud import LocalCloud
 from local.emulator import Emulator
 
 PROJECT = Path(__file__).parent.parent
+
+ENDPOINT = os.environ.get("EMAIL_HANDLER_ENDPOINT", "")
 
 # Whatever the developer's shell says of AWS must not reach a test; these mean nothing to AWS itself.
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -36,3 +41,14 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 def clients(emulator: Emulator) -> Clients:
     """Make boto3 clients for ``emulator``: ``clients.s3``, ``.dynamodb``, ``.sqs``, ``.ssm``, ``.events`` and so on."""
     return Clients(emulator.endpoint)
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """Deploy the project's stack to a local cloud of the tests' own: mail in by ``cloud.send``, out in ``cloud.sent()``.
+
+    Tests share it, so each writes as people of its own. Marker: cloud.
+    """
+    folder = tmp_path_factory.mktemp("cloud")
+    with LocalCloud.start(PROJECT, folder=folder, smtp_port=0, endpoint=ENDPOINT) as running:
+        yield running
