@@ -118,7 +118,7 @@ class _Entry:
         comment = "".join(self.comment).strip()
         if self.angles:
             for name, address in self.angles:
-                yield from _mailbox(", ".join([*self.before, name or phrase or comment]), address)
+                yield from _mailbox(", ".join(filter(None, [*self.before, name or phrase or comment])), address)
                 self.before = []
         elif "@" in phrase:
             for address in _BARE.findall(_DOT_SPACES.sub(r"\1", "".join(self.bare))):

@@ -8,9 +8,9 @@ from functools import lru_cache
 # (WHATWG Encoding §4.2): senders label windows-1252 as iso-8859-1, GBK as gb2312, and so on. Keys are lower-case
 # without anything but letters and digits.
 _CODECS = {
-    "ansix341968": "cp1252",
-    "ansix31101983": "cp1252",
-    "ascii": "cp1252",
+    "ansix341968": "ascii",
+    "ansix31101983": "ascii",
+    "ascii": "ascii",
     "big5": "big5hkscs",
     "big5eten": "big5hkscs",
     "cngb": "gb18030",
@@ -44,7 +44,7 @@ _CODECS = {
     "unicode11utf7": "utf-7",
     "unicode11utf8": "utf-8",
     "unicode20utf8": "utf-8",
-    "usascii": "cp1252",
+    "usascii": "ascii",
     "utf8": "utf-8",
     "utf8mb4": "utf-8",
     "windows31j": "cp932",
