@@ -154,6 +154,43 @@ def test_an_out_of_office_is_forwarded_but_not_acknowledged(world: World) -> Non
     assert kinds(world) == [JobKind.FORWARD]
 
 
+def test_an_out_of_office_changes_neither_subject_nor_status_nor_where_answers_go(world: World) -> None:
+    first = world.arrive(mail())
+    before = world.records.conversations[ConversationId(first.conversation)]
+    world.arrive(
+        mail(
+            subject="Automatic reply: Hello",
+            auto_submitted="auto-replied",
+            reply_to="<assistant@customer.example>",
+            in_reply_to="<first@customer.example>",
+            message_id="<ooo@customer.example>",
+        )
+    )
+    after = world.records.conversations[before.id]
+    forward = read(world.run()[-1])
+
+    assert after.received == 2
+    assert (after.subject, after.status, after.reply_address) == (before.subject, before.status, before.reply_address)
+    assert forward["Subject"] == "Re: Hello"
+
+
+def test_an_answer_without_a_subject_keeps_the_talks_own(world: World) -> None:
+    first = world.arrive(mail())
+    world.arrive(mail(subject="Re:", in_reply_to="<first@customer.example>", message_id="<m2@customer.example>"))
+
+    assert world.records.conversations[ConversationId(first.conversation)].subject == "Hello"
+
+
+def test_a_reply_address_within_the_senders_organisation_is_no_reason_to_warn(world: World) -> None:
+    one = world.arrive(mail(reply_to="<jane@mail.customer.example>"))
+    two = world.arrive(
+        mail(sender="kim@x.example", reply_to="<kim@y.example>", message_id="<k@x.example>", subject="Other")
+    )
+    differs = [world.records.conversations[ConversationId(d.conversation)].reply_differs for d in (one, two)]
+
+    assert differs == [False, True]
+
+
 def test_acknowledgements_end_at_the_days_cap(world: World) -> None:
     world.ack_daily_cap = 1
     world.arrive(mail())

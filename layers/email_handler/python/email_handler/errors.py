@@ -73,6 +73,10 @@ class QueueUnavailable(TransientError):
     """SQS did not take a job, or EventBridge an event."""
 
 
+class HealthUnknown(TransientError):
+    """SES or SQS did not say how they are."""
+
+
 class ConfigUnavailable(TransientError):
     """SSM or the configuration object could not be read and no earlier copy is at hand."""
 

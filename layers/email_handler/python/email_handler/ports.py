@@ -270,6 +270,22 @@ class DeadLetters(Protocol):
         ...
 
 
+class Health(Protocol):
+    """What AWS knows and no alarm sees."""
+
+    def conditions(self) -> tuple[str, ...]:
+        """Return what is wrong now, a sentence each for the operator: what, and what to do. Free of addresses."""
+        ...
+
+
+class Alerts(Protocol):
+    """The alarm topic. Raises HealthUnknown."""
+
+    def publish(self, subject: str, text: str) -> None:
+        """Send *text* to whoever subscribed, under *subject* (at most 100 characters, ASCII)."""
+        ...
+
+
 class Mailer(Protocol):
     """SES v2 ``SendEmail`` with raw content: one attempt, never retried inside."""
 

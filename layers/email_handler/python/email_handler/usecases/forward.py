@@ -85,9 +85,9 @@ def _answer_to(context: SendContext, conversation: Conversation) -> str:
 
 
 def _threading(message: Message, conversation: Conversation, context: SendContext) -> Threading:
-    base = base_subject(message.subject)
     first = _number(context, conversation) == 1
-    subject = message.subject if first or base != conversation.subject else f"Re: {conversation.owner_subject}"
+    named_anew = base_subject(message.subject) not in (conversation.subject, "") and not context.message.automatic
+    subject = message.subject if first or named_anew else f"Re: {conversation.owner_subject}"
     known = {local_part(link.contact_id) for link in conversation.links if link.contact_id}
     named = (*message.in_reply_to, *reversed(message.references))
     return threading_for_owner(

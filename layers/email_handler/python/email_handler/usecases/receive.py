@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from email_handler.domain.acknowledgement import refuse_acknowledgement
+from email_handler.domain.addresses import address_domain, aligned
 from email_handler.domain.conversations import (
     MAX_PARTICIPANTS,
     TOKEN_LENGTH,
@@ -280,32 +281,30 @@ def _started(received: Received, conversation_id: str, reception: Reception, rep
 
 
 def _differs(received: Received, reply_address: str) -> bool:
-    return reply_address.rpartition("@")[2] != received.sender.rpartition("@")[2]
+    return not aligned(address_domain(reply_address), address_domain(received.sender))
 
 
 def _continued(before: Conversation, received: Received, people: People, reply_address: str) -> Conversation:
-    """Return the conversation with this message in it. Unproven mail adds itself and changes nothing else."""
-    proven = received.proof.address is not None
+    """Return the conversation with this message in it. Unproven mail and a machine's add themselves and change
+    nothing else: where answers go and what the talk is called is for a person to say."""
+    believed = received.proof.address is not None and not received.by_machine
     link = Link(
         receipt=received.receipt.id,
         contact_id=received.message.message_id,
         owner_ids={},
-        reply_address=EmailAddress(reply_address) if proven or not before.received else before.reply_address,
+        reply_address=EmailAddress(reply_address) if believed or not before.received else before.reply_address,
     )
-    conversation = replace(
-        with_link(before, link),
-        received=before.received + 1,
-        updated_at=received.at,
-        status=Status.WAITING if before.status in (Status.ANSWERED, Status.CLOSED) else before.status,
-    )
-    if not proven:
+    conversation = replace(with_link(before, link), received=before.received + 1, updated_at=received.at)
+    if before.status in (Status.ANSWERED, Status.CLOSED) and not received.by_machine:
+        conversation = replace(conversation, status=Status.WAITING)
+    if not believed:
         return conversation
     subject = base_subject(received.message.subject)
-    changed = subject != before.subject
+    changed = bool(subject) and subject != before.subject
     return replace(
         conversation,
         proven=True,
-        subject=subject,
+        subject=subject if changed else before.subject,
         owner_subject=subject if changed else before.owner_subject,
         reply_address=EmailAddress(reply_address or before.reply_address),
         reply_differs=_differs(received, reply_address) if reply_address else before.reply_differs,

@@ -68,6 +68,11 @@ class Received:
         return self.message.from_[0].address if self.message.from_ else self.receipt.envelope_sender
 
     @property
+    def by_machine(self) -> bool:
+        """Tell whether a machine wrote for itself; LinkedIn's machines write for persons."""
+        return bool(self.automatic) and self.person is None
+
+    @property
     def references(self) -> tuple[str, ...]:
         """Return the local parts of ids that tie this mail to others: for feedback the id it is about first, and
         last its own, which may be taken already."""

@@ -1,0 +1,93 @@
+"""Port Health: what SES and the dead-letter queues say about this deployment.
+
+SES v2 ``GetAccount``, ``GetEmailIdentity``, ``GetSuppressedDestination``; SQS ``GetQueueAttributes``.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from email_handler.adapters.aws import FAILURES, code
+from email_handler.errors import HealthUnknown
+
+NEARLY_ALL = 0.8  # of the daily quota
+
+
+class AwsHealth:
+    """Asks SES and SQS. A question that may not be asked (no permission, an emulator) is itself a condition."""
+
+    def __init__(
+        self, ses: Any, sqs: Any, *, domain: str, mailboxes: Sequence[str], dead_letter_queue_urls: Sequence[str]
+    ) -> None:
+        """Use the clients *ses* (sesv2) and *sqs*; *mailboxes* are the owner's, asked for suppression."""
+        self._ses = ses
+        self._sqs = sqs
+        self._domain = domain
+        self._mailboxes = mailboxes
+        self._dead_letter_queue_urls = dead_letter_queue_urls
+
+    def conditions(self) -> tuple[str, ...]:
+        """Return what is wrong now, a sentence each."""
+        found: list[str] = []
+        for question in (self._account, self._identity, self._suppression, self._dead_letters):
+            try:
+                found.extend(question())
+            except FAILURES as error:
+                found.append(f"Could not ask {question.__name__.strip('_')}: {code(error)}.")
+        return tuple(found)
+
+    def _account(self) -> Iterator[str]:
+        account = self._ses.get_account()
+        if account.get("SendingEnabled") is False:
+            yield "SES has paused sending for this account: see the SES console, nothing leaves until then."
+        if account.get("ProductionAccessEnabled") is False:
+            yield "SES is in the sandbox: only verified addresses get mail. Ask for production access."
+        if account.get("EnforcementStatus", "HEALTHY") != "HEALTHY":
+            yield f"SES says {account['EnforcementStatus']}: bounces or complaints are too many. See the SES console."
+        quota = account.get("SendQuota") or {}
+        most, sent = float(quota.get("Max24HourSend", -1)), float(quota.get("SentLast24Hours", 0))
+        if most > 0 and sent >= most * NEARLY_ALL:
+            yield f"{sent:.0f} of {most:.0f} mails a day are used up: ask SES for a higher quota."
+
+    def _identity(self) -> Iterator[str]:
+        identity = self._ses.get_email_identity(EmailIdentity=self._domain)
+        if identity.get("VerifiedForSendingStatus") is False:
+            yield "The domain is not verified: set the DKIM records that the stack's outputs name."
+        mail_from = (identity.get("MailFromAttributes") or {}).get("MailFromDomainStatus", "SUCCESS")
+        if mail_from != "SUCCESS":
+            yield f"MAIL FROM is {mail_from}: set its MX and SPF records; sends wait up to four days for them."
+
+    def _suppression(self) -> Iterator[str]:
+        for number, mailbox in enumerate(self._mailboxes, start=1):
+            try:
+                self._ses.get_suppressed_destination(EmailAddress=mailbox)
+            except ClientError as error:
+                if code(error) == "NotFoundException":
+                    continue
+                raise
+            yield f"Mailbox {number} of ForwardTo is on the account's suppression list: remove it in the SES console."
+
+    def _dead_letters(self) -> Iterator[str]:
+        for url in self._dead_letter_queue_urls:
+            attributes = self._sqs.get_queue_attributes(
+                QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
+            ).get("Attributes", {})
+            if count := int(attributes.get("ApproximateNumberOfMessages", 0)):
+                yield f"{count} still in {url.rpartition('/')[2]}: email-handler redrive."
+
+
+class SnsAlerts:
+    """Port Alerts on one SNS topic."""
+
+    def __init__(self, client: Any, topic_arn: str) -> None:
+        """Use *client* (boto3, SNS) and publish to *topic_arn*."""
+        self._client = client
+        self._topic_arn = topic_arn
+
+    def publish(self, subject: str, text: str) -> None:
+        """Send *text* under *subject*. Raises HealthUnknown."""
+        try:
+            self._client.publish(TopicArn=self._topic_arn, Subject=subject[:100], Message=text)
+        except FAILURES as error:
+            raise HealthUnknown(f"SNS failed: {code(error)}") from error
