@@ -315,6 +315,12 @@ def test_persons_and_shops_are_not_bounces(raw: bytes) -> None:
     assert feedback(raw, "jane@customer.example") is None
 
 
+def test_somebody_who_left_is_not_a_bounce() -> None:
+    text = "I no longer work here. Mail to this address is not delivered to anybody. Please write to joe@customer.example.\n"
+
+    assert feedback(notice(text, sender="Jane <jane@customer.example>", subject="I have left")) is None
+
+
 def test_a_read_receipt_is_not_a_bounce() -> None:
     raw = report(
         "Final-Recipient: rfc822;jane@customer.example\nDisposition: manual-action/MDN-sent-manually; displayed\n",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from email_handler.domain.acknowledgement import is_automatic_subject, is_list, is_no_reply
+from email_handler.domain.acknowledgement import automatic, is_automatic_subject, is_list, is_no_reply
 from email_handler.domain.identifiers import EmailAddress, SesId
 from email_handler.domain.message import Message, Part
 
@@ -373,10 +373,10 @@ def _bounce(report: _Report, groups: Sequence[Mapping[str, str]]) -> Feedback | 
 
 # --- Notices for people ---------------------------------------------------------------------------------------------
 
-_DAEMON = re.compile(r"mailer-?daemon|mail-?daemon|post_?master|mail[. ]deliver|delivery|bounce|mail ?system|mdaemon")
+_DAEMON = re.compile(r"mailer-?daemon|mail-?daemon|post_?master|mail[. ]deliver|mail ?system|mdaemon")
 _DAEMON_NAME = re.compile(
     r"mail deliver|delivery s(?:ub)?system|mailer[- ]?daemon|post ?master|system administrator|mail system"
-    r"|mail administrator|undeliver|delivery notification|ndr administrator|mail router"
+    r"|mail administrator|ndr administrator|mail router"
 )
 _FAILURE = re.compile(
     r"undeliver|non[- ]?deliver|not (?:be )?deliver|un(?:able|successful) to deliver|wasn't able to deliver"
@@ -407,8 +407,9 @@ _NOTIFICATION = "notificationType"  # of SES's JSON, sent on by SNS
 def _notices_failure(message: Message, envelope_sender: str | None) -> bool:
     """Tell whether a daemon wrote *message* and says that mail failed.
 
-    What only says that no person wrote it (``Auto-Submitted``, a no-reply address) counts where a status code or a
-    returned message goes with it: shops write about parcels that could not be delivered.
+    What only says that no person wrote it (the null sender, ``Auto-Submitted``, a no-reply address) counts where a
+    status code or a returned message goes with it: shops write about parcels that could not be delivered, and
+    people who left about mail that is no longer read.
     """
     types = {part.content_type for part in _leaves(message.root)}
     if "message/disposition-notification" in types:
@@ -417,16 +418,16 @@ def _notices_failure(message: Message, envelope_sender: str | None) -> bool:
         return True
     local_parts = [mailbox.address.rpartition("@")[0].lower() for mailbox in message.from_]
     daemon = (
-        (envelope_sender is not None and envelope_sender.strip().lower() in ("", "<>", "mailer-daemon"))
-        or any(_DAEMON.search(local) for local in local_parts)
+        any(_DAEMON.search(local) for local in (*local_parts, (envelope_sender or "").lower()))
         or any(_DAEMON_NAME.search(mailbox.name.lower()) for mailbox in message.from_)
         or (not message.from_ and bool(_DAEMON.search(message.header("From").lower())))
     )
-    machine = message.header("Auto-Submitted").lower().startswith("auto-") or any(map(is_no_reply, local_parts))
-    if not (daemon or (machine and not is_list(message))) or not _says_failure(message):
-        return False
     notice, returned = _split_returned(message.text)
-    return daemon or bool(returned or _status_of_words(notice) or _NOTIFICATION in notice or _RETURNED_TYPES & types)
+    evidence = bool(returned or _ENHANCED.search(notice) or _NOTIFICATION in notice or _RETURNED_TYPES & types)
+    if daemon:
+        return evidence or _says_failure(message)
+    machine = automatic(message, envelope_sender) or any(map(is_no_reply, local_parts))
+    return bool(machine) and evidence and _says_failure(message) and not is_list(message)
 
 
 def _from_notice(message: Message, report: _Report) -> Feedback | None:
