@@ -142,6 +142,11 @@ local-down: setup ## End a local cloud that runs elsewhere
 local-outbox: setup ## List what the local cloud has sent
 	@$(BIN)/email-handler local outbox
 
+.PHONY: bench
+bench: setup ## Measure: make bench B=parse ARGS="FOLDER…" runs bench/parse.py on folders of mail
+	@[ -f "bench/$(B).py" ] || { echo "Say what to measure, B=" $(basename $(notdir $(wildcard bench/*.py))) >&2; exit 2; }
+	@$(BIN)/python -m bench.$(B) $(ARGS)
+
 .PHONY: deploy
 deploy: ## Deploy: make deploy ENV=dev|prod|local [ARGS=--guided] (docs/deploy.md)
 	@grep -q '^\[$(or $(ENV),none).deploy.parameters\]' samconfig.toml || { echo "ENV=$(ENV) is no environment of samconfig.toml; there are:" \
