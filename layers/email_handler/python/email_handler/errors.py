@@ -1,4 +1,4 @@
-"""The one error tree. A class answers the only question a queue consumer has: does retrying help?
+"""The one error tree. A class answers the only question a queue consumer has: whether retrying helps.
 
 Use cases and handlers never catch these, save where a use case's contract says what a failure means
 (a sender parks a job whose error is permanent). Adapters translate AWS's errors into them.
