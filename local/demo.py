@@ -6,6 +6,7 @@ records or archived objects are not as they must be ends the demo with what was 
 
 import argparse
 import json
+import re
 import signal
 import sys
 import time
@@ -35,6 +36,7 @@ PROJECT = Path(__file__).parents[1]
 FOLDER = PROJECT / ".local" / "demo"  # apart from a local cloud that may be running
 MAILS = PROJECT / "events" / "mail"
 LIMIT = 60.0  # seconds that one step's mails may take; two are usual
+PICTURE_WIDTH = 96  # columns
 INTERRUPTED = 130  # exit code, as shells have it
 
 JANE = "jane@customer.example"
@@ -54,6 +56,7 @@ class Step:
 
     number: int
     title: str
+    arrived: list[str] = field(default_factory=list)  # each mail that was handed in, on one line
     checks: list[str] = field(default_factory=list)
     mails: list[tuple[str, Sent]] = field(default_factory=list)  # what each is, and the mail
     ids: dict[str, Any] = field(default_factory=dict)
@@ -223,6 +226,8 @@ class Demo:
         """Hand a mail in and wait until all is quiet. Return its receipt and what came out: exactly *expected*, a
         recipient for each kind of mail, in that order. Raises Missing."""
         before = len(self.cloud.sent())
+        mail = mailclient.read(raw)
+        step.arrived.append(f"{mail['From']} → {recipient}: {mail['Subject']}")
         receipt = ReceiptId(self.cloud.send(raw, sender, [recipient]))
         wanted = ", ".join(f"{kind} to {address}" for kind, address in expected.items()) or "no mail"
         self._eventually(lambda: len(self.cloud.sent()) >= before + len(expected), wanted)
@@ -283,6 +288,8 @@ def show_step(console: Console, step: Step) -> None:
     console.print()
     console.print(Text.assemble((f" {step.number} ", "bold reverse"), (f" {step.title}", "bold"),
                                 (f"  {step.seconds:.1f} s", "dim")))  # fmt: skip
+    for line in step.arrived:
+        console.print(Text.assemble("    ", ("in ", "bold blue"), line))
     for kind, sent in step.mails:
         console.print(Padding(_mail(kind, sent), (0, 0, 0, 4)))
     for check in step.checks:
@@ -312,7 +319,8 @@ def show_end(console: Console, demo: Demo, seconds: float) -> None:
     console.print()
     console.print(Text(" email-handler list --verdict held", "bold"))
     console.print(messages_table(held))
-    outbox = demo.cloud.outbox.relative_to(PROJECT)
+    outbox = demo.cloud.outbox
+    outbox = outbox.relative_to(PROJECT) if outbox.is_relative_to(PROJECT) else outbox
     console.print()
     console.print(
         f"Seven steps in {seconds:.0f} s. All {len(demo.cloud.sent())} mails that left lie in [bold]{outbox}[/]."
@@ -337,15 +345,15 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def tell(console: Console, *, as_json: bool) -> None:
-    """Start a local cloud, run the demo on it, and end both. Raises Missing, LocalCloudError."""
+def tell(console: Console, folder: Path, *, as_json: bool) -> None:
+    """Start a local cloud in *folder*, run the demo on it, and end both. Raises Missing, LocalCloudError."""
     began = time.monotonic()
     with console.status("starting the local cloud") as status:
 
         def progress(what: str) -> None:
             status.update(f"starting the local cloud: {what}")
 
-        with LocalCloud.start(PROJECT, folder=FOLDER, smtp_port=0, progress=progress) as cloud:
+        with LocalCloud.start(PROJECT, folder=folder, smtp_port=0, progress=progress) as cloud:
             started = time.monotonic() - began
             ready = f"template.yaml deployed in {started:.0f} s; SMTP on localhost:{cloud.smtp_port}"
             if not as_json:
@@ -367,17 +375,30 @@ def _print_json(step: Step) -> None:
     print(json.dumps(line | {"checks": step.checks} | step.ids), flush=True)  # noqa: T201
 
 
+def save_picture(console: Console, path: Path) -> None:
+    """Write what *console* recorded as SVG, without the web fonts that Rich would have every reader fetch."""
+    svg = console.export_svg(title="make demo")
+    path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; return the exit code: 0, 1 where a step did not happen, 130 where it was interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m local.demo", description="Real mail through the deployed template."
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a step on stdout, nothing else")
-    as_json = parser.parse_args(arguments).json
-    console = Console(stderr=as_json, highlight=False)
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where outbox and log lie (.local/demo)")
+    parser.add_argument("--svg", type=Path, help="keep what is printed as a picture as well")
+    options = parser.parse_args(arguments)
+    as_json = options.json
+    console = Console(
+        stderr=as_json, highlight=False, record=bool(options.svg), width=PICTURE_WIDTH if options.svg else None
+    )
     try:
         with interruptible():
-            tell(console, as_json=as_json)
+            tell(console, options.folder, as_json=as_json)
+        if options.svg:
+            save_picture(console, options.svg)
     except Missing as error:
         if as_json:
             print(json.dumps({"step": error.step, "ok": False, "error": str(error)}), flush=True)  # noqa: T201
