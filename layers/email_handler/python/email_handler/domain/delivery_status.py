@@ -127,7 +127,7 @@ def _text(value: Mapping[str, Any], key: str) -> str:
 
 
 def _from_notification(notice: str) -> Feedback | None:
-    """SES's JSON, when the notification topic is subscribed by e-mail."""
+    """Read SES's JSON, which comes as mail where somebody subscribed the notification topic by e-mail."""
     start = notice.lstrip()
     for _ in range(2):  # SNS may wrap it once
         if not start.startswith("{"):
@@ -135,8 +135,6 @@ def _from_notification(notice: str) -> Feedback | None:
         try:
             detail, _end = json.JSONDecoder(strict=False).raw_decode(start)
         except (ValueError, RecursionError):
-            return None
-        if not isinstance(detail, Mapping):
             return None
         feedback = feedback_from_event(detail)
         if feedback is not None:
