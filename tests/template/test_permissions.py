@@ -12,6 +12,7 @@ SENDERS = {
     "ForwardSenderFunction": ("Owner", {"Fn::Sub": "*@${ThreadSubdomain}.${Domain}"}, ["forward", "notice"]),
     "ReplySenderFunction": ("Contact", {"Fn::Split": [",", {"Ref": "PublicAddresses"}]}, ["reply"]),
 }
+WITHOUT_RESOURCES = {"ses:GetAccount", "ses:GetSuppressedDestination"}
 
 
 def allowed(function: str, action: str) -> list[dict[str, Any]]:
@@ -28,10 +29,11 @@ def test_no_two_functions_share_a_role() -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_nothing_is_allowed_by_wildcard(function: str) -> None:
+    """But for questions that IAM has no resource for."""
     for statement in statements(function):
         assert statement["Effect"] == "Allow"
         assert not [action for action in listed(statement["Action"]) if "*" in action]
-        assert "*" not in listed(statement["Resource"])
+        assert "*" not in listed(statement["Resource"]) or set(statement["Action"]) <= WITHOUT_RESOURCES
         assert not statement.keys() & {"NotAction", "NotResource"}
 
 
