@@ -140,10 +140,9 @@ def _mailbox(name: str, address: str) -> Iterator[Mailbox]:
     if address.startswith("@"):
         address = _ROUTE.sub("", address, count=1)
     local, at, domain = address.rpartition("@")
+    domain = domain.lower().rstrip(".")
     if at and local and domain and len(address) <= MAX_ADDRESS and address.isprintable():
-        yield Mailbox(
-            name=_plain(decode_header(name))[:MAX_NAME], address=EmailAddress(f"{local}@{domain.lower().rstrip('.')}")
-        )
+        yield Mailbox(name=_plain(decode_header(name))[:MAX_NAME], address=EmailAddress(f"{local}@{domain}"))
 
 
 def _plain(name: str) -> str:

@@ -10,6 +10,7 @@ from html import unescape
 
 MAX_HTML = 1_000_000  # characters that are read as HTML; mail clients stop far earlier (Gmail shows 102 kB)
 MAX_LINKS = 1000
+MAX_QUOTES = 30  # marks before a line: more quotations within each other show as so many
 MAX_OPEN = 200  # open elements that are remembered; further ones only pass their text on
 
 # The end of a tag, from behind its name. Quotes count behind "=" only, as in browsers; a quote that never closes is
@@ -26,7 +27,7 @@ _HIDING = re.compile(
     re.IGNORECASE,
 )
 _COLOR = re.compile(
-    r"(?i)(?:^|[;\s])(color|background(?:-color)?)\s{0,9}:\s{0,9}(#[0-9a-f]{3,6}|[a-z]{3,20}|rgb\([\d ,]{5,20}\))"
+    r"(?i)(?:^|[;\s])(color|background(?:-color)?)\s{0,9}:\s{0,9}(#[0-9a-f]{3,6}|rgb\([\d ,]{5,20}\)|[a-z]{3,20})"
 )
 
 _VOID = frozenset(
@@ -138,7 +139,8 @@ class _Reader:
         self.images = 0
         self.unclosed: set[str] = set()
         self.open = [_Style("", invisible=False, blended=False, color="#000", background="#fff")]
-        self.quotes = 0
+        self.quotes = 0  # how many quotations are open
+        self.level = 0  # how many were at the last line
         self.pre = 0
 
     def read(self, html: str) -> None:
@@ -285,10 +287,12 @@ class _Reader:
         text = text.rstrip() if self.pre else _SPACE.sub(" ", text).strip()
         if not text and not forced:
             return
-        quote = ">" * self.quotes + " " if self.quotes else ""
+        level = min(self.quotes, MAX_QUOTES)
+        quote = ">" * level + " " if level else ""
         if self.blank and self.lines:
-            self.lines.append(quote.rstrip())
+            self.lines.append(">" * min(level, self.level))
         self.blank = False
+        self.level = level
         self.lines.append(f"{quote}{text}".rstrip())
 
     def end_link(self) -> None:
