@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -86,7 +87,7 @@ class LocalCloud:
 
         *keep* goes on with what an earlier run with *keep* left (mails, records, outbox); otherwise all is fresh.
         Ports of 0 are any free ones. *endpoint* is a LocalStack-compatible endpoint to deploy to instead of starting
-        an emulator. *parameters* go over the template's (see deploy.PARAMETERS). Raises LocalCloudError.
+        an emulator; without *keep* the stack gets a name of its own there and is deleted at the end. *parameters* go over the template's (see deploy.PARAMETERS). Raises LocalCloudError.
         """
         folder = (folder or project / ".local").resolve()
         state = folder / "state"
@@ -97,6 +98,7 @@ class LocalCloud:
         given = {**PARAMETERS, **(parameters or {})}
         log = folder / "ministack.log"
         log.unlink(missing_ok=True)
+        name = f"{STACK}-{secrets.token_hex(4)}" if endpoint and not keep else STACK
         with ExitStack() as stack:
             ses = stack.enter_context(SesEndpoint(folder / "outbox", domain=given["Domain"], bind=bind))
             if not endpoint:
@@ -112,12 +114,15 @@ class LocalCloud:
                 stack.enter_context(emulator)
             ses.upstream = endpoint or emulator.endpoint
             clients = Clients(ses.upstream)
+            if name != STACK:
+                stack.callback(clients.cloudformation.delete_stack, StackName=name)
             deployment = deploy(
                 project,
                 clients,
                 given=given,
                 # An emulator of somebody else's knows nothing of our SES: its functions reach all of AWS through it.
                 function_endpoint=ses.url if endpoint else ses.upstream,
+                stack=name,
                 progress=progress,
             )
             door = stack.enter_context(Door(deployment.rules, clients, port=smtp_port or free_port()))
@@ -128,7 +133,7 @@ class LocalCloud:
                 smtp_port=door.port,
                 outbox=str(ses.outbox),
                 log=str(log),
-                stack=STACK,
+                stack=name,
                 parameters=dict(deployment.parameters),
             )
             known = folder / "cloud.json"
@@ -144,7 +149,7 @@ class LocalCloud:
             raise LocalCloudError("no local cloud is running here: start one with `email-handler local up`")
         source = template.read(project / "template.yaml")
         try:
-            deployment = describe(source, Clients(address.endpoint), address.parameters)
+            deployment = describe(source, Clients(address.endpoint), address.stack, address.parameters)
         except (ClientError, BotoCoreError) as error:
             raise LocalCloudError(
                 f"the local cloud at {address.endpoint} does not answer: see {address.log}"

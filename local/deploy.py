@@ -64,6 +64,7 @@ def deploy(
     *,
     given: Mapping[str, str],
     function_endpoint: str,
+    stack: str = STACK,
     progress: Callable[[str], object] = lambda _: None,
 ) -> Deployment:
     """Build and deploy the project's template with the parameters *given* over :data:`PARAMETERS`, and its ``config/``.
@@ -77,11 +78,11 @@ def deploy(
         built = _build(project, progress)
         fcntl.flock(lock, fcntl.LOCK_SH)  # others may deploy what was built, but not build it anew meanwhile
         digest = _digest([built.read_bytes(), (built.parent / "inputs").read_bytes(), json.dumps(values).encode()])
-        if not _holds(clients, digest):
+        if not _holds(clients, stack, digest):
             progress("sam deploy")
-            _sam_deploy(project, built, values, clients)
-            clients.s3.put_object(Bucket=_ARTIFACTS, Key="deployed", Body=digest.encode())
-    deployment = describe(source, clients, values)
+            _sam_deploy(project, built, stack, values, clients)
+            clients.s3.put_object(Bucket=_ARTIFACTS, Key=f"deployed/{stack}", Body=digest.encode())
+    deployment = describe(source, clients, stack, values)
     upload_config(project / "config", deployment, clients)
     return deployment
 
@@ -118,12 +119,12 @@ def _build(project: Path, progress: Callable[[str], object]) -> Path:
     return zipped
 
 
-def _sam_deploy(project: Path, built: Path, values: Mapping[str, str], clients: Clients) -> None:
+def _sam_deploy(project: Path, built: Path, stack: str, values: Mapping[str, str], clients: Clients) -> None:
     clients.s3.create_bucket(Bucket=_ARTIFACTS)
     overrides = [f'{name}="{value}"' for name, value in values.items()]
     _sam(
         project,
-        *("deploy", "--template-file", built, "--stack-name", STACK, "--s3-bucket", _ARTIFACTS, "--region", REGION),
+        *("deploy", "--template-file", built, "--stack-name", stack, "--s3-bucket", _ARTIFACTS, "--region", REGION),
         *("--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset"),
         *("--no-progressbar", "--parameter-overrides", *overrides),
         environment={
@@ -137,14 +138,14 @@ def _sam_deploy(project: Path, built: Path, values: Mapping[str, str], clients: 
     )
 
 
-def describe(source: Mapping[str, Any], clients: Clients, values: Mapping[str, str]) -> Deployment:
+def describe(source: Mapping[str, Any], clients: Clients, stack: str, values: Mapping[str, str]) -> Deployment:
     """Return what is deployed. *source* is the template as read, *values* its parameters."""
-    resources = clients.cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
-    stack = clients.cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
+    resources = clients.cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
+    outputs = clients.cloudformation.describe_stacks(StackName=stack)["Stacks"][0].get("Outputs", [])
     return Deployment(
         parameters=values,
         resources={entry["LogicalResourceId"]: entry["PhysicalResourceId"] for entry in resources},
-        outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
+        outputs={output["OutputKey"]: output["OutputValue"] for output in outputs},
         template=source,
     )
 
@@ -177,13 +178,13 @@ def _zip(folder: Path) -> str:
     return f"{folder.name}.zip"
 
 
-def _holds(clients: Clients, fingerprint: str) -> bool:
+def _holds(clients: Clients, stack: str, digest: str) -> bool:
     """Tell whether an emulator with a kept state holds this very deployment already."""
     try:
-        found: bytes = clients.s3.get_object(Bucket=_ARTIFACTS, Key="deployed")["Body"].read()
+        found: bytes = clients.s3.get_object(Bucket=_ARTIFACTS, Key=f"deployed/{stack}")["Body"].read()
     except (clients.s3.exceptions.NoSuchKey, clients.s3.exceptions.NoSuchBucket):
         return False
-    return found.decode() == fingerprint
+    return found.decode() == digest
 
 
 def _sam(project: Path, *arguments: str | Path, environment: Mapping[str, str], limit: float) -> None:

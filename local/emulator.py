@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import socket
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 from local import ministack_process
 from local.clients import REGION
 from local.errors import LocalCloudError
-from local.guarded import Guarded
+from local.guarded import Guarded, new_scratch
 
 _READY_LIMIT = 60.0  # seconds; 1.5 is usual
 _CLEAN_STOP = 10.0  # seconds that saving the state may take
@@ -96,7 +95,7 @@ class Emulator:
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix="local-cloud-"))
+        scratch = new_scratch()
         environment = {
             # Functions inherit all of this, so nothing of the developer's own environment is in it.
             "PATH": os.defpath,

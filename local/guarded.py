@@ -50,16 +50,24 @@ class Guarded:
         self.close()
 
 
+def new_scratch() -> Path:
+    """Return a new folder for a command's temporary files, for the watchdog to remove."""
+    return Path(tempfile.mkdtemp(prefix="local-cloud-"))
+
+
 def run(
     command: Sequence[str | Path], *, environment: Mapping[str, str], folder: Path, limit: float
 ) -> tuple[int, str]:
     """Run *command* to its end; return exit code and output (stdout and stderr together).
 
-    Raises TimeoutError after *limit* seconds; nothing of the command is left then.
+    Raises TimeoutError after *limit* seconds. However it ends, no process and no temporary file of it is left.
     """
+    scratch = new_scratch()
     with (
         tempfile.TemporaryFile() as output,
-        Guarded(command, environment=environment, output=output, folder=folder) as guarded,
+        Guarded(
+            command, environment={**environment, "TMPDIR": str(scratch)}, output=output, scratch=scratch, folder=folder
+        ) as guarded,
     ):
         try:
             code = guarded.process.wait(timeout=limit)

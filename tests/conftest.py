@@ -8,8 +8,10 @@ deploy to: the same tests then run there.
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from pytest_socket import socket_allow_hosts
 
 from local.clients import Clients
 from local.cloud import LocalCloud
@@ -28,6 +30,13 @@ os.environ |= {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+
+@pytest.fixture(autouse=True)
+def this_machine_only() -> None:
+    """Let no test reach further than this machine, or the endpoint it was told to use."""
+    hosts = ["127.0.0.1", "localhost", urlsplit(ENDPOINT).hostname or "localhost"]
+    socket_allow_hosts(hosts, allow_unix_socket=True)
 
 
 @pytest.fixture(scope="session")
