@@ -16,6 +16,9 @@ from email_handler.domain.rewriting.masking import LINES, view
 from email_handler.domain.rewriting.sentinels import BEGIN, END, SENTINEL, SENTINEL_START
 
 _KILO = 1000
+_NO_FILES = frozenset(  # what clients show as something else than a file
+    ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature", "text/calendar")
+)
 SHOWN = 10  # others, attachments, earlier conversations and rules that are named; of the rest the number is told
 LINES_LIMIT = 300  # lines that a banner can have, the list of what was left out included
 REGION_LIMIT = 20_000  # characters between two sentinels that are still one banner
@@ -74,7 +77,11 @@ def _answering(message: Message, context: ForwardContext) -> Iterator[Line]:
 
 
 def _files(message: Message, left_out: tuple[str, ...]) -> Iterator[Line]:
-    files = [f"{_shown(f.name, 60)} ({size(len(f.payload))})" for f in message.attachments if not f.inline]
+    files = [
+        f"{_shown(file.name, 60)} ({size(len(file.payload))})"
+        for file in message.attachments
+        if not file.inline and file.content_type not in _NO_FILES
+    ]
     if left_out:
         yield Line("Too large to forward whole. Left out, and kept in the archive:", warning=True)
         yield from (Line(f"- {entry}") for entry in left_out)
@@ -136,7 +143,7 @@ def as_html(shown: tuple[Line, ...]) -> str:
     """Return the banner as one HTML block. Styles are inline and few: clients drop the rest, and both light and dark
     themes stay readable."""
     # The sentinels stand outside the box: when what is between them is taken out again, no empty box is left.
-    quiet = '<div style="font-size:11px;color:#888">'
+    quiet = '<div dir="ltr" style="font-size:11px;color:#888;margin:0 0 8px">'
     body = "\r\n".join(
         f'<div style="color:#b00020;font-weight:bold">! {html.escape(line.text)}</div>'
         if line.warning
@@ -145,9 +152,9 @@ def as_html(shown: tuple[Line, ...]) -> str:
     )
     return (
         f"\r\n{quiet}{BEGIN}</div>\r\n"
-        '<div style="padding:4px 10px;border-left:3px solid #888;'
+        '<div dir="ltr" style="padding:4px 10px;border-left:3px solid #888;'
         f'font:13px/1.4 -apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif">\r\n{body}\r\n</div>\r\n'
-        f"{quiet}{END}</div>\r\n<br>\r\n"
+        f"{quiet}{END}</div>\r\n"
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-_OURS_TO_ANSWER = frozenset(("REQUEST", "PUBLISH", "CANCEL", "ADD", "DECLINECOUNTER", ""))
+_OURS_TO_ANSWER = frozenset(("REQUEST", "CANCEL", "ADD", "DECLINECOUNTER", ""))
 _METHOD = re.compile(r"^METHOD:[ \t]*([A-Za-z]*)", re.MULTILINE | re.IGNORECASE)
 _FOLD = re.compile(r"\r?\n[ \t]")
 _NAME = re.compile(r'CN=("[^"]*"|[^;:]*)', re.IGNORECASE)
@@ -12,20 +12,22 @@ _MAILTO = re.compile(r":\s*mailto:\s*([^\s;]*)\s*$", re.IGNORECASE)
 def for_owner(calendar: str, public_address: str, thread_address: str) -> str:
     """Return *calendar* with the thread address as organizer and *public_address* as the only attendee.
 
-    So the owner's client sends "Accept" to the thread address, and to nobody past it. Answers and counter-proposals
-    (METHOD REPLY, REFRESH, COUNTER) are left as they are: they speak of an invitation that the owner sent.
+    So the owner's client sends "Accept" to the thread address, and to nobody past it. Calendars that nobody answers
+    (METHOD PUBLISH, events without organizer) and answers to the owner's own invitations (REPLY, REFRESH, COUNTER)
+    are left as they are.
     """
     method = _METHOD.search(calendar)
     if (method[1].upper() if method else "") not in _OURS_TO_ANSWER:
         return calendar
     kept: list[str] = []
-    invited = False
+    organised = invited = False
     for line in re.split(r"\r?\n(?![ \t])", calendar):
         name = line[:9].upper()
         if name.startswith("ORGANIZER") and line[9:10] in {":", ";"}:
             whole = _FOLD.sub("", line)
             shown = _NAME.search(whole)
-            kept += (_folded(f"ORGANIZER{';' + shown[0] if shown else ''}:mailto:{thread_address}"),)
+            organised = True
+            kept.append(_folded(f"ORGANIZER{';' + shown[0] if shown else ''}:mailto:{thread_address}"))
         elif name.startswith("ATTENDEE") and line[8:9] in {":", ";"}:
             address = _MAILTO.search(_FOLD.sub("", line))
             if address and _untagged(address[1]) == public_address.lower() and not invited:
@@ -33,9 +35,9 @@ def for_owner(calendar: str, public_address: str, thread_address: str) -> str:
                 invited = True
         else:
             if name.startswith(("END:VEVEN", "END:VTODO")):
-                if not invited:
+                if organised and not invited:
                     kept.append(_folded(f"ATTENDEE;PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:{public_address}"))
-                invited = False
+                organised = invited = False
             kept.append(line)
     return "\r\n".join(kept)
 

@@ -55,9 +55,10 @@ def check(raw: bytes, identity: Identity) -> tuple[Place, ...]:
     could not be looked into (``unchecked``). Never raises; linear in *raw* and in MAX_INFLATED."""
     gate_ = _Gate(identity)
     gate_.message(parse(raw), "", 0)
-    gate_.octets("message", raw)  # what lies between the parts, and whatever parsing dropped
-    gate_.octets("message", binascii.a2b_qp(raw))
-    return tuple(gate_.places)
+    told = {place.what for place in gate_.places}
+    for octets in (raw, binascii.a2b_qp(raw)):  # what lies between the parts, and whatever parsing dropped
+        gate_.octets("message", octets)
+    return tuple(place for place in gate_.places if place.where != "message" or place.what not in told)
 
 
 def gives_away(part: Part, identity: Identity) -> bool:

@@ -339,14 +339,11 @@ def mask(text: str, identity: Identity, contact: str, *, markup: bool = False) -
             if stand_in is None:
                 continue
             replaced[finding.what] = None
-            for number, (start, end) in enumerate(mapped.sources(finding.start, finding.end)):
-                edits.append(
-                    (
-                        start,
-                        end,
-                        "" if number else _as_written(stand_in, mapped.text[finding.start : finding.end], chain),
-                    )
-                )
+            ranges = list(mapped.sources(finding.start, finding.end))
+            if MARKUP not in chain:  # what folding and soft breaks put between goes too; tags stay
+                ranges = [(ranges[0][0], ranges[-1][1])]
+            shown = _as_written(stand_in, mapped.text[finding.start : finding.end], chain)
+            edits += [(start, end, "" if number else shown) for number, (start, end) in enumerate(ranges)]
         text = _edited(text, edits)
     return text, tuple(replaced)
 

@@ -24,11 +24,20 @@ EXTENSION_LIMIT = 12  # characters of its extension
 PARAMETER_LIMIT = 200  # characters of another parameter's value
 PARAMETERS_LIMIT = 12  # parameters of one Content-Type
 
+# Content-Type's parameters that say how to read the part. File names stand in Content-Disposition alone.
+_PARAMETERS = frozenset(
+    (
+        "charset", "component", "delsp", "format", "method", "micalg", "protocol", "report-type", "smime-type",
+        "start", "start-info", "type", "version",
+    )
+)  # fmt: skip
+
 _TOKEN = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}")
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,127}")
 _ID = re.compile(r"[\x21-\x3b\x3d\x3f-\x7e]+")
 _PLAIN = re.compile(r"[\x20-\x7e]*")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069]+")
+_META_CHARSET = re.compile(r"(<meta\b[^<>]{0,200}?charset\s{0,4}=\s{0,4}[\"']?)[\w.:-]{1,40}", re.IGNORECASE)
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _OUTSIDE_7BIT_LINE = re.compile(rb"[^\t\r\n\x20-\x7e]|[^\n]{%d}|\r(?!\n)|(?<!\r)\n" % (LINE_LIMIT + 1))
 
@@ -126,11 +135,13 @@ def text(
     content: str, subtype: str = "plain", parameters: Iterable[tuple[str, str]] = (), fields: Fields = ()
 ) -> Entity:
     """Return a text entity in UTF-8 (plain ASCII where that suffices), encoded for any transport."""
+    if subtype == "html":
+        content = _META_CHARSET.sub(r"\1utf-8", content, count=1)
     octets = _LINE_END.sub("\r\n", content).encode("utf-8", "replace")
     charset = ("charset", "utf-8")
     return _leaf(
         f"text/{subtype}",
-        (charset, *((name, value) for name, value in parameters if name not in {"charset", "boundary"})),
+        (charset, *((name, value) for name, value in parameters if name in _PARAMETERS - {"charset"})),
         octets,
         fields,
         readable=True,
@@ -161,7 +172,7 @@ def binary(
 ) -> Entity:
     """Return an entity that decodes to exactly *payload*."""
     fields = placement(disposition, name, content_id)
-    kept = tuple((n, v) for n, v in parameters if n not in {"boundary", "name"})
+    kept = tuple((name, value) for name, value in parameters if name in _PARAMETERS)
     if content_type.startswith(("multipart/", "message/")):
         # RFC 2046 §5.2.1, §5.1: no transfer encoding here, so what does not fit seven bits travels under another name.
         if content_type.startswith("message/") and not _OUTSIDE_7BIT_LINE.search(payload):
@@ -196,7 +207,7 @@ def _quoted_printable(octets: bytes) -> bytes:
 
 def multipart(subtype: str, children: Iterable[Entity], parameters: Iterable[tuple[str, str]] = ()) -> Entity:
     """Return a multipart entity (RFC 2046 §5.1) with *children*."""
-    kept = tuple((name, value) for name, value in parameters if name not in {"boundary", "charset"})
+    kept = tuple((name, value) for name, value in parameters if name in _PARAMETERS - {"charset"})
     known = subtype if _TOKEN.fullmatch(subtype) else "mixed"
     return Entity(multipart=known, parameters=kept, children=tuple(children))
 

@@ -69,10 +69,14 @@ class _Cleaning:
             for number, part in enumerate(message.root.walk(), 1)
             if part.content_id
         }  # a client's own ids name its host
+        # The name that a forward gives the contact, "Jane Doe (jane at x.org)", as clients quote it.
+        spoken = re.escape(context.contact.replace("@", " at "))
+        self._spoken = re.compile(rf' ?\({spoken}\)(?=(?:"|&quot;)?\s{{0,4}}(?:<|&lt;|\[|:|$))')
         self.places: dict[Place, None] = {}
 
     def masked(self, text: str, where: str, *, markup: bool = False) -> tuple[str, bool]:
         """Return *text* masked, with the places noted, and whether it changed."""
+        text = self._spoken.sub("", text)
         masked, whats = masking.mask(text, self._identity, self._context.contact, markup=markup)
         for what in whats:
             self.places[Place(where=where, action="replaced", what=what)] = None
@@ -124,7 +128,6 @@ class _Cleaning:
                 cleaned = self._without_armour(cleaned, where)
         if found:
             self._removed(where, masking.BANNER)
-        cleaned = cleaned.replace(_named(self._context.contact), "")
         cleaned, _ = self.masked(cleaned, where, markup=part.content_type == "text/html")
         if cleaned == text and not body:
             return self._file(part, part.payload, where)
@@ -193,7 +196,3 @@ class _Cleaning:
 
     def _removed(self, where: str, what: str) -> None:
         self.places[Place(where=where, action="removed", what=what)] = None
-
-
-def _named(contact: str) -> str:
-    return f" ({contact.replace('@', ' at ')})"
