@@ -148,15 +148,38 @@ def test_a_conversation_that_changed_while_we_sent_is_read_anew(world: World) ->
     assert item(world, JobKind.FORWARD).state is SendState.SENT
 
 
-def test_a_send_that_could_not_be_recorded_is_marked_when_it_is_repeated(world: World) -> None:
+@BOTH
+def test_an_answer_of_ses_that_the_table_would_not_take_is_found_by_the_next_attempt(
+    world: World, kind: JobKind
+) -> None:
     world.records.fail("sent", RecordsUnavailable("down"))
     with pytest.raises(RecordsUnavailable):
-        send(world, JobKind.FORWARD)
+        send(world, kind)
     with pytest.raises(LeaseHeld):
+        send(world, kind)
+    world.now += world.dispatch.lease
+
+    assert send(world, kind) is SendResult.SENT
+    assert len(world.mailer.sent) == 1
+    assert item(world, kind).ses_id == world.mailer.sent[0].ses_id
+
+
+def test_an_answer_that_nothing_would_take_leads_to_a_marked_second_copy(world: World) -> None:
+    world.records.fail("sent", RecordsUnavailable("down"))
+    put = world.archive.put
+
+    def refuse(key: str, body: bytes, content_type: str) -> None:
+        if key.endswith(".ses-id"):
+            raise ArchiveUnavailable("down too")
+        put(key, body, content_type)
+
+    world.archive.put = refuse  # type: ignore[method-assign]
+    with pytest.raises(ArchiveUnavailable):
         send(world, JobKind.FORWARD)
     world.now += world.dispatch.lease
 
     assert send(world, JobKind.FORWARD) is SendResult.SENT
+    assert len(world.mailer.sent) == 2
     assert item(world, JobKind.FORWARD).marked
 
 

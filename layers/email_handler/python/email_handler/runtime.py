@@ -32,6 +32,7 @@ def event_handler(handle: Callable[[Event], Any]) -> Handler:
     @metrics.log_metrics(capture_cold_start_metric=True)
     def handler(event: Event, context: LambdaContext) -> Any:
         del context
+        metrics.add_metric(name="Invocations", unit=MetricUnit.Count, value=1)  # one at least, or Powertools warns
         return handle(event)
 
     wrapped: Handler = handler  # the decorators above are untyped

@@ -12,9 +12,11 @@ from email_handler.domain.jobs import Job, JobKind
 from email_handler.domain.people import People
 from email_handler.domain.records import Contact, Conversation, LedgerItem, PendingEvent, Reference, SendState
 from email_handler.errors import (
+    ArchiveObjectMissing,
     EmailHandlerError,
     PermanentError,
     RecordChanged,
+    RecordsUnavailable,
     RetryLater,
     SendingBlocked,
     SendOutcomeUnknown,
@@ -71,30 +73,46 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
     """Send *job* once. Forwards, replies, notices: at least once, a second copy only when SES's answer was lost,
     and the ledger says so. Acknowledgements: at most once.
 
-    The order of the lines is the guarantee: the claim stands before SES is asked, SES's answer is recorded after,
-    and a lease that ran out in between means that nobody knows (acknowledgement: UNKNOWN; others: sent again,
-    marked). Raises RetryLater for what is put off, LeaseHeld while another worker has the job, and transient
-    errors of the table or the archive; in each case the queue brings the job back.
+    The order of the lines is the guarantee: the claim stands before SES is asked, SES's answer is recorded after.
+    An answer that the table would not take is kept in the archive, where the next attempt finds it. A lease that ran
+    out without either means that nobody knows (acknowledgement: UNKNOWN; others: sent again, marked). Raises
+    RetryLater for what is put off, LeaseHeld while another worker has the job, and transient errors of the table or
+    the archive; in each case the queue brings the job back.
     """
     now = dispatch.clock()
     item = dispatch.ledger.claim(job.ledger, now, now + dispatch.lease)
     if item is None:
         return SendResult.SKIPPED
-    if item.marked and item.kind is JobKind.ACKNOWLEDGEMENT:
-        dispatch.ledger.give_back(item, SendState.UNKNOWN, "the attempt before ended without a record", now)
-        return SendResult.UNKNOWN
     sent_key = ArchiveKey(f"sent/{item.kind}/{item.id}.eml")
+    answer_key = f"sent/{item.kind}/{item.id}.ses-id"
     try:
+        ses_id = _kept_answer(answer_key, dispatch) if item.marked else None
+        if ses_id is None and item.marked and item.kind is JobKind.ACKNOWLEDGEMENT:
+            dispatch.ledger.give_back(item, SendState.UNKNOWN, "the attempt before ended without a record", now)
+            return SendResult.UNKNOWN
         context = dispatch.ledger.context(job.ledger)
         outgoing = compose(replace(context, item=item), dispatch.archive.get(item.archive_key))
         if outgoing.held:
             return _park(item, outgoing.held, dispatch)
-        dispatch.archive.put(sent_key, outgoing.raw, "message/rfc822")
-        ses_id = dispatch.mailer.send(outgoing.raw, outgoing.sender, item.recipients)
+        if ses_id is None:
+            dispatch.archive.put(sent_key, outgoing.raw, "message/rfc822")
+            ses_id = dispatch.mailer.send(outgoing.raw, outgoing.sender, item.recipients)
     except EmailHandlerError as error:
         return _not_sent(item, error, dispatch)
-    _record(replace(item, state=SendState.SENT, ses_id=ses_id, sent_key=sent_key), outgoing, ses_id, dispatch)
+    try:
+        _record(replace(item, state=SendState.SENT, ses_id=ses_id, sent_key=sent_key), outgoing, ses_id, dispatch)
+    except RecordsUnavailable:
+        dispatch.archive.put(answer_key, ses_id.encode(), "text/plain")
+        raise
     return SendResult.SENT
+
+
+def _kept_answer(answer_key: str, dispatch: Dispatch) -> SesId | None:
+    """Return SES's answer to an earlier attempt, which only the archive would take."""
+    try:
+        return SesId(dispatch.archive.get(answer_key).decode())
+    except ArchiveObjectMissing:
+        return None
 
 
 def _not_sent(item: LedgerItem, error: EmailHandlerError, dispatch: Dispatch) -> SendResult:

@@ -1,0 +1,233 @@
+"""The matrix: every AWS call of every function, broken in every way, run to rest and audited from outside.
+
+``make faults`` prints it; ``make faults JSON=1`` ends with one line ``{"runs", "calls", "lost", "doubled", "marked"}``.
+"""
+
+import json
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from tests.faults.rig import OWNER, PUBLIC, THREAD, Audit, Fault, Rig, World
+from tests.faults.worker import KINDS
+from tests.support.builders import mail
+
+JANE = "Jane Doe <jane@customer.example>"
+
+
+def first_contact(world: World) -> None:
+    """Send a first mail with an attachment: inbound, both senders, attachment."""
+    files = [("list.csv", "text/csv", b"a,b\r\n1,2\r\n")]
+    world.invoke(*world.store(mail(sender=JANE, subject="A question", attachments=files)))
+    world.settle()
+
+
+def _answer(world: World, text: str = "Yes, we do.\r\n", verdicts: str = "") -> None:
+    conversation = world.conversation()
+    thread = f"{conversation.id}.{conversation.token}@{THREAD}"
+    raw = mail(
+        sender=f"The Owner <{OWNER}>",
+        to=thread,
+        subject="Re: A question",
+        text=text,
+        message_id="<o1@private.example>",
+    )
+    world.invoke(*world.store(raw, to=thread, verdicts=verdicts))
+    world.settle()
+
+
+def follow_up(world: World) -> None:
+    """Let the contact write again: inbound joins the conversation, no acknowledgement."""
+    raw = mail(sender=JANE, subject="Re: A question", message_id="<m2@customer.example>", text="And one more thing.")
+    world.invoke(*world.store(raw))
+    world.settle()
+
+
+def forged_answer(world: World) -> None:
+    """Forge the owner: reply holds it, forward-sender sends the notice."""
+    _answer(world, verdicts="dmarc=GRAY spf=GRAY dkim=GRAY")
+
+
+def spam(world: World) -> None:
+    """Send what SES calls spam: held, and nobody is mailed."""
+    world.invoke(*world.store(mail(sender="x@spam.example", message_id="<s@spam.example>"), verdicts="spam=FAIL"))
+    world.settle()
+
+
+def feedback(world: World) -> None:
+    """Tell by SES's event that the acknowledgement bounced."""
+    sent = next(one for one in world.sent() if one.sender == PUBLIC)
+    detail = {
+        "eventType": "Bounce",
+        "mail": {"messageId": sent.ses_id},
+        "bounce": {
+            "bounceType": "Permanent",
+            "bouncedRecipients": [{"emailAddress": sent.recipients[0], "status": "5.1.1"}],
+        },
+    }
+    world.invoke("inbound", {"source": "aws.ses", "detail-type": "Email Bounced", "detail": detail})
+    world.settle()
+
+
+def release(world: World) -> None:
+    """Release what was held: forwarded and acknowledged once."""
+    receipt, _ = world.stored[-1]
+    world.invoke("inbound", {"operator": {"do": "release", "receipt": receipt}})
+    world.settle()
+
+
+def reconciliation(world: World) -> None:
+    """Let the reconciler find a mail whose event never came."""
+    world.store(mail(sender="kim@customer.example", message_id="<lost@customer.example>", text="Lost?"))
+    world.moved += 8 * 3600
+    world.invoke("inbound", {"reconcile": True})
+    world.settle()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What has happened before, undisturbed, and the act whose calls are broken."""
+
+    before: tuple[Callable[[World], None], ...]
+    act: Callable[[World], None]
+    sends: int  # mails that leave in the act when nothing breaks
+
+
+SCENARIOS = (
+    Scenario(before=(), act=first_contact, sends=2),
+    Scenario(before=(first_contact,), act=follow_up, sends=1),
+    Scenario(before=(first_contact,), act=_answer, sends=1),
+    Scenario(before=(first_contact,), act=forged_answer, sends=1),
+    Scenario(before=(), act=spam, sends=0),
+    Scenario(before=(first_contact,), act=feedback, sends=0),
+    Scenario(before=(spam,), act=release, sends=2),
+    Scenario(before=(), act=reconciliation, sends=1),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One (scenario, function, call, fault) and what came of it."""
+
+    scenario: str
+    fault: Fault
+    audit: Audit
+
+    @property
+    def outcome(self) -> str:
+        """Say it in a word."""
+        if self.audit.lost:
+            return "lost"
+        if self.audit.doubled:
+            return "doubled"
+        for word in ("marked", "unknown", "parked"):
+            if getattr(self.audit, word):
+                return word
+        return "ok"
+
+
+def name(scenario: Scenario) -> str:
+    """Return the scenario's name."""
+    return scenario.act.__name__.strip("_").replace("_", " ")
+
+
+def play(rig: Rig, scenario: Scenario, fault: Fault | None) -> tuple[dict[str, list[str]], Audit]:
+    """Play *scenario* in a world of its own, with *fault* in its act; return the calls by function, and the audit."""
+    with rig.world() as world:
+        for step in scenario.before:
+            step(world)
+        world.calls.clear()
+        before = len(world.sent())
+        world.fault = fault
+        scenario.act(world)
+        if fault is not None and world.fault is not None:
+            raise AssertionError(f"{fault} never struck: the calls of a function are not the same each time")
+        audit = world.audit()
+        gave_up = tuple(f"{failure['function']} gave up" for failure in world.failures)
+        audit = replace(audit, lost=audit.lost + gave_up)
+        missing = scenario.sends - (audit.sent - before) - audit.parked - audit.unknown
+        if missing > 0:
+            raise AssertionError(f"{name(scenario)}, {fault}: {missing} mails never left and nothing tells of them")
+        return world.calls, audit
+
+
+def faults(calls: dict[str, list[str]], kinds: tuple[str, ...] = KINDS) -> Iterator[Fault]:
+    """Yield every way to break every one of *calls*."""
+    for function, labels in calls.items():
+        for label in labels:
+            for kind in kinds:
+                if kind != "rejected" or label.startswith("sesv2."):
+                    yield Fault(function=function, call=label, kind=kind)
+
+
+def run(rig: Rig, scenarios: tuple[Scenario, ...] = SCENARIOS, *, quiet: bool = False) -> list[Run]:
+    """Enumerate the calls of each scenario by playing it once, then break each of them."""
+    runs: list[Run] = []
+    for scenario in scenarios:
+        calls, audit = play(rig, scenario, None)
+        assert not audit.lost, audit
+        assert not audit.doubled, audit
+        planned = list(faults(calls))
+        for fault in track(planned, description=f"{name(scenario):16}", console=Console(stderr=True), disable=quiet):
+            audit = play(rig, scenario, fault)[1]
+            runs.append(Run(scenario=name(scenario), fault=fault, audit=audit))
+    return runs
+
+
+def table(runs: list[Run]) -> Table:
+    """Return the matrix: a row for each call, a column for each fault."""
+    shown = Table("Function", "Call", *KINDS, title="function x call x fault -> outcome")
+    rows: dict[tuple[str, str], dict[str, Counter[str]]] = {}
+    for one in runs:
+        cells = rows.setdefault((one.fault.function, one.fault.call), {})
+        cells.setdefault(one.fault.kind, Counter())[one.outcome] += 1
+    for (function, call), cells in sorted(rows.items()):
+        words = [", ".join(sorted(cells.get(kind, {}))) for kind in KINDS]
+        shown.add_row(function, call, *words)
+    return shown
+
+
+def main() -> None:
+    """Run everything, print the matrix, and fail where anything was lost or doubled."""
+    as_json = "--json" in sys.argv
+    with tempfile.TemporaryDirectory() as folder:
+        rig = Rig(Path(folder))
+        try:
+            runs = run(rig, quiet=as_json)
+        finally:
+            rig.close()
+    outcomes = Counter(one.outcome for one in runs)
+    calls = len({(one.scenario, one.fault.function, one.fault.call) for one in runs})
+    bad = [one for one in runs if one.outcome in ("lost", "doubled")]
+    if not as_json:
+        console = Console(width=160)
+        console.print(table(runs))
+        for one in bad:
+            console.print(f"{one.scenario}, {one.fault}: {one.audit.lost or one.audit.doubled}")
+        console.print(
+            f"{len(runs)} runs over {calls} calls: "
+            + ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
+        )
+    print(  # noqa: T201 - the line that scripts read
+        json.dumps(
+            {
+                "runs": len(runs),
+                "calls": calls,
+                "lost": outcomes["lost"],
+                "doubled": outcomes["doubled"],
+                "marked": sum(one.audit.marked for one in runs),
+            }
+        )
+    )
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()

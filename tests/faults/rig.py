@@ -1,0 +1,333 @@
+"""A small AWS for fault runs: real handlers, real adapters, the emulator's S3, SQS, DynamoDB and EventBridge, the local
+cloud's SES. The rig plays Lambda: it retries asynchronous invocations and shows failed jobs again, as AWS would.
+"""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from email_handler.adapters.dynamodb import DynamoRecords
+from email_handler.domain.jobs import Job, JobKind
+from email_handler.domain.records import Conversation, Decision, LedgerItem, SendState
+from local import receipt
+from local.clients import REGION, Clients
+from local.emulator import Emulator
+from local.ses import Sent, SesEndpoint
+from tests.support.table import create_table
+
+PROJECT = Path(__file__).parents[2]
+PUBLIC, OWNER, THREAD = "contact@example.com", "owner@private.example", "thread.example.com"
+ASYNC_TRIES = 3  # an asynchronous invocation and its two retries
+ROUNDS = 30  # receives of one job, before the rig calls it stuck
+STEP = 300  # seconds by which the clock moves when something failed: longer than a lease
+SENDERS = {"Ack": "ack_sender", "Forward": "forward_sender", "Reply": "reply_sender"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Which call of which function is broken, and how (``worker.KINDS``)."""
+
+    function: str
+    call: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What can be seen from outside when all is quiet."""
+
+    lost: tuple[str, ...]  # mail without a finished decision, sends without an end
+    doubled: tuple[str, ...]  # sent more often than the ledger says may be
+    marked: int  # second copies that the ledger owns up to
+    parked: int
+    unknown: int  # acknowledgements that may or may not have left
+    sent: int
+
+
+@dataclass(slots=True)
+class World:
+    """One run's own table, bucket and queues."""
+
+    rig: "Rig"
+    name: str
+    fault: Fault | None = None
+    moved: int = 0
+    calls: dict[str, list[str]] = field(default_factory=dict)
+    parked: list[Job] = field(default_factory=list)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    stored: list[tuple[str, str]] = field(default_factory=list)
+    before: int = 0
+
+    # What the world is told
+
+    def store(self, raw: bytes, *, to: str = PUBLIC, verdicts: str = "") -> tuple[str, dict[str, Any]]:
+        """Put *raw* where SES would, and return the function it is for and SES's event."""
+        sender = raw.partition(b"From: ")[2].partition(b"\r\n")[0].decode().rpartition("<")[2].rstrip(">")
+        raw, found = receipt.take_verdicts(
+            (f"X-Local-Verdicts: {verdicts}\r\n".encode() if verdicts else b"") + raw, sender
+        )
+        function = "reply" if to.endswith(THREAD) else "inbound"
+        mail = receipt.Accepted(
+            message_id=receipt.new_message_id(),
+            at=datetime.now(UTC),
+            helo="mx.example.org",
+            sender=sender,
+            recipients=(to,),
+            raw=raw,
+            verdicts=found,
+        )
+        body = receipt.stored(mail)
+        self.rig.clients.s3.put_object(Bucket=self.name, Key=f"raw/{function}/{mail.message_id}", Body=body)
+        self.stored.append((mail.message_id, function))
+        return function, receipt.event(mail, body, [to], "arn:aws:lambda:us-east-1:000000000000:function:x")
+
+    def invoke(self, function: str, event: dict[str, Any]) -> bool:
+        """Invoke *function* asynchronously: up to three tries. False where all failed."""
+        for _ in range(ASYNC_TRIES):
+            if self._run(function, event)["ended"] == "returned":
+                return True
+            self.moved += STEP
+        self.failures.append({"function": function, "event": event})
+        return False
+
+    def settle(self) -> None:
+        """Run senders and the attachment function until no message is left in any queue."""
+        for _ in range(ROUNDS):
+            if not any([self._drain(kind) for kind in SENDERS] + [self._drain_events()]):
+                return
+        raise AssertionError("the queues do not come to rest")
+
+    def conversation(self) -> Conversation:
+        """Return the world's one conversation."""
+        (found,) = [c for c in self.records.find("public_address", PUBLIC) if isinstance(c, Conversation)]
+        return found
+
+    # How it goes about
+
+    def _run(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
+        fault = self.fault if self.fault and self.fault.function == function else None
+        result = self.rig.order(
+            {
+                "function": function,
+                "event": event,
+                "environment": self._environment(function),
+                "seconds": self.moved,
+                "fault": {"call": fault.call, "kind": fault.kind} if fault else None,
+            }
+        )
+        if fault and fault.call in result["calls"]:
+            self.fault = None  # it has struck
+        self.calls.setdefault(function, []).extend(c for c in result["calls"] if c not in self.calls.get(function, []))
+        return result
+
+    def _queue(self, name: str) -> str:
+        return f"{self.rig.emulator.endpoint}/000000000000/{name}-{self.name}"
+
+    def _environment(self, function: str) -> dict[str, str]:
+        own = next((kind for kind, sender in SENDERS.items() if sender == function), "")
+        return {
+            "TABLE_NAME": self.name,
+            "ARCHIVE_BUCKET": self.name,
+            "ACK_QUEUE_URL": self._queue("Ack"),
+            "FORWARD_QUEUE_URL": self._queue("Forward"),
+            "REPLY_QUEUE_URL": self._queue("Reply"),
+            "QUEUE_URL": self._queue(own),
+            "DEAD_LETTER_QUEUE_URL": self._queue(f"{own}Dead"),
+            "PUBLIC_ADDRESSES": PUBLIC,
+            "THREAD_DOMAIN": THREAD,
+            "FORWARD_TO": OWNER,
+            "DISPLAY_NAME": "Example Ltd",
+            "RULES_PARAMETER": "/faults/pointer",
+            "ROUTES_PARAMETER": "/faults/pointer",
+            "ACKNOWLEDGEMENT_PARAMETER": "/faults/pointer",
+            "ACK_DAILY_CAP": "200",
+            "CONFIGURATION_SET": "owner" if own == "Forward" else "contact",
+            "TIMEOUT_SECONDS": "60",
+        }
+
+    def _receive(self, name: str) -> list[dict[str, Any]]:
+        answer = self.rig.clients.sqs.receive_message(
+            QueueUrl=self._queue(name), MaxNumberOfMessages=10, AttributeNames=["All"], VisibilityTimeout=3600
+        )
+        found: list[dict[str, Any]] = answer.get("Messages", [])
+        return found
+
+    def _drain(self, kind: str) -> bool:
+        messages = self._receive(kind)
+        for message in messages:
+            record = {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+                "attributes": {"ApproximateReceiveCount": message["Attributes"]["ApproximateReceiveCount"]},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": f"arn:aws:sqs:us-east-1:000000000000:{kind}Queue",
+                "awsRegion": "us-east-1",
+            }
+            result = self._run(SENDERS[kind], {"Records": [record]})
+            done = result["ended"] == "returned" and not result["answer"]["batchItemFailures"]
+            queue = {"QueueUrl": self._queue(kind), "ReceiptHandle": message["ReceiptHandle"]}
+            if done:
+                self.rig.clients.sqs.delete_message(**queue)
+            else:
+                self.moved += STEP
+                self.rig.clients.sqs.change_message_visibility(**queue, VisibilityTimeout=0)
+        for message in self._receive(f"{kind}Dead"):
+            self.parked.append(Job.from_json(message["Body"]))
+        return bool(messages)
+
+    def _drain_events(self) -> bool:
+        messages = self._receive("Events")
+        for message in messages:
+            self.invoke("attachment", json.loads(message["Body"]))
+            self.rig.clients.sqs.delete_message(QueueUrl=self._queue("Events"), ReceiptHandle=message["ReceiptHandle"])
+        return bool(messages)
+
+    # What can be seen from outside
+
+    @property
+    def records(self) -> DynamoRecords:
+        """The table, as the operator reads it."""
+        return DynamoRecords(self.rig.clients.dynamodb, self.name, lambda: datetime.now(UTC))
+
+    def sent(self) -> list[Sent]:
+        """Return what left in this world."""
+        return self.rig.ses.sent()[self.before :]
+
+    def audit(self) -> Audit:
+        """Hold archive, table and outbox against each other."""
+        items = list(self._ledger())
+        decisions = {name: self.records.decision(name[0], name[1]) for name in self.stored}  # type: ignore[arg-type]
+        lost = [
+            f"{receipt}: {_unfinished(decision)}"
+            for (receipt, _), decision in decisions.items()
+            if _unfinished(decision)
+        ]
+        lost += [f"{i.id}: {i.state}" for i in items if i.state in (SendState.QUEUED, SendState.SENDING)]
+        parked = {job.ledger for job in self.parked}
+        lost += [f"{i.id}: failed, not parked" for i in items if i.state is SendState.FAILED and i.id not in parked]
+        left = Counter(
+            (tuple(one.recipients), one.sender.startswith("notices@"), one.sender == PUBLIC) for one in self.sent()
+        )
+        doubled, marked = [], 0
+        for appearance, alike in _grouped(items).items():
+            # Sends that look alike in the outbox are counted together: as many copies as ended SENT, and no more.
+            spare = left[appearance] - sum(item.state in (SendState.SENT, SendState.BOUNCED) for item in alike)
+            owned_up = sum(item.marked and item.kind is not JobKind.ACKNOWLEDGEMENT for item in alike)
+            if spare < 0:
+                lost.append(f"{alike[0].kind}: {-spare} sent by the ledger, not in the outbox")
+            elif spare > owned_up + sum(item.state is SendState.UNKNOWN for item in alike):
+                doubled.append(f"{alike[0].kind}: {spare} copies too many")
+            elif owned_up:
+                marked += min(spare, owned_up)
+        unknown = sum(item.state is SendState.UNKNOWN for item in items)
+        return Audit(
+            lost=tuple(lost),
+            doubled=tuple(doubled),
+            marked=marked,
+            parked=len(parked),
+            unknown=unknown,
+            sent=len(self.sent()),
+        )
+
+    def _ledger(self) -> Iterator[LedgerItem]:
+        pages = self.rig.clients.dynamodb.get_paginator("scan").paginate(TableName=self.name)
+        names = {i["pk"]["S"].partition("#")[2] for p in pages for i in p["Items"] if i["sk"]["S"] == "SEND"}
+        for name in sorted(names):
+            yield self.records.context(name).item
+
+
+def _unfinished(decision: Decision | None) -> str:
+    return "no decision" if decision is None else "" if decision.done else "decision not finished"
+
+
+def _grouped(items: list[LedgerItem]) -> dict[tuple[tuple[str, ...], bool, bool], list[LedgerItem]]:
+    """Group sends by how they look in the outbox: to whom, from the notices' address, from the public one."""
+    groups: dict[tuple[tuple[str, ...], bool, bool], list[LedgerItem]] = {}
+    for item in items:
+        ours = item.kind in (JobKind.ACKNOWLEDGEMENT, JobKind.REPLY)
+        groups.setdefault((tuple(item.recipients), item.kind is JobKind.NOTICE, ours), []).append(item)
+    return groups
+
+
+class Rig:
+    """Emulator, SES and worker for as many worlds as are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start everything; *folder* takes outbox and logs."""
+        self.emulator = Emulator(PROJECT, log=folder / "ministack.log")
+        self.ses = SesEndpoint(folder / "outbox", domain="example.com")
+        self.ses.upstream = self.emulator.endpoint
+        self.clients = Clients(self.emulator.endpoint, ses_endpoint=self.ses.url)
+        self.clients.ssm.put_parameter(Name="/faults/pointer", Value="builtin", Type="String")
+        self._numbers = count(1)
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(PROJECT),
+            "AWS_ENDPOINT_URL": self.emulator.endpoint,
+            "AWS_ENDPOINT_URL_SESV2": self.ses.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "POWERTOOLS_SERVICE_NAME": "email-handler",
+        }
+        self._worker = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.worker", str(folder / "handlers.log")],
+            cwd=PROJECT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def order(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Let the worker run one handler."""
+        assert self._worker.stdin is not None
+        assert self._worker.stdout is not None
+        self._worker.stdin.write(json.dumps(order) + "\n")
+        self._worker.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._worker.stdout.readline())
+        return answer
+
+    @contextmanager
+    def world(self) -> Iterator[World]:
+        """Make a world of its own and take it down."""
+        name = f"faults-{next(self._numbers)}"
+        create_table(self.clients.dynamodb, name)
+        self.clients.s3.create_bucket(Bucket=name)
+        queues = [f"{kind}{dead}" for kind in SENDERS for dead in ("", "Dead")] + ["Events"]
+        urls = [self.clients.sqs.create_queue(QueueName=f"{queue}-{name}")["QueueUrl"] for queue in queues]
+        self.clients.events.put_rule(
+            Name=name,
+            EventPattern=json.dumps({"source": ["email-handler"], "detail-type": ["Message Received"]}),
+        )
+        arn = self.clients.sqs.get_queue_attributes(QueueUrl=urls[-1], AttributeNames=["QueueArn"])
+        self.clients.events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": arn["Attributes"]["QueueArn"]}])
+        try:
+            yield World(rig=self, name=name, before=len(self.ses.sent()))
+        finally:
+            self.clients.events.remove_targets(Rule=name, Ids=["1"])
+            self.clients.events.delete_rule(Name=name)
+            for url in urls:
+                self.clients.sqs.delete_queue(QueueUrl=url)
+            self.clients.dynamodb.delete_table(TableName=name)
+
+    def close(self) -> None:
+        """Stop everything."""
+        if self._worker.stdin:
+            self._worker.stdin.close()
+        self._worker.wait(10)
+        if self._worker.stdout:
+            self._worker.stdout.close()
+        self.ses.close()
+        self.emulator.close()

@@ -1,0 +1,147 @@
+"""Runs the real handlers, one forked process an invocation, and breaks the AWS call it is told to break.
+
+A process of its own without threads, so that a fork is safe and a kill takes nothing else along. Speaks JSON lines on
+stdin and stdout: in ``{"function", "event", "environment", "seconds", "fault"}``, out ``{"ended", "calls", "answer"}``.
+``seconds`` moves the handlers' clock on; ``fault`` is ``{"call": label, "kind": kind}`` or null.
+"""
+
+import importlib
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+
+from email_handler import bootstrap
+
+KILLED = 137
+KINDS = ("refused", "throttled", "rejected", "timeout before", "timeout after", "killed after")
+"""``rejected`` is SES's definite no and meant for its sends alone."""
+
+_call: Callable[[Any, str, dict[str, Any]], Any] = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+
+class Calls:
+    """Labels every AWS call of one invocation (``sqs.SendMessage AckQueue``, with ``#2`` from the second on) and
+    breaks one of them."""
+
+    def __init__(self, fault: dict[str, str] | None) -> None:
+        self.labels: list[str] = []
+        self._fault = fault
+        self._seen: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def install(self) -> None:
+        """Put this in the place of every client's calls, above botocore's own retries: a fault here is one that
+        outlived them."""
+
+        def make(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+            label = self._label(client, operation, parameters)
+            if self._fault is None or self._fault["call"] != label:
+                return _call(client, operation, parameters)
+            return self._broken(self._fault["kind"], client, operation, parameters)
+
+        BaseClient._make_api_call = make  # type: ignore[attr-defined]
+
+    def _label(self, client: Any, operation: str, parameters: dict[str, Any]) -> str:
+        queue = str(parameters.get("QueueUrl", "")).rpartition("/")[2]
+        name = f"{client.meta.service_model.service_name}.{operation}" + (
+            f" {queue.partition('-')[0]}" if queue else ""
+        )
+        with self._lock:  # a finished decision queues its jobs side by side
+            self._seen[name] += 1
+            label = name if self._seen[name] == 1 else f"{name} #{self._seen[name]}"
+            self.labels.append(label)
+        return label
+
+    def _broken(self, kind: str, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        url = client.meta.endpoint_url
+        match kind:
+            case "refused":
+                raise EndpointConnectionError(endpoint_url=url)
+            case "throttled":
+                raise _error("ThrottlingException", operation)
+            case "rejected":
+                raise _error("MessageRejected", operation)
+            case "timeout before":
+                raise ReadTimeoutError(endpoint_url=url)
+        answer = _call(client, operation, parameters)
+        if kind == "timeout after":
+            raise ReadTimeoutError(endpoint_url=url)
+        _report({"ended": "killed", "calls": self.labels, "answer": None})
+        os._exit(KILLED)
+        return answer
+
+
+def _error(code: str, operation: str) -> ClientError:
+    response: Any = {"Error": {"Code": code, "Message": "injected"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    return ClientError(response, operation)
+
+
+class Context:
+    """What Powertools' logger reads of a Lambda context."""
+
+    function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "faults"
+
+
+_pipe = -1
+
+
+def _report(result: dict[str, Any]) -> None:
+    os.write(_pipe, json.dumps(result).encode() + b"\n")
+
+
+def _run(order: dict[str, Any]) -> None:
+    """In the forked process: run one handler and report how it ended."""
+    os.environ.update(order["environment"])
+    calls = Calls(order["fault"])
+    calls.install()
+    moved = timedelta(seconds=order["seconds"])
+    bootstrap._now = lambda: datetime.now(UTC) + moved
+    handler = importlib.import_module(f"functions.{order['function']}.handler").handler
+    try:
+        answer = handler(order["event"], Context())
+    except Exception as error:  # noqa: BLE001 - as Lambda does with whatever a handler raises
+        _report({"ended": "raised", "calls": calls.labels, "answer": type(error).__name__})
+    else:
+        _report({"ended": "returned", "calls": calls.labels, "answer": answer})
+
+
+def main() -> None:
+    """Answer orders until stdin ends."""
+    global _pipe
+    for name in ("inbound", "reply", "attachment", "ack_sender", "forward_sender", "reply_sender"):
+        importlib.import_module(f"functions.{name}.handler")  # imported once, here; each fork has them
+    importlib.import_module("email_handler.adapters.kreuzberg")
+    for service in ("s3", "dynamodb", "sqs", "sesv2", "ssm", "events"):
+        bootstrap._client(service)  # without a connection yet, so that forks share nothing
+    answers = os.fdopen(os.dup(1), "w")
+    log = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)  # the handlers' own log lines, and Powertools' remarks
+    os.dup2(log, 2)
+    for line in sys.stdin:
+        read_end, _pipe = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(read_end)
+            _run(json.loads(line))
+            sys.stdout.flush()
+            os._exit(0)
+        os.close(_pipe)
+        with os.fdopen(read_end) as pipe:
+            result = pipe.readline()
+        os.waitpid(child, 0)
+        answers.write(result or '{"ended": "died", "calls": [], "answer": null}\n')
+        answers.flush()
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).parents[2])]
+    main()
