@@ -57,7 +57,14 @@ def _messages_named(connection: Connection, identifier: str) -> list[MessageReco
 def explain(connection: Connection, message: MessageRecord) -> dict[str, Any]:
     """Return everything that is known of *message*, as ``why --json`` prints it."""
     decision = connection.records.decision(message.receipt, message.function)
+    sends = sends_of(connection, message)
     texts = f"text/{message.conversation or 'none'}/{message.receipt}/"
+    archive = [
+        message.archive_key,
+        *(found.archive_key for found in message.attachments),
+        *(key for key, _ in connection.archive.keys(texts)),
+        *(send.sent_key for send in sends if send.sent_key),
+    ]
     return {
         "message": public_fields(message),
         "decision": {
@@ -67,9 +74,9 @@ def explain(connection: Connection, message: MessageRecord) -> dict[str, Any]:
             "rules_version": message.rules_version,
             "done": bool(decision and decision.done),
         },
-        "sends": [public_fields(send) for send in sends_of(connection, message)],
+        "sends": [public_fields(send) for send in sends],
         "events": [{"id": event.id, "detail_type": event.detail_type} for event in decision.events] if decision else [],
-        "archive": [message.archive_key, *(key for key, _ in connection.archive.keys(texts))],
+        "archive": archive,
     }
 
 

@@ -1,0 +1,68 @@
+"""``email-handler`` as a process: exit codes, and a line instead of a traceback."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from admin.main import app
+from tests.conftest import PROJECT
+
+COMMAND = Path(sys.executable).with_name("email-handler")
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False, cwd=PROJECT
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["nonsense"], 2, "No such command"),
+        (["inspect"], 2, "Missing argument"),
+        (["list", "--status", "asleep"], 2, "--status"),
+        (["list", "--status", "open", "--contact", "a@b.example"], 2, "one of them at a time"),
+        (["list", "--endpoint", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1 cannot be used"),
+        (["inspect", "--rules", "no.toml", "events/mail/spam.eml"], 1, "Name a rules file with --rules"),
+        (["rules", "check", "no.toml"], 1, "Name the rules file"),
+        (["rules", "check", "events/README.md"], 1, "not TOML"),
+        (["rules", "test", "functions"], 1, "spam or ham"),
+        (["local", "send", "no.eml"], 2, "does not exist"),
+    ],
+)
+def test_a_mistake_is_told_in_words_with_its_exit_code(arguments: list[str], code: int, words: str) -> None:
+    ran = run(*arguments)
+
+    said = " ".join((ran.stdout + ran.stderr).replace("│", " ").split())
+    assert ran.returncode == code
+    assert words in said
+    assert "Traceback" not in said
+
+
+def test_help_tells_the_exit_codes_and_every_command() -> None:
+    ran = run("--help")
+
+    assert ran.returncode == 0
+    for word in ("Exit codes", "list", "show", "search", "why", "inspect", "compose", "rules", "local"):
+        assert word in ran.stdout
+
+
+def test_a_reader_that_goes_away_early_causes_no_traceback() -> None:
+    shell = f"{COMMAND} inspect --json {' '.join(['events/mail'] * 8)} | head -1"
+
+    ran = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False, cwd=PROJECT)
+
+    assert ran.stdout.count("\n") == 1
+    assert "Traceback" not in ran.stderr
+    assert "BrokenPipe" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["list"], ["show"], ["search"], ["why"], ["inspect"], ["rules", "check"], ["rules", "test"]]
+)
+def test_every_command_has_json(command: list[str]) -> None:
+    assert "--json" in CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200"}).stdout
