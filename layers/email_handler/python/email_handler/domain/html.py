@@ -98,9 +98,12 @@ class Page:
 
 def html_text(html: str, limit: int = MAX_HTML) -> str:
     """Return the text a reader sees of *html*; where there is none, what is hidden, then what its title, images and
-    links say: never "" unless the page is empty. Behind *limit* characters tags are only cut out."""
+    links say: never "" unless the page is empty. Behind *limit* characters tags are only cut out, behind ten times as many
+    they stay."""
     text = read_page(html[:limit]).text
-    return text if len(html) <= limit else f"{text}\n{_LEFTOVER.sub(' ', html[limit:])}"
+    if len(html) <= limit:
+        return text
+    return f"{text}\n{_LEFTOVER.sub(' ', html[limit : limit * 10])}{html[limit * 10 :]}"
 
 
 def links(html: str) -> tuple[tuple[str, str], ...]:

@@ -25,7 +25,6 @@ from email_handler.domain.html import MAX_HTML, html_text
 
 MAX_DEPTH = 30  # multiparts within each other; forwarding chains nest by message/rfc822, which is not entered
 MAX_PARTS = 1000  # entities of one message; real mail with many inline images has some 200
-MAX_ALTERNATIVES = 20  # children of multipart/alternative whose text is looked at
 MAX_LOOKUPS = 20_000  # places that look like a delimiter; hostile mail is full of them
 MAX_NESTED = 3  # messages within messages that are searched for text where the outer ones have none
 MAX_UU_LINES = 1000  # short lines of a uuencoded part; hostile ones have nothing else
@@ -131,8 +130,7 @@ def parse(raw: bytes) -> Message:
     root = reader.entity(0, len(raw), depth=0, default_type="text/plain")
     headers = root.headers
     bodies = _bodies(root)
-    html = "\n".join(part_text(leaf) for leaf in bodies if leaf.content_type == "text/html")
-    attachments = _attachments(root, bodies, html)
+    html = "\n".join(text for leaf, text in bodies.values() if leaf.content_type == "text/html")
     fields: dict[str, list[str]] = {}
     for header in headers:
         fields.setdefault(header.name.lower(), []).append(header.raw)
@@ -157,7 +155,7 @@ def parse(raw: bytes) -> Message:
         date=_date(first("date")),
         text=_text(root, bodies, nesting=0),
         html=html,
-        attachments=attachments,
+        attachments=_attachments(root, bodies, html),
         defects=tuple(reader.defects),
         size=len(raw),
         raw=raw,
@@ -352,21 +350,18 @@ def _uudecoded(body: bytes) -> bytes:
     return b"".join(decoded) or body
 
 
-def _bodies(root: Part) -> list[Part]:
-    """Return the leaves that are the message's text, in order."""
-    bodies: list[Part] = []
+def _bodies(root: Part) -> dict[int, tuple[Part, str]]:
+    """Return the leaves that are the message's text with their text, in order, by ``id``: parts may be equal."""
+    bodies: dict[int, tuple[Part, str]] = {}
     for leaf in root.walk():
-        if leaf.children:
-            continue
-        is_text = leaf.content_type in ("text/plain", "text/html")
+        is_text = not leaf.children and leaf.content_type in ("text/plain", "text/html")
         if is_text and leaf.disposition != "attachment" and (not leaf.filename or not bodies):
-            bodies.append(leaf)
+            bodies[id(leaf)] = (leaf, part_text(leaf))
     return bodies
 
 
-def _attachments(root: Part, bodies: list[Part], html: str) -> tuple[Attachment, ...]:
-    own = {id(body) for body in bodies}
-    leaves = [leaf for leaf in root.walk() if not leaf.children and id(leaf) not in own]
+def _attachments(root: Part, bodies: dict[int, tuple[Part, str]], html: str) -> tuple[Attachment, ...]:
+    leaves = [leaf for leaf in root.walk() if not leaf.children and id(leaf) not in bodies]
     named = any(leaf.content_id for leaf in leaves)
     shown = {unquote(match[1]) for match in _CID.finditer(html)} if named else frozenset()
     return tuple(
@@ -393,22 +388,24 @@ def _made_up_name(leaf: Part, number: int) -> str:
     return made_up_name(leaf.content_type, number)
 
 
-def _text(root: Part, bodies: list[Part], nesting: int) -> str:
+def _text(root: Part, bodies: dict[int, tuple[Part, str]], nesting: int) -> str:
     text = _body_text(root, bodies)
     return text if text.strip() else _last_resort(root, nesting) or text
 
 
-def _body_text(part: Part, bodies: list[Part]) -> str:
+def _body_text(part: Part, bodies: dict[int, tuple[Part, str]]) -> str:
     """Return the text a reader sees of *part*: of alternatives the plain one, else HTML as text."""
     if not part.children:
-        if not any(part is body for body in bodies):
-            return ""
-        text = part_text(part)
-        return html_text(text, MAX_HTML // len(bodies)) if part.content_type == "text/html" else text
+        _, text = bodies.get(id(part), (part, ""))
+        return html_text(text, MAX_HTML // len(bodies)) if text and part.content_type == "text/html" else text
     if part.content_type == "multipart/alternative":
-        ordered = sorted(part.children, key=_has_html)
-        alternatives = [_body_text(child, bodies) for child in ordered[:MAX_ALTERNATIVES]]
-        return next((text for text in alternatives if text.strip()), max(alternatives, default="", key=len))
+        blank = ""
+        for child in sorted(part.children, key=_has_html):
+            text = _body_text(child, bodies)
+            if text.strip():
+                return text
+            blank = blank or text
+        return blank
     texts = [text for child in part.children if (text := _body_text(child, bodies)).strip()]
     return texts[0] if len(texts) == 1 else "\n\n".join(text.strip("\n") for text in texts)
 
