@@ -1,4 +1,5 @@
-"""inbound: decides about mail to the public addresses, records SES's feedback, and once a day reconciles and sends the digest."""
+"""inbound: decides about mail to the public addresses and records SES's feedback; once a day it reconciles, sends the
+digest and tells the alarm topic what no alarm sees."""
 
 from typing import Any
 
@@ -9,6 +10,7 @@ from email_handler.runtime import (
     event_handler,
     feedback_detail,
     is_reconciliation,
+    log_conditions,
     log_decision,
     log_reconciliation,
     log_request,
@@ -20,6 +22,7 @@ from email_handler.usecases.operate import operate
 from email_handler.usecases.receive import receive
 from email_handler.usecases.reconcile import reconcile
 from email_handler.usecases.record_feedback import record_feedback
+from email_handler.usecases.report_conditions import report_conditions
 
 
 def handle(event: Event) -> dict[str, Any] | None:
@@ -31,6 +34,8 @@ def handle(event: Event) -> dict[str, Any] | None:
         log_reconciliation(reconcile("inbound", reception))
         if (digest := send_digest(reception)) is not None:
             log_decision(digest)
+        watch = bootstrap.watch()
+        log_conditions(report_conditions(watch.problems, health=watch.health, alerts=watch.alerts))
     elif (detail := feedback_detail(event)) is not None:
         log_decision(record_feedback(detail, bootstrap.reception()))
     else:

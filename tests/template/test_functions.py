@@ -4,12 +4,12 @@ from dataclasses import fields
 
 import pytest
 
-from email_handler.settings import AttachmentSettings, ReceivingSettings, SendingSettings, Settings
+from email_handler.settings import AttachmentSettings, InboundSettings, ReceivingSettings, SendingSettings, Settings
 from tests.support.stack import FUNCTIONS, PROJECT, RESOURCES, TEMPLATE, logical_id, name_of, timeout
 
 FOLDERS = sorted(path.parent.name for path in PROJECT.glob("functions/*/handler.py"))
 SETTINGS: dict[str, type[Settings]] = {
-    "InboundFunction": ReceivingSettings,
+    "InboundFunction": InboundSettings,
     "ReplyFunction": ReceivingSettings,
     "AttachmentFunction": AttachmentSettings,
     "AckSenderFunction": SendingSettings,

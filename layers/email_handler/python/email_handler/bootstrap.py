@@ -16,6 +16,7 @@ import boto3
 from email_handler.adapters.aws import CONFIG
 from email_handler.adapters.dynamodb import DynamoRecords
 from email_handler.adapters.eventbridge import EventBridgeEvents
+from email_handler.adapters.health import AwsHealth, SnsAlerts
 from email_handler.adapters.s3 import S3Archive
 from email_handler.adapters.ses import SES_CONFIG, SesMailer
 from email_handler.adapters.sqs import SqsJobs
@@ -23,7 +24,7 @@ from email_handler.adapters.ssm import SsmConfig
 from email_handler.domain.jobs import JobKind
 from email_handler.ports import TextExtractor
 from email_handler.runtime import log_problems
-from email_handler.settings import AttachmentSettings, ReceivingSettings, SendingSettings, Settings
+from email_handler.settings import AttachmentSettings, InboundSettings, ReceivingSettings, SendingSettings, Settings
 from email_handler.usecases.configuration import ConfigurationReader
 from email_handler.usecases.reception import Reception
 from email_handler.usecases.sending import Dispatch
@@ -94,6 +95,31 @@ def reception() -> Reception:
         ack_daily_cap=settings.ack_daily_cap,
         clock=_now,
         new_token=new_token,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What inbound's daily report works with."""
+
+    problems: tuple[str, ...]  # of rules and routes
+    health: AwsHealth
+    alerts: SnsAlerts
+
+
+def watch() -> Watch:
+    """Return what the daily report works with."""
+    settings = InboundSettings.from_environ(os.environ)
+    return Watch(
+        problems=_receiving()[1].read().problems,
+        health=AwsHealth(
+            _client("sesv2"),
+            _client("sqs"),
+            domain=settings.domain,
+            mailboxes=settings.forward_to,
+            dead_letter_queue_urls=settings.dead_letter_queue_urls,
+        ),
+        alerts=SnsAlerts(_client("sns"), settings.alarm_topic_arn),
     )
 
 

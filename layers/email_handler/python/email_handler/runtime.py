@@ -102,6 +102,12 @@ def log_problems(problems: tuple[str, ...]) -> None:
         logger.warning("configuration problems", extra={"problems": list(problems[:20])})
 
 
+def log_conditions(conditions: tuple[str, ...]) -> None:
+    """Say what was told to the alarm topic."""
+    metrics.add_metric(name="Conditions", unit=MetricUnit.Count, value=len(conditions))
+    logger.info("conditions reported", extra={"conditions": list(conditions)})
+
+
 def log_outcome(message: str, metric: str, **keys: Any) -> None:
     """Say once what an invocation came to: *message* is a constant, the data goes into *keys* (ids, counts)."""
     _outcome(message, metric, **keys)

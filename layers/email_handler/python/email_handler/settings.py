@@ -23,7 +23,7 @@ class Settings:
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
         """Read the class's fields from *environ*. Raises SettingsError that names every bad variable.
 
-        Tuples are comma-separated lists (trimmed, lower-cased, empty entries dropped) and may be empty;
+        Tuples are comma-separated lists (trimmed, empty entries dropped) and may be empty;
         texts must not be, except those whose default is "".
         """
         problems: list[str] = []
@@ -42,7 +42,7 @@ class Settings:
                 if not given and field.default != "":
                     problems.append(f"{name} is missing or empty")
             else:
-                values[field.name] = tuple(item.strip().lower() for item in given.split(",") if item.strip())
+                values[field.name] = tuple(item.strip() for item in given.split(",") if item.strip())
         if problems:
             raise SettingsError("; ".join(problems) + ". Set them in template.yaml and deploy again.")
         return cls(**values)  # type: ignore[arg-type]
@@ -67,10 +67,10 @@ class PeopleSettings(Settings):
     def people(self) -> People:
         """Return the variables about persons and addresses as the domain's value."""
         return People(
-            public_addresses=tuple(map(EmailAddress, self.public_addresses)),
+            public_addresses=_addresses(self.public_addresses),
             thread_domain=self.thread_domain.lower(),
-            forward_to=tuple(map(EmailAddress, self.forward_to)),
-            owner_aliases=tuple(map(EmailAddress, self.owner_aliases)),
+            forward_to=_addresses(self.forward_to),
+            owner_aliases=_addresses(self.owner_aliases),
             hidden_terms=self.hidden_terms,
             display_name=self.display_name,
         )
@@ -78,7 +78,7 @@ class PeopleSettings(Settings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivingSettings(PeopleSettings):
-    """inbound and reply."""
+    """reply, and most of inbound."""
 
     ack_queue_url: str
     forward_queue_url: str
@@ -86,6 +86,15 @@ class ReceivingSettings(PeopleSettings):
     rules_parameter: str  # name of the SSM parameter that points to the spam rules
     routes_parameter: str  # likewise the routes
     ack_daily_cap: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundSettings(ReceivingSettings):
+    """inbound: its daily pass also asks how SES and the dead letters are."""
+
+    domain: str
+    alarm_topic_arn: str
+    dead_letter_queue_urls: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,3 +106,7 @@ class SendingSettings(PeopleSettings):
     configuration_set: str
     timeout_seconds: int  # the function's own time-out: a lease outlives it
     acknowledgement_parameter: str  # name of the SSM parameter that points to the acknowledgement's templates
+
+
+def _addresses(given: tuple[str, ...]) -> tuple[EmailAddress, ...]:
+    return tuple(EmailAddress(address.lower()) for address in given)
