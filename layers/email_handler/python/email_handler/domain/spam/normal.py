@@ -58,20 +58,19 @@ def normalise(text: str) -> str:
     return _undisguised(fold(_joined(text)))
 
 
-def as_seen(*texts: str) -> tuple[str, ...]:
-    """Return what searches run on: of each text its white space folded, and where that differs, normalised.
+def as_seen(*texts: str, spacing: bool = False) -> tuple[str, ...]:
+    """Return what searches run on: of each text its white space folded, and where that differs, normalised; with
+    *spacing* also the text as it was written, cut.
 
     Of a long text these are two windows, its first and its last :data:`WINDOW` characters. Two whole windows, not
     halves: padding in front of or behind a message then takes nothing of it away. They are counted in folded text,
     so padding with white space moves nothing either.
     """
-    seen: list[str] = []
+    seen = [text[:WINDOW] for text in texts] if spacing else []
     for text in texts:
-        pieces = (text,) if len(text) <= 2 * _SOURCE else (text[:_SOURCE], text[-_SOURCE:])
-        for piece in pieces:
-            folded = fold(piece)
+        for piece in (text,) if len(text) <= 2 * _SOURCE else (text[:_SOURCE], text[-_SOURCE:]):
+            received = _windows(fold(piece))
             joined = _joined(piece)
-            received = _windows(folded)
             read = received if joined is piece else _windows(fold(joined))
             seen += [*received, *(_undisguised(window) for window in read)]
     return tuple(dict.fromkeys(seen))

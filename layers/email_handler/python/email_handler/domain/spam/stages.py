@@ -14,8 +14,7 @@ from email_handler.domain.disposition import Disposition, Outcome, Reason
 from email_handler.domain.html import Page, read_page
 from email_handler.domain.identifiers import EmailAddress
 from email_handler.domain.message import Message
-from email_handler.domain.spam.normal import as_seen
-from email_handler.domain.spam.rules import RuleSet
+from email_handler.domain.spam.rules import RuleSet, views
 from email_handler.domain.verdicts import Receipt, SenderProof
 
 _GRAVITY = (Outcome.DELIVER, Outcome.FLAG, Outcome.HOLD, Outcome.DROP)
@@ -173,7 +172,7 @@ class _Content:
     def views(self, field: str) -> tuple[str, ...]:
         """Return the texts to search for a rule on *field*: each window as received and, where it differs, as read."""
         if field not in self._views:
-            self._views[field] = as_seen(*self._texts(field))
+            self._views[field] = views(field, *self._texts(field))
         return self._views[field]
 
     def _texts(self, field: str) -> tuple[str, ...]:
@@ -252,6 +251,24 @@ def _reply_to_elsewhere(content: _Content) -> bool:
     )
 
 
+def _reply_to_free_mail(content: _Content) -> bool:
+    """Tell whether the answer shall go to a free mailbox and the mail comes from somewhere else."""
+    senders = {address_domain(sender.address) for sender in content.message.from_}
+    replies = {address_domain(reply.address) for reply in content.message.reply_to}
+    return bool(senders) and bool(replies & _FREE_MAIL) and not replies & senders
+
+
+# fmt: off
+_FREE_MAIL = frozenset((
+    "gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "msn.com", "yahoo.com", "yahoo.co.uk",
+    "yahoo.co.jp", "yahoo.fr", "aol.com", "icloud.com", "proton.me", "protonmail.com", "gmx.com", "gmx.de",
+    "gmx.net", "web.de", "mail.com", "mail.ru", "bk.ru", "inbox.ru", "list.ru", "yandex.com", "yandex.ru",
+    "rambler.ru", "qq.com", "163.com", "126.com", "sina.com", "naver.com", "daum.net", "libero.it", "laposte.net",
+    "orange.fr", "free.fr", "uol.com.br", "bol.com.br", "terra.com.br", "zohomail.com", "zoho.com", "tutanota.com",
+    "excite.com", "lycos.com", "juno.com",
+))
+# fmt: on
+
 _SHOWN_HOST = pcre2.compile(r"^\s*+(?:https?://)?+((?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,24})(?:[/:?#]\S*+)?\s*+$", pcre2.I)
 _HOST = pcre2.compile(r"^\s*+https?://(?:[^/@\s]*+@)?+\[?+([^/:?#\]\s]++)", pcre2.I)
 
@@ -263,6 +280,17 @@ def _link_elsewhere(content: _Content) -> bool:
         if shown and real and not aligned(shown.group(1).lower(), real.group(1).lower()):
             return True
     return False
+
+
+def _links_lead_away(content: _Content) -> bool:
+    """Tell whether links that do not show where they lead do, and not one of all links leads to the sender's
+    organisation or to the recipient's."""
+    message = content.message
+    hosts = {real.group(1).lower() for link in content.page.links if (real := _HOST.match(link.href))}
+    covert = any(not _SHOWN_HOST.match(link.text) for link in content.page.links if _HOST.match(link.href))
+    known = {address_domain(mailbox.address) for mailbox in (*message.from_, *message.to, *message.cc)}
+    known |= {address_domain(address) for address in content.public_addresses}
+    return covert and not any(aligned(host, domain) for host in hosts for domain in known)
 
 
 # A picture from the web that is meant to be seen: no tracking pixel, no logo that came with the mail.
@@ -295,5 +323,7 @@ _SIGNALS: Mapping[str, Callable[[_Content], bool]] = {
     "executable-content": _executable_content,
     "hidden-text": _hidden_text,
     "link-elsewhere": _link_elsewhere,
+    "links-lead-away": _links_lead_away,
     "reply-to-elsewhere": _reply_to_elsewhere,
+    "reply-to-free-mail": _reply_to_free_mail,
 }
