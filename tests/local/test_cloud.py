@@ -176,14 +176,15 @@ class TestCommands:
         require_free(address["smtp_port"], "")
         assert not (tmp_path / "cloud.json").exists()
 
-    def test_a_cloud_killed_while_it_starts_leaves_nothing(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+    def test_a_cloud_ended_while_it_starts_leaves_nothing(self, tmp_path: Path, ending: signal.Signals) -> None:
         command = [sys.executable, "-m", "local.commands", "up", "--smtp-port=0", f"--folder={tmp_path}"]
         up = subprocess.Popen(
             command, cwd=PROJECT, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.DEVNULL
         )
         wait_until(lambda: list(tmp_path.glob("local-cloud-*")), 30, "the emulator's start")
 
-        up.send_signal(signal.SIGKILL)
+        up.send_signal(ending)
         up.wait()
 
         wait_until(lambda: not list(tmp_path.glob("local-cloud-*")), 30, "the emulator's end")

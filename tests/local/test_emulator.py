@@ -1,9 +1,12 @@
 """The emulator and its watchdog."""
 
+import io
+import os
 import socket
 import subprocess
 import sys
 import textwrap
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,27 @@ def test_a_bucket_made_by_one_client_is_seen_by_another(clients: Clients, emulat
 
 def test_nothing_is_in_flight_when_nothing_was_invoked(emulator: Emulator) -> None:
     assert in_flight(emulator.endpoint) == 0
+
+
+def test_a_burst_of_invocations_waits_for_few_processes(clients: Clients, emulator: Emulator) -> None:
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("handler.py", "import time\ndef handler(event, context):\n    time.sleep(0.1)\n")
+    clients.lambda_.create_function(
+        FunctionName="burst",
+        Runtime="python3.12",
+        Handler="handler.handler",
+        Role="arn:aws:iam::000000000000:role/r",
+        Code={"ZipFile": code.getvalue()},
+    )
+
+    for _ in range(12):
+        clients.lambda_.invoke(FunctionName="burst", InvocationType="Event", Payload=b"{}")
+
+    assert in_flight(emulator.endpoint) > 0
+    wait_until(lambda: in_flight(emulator.endpoint) == 0, 30, "the burst's end")
+    spawned = emulator.log.read_text().count("Lambda worker spawned for burst ")
+    assert 1 <= spawned <= max(2, os.cpu_count() or 2)
 
 
 def test_a_parent_that_is_killed_leaves_no_process_no_port_and_no_folder(tmp_path: Path) -> None:
