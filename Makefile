@@ -33,7 +33,7 @@ PYTHONS := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.12.*/bin/pyt
 		"$$each" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 8))' 2>/dev/null && { python=$$each; break; }; \
 	done; \
 	[ -n "$$python" ] || { echo "No Python with venv found: install Python 3.12 (on Debian, python3-venv too) and type make setup again." >&2; exit 1; }; \
-	echo "uv $(UV_VERSION): .venv-uv"; \
+	echo "uv $(UV_VERSION): .venv-uv" >&2; \
 	rm -rf .venv-uv && "$$python" -m venv .venv-uv && \
 	.venv-uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@for each in 3.12 $(PYTHONS); do found=$$($(UV) python find --system $$each 2>/dev/null) && break; done; \
@@ -44,15 +44,15 @@ PYTHONS := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.12.*/bin/pyt
 SYNC = $(UV) sync --quiet --locked --python "$$(cat .venv-uv/.$(UV_VERSION))"
 
 .venv/.made: pyproject.toml uv.lock .venv-uv/.$(UV_VERSION)
-	@echo "Python to work with: .venv"
+	@echo "Python to work with: .venv" >&2
 	@UV_PROJECT_ENVIRONMENT=.venv $(SYNC) && touch $@
 
 .venv-cloud/.made: pyproject.toml uv.lock .venv-uv/.$(UV_VERSION)
-	@echo "Python of the local cloud: .venv-cloud"
+	@echo "Python of the local cloud: .venv-cloud" >&2
 	@UV_PROJECT_ENVIRONMENT=.venv-cloud $(SYNC) --only-group cloud && touch $@
 
 .venv-runtime/.made: pyproject.toml uv.lock .venv-uv/.$(UV_VERSION)
-	@echo "Python of its functions: .venv-runtime"
+	@echo "Python of its functions: .venv-runtime" >&2
 	@UV_PROJECT_ENVIRONMENT=.venv-runtime $(SYNC) --only-group runtime && touch $@
 
 # --- Code -------------------------------------------------------------------------------------------------------------
