@@ -13,6 +13,7 @@ from email_handler.ports import Archive
 from local.clients import Clients
 from tests.contract.conftest import BOTH
 from tests.support.fakes import FakeArchive
+from tests.support.stack import of_type
 
 
 @pytest.fixture
@@ -93,3 +94,26 @@ def test_a_body_that_breaks_off_is_an_outage() -> None:
 
     with pytest.raises(ArchiveUnavailable, match="ReadTimeoutError"):
         S3Archive(Client(), "bucket").get("raw/inbound/receipt-1")
+
+
+def test_an_object_can_be_let_expire_and_kept_after_all(archive: Archive) -> None:
+    archive.put("raw/inbound/receipt-1", b"mail", "message/rfc822")
+    for expires in (True, True, False, False):
+        archive.let_expire("raw/inbound/receipt-1", expires)
+
+    assert archive.get("raw/inbound/receipt-1") == b"mail"
+    with pytest.raises(ArchiveObjectMissing):
+        archive.let_expire("raw/inbound/receipt-2", expires=True)
+
+
+@pytest.mark.cloud
+def test_what_may_expire_bears_the_tag_that_the_lifecycle_rule_names(clients: Clients, bucket: str) -> None:
+    archive = S3Archive(clients.s3, bucket)
+    archive.put("raw/inbound/receipt-1", b"mail", "message/rfc822")
+    archive.let_expire("raw/inbound/receipt-1", expires=True)
+    tagged = clients.s3.get_object_tagging(Bucket=bucket, Key="raw/inbound/receipt-1")["TagSet"]
+    archive.let_expire("raw/inbound/receipt-1", expires=False)
+    rules = of_type("AWS::S3::Bucket")["Archive"]["LifecycleConfiguration"]["Rules"]
+
+    assert [rule["TagFilters"] for rule in rules if "TagFilters" in rule] == [tagged]
+    assert clients.s3.get_object_tagging(Bucket=bucket, Key="raw/inbound/receipt-1")["TagSet"] == []

@@ -85,6 +85,7 @@ class FakeArchive(Failing):
         super().__init__()
         self.objects: dict[str, bytes] = dict(objects or {})
         self.content_types: dict[str, str] = {}
+        self.expiring: set[str] = set()
         self.modified: dict[str, datetime] = dict.fromkeys(self.objects, clock())
         self._clock = clock
 
@@ -99,6 +100,12 @@ class FakeArchive(Failing):
         self.objects[key] = body
         self.content_types[key] = content_type
         self.modified[key] = self._clock()
+
+    @_can_fail
+    def let_expire(self, key: str, expires: bool) -> None:
+        if key not in self.objects:
+            raise ArchiveObjectMissing("the archive holds no object at the key that a record names")
+        (self.expiring.add if expires else self.expiring.discard)(key)
 
     @_can_fail
     def keys(self, prefix: str) -> Iterator[tuple[ArchiveKey, datetime]]:

@@ -35,6 +35,12 @@ def test_released_mail_is_forwarded_once_and_acknowledged_once(world: World) -> 
     assert (HELD, "release") in world.records.decisions
 
 
+def test_held_mail_may_expire_and_released_mail_is_kept(world: World) -> None:
+    assert world.archive.expiring == {"raw/inbound/r1"}
+    release(HELD, "inbound", world.reception)
+    assert world.archive.expiring == set()
+
+
 def test_two_operators_who_release_at_the_same_time_send_one_forward(world: World) -> None:
     world.records.fail("commit", RecordChanged("the other was faster"))
     release(HELD, "inbound", world.reception)

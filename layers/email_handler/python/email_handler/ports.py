@@ -52,6 +52,11 @@ class Archive(Protocol):
         """Store *body* at *key*, replacing what was there (the bucket is versioned)."""
         ...
 
+    def let_expire(self, key: str, expires: bool) -> None:
+        """Mark the object at *key* as one that the bucket's lifecycle deletes after 90 days, or (False) as one that
+        it keeps. Idempotent. Raises ArchiveObjectMissing."""
+        ...
+
     def keys(self, prefix: str) -> Iterator[tuple[ArchiveKey, datetime]]:
         """Yield every key below *prefix* with its last modification, page after page."""
         ...

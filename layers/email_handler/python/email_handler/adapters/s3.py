@@ -10,6 +10,9 @@ from email_handler.adapters.aws import FAILURES, code
 from email_handler.domain.identifiers import ArchiveKey
 from email_handler.errors import ArchiveObjectMissing, ArchiveUnavailable, EmailHandlerError
 
+EXPIRES = {"Key": "expires", "Value": "held"}
+"""The tag that the bucket's lifecycle rule looks for."""
+
 
 class S3Archive:
     """Port Archive on one bucket."""
@@ -31,6 +34,16 @@ class S3Archive:
         """Store *body* at *key*. Raises ArchiveUnavailable."""
         try:
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
+        except FAILURES as error:
+            raise _ours(error) from error
+
+    def let_expire(self, key: str, expires: bool) -> None:
+        """Tag the object for the lifecycle rule, or take its tags off. Raises ArchiveObjectMissing, ArchiveUnavailable."""
+        try:
+            if expires:
+                self._client.put_object_tagging(Bucket=self._bucket, Key=key, Tagging={"TagSet": [EXPIRES]})
+            else:
+                self._client.delete_object_tagging(Bucket=self._bucket, Key=key)
         except FAILURES as error:
             raise _ours(error) from error
 

@@ -128,11 +128,17 @@ def decide_once(question: Question, plan: Callable[[Known], Commit], reception: 
 
 
 def finish(decision: Decision, reception: Reception) -> None:
-    """Queue the decision's jobs, publish its events, mark both done. Each may happen twice after a crash; the
-    ledger and the events' ids make the second harmless. The calls go out side by side: none needs another."""
+    """Queue the decision's jobs, publish its events, let held mail expire, mark all done. Each may happen twice after
+    a crash; the ledger and the events' ids make the second harmless. The calls go out side by side: none needs
+    another."""
     calls: list[Callable[[], None]] = [partial(reception.jobs.queue, [job]) for job in decision.jobs]
     if decision.events:
         calls.append(partial(reception.events.publish, decision.events))
+    if decision.function != "release" and decision.outcome in (Outcome.HOLD, Outcome.DROP):
+        key = f"raw/{decision.function}/{decision.receipt}"
+        calls.append(partial(reception.archive.let_expire, key, expires=True))
+    elif decision.function == "release" and decision.jobs:
+        calls.append(partial(reception.archive.let_expire, decision.jobs[0].archive_key, expires=False))
     if len(calls) > 1:
         with ThreadPoolExecutor(max_workers=len(calls)) as pool:
             for future in [pool.submit(call) for call in calls]:
