@@ -7,6 +7,7 @@ import boto3
 from botocore.config import Config
 
 REGION = "us-east-1"
+ACCOUNT = "000000000000"  # the emulators' own
 
 
 class Clients:

@@ -14,13 +14,12 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local import receipt
-from local.clients import REGION, Clients
+from local.clients import ACCOUNT, REGION, Clients
 from local.emulator import require_free
 from local.receipt import Accepted
 from local.template import ReceiptRule
 
 MAX_MESSAGE = 40 * 1024 * 1024  # bytes, the S3 action's limit
-ACCOUNT = "000000000000"
 _REFUSALS = 400  # reply codes from here on say no (RFC 5321 §4.2.1)
 _log = logging.getLogger(__name__)
 

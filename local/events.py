@@ -3,10 +3,9 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from local.clients import REGION
+from local.clients import ACCOUNT, REGION
 from local.ses import Sent
 
-ACCOUNT = "000000000000"
 type FeedbackKind = Literal["Bounce", "Complaint", "Reject", "DeliveryDelay"]
 _DETAIL_TYPES = {
     "Bounce": "Email Bounced",
