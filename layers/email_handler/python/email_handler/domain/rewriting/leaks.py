@@ -214,11 +214,14 @@ def _hexadecimal(digits: bytes) -> bytes:
 def _base64_runs(text: str) -> Iterator[str]:
     """Yield what base64 within *text* says: keys in armour, data: links, encoded words, PHOTO lines of a vCard."""
     for run in _BASE64_RUN.finditer(text):
+        if run.end() - run.start() < _BASE64_LEAST:
+            continue
         digits = "".join(run[0].split()).translate(_URL_SAFE)
         if len(digits) >= _BASE64_LEAST:
             for shift in range(4) if len(digits) <= _BASE64_SHIFTED else (0,):
-                whole = digits[shift : shift + (len(digits) - shift) // 4 * 4]
-                yield binascii.a2b_base64(whole).translate(_ASCII).decode("ascii")
+                whole = digits[shift : len(digits) - 1 if (len(digits) - shift) % 4 == 1 else None]
+                padding = "=" * (-len(whole) % 4)
+                yield binascii.a2b_base64(whole + padding).translate(_ASCII).decode("ascii")
 
 
 _URL_SAFE = str.maketrans("-_", "+/")

@@ -120,7 +120,7 @@ def content_type_field(content_type: str, parameters: Iterable[tuple[str, str]])
 
 def file_name(name: str) -> str:
     """Return *name* on one line and bounded, its extension kept."""
-    line = one_line(name, 4 * NAME_LIMIT)
+    line = one_line(name, 10 * TEXT_LIMIT)
     if len(line) <= NAME_LIMIT:
         return line
     stem, dot, extension = line.rpartition(".")

@@ -1,0 +1,134 @@
+"""The leak gate reads a finished message and trusts nothing that composed it."""
+
+import io
+import time
+import zipfile
+import zlib
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from email_handler.domain.identifiers import EmailAddress
+from email_handler.domain.rewriting import leaks
+from email_handler.domain.rewriting.composed import Place
+from tests.support.builders import mail, multipart
+from tests.support.compositions import CONTACT, IDENTITY, PRIVATE, THREAD
+
+
+def _places(raw: bytes) -> set[tuple[str, str, str]]:
+    return {(place.where, place.action, place.what) for place in leaks.check(raw, IDENTITY)}
+
+
+def _with_file(payload: bytes, content_type: str = "application/octet-stream", name: str = "a.bin") -> bytes:
+    return mail(attachments=[(name, content_type, payload)])
+
+
+def _zip(*members: tuple[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def test_a_clean_message_has_no_places() -> None:
+    assert leaks.check(mail(html="<p>x</p>", attachments=[("a.pdf", "application/pdf", b"%PDF-1.4")]), IDENTITY) == ()
+
+
+@pytest.mark.parametrize(
+    ("raw", "where"),
+    [
+        (mail(subject=PRIVATE), "header Subject"),
+        (mail(sender=f'"{PRIVATE}" <contact@example.com>'), "header From"),
+        (mail(x_forwarded_for=PRIVATE), "header X-Forwarded-For"),
+        (mail(message_id="<1@private.example>"), "header Message-ID"),
+        (mail(text=f"to {PRIVATE}\r\n"), "text/plain part 1"),
+        (mail(html=f"<i>{PRIVATE}</i>"), "text/html part 3"),
+        (_with_file(PRIVATE.encode()), "attachment 1 (application/octet-stream)"),
+        (_with_file(b"x", name=f"{PRIVATE}.pdf"), "attachment 1 (application/octet-stream) name"),
+        (_with_file(_zip(("word/document.xml", PRIVATE.encode()))), "attachment 1 (application/octet-stream)"),
+        (multipart("mixed", b"\r\nx", headers=[("From", "a@b.example")]) + PRIVATE.encode(), "message"),
+    ],
+)
+def test_it_tells_where(raw: bytes, where: str) -> None:
+    assert (where, "held", "private address") in _places(raw)
+
+
+def test_it_tells_what() -> None:
+    found = {
+        what
+        for _, _, what in _places(mail(text=f"{PRIVATE} {THREAD} Rumpelstiltskin [email-handler: only you see this]"))
+    }
+
+    assert found == {"private address", "thread address", "hidden term", "banner"}
+
+
+@pytest.mark.parametrize(
+    ("payload", "kind"),
+    [
+        (_zip(("inner.zip", _zip(("a.txt", b"x")))), "application/zip"),
+        (b"PK\x03\x04 broken", "application/zip"),
+        (b"\x1f\x8b\x08 packed", "application/gzip"),
+        (b"7z\xbc\xaf packed", "application/x-7z-compressed"),
+        (b"%PDF-1.6 trailer << /Encrypt 5 0 R >>", "application/pdf"),
+        (b"0\x80enveloped", "application/pkcs7-mime"),
+    ],
+)
+def test_what_it_cannot_open_it_names(payload: bytes, kind: str) -> None:
+    assert leaks.check(_with_file(payload, kind), IDENTITY) == (
+        Place(where=f"attachment 1 ({kind})", action="unchecked", what="contents"),
+    )
+
+
+def test_what_is_unchecked_does_not_hold() -> None:
+    composed = leaks.gate(_with_file(b"\x1f\x8b\x08 packed", "application/gzip"), IDENTITY)
+
+    assert not composed.held
+    assert composed.unchecked == ("attachment 1 (application/gzip)",)
+
+
+def test_bombs_cost_no_more_than_the_bound() -> None:
+    zeros = bytes(leaks.MAX_INFLATED // 4)
+    bomb = _zip(*[(f"{n}.xml", zeros) for n in range(6)])
+    stream = b"stream\n" + zlib.compress(zeros) + b"\nendstream\n"
+
+    started = time.process_time()
+    for payload in (bomb, b"%PDF-1.4\n" + stream * 400):
+        assert any(action == "unchecked" for _, action, _ in _places(_with_file(payload)))
+    assert time.process_time() - started < 10
+
+
+def test_a_member_that_lies_about_its_size_is_unchecked() -> None:
+    honest = _zip(("a.txt", b"a" * 1000))
+    lying = honest.replace((1000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
+
+    assert {action for _, action, _ in _places(_with_file(lying))} <= {"unchecked"}
+
+
+def test_an_owner_who_writes_to_themselves_may_read_their_address() -> None:
+    alone = leaks.for_recipients(IDENTITY, (PRIVATE,))
+
+    assert leaks.check(mail(to=PRIVATE), alone) == ()
+    assert leaks.for_recipients(IDENTITY, (PRIVATE, CONTACT)) == IDENTITY
+
+
+def test_terms_beyond_ascii_are_found_in_octets() -> None:
+    identity = replace(IDENTITY, hidden_terms=("Schloßallee",))
+
+    assert leaks.check(_with_file("\x01 Schloßallee 1".encode()), identity)
+
+
+def test_many_owners_are_looked_for_at_once() -> None:
+    many = replace(IDENTITY, private_addresses=tuple(EmailAddress(f"o{n}@h{n}.example") for n in range(50)))
+
+    assert leaks.check(mail(text="o49@h49.example\r\n"), many)
+    assert leaks.check(mail(text="o48@h49.example\r\n"), many) == ()
+
+
+@given(st.binary(max_size=2000))
+def test_any_octets_are_looked_through_without_a_fault(raw: bytes) -> None:
+    leaks.check(raw, IDENTITY)
+    leaks.check(_with_file(b"%PDF-1.4 stream\n" + raw), IDENTITY)
+    leaks.check(_with_file(b"PK\x03\x04" + raw), IDENTITY)
