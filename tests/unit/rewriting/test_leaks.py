@@ -1,5 +1,7 @@
 """The leak gate reads a finished message and trusts nothing that composed it."""
 
+import base64
+import binascii
 import io
 import time
 import zipfile
@@ -132,3 +134,51 @@ def test_any_octets_are_looked_through_without_a_fault(raw: bytes) -> None:
     leaks.check(raw, IDENTITY)
     leaks.check(_with_file(b"%PDF-1.4 stream\n" + raw), IDENTITY)
     leaks.check(_with_file(b"PK\x03\x04" + raw), IDENTITY)
+
+
+def _cmap(*lines: str) -> bytes:
+    return zlib.compress("\n".join(lines).encode())
+
+
+def _pdf(*streams: bytes) -> bytes:
+    return b"%PDF-1.7\n/Identity-H\n" + b"".join(b"stream\n" + stream + b"\nendstream\n" for stream in streams)
+
+
+@pytest.mark.parametrize(
+    "cmap",
+    [
+        ["1 beginbfrange", "<0001> <0060> <0021>", "endbfrange"],
+        [f"{len(PRIVATE)} beginbfchar", *(f"<{ord(c) - 32:04x}> <{ord(c):04X}>" for c in PRIVATE), "endbfchar"],
+        ["1 beginbfrange", f"<0001> <0060> [{' '.join(f'<{n:04x}>' for n in range(0x21, 0x81))}]", "endbfrange"],
+    ],
+)
+def test_a_pdf_is_read_through_its_fonts_own_numbers(cmap: list[str]) -> None:
+    glyphs = "".join(f"{ord(c) - 32:04x}" for c in PRIVATE)
+    drawn = zlib.compress(f"BT [<{glyphs[:8]}> -12 <{glyphs[8:]}>] TJ ET".encode())
+
+    assert {action for _, action, _ in _places(_with_file(_pdf(_cmap(*cmap), drawn)))} == {"held"}
+
+
+def test_a_pdf_without_its_fonts_numbers_is_unchecked() -> None:
+    assert {action for _, action, _ in _places(_with_file(_pdf(zlib.compress(b"BT <00010002> Tj ET"))))} == {
+        "unchecked"
+    }
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"/Author (\\376\\377" + b"".join(b"\\000" + bytes([octet]) for octet in PRIVATE.encode()) + b")",
+        b"/Author <FEFF" + PRIVATE.encode("utf-16-be").hex().encode() + b">",
+        b"/Author (me\\100private.example)",
+        b"stream\n" + base64.a85encode(zlib.compress(PRIVATE.encode())) + b"~>\nendstream",
+    ],
+)
+def test_a_pdfs_strings_are_read_as_they_are_meant(written: bytes) -> None:
+    assert {action for _, action, _ in _places(_with_file(b"%PDF-1.4\n" + written))} == {"held"}
+
+
+def test_a_uuencoded_file_in_the_text_is_read() -> None:
+    lines = binascii.b2a_uu(f"to {PRIVATE}".encode()).decode()
+
+    assert {action for _, action, _ in _places(mail(text=f"see\r\nbegin 644 a.txt\r\n{lines}`\r\nend\r\n"))} == {"held"}

@@ -14,22 +14,19 @@ from dataclasses import replace
 from email_handler.domain.charsets import decode
 from email_handler.domain.identifiers import EmailAddress
 from email_handler.domain.message import Message, Part, parse
-from email_handler.domain.rewriting import masking
+from email_handler.domain.rewriting import masking, pdf
 from email_handler.domain.rewriting.composed import Composed, Identity, Place
 
 MAX_INFLATED = 64 * 1024 * 1024  # octets that one message's documents may unpack to: a zip bomb stops here
 MAX_MEMBERS = 2000  # members of one archive; a large DOCX has some hundreds
-MAX_STREAMS = 5000  # streams of one PDF
 MAX_NESTED = 8  # messages within messages
 _ENCRYPTED = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"))
-_PACKED = {b"\x1f\x8b": "gzip", b"7z\xbc\xaf": "7z", b"Rar!": "rar", b"\xfd7zXZ": "xz", b"BZh": "bzip2"}
+_PACKED = (b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"\xfd7zXZ", b"BZh", b"\x78\x9f\x3e\x22")
+"""How gzip, 7z, RAR, XZ, bzip2 and TNEF (its text is packed) begin."""
 _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{4,}+(?:\r?\n[A-Za-z0-9+/_-]{4,}+)*+")
 _BASE64_LEAST = 16  # characters that can hold an address: "a@b.example" has eleven octets
 _BASE64_SHIFTED = 100_000  # characters of a run that are tried at every alignment: a link's path may precede it
-_PDF_STREAM = re.compile(rb"stream\r?\n")
-_PDF_STRING = re.compile(rb"\(((?:[^()\\]|\\.)*)\)|<([0-9A-Fa-f\s]{2,4000})>", re.DOTALL)
-
-
+_UUENCODED = re.compile(r"^begin [0-7]{3,4} [^\r\n]{1,200}\r?\n(?:[!-`][ -`]{1,80}\r?\n)++", re.MULTILINE)
 _ASCII = bytes(range(128)) + b"\x7f" * 128  # what is beyond ASCII is no letter of an address
 
 
@@ -136,7 +133,7 @@ class _Gate:
             self._zip(where, payload)
         elif payload[:1024].find(b"%PDF-") >= 0:
             self._pdf(where, payload)
-        elif any(payload.startswith(magic) for magic in _PACKED):
+        elif payload.startswith(_PACKED):
             self._unchecked(where)
 
     def _zip(self, where: str, payload: bytes) -> None:
@@ -168,33 +165,19 @@ class _Gate:
             self.octets(where, content)
 
     def _pdf(self, where: str, payload: bytes) -> None:
-        """Look through a PDF's inflated streams and the strings that it draws."""
-        if b"/Encrypt" in payload:
+        found = pdf.contents(payload, self._inflatable)
+        self._inflatable -= found.inflated
+        for octets in found.octets:
+            self.octets(where, octets)
+        if not found.complete:
             self._unchecked(where)
-        self._pdf_text(where, payload)
-        for number, start in enumerate(_PDF_STREAM.finditer(payload)):
-            if number == MAX_STREAMS or self._inflatable <= 0:
-                self._unchecked(where)
-                return
-            inflater = zlib.decompressobj()
-            try:
-                content = inflater.decompress(payload[start.end() : start.end() + MAX_INFLATED], self._inflatable)
-            except zlib.error:
-                continue  # an image, a font, a filter that is none of zlib's
-            self._inflatable -= len(content)
-            self.octets(where, content)
-            self._pdf_text(where, content)
-
-    def _pdf_text(self, where: str, content: bytes) -> None:
-        drawn = b"".join(literal or _hexadecimal(digits) for literal, digits in _PDF_STRING.findall(content))
-        self.octets(where, drawn.replace(b"\\", b""))
 
     def _text(self, where: str, text: str, *, markup: bool = False) -> None:
         if not text:
             return
         for what in masking.places(text, self._identity, markup=markup):
             self._found(where, what)
-        for what in masking.places("\n".join(_base64_runs(text)), self._identity, plain=True):
+        for what in masking.places("\n".join((*_base64_runs(text), _uuencoded(text))), self._identity, plain=True):
             self._found(where, what)
 
     def _found(self, where: str, what: str) -> None:
@@ -204,11 +187,16 @@ class _Gate:
         self.places[Place(where=where, action="unchecked", what="contents")] = None
 
 
-def _hexadecimal(digits: bytes) -> bytes:
-    try:
-        return binascii.unhexlify(b"".join(digits.split()))
-    except binascii.Error:
-        return b""
+def _uuencoded(text: str) -> str:
+    """Return what is uuencoded within *text*, as some clients put files into it."""
+    octets: list[bytes] = []
+    for block in _UUENCODED.finditer(text):
+        for line in block[0].splitlines()[1:]:
+            try:
+                octets.append(binascii.a2b_uu(line.encode("ascii", "replace")))
+            except binascii.Error:
+                continue
+    return b"".join(octets).translate(_ASCII).decode("ascii")
 
 
 def _base64_runs(text: str) -> Iterator[str]:
