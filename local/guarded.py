@@ -1,5 +1,6 @@
 """Starts commands under the watchdog, so that no way of ending this process leaves one behind."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,8 @@ from typing import IO, Self
 from local import watchdog
 
 _SLACK = 60  # seconds beyond the grace: removing the scratch folder takes a while on a busy machine
+_MEMORY = "/dev/shm"
+_PLENTY = 4 * 1024**3  # bytes; each process of the attachment function takes 100 MB
 
 
 class Guarded:
@@ -51,8 +54,17 @@ class Guarded:
 
 
 def new_scratch() -> Path:
-    """Return a new folder for a command's temporary files, for the watchdog to remove."""
-    return Path(tempfile.mkdtemp(prefix="local-cloud-"))
+    """Return a new folder for a command's temporary files, for the watchdog to remove.
+
+    It is in memory where there is plenty, unless TMPDIR says otherwise: every cold start of a function unpacks the
+    layer's thousand files, which takes a second of processor time on a disk and a tenth of that in memory.
+    """
+    place = None
+    if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK):
+        there = os.statvfs(_MEMORY)
+        if there.f_bavail * there.f_frsize > _PLENTY and not there.f_flag & os.ST_NOEXEC:
+            place = _MEMORY
+    return Path(tempfile.mkdtemp(prefix="local-cloud-", dir=place))
 
 
 def run(

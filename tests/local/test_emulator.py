@@ -58,9 +58,8 @@ def test_a_parent_that_is_killed_leaves_no_process_no_port_and_no_folder(tmp_pat
             sys.executable,
             "-c",
             textwrap.dedent(f"""
-                import tempfile, time
+                import time
                 from pathlib import Path
-                tempfile.tempdir = {str(tmp_path)!r}
                 from local.emulator import Emulator
                 running = Emulator(Path({str(PROJECT)!r}), log=Path({str(tmp_path)!r}) / "log", port={port})
                 print("ready", flush=True)
@@ -69,6 +68,7 @@ def test_a_parent_that_is_killed_leaves_no_process_no_port_and_no_folder(tmp_pat
         ],
         stdout=subprocess.PIPE,
         cwd=PROJECT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     assert parent.stdout
     with parent.stdout:
