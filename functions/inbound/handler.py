@@ -31,12 +31,14 @@ def handle(event: Event) -> dict[str, Any] | None:
         return log_request(operate(request, bootstrap.reception()))
     if is_reconciliation(event):
         reception = bootstrap.reception()
-        log_reconciliation(reconcile("inbound", reception))
+        told = log_reconciliation(reconcile("inbound", reception))
         if (digest := send_digest(reception)) is not None:
             log_decision(digest)
         watch = bootstrap.watch()
-        log_conditions(report_conditions(watch.problems, health=watch.health, alerts=watch.alerts))
-    elif (detail := feedback_detail(event)) is not None:
+        conditions = report_conditions(watch.problems, health=watch.health, alerts=watch.alerts)
+        log_conditions(conditions)
+        return told | {"conditions": list(conditions)}
+    if (detail := feedback_detail(event)) is not None:
         log_decision(record_feedback(detail, bootstrap.reception()))
     else:
         for receipt in ses_receipts(event):

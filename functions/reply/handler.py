@@ -24,10 +24,9 @@ def handle(event: Event) -> dict[str, Any] | None:
     if (request := operator_request(event)) is not None:
         return log_request(operate(request, bootstrap.reception()))
     if is_reconciliation(event):
-        log_reconciliation(reconcile("reply", bootstrap.reception()))
-    else:
-        for receipt in ses_receipts(event):
-            log_decision(relay_reply(receipt, ArchiveKey(f"raw/reply/{receipt.id}"), bootstrap.reception()))
+        return log_reconciliation(reconcile("reply", bootstrap.reception()))
+    for receipt in ses_receipts(event):
+        log_decision(relay_reply(receipt, ArchiveKey(f"raw/reply/{receipt.id}"), bootstrap.reception()))
     return None
 
 

@@ -119,18 +119,19 @@ def log_request(answer: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def log_reconciliation(done: Reconciled) -> None:
-    """Say once what a pass of the reconciler came to; what it had to take up is a metric of its own."""
+def log_reconciliation(done: Reconciled) -> dict[str, Any]:
+    """Say once what a pass of the reconciler came to, and return it: it is the invocation's answer. What it had to
+    take up is a metric of its own."""
+    told = {
+        "seen": done.seen,
+        "taken_up": list(done.taken_up[:100]),
+        "finished": done.finished,
+        "queued": done.queued,
+        "failed": list(done.failed[:100]),
+    }
     metrics.add_metric(name="TakenUp", unit=MetricUnit.Count, value=len(done.taken_up))
-    _outcome(
-        "reconciled",
-        "Reconciled",
-        seen=done.seen,
-        taken_up=list(done.taken_up[:100]),
-        finished=done.finished,
-        queued=done.queued,
-        failed=list(done.failed[:100]),
-    )
+    _outcome("reconciled", "Reconciled", **told)
+    return told
 
 
 def is_reconciliation(event: Event) -> bool:

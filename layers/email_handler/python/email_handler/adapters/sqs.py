@@ -1,13 +1,17 @@
 """The send queues and their dead letters on SQS."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import batched
 from typing import Any
 
 from email_handler.adapters.aws import FAILURES, code
 from email_handler.domain.jobs import Job
 from email_handler.errors import QueueUnavailable
+from email_handler.ports import DeadLetter
 
 _REASON_LENGTH = 1000  # characters of a reason that a dead letter carries
+_HIDDEN = 600  # seconds for which a dead letter that is being looked at is hidden from others
+_BATCH = 10  # messages that SQS gives or takes at once
 
 
 class SqsJobs:
@@ -50,3 +54,83 @@ class SqsJobs:
             self._client.send_message(**message)
         except FAILURES as error:
             raise QueueUnavailable(f"SQS failed: {code(error)}") from error
+
+
+class DeadLetterQueues:
+    """Port DeadLetters on any number of queues."""
+
+    def __init__(self, client: Any, urls: Sequence[str]) -> None:
+        """Use *client* (boto3, SQS) on the queues of *urls*."""
+        self._client = client
+        self._urls = urls
+        self._kept: dict[str, DeadLetter] = {}  # by handle: looked at and not discarded
+
+    def count(self) -> int:
+        """Return about how many letters there are."""
+        total = 0
+        for url in self._urls:
+            answer = self._call("get_queue_attributes", QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+            total += int(answer["Attributes"]["ApproximateNumberOfMessages"])
+        return total
+
+    def letters(self) -> Iterator[DeadLetter]:
+        """Yield every message once, until the queues are empty. Those not discarded by then are shown to others
+        again at once. Raises QueueUnavailable."""
+        seen: set[str] = set()
+        try:
+            for url in self._urls:
+                while messages := self._receive(url):
+                    for message in messages:
+                        letter = _letter(url, message)
+                        self._kept[letter.handle] = letter
+                        if message["MessageId"] not in seen:
+                            seen.add(message["MessageId"])
+                            yield letter
+        finally:
+            self._show_again()
+
+    def discard(self, letter: DeadLetter) -> None:
+        """Delete *letter*. Raises QueueUnavailable."""
+        self._call("delete_message", QueueUrl=letter.queue, ReceiptHandle=letter.handle)
+        self._kept.pop(letter.handle, None)
+
+    def _receive(self, url: str) -> list[dict[str, Any]]:
+        answer = self._call(
+            "receive_message",
+            QueueUrl=url,
+            MaxNumberOfMessages=_BATCH,
+            VisibilityTimeout=_HIDDEN,
+            WaitTimeSeconds=1,  # a receive that does not wait asks only some of SQS's servers
+            MessageAttributeNames=["Reason", "Attempts"],
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
+        found: list[dict[str, Any]] = answer.get("Messages", [])
+        return found
+
+    def _show_again(self) -> None:
+        for url in self._urls:
+            for batch in batched([kept for kept in self._kept.values() if kept.queue == url], _BATCH):
+                entries = [
+                    {"Id": str(number), "ReceiptHandle": letter.handle, "VisibilityTimeout": 0}
+                    for number, letter in enumerate(batch)
+                ]
+                self._call("change_message_visibility_batch", QueueUrl=url, Entries=entries)
+        self._kept.clear()
+
+    def _call(self, operation: str, **request: Any) -> Any:
+        try:
+            return getattr(self._client, operation)(**request)
+        except FAILURES as error:
+            raise QueueUnavailable(f"SQS failed: {code(error)}") from error
+
+
+def _letter(url: str, message: Mapping[str, Any]) -> DeadLetter:
+    told = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
+    received = message.get("Attributes", {}).get("ApproximateReceiveCount", "0")
+    return DeadLetter(
+        queue=url,
+        handle=message["ReceiptHandle"],
+        body=message["Body"],
+        reason=told.get("Reason", ""),
+        attempts=int(told.get("Attempts") or received),
+    )
