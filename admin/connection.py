@@ -33,8 +33,9 @@ class Connection:
     records: "DynamoRecords"
     archive: "S3Archive"
     bucket: str
-    table: str
     where: str  # for people: "stack email-handler at http://…"
+    stack: str
+    session: Any  # makes boto3's clients: session.client("sqs")
 
 
 def connect(stack: str = "", endpoint: str = "") -> Connection:
@@ -59,8 +60,9 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
             records=DynamoRecords(session.client("dynamodb"), outputs["RecordsTable"], clock=lambda: datetime.now(UTC)),
             archive=S3Archive(session.client("s3"), outputs["ArchiveBucket"]),
             bucket=outputs["ArchiveBucket"],
-            table=outputs["RecordsTable"],
             where=f"stack {stack} at {endpoint or 'AWS'}",
+            stack=stack,
+            session=session,
         )
     except KeyError as error:
         raise AdminError(f"stack {stack} has no output {error}: it is not one of email-handler's") from error
