@@ -5,10 +5,9 @@ import sys
 
 import typer
 
-from admin import composition, conversations, explanation, inspection, search, spam_rules
+from admin import composition, conversations, explanation, held, inspection, lists, recovery, search, spam_rules
 from admin.terminal import AdminError, ExitCode, err
 from email_handler.errors import EmailHandlerError
-from local import commands
 from local import commands as local_cloud
 from local.errors import LocalCloudError
 
@@ -18,17 +17,25 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Look after a public contact address.",
     epilog="Exit codes: 0 done; 1 it could not be done, or not all of it; 2 the command line is wrong; "
-    "3 compose held a mail that must not leave as it is.",
+    "3 compose held a mail that must not leave as it is; 4 rules backtest would hold again what was released; "
+    "5 reconcile --dry-run found something stuck or without a state.",
 )
 
 app.command("list")(conversations.list_)
 app.command()(conversations.show)
 app.command()(search.search)
 app.command()(explanation.why)
+app.add_typer(held.app, name="held")
+app.command()(lists.allow)
+app.command()(lists.block)
+app.command()(lists.unlist)
+app.command()(lists.lists)
+app.command()(recovery.replay)
+app.command()(recovery.reconcile)
+app.command()(recovery.redrive)
 app.command()(inspection.inspect)
 app.command()(composition.compose)
 app.add_typer(spam_rules.app, name="rules")
-app.add_typer(commands.app, name="local")
 app.add_typer(local_cloud.app, name="local")
 
 

@@ -28,6 +28,8 @@ class ExitCode(IntEnum):
     FAILED = 1  # it could not be done, or not all of it: the text says what to do
     USAGE = 2  # the command line is wrong (Click's own)
     HELD = 3  # compose: at least one mail must not leave
+    HELD_AGAIN = 4  # rules backtest: mail that was released would be held again
+    STUCK = 5  # reconcile --dry-run: something has no state, or waits for somebody
 
 
 class AdminError(Exception):

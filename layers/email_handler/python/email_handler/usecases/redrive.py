@@ -1,11 +1,11 @@
 """The operator sends again what was parked: by the ledger, so that nothing ends with a queue's 14 days."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from email_handler.domain.identifiers import LedgerId
-from email_handler.domain.jobs import Job
+from email_handler.domain.jobs import Job, JobKind
 from email_handler.domain.records import LedgerItem, SendState
 from email_handler.errors import MalformedJob, RecordChanged, UnknownConversation
 from email_handler.ports import Clock, DeadLetters, Jobs, Records, SendLedger
@@ -32,9 +32,16 @@ class Redrive:
 
 
 def redrive(
-    *, letters: DeadLetters, records: Records, ledger: SendLedger, jobs: Jobs, clock: Clock, dry_run: bool = False
+    *,
+    letters: DeadLetters,
+    records: Records,
+    ledger: SendLedger,
+    jobs: Jobs,
+    clock: Clock,
+    kinds: Collection[JobKind] = tuple(JobKind),
+    dry_run: bool = False,
 ) -> Iterator[Redrive]:
-    """Yield what becomes of each dead letter, then of each FAILED ledger item that no letter told of.
+    """Yield what becomes of each dead letter, then of each FAILED ledger item of *kinds* that no letter told of.
 
     The order is the guarantee: the ledger says QUEUED, then the job is queued, then the letter is deleted. A crash
     in between leaves a letter too many or an item that the reconciler takes up; the ledger lets neither send twice.
@@ -54,7 +61,7 @@ def redrive(
             letters.discard(letter)
         yield Redrive(ledger=item.id, what=what, reason=letter.reason, attempts=letter.attempts)
     for parked in list(records.find("send_state", SendState.FAILED, limit=MANY)):
-        if isinstance(parked, LedgerItem) and parked.id not in told:
+        if isinstance(parked, LedgerItem) and parked.kind in kinds and parked.id not in told:
             what = _again(parked, ledger=ledger, jobs=jobs, clock=clock, dry_run=dry_run)
             yield Redrive(ledger=parked.id, what=what, reason=parked.reason, attempts=parked.attempt)
 
