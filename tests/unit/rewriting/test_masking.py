@@ -1,11 +1,13 @@
 """Masking: what is the owner's is replaced however it is written; what only looks like it is left alone."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from email_handler.domain.identifiers import EmailAddress
 from email_handler.domain.rewriting.masking import ENTITY, MARKUP, PERCENT, QUOTED, WRAPPED, decode, mask, places, view
 from tests.support.compositions import CONTACT, IDENTITY, PUBLIC, THREAD
 from tests.support.look_alikes import LOOK_ALIKES
@@ -140,3 +142,20 @@ def test_whatever_stands_around_it_masking_leaves_nothing_to_find(before: str, a
 
     assert places(masked, IDENTITY) == ()
     assert not re.search("me@private.example(?![a-z.-])", masked)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_theirs"),
+    [
+        ("first.last@gmail.com", True),
+        ("firstlast@gmail.com", True),
+        ("F.i.rst.Last+x@GoogleMail.com", True),
+        ("first.lasting@gmail.com", False),
+        ("my.first.last@gmail.com", False),
+        ("first..last@gmail.com", False),
+    ],
+)
+def test_gmail_has_one_mailbox_for_many_spellings(text: str, is_theirs: bool) -> None:
+    identity = replace(IDENTITY, private_addresses=(EmailAddress("first.last@gmail.com"),))
+
+    assert bool(places(text, identity)) == is_theirs

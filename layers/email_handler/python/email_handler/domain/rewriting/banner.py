@@ -142,8 +142,9 @@ def as_text(shown: tuple[Line, ...]) -> str:
 def as_html(shown: tuple[Line, ...]) -> str:
     """Return the banner as one HTML block. Styles are inline and few: clients drop the rest, and both light and dark
     themes stay readable."""
+    # A style sheet of the contact's must not hide it: an important style of the element's own wins.
     # The sentinels stand outside the box: when what is between them is taken out again, no empty box is left.
-    quiet = '<div dir="ltr" style="font-size:11px;color:#888;margin:0 0 8px">'
+    quiet = '<div dir="ltr" style="display:block!important;font-size:11px;color:#888;margin:0 0 8px">'
     body = "\r\n".join(
         f'<div style="color:#b00020;font-weight:bold">! {html.escape(line.text)}</div>'
         if line.warning
@@ -152,7 +153,7 @@ def as_html(shown: tuple[Line, ...]) -> str:
     )
     return (
         f"\r\n{quiet}{BEGIN}</div>\r\n"
-        '<div dir="ltr" style="padding:4px 10px;border-left:3px solid #888;'
+        '<div dir="ltr" style="display:block!important;padding:4px 10px;border-left:3px solid #888;'
         f'font:13px/1.4 -apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif">\r\n{body}\r\n</div>\r\n'
         f"{quiet}{END}</div>\r\n"
     )

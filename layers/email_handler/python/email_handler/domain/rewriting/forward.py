@@ -5,10 +5,11 @@ encrypted mail) travels as it came beside the banner; what cannot be rebuilt or 
 it fits, attached whole.
 """
 
+import re
 from collections.abc import Iterable
 
 from email_handler.domain.charsets import decode
-from email_handler.domain.message import Message, Part, part_text
+from email_handler.domain.message import Message, Part, parse, part_text
 from email_handler.domain.rewriting import banner, calendar, mime
 from email_handler.domain.rewriting.composed import FORWARD_LIMIT, Composed, ForwardContext
 from email_handler.domain.rewriting.sentinels import defused
@@ -109,7 +110,7 @@ class _Rebuilding:
         self._signed = {
             id(part): _signed(part, message.raw)
             for part in message.root.walk()
-            if part.content_type == "multipart/signed" and part.children
+            if part.content_type == "multipart/signed" and len(part.children) > 1  # RFC 1847 §2.1: two
         }
         self.whole = bool(message.raw) and (
             None in self._signed.values() or not _UNREAD.isdisjoint(message.defects)
@@ -174,18 +175,22 @@ _UNREAD = frozenset(
 
 def _signed(part: Part, raw: bytes) -> mime.Entity | None:
     """Return a multipart/signed entity with its octets as they came (RFC 1847 §2.1: octets are what is signed).
-    None where they could not travel so."""
-    boundary = part.parameters.get("boundary", "")
-    delimiter = b"--" + boundary.encode("utf-8", "replace")
-    start = raw.find(b"\n" + delimiter) + 1
-    end = raw.find(b"\n" + delimiter + b"--", start)
-    if not boundary or not start or end < 0:
+    None where they could not travel so, or would not be read as *part*."""
+    boundary = part.parameters.get("boundary", "").encode("utf-8", "replace")
+    first = re.search(rb"^--" + re.escape(boundary) + rb"[ \t]*\r?$", raw, re.MULTILINE)
+    end = raw.find(b"\n--" + boundary + b"--", first.end()) if first and boundary else -1
+    if first is None or end < 0:
         return None
-    octets = raw[start:end].removesuffix(b"\r") + b"\r\n" + delimiter + b"--\r\n"
-    if not mime.fits_seven_bits(octets):
-        return None
+    octets = raw[first.start() : end].removesuffix(b"\r") + b"\r\n--" + boundary + b"--\r\n"
     field = mime.content_type_field(part.content_type, part.parameters.items())
+    again = parse(f"Content-Type: {field}\r\n\r\n".encode() + octets)
+    if not mime.fits_seven_bits(octets) or _payloads(again.root) != _payloads(part):
+        return None
     return mime.Entity(fields=(("Content-Type", field),), body=octets)
+
+
+def _payloads(part: Part) -> list[tuple[str, bytes]]:
+    return [(leaf.content_type, leaf.payload) for leaf in part.walk()]
 
 
 def _container(part: Part, children: Iterable[mime.Entity]) -> mime.Entity:

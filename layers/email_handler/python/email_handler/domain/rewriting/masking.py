@@ -52,7 +52,9 @@ class Needles:
         for address in identity.private_addresses:
             local, _, domain = address.lower().rpartition("@")
             if local and domain:
-                by_domain.setdefault(domain, set()).add(local.partition("+")[0])
+                base = local.partition("+")[0]
+                for same in _GMAIL if domain in _GMAIL else (domain,):
+                    by_domain.setdefault(same, set()).add(_dotted(base) if domain in _GMAIL else re.escape(base))
         self._thread_domain = identity.thread_domain.lower()
         self._locals = {domain: _owners_local(locals_) for domain, locals_ in by_domain.items()}
         domains = sorted({*by_domain, *([self._thread_domain] if self._thread_domain else [])}, key=len, reverse=True)
@@ -62,7 +64,7 @@ class Needles:
             else None
         )
         returns = [
-            rf"{re.escape(local)}(?:\+[\w.+-]{{0,64}})?={re.escape(domain)}"
+            rf"{local}(?:\+[\w.+-]{{0,64}})?={re.escape(domain)}"
             for domain, locals_ in by_domain.items()
             for local in sorted(locals_, key=len, reverse=True)
         ]
@@ -111,10 +113,18 @@ class Needles:
 _THREAD_LOCAL = re.compile(r"[A-Za-z0-9._+-]{1,80}$")
 
 
+_GMAIL = ("gmail.com", "googlemail.com")
+"""Both are the same mailboxes, and dots within their local parts mean nothing."""
+
+
+def _dotted(local: str) -> str:
+    return r"\.?".join(map(re.escape, local.replace(".", "")))
+
+
 def _owners_local(locals_: set[str]) -> re.Pattern[str]:
-    """Return what finds one of *locals_* as the whole local part that ends where the search ends: "me", "me+tag",
+    """Return what finds one of *locals_* (patterns) as the whole local part that ends where the search ends: "me", "me+tag",
     quoted or in punctuation ("_me", "--me"), not "notme", "x-me" or "john.me"."""
-    base = rf"(?:{'|'.join(map(re.escape, sorted(locals_, key=len, reverse=True)))})(?:(?:\+|%2B)[{_ATEXT}]*)?"
+    base = rf"(?:{'|'.join(sorted(locals_, key=len, reverse=True))})(?:(?:\+|%2B)[{_ATEXT}]*)?"
     return re.compile(rf'(?:^|[^{_LETTER}._+-])[._+-]{{0,8}}(?P<hit>"{base}"|{base})$', re.IGNORECASE)
 
 

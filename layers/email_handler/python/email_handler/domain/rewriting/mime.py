@@ -18,6 +18,7 @@ from urllib.parse import quote
 from email_handler.domain.rewriting.composed import LINE_LIMIT
 
 TEXT_LIMIT = 500  # characters of a header text: a subject stays readable, a header section far below 16 KB
+ADDRESS_LIMIT = 320  # characters of an address: RFC 5321 §4.5.3.1 allows 64 + 1 + 255
 ID_LIMIT = 500  # octets of one Message-ID that is worth keeping
 NAME_LIMIT = 120  # characters of a file name
 EXTENSION_LIMIT = 12  # characters of its extension
@@ -73,7 +74,7 @@ def unstructured(text: str) -> str:
 
 def mailbox(name: str, address: str) -> str:
     """Return ``name <address>`` for an address field; *name* may be anything, *address* must be ASCII."""
-    shown = one_line(name, 200)
+    address, shown = one_line(address, ADDRESS_LIMIT), one_line(name, 200)
     if not shown:
         return address
     if shown.isascii() and "=?" not in shown:
