@@ -69,19 +69,25 @@ class Needles:
             for local in sorted(locals_, key=len, reverse=True)
         ]
         self._return_path = re.compile(rf"(?<=[-+=/])(?:{'|'.join(returns)})(?=@)", re.IGNORECASE) if returns else None
-        terms = [_term(term) for term in identity.hidden_terms if term.strip()]
-        self._terms = re.compile("|".join(terms), re.IGNORECASE) if terms else None
-        self._rare = (*domains, *(term.split()[0].lower() for term in identity.hidden_terms if term.strip()))
+        self._terms = [
+            (max(term.split(), key=len).lower(), re.compile(_term(term), re.IGNORECASE))
+            for term in identity.hidden_terms
+            if term.strip()
+        ]
+        self._domains = domains
 
     def find(self, text: str) -> list[Finding]:
         """Return what *text* holds, in order, without overlaps."""
         lowered = text.lower()
         findings: list[Finding] = []
-        if any(rare in lowered for rare in self._rare):
+        # Looking for a plain word first is fast, and mostly all there is to do.
+        if any(domain in lowered for domain in self._domains):
             findings += self._addresses(text)
-            for pattern, what in ((self._return_path, PRIVATE), (self._terms, TERM)):
-                if pattern:
-                    findings += [Finding(*match.span(), what) for match in pattern.finditer(text)]
+            if self._return_path:
+                findings += [Finding(*match.span(), PRIVATE) for match in self._return_path.finditer(text)]
+        for word, pattern in self._terms:
+            if word in lowered:
+                findings += [Finding(*match.span(), TERM) for match in pattern.finditer(text)]
         if SENTINEL_START in lowered:
             findings += [Finding(*match.span(), BANNER) for match in SENTINEL.finditer(text)]
         findings.sort(key=lambda finding: (finding.start, -finding.end))

@@ -172,13 +172,14 @@ def binary(
     content_id: str = "",
 ) -> Entity:
     """Return an entity that decodes to exactly *payload*."""
+    kept = tuple((n, value) for n, value in parameters if n in _PARAMETERS)
+    # RFC 2046 §5.2.1, §5.1: no transfer encoding here, so what does not fit seven bits travels as a file.
+    as_it_is = content_type.startswith("message/") and not _OUTSIDE_7BIT_LINE.search(payload)
+    if not as_it_is and content_type.startswith(("multipart/", "message/")):
+        content_type, kept, name = "application/octet-stream", (), name or "message.eml"
     fields = placement(disposition, name, content_id)
-    kept = tuple((name, value) for name, value in parameters if name in _PARAMETERS)
-    if content_type.startswith(("multipart/", "message/")):
-        # RFC 2046 §5.2.1, §5.1: no transfer encoding here, so what does not fit seven bits travels under another name.
-        if content_type.startswith("message/") and not _OUTSIDE_7BIT_LINE.search(payload):
-            return Entity(fields=(("Content-Type", content_type_field(content_type, kept)), *fields), body=payload)
-        content_type, kept = "application/octet-stream", ()
+    if as_it_is:
+        return Entity(fields=(("Content-Type", content_type_field(content_type, kept)), *fields), body=payload)
     return _leaf(content_type, kept, payload, fields, readable=False)
 
 
