@@ -149,6 +149,9 @@ def _ask(
         receiver = function or _receiver(connection, receipt)
         request = {"do": do, "receipt": receipt, "function": receiver.value, **options}
         answer = functions.call(LOGICAL_IDS[receiver], {"operator": request})
+        if (answer.get("outcome") == Outcome.HOLD) is (do == "release"):  # decided once: an earlier word stands
+            before = "confirmed" if do == "release" else "released"
+            answer["error"] = f"it was {before} before, and that stands"
         failed += "error" in answer
         if as_json:
             print_json({"receipt": receipt, "function": receiver.value, **answer})

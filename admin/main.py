@@ -5,7 +5,19 @@ import sys
 
 import typer
 
-from admin import composition, conversations, explanation, held, inspection, lists, recovery, search, spam_rules
+from admin import (
+    backtest,
+    composition,
+    conversations,
+    documents,
+    explanation,
+    held,
+    inspection,
+    lists,
+    recovery,
+    search,
+    spam_rules,
+)
 from admin.terminal import AdminError, ExitCode, err
 from email_handler.errors import EmailHandlerError
 from local import commands as local_cloud
@@ -35,7 +47,11 @@ app.command()(recovery.reconcile)
 app.command()(recovery.redrive)
 app.command()(inspection.inspect)
 app.command()(composition.compose)
+spam_rules.app.command()(backtest.backtest)
+documents.add_commands(spam_rules.app, documents.RULES)
 app.add_typer(spam_rules.app, name="rules")
+app.add_typer(documents.routes, name="routes")
+app.add_typer(documents.acknowledgement, name="acknowledgement")
 app.add_typer(local_cloud.app, name="local")
 
 

@@ -163,6 +163,8 @@ def reconcile(
     failed = 0
     for receiver in tracked(list(Receiver), "functions", len(Receiver)):
         done = functions.call(LOGICAL_IDS[receiver], {"reconcile": True})
+        if done is None:
+            raise AdminError("the deployed functions do not tell what they did: deploy this version (docs/deploy.md)")
         failed += len(done["failed"])
         if as_json:
             print_json({"function": receiver.value, **done})
