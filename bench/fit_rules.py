@@ -3,8 +3,8 @@
     python -m bench.fit_rules --spam FOLDER… --ham FOLDER… [--write]
 
 A message's score s is the sum of the weights of what matched; the fit takes it for a log-odds, p(spam) = 1 / (1 + exp(flag - s)),
-and minimises the log loss by coordinate descent, ham counting more than spam. Weights stay between 0 and just under
-the flag threshold, so that text can only add and no fitted rule flags alone. Only entries marked ``fitted = true`` change:
+and minimises the log loss by coordinate descent, ham counting more than spam. Weights stay between 0 and half the flag
+threshold, so that text can only add and one fitted rule alone never flags. Only entries marked ``fitted = true`` change:
 how mail is made up and advertised. What it is about (SEO, loans, phishing) keeps the weight that the file gives it,
 since no labelled set holds what comes tomorrow; nor do entries change that matched too few messages. The figures printed first are cross-validated: each message is scored with
 weights fitted without it. ``--write`` puts the weights fitted on all messages into the rules file.
@@ -30,7 +30,7 @@ FEWEST_MATCHES = 10  # a rule that matched fewer messages keeps its weight
 HAM_COUNTS = 5.0  # one ham against one spam: a wrongly held mail costs more than a missed spam
 PULL = 0.5  # strength of the pull towards PRIOR, in messages
 PRIOR = 1.0
-HEAVIEST = 0.9  # of the flag threshold
+HEAVIEST = 0.6  # of the flag threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

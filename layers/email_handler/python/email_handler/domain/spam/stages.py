@@ -274,11 +274,15 @@ _HOST = pcre2.compile(r"^\s*+https?://(?:[^/@\s]*+@)?+\[?+([^/:?#\]\s]++)", pcre
 
 
 def _link_elsewhere(content: _Content) -> bool:
-    """Tell whether a link shows one web address and leads to another organisation's."""
+    """Tell whether a link shows one web address and leads to another organisation's. The sender's own address may be
+    shown: newsletters count clicks on the way to it."""
+    senders = [address_domain(sender.address) for sender in content.message.from_]
     for link in content.page.links:
         shown, real = _SHOWN_HOST.match(link.text), _HOST.match(link.href)
-        if shown and real and not aligned(shown.group(1).lower(), real.group(1).lower()):
-            return True
+        if shown and real:
+            host = shown.group(1).lower()
+            if not any(aligned(host, domain) for domain in (real.group(1).lower(), *senders)):
+                return True
     return False
 
 
