@@ -87,6 +87,10 @@ def _key(address: str) -> bytes:
     return f"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{armour}=AbCd\n-----END PGP PUBLIC KEY BLOCK-----\n".encode()
 
 
+def _der(address: str) -> bytes:
+    return b"0\x12\x06\x09*\x86H\x86\xf7\x0d\x01\x09\x01\x16" + bytes([len(address)]) + address.encode() + b"1\x1d0\x1b"
+
+
 def _folded(line: str) -> str:
     return "\r\n ".join(line[at : at + 9] for at in range(0, len(line), 9))
 
@@ -190,6 +194,9 @@ def _elsewhere() -> Iterator[tuple[str, Planted]]:
         ),
     )
     yield "certificate", lambda a: _file("application/pkcs7-signature", b"0\x82" + a.encode() + b"\0", "smime.p7s")
+    yield "certificate as a file", lambda a: _file("application/x-x509-user-cert", _der(a), "me.cer")
+    yield "utf-16 strings", lambda a: _file("application/x-db", b"\1" + f"SMTP\0{a}\0X".encode("utf-16-le"))
+    yield "report", lambda a: _file("message/delivery-status", f"Final-Recipient: rfc822; {a}\r\n".encode())
     yield "opaque signature", lambda a: _file("application/pkcs7-mime; smime-type=signed-data", b"0\x80" + a.encode())
     yield (
         "vcard",

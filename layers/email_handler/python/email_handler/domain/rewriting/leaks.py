@@ -119,14 +119,19 @@ class _Gate:
         self._document(where, payload)
 
     def octets(self, where: str, payload: bytes) -> None:
-        """Look through octets of any kind: as they are, and as UTF-16 would have them."""
+        """Look through octets of any kind: as they are, as UTF-16 would have them, and for strings that are told by
+        their length (certificates: the octet behind such a string may well be a digit)."""
         text = payload.translate(_ASCII).decode("ascii")
-        texts = {text, text.replace("\0", "")}
+        texts = {text, text.replace("\0\0", "\1").replace("\0", "")}
         if not "".join(self._identity.hidden_terms).isascii():
             texts.add(payload.decode("utf-8", "ignore"))
         for seen in texts:
             for what in masking.places(seen, self._identity, plain=True):
                 self._found(where, what)
+        lowered = text.lower()
+        for address in self._identity.private_addresses:
+            if chr(len(address)) + address.lower() in lowered:
+                self._found(where, masking.PRIVATE)
 
     def _document(self, where: str, payload: bytes) -> None:
         if payload.startswith(b"PK\x03\x04"):

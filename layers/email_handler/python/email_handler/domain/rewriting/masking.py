@@ -23,7 +23,7 @@ PRIVATE, THREAD, TERM, BANNER = "private address", "thread address", "hidden ter
 
 _WINDOW = 160  # characters before an "@" that are looked at: RFC 5321 allows 64, a tag and its encoding some more
 _SEPARATOR = r"(?:[@\uff20\ufe6b]|%40|=40|&#0{0,5}64;?|&#x0{0,5}40;?|&commat;|\\u0040|\\x40|\\'40)"
-_LETTER = r"A-Za-z0-9\u00c0-\u024f"
+_LETTER = r"A-Za-z0-9"  # of addresses; a letter of another script before one is a word before it, not a part of it
 # What may follow a domain without making it another one: "me@example.com.evil" is someone else's, "me@example.com."
 # ends a sentence, "me@example.com.pdf" names a file.
 _FILE_TYPE = (

@@ -14,6 +14,7 @@ from email_handler.domain.rewriting import banner, leaks, masking, mime
 from email_handler.domain.rewriting.composed import Composed, Identity, Place, ReplyContext
 
 _SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
+_OF_TEXT = frozenset(("application/ics", "message/delivery-status", "message/disposition-notification"))
 _NESTED_KEPT = 3  # messages within messages that are cleaned; deeper ones are left to the gate
 _NESTED_ADDRESSES = 50  # addresses of one field of such a message
 _ARMOURED = re.compile(
@@ -95,7 +96,7 @@ class _Cleaning:
             return self._container(part)
         if kind == "message/rfc822":
             return self._nested(part, where)
-        if kind.startswith(("text/", "multipart/")) or kind == "application/ics":
+        if kind.startswith(("text/", "multipart/")) or kind in _OF_TEXT:
             return self._text(part, where)
         return self._file(part, part.payload, where)
 
@@ -132,7 +133,7 @@ class _Cleaning:
         if cleaned == text and not body:
             return self._file(part, part.payload, where)
         subtype = part.content_type[5:] if part.content_type.startswith("text/") else "plain"
-        if part.content_type == "application/ics":
+        if part.content_type in _OF_TEXT:
             return self._file(part, cleaned.encode("utf-8", "replace"), where)
         return mime.text(cleaned, subtype, part.parameters.items(), self._placement(part, where))
 
