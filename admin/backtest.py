@@ -107,7 +107,7 @@ def backtest(
     else:
         _print_changes(counts, changed, examples)
     if held_again:
-        err.print(f"{held_again} released mails would be held again.", style="red")
+        err.print(f"Held again would be: {held_again} of the mails that you released.", style="red")
         raise typer.Exit(ExitCode.HELD_AGAIN)
 
 

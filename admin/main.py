@@ -6,9 +6,11 @@ import sys
 import typer
 
 from admin import (
+    activation,
     backtest,
     composition,
     conversations,
+    doctor,
     documents,
     explanation,
     held,
@@ -45,6 +47,8 @@ app.command()(lists.lists)
 app.command()(recovery.replay)
 app.command()(recovery.reconcile)
 app.command()(recovery.redrive)
+app.command()(doctor.doctor)
+app.command()(activation.activate)
 app.command()(inspection.inspect)
 app.command()(composition.compose)
 spam_rules.app.command()(backtest.backtest)
