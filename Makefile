@@ -147,6 +147,11 @@ bench: setup ## Measure: make bench B=parse ARGS="FOLDER…" runs bench/parse.py
 	@[ -f "bench/$(B).py" ] || { echo "Say what to measure, B=" $(basename $(notdir $(wildcard bench/*.py))) >&2; exit 2; }
 	@$(BIN)/python -m bench.$(B) $(ARGS)
 
+.PHONY: soak
+soak: setup ## Many mails while AWS fails and functions die, then an audit (MAILS=1000 SEED=1 FAULTS=0.05 SES_DOWN=1 JSON=1)
+	@$(BIN)/python -m bench.soak --mails $(or $(MAILS),1000) --seed $(or $(SEED),1) --faults $(or $(FAULTS),0.05) \
+		$(if $(SES_DOWN),--ses-down-first-half) $(if $(JSON),--json)
+
 .PHONY: deploy
 deploy: ## Deploy: make deploy ENV=dev|prod|local [ARGS=--guided] (docs/deploy.md)
 	@grep -q '^\[$(or $(ENV),none).deploy.parameters\]' samconfig.toml || { echo "ENV=$(ENV) is no environment of samconfig.toml; there are:" \
