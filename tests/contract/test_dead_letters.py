@@ -1,0 +1,82 @@
+"""What reading dead letters promises: each once, deleted only on purpose, the rest left for whoever comes next."""
+
+from collections.abc import Callable
+
+import pytest
+
+from email_handler.adapters.sqs import DeadLetterQueues, SqsJobs
+from email_handler.domain.jobs import JobKind
+from email_handler.errors import QueueUnavailable
+from local.clients import Clients
+
+pytestmark = pytest.mark.cloud
+
+
+@pytest.fixture
+def urls(clients: Clients, unique: Callable[[str], str]) -> list[str]:
+    return [clients.sqs.create_queue(QueueName=unique(f"dead-{number}"))["QueueUrl"] for number in range(2)]
+
+
+@pytest.fixture
+def jobs(clients: Clients, urls: list[str]) -> SqsJobs:
+    return SqsJobs(clients.sqs, {}, {JobKind.FORWARD: urls[0], JobKind.REPLY: urls[1]})
+
+
+@pytest.fixture
+def queues(clients: Clients, urls: list[str]) -> DeadLetterQueues:
+    return DeadLetterQueues(clients.sqs, urls)
+
+
+def test_every_letter_of_every_queue_is_told_once_with_its_reason_and_attempts(
+    queues: DeadLetterQueues, jobs: SqsJobs, urls: list[str]
+) -> None:
+    for number in range(23):
+        jobs.park(f"job {number}", JobKind.FORWARD, "rejected", 7)
+    jobs.park("answer", JobKind.REPLY, "too large", 1)
+
+    letters = list(queues.letters())
+
+    assert sorted(letter.body for letter in letters) == sorted([*(f"job {number}" for number in range(23)), "answer"])
+    assert {(letter.queue, letter.reason, letter.attempts) for letter in letters} == {
+        (urls[0], "rejected", 7),
+        (urls[1], "too large", 1),
+    }
+
+
+def test_what_was_looked_at_and_not_discarded_is_there_again_at_once(queues: DeadLetterQueues, jobs: SqsJobs) -> None:
+    for name in ("keep", "discard"):
+        jobs.park(name, JobKind.FORWARD, "rejected", 1)
+    for letter in queues.letters():
+        if letter.body == "discard":
+            queues.discard(letter)
+
+    assert [letter.body for letter in queues.letters()] == ["keep"]
+    assert queues.count() == 1
+
+
+def test_while_letters_are_looked_at_others_do_not_see_them(
+    queues: DeadLetterQueues, jobs: SqsJobs, clients: Clients, urls: list[str]
+) -> None:
+    jobs.park("job", JobKind.FORWARD, "rejected", 1)
+    letters = queues.letters()
+    next(letters)
+
+    assert list(DeadLetterQueues(clients.sqs, urls).letters()) == []
+    assert list(letters) == []
+
+
+def test_a_letter_that_the_queues_own_policy_parked_has_no_reason(
+    queues: DeadLetterQueues, clients: Clients, urls: list[str]
+) -> None:
+    clients.sqs.send_message(QueueUrl=urls[0], MessageBody="job")
+
+    ((reason, attempts),) = [(letter.reason, letter.attempts) for letter in queues.letters()]
+
+    assert (reason, attempts) == ("", 1)
+
+
+def test_a_queue_that_does_not_answer_is_a_failure_to_retry(clients: Clients) -> None:
+    missing = DeadLetterQueues(clients.sqs, [f"{clients.endpoint}/000000000000/no-such-queue"])
+
+    with pytest.raises(QueueUnavailable):
+        list(missing.letters())

@@ -1,0 +1,172 @@
+"""The audit names what has no end, and changes nothing."""
+
+from copy import deepcopy
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from email_handler.domain.jobs import JobKind
+from email_handler.domain.records import SendState
+from email_handler.errors import MessageRefused, QueueUnavailable, SendOutcomeUnknown
+from email_handler.usecases.audit import SETTLED, Audited, Trouble, audit
+from email_handler.usecases.reception import HELD_FOR
+from email_handler.usecases.reconcile import SETUP_OBJECT
+from tests.support.builders import mail
+from tests.support.world import World
+
+
+def run(world: World) -> list[Audited]:
+    return list(audit(archive=world.archive, records=world.records, ledger=world.records, clock=world.clock))
+
+
+def troubles(world: World) -> list[tuple[str, Trouble]]:
+    return [(one.id, one.trouble) for one in run(world) if one.trouble]
+
+
+def later(world: World, by: timedelta = SETTLED + timedelta(minutes=1)) -> None:
+    world.now += by
+
+
+def test_mail_that_went_through_is_no_trouble() -> None:
+    world = World()
+    world.arrive(mail(), receipt="first")
+    world.run()
+    later(world)
+
+    assert [(one.id, one.trouble) for one in run(world)] == [("first", None)]
+
+
+def test_a_stored_mail_without_a_decision_is_named_once_it_is_late() -> None:
+    world = World()
+    world.store(mail(), receipt="lost")
+    world.store(mail(), receipt="lost too", function="reply")
+
+    assert troubles(world) == []
+
+    later(world)
+    assert [(one.id, one.function, one.trouble) for one in run(world)] == [
+        ("lost", "inbound", Trouble.STATELESS),
+        ("lost too", "reply", Trouble.STATELESS),
+    ]
+
+
+def test_sess_set_up_object_is_no_mail() -> None:
+    world = World()
+    world.store(b"", receipt=SETUP_OBJECT)
+    later(world)
+
+    assert run(world) == []
+
+
+def test_mail_whose_record_may_have_expired_is_no_trouble() -> None:
+    world = World()
+    world.store(mail(), receipt="held long ago")
+    later(world, HELD_FOR)
+
+    assert troubles(world) == []
+
+
+def test_only_mail_stored_since_then_is_looked_at_when_asked() -> None:
+    world = World()
+    world.store(mail(), receipt="old")
+    later(world)
+    began = world.now
+    world.store(mail(), receipt="new")
+    world.archive.modified["raw/inbound/new"] = began
+    looked_at = audit(
+        archive=world.archive, records=world.records, ledger=world.records, clock=world.clock, since=began
+    )
+
+    assert [one.id for one in looked_at] == ["new"]
+
+
+def test_a_decision_whose_events_are_not_out_is_told_once() -> None:
+    world = World()
+    world.events.fail("publish", QueueUnavailable("down"))
+    with pytest.raises(QueueUnavailable):
+        world.arrive(mail(), receipt="half")
+    world.run()
+    later(world)
+
+    assert troubles(world) == [("half", Trouble.UNFINISHED)]
+
+
+def test_the_operators_unfinished_decision_is_told_too() -> None:
+    world = World()
+    world.arrive(mail(), receipt="first")
+    world.run()
+    (done,) = world.records.decisions.values()
+    key = (done.receipt, "release")
+    world.records.decisions[done.receipt, "release"] = replace(done, function="release", done=False)
+    world.records.decided_at[done.receipt, "release"] = world.now
+    later(world)
+
+    assert [(one.id, one.function) for one in run(world) if one.trouble] == [key]
+
+
+def test_a_send_that_nobody_took_up_is_overdue() -> None:
+    world = World()
+    world.arrive(mail())
+    world.jobs.queued.clear()
+    later(world)
+
+    assert {trouble for _, trouble in troubles(world)} == {Trouble.OVERDUE}
+    assert len(troubles(world)) == len(world.records.ledger)
+
+
+def test_a_send_under_a_lease_is_on_its_way_and_overdue_when_the_lease_has_run_out() -> None:
+    world = World()
+    world.arrive(mail())
+    for item in list(world.records.ledger.values()):
+        world.records.claim(item.id, world.now, world.now + timedelta(hours=1))
+    later(world)
+
+    assert troubles(world) == []
+
+    later(world, timedelta(hours=1))
+    assert {trouble for _, trouble in troubles(world)} == {Trouble.OVERDUE}
+
+
+def test_parked_sends_and_unsure_acknowledgements_are_told_with_their_reason() -> None:
+    world = World()
+    world.arrive(mail())
+    by_kind = {job.kind: job for job in world.jobs.queued}
+    world.mailer.fail("send", MessageRefused("rejected"))
+    world.jobs.queued = [by_kind[JobKind.FORWARD]]
+    world.run()
+    world.mailer.fail("send", SendOutcomeUnknown("no answer"))
+    world.jobs.queued = [by_kind[JobKind.ACKNOWLEDGEMENT]]
+    world.run()
+
+    found = {one.id: one for one in run(world) if one.trouble}
+    forward, acknowledgement = found[by_kind[JobKind.FORWARD].ledger], found[by_kind[JobKind.ACKNOWLEDGEMENT].ledger]
+    assert (forward.trouble, forward.reason) == (Trouble.FAILED, "rejected")
+    assert acknowledgement.trouble is Trouble.UNKNOWN
+    assert Trouble.FAILED.stuck
+    assert not Trouble.UNKNOWN.stuck
+    assert world.records.ledger[by_kind[JobKind.FORWARD].ledger].state is SendState.FAILED
+
+
+def test_a_send_whose_event_is_not_out_is_told() -> None:
+    world = World()
+    world.arrive(mail())
+    world.jobs.queued = [job for job in world.jobs.queued if job.kind is JobKind.FORWARD]
+    (job,) = world.jobs.queued
+    world.events.fail("publish", QueueUnavailable("down"))
+    with pytest.raises(QueueUnavailable):
+        world.run()
+    later(world)
+
+    assert (job.ledger, Trouble.UNPUBLISHED) in troubles(world)
+
+
+def test_any_number_is_paged_through_and_nothing_is_changed() -> None:
+    world = World()
+    for number in range(1000):
+        world.store(b"", receipt=f"lost{number:04}")
+    later(world)
+    before = deepcopy((world.archive.objects, world.records.decisions, world.records.ledger))
+
+    assert len(troubles(world)) == 1000
+    assert (world.archive.objects, world.records.decisions, world.records.ledger) == before
