@@ -11,7 +11,7 @@ from email_handler.domain.rewriting.acknowledgement import compose_acknowledgeme
 from email_handler.domain.rewriting.forward import compose_forward
 from email_handler.domain.rewriting.reply import compose_reply
 from tests.support.compositions import THREADING, acknowledgement_context, forward_context, reply_context
-from tests.support.golden import assert_same_mail, cases, given
+from tests.support.golden import GOLDEN, assert_same_mail, cases, given
 from tests.support.ses_rules import problems
 
 FORWARDS: dict[str, dict[str, Any]] = {
@@ -71,3 +71,11 @@ def test_acknowledgement(name: str) -> None:
     assert problems(composed.raw) == []
     assert not composed.held
     assert_same_mail(composed.raw, name)
+
+
+def test_every_case_is_told_in_the_readme() -> None:
+    told = (GOLDEN / "README.md").read_text("utf-8")
+
+    everything = [name for kind in ("forward", "reply", "acknowledgement") for name in cases(kind)]
+    assert len(everything) >= 20
+    assert [name for name in everything if f"`{name}`" not in told] == []
