@@ -1,6 +1,7 @@
 """What the senders do when SES, the table or the archive fails: nothing lost, nothing sent twice unmarked."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -138,6 +139,35 @@ def test_a_mail_that_is_gone_from_the_archive_parks_its_job(world: World, kind: 
 
     assert send(world, kind) is SendResult.PARKED
     assert len(world.jobs.parked) == 1
+
+
+def test_a_job_whose_ledger_item_is_gone_is_parked(world: World) -> None:
+    lost = job(world, JobKind.FORWARD)
+    world.records.ledger.clear()
+
+    assert SENDERS[JobKind.FORWARD](lost, world.dispatch) is SendResult.PARKED
+    assert len(world.jobs.parked) == 1
+
+
+def test_a_mistake_of_ours_in_composing_parks_the_job_with_its_name(world: World) -> None:
+    forward = job(world, JobKind.FORWARD)
+    ledger = world.records.ledger[forward.ledger]
+    world.records.ledger[forward.ledger] = replace(ledger, kind=JobKind.NOTICE, note="no such notice")
+    notice = replace(forward, kind=JobKind.NOTICE)
+
+    assert SENDERS[JobKind.NOTICE](notice, world.dispatch) is SendResult.PARKED
+    assert world.records.ledger[forward.ledger].reason == "could not be composed: ValueError"
+
+
+def test_a_conversation_that_always_changes_leaves_the_answer_for_the_next_attempt(world: World) -> None:
+    for _ in range(6):
+        world.records.fail("sent", RecordChanged("lost"))
+    with pytest.raises(RecordChanged):
+        send(world, JobKind.FORWARD)
+    world.now += world.dispatch.lease
+
+    assert send(world, JobKind.FORWARD) is SendResult.SENT
+    assert len(world.mailer.sent) == 1
 
 
 def test_a_conversation_that_changed_while_we_sent_is_read_anew(world: World) -> None:

@@ -80,7 +80,11 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
     the archive; in each case the queue brings the job back.
     """
     now = dispatch.clock()
-    item = dispatch.ledger.claim(job.ledger, now, now + dispatch.lease)
+    try:
+        item = dispatch.ledger.claim(job.ledger, now, now + dispatch.lease)
+    except UnknownConversation as error:
+        dispatch.jobs.park(job.to_json(), job.kind, str(error), attempts=0)
+        return SendResult.PARKED
     if item is None:
         return SendResult.SKIPPED
     sent_key = ArchiveKey(f"sent/{item.kind}/{item.id}.eml")
@@ -91,7 +95,8 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
             dispatch.ledger.give_back(item, SendState.UNKNOWN, "the attempt before ended without a record", now)
             return SendResult.UNKNOWN
         context = dispatch.ledger.context(job.ledger)
-        outgoing = compose(replace(context, item=item), dispatch.archive.get(item.archive_key))
+        raw = dispatch.archive.get(item.archive_key)
+        outgoing = _composed(compose, replace(context, item=item), raw)
         if outgoing.held:
             return _park(item, outgoing.held, dispatch)
         if ses_id is None:
@@ -100,11 +105,21 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
     except EmailHandlerError as error:
         return _not_sent(item, error, dispatch)
     try:
-        _record(replace(item, state=SendState.SENT, ses_id=ses_id, sent_key=sent_key), outgoing, ses_id, dispatch)
-    except RecordsUnavailable:
+        _record(replace(item, state=SendState.SENT, ses_id=ses_id, sent_key=sent_key), outgoing, context, dispatch)
+    except (RecordsUnavailable, RecordChanged):
         dispatch.archive.put(answer_key, ses_id.encode(), "text/plain")
         raise
     return SendResult.SENT
+
+
+def _composed(compose: Compose, context: SendContext, raw: bytes) -> Outgoing:
+    """Compose, and let a mistake of ours park the job at once with its name: retrying would repeat it for hours."""
+    try:
+        return compose(context, raw)
+    except EmailHandlerError:
+        raise
+    except Exception as error:
+        raise PermanentError(f"could not be composed: {type(error).__name__}") from error
 
 
 def _kept_answer(answer_key: str, dispatch: Dispatch) -> SesId | None:
@@ -147,31 +162,23 @@ def _park(item: LedgerItem, reason: str, dispatch: Dispatch) -> SendResult:
     return SendResult.PARKED
 
 
-def _record(item: LedgerItem, outgoing: Outgoing, ses_id: SesId, dispatch: Dispatch) -> None:
-    """Record SES's answer with the conversation as it is now: others may have written since the claim."""
+def _record(item: LedgerItem, outgoing: Outgoing, context: SendContext, dispatch: Dispatch) -> None:
+    """Record SES's answer on the conversation as it was read before the send; read anew where others have written."""
     event = _event(outgoing.event, item, dispatch) if outgoing.event else None
+    reference = Reference(local_part=item.ses_id, conversation=item.conversation, receipt=item.source, ledger=item.id)
     for attempt in range(1, RECORDINGS + 1):
-        context = dispatch.ledger.context(item.id)
-        conversation = context.conversation
-        if conversation is not None and outgoing.conversation is not None:
-            conversation = outgoing.conversation(conversation, wire_id(ses_id, dispatch.region))
-        else:
-            conversation = None
+        conversation = None
+        if context.conversation is not None and outgoing.conversation is not None:
+            conversation = outgoing.conversation(context.conversation, wire_id(item.ses_id, dispatch.region))
+        contact = outgoing.contact(context.contact) if outgoing.contact else None
         try:
             dispatch.ledger.sent(
-                SentCommit(
-                    item=item,
-                    reference=Reference(
-                        local_part=ses_id, conversation=item.conversation, receipt=item.source, ledger=item.id
-                    ),
-                    conversation=conversation,
-                    contact=outgoing.contact(context.contact) if outgoing.contact else None,
-                    event=event,
-                )
+                SentCommit(item=item, reference=reference, conversation=conversation, contact=contact, event=event)
             )
         except RecordChanged:
             if attempt == RECORDINGS:
                 raise
+            context = dispatch.ledger.context(item.id)
             continue
         break
     if event is not None:
