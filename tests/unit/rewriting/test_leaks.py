@@ -182,3 +182,20 @@ def test_a_uuencoded_file_in_the_text_is_read() -> None:
     lines = binascii.b2a_uu(f"to {PRIVATE}".encode()).decode()
 
     assert {action for _, action, _ in _places(mail(text=f"see\r\nbegin 644 a.txt\r\n{lines}`\r\nend\r\n"))} == {"held"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"beginbfchar " * 200_000,
+        b"beginbfrange " + b"<0000><ffff><0000>" * 100_000 + b"endbf",
+        b"beginbfrange " + b"<00><00>[" * 200_000 + b"endbf",
+        b"(" * 2_000_000,
+        b"(\\" * 1_000_000,
+        b"<aa" * 500_000,
+    ],
+)
+def test_hostile_pdfs_take_time_in_proportion(content: bytes) -> None:
+    started = time.process_time()
+    leaks.check(_with_file(_pdf(zlib.compress(content), zlib.compress(b"BT (x) Tj"))), IDENTITY)
+    assert time.process_time() - started < 5

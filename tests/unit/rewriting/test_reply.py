@@ -1,6 +1,7 @@
 """The reply: what the owner wrote, from the public address, to whom the record says."""
 
 import base64
+import time
 from email import message_from_bytes
 
 import pytest
@@ -182,3 +183,24 @@ def test_a_look_alike_that_a_soft_break_cuts_in_two_is_not_held(indent: int) -> 
 
     assert not composed.held
     assert composed.places == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-----BEGIN PGP SIGNATURE-----\r\n" + "\r\n" * 50_000,
+        "-----BEGIN PGP SIGNATURE-----\r\n" * 20_000,
+        "-----BEGIN PGP SIGNED MESSAGE-----\r\n" + "a:\r\n" * 50_000 + "-----BEGIN PGP SIGNATURE-----\r\n",
+        "[email-handler: only you see this]\r\n" * 5_000,
+        "begin 644 x\r\n" * 20_000,
+        "me@private.example" * 10_000,
+        "@" * 200_000,
+        "a" * 200_000 + "@private.example",
+        "=\r\n" * 50_000,
+        "> " * 100_000,
+    ],
+)
+def test_hostile_text_takes_time_in_proportion(text: str) -> None:
+    started = time.process_time()
+    _reply(mail(text=text + "\r\n", html=f"<p>{text}</p>"))
+    assert time.process_time() - started < 5

@@ -23,9 +23,8 @@ _OCTAL = re.compile(rb"\\([0-7]{1,3})")
 _SHOWS = re.compile(rb"T[jJ]\b|['\"]\s")
 _SINGLE = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{4,32})>")
 _RANGE = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{4,8})>")
-_ARRAY = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<[0-9A-Fa-f]{2,8}>\s{0,8}\[([^\]]{0,20000})\]")
-_SECTION = re.compile(rb"beginbf(char|range)(.{0,100000}?)endbf", re.DOTALL)
-_RANGE_LIMIT = 70_000  # codes of one map
+_ARRAY = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<[0-9A-Fa-f]{2,8}>\s{0,8}\[([^\[\]]*+)\]")
+_CODES = 70_000  # codes of one map that are read: two octets tell 65,536
 
 
 @dataclass(slots=True)
@@ -52,9 +51,9 @@ def contents(document: bytes, limit: int) -> Contents:
     found.octets += streams
     shown = [_strings(content) for content in streams if _SHOWS.search(content)]
     found.octets += shown
-    maps = [_characters(content) for content in streams if b"beginbf" in content]
+    maps = [content for content in streams if b"beginbf" in content]
     budget = MAX_MAPPED
-    for characters in maps[:MAX_MAPS]:
+    for characters in map(_characters, maps[:MAX_MAPS]):
         for text in shown:
             budget -= len(text)
             if budget > 0:
@@ -95,23 +94,35 @@ def _hexadecimal(digits: bytes) -> bytes:
 
 
 def _characters(cmap: bytes) -> dict[bytes, str]:
-    """Return what each code of a ToUnicode map means (§9.10.3, bfchar and bfrange)."""
+    """Return what each code of a ToUnicode map means (§9.10.3, bfchar and bfrange). Bounded by _CODES."""
     characters: dict[bytes, str] = {}
-    for section in _SECTION.finditer(cmap):
-        if section[1] == b"char":
-            characters |= {_hexadecimal(m[1]): _utf16(m[2]) for m in _SINGLE.finditer(section[2])}
-            continue
-        for match in _RANGE.finditer(section[2]):
-            first, last, to = int(match[1], 16), int(match[2], 16), int(match[3], 16)
-            width = len(match[1]) // 2
-            for code in range(first, min(last + 1, first + _RANGE_LIMIT - len(characters))):
-                characters[code.to_bytes(width, "big")] = chr(min(to + code - first, 0x10FFFF))
-        for match in _ARRAY.finditer(section[2]):
-            first, width = int(match[1], 16), len(match[1]) // 2
-            for at, digits in enumerate(re.findall(rb"<([0-9A-Fa-f]{4,32})>", match[2])):
-                if first + at < 256**width:
-                    characters[(first + at).to_bytes(width, "big")] = _utf16(digits)
+    for count, (code, character) in enumerate(_meanings(cmap)):
+        if count == _CODES:
+            break
+        characters[code] = character
     return characters
+
+
+def _meanings(cmap: bytes) -> Iterator[tuple[bytes, str]]:
+    start = cmap.find(b"beginbf")
+    while (end := cmap.find(b"endbf", start)) > start >= 0:
+        section = cmap[start:end]
+        if section.startswith(b"beginbfchar"):
+            for match in _SINGLE.finditer(section):
+                yield _hexadecimal(match[1]), _utf16(match[2])
+        else:
+            for match in _RANGE.finditer(section):
+                for at, code in enumerate(_consecutive(match[1], match[2])):
+                    yield code, chr(min(int(match[3], 16) + at, 0x10FFFF))
+            for match in _ARRAY.finditer(section):
+                meant = re.findall(rb"<([0-9A-Fa-f]{4,32})>", match[2])
+                yield from zip(_consecutive(match[1], b"f" * len(match[1])), map(_utf16, meant), strict=False)
+        start = cmap.find(b"beginbf", end)
+
+
+def _consecutive(first: bytes, last: bytes) -> Iterator[bytes]:
+    width = (len(first) + 1) // 2
+    return (code.to_bytes(width, "big") for code in range(int(first, 16), min(int(last, 16) + 1, 256**width)))
 
 
 def _utf16(digits: bytes) -> str:

@@ -18,8 +18,8 @@ _OF_TEXT = frozenset(("application/ics", "message/delivery-status", "message/dis
 _NESTED_KEPT = 3  # messages within messages that are cleaned; deeper ones are left to the gate
 _NESTED_ADDRESSES = 50  # addresses of one field of such a message
 _ARMOURED = re.compile(
-    r"^-----BEGIN PGP SIGNED MESSAGE-----\r?\n(?:[A-Za-z-]+:[^\n]*\n)*\r?\n|"
-    r"^-----BEGIN PGP SIGNATURE-----\r?\n(?:[^-\n][^\n]*\n|\r?\n)*-----END PGP SIGNATURE-----[ \t]*\r?\n?",
+    r"^-----BEGIN PGP SIGNED MESSAGE-----\r?\n(?:[A-Za-z-]++:[^\n]*+\n)*+\r?\n|"
+    r"^-----BEGIN PGP SIGNATURE-----\r?\n(?:[^-\n][^\n]*+\n|\n)*+-----END PGP SIGNATURE-----[ \t]*+\r?\n?",
     re.MULTILINE,
 )
 _ID_REFERENCE = re.compile(r"cid:([^\"'\s<>)]{1,500})", re.IGNORECASE)
