@@ -1,0 +1,58 @@
+"""What the operator's tests against the deployed stack share: the command, and mail that is held."""
+
+import json
+from itertools import count
+from typing import Any
+
+from typer.testing import CliRunner, Result
+
+from admin.main import app
+from local.cloud import LocalCloud
+from local.ses import Sent
+from tests.support.builders import mail
+
+PUBLIC = "contact@example.com"
+OWNER = "owner@private.example"
+OFFER = (
+    "Hi there, we are a leading SEO company and offer guaranteed first page ranking, 500 high DA backlinks, guest posts "
+    "on premium sites, website redesign and mobile app development at affordable prices. 100% risk free, act now!\r\n"
+)
+_numbers = count(1)
+
+
+def run(cloud: LocalCloud, *arguments: str, columns: int = 200) -> Result:
+    """Run the command against *cloud*."""
+    return CliRunner().invoke(app, [*arguments, "--endpoint", cloud.endpoint], env={"COLUMNS": str(columns)})
+
+
+def lines(cloud: LocalCloud, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
+    """Run the command with --json and return its lines."""
+    ran = run(cloud, *arguments, "--json")
+
+    assert ran.exit_code == code, f"{ran.output}{ran.exception}"
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def person() -> str:
+    """Return the address of somebody whom no other test knows."""
+    return f"person-{next(_numbers)}@operated.example"
+
+
+def arrive(cloud: LocalCloud, sender: str, *, to: str = PUBLIC, **fields: Any) -> str:
+    """Let a mail of *sender*'s go through and return its receipt."""
+    number = next(_numbers)
+    given = {"sender": sender, "to": to, "message_id": f"<{number}@operated.example>", "subject": f"Question {number}"}
+    receipt = cloud.send(mail(**(given | fields)), sender, [to])
+    cloud.settle()
+    return receipt
+
+
+def held(cloud: LocalCloud, sender: str, **fields: Any) -> str:
+    """Let an unwanted offer arrive, which is held, and return its receipt."""
+    return arrive(cloud, sender, **({"subject": "First page ranking guaranteed!!", "text": OFFER} | fields))
+
+
+def sent_since(cloud: LocalCloud, before: int) -> list[Sent]:
+    """Return what left after the first *before* mails."""
+    cloud.settle()
+    return cloud.sent()[before:]
