@@ -69,6 +69,7 @@ check: setup ## Format, lint, types, import rules, template
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint --include-checks I --template template.yaml
+	$(BIN)/cfn-lint --template docs/events/lead-scoring.yaml
 	$(BIN)/sam validate --lint
 
 .PHONY: lock

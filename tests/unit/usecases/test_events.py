@@ -1,0 +1,74 @@
+"""What is published fits the schemas that workflows are written by, and holds nothing it must not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from email_handler.domain.jobs import JobKind
+from email_handler.usecases.held import release
+from email_handler.usecases.record_feedback import record_feedback
+from tests.support.builders import mail
+from tests.support.world import OWNER, THREAD, World
+
+SCHEMAS = Path(__file__).parents[3] / "docs/events"
+
+
+def schema(detail_type: str) -> dict[str, Any]:
+    """Return the schema of *detail_type*."""
+    found: dict[str, Any] = json.loads((SCHEMAS / f"{detail_type.lower().replace(' ', '-')}.json").read_text())
+    return found
+
+
+@pytest.fixture
+def eventful() -> World:
+    """Return a world in which everything has happened once."""
+    world = World()
+    world.arrive(mail(text="the secret plan"))
+    world.arrive(mail(message_id="<s@x.example>", sender="x@x.example", text="held"), receipt="held", spam="FAIL")
+    world.run()
+    release(world.arrive(mail(), receipt="held").receipt, "inbound", world.reception)
+    talk = next(c for c in world.records.conversations.values() if c.contact == "jane@customer.example")
+    thread = f"{talk.id}.{talk.token}@{THREAD}"
+    world.arrive(mail(sender=OWNER, to=thread, subject="Re: Hello", message_id="<o@private.example>"), to=thread)
+    world.run()
+    reply = next(item for item in world.records.ledger.values() if item.kind is JobKind.REPLY)
+    record_feedback(
+        {
+            "eventType": "Bounce",
+            "mail": {"messageId": reply.ses_id},
+            "bounce": {
+                "bounceType": "Permanent",
+                "bouncedRecipients": [{"emailAddress": "jane@customer.example", "status": "5.1.1"}],
+            },
+        },
+        world.reception,
+    )
+    world.run()
+    return world
+
+
+def test_every_event_fits_its_schema(eventful: World) -> None:
+    for event in eventful.events.published:
+        jsonschema.validate(event.detail, schema(event.detail_type))
+
+
+def test_every_schema_is_of_an_event_that_happens(eventful: World) -> None:
+    happened = {event.detail_type.lower().replace(" ", "-") for event in eventful.events.published}
+
+    assert {path.stem for path in SCHEMAS.glob("*.json")} == happened
+
+
+def test_no_event_holds_a_body_or_an_address_of_the_owners(eventful: World) -> None:
+    published = json.dumps([event.detail for event in eventful.events.published])
+
+    assert OWNER not in published
+    assert "secret plan" not in published
+
+
+def test_events_of_one_cause_have_ids_of_their_own(eventful: World) -> None:
+    ids = [event.id for event in eventful.events.published]
+
+    assert len(ids) == len(set(ids))
