@@ -148,6 +148,10 @@ bench: setup ## Measure: make bench B=parse ARGS="FOLDER…" runs bench/parse.py
 	@[ -f "bench/$(B).py" ] || { echo "Say what to measure, B=" $(basename $(notdir $(wildcard bench/*.py))) >&2; exit 2; }
 	@$(BIN)/python -m bench.$(B) $(ARGS)
 
+.PHONY: faults
+faults: setup ## Break every AWS call of every function in every way, and audit what came of it (JSON=1)
+	@$(BIN)/python -m tests.faults.matrix $(if $(JSON),--json)
+
 .PHONY: soak
 soak: setup ## Many mails while AWS fails and functions die, then an audit (MAILS=1000 SEED=1 FAULTS=0.05 SES_DOWN=1 JSON=1)
 	@$(BIN)/python -m bench.soak --mails $(or $(MAILS),1000) --seed $(or $(SEED),1) --faults $(or $(FAULTS),0.05) \

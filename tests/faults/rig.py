@@ -151,6 +151,9 @@ class World:
             "ACK_DAILY_CAP": "200",
             "CONFIGURATION_SET": "owner" if own == "Forward" else "contact",
             "TIMEOUT_SECONDS": "60",
+            "DOMAIN": "example.com",
+            "ALARM_TOPIC_ARN": self.rig.topic,
+            "DEAD_LETTER_QUEUE_URLS": ",".join(self._queue(f"{kind}Dead") for kind in SENDERS),
         }
 
     def _receive(self, name: str) -> list[dict[str, Any]]:
@@ -269,6 +272,7 @@ class Rig:
         self.ses.upstream = self.emulator.endpoint
         self.clients = Clients(self.emulator.endpoint, ses_endpoint=self.ses.url)
         self.clients.ssm.put_parameter(Name="/faults/pointer", Value="builtin", Type="String")
+        self.topic = self.clients.client("sns").create_topic(Name="alarms")["TopicArn"]
         self._numbers = count(1)
         environment = {
             "PATH": "/usr/bin:/bin",

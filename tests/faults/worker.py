@@ -120,7 +120,7 @@ def main() -> None:
     for name in ("inbound", "reply", "attachment", "ack_sender", "forward_sender", "reply_sender"):
         importlib.import_module(f"functions.{name}.handler")  # imported once, here; each fork has them
     importlib.import_module("email_handler.adapters.kreuzberg")
-    for service in ("s3", "dynamodb", "sqs", "sesv2", "ssm", "events"):
+    for service in ("s3", "dynamodb", "sqs", "sesv2", "ssm", "events", "sns"):
         bootstrap._client(service)  # without a connection yet, so that forks share nothing
     answers = os.fdopen(os.dup(1), "w")
     log = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
