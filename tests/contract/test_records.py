@@ -395,6 +395,28 @@ def test_attachments_of_a_message_that_is_not_there_make_none(table: Table) -> N
     assert table.message(ReceiptId("receipt-1"), "inbound") is None
 
 
+# release
+
+
+def test_of_ten_releases_at_once_one_turns_the_held_message_into_a_delivered_one(table: Table) -> None:
+    expires = NOW + timedelta(days=90)
+    table.commit(commit(record=message(outcome=Outcome.HOLD, conversation=""), expires_at=expires))
+    plain = first_contact(fingerprint="")
+    release = replace(plain, decision=replace(plain.decision, function="release"))
+
+    results = at_once(*[lambda: table.commit(release)] * 10)
+
+    assert results.count(None) == 1
+    assert results.count(RecordChanged) == 9
+    assert table.message(ReceiptId("receipt-1"), "inbound") == message()
+    assert list(table.messages(CONVERSATION)) == [message()]
+    assert list(table.find("verdict", "held")) == []
+    decided = table.decision(ReceiptId("receipt-1"), "inbound")
+    assert decided is not None
+    assert decided.outcome is Outcome.HOLD
+    assert table.decision(ReceiptId("receipt-1"), "release") == release.decision
+
+
 # find
 
 
