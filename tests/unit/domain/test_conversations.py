@@ -18,7 +18,9 @@ from email_handler.domain.conversations import (
     opens,
     read_thread_address,
     referred,
+    renamed,
     reply_subject,
+    shown_subject,
     thread_address,
     threading_for_contact,
     threading_for_owner,
@@ -70,6 +72,8 @@ def conversation(**changes: object) -> Conversation:
         ("re : A question", "A question"),
         ("[ticket 7] Re: A question", "[ticket 7] Re: A question"),
         ("Regarding: A question", "Regarding: A question"),
+        ("\u0130LT: A question", "A question"),
+        ("Ref: 2026-117", "Ref: 2026-117"),
         ("Re:", ""),
         ("[EXT]", ""),
         ("", ""),
@@ -94,6 +98,50 @@ def test_however_many_marks_are_piled_up_the_base_subject_is_found(times: int, m
 def test_an_answer_carries_one_mark() -> None:
     assert reply_subject("AW: Re: Offer") == "Re: Offer"
     assert reply_subject("") == "Re:"
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "A question",
+        "Re: A question",
+        "[CAUTION: External Sender] Re: A question",
+        "Re: ***UNCHECKED*** A question",
+        "VAR: [list 7] A question",
+        "Re:",
+        "",
+    ],
+)
+def test_labels_and_marks_that_nobody_has_heard_of_give_the_talk_no_other_name(subject: str) -> None:
+    assert renamed(subject, "A question") == ""
+
+
+def test_a_person_gives_the_talk_another_name() -> None:
+    assert renamed("Re: My question", "question") == "My question"
+    assert renamed("Re: A question about prices", "A question") == "A question about prices"
+    assert renamed("A question", "") == "A question"
+
+
+@given(st.text(), st.text())
+def test_another_name_is_a_base_subject_or_none(subject: str, known: str) -> None:
+    assert renamed(subject, known) in ("", base_subject(subject))
+
+
+@pytest.mark.parametrize(
+    ("subject", "shown"),
+    [
+        ("A question", "A question"),
+        ("Re: A question", "Re: A question"),
+        ("FWD: re: A question", "FWD: re: A question"),
+        ("AW: A question", "Re: A question"),
+        ("[EXT] A question", "Re: A question"),
+        ("Ref: 2026-117", "Re: Ref: 2026-117"),
+        ("", ""),
+        ("x" * 600, "x" * 400),
+    ],
+)
+def test_the_first_mail_of_a_thread_bears_only_marks_that_every_client_takes_off(subject: str, shown: str) -> None:
+    assert shown_subject(subject) == shown
 
 
 def test_a_thread_address_is_read_back_with_its_token() -> None:

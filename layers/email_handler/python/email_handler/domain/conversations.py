@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,18 +18,24 @@ TOPIC_AGE = timedelta(days=30)  # DESIGN 6: same contact, same subject, still th
 MAX_LINKS = 10  # the first and the last nine mails: enough for References, bounded for the record
 MAX_REFERENCES = 40  # ids looked up for one message: the first half and the last half of what it names
 MAX_PARTICIPANTS = 10
-MAX_SUBJECT = 200  # characters of a base subject that are compared and kept
+MAX_SUBJECT = 400  # characters of a base subject that are compared, kept and sent: cut ones would fork a thread
 
 # What clients put in front of a subject when they answer or forward, without the colon, lower-case. The base
 # subject of RFC 5256 §2.1 knows "re", "fw" and "fwd"; the others are what localised clients write.
 _MARKS = frozenset(
     (
         "re", "fw", "fwd", "aw", "wg", "antw", "antwort", "sv", "vs", "vb", "tr", "rif", "r", "i", "res", "enc",
-        "rv", "odp", "pd", "ynt", "ilt", "vá", "bls", "trs", "ref", "σχετ", "απ", "πρθ", "отв",
+        "rv", "odp", "odg", "atb", "pd", "ynt", "ilt", "i\u0307lt", "vá", "bls", "trs", "tl", "σχετ", "απ", "πρθ", "отв",
         "ответ", "回复", "答复", "回覆", "轉寄", "转发", "返信", "転送", "회신", "전달", "תגובה", "הועבר", "رد",
     )
 )  # fmt: skip
 _LONGEST_MARK = max(map(len, _MARKS))
+_EVERYBODYS_MARKS = re.compile(r"(?i)\A(?:(?:re|fwd?) ?: *)++")
+_OUTLOOKS_MARK = re.compile(r"[^: 0-9]{1,3}:")  # MS-OXCMAIL 2.2.3.2.6.1: whatever the word means
+# What mail systems put before a subject they pass on: labels in brackets or asterisks, words with a colon.
+_LABELS = re.compile(
+    r"(?>\s*+(?:\[[^\]]{1,40}+\]|\([^)]{1,40}+\)|【[^】]{1,40}+】|\*{1,3}[^*]{1,40}+\*{1,3}|[^\s:\uff1a]{1,20}+ ?[:\uff1a]))*+\s*+"
+)
 
 
 def base_subject(subject: str) -> str:
@@ -44,6 +51,29 @@ def base_subject(subject: str) -> str:
         if shorter == rest:
             return rest[:MAX_SUBJECT]
         rest = shorter
+
+
+def renamed(subject: str, known: str) -> str:
+    """Return the base of *subject* where a person gave the talk another name than *known* (a base subject), else "".
+
+    Nothing but labels or marks in front of the known subject is no other name, even such as nobody has heard of: a
+    mail system wrote them, and repeated they would show it to the other side and fork both sides' threads.
+    """
+    base = base_subject(subject)
+    front = base.removesuffix(known)
+    return "" if not base or (front != base and known and _LABELS.fullmatch(front)) else base
+
+
+def shown_subject(subject: str) -> str:
+    """Return *subject* as the first mail of a thread may bear it, whose next mails bear ``Re: `` and its base: as it
+    came where every client takes the two for one; else as an answer's. That is where it has marks that not all know
+    (``AW:``), and where Outlook would take its first word for one (``Ref: 117``)."""
+    base = base_subject(subject)
+    if _OUTLOOKS_MARK.match(base):
+        return reply_subject(subject)
+    rest = " ".join(subject.split())
+    marks = rest[: len(rest) - len(_EVERYBODYS_MARKS.sub("", rest, count=1))]
+    return marks + base if rest[len(marks) :][:MAX_SUBJECT] == base else reply_subject(subject)
 
 
 def _without_mark(subject: str) -> str:

@@ -3,8 +3,9 @@
 import json
 
 from email_handler.domain.conversations import (
-    base_subject,
     local_part,
+    renamed,
+    shown_subject,
     thread_address,
     threading_for_owner,
     with_link,
@@ -86,8 +87,8 @@ def _answer_to(context: SendContext, conversation: Conversation) -> str:
 
 def _threading(message: Message, conversation: Conversation, context: SendContext) -> Threading:
     first = _number(context, conversation) == 1
-    named_anew = base_subject(message.subject) not in (conversation.subject, "") and not context.message.automatic
-    subject = message.subject if first or named_anew else f"Re: {conversation.owner_subject}"
+    named_anew = renamed(message.subject, conversation.subject) and not context.message.automatic
+    subject = shown_subject(message.subject) if first or named_anew else f"Re: {conversation.owner_subject}"
     known = {local_part(link.contact_id) for link in conversation.links if link.contact_id}
     named = (*message.in_reply_to, *reversed(message.references))
     return threading_for_owner(

@@ -14,6 +14,7 @@ from email_handler.domain.conversations import (
     new_id,
     opens,
     read_thread_address,
+    renamed,
     with_link,
 )
 from email_handler.domain.disposition import Disposition, Outcome, Reason
@@ -115,7 +116,7 @@ def plan_received(
         feedback = plan_feedback(record, received.feedback, known)
         if feedback is not None:
             return feedback
-    stopped = _stop(received, known, people)
+    stopped = _stop(received, known, reception)
     if stopped is not None:
         return settle(message_record(received, Outcome.RECORD, [stopped], people=people))
     disposition = _filter(received, known, reception)
@@ -137,14 +138,15 @@ def _print(received: Received) -> str:
     return fingerprint(received.message, received.raw)
 
 
-def _stop(received: Received, known: Known, people: People) -> Reason | None:
+def _stop(received: Received, known: Known, reception: Reception) -> Reason | None:
     """Return why *received* ends here, recorded: a second copy, or the owner's own reply-all."""
+    people = reception.people
     if known.duplicate_of is not None:
         return Reason(stage="duplicate", rule="same-mail", detail=f"a copy of receipt {known.duplicate_of}")
     headed = (*received.message.to, *received.message.cc)
     if (
         received.function == "inbound"
-        and received.proof.address in people.owners(further=_routed(known))
+        and received.proof.address in people.owners(further={*reception.routes.mailboxes, *_routed(known)})
         and any(read_thread_address(mailbox.address, people.thread_domain) for mailbox in headed)
     ):
         # Our forward names the public address in To, so the owner's "reply to all" reaches both rules. The copy
@@ -299,13 +301,12 @@ def _continued(before: Conversation, received: Received, people: People, reply_a
         conversation = replace(conversation, status=Status.WAITING)
     if not believed:
         return conversation
-    subject = base_subject(received.message.subject)
-    changed = bool(subject) and subject != before.subject
+    subject = renamed(received.message.subject, before.subject)
     return replace(
         conversation,
         proven=True,
-        subject=subject if changed else before.subject,
-        owner_subject=subject if changed else before.owner_subject,
+        subject=subject or before.subject,
+        owner_subject=subject or before.owner_subject,
         reply_address=EmailAddress(reply_address or before.reply_address),
         reply_differs=_differs(received, reply_address) if reply_address else before.reply_differs,
         participants=_participants(before, received, people),

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from email_handler.domain.conversations import (
     ThreadTarget,
-    base_subject,
     fingerprint,
     local_part,
     opens,
     read_thread_address,
+    renamed,
     takes_part,
     threading_for_contact,
     with_link,
@@ -201,8 +201,7 @@ def reply_context(
     receipt: ReceiptId,
 ) -> ReplyContext:
     """Return what composing the answer needs. The contact keeps their subject unless the owner changed it."""
-    base = base_subject(message.subject)
-    subject = conversation.subject if base == conversation.owner_subject or not base else base
+    subject = renamed(message.subject, conversation.owner_subject) or conversation.subject
     domain = conversation.public_address.rpartition("@")[2]
     return ReplyContext(
         identity=people.identity(conversation),
@@ -244,8 +243,7 @@ def _relay(
         contact_id="",
         owner_ids={mailbox_of(owner, conversation): message.message_id} if message.message_id else {},
     )
-    base = base_subject(message.subject)
-    changed = bool(base) and base != conversation.owner_subject
+    subject = renamed(message.subject, conversation.owner_subject)
     own = local_part(message.message_id)
     taken = any(reference.local_part == own for reference in known.references)
     return replace(
@@ -253,8 +251,8 @@ def _relay(
         conversation=replace(
             with_link(conversation, link),
             updated_at=received.at,
-            owner_subject=base if changed else conversation.owner_subject,
-            subject=base if changed else conversation.subject,
+            owner_subject=subject or conversation.owner_subject,
+            subject=subject or conversation.subject,
         ),
         references=(Reference(local_part=own, conversation=conversation.id, receipt=received.receipt.id),)
         if own and not taken
