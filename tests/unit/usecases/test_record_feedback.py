@@ -11,7 +11,7 @@ from email_handler.domain.records import LedgerItem, SendState
 from email_handler.errors import MalformedEvent, RecordChanged
 from email_handler.usecases.record_feedback import record_feedback
 from tests.support.builders import mail
-from tests.support.world import OWNER, THREAD, World
+from tests.support.world import OWNER, THREAD, World, read
 
 JANE = EmailAddress("jane@customer.example")
 
@@ -117,6 +117,95 @@ def test_no_event_of_ours_names_the_mailbox_whose_forward_bounced(world: World) 
 def test_an_event_that_comes_before_the_send_is_recorded_is_tried_again_later(world: World) -> None:
     with pytest.raises(RecordChanged):
         record_feedback(bounce("0100-not-recorded-yet"), world.reception)
+
+
+TOO_LARGE: dict[str, Any] = {
+    "bouncedRecipients": [{"emailAddress": OWNER, "status": "5.3.4", "diagnosticCode": "552 5.3.4 too big"}]
+}
+
+
+def with_a_file() -> World:
+    world = World()
+    world.arrive(mail(text="See the plan.\r\n", attachments=[("plan.bin", "application/x-plan", b"\x00plan" * 99)]))
+    world.run()
+    return world
+
+
+def refused(world: World, number: int, **bounce_fields: Any) -> list[LedgerItem]:
+    """Let the *number*-th forward bounce, run the senders, and return the ledger's forwards."""
+    forwards = [i for i in world.records.ledger.values() if i.kind is JobKind.FORWARD]
+    record_feedback(bounce(forwards[number].ses_id, recipient=OWNER, **bounce_fields), world.reception)
+    world.run()
+    return [i for i in world.records.ledger.values() if i.kind is JobKind.FORWARD]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        TOO_LARGE,
+        {"bounceType": "Transient", "bounceSubType": "AttachmentRejected"},
+        {"bounceType": "Transient", "bounceSubType": "MessageTooLarge", "bouncedRecipients": [{"emailAddress": OWNER}]},
+        {
+            "bouncedRecipients": [
+                {"emailAddress": OWNER, "status": "5.7.0", "diagnosticCode": "552 its content presents"}
+            ]
+        },
+    ],
+)
+def test_a_forward_refused_for_content_or_size_goes_out_once_more_as_text_and_a_list(fields: dict[str, Any]) -> None:
+    world = with_a_file()
+    first, second = refused(world, 0, **fields)
+
+    assert (first.state, second.state, second.recipients) == (SendState.BOUNCED, SendState.SENT, (OWNER,))
+    sent = read(world.mailer.sent[-1])
+    assert "See the plan." in sent.get_content()
+    assert "plan.bin" in sent.get_content()
+    assert not list(sent.iter_attachments())
+    assert len(world.events.details("Delivery Failed")) == 1
+
+
+def test_a_forward_as_text_that_is_refused_too_is_not_sent_a_third_time() -> None:
+    world = with_a_file()
+    refused(world, 0, **TOO_LARGE)
+    forwards = refused(world, 1, **TOO_LARGE)
+
+    assert [item.state for item in forwards] == [SendState.BOUNCED, SendState.BOUNCED]
+    assert len(world.events.details("Delivery Failed")) == 2
+
+
+def test_the_same_refusal_told_twice_causes_one_more_forward() -> None:
+    world = with_a_file()
+    refused(world, 0, **TOO_LARGE)
+    dsn = mail(
+        sender="MAILER-DAEMON@private.example",
+        subject="Undelivered Mail Returned to Sender",
+        text=f"<{OWNER}>: 552 5.3.4 message too large\r\n",
+        in_reply_to=f"<{item(world, JobKind.FORWARD).ses_id}@email.amazonses.com>",
+        message_id="<b@private.example>",
+    )
+    conversation = next(iter(world.records.conversations.values()))
+    world.arrive(dsn, to=f"{conversation.id}.{conversation.token}@{THREAD}", envelope_sender="")
+
+    assert world.run() == []
+
+
+def test_a_forward_to_an_unknown_or_full_mailbox_or_taken_for_spam_is_not_sent_again() -> None:
+    for status, words in (
+        ("5.1.1", "no such user"),
+        ("5.2.2", "mailbox size limit exceeded"),
+        ("5.7.1", "spam content"),
+    ):
+        world = with_a_file()
+        told = [{"emailAddress": OWNER, "status": status, "diagnosticCode": f"550 {status} {words}"}]
+
+        assert [i.state for i in refused(world, 0, bouncedRecipients=told)] == [SendState.BOUNCED]
+
+
+def test_an_acknowledgement_refused_for_content_is_not_sent_again(world: World) -> None:
+    sent = item(world, JobKind.ACKNOWLEDGEMENT)
+    record_feedback(bounce(sent.ses_id, **TOO_LARGE), world.reception)
+
+    assert world.run() == []
 
 
 @pytest.mark.parametrize("detail", [{}, {"eventType": "Open", "mail": {"messageId": "x"}}, {"eventType": "Bounce"}])

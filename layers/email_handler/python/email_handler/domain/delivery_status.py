@@ -23,6 +23,14 @@ _LINES_LIMIT = 1_500
 _LINE_LIMIT = 2_000
 _RECIPIENTS_LIMIT = 50  # what one message of SES can have
 _DIAGNOSTIC_LIMIT = 300
+# RFC 3463 §3.3, §3.4, §3.7: message length, message too big for the system, media; the words for 5.7.x and the rest.
+_CONTENT_STATUS = re.compile(r"5\.(?:2\.3|3\.4|6\.\d{1,3})")
+_CONTENT_SUBTYPES = frozenset({"MessageTooLarge", "ContentRejected", "AttachmentRejected"})  # SES's, called transient
+_CONTENT_WORDS = re.compile(
+    r"(?i)too (?:large|big)\b|message (?:file )?(?:size|length)|message exceed|attachment|file type|virus|malware"
+    r"|(?:bad|its|message|blocked|prohibited|executable) content|content (?:rejected|denied|not allowed|policy|filter)"
+    r"|" + "|".join(sorted(_CONTENT_SUBTYPES))
+)
 
 
 class FeedbackKind(StrEnum):
@@ -45,6 +53,16 @@ class Feedback:
     original_message_id: str = ""  # of the returned message, without angle brackets; "" where it isn't in the report
     diagnostic: str = ""  # the remote server's words on one line, addresses replaced
     ses_id: SesId | Literal[""] = ""  # from SES's events: which send it was
+
+    @property
+    def refuses_content(self) -> bool:
+        """Tell whether the mail was refused for its size or for what is attached, so that its text alone may pass.
+        A full mailbox is no such refusal, and what was taken for spam is not sent a second time."""
+        if self.kind not in (FeedbackKind.BOUNCE, FeedbackKind.REJECT) or "spam" in self.diagnostic.lower():
+            return False
+        if _CONTENT_STATUS.fullmatch(self.status):
+            return True
+        return self.status[1:] != ".2.2" and _CONTENT_WORDS.search(self.diagnostic) is not None
 
 
 def read_feedback(message: Message, envelope_sender: str | None) -> Feedback | None:
@@ -82,7 +100,8 @@ def feedback_from_event(detail: Mapping[str, Any]) -> Feedback | None:
     destination = [{"emailAddress": address} for address in _items(mail, "destination")]
     if kind == "bounce":
         body = _mapping(detail, "bounce")
-        return _event(FeedbackKind.BOUNCE, ses_id, body, "bouncedRecipients", _text(body, "bounceType") == "Permanent")
+        final = _text(body, "bounceType") == "Permanent" or _text(body, "bounceSubType") in _CONTENT_SUBTYPES
+        return _event(FeedbackKind.BOUNCE, ses_id, body, "bouncedRecipients", final)
     if kind == "complaint":
         return _event(FeedbackKind.COMPLAINT, ses_id, _mapping(detail, "complaint"), "complainedRecipients", True)
     if kind == "deliverydelay":
@@ -100,6 +119,8 @@ def _event(kind: FeedbackKind, ses_id: SesId, body: Mapping[str, Any], key: str,
     entries = [entry for entry in _items(body, key) if isinstance(entry, Mapping)]
     recipients = (address for entry in entries for address in _addresses(_text(entry, "emailAddress")))
     diagnostic = next((text for entry in entries if (text := _text(entry, "diagnosticCode"))), _text(body, "reason"))
+    if (subtype := _text(body, "bounceSubType")) in _CONTENT_SUBTYPES:
+        diagnostic = f"{subtype}: {diagnostic}"
     status = next((text for entry in entries if (text := _status(_text(entry, "status")))), "")
     return Feedback(
         kind=kind,

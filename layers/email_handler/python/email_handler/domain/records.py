@@ -152,6 +152,10 @@ class SendState(StrEnum):
     BOUNCED = "bounced"
 
 
+TEXT_ONLY = "text-only"
+"""Note of the second forward of a mail whose first was refused for content or size: its text and a list of the rest."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerItem:
     """One send and what became of it."""
@@ -172,7 +176,7 @@ class LedgerItem:
     sent_key: ArchiveKey | Literal[""] = ""
     reason: str = ""  # of the last failure; constant text, addresses removed
     marked: bool = False  # a second copy may have left: SES's answer to the first was lost
-    note: str = ""  # notices: what the owner is told (a constant's name, see rewriting.notice)
+    note: str = ""  # notices: what the owner is told (a constant's name, see rewriting.notice); forwards: TEXT_ONLY
 
     @property
     def job(self) -> Job:

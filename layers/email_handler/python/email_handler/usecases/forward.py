@@ -13,7 +13,7 @@ from email_handler.domain.conversations import (
 from email_handler.domain.disposition import Outcome
 from email_handler.domain.jobs import Job, JobKind
 from email_handler.domain.message import Message, parse
-from email_handler.domain.records import Conversation, Link
+from email_handler.domain.records import TEXT_ONLY, Conversation, Link
 from email_handler.domain.rewriting.composed import ForwardContext, Threading
 from email_handler.domain.rewriting.digest import DIGEST, compose_digest, from_json
 from email_handler.domain.rewriting.forward import compose_forward
@@ -60,6 +60,7 @@ def _forward(context: SendContext, raw: bytes, dispatch: Dispatch) -> Outgoing:
             archive_key=item.archive_key,
             linkedin_thread=conversation.linkedin_thread,
             marked=item.marked,
+            text_only=item.note == TEXT_ONLY,
         ),
     )
     return Outgoing(

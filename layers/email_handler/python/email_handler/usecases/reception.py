@@ -15,7 +15,15 @@ from email_handler.domain.jobs import JobKind, ledger_id
 from email_handler.domain.linkedin import LinkedInPerson, linkedin_person
 from email_handler.domain.message import Message, parse
 from email_handler.domain.people import People
-from email_handler.domain.records import Conversation, Decision, LedgerItem, MessageRecord, PendingEvent, SendState
+from email_handler.domain.records import (
+    TEXT_ONLY,
+    Conversation,
+    Decision,
+    LedgerItem,
+    MessageRecord,
+    PendingEvent,
+    SendState,
+)
 from email_handler.domain.rewriting.notice import NoticeKind
 from email_handler.domain.rewriting.quoting import new_text
 from email_handler.domain.routes import Routes
@@ -278,7 +286,7 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known) -> Co
 
     *record* is the feedback's own; the conversation gets it. The send becomes BOUNCED where the failure is final,
     a contact who cannot be reached is never acknowledged again, and the owner is told, once, where it was their
-    answer (DESIGN 8).
+    answer. A forward refused for content or size goes out once more, as text and a list (DESIGN 8).
     """
     send = next((known.sends[r.ledger] for r in known.references if r.ledger and r.ledger in known.sends), None)
     if send is None:
@@ -308,10 +316,32 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known) -> Co
     )
     failed = ("Delivery Failed",) if final else ()
     mailed = ("Message Received",) if record.archive_key.startswith(("raw/inbound/", "raw/reply/")) else ()
-    commit = settle(record, ledger=notices, bounced=send.id if news else None, events=(*mailed, *failed))
+    again = [_text_only(send, record.at)] if news and feedback.refuses_content and _may_go_again(send) else []
+    commit = settle(record, ledger=[*notices, *again], bounced=send.id if news else None, events=(*mailed, *failed))
     if news and known.contact is not None and known.contact.address in send.recipients:
         commit = replace(commit, contact=replace(known.contact, unreachable=True, updated_at=record.at))
     return commit
+
+
+def _may_go_again(send: LedgerItem) -> bool:
+    return send.kind is JobKind.FORWARD and send.note != TEXT_ONLY
+
+
+def _text_only(send: LedgerItem, at: datetime) -> LedgerItem:
+    """Return the one further forward of what *send* forwarded. Its id is *send*'s, so there is never a third."""
+    return LedgerItem(
+        id=ledger_id(send.kind, send.id, TEXT_ONLY),
+        kind=send.kind,
+        conversation=send.conversation,
+        source=send.source,
+        source_function=send.source_function,
+        archive_key=send.archive_key,
+        recipients=send.recipients,
+        state=SendState.QUEUED,
+        queued_at=at,
+        due=at,
+        note=TEXT_ONLY,
+    )
 
 
 def mailbox_of(address: str, conversation: Conversation) -> EmailAddress:
