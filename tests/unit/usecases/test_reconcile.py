@@ -1,10 +1,11 @@
 """What the daily pass takes up: stored mail without a decision, decisions that were not finished, overdue sends."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from email_handler.domain.identifiers import ReceiptId
+from email_handler.domain.identifiers import EmailAddress, ReceiptId
 from email_handler.domain.jobs import JobKind
 from email_handler.errors import QueueUnavailable
 from email_handler.usecases.reconcile import OVERDUE, SETTLED, SETUP_OBJECT, reconcile
@@ -109,6 +110,47 @@ def test_events_of_sends_that_were_not_published_are(world: World) -> None:
 
     assert len(world.events.details("Message Forwarded")) == 1
     assert world.records.sent_events == {}
+
+
+SEVERAL = "from mx.example.net by inbound-smtp.us-east-1.amazonaws.com with SMTP id x; Mon, 02 Mar 2026 09:00:00 +0000"
+
+
+@pytest.mark.parametrize("field", ["to", "cc"])
+def test_the_owners_answer_to_several_is_taken_up_by_the_thread_address_it_names(world: World, field: str) -> None:
+    world.arrive(mail())
+    world.run()
+    conversation = next(iter(world.records.conversations.values()))
+    thread = f"{conversation.id}.{conversation.token}@{THREAD}"
+    fields = {name: value.replace("customer.example", "private.example") for name, value in SES_FIELDS.items()}
+    fields |= {"received": SEVERAL, "to": f"{PUBLIC}, kim@other.example"}
+    fields[field] = f"{fields.get(field, PUBLIC)}, {thread}"
+    raw = mail(sender=OWNER, message_id="<o1@private.example>", text="Yes.", **fields)  # type: ignore[arg-type]
+    world.store(raw, receipt="lost2", to=thread, function="reply")
+    world.now += SETTLED
+
+    assert reconcile("reply", world.reception).taken_up == ("lost2",)
+    assert recipients(world.run()) == [("jane@customer.example",)]
+
+
+@pytest.mark.parametrize(
+    ("to", "cc", "public", "source"),
+    [
+        ("kim@other.example", "press+fair@example.com", "press@example.com", "fair"),
+        ("press@example.com", PUBLIC, "press@example.com", ""),
+        ("kim@other.example", "jo@other.example", PUBLIC, ""),
+    ],
+)
+def test_mail_to_several_is_taken_up_for_the_public_address_it_names(
+    world: World, to: str, cc: str, public: str, source: str
+) -> None:
+    world.people = replace(world.people, public_addresses=(PUBLIC, EmailAddress("press@example.com")))
+    left_behind(world, received=SEVERAL, to=to, cc=cc)
+    world.now += SETTLED
+    reconcile("inbound", world.reception)
+
+    record = world.records.message_records[ReceiptId("lost1"), "inbound"]
+    assert (record.public_address, record.source) == (public, source)
+    assert recipients(world.run()) == [(OWNER,)]
 
 
 def test_the_owners_answer_is_taken_up_from_the_reply_prefix(world: World) -> None:

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from email_handler.domain.identifiers import EmailAddress
+from email_handler.domain.conversations import read_thread_address
+from email_handler.domain.identifiers import EmailAddress, FunctionName
+from email_handler.domain.message import Message
 from email_handler.domain.records import Conversation
 from email_handler.domain.rewriting.composed import Identity
 
@@ -38,6 +40,17 @@ class People:
             if address in self.public_addresses:
                 return address, tag
         return None
+
+    def headed(self, message: Message, function: FunctionName) -> tuple[EmailAddress, ...]:
+        """Return those of *function*'s recipients that *message* names in To and Cc, for where the envelope is lost.
+
+        For ``reply`` its thread addresses, whose tokens are still to be compared; for ``inbound`` its public addresses
+        (tags kept), and last the first of all, which stands for mail that names none: a blind copy, say.
+        """
+        named = [mailbox.address for mailbox in (*message.to, *message.cc)]
+        if function == "reply":
+            return tuple(address for address in named if read_thread_address(address, self.thread_domain))
+        return (*(address for address in named if self.public_recipient([address])), self.public_addresses[0])
 
     def is_ours(self, address: str) -> bool:
         """Tell whether *address* is a public address (tagged or not) or lies in the thread subdomain."""

@@ -80,7 +80,7 @@ def take_up(receipt_id: ReceiptId, function: FunctionName, reception: Reception)
     """
     key = ArchiveKey(f"raw/{function}/{receipt_id}")
     message = parse(reception.archive.get(key))
-    receipt = receipt_from_message(message, receipt_id, reception.people.public_addresses)
+    receipt = receipt_from_message(message, receipt_id, reception.people.headed(message, function))
     if function == "reply":
         return relay_reply(receipt, key, reception)
     return receive(receipt, key, reception, acknowledge=False)
