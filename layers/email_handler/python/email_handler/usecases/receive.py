@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from email_handler.domain.acknowledgement import refuse_acknowledgement
-from email_handler.domain.addresses import address_domain, aligned
+from email_handler.domain.addresses import address_domain, aligned, split_tag
 from email_handler.domain.conversations import (
     MAX_PARTICIPANTS,
     TOKEN_LENGTH,
@@ -18,8 +18,8 @@ from email_handler.domain.conversations import (
     with_link,
 )
 from email_handler.domain.disposition import Disposition, Outcome, Reason
-from email_handler.domain.identifiers import ArchiveKey, ConversationId, EmailAddress
-from email_handler.domain.jobs import JobKind
+from email_handler.domain.identifiers import ArchiveKey, ConversationId, EmailAddress, LedgerId
+from email_handler.domain.jobs import JobKind, ledger_id
 from email_handler.domain.linkedin import LinkedInPerson, linkedin_slug
 from email_handler.domain.people import People
 from email_handler.domain.records import (
@@ -36,6 +36,7 @@ from email_handler.ports import Commit, Known, Question
 from email_handler.usecases.reception import (
     Received,
     Reception,
+    came_back,
     decide_once,
     message_record,
     plan_feedback,
@@ -100,7 +101,13 @@ def question_for(received: Received) -> Question:
         references=received.references,
         conversation=received.target.conversation if received.target else ConversationId(named),
         day=received.at.date().isoformat(),
+        sends=(_acknowledgement_id(received.sender),),
     )
+
+
+def _acknowledgement_id(contact: str) -> LedgerId:
+    """Return the ledger id of the one acknowledgement that *contact*'s mailbox gets, under whatever tag it writes."""
+    return ledger_id(JobKind.ACKNOWLEDGEMENT, split_tag(contact)[0])
 
 
 def plan_received(
@@ -139,10 +146,12 @@ def _print(received: Received) -> str:
 
 
 def _stop(received: Received, known: Known, reception: Reception) -> Reason | None:
-    """Return why *received* ends here, recorded: a second copy, or the owner's own reply-all."""
+    """Return why *received* ends here, recorded: a second copy, our own mail, or the owner's own reply-all."""
     people = reception.people
     if known.duplicate_of is not None:
         return Reason(stage="duplicate", rule="same-mail", detail=f"a copy of receipt {known.duplicate_of}")
+    if ours := came_back(received, known, people):
+        return ours
     headed = (*received.message.to, *received.message.cc)
     if (
         received.function == "inbound"
@@ -225,7 +234,7 @@ def plan_delivery(
     ]
     acknowledged = acknowledge and _acknowledgement_due(received, known, reception, disposition)
     if acknowledged and proven:
-        ledger.append(queued(JobKind.ACKNOWLEDGEMENT, record, [proven], proven))
+        ledger.append(queued(JobKind.ACKNOWLEDGEMENT, record, [proven], split_tag(proven)[0]))
     else:
         acknowledged = False
     commit = settle(
@@ -331,6 +340,8 @@ def _acknowledgement_due(received: Received, known: Known, reception: Reception,
         disposition.outcome is Outcome.DELIVER
         and received.feedback is None
         and not known.acknowledged
+        and _acknowledgement_id(received.sender) not in known.sends
+        and not any(reference.ledger for reference in known.references)  # it answers us: a desk's answer, say
         and not (contact and (contact.written_to or contact.unreachable))
         and known.acknowledgements_today < reception.ack_daily_cap
         and not refuse_acknowledgement(

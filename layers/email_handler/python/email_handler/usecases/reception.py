@@ -323,6 +323,16 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known) -> Co
     return commit
 
 
+def came_back(received: Received, known: Known, people: People) -> Reason | None:
+    """Return why *received* ends here where it is a mail of our own that somebody's rule sent on: it bears an id of a
+    send of ours, or comes from the thread subdomain, where nobody writes mail. Forwarded once, it would be for ever."""
+    own = local_part(received.message.message_id)
+    ours = any(reference.ledger and reference.local_part == own for reference in known.references)
+    if ours or any(m.address.endswith(f"@{people.thread_domain}") for m in received.message.from_):
+        return Reason(stage="machine", rule="own-mail", detail="a mail that we sent came back")
+    return None
+
+
 def _may_go_again(send: LedgerItem) -> bool:
     return send.kind is JobKind.FORWARD and send.note != TEXT_ONLY
 

@@ -30,6 +30,7 @@ from email_handler.usecases.receive import decide_received, question_for
 from email_handler.usecases.reception import (
     Received,
     Reception,
+    came_back,
     decide_once,
     mailbox_of,
     message_record,
@@ -126,7 +127,8 @@ def _stop(
         return Outcome.RECORD, Reason(stage="machine", rule=why.replace(" ", "-"), detail="not relayed, not answered")
     if known.duplicate_of is not None:
         return Outcome.RECORD, Reason(stage="duplicate", rule="same-mail", detail=f"copy of {known.duplicate_of}")
-    return None
+    ours = came_back(received, known, people)
+    return (Outcome.RECORD, ours) if ours else None
 
 
 def _refusal(
