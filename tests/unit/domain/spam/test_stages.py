@@ -254,6 +254,32 @@ def test_a_reply_to_at_another_organisation_is_seen(reply_to: str, seen: bool) -
 
 
 @pytest.mark.parametrize(
+    ("sender", "reply_to", "seen"),
+    [
+        ("jane@customer.example", "jane@gmail.com", True),
+        ("jane@gmail.com", "jane.work@gmail.com", False),
+        ("jane@customer.example", "jane@other.example", False),
+    ],
+)
+def test_an_answer_wanted_at_a_free_mailbox_is_seen(sender: str, reply_to: str, seen: bool) -> None:
+    assert ("reply-to-free-mail" in builtin_signals(parse(mail(sender=sender, reply_to=reply_to)))) is seen
+
+
+@pytest.mark.parametrize(
+    ("link", "seen"),
+    [
+        ('<a href="https://evil.test/x">our offer</a>', True),
+        ('<a href="https://evil.test/x">our offer</a> <a href="https://www.customer.example/">home</a>', False),
+        ('<a href="https://evil.test/x">evil.test/x</a>', False),
+        ('<a href="https://shop.example.com/x">your table</a>', False),
+        ('<a href="mailto:jane@evil.test">write</a>', False),
+    ],
+)
+def test_links_that_all_lead_away_covertly_are_seen(link: str, seen: bool) -> None:
+    assert ("links-lead-away" in builtin_signals(parse(mail(html=f"<p>Hello {link}</p>")))) is seen
+
+
+@pytest.mark.parametrize(
     ("name", "address", "seen"),
     [
         ("contact@example.com", "x@evil.test", True),
@@ -280,6 +306,7 @@ def test_an_address_of_ours_as_a_display_name_is_seen(
         ('<a href="https://bank.example@evil.test/">bank.example</a>', True),
         ('<a href="https://login.bank.example/">www.bank.example</a>', False),
         ('<a href="https://evil.test/x">our offer</a>', False),
+        ('<a href="https://clicks.test/x">www.customer.example</a>', False),
         ('<a href="https://evil.test/x">file.txt and more words</a>', False),
         ('<a href="mailto:jane@customer.example">customer.example</a>', False),
         ('<a href="">bank.example</a>', False),

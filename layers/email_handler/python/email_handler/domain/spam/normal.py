@@ -66,18 +66,34 @@ def as_seen(*texts: str, spacing: bool = False) -> tuple[str, ...]:
     halves: padding in front of or behind a message then takes nothing of it away. They are counted in folded text,
     so padding with white space moves nothing either.
     """
-    seen = [text[:WINDOW] for text in texts] if spacing else []
-    for text in texts:
-        for piece in (text,) if len(text) <= 2 * _SOURCE else (text[:_SOURCE], text[-_SOURCE:]):
-            received = _windows(fold(piece))
-            joined = _joined(piece)
-            read = received if joined is piece else _windows(fold(joined))
-            seen += [*received, *(_undisguised(window) for window in read)]
+    whole = [encodable(text) for text in texts]
+    seen = [text[:WINDOW] for text in whole] if spacing else []
+    for text in whole:
+        received = _windows(text)
+        joined = _joined_ends(text)
+        seen += received
+        seen += map(_undisguised, received if joined is None else _windows(joined))
     return tuple(dict.fromkeys(seen))
 
 
-def _windows(folded: str) -> tuple[str, ...]:
-    return (folded,) if len(folded) <= WINDOW else (folded[:WINDOW], folded[-WINDOW:])
+def encodable(text: str) -> str:
+    """Return *text* without lone surrogates, which PCRE2 takes none of."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _windows(text: str) -> list[str]:
+    if len(text) > 2 * _SOURCE:
+        return [fold(text[:_SOURCE])[:WINDOW], fold(text[-_SOURCE:])[-WINDOW:]]
+    folded = fold(text)
+    return [folded] if len(folded) <= WINDOW else [folded[:WINDOW], folded[-WINDOW:]]
+
+
+def _joined_ends(text: str) -> str | None:
+    """Return *text* (of a long one, as much of both ends as windows come from) with spaced-out words joined, None
+    where there are none. This is done before white space is folded: wider gaps part the words."""
+    ends = text if len(text) <= 2 * _SOURCE else text[:_SOURCE] + text[-_SOURCE:]
+    joined = _joined(ends)
+    return None if joined is ends else joined
 
 
 def _joined(text: str) -> str:

@@ -14,7 +14,8 @@ from email_handler.domain.disposition import Disposition, Outcome, Reason
 from email_handler.domain.html import Page, read_page
 from email_handler.domain.identifiers import EmailAddress
 from email_handler.domain.message import Message
-from email_handler.domain.spam.rules import RuleSet, views
+from email_handler.domain.spam.normal import encodable
+from email_handler.domain.spam.rules import Rule, RuleSet, views
 from email_handler.domain.verdicts import Receipt, SenderProof
 
 _GRAVITY = (Outcome.DELIVER, Outcome.FLAG, Outcome.HOLD, Outcome.DROP)
@@ -58,7 +59,7 @@ def assess_content(message: Message, rules: RuleSet, *, public_addresses: Sequen
 
     A search that reaches a limit of PCRE2 flags the message at least, whatever its score.
     """
-    content = _Content(message, public_addresses)
+    content = _Content(message, rules, public_addresses)
     reasons = [
         Reason(stage="patterns", rule=signal.id, weight=signal.weight, detail=signal.purpose)
         for name, signal in rules.signals.items()
@@ -67,7 +68,7 @@ def assess_content(message: Message, rules: RuleSet, *, public_addresses: Sequen
     limits = 0
     for rule in rules.rules:
         try:
-            if any(rule.pattern.search(view) for view in content.views(rule.field)):
+            if content.matches(rule):
                 reasons.append(Reason(stage="patterns", rule=rule.id, weight=rule.weight, detail=rule.purpose))
         except pcre2.LibraryError:
             limits += 1
@@ -164,16 +165,25 @@ _BARE_ADDRESS = pcre2.compile(r"\b(?:https?://|www\.)[^\s<>\"']++", pcre2.IGNORE
 class _Content:
     """A message's fields as searches see them, each made at most once."""
 
-    def __init__(self, message: Message, public_addresses: Sequence[EmailAddress]) -> None:
+    def __init__(self, message: Message, rules: RuleSet, public_addresses: Sequence[EmailAddress]) -> None:
         self.message = message
+        self.rules = rules
         self.public_addresses = public_addresses
         self._views: dict[str, tuple[str, ...]] = {}
 
-    def views(self, field: str) -> tuple[str, ...]:
-        """Return the texts to search for a rule on *field*: each window as received and, where it differs, as read."""
-        if field not in self._views:
-            self._views[field] = views(field, *self._texts(field))
-        return self._views[field]
+    def matches(self, rule: Rule) -> bool:
+        """Search the rule's field, each window as received and as read. Raises :class:`pcre2.LibraryError`."""
+        if rule.field not in self._views:
+            self._views[rule.field] = views(rule.field, *self._texts(rule.field))
+        seen = self._views[rule.field]
+        if rule.field != "text":
+            return any(map(rule.search, seen))
+        return any(rule.id in able and rule.search(view) for view, able in zip(seen, self._able, strict=True))
+
+    @cached_property
+    def _able(self) -> tuple[set[str], ...]:
+        """Of each view of the text, the rules that can match it."""
+        return tuple(map(self.rules.text_sieve.may_match, self._views["text"]))
 
     def _texts(self, field: str) -> tuple[str, ...]:
         message = self.message
@@ -222,7 +232,7 @@ class _Content:
 
 
 def _both_ends(text: str) -> str:
-    return text if len(text) <= 2 * _BODY_END else f"{text[:_BODY_END]}\n{text[-_BODY_END:]}"
+    return encodable(text if len(text) <= 2 * _BODY_END else f"{text[:_BODY_END]}\n{text[-_BODY_END:]}")
 
 
 def _mailbox(mailbox: Mailbox) -> str:
