@@ -53,6 +53,12 @@ def test_dmarc_pass_proves_the_one_address_of_the_one_from_field() -> None:
     assert proof("From: Jane <jane@customer.example>\r\n", dmarc="PASS") == ("jane@customer.example", "dmarc pass")
 
 
+def test_a_proven_address_is_lower_case_so_that_it_can_be_compared() -> None:
+    header = "From: Jane <Jane.Doe@Customer.example>\r\n"
+
+    assert proof(header, dmarc="PASS") == ("jane.doe@customer.example", "dmarc pass")
+
+
 @pytest.mark.parametrize(
     ("header", "reason"),
     [

@@ -77,6 +77,13 @@ def test_a_second_message_of_the_contact_joins_and_is_not_acknowledged_again(wor
     assert world.records.conversations[ConversationId(first.conversation)].received == 2
 
 
+def test_a_contact_whose_clients_differ_in_capitals_stays_in_the_conversation(world: World) -> None:
+    world.arrive(mail(subject="Question", sender="Jane <Jane@Customer.example>", message_id="<1@customer.example>"))
+    world.arrive(mail(subject="Re: Question", sender="<jane@customer.example>", message_id="<2@customer.example>"))
+
+    assert len(world.records.conversations) == 1
+
+
 def test_another_subject_starts_another_conversation_still_without_acknowledgement(world: World) -> None:
     first = world.arrive(mail())
     other = world.arrive(mail(subject="Something else", message_id="<second@customer.example>"))

@@ -8,6 +8,7 @@ from email_handler.domain.disposition import Outcome
 from email_handler.domain.identifiers import ConversationId, EmailAddress
 from email_handler.domain.jobs import JobKind
 from email_handler.domain.records import Conversation, SendState, Status
+from email_handler.domain.routes import load_routes
 from tests.support.builders import mail
 from tests.support.fakes import Sent
 from tests.support.world import OWNER, PUBLIC, THREAD, World, read
@@ -235,6 +236,24 @@ def test_an_alias_of_the_owner_may_answer(world: World) -> None:
 
     assert left.recipients == (JANE,)
     assert alias.encode() not in left.raw
+
+
+def test_an_owner_whose_client_writes_capitals_may_answer(world: World) -> None:
+    raw = answer(world).replace(OWNER.encode(), b"Owner@Private.example")
+
+    assert world.arrive(raw, to=thread(world)).outcome is Outcome.RELAY
+
+
+def test_a_mailbox_of_another_route_may_answer_and_is_not_shown(world: World) -> None:
+    """Whoever answers is private, though the conversation goes to another of the owner's mailboxes."""
+    world.routes = load_routes(b'[[route]]\ntag = "sales"\nto = "bob@desk.example"\n')
+    raw = answer(world, text="Write to bob@desk.example, please.\r\n").replace(OWNER.encode(), b"bob@desk.example")
+
+    decision = world.arrive(raw, to=thread(world))
+    (left,) = world.run()
+
+    assert decision.outcome is Outcome.RELAY
+    assert b"desk.example" not in left.raw
 
 
 def test_an_answer_that_would_leak_is_held_and_the_owner_told_where(world: World) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from email_handler.domain.addresses import same_address
 from email_handler.domain.identifiers import ConversationId, EmailAddress, ReceiptId
 from email_handler.domain.message import Message
 from email_handler.domain.records import Conversation, Link, Status
@@ -165,8 +166,8 @@ def fingerprint(message: Message, raw: bytes) -> str:
 
 
 def takes_part(conversation: Conversation, address: str | None) -> bool:
-    """Tell whether the proven *address* is the contact or somebody the contact put in Cc."""
-    return bool(address) and address in (conversation.contact, *conversation.participants)
+    """Tell whether the proven *address* is the contact or somebody the contact put in Cc, in any case."""
+    return any(same_address(known, address or "") for known in (conversation.contact, *conversation.participants))
 
 
 def choose(
@@ -191,7 +192,7 @@ def choose(
             return conversation
     if (
         by_topic is not None
-        and by_topic.contact == proven
+        and same_address(by_topic.contact, proven)
         and by_topic.status in (Status.OPEN, Status.WAITING, Status.ANSWERED)
         and now - by_topic.updated_at <= TOPIC_AGE
     ):

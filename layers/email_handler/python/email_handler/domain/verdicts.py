@@ -46,7 +46,7 @@ class Receipt:
 class SenderProof:
     """Whether the mail proves who wrote it, and why not where it does not."""
 
-    address: EmailAddress | None  # From's single address when proven, else None
+    address: EmailAddress | None  # From's single address in lower case (to be compared) when proven, else None
     reason: str  # constant: "dmarc pass", "dkim aligned", "spf aligned", "two From fields", ...
 
     @property
@@ -68,7 +68,7 @@ def prove_sender(message: Message, receipt: Receipt) -> SenderProof:
         return SenderProof(address=None, reason=problem)
     address = message.from_[0].address
     reason = _alignment(message, receipt, _domain(address))
-    return SenderProof(address=address if reason in _PROOFS else None, reason=reason)
+    return SenderProof(address=EmailAddress(address.lower()) if reason in _PROOFS else None, reason=reason)
 
 
 def receipt_from_message(message: Message, receipt_id: ReceiptId, recipients: Sequence[EmailAddress] = ()) -> Receipt:

@@ -5,10 +5,12 @@ Headers are ours, the body is cleaned, attachments are kept; then the leak gate 
 
 import hashlib
 import re
+from dataclasses import replace
 from email.utils import format_datetime
 
 from email_handler.domain.addresses import Mailbox
 from email_handler.domain.charsets import decode
+from email_handler.domain.identifiers import EmailAddress
 from email_handler.domain.message import Message, Part, parse, part_text
 from email_handler.domain.rewriting import banner, leaks, masking, mime
 from email_handler.domain.rewriting.composed import Composed, Identity, Place, ReplyContext
@@ -28,7 +30,7 @@ _ID_REFERENCE = re.compile(r"cid:([^\"'\s<>)]{1,500})", re.IGNORECASE)
 def compose_reply(message: Message, context: ReplyContext) -> Composed:
     """Return the owner's *message* as it goes to the contact. Never raises; held where the leak gate found something
     that could not be replaced. ``places`` tell what was replaced, removed or held."""
-    identity = leaks.for_recipients(context.identity, context.recipients)
+    identity = leaks.for_recipients(_with_the_writer(context.identity, message), context.recipients)
     cleaning = _Cleaning(message, context, identity)
     body = cleaning.entity(message.root) or mime.text("")
     subject, _ = cleaning.masked(context.threading.subject, "header Subject")
@@ -43,6 +45,15 @@ def compose_reply(message: Message, context: ReplyContext) -> Composed:
     )
     seed = message.raw or message.message_id.encode("utf-8", "replace")
     return leaks.gate(mime.write(fields, body, seed), identity, tuple(cleaning.places))
+
+
+def _with_the_writer(identity: Identity, message: Message) -> Identity:
+    """Return *identity* with the address that the answer comes from: it is an owner's, though perhaps a mailbox that
+    the conversation does not go to."""
+    writers = (EmailAddress(box.address.lower()) for box in message.from_)
+    public = identity.public_address.lower()
+    further = tuple(a for a in writers if a not in identity.private_addresses and a != public)
+    return replace(identity, private_addresses=(*identity.private_addresses, *further))
 
 
 def _recipients(context: ReplyContext) -> str:
