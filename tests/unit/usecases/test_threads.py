@@ -204,6 +204,19 @@ def test_answers_to_an_old_mail_stay_in_the_thread_and_name_the_mail_they_answer
     assert forwards[-1].named[0] != [m for m in talk.mailbox(OWNER) if not m.ours][-1].message_id
 
 
+@pytest.mark.parametrize("field", ["In-Reply-To", "References"])
+def test_an_answer_to_an_old_mail_goes_where_that_mail_said_by_either_field(field: str) -> None:
+    talk = Talk(owner=CLIENTS["apple_mail"])
+    talk.starts()
+    talk.owner_answers()
+    talk.contact_answers(lambda raw: with_fields(raw, Reply_To="sales@customer.example"))
+
+    (old,) = talk.owner_answers(without(field), to=0)
+    (new,) = talk.owner_answers(without(field), to=-1)
+    assert [one.recipients for one in (old, new)] == [(JANE,), ("sales@customer.example",)]
+    assert read(old.raw)["In-Reply-To"] == "<first@customer.example>"
+
+
 @pytest.mark.parametrize(
     "subject",
     [

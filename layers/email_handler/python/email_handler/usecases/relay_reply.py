@@ -180,16 +180,22 @@ def _places(composed: Composed) -> str:
     return "; ".join(f"{place.what} in {place.where}" for place in held[:10])
 
 
+def _parents(message: Message) -> tuple[str, ...]:
+    """Return the local parts of the ids that *message* answers: In-Reply-To's, or the last of References, by which
+    alone some clients say it (RFC 5322 §3.6.4)."""
+    return tuple(map(local_part, message.in_reply_to or message.references[-1:]))
+
+
 def _recipients(message: Message, conversation: Conversation, *, everyone: bool) -> tuple[EmailAddress, ...]:
     """Return the answer's envelope, from the record alone: the reply address of the mail it answers (by
-    In-Reply-To), else of the last proven one; with *everyone* all who take part too."""
+    its ids), else of the last proven one; with *everyone* all who take part too."""
     known = {
         local_part(own): link.reply_address
         for link in conversation.links
         for own in link.owner_ids.values()
         if link.reply_address
     }
-    answered = (known[i] for i in map(local_part, message.in_reply_to) if i in known)
+    answered = (known[i] for i in _parents(message) if i in known)
     first = next(answered, None) or conversation.reply_address
     others = conversation.participants if everyone else ()
     return tuple(dict.fromkeys(EmailAddress(a) for a in (first, *others) if a))[:MAX_ANSWERED]
@@ -217,9 +223,9 @@ def reply_context(
 
 
 def _answered(message: Message, conversation: Conversation, receipt: ReceiptId) -> ReceiptId:
-    """Return the receipt of the mail that *message* answers by its In-Reply-To; its own where it names none known
+    """Return the receipt of the mail that *message* answers by its ids; its own where it names none known
     (which has no id on the contact's side yet, so the last one is taken)."""
-    named = set(map(local_part, message.in_reply_to))
+    named = set(_parents(message))
     for link in reversed(conversation.links):
         if any(local_part(own) in named for own in link.owner_ids.values()):
             return link.receipt
