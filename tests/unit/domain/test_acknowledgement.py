@@ -200,6 +200,7 @@ def test_nobody_unproven_is_acknowledged() -> None:
         ("inmail-hit-reply@linkedin.com", "linkedin"),
         ("x@reply.linkedin.com", "linkedin"),
         ("jane@notlinkedin.com", ""),
+        ("jané@customer.example", "no address that SES can write to"),
         ("contact@example.com", "own address"),
         ("contact+fair@example.com", "own address"),
         ("owner+shop@private.example", "own address"),

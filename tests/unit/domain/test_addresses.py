@@ -6,6 +6,7 @@ from email_handler.domain.addresses import (
     MAX_MAILBOXES,
     address_domain,
     aligned,
+    ascii_address,
     organizational_domain,
     read_mailboxes,
     same_address,
@@ -86,6 +87,25 @@ def test_anything_is_read_into_addresses_on_one_line(values: list[str]) -> None:
         local, at, domain = mailbox.address.rpartition("@")
         assert (bool(local), at, bool(domain)) == (True, "@", True)
         assert (mailbox.name + mailbox.address).isprintable()
+
+
+@pytest.mark.parametrize("field", ["<a@b.example,c@d.example>", "<a@b@c.example>", "<a;b@c.example>", "<b@c.example,>"])
+def test_what_would_be_several_addresses_when_written_again_is_none(field: str) -> None:
+    assert pairs(f"Jane {field}") == []
+
+
+def test_comments_within_an_address_are_left_out() -> None:
+    assert pairs("Jane <jane(of the shop)@customer.example(main server)>") == [("Jane", "jane@customer.example")]
+
+
+def test_a_quoted_local_part_may_hold_anything() -> None:
+    assert pairs('<"a,b @c"@d.example>') == [("", '"a,b @c"@d.example')]
+
+
+def test_the_domain_of_an_address_is_written_in_ascii() -> None:
+    assert ascii_address("Jane@Bücher.example") == "Jane@xn--bcher-kva.example"
+    assert ascii_address("jane@customer.example") == "jane@customer.example"
+    assert ascii_address("nobody") == "nobody"
 
 
 def test_the_domain_of_an_address_is_lower_case() -> None:

@@ -105,6 +105,10 @@ def test_a_line_break_in_a_value_makes_no_field() -> None:
     assert "\n" not in mime.mailbox("Jane\r\nBcc: x", "a@b.example")
 
 
+def test_a_domain_beyond_ascii_is_written_as_dns_knows_it() -> None:
+    assert mime.mailbox("Jane", "jane@bücher.example") == '"Jane" <jane@xn--bcher-kva.example>'
+
+
 def test_direction_overrides_are_removed_from_names() -> None:
     assert mime.file_name("invoice\u202efdp.exe") == "invoice fdp.exe"
 

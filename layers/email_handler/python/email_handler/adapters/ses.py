@@ -16,6 +16,7 @@ from botocore.exceptions import (
 )
 
 from email_handler.adapters.aws import FAILURES, code
+from email_handler.domain.addresses import ascii_address
 from email_handler.domain.identifiers import SesId
 from email_handler.errors import (
     EmailHandlerError,
@@ -82,7 +83,7 @@ class SesMailer:
         try:
             answer = self._client.send_email(
                 FromEmailAddress=sender,
-                Destination={"ToAddresses": list(recipients)},
+                Destination={"ToAddresses": [ascii_address(recipient) for recipient in recipients]},
                 Content={"Raw": {"Data": raw}},
                 ConfigurationSetName=self._configuration_set,
             )

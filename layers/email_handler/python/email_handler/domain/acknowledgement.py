@@ -161,6 +161,7 @@ def refuse_acknowledgement(
     reasons = {
         automatic(message, receipt.envelope_sender): True,
         "sender not proven": not address,
+        "no address that SES can write to": not local.isascii(),
         "own address": _within(domain, thread_domain)
         or _untagged(address) in {_untagged(other) for other in (*own_addresses, *owners)},
         "role address": local in _ROLES or local.startswith("bounce"),

@@ -45,6 +45,9 @@ _TOKEN = re.compile(
 _ROUTE = re.compile(r"@[^:]*+:")  # RFC 5322 §4.4: <@relay.example:jane@customer.example>
 _PLAIN = re.compile(r'([^"(),;:<>\\@]*+)<([^"(),;:<>\\\s]++)>')  # nearly all there are: a name, an address
 _BARE = re.compile(r"""(?<![^\s@])(?:"[^"]*+"|[^\s@"]++)@[^\s@"]++""")
+_COMMENT = re.compile(r"\((?:[^()\\]|\\.)*+\)")
+# Specials stand in quotes only (RFC 5322 §3.4.1): <a@b.example,c@d.example> would be two addresses when written again.
+_ADDRESS = re.compile(r"""(?:"(?:[^"\\]|\\.)*+"|[^"(),:;<>@\[\\\]]++)@[^"(),;<>@\\]++""")
 _DOT_SPACES = re.compile(r"(?<!\s)\s*+([.@])\s*+")  # RFC 5322 §4.4 allows white space around dots
 
 
@@ -136,13 +139,14 @@ def _unquoted(text: str) -> str:
 
 
 def _mailbox(name: str, address: str) -> Iterator[Mailbox]:
-    address = "".join(address.split()) if '"' not in address else address.strip()
+    address = "".join(_COMMENT.sub("", address).split()) if '"' not in address else address.strip()
     if address.startswith("@"):
         address = _ROUTE.sub("", address, count=1)
     local, at, domain = address.rpartition("@")
     domain = domain.lower().rstrip(".")
-    if at and local and domain and len(address) <= MAX_ADDRESS and address.isprintable():
-        yield Mailbox(name=_plain(decode_header(name))[:MAX_NAME], address=EmailAddress(f"{local}@{domain}"))
+    address = f"{local}{at}{domain}"
+    if len(address) <= MAX_ADDRESS and address.isprintable() and _ADDRESS.fullmatch(address):
+        yield Mailbox(name=_plain(decode_header(name))[:MAX_NAME], address=EmailAddress(address))
 
 
 def _plain(name: str) -> str:
@@ -186,6 +190,12 @@ def split_tag(address: str) -> tuple[EmailAddress, str]:
     if not base:  # "+x@example.com" is an address, not a tag of nobody
         return EmailAddress(address), ""
     return EmailAddress(f"{base}@{domain}"), tag
+
+
+def ascii_address(address: str) -> str:
+    """Return *address* with its domain in ASCII, as headers and SES want it; a local part stays as it is."""
+    local, at, domain = address.rpartition("@")
+    return address if domain.isascii() else f"{local}{at}{ascii_domain(domain)}"
 
 
 @lru_cache(maxsize=1)

@@ -36,7 +36,7 @@ def compose_acknowledgement(message: Message, context: AcknowledgementContext) -
     references = mime.message_ids(context.threading.references)
     fields = (
         ("From", mime.mailbox(identity.display_name, identity.public_address)),
-        ("To", context.recipient),
+        ("To", mime.mailbox("", context.recipient)),
         ("Subject", mime.unstructured(context.threading.subject)),
         *((("In-Reply-To", answered),) if answered else ()),
         *((("References", references),) if references else ()),

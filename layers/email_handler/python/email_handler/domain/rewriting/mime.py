@@ -15,6 +15,7 @@ from email.header import Header as EncodedHeader
 from itertools import count
 from urllib.parse import quote
 
+from email_handler.domain.addresses import ascii_address
 from email_handler.domain.rewriting.composed import LINE_LIMIT
 
 TEXT_LIMIT = 500  # characters of a header text: a subject stays readable, a header section far below 16 KB
@@ -73,8 +74,8 @@ def unstructured(text: str) -> str:
 
 
 def mailbox(name: str, address: str) -> str:
-    """Return ``name <address>`` for an address field; *name* may be anything, *address* must be ASCII."""
-    address, shown = one_line(address, ADDRESS_LIMIT), one_line(name, 200)
+    """Return ``name <address>`` for an address field; *name* may be anything, of *address* the domain too."""
+    address, shown = one_line(ascii_address(address), ADDRESS_LIMIT), one_line(name, 200)
     if not shown:
         return address
     if shown.isascii() and "=?" not in shown:
