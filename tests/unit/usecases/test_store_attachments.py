@@ -5,7 +5,7 @@ import pytest
 from email_handler.domain.identifiers import ReceiptId
 from email_handler.errors import UnknownConversation
 from email_handler.ports import Extracted
-from email_handler.usecases.store_attachments import safe_name, store_attachments
+from email_handler.usecases.store_attachments import MAX_DESCRIBED, safe_name, store_attachments
 from tests.support.builders import mail
 from tests.support.world import World
 
@@ -48,6 +48,18 @@ def test_a_second_run_writes_the_same(world: World) -> None:
     ]
 
     assert runs[0] == runs[1]
+
+
+def test_hundreds_of_attachments_are_all_stored_and_described_within_bounds(world: World) -> None:
+    many = [(f"{number}.bin", "application/octet-stream", b"x") for number in range(MAX_DESCRIBED + 20)]
+    decision = world.arrive(mail(attachments=many))
+    stored = store_attachments(
+        decision.receipt, "inbound", archive=world.archive, records=world.records, extractor=Reader()
+    )
+
+    assert len(stored) == MAX_DESCRIBED + 20
+    assert all(one.archive_key in world.archive.objects for one in stored)
+    assert len(world.records.message_records[decision.receipt, "inbound"].attachments) == MAX_DESCRIBED
 
 
 def test_an_unknown_message_is_refused(world: World) -> None:

@@ -10,6 +10,7 @@ from email_handler.domain.rewriting.quoting import new_text
 from email_handler.errors import UnknownConversation
 from email_handler.ports import Archive, Records, TextExtractor
 
+MAX_DESCRIBED = 300  # attachments told in the record, whose item DynamoDB bounds at 400 KB; all are stored
 MAX_NAME = 100  # characters of a file name in an archive key (S3 takes 1,024 octets for the whole)
 
 
@@ -35,7 +36,7 @@ def store_attachments(
     described = tuple(
         _store(attachment, record, archive=archive, extractor=extractor) for attachment in message.attachments
     )
-    records.describe_attachments(receipt, function, described, len(message.text))
+    records.describe_attachments(receipt, function, described[:MAX_DESCRIBED], len(message.text))
     return described
 
 
@@ -50,8 +51,8 @@ def _store(
         _put_text(archive, text, extracted.text)
     return AttachmentRecord(
         number=attachment.number,
-        name=attachment.name,
-        declared_type=attachment.content_type,
+        name=attachment.name[:MAX_NAME],
+        declared_type=attachment.content_type[:MAX_NAME],
         detected_type=extracted.detected_type,
         size=len(attachment.payload),
         sha256=hashlib.sha256(attachment.payload).hexdigest(),
