@@ -1,0 +1,278 @@
+"""Many things at once, on the deployed stack: nothing is lost, nothing is doubled, nothing waits for a poisoned job."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from email_handler.adapters.dynamodb import DynamoRecords
+from email_handler.domain.disposition import Outcome
+from email_handler.domain.identifiers import ArchiveKey, FunctionName, ReceiptId, SesId
+from email_handler.domain.jobs import Job, JobKind, ledger_id
+from email_handler.domain.records import Conversation, Decision, LedgerItem, MessageRecord, SendState
+from local import mailclient, receipt
+from local.cloud import LocalCloud
+from local.ses import Sent
+from tests.support.builders import mail
+from tests.support.records import commit, forward, message
+
+pytestmark = pytest.mark.cloud
+
+PUBLIC, OWNER = "contact@example.com", "owner@private.example"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """The deployed stack and its table."""
+
+    cloud: LocalCloud
+    records: DynamoRecords
+
+    def at_once(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Do all of *works* side by side, wait for peace, and return what they returned."""
+        with ThreadPoolExecutor(len(works)) as pool:
+            results = [future.result() for future in [pool.submit(work) for work in works]]
+        self.cloud.settle()
+        return results
+
+    def send(self, raw: bytes, sender: str, to: str = PUBLIC) -> Callable[[], ReceiptId]:
+        """Return the work of handing one mail in."""
+        return lambda: ReceiptId(self.cloud.send(raw, sender, [to]))
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Callable[[], Any]:
+        """Return the work of invoking a function, waiting for its answer."""
+        return lambda: self.cloud.invoke(function, event)
+
+    def decision(self, receipt_id: ReceiptId, function: FunctionName = "inbound") -> Decision:
+        """Return what was decided."""
+        found = self.records.decision(receipt_id, function)
+        assert found is not None
+        assert found.done
+        return found
+
+    def conversation(self, receipt_id: ReceiptId, function: FunctionName = "inbound") -> Conversation:
+        """Return the conversation that a mail ended in."""
+        name = self.decision(receipt_id, function).conversation
+        found = self.records.conversation(name) if name else None
+        assert found is not None
+        return found
+
+    def messages(self, conversation: Conversation) -> list[MessageRecord]:
+        """Return a conversation's messages."""
+        return list(self.records.messages(conversation.id))
+
+    def sent(self, since: int) -> list[Sent]:
+        """Return what left after the first *since* mails."""
+        return self.cloud.sent()[since:]
+
+    def started(self, jane: str) -> tuple[Conversation, Sent]:
+        """Let *jane* write for the first time; return her conversation and the owner's copy."""
+        before = len(self.cloud.sent())
+        raw = mail(sender=jane, subject="A question", message_id=f"<{first_id(jane)}>")
+        (receipt_id,) = self.at_once([self.send(raw, jane)])
+        (copy,) = [sent for sent in self.sent(before) if sent.recipients == (OWNER,)]
+        return self.conversation(receipt_id), copy
+
+    def answer(self, copy: Sent, number: int) -> Callable[[], ReceiptId]:
+        """Return the work of the owner's answering *copy*."""
+        raw = mailclient.answer(
+            Path(copy.eml).read_bytes(),
+            sender=f"The Owner <{OWNER}>",
+            message_id=f"answer-{number}-{copy.ses_id}@private.example",
+            text=f"Answer {number}.",
+        )
+        return self.send(raw, OWNER, copy.sender)
+
+
+@pytest.fixture(scope="module")
+def stack(cloud: LocalCloud) -> Iterator[Stack]:
+    """Set a short visibility: a job that meets another's lease comes back in seconds, not in six minutes."""
+    table = cloud.resources["Records"]
+    _set_visibility(cloud, 3)
+    yield Stack(cloud=cloud, records=DynamoRecords(cloud.clients.dynamodb, table, lambda: datetime.now(UTC)))
+    _set_visibility(cloud, 360)
+
+
+def _set_visibility(cloud: LocalCloud, seconds: int) -> None:
+    for queue in ("AckQueue", "ForwardQueue", "ReplyQueue"):
+        cloud.clients.sqs.set_queue_attributes(
+            QueueUrl=cloud.resources[queue], Attributes={"VisibilityTimeout": str(seconds)}
+        )
+
+
+@pytest.fixture(autouse=True)
+def at_rest(stack: Stack) -> Iterator[None]:
+    stack.cloud.settle()
+    yield
+    stack.cloud.settle()
+
+
+def first_id(jane: str) -> str:
+    """Return the Message-ID of a contact's first mail: its part before @ is nobody else's."""
+    local, _, host = jane.partition("@")
+    return f"first-{host}-{local}@{host}"
+
+
+def to(sent: Sequence[Sent]) -> list[str]:
+    return sorted(recipient for one in sent for recipient in one.recipients)
+
+
+def test_one_event_delivered_ten_times_at_once_is_one_record_one_acknowledgement_one_forward(stack: Stack) -> None:
+    jane, before = "jane@tenfold.example", len(stack.cloud.sent())
+    raw, verdicts = receipt.take_verdicts(mail(sender=jane, message_id="<tenfold@tenfold.example>"), jane)
+    accepted = receipt.Accepted(
+        message_id=receipt.new_message_id(),
+        at=datetime.now(UTC),
+        helo="mx.tenfold.example",
+        sender=jane,
+        recipients=(PUBLIC,),
+        raw=raw,
+        verdicts=verdicts,
+    )
+    stored = receipt.stored(accepted)
+    key = f"raw/inbound/{accepted.message_id}"
+    stack.cloud.clients.s3.put_object(Bucket=stack.cloud.resources["Archive"], Key=key, Body=stored)
+    event = receipt.event(accepted, stored, [PUBLIC], "arn:aws:lambda:us-east-1:000000000000:function:inbound")
+
+    runs = stack.at_once([stack.invoke("InboundFunction", event)] * 10)
+
+    assert not any(run.failed for run in runs)
+    conversation = stack.conversation(ReceiptId(accepted.message_id))
+    assert [record.receipt for record in stack.messages(conversation)] == [accepted.message_id]
+    assert conversation.received == 1
+    assert to(stack.sent(before)) == [jane, OWNER]
+
+
+def test_one_mail_delivered_twice_at_once_is_recorded_twice_and_forwarded_and_acknowledged_once(stack: Stack) -> None:
+    jane, before = "jane@twice.example", len(stack.cloud.sent())
+    raw = mail(sender=jane, message_id="<twice@twice.example>")
+
+    receipts = stack.at_once([stack.send(raw, jane)] * 2)
+
+    assert sorted(stack.decision(one).outcome for one in receipts) == [Outcome.DELIVER, Outcome.RECORD]
+    assert all(stack.records.message(one, "inbound") for one in receipts)
+    assert to(stack.sent(before)) == [jane, OWNER]
+
+
+def test_two_first_mails_of_one_contact_at_once_are_both_forwarded_and_acknowledged_once(stack: Stack) -> None:
+    jane, before = "jane@eager.example", len(stack.cloud.sent())
+    raws = [mail(sender=jane, subject=f"Question {n}", message_id=f"<eager{n}@eager.example>") for n in range(2)]
+
+    stack.at_once([stack.send(raw, jane) for raw in raws])
+
+    assert to(stack.sent(before)) == [jane, OWNER, OWNER]
+
+
+def test_two_answers_of_the_owner_at_once_both_leave_and_both_count(stack: Stack) -> None:
+    jane = "jane@two-answers.example"
+    conversation, copy = stack.started(jane)
+    before = len(stack.cloud.sent())
+
+    receipts = stack.at_once([stack.answer(copy, 1), stack.answer(copy, 2)])
+
+    after = stack.records.conversation(conversation.id)
+    assert after is not None
+    assert after.sent == 2
+    assert {*receipts} < {link.receipt for link in after.links}
+    assert to(stack.sent(before)) == [jane, jane]
+
+
+def test_a_mail_and_a_bounce_for_one_conversation_at_once_lose_nothing(stack: Stack) -> None:
+    jane = "jane@bouncing.example"
+    conversation, copy = stack.started(jane)
+    stack.at_once([stack.answer(copy, 1)])
+    (answer,) = [sent for sent in stack.cloud.sent() if sent.recipients == (jane,) and "auto" not in sent.subject][-1:]
+    before = len(stack.cloud.sent())
+    again = mail(
+        sender=jane, subject="Re: A question", message_id="<bouncing@bouncing.example>", in_reply_to=answer.message_id
+    )
+
+    receipt_id, _ = stack.at_once([stack.send(again, jane), lambda: stack.cloud.ses_event("Bounce", answer.ses_id)])
+
+    after = stack.records.conversation(conversation.id)
+    bounced = stack.records.by_ses_id(SesId(answer.ses_id))
+    assert after is not None
+    assert bounced is not None
+    assert bounced.state is SendState.BOUNCED
+    assert after.received == 2
+    assert stack.decision(receipt_id).conversation == conversation.id
+    assert [one.sender.startswith("notices@") for one in stack.sent(before)].count(True) == 1
+    assert to(stack.sent(before)) == [OWNER, OWNER]
+
+
+def test_an_answer_while_the_conversations_held_mail_is_released_loses_nothing(stack: Stack) -> None:
+    jane = "jane@released.example"
+    conversation, copy = stack.started(jane)
+    spam = mail(
+        sender=jane,
+        subject="Re: A question",
+        message_id="<released@released.example>",
+        in_reply_to=f"<{first_id(jane)}>",
+        x_local_verdicts="spam=FAIL",
+    )
+    (held,) = stack.at_once([stack.send(spam, jane)])
+    assert stack.decision(held).outcome is Outcome.HOLD
+    before = len(stack.cloud.sent())
+    request = {"operator": {"do": "release", "receipt": held}}
+
+    answered, first, second = stack.at_once(
+        [stack.answer(copy, 1), stack.invoke("InboundFunction", request), stack.invoke("InboundFunction", request)]
+    )
+
+    after = stack.records.conversation(conversation.id)
+    assert after is not None
+    assert (after.received, after.sent) == (2, 1)
+    assert {held, answered} <= {link.receipt for link in after.links}
+    assert not first.failed
+    assert not second.failed
+    assert to(stack.sent(before)) == [jane, OWNER]
+
+
+@pytest.fixture
+def gone(stack: Stack) -> Job:
+    """Return a job whose mail the archive no longer holds."""
+    record = message("race-gone", archive_key=ArchiveKey("raw/inbound/race-gone"), conversation="")
+    item = replace(forward("race-gone"), id=ledger_id(JobKind.FORWARD, "race-gone"), conversation="")
+    lost = commit("race-gone", record=record, ledger=(item,))
+    stack.records.commit(replace(lost, decision=replace(lost.decision, done=True)))
+    return item.job
+
+
+def test_a_poisoned_job_parks_itself_and_delays_no_other(stack: Stack, gone: Job) -> None:
+    jane, before = "jane@unhurt.example", len(stack.cloud.sent())
+    future = json.dumps({**json.loads(gone.to_json()), "version": 99})
+    poisoned = ["{not json", future, gone.to_json()]
+    url = stack.cloud.resources["ForwardQueue"]
+    queue = [
+        lambda body=body: stack.cloud.clients.sqs.send_message(QueueUrl=url, MessageBody=body) for body in poisoned
+    ]
+
+    stack.at_once([*queue, stack.send(mail(sender=jane, message_id="<unhurt@unhurt.example>"), jane)])
+
+    assert to(stack.sent(before)) == [jane, OWNER]
+    letters = _letters(stack)
+    assert sorted(letters) == sorted(poisoned)
+    assert all(reason and attempts == "1" for reason, attempts in letters.values())
+    item = stack.records.context(gone.ledger).item
+    assert isinstance(item, LedgerItem)
+    assert item.state is SendState.FAILED
+
+
+def _letters(stack: Stack) -> dict[str, tuple[str, str]]:
+    """Take all of ForwardDeadLetters: reason and attempts by body."""
+    found: dict[str, tuple[str, str]] = {}
+    queue = {"QueueUrl": stack.cloud.resources["ForwardDeadLetters"]}
+    sqs = stack.cloud.clients.sqs
+    while letters := sqs.receive_message(**queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
+        "Messages"
+    ):
+        for letter in letters:
+            told = letter["MessageAttributes"]
+            found[letter["Body"]] = told["Reason"]["StringValue"], told["Attempts"]["StringValue"]
+            sqs.delete_message(**queue, ReceiptHandle=letter["ReceiptHandle"])
+    return found
