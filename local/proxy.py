@@ -59,7 +59,7 @@ class Call:
     call: str  # the same for all attempts of one call
     began: float = 0.0  # seconds, of a clock that only runs forward
     ended: float = 0.0
-    status: int = 0  # 0 where none was sent
+    status: int = 0  # AWS's, or the fault's; 0 where there is none
     fault: Fault | None = None
 
     def __str__(self) -> str:
@@ -67,6 +67,8 @@ class Call:
 
 
 type Breaker = Callable[[Call], Fault | None]
+type Answer = tuple[int, list[tuple[str, str]], bytes]
+"""Status, header fields, body."""
 
 
 class Proxy:
@@ -142,23 +144,23 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         call = replace(self._call(body), began=time.monotonic())
         fault = self.owner.breaker(call)
-        status = 0
+        answer: Answer = (0, [], b"")
+        if fault in (Fault.THROTTLED, Fault.UNAVAILABLE):
+            answer = _refusal(call.service, throttled=fault is Fault.THROTTLED)
+        elif fault is not Fault.RESET:
+            answer = self._pass_on(call, body)
+        # Noted before the answer goes out: what the function calls next begins after this call's end.
+        self.owner.calls.append(replace(call, ended=time.monotonic(), status=answer[0], fault=fault))
         match fault:
             case Fault.RESET:
                 self._hang_up(reset=True)
-            case Fault.THROTTLED | Fault.UNAVAILABLE:
-                status = self._refuse(call, fault)
             case Fault.LOST:
-                self._pass_on(call, body)
                 self._hang_up(reset=False)
             case Fault.KILLED:
-                self._pass_on(call, body)
                 _kill_peer(self.client_address[1])
                 self._hang_up(reset=False)
-            case None:
-                status, headers, answer = self._pass_on(call, body)
-                self._answer(status, headers, answer)
-        self.owner.calls.append(replace(call, ended=time.monotonic(), status=status, fault=fault))
+            case _:
+                self._answer(*answer)
 
     def _call(self, body: bytes) -> Call:
         agent = _FUNCTION.search(self.headers.get("User-Agent", ""))
@@ -186,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
         what = "ObjectTagging" if "tagging" in url.query else "ObjectsV2" if "list-type" in url.query else "Object"
         return ("List" if what == "ObjectsV2" else self.command.capitalize()) + what
 
-    def _pass_on(self, call: Call, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _pass_on(self, call: Call, body: bytes) -> Answer:
         connection = http.client.HTTPConnection(self.owner.upstream(call), timeout=120)
         try:
             headers = {name: value for name, value in self.headers.items() if name.lower() not in _NOT_PASSED_ON}
@@ -205,27 +207,29 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _refuse(self, call: Call, fault: Fault) -> int:
-        """Say no as the service says it, so that botocore finds the code where it looks for it."""
-        throttled = fault is Fault.THROTTLED
-        status, code = _THROTTLED.get(call.service, (400, "ThrottlingException"))
-        if not throttled:
-            status, code = (500, "InternalServerError") if call.service == "dynamodb" else (503, "ServiceUnavailable")
-        if call.service == "s3":
-            kind, body = "application/xml", f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
-        else:
-            kind, body = "application/x-amz-json-1.0", json.dumps({"__type": code, "message": "injected"}).encode()
-        self._answer(status, [("Content-Type", kind), ("x-amzn-ErrorType", code)], body)
-        return status
-
     def _hang_up(self, *, reset: bool) -> None:
+        self.close_connection = True
         if reset:  # linger 0: the client reads a reset, not an orderly end
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close_connection = True
-        self.connection.shutdown(socket.SHUT_RDWR) if not reset else self.connection.close()
+            self.connection.close()
+        else:
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, *_: object) -> None:
         """Say nothing: the calls are in the record."""
+
+
+def _refusal(service: str, *, throttled: bool) -> Answer:
+    """Return a no as the service says it: botocore finds the code where it looks for it."""
+    if throttled:
+        status, code = _THROTTLED.get(service, (400, "ThrottlingException"))
+    else:
+        status, code = (500, "InternalServerError") if service == "dynamodb" else (503, "ServiceUnavailable")
+    if service == "s3":
+        kind, body = "application/xml", f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
+    else:
+        kind, body = "application/x-amz-json-1.0", json.dumps({"__type": code, "message": "injected"}).encode()
+    return status, [("Content-Type", kind), ("x-amzn-ErrorType", code)], body
 
 
 def _kill_peer(port: int) -> None:
