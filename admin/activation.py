@@ -1,4 +1,4 @@
-"""``email-handler activate``: make the stack's receipt rules those that SES goes by. CloudFormation cannot (FACTS 1).
+"""``email-handler activate``: make the stack's receipt rules those that SES goes by. CloudFormation cannot.
 
 SES has one active rule set for an account and region, and other mail systems may live in it.
 """

@@ -1,6 +1,6 @@
 """``push``, ``rollback`` and ``show`` for the three documents that steer the functions: rules, routes, acknowledgement.
 
-Each is an object below ``config/`` in the archive that an SSM parameter names (DESIGN 7): pushing uploads under a new
+Each is an object below ``config/`` in the archive that an SSM parameter names: pushing uploads under a new
 key and moves the pointer, rolling back moves it to an earlier one. The functions follow within a minute.
 """
 

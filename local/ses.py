@@ -189,7 +189,7 @@ def read_outbox(outbox: Path) -> list[Sent]:
 
 
 def check_form(raw: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the header fields (lower-case name, whole field) of *raw*. Raises Refused for what SES refuses (FACTS 2).
+    """Return the header fields (lower-case name, whole field) of *raw*. Raises Refused for what SES refuses.
 
     SES counts about 60 names that may not be there twice; what we compose has no reason to repeat any but trace and
     ``X-`` fields, so all others are refused here.

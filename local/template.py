@@ -57,7 +57,7 @@ class ReceiptRule:
     function: str  # name
 
     def matches(self, recipient: str) -> bool:
-        """Tell whether SES applies the rule to an envelope recipient (FACTS 1).
+        """Tell whether SES applies the rule to an envelope recipient.
 
         ``example.com`` is that domain only, ``.example.com`` its subdomains only, and ``user@example.com`` also
         ``user+tag@example.com``.

@@ -1,4 +1,4 @@
-"""Receiving, sending and DNS, as FACTS of SES demand it."""
+"""Receiving, sending and DNS, as SES demands it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Queues, dead letters and alarms: what fails is retried or parked where somebody hears of it (DESIGN 8)."""
+"""Queues, dead letters and alarms: what fails is retried or parked where somebody hears of it."""
 
 from typing import Any
 

@@ -49,7 +49,7 @@ def test_an_unquoted_comma_in_a_name_costs_no_part_of_it() -> None:
 
 
 def test_every_address_of_a_broken_field_is_found() -> None:
-    """DESIGN 4 asks whether From holds exactly one address: none may hide."""
+    """Proof asks whether From holds exactly one address: none may hide."""
     assert [a for _, a in pairs("A <a@b.example> B <c@d.example>")] == ["a@b.example", "c@d.example"]
     assert [a for _, a in pairs("a@b.example c@d.example")] == ["a@b.example", "c@d.example"]
     assert [a for _, a in pairs("a@b.example", "c@d.example")] == ["a@b.example", "c@d.example"]

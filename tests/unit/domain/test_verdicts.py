@@ -1,4 +1,4 @@
-"""Who wrote: DESIGN 4's "sender proven", with every way to forge it that we know of."""
+"""Who wrote: "sender proven", with every way to forge it that we know of."""
 
 import pytest
 from hypothesis import given

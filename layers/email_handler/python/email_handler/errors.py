@@ -27,7 +27,7 @@ class MalformedJob(PermanentError):
 
 
 class MalformedEvent(PermanentError):
-    """An invocation without what every SES event has, a messageId above all (FACTS: such samples exist)."""
+    """An invocation without what every SES event has, a messageId above all."""
 
 
 class UnknownConversation(PermanentError):

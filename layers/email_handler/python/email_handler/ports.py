@@ -70,7 +70,7 @@ class Question:
     function: FunctionName
     fingerprint: str = ""  # of (Message-ID, From, body); "" asks for no duplicate
     contact: EmailAddress | Literal[""] = ""
-    subject: str = ""  # base subject: with *contact*, the topic look-up of DESIGN 6
+    subject: str = ""  # base subject: with *contact*, the topic look-up
     references: tuple[str, ...] = ()  # local parts of In-Reply-To and References, bounded by the caller (<= 40)
     conversation: ConversationId | Literal[""] = ""  # from a thread address, or a LinkedIn name
     day: str = ""  # YYYY-MM-DD: how many acknowledgements were queued that day

@@ -163,7 +163,7 @@ def recorded_message(event: Event) -> tuple[ReceiptId, FunctionName]:
 def ses_receipts(event: Event) -> list[Receipt]:
     """Return the receipts of an SES receiving event (one in practice; a list in its shape).
 
-    Raises MalformedEvent where a record has no messageId: without it nothing can be found again (FACTS 1).
+    Raises MalformedEvent where a record has no messageId: without it nothing can be found again.
     """
     try:
         return [_receipt(record["ses"]) for record in event["Records"]]

@@ -49,7 +49,7 @@ INDEXES = ("contact", "domain", "status", "public_address", "source", "day", "ve
 """The table's indexes, each with hash key ``by_<name>`` and range key ``at``, projecting everything."""
 
 FINGERPRINT_AGE = timedelta(days=3)
-"""DESIGN 3: for how long a second copy of a mail is called a duplicate."""
+"""For how long a second copy of a mail is called a duplicate."""
 
 _COUNT_AGE = timedelta(days=8)  # a day's count is asked for on that day only; a week more for whoever wonders
 _VERDICTS = {Outcome.HOLD: "held", Outcome.FLAG: "flagged", Outcome.DROP: "dropped"}

@@ -1,4 +1,4 @@
-"""Mail out through SES v2, and what each of its refusals means for a send (FACTS of SES: issue 5, DESIGN 8)."""
+"""Mail out through SES v2, and what each of its refusals means for a send."""
 
 from collections.abc import Sequence
 from typing import Any

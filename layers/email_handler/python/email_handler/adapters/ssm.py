@@ -1,4 +1,4 @@
-"""Configuration by the indirection: an SSM parameter names the S3 object (DESIGN 7)."""
+"""Configuration by the indirection: an SSM parameter names the S3 object."""
 
 import time
 from collections.abc import Callable

@@ -148,7 +148,7 @@ def refuse_acknowledgement(
     owners: Collection[str],
     thread_domain: str,
 ) -> str:
-    """Return why *message* must not be acknowledged, "" where it may be (DESIGN 5; RFC 3834 §2).
+    """Return why *message* must not be acknowledged, "" where it may be (RFC 3834 §2).
 
     *own_addresses* are the public addresses, *owners* the private mailboxes and aliases, in any case; tags
     after ``+`` do not make another address of any of them. The answer is a constant.

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """The recorded end of a received message (DESIGN 2, promise 1)."""
+    """The recorded end of a received message."""
 
     DELIVER = "deliver"  # forwarded
     FLAG = "flag"  # forwarded with a warning, never acknowledged

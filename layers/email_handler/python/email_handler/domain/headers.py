@@ -9,7 +9,7 @@ from email_handler.domain.charsets import decode
 
 MAX_SECTION = 512 * 1024  # octets of one header section that are read; SES takes about 16 KB, real mail 60 KB
 MAX_FIELDS = 1000  # header fields of one entity; real mail has up to some 200 (Received, DKIM, ARC, X-)
-MAX_VALUE = 16_000  # characters of one value that are kept: DESIGN 7's cut for patterns; long To fields fit
+MAX_VALUE = 16_000  # characters of one value that are kept: the cut for patterns; long To fields fit
 MAX_PARAMETERS = 60  # of one Content-Type or Content-Disposition, RFC 2231 pieces included
 MAX_IDS = 200  # message ids of one field
 

@@ -21,5 +21,5 @@ EmailAddress = NewType("EmailAddress", str)
 """One address as ``local@domain``, domain lower-cased; without display name or angle brackets."""
 
 FunctionName = Literal["inbound", "reply", "release"]
-"""Who decided about a receipt: the receiving function it was handed to (one message can reach both, DESIGN 3), or
+"""Who decided about a receipt: the receiving function it was handed to (one message can reach both), or
 the operator, who releases or confirms what was held. Messages bear the function that received them."""

@@ -1,4 +1,4 @@
-"""Jobs: what travels through the send queues. Small JSON; the mail stays in the archive (DESIGN 8)."""
+"""Jobs: what travels through the send queues. Small JSON; the mail stays in the archive."""
 
 import hashlib
 import json

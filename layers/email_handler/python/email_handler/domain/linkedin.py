@@ -1,4 +1,4 @@
-"""Persons who write through LinkedIn: who they are and where their conversation is (DESIGN 4, 6).
+"""Persons who write through LinkedIn: who they are and where their conversation is.
 
 LinkedIn's Reply-To and envelope sender change with every mail; what stays is the display name and the address of
 the message thread on its site.

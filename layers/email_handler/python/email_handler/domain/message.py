@@ -97,7 +97,7 @@ class Message:
     root: Part
     subject: str
     from_: tuple[Mailbox, ...]  # of the From fields, all of them; may be empty
-    from_fields: int  # how many From header fields there were (DESIGN 4: proof needs exactly one)
+    from_fields: int  # how many From header fields there were (proof needs exactly one)
     sender: tuple[Mailbox, ...]
     reply_to: tuple[Mailbox, ...]
     to: tuple[Mailbox, ...]

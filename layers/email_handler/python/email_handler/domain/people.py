@@ -31,7 +31,7 @@ class People:
     def public_recipient(self, recipients: Iterable[str]) -> tuple[EmailAddress, str] | None:
         """Return the first of *recipients* that is a public address, without its tag, and the tag; else None.
 
-        SES delivers ``contact+tag@`` to a rule for ``contact@`` (FACTS 1); the tag is the message's source.
+        SES delivers ``contact+tag@`` to a rule for ``contact@``; the tag is the message's source.
         """
         for recipient in recipients:
             local, _, domain = recipient.lower().rpartition("@")

@@ -1,4 +1,4 @@
-"""What the table keeps, as values. Bodies and texts are in the archive, never here (DESIGN 9)."""
+"""What the table keeps, as values. Bodies and texts are in the archive, never here."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -142,7 +142,7 @@ class Reference:
 
 
 class SendState(StrEnum):
-    """States of a ledger item (DESIGN 8)."""
+    """States of a ledger item."""
 
     QUEUED = "queued"
     SENDING = "sending"
@@ -192,7 +192,7 @@ class LedgerItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingEvent:
-    """One event for workflows, stored with the decision that caused it, published after (DESIGN 11)."""
+    """One event for workflows, stored with the decision that caused it, published after."""
 
     id: str  # deterministic: consumers may drop a second copy
     detail_type: str  # "Conversation Started", "Message Received", ...

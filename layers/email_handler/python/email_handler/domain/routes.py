@@ -1,4 +1,4 @@
-"""Which private mailboxes a message goes to: ``config/routes.toml`` (DESIGN 4)."""
+"""Which private mailboxes a message goes to: ``config/routes.toml``."""
 
 import tomllib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What SES found out about a received message, and what of it proves who wrote (DESIGN 4).
+"""What SES found out about a received message, and what of it proves who wrote.
 
 SES's verdicts name no domain: a DKIM PASS may be the attacker's own. Which domain passed stands only in the
 ``Authentication-Results`` field that SES puts on top of the stored object, and anybody can send another one below it.
@@ -56,7 +56,7 @@ class SenderProof:
 
 
 def prove_sender(message: Message, receipt: Receipt) -> SenderProof:
-    """Decide DESIGN 4's "sender proven" for *message* as SES received it under *receipt*.
+    """Decide "sender proven" for *message* as SES received it under *receipt*.
 
     Proven is one From field with one address, and DMARC PASS; or DMARC not FAIL and SES's own results show a DKIM
     pass, or an SPF pass of the envelope sender, whose domain is aligned (RFC 7489 §3.1, relaxed) with From's.

@@ -1,4 +1,4 @@
-"""The audit: what has no end yet, looked at from outside; nothing is changed (issue 5: every mail has one state)."""
+"""The audit: what has no end yet, looked at from outside; nothing is changed: every mail has one state."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

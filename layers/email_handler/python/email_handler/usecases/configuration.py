@@ -29,7 +29,7 @@ class ConfigurationReader:
         self._routes: tuple[str, Routes] | None = None
 
     def read(self) -> Configuration:
-        """Return the configuration in force. Never fails: mail does not wait for a rule file (DESIGN 7)."""
+        """Return the configuration in force. Never fails: mail does not wait for a rule file."""
         problems: list[str] = []
         rules = self._read_rules(problems)
         routes = self._read_routes(problems)

@@ -1,4 +1,4 @@
-"""The digest: on days after something was held, the owner is told what, why, and how to release it (DESIGN 7)."""
+"""The digest: on days after something was held, the owner is told what, why, and how to release it."""
 
 import json
 from datetime import timedelta

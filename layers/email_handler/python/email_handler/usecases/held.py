@@ -1,4 +1,4 @@
-"""The operator's word about held mail: release it, or confirm that it was rightly held (DESIGN 7)."""
+"""The operator's word about held mail: release it, or confirm that it was rightly held."""
 
 from dataclasses import replace
 

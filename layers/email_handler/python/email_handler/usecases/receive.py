@@ -74,7 +74,7 @@ def ask(received: Received, reception: Reception) -> Question:
 
     For a LinkedIn person this settles the conversation's id: the first of ``linkedin-name``, ``-2``, ``-3`` … that
     is free or this person's own. Two persons of one name are told apart by the thread's URL; without one, only ids
-    can join (DESIGN 6).
+    can join.
     """
     question = question_for(received)
     person = received.person

@@ -34,7 +34,7 @@ from email_handler.ports import Archive, Clock, Commit, Events, Jobs, Known, New
 
 DECISIONS = 6  # times a decision is taken anew when somebody else wrote in between; then the invocation is retried
 SNIPPET = 200  # characters of new text kept in the record
-HELD_FOR = timedelta(days=90)  # DESIGN 7: held mail is kept that long, dropped mail's record too
+HELD_FOR = timedelta(days=90)  # held mail is kept that long, dropped mail's record too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,7 +286,7 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known) -> Co
 
     *record* is the feedback's own; the conversation gets it. The send becomes BOUNCED where the failure is final,
     a contact who cannot be reached is never acknowledged again, and the owner is told, once, where it was their
-    answer. A forward refused for content or size goes out once more, as text and a list (DESIGN 8).
+    answer. A forward refused for content or size goes out once more, as text and a list.
     """
     send = next((known.sends[r.ledger] for r in known.references if r.ledger and r.ledger in known.sends), None)
     if send is None:

@@ -1,4 +1,4 @@
-"""The reconciler: what was stored and has no state is taken up; what is stuck is queued again (DESIGN 8)."""
+"""The reconciler: what was stored and has no state is taken up; what is stuck is queued again."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from email_handler.usecases.receive import receive
 from email_handler.usecases.reception import Reception, finish
 from email_handler.usecases.relay_reply import relay_reply
 
-SETTLED = timedelta(hours=7)  # asynchronous invocations are retried for six hours (FACTS 1); before that, wait
+SETTLED = timedelta(hours=7)  # asynchronous invocations are retried for six hours; before that, wait
 LOOK_BACK = timedelta(days=8)  # a daily pass that failed for a week still misses nothing
 OVERDUE = timedelta(hours=1)
 SETUP_OBJECT = "AMAZON_SES_SETUP_NOTIFICATION"  # SES writes it when a rule is made; it is no mail

@@ -40,7 +40,7 @@ from email_handler.usecases.reception import (
     settle,
 )
 
-MAX_ANSWERED = 10  # recipients of one answer to all (DESIGN 5)
+MAX_ANSWERED = 10  # recipients of one answer to all
 
 
 def relay_reply(receipt: Receipt, archive_key: ArchiveKey, reception: Reception) -> Decision:

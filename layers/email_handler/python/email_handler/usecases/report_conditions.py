@@ -1,4 +1,4 @@
-"""Conditions that no alarm can see are published once a day (DESIGN 8)."""
+"""Conditions that no alarm can see are published once a day."""
 
 from collections.abc import Sequence
 

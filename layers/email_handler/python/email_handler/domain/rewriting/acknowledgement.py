@@ -1,4 +1,4 @@
-"""The acknowledgement: a polite word that the mail arrived, once for each contact (DESIGN 5, RFC 3834)."""
+"""The acknowledgement: a polite word that the mail arrived, once for each contact (RFC 3834)."""
 
 import html
 from importlib.resources import files

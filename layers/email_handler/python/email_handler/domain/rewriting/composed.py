@@ -7,7 +7,7 @@ from email_handler.domain.disposition import Reason
 from email_handler.domain.identifiers import ConversationId, EmailAddress
 
 LINE_LIMIT = 998  # octets without CRLF (RFC 5322 §2.1.1); SES refuses longer lines
-FORWARD_LIMIT = 25 * 1024 * 1024  # octets as sent: what common mailboxes accept (DESIGN 5)
+FORWARD_LIMIT = 25 * 1024 * 1024  # octets as sent: what common mailboxes accept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

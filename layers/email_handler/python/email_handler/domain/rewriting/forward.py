@@ -1,4 +1,4 @@
-"""The forward: a contact's mail as the owner gets it (DESIGN 5).
+"""The forward: a contact's mail as the owner gets it.
 
 The body keeps its structure, every attachment its octets; the headers are ours. What must not be touched (signed and
 encrypted mail) travels as it came beside the banner; what cannot be rebuilt or is too large is described and, where

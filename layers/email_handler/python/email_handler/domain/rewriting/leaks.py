@@ -1,4 +1,4 @@
-"""The leak gate: nothing of the owner's leaves in octets that we can decode (DESIGN 2, promise 3).
+"""The leak gate: nothing of the owner's leaves in octets that we can decode.
 
 It reads the finished message, trusting nothing that composed it. What it could not open it says so.
 """

@@ -1,7 +1,7 @@
 """Writing MIME: entities as values, and their octets. Everything that leaves is built here, never copied.
 
 Why not :mod:`email`: its writers fold ids into encoded words, raise on odd input and need time quadratic in a
-header's length (FACTS 2, 4). What is written here keeps to SES's rules: CRLF, seven bits, lines of at most
+header's length. What is written here keeps to SES's rules: CRLF, seven bits, lines of at most
 LINE_LIMIT octets, no field twice.
 """
 

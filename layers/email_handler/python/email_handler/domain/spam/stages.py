@@ -1,4 +1,4 @@
-"""The three stages of the filter (DESIGN 7) as pure functions: what SES found, who it is for, what it says."""
+"""The three stages of the filter as pure functions: what SES found, who it is for, what it says."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -83,7 +83,7 @@ def assess_content(message: Message, rules: RuleSet, *, public_addresses: Sequen
     return Disposition(outcome=outcome, reasons=tuple(reasons), score=score, rules_version=rules.version)
 
 
-# Stage 1. SES's verdicts are open strings (FACTS 1); what is not known here counts as a scan that failed.
+# Stage 1. SES's verdicts are open strings; what is not known here counts as a scan that failed.
 
 type _Judged = Iterator[tuple[Outcome, Reason]]
 
