@@ -122,6 +122,10 @@ def test_a_person_gives_the_talk_another_name() -> None:
     assert renamed("A question", "") == "A question"
 
 
+def test_a_label_gives_a_talk_without_a_subject_none() -> None:
+    assert renamed("Re: [CAUTION: External Sender] Re:", "") == ""
+
+
 @given(st.text(), st.text())
 def test_another_name_is_a_base_subject_or_none(subject: str, known: str) -> None:
     assert renamed(subject, known) in ("", base_subject(subject))

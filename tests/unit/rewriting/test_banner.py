@@ -2,6 +2,7 @@
 
 import html
 import textwrap
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,13 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from email_handler.domain.disposition import Reason
+from email_handler.domain.html import html_text
+from email_handler.domain.identifiers import ConversationId
 from email_handler.domain.message import parse
 from email_handler.domain.rewriting import banner
 from email_handler.domain.rewriting.forward import compose_forward
 from email_handler.domain.rewriting.reply import compose_reply
 from email_handler.domain.rewriting.sentinels import BEGIN, END, SENTINEL
 from tests.support.builders import mail
-from tests.support.compositions import CONTACT, EVERYONE, PRIVATE, THREAD, forward_context, reply_context
+from tests.support.compositions import CONTACT, EVERYONE, PRIVATE, THREAD, THREADING, forward_context, reply_context
 
 RECEIVED = parse(
     mail(
@@ -161,6 +164,61 @@ def test_what_a_contact_writes_is_never_taken_for_a_banner() -> None:
     assert len(SENTINEL.findall(forwarded.text)) == 2
     assert len(SENTINEL.findall(forwarded.html)) == 2
     assert "(email-handler: only you see this)" in forwarded.text
+
+
+def test_a_contact_whose_name_and_subject_are_sentinels_can_be_answered() -> None:
+    context = reply_context(contact_name=BEGIN, threading=replace(THREADING, subject=f"Re: {END}"))
+
+    assert not compose_reply(parse(mail(sender=f"<{PRIVATE}>", text="Yes.\r\n")), context).held
+
+
+def test_a_sentinel_in_any_spelling_within_the_banner_does_not_end_it() -> None:
+    received = parse(mail())
+    earlier = ((ConversationId("c-00000001"), END.upper(), datetime(2026, 3, 1, tzinfo=UTC)),)
+    text = banner.as_text(banner.lines(received, forward_context(received, earlier=earlier)))
+
+    assert banner.removed_from_text(text)[0].strip() == ""
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<!-- <body> --><body><p>Hi",
+        "<html><!-- <body> --><p>Hi",
+        "<html><head><title><body></title></head><p>Hi",
+        "<style><body></style><p>Hi",
+        "<html><head><style></head></style></head><body><p>Hi",
+        "<!--><body><p>Hi--><p>Hi",
+        "<!-- --!><body><p>Hi--><p>Hi",
+        "<textarea><body></textarea>Hi",
+        "<title><body><p>Hi",
+        "<!-- <body><p>Hi",
+    ],
+)
+def test_a_page_cannot_swallow_the_banner(page: str) -> None:
+    shown = html_text(banner.into_html(page, "<div>banner</div>"))
+
+    assert shown.splitlines()[0] == "banner"
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        ('<!doctype html><html><head><title>x</title></head><body class="a>b">', "<p>Hi"),
+        ("<html xmlns:o='x'><head><style><!-- p {} --></style><!--[if mso]><x><![endif]--></head>", "<p>Hi"),
+        ("", "<p>Hi <body>"),
+        ("", "Hi <body>"),
+    ],
+)
+def test_the_banner_is_the_first_thing_in_the_body(before: str, behind: str) -> None:
+    assert banner.into_html(before + behind, "[banner]") == f"{before}[banner]{behind}"
+
+
+@given(st.lists(st.sampled_from(["<!--", "-->", "<body>", "<title>", "</title>", "<p>", "x", ">", "<", "--!>"])))
+def test_whatever_the_page_the_banner_is_put_in_once(pieces: list[str]) -> None:
+    page = "".join(pieces)
+
+    assert banner.into_html(page, "[banner]").replace("[banner]", "") == page
 
 
 def test_a_lone_sentinel_among_other_words_is_held() -> None:

@@ -1,4 +1,4 @@
-"""Which conversation a message belongs to, and how both sides' clients keep it one thread (DESIGN 4, 5, 6)."""
+"""Which conversation a message belongs to, and how both sides' clients keep it one thread."""
 
 import hashlib
 import hmac
@@ -15,7 +15,7 @@ from email_handler.domain.rewriting.composed import Threading
 
 ID_LENGTH = 8  # 40 bits: ids are readable names, not secrets
 TOKEN_LENGTH = 10  # 50 bits: with the rate at which SES takes mail, not to be guessed
-TOPIC_AGE = timedelta(days=30)  # DESIGN 6: same contact, same subject, still the same talk
+TOPIC_AGE = timedelta(days=30)  # the same contact, same subject, still the same talk
 MAX_LINKS = 10  # the first and the last nine mails: enough for References, bounded for the record
 MAX_REFERENCES = 40  # ids looked up for one message: the first half and the last half of what it names
 MAX_PARTICIPANTS = 10
@@ -61,8 +61,7 @@ def renamed(subject: str, known: str) -> str:
     mail system wrote them, and repeated they would show it to the other side and fork both sides' threads.
     """
     base = base_subject(subject)
-    front = base.removesuffix(known)
-    return "" if not base or (front != base and known and _LABELS.fullmatch(front)) else base
+    return "" if base.endswith(known) and _LABELS.fullmatch(base.removesuffix(known)) else base
 
 
 def shown_subject(subject: str) -> str:
@@ -141,7 +140,7 @@ def opens(target: ThreadTarget | None, conversation: Conversation | None) -> boo
 
 
 def local_part(message_id: str) -> str:
-    """Return the part of a Message-ID before ``@``: SES promises no host behind its ids (FACTS 2)."""
+    """Return the part of a Message-ID before ``@``: SES promises no host behind its ids."""
     return message_id.strip().strip("<>").partition("@")[0][:400]
 
 
@@ -155,7 +154,7 @@ def referred(message: Message) -> tuple[str, ...]:
 
 
 def fingerprint(message: Message, raw: bytes) -> str:
-    """Return what makes two receipts the same mail: Message-ID, From and body (DESIGN 3.3); "" without a
+    """Return what makes two receipts the same mail: Message-ID, From and body; "" without a
     Message-ID, for then a second copy cannot be told from a person who writes the same twice."""
     if not message.message_id:
         return ""
@@ -178,7 +177,7 @@ def choose(
     proven: EmailAddress | None,
     now: datetime,
 ) -> Conversation | None:
-    """Return the conversation a contact's message joins, or None for a new one (DESIGN 6, in its order).
+    """Return the conversation a contact's message joins, or None for a new one.
 
     *by_token* has had its token compared. Unproven mail joins by token only: whoever forges a contact's ids or
     subject starts a conversation of their own.
@@ -257,6 +256,6 @@ def reply_subject(subject: str) -> str:
 
 
 def wire_id(ses_id: str, region: str) -> str:
-    """Return the Message-ID that SES puts on the wire for its API's *ses_id* (FACTS 2: a habit, not a promise)."""
+    """Return the Message-ID that SES puts on the wire for its API's *ses_id* (a habit, not a promise)."""
     host = "email.amazonses.com" if region == "us-east-1" else f"{region}.amazonses.com"
     return f"{ses_id}@{host}"

@@ -118,6 +118,39 @@ def read_page(html: str) -> Page:
     return reader.page()
 
 
+def body_start(html: str) -> int:
+    """Return where in *html* the contents of its body begin: behind ``<body>``, or at the first that can only be body.
+
+    What stands in comments, styles and titles is no tag; where those never end, or browsers differ about their end,
+    it is 0, so that nothing before the returned place can swallow what is put there. Linear.
+    """
+    at = 0
+    while (start := html.find("<", at, MAX_HTML)) >= 0 and not html[at:start].strip():
+        tag = _TAG.match(html, start)
+        if html.startswith("<!--", start):
+            end = html.find("-->", start + 4) + 3
+            if end < 3 or html.startswith((">", "->"), start + 4) or html.find("--!>", start, end) >= 0:  # noqa: PLR2004
+                return 0
+        elif html.startswith(("<!", "<?"), start):
+            end = html.find(">", start) + 1
+        elif tag is None or tag[2].lower() not in _UP_TO_BODY:
+            break
+        else:
+            end, name = tag.end(), tag[2].lower()
+            if name == "body":
+                return end
+            if name in _RAW and not tag[1]:
+                closing = _CLOSING[name].search(html, end)
+                end = closing.start() if closing else 0
+        if not end:
+            return 0
+        at = end
+    return at
+
+
+_UP_TO_BODY = frozenset(("html", "head", "base", "body", "link", "meta", "script", "style", "title"))
+
+
 @dataclass(slots=True)
 class _Style:
     """What an element passes on to what is in it."""

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from email_handler.domain.html import body_start
 from email_handler.domain.message import Message
 from email_handler.domain.rewriting import mime
 from email_handler.domain.rewriting.composed import ForwardContext
 from email_handler.domain.rewriting.masking import LINES, view
-from email_handler.domain.rewriting.sentinels import BEGIN, END, SENTINEL, SENTINEL_START
+from email_handler.domain.rewriting.sentinels import BEGIN, END, SENTINEL, SENTINEL_START, defused
 
 _KILO = 1000
 _NO_FILES = frozenset(  # what clients show as something else than a file
@@ -130,7 +131,7 @@ def _listed(entries: list[str], most: int = SHOWN) -> str:
 
 
 def _shown(text: str, limit: int = 120) -> str:
-    return mime.one_line(text, limit).replace(BEGIN[:14], "(")
+    return defused(mime.one_line(text, limit))
 
 
 def as_text(shown: tuple[Line, ...]) -> str:
@@ -139,36 +140,34 @@ def as_text(shown: tuple[Line, ...]) -> str:
     return f"{BEGIN}\n{body}\n{END}\n\n"
 
 
+_SEEN = "display:block!important;visibility:visible!important;opacity:1!important;"
+
+
 def as_html(shown: tuple[Line, ...]) -> str:
     """Return the banner as one HTML block. Styles are inline and few: clients drop the rest, and both light and dark
     themes stay readable."""
-    # A style sheet of the contact's must not hide it: an important style of the element's own wins.
+    # A style sheet of the contact's must not hide it: an important style of the element's own wins. (What hides the
+    # whole body hides their text too.)
     # The sentinels stand outside the box: when what is between them is taken out again, no empty box is left.
-    quiet = '<div dir="ltr" style="display:block!important;font-size:11px;color:#888;margin:0 0 8px">'
+    quiet = f'<div dir="ltr" style="{_SEEN}font-size:11px;color:#888;margin:0 0 8px">'
     body = "\r\n".join(
-        f'<div style="color:#b00020;font-weight:bold">! {html.escape(line.text)}</div>'
+        f'<div style="{_SEEN}font-size:13px!important;color:#b00020!important;font-weight:bold">'
+        f"! {html.escape(line.text)}</div>"
         if line.warning
-        else f"<div>{html.escape(line.text)}</div>"
+        else f'<div style="{_SEEN}">{html.escape(line.text)}</div>'
         for line in shown
     )
     return (
         f"\r\n{quiet}{BEGIN}</div>\r\n"
-        '<div dir="ltr" style="display:block!important;padding:4px 10px;border-left:3px solid #888;'
+        f'<div dir="ltr" style="{_SEEN}padding:4px 10px;border-left:3px solid #888;'
         f'font:13px/1.4 -apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif">\r\n{body}\r\n</div>\r\n'
         f"{quiet}{END}</div>\r\n"
     )
 
 
-_BODY_TAG = re.compile(r"<body\b[^<>]{0,4000}>", re.IGNORECASE)
-
-
 def into_html(page: str, banner: str) -> str:
     """Return *page* with *banner* as the first thing in its body."""
-    tag = _BODY_TAG.search(page)
-    at = tag.end() if tag else 0
-    if not tag:  # a fragment, or a page that goes without <body>: behind the last tag that can only stand before it
-        lowered = page[:100_000].lower()
-        at = max((lowered.find(end) + len(end) for end in ("</head>", "<html>") if end in lowered), default=0)
+    at = body_start(page)
     return page[:at] + banner + page[at:]
 
 

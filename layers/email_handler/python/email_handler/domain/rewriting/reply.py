@@ -14,6 +14,7 @@ from email_handler.domain.identifiers import EmailAddress
 from email_handler.domain.message import Message, Part, parse, part_text
 from email_handler.domain.rewriting import banner, leaks, masking, mime
 from email_handler.domain.rewriting.composed import Composed, Identity, Place, ReplyContext
+from email_handler.domain.rewriting.sentinels import defused
 
 _SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
 _OF_TEXT = frozenset(("application/ics", "message/delivery-status", "message/disposition-notification"))
@@ -33,7 +34,7 @@ def compose_reply(message: Message, context: ReplyContext) -> Composed:
     identity = leaks.for_recipients(_with_the_writer(context.identity, message), context.recipients)
     cleaning = _Cleaning(message, context, identity)
     body = cleaning.entity(message.root) or mime.text("")
-    subject, _ = cleaning.masked(context.threading.subject, "header Subject")
+    subject, _ = cleaning.masked(defused(context.threading.subject), "header Subject")
     answered = mime.message_ids((context.threading.in_reply_to,))
     references = mime.message_ids(context.threading.references)
     fields = (
@@ -58,7 +59,7 @@ def _with_the_writer(identity: Identity, message: Message) -> Identity:
 
 def _recipients(context: ReplyContext) -> str:
     shown = (
-        mime.mailbox(context.contact_name if address == context.contact else "", address)
+        mime.mailbox(defused(context.contact_name) if address == context.contact else "", address)
         for address in context.recipients
     )
     return ",\r\n ".join(shown)

@@ -1,0 +1,187 @@
+"""Throughput of stage 3, and what hostile text costs it.
+
+    python -m bench.spam FOLDER… [--spamd]
+
+Reads every file below the folders as a mail and prints messages and megabytes a second of: parse; stage 3 (on parsed
+mail); both, as a function runs them; the same rules under Python's ``re`` where it takes them; and, with ``--spamd``,
+SpamAssassin's ``spamd -L`` with one child, asked through ``spamc`` (Debian's packages spamd and spamc). Then the
+slowest messages, and the slowest of the texts made against each rule's own pattern, a megabyte each.
+"""
+
+import argparse
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from email_handler.domain.message import Message, parse
+from email_handler.domain.spam.rules import RuleSet, adversarial_texts, builtin_rules, views
+from email_handler.domain.spam.stages import assess_content
+
+ROUNDS = 3  # the best counts: what else the machine does only ever slows
+SPAMD_MAILS = 100
+MEGABYTE = 1_000_000
+
+
+def best_seconds(work: Callable[[], object]) -> float:
+    """Return the shortest of a few runs."""
+    seconds = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def row(name: str, seconds: float, mails: int, octets: int, unit: float) -> float:
+    """Print one line, with the rate as a multiple of *unit*; return the rate in messages a second."""
+    rate = mails / seconds
+    share = f"{rate / unit:8.1f} x" if unit else ""
+    print(f"{name:32} {rate:10.0f} messages/s {octets / seconds / 1e6:8.2f} MB/s {share}")
+    return rate
+
+
+def under_python(rules: RuleSet) -> tuple[list[tuple[str, re.Pattern[str]]], int]:
+    """Return the rules that Python's ``re`` takes, as field and pattern, and how many it does not."""
+    taken = []
+    for rule in rules.rules:
+        source = rule.source
+        flags = re.IGNORECASE
+        if "(?-i)" in source:
+            source, flags = source.replace("(?-i)", ""), re.NOFLAG
+        try:
+            taken.append((rule.field, re.compile(source, flags)))
+        except re.error:
+            continue
+    return taken, len(rules.rules) - len(taken)
+
+
+def search_with_re(messages: Sequence[Message], patterns: Sequence[tuple[str, re.Pattern[str]]]) -> int:
+    """Search subject and text of every message with all patterns on these fields."""
+    found = 0
+    for message in messages:
+        seen = {
+            "subject": views("subject", message.subject),
+            "text": views("text", f"{message.subject}\n{message.text}"),
+        }
+        for field, pattern in patterns:
+            found += any(pattern.search(view) is not None for view in seen.get(field, ()))
+    return found
+
+
+def search_with_pcre2(messages: Sequence[Message], rules: RuleSet) -> int:
+    """Do the same as :func:`search_with_re`, without the sieve."""
+    found = 0
+    for message in messages:
+        seen = {
+            "subject": views("subject", message.subject),
+            "text": views("text", f"{message.subject}\n{message.text}"),
+        }
+        for rule in rules.rules:
+            found += any(map(rule.search, seen.get(rule.field, ())))
+    return found
+
+
+def spamd_seconds(mails: Sequence[bytes]) -> float:
+    """Return how long ``spamc`` takes with *mails*, one after another, against a ``spamd -L`` of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with TemporaryDirectory() as home:
+        spamd = subprocess.Popen(
+            ["spamd", "-L", "-x", "-H", home, "-m", "1", "--port", str(port), "--listen", "127.0.0.1"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        ask = ["spamc", "-c", "-d", "127.0.0.1", "-p", str(port)]
+        try:
+            until = time.monotonic() + 60
+            while b"/" not in subprocess.run(ask, input=mails[0], capture_output=True, check=False).stdout:
+                if spamd.poll() is not None or time.monotonic() > until:
+                    raise SystemExit("spamd did not start: is Debian's package spamd complete?")
+                time.sleep(0.5)
+            start = time.perf_counter()
+            for mail in mails:
+                subprocess.run(ask, input=mail, capture_output=True, check=False)
+            return time.perf_counter() - start
+        finally:
+            spamd.terminate()
+            spamd.wait()
+
+
+def hostile(rules: RuleSet) -> None:
+    """Print the most that a megabyte made against one rule costs the whole set."""
+    worst: list[tuple[float, str, int]] = []
+    texts = {text: rule.id for rule in rules.rules for text in adversarial_texts(rule)}
+    for text, name in texts.items():
+        mail = (
+            b"Subject: x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+            + (text * (MEGABYTE // len(text) + 1)).encode()
+        )
+        message = parse(mail)
+        start = time.perf_counter()
+        limits = sum(reason.stage == "limit" for reason in assess_content(message, rules).reasons)
+        worst.append((time.perf_counter() - start, name, limits))
+    worst.sort(reverse=True)
+    print(f"\n{len(texts)} hostile texts of 1 MB; limits reached: {sum(limits for _, _, limits in worst)}")
+    for seconds, name, _ in worst[:5]:
+        print(f"{seconds * 1000:8.1f} ms  made against {name}")
+
+
+def main() -> None:
+    """Run the bench."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
+    arguments.add_argument("--spamd", action="store_true", help="compare with SpamAssassin's daemon")
+    given = arguments.parse_args()
+    if given.spamd and not (shutil.which("spamd") and shutil.which("spamc")):
+        raise SystemExit("--spamd needs the programs spamd and spamc: apt-get install spamd spamc")
+    paths = sorted(path for folder in given.folders for path in folder.rglob("*") if path.is_file())
+    raws = [path.read_bytes() for path in paths]
+    octets = sum(map(len, raws))
+    rules = builtin_rules()
+    messages = [parse(raw) for raw in raws]
+    print(
+        f"{len(raws)} mails, {octets / 1e6:.1f} MB, {len(rules.rules)} rules, {len(rules.signals)} signals, one core\n"
+    )
+
+    unit = 0.0
+    if given.spamd:
+        few = raws[:: max(1, len(raws) // SPAMD_MAILS)]
+        unit = row("spamd -L through spamc", spamd_seconds(few), len(few), sum(map(len, few)), 0)
+    row("parse", best_seconds(lambda: [parse(raw) for raw in raws]), len(raws), octets, unit)
+    row("stage 3", best_seconds(lambda: [assess_content(m, rules) for m in messages]), len(raws), octets, unit)
+    row(
+        "parse and stage 3",
+        best_seconds(lambda: [assess_content(parse(r), rules) for r in raws]),
+        len(raws),
+        octets,
+        unit,
+    )
+
+    taken, refused = under_python(rules)
+    print(
+        f"\nsubject and text, every pattern one by one ({refused} rules that Python's re does not take left out there)"
+    )
+    row("pcre2", best_seconds(lambda: search_with_pcre2(messages, rules)), len(raws), octets, 0)
+    start = time.perf_counter()
+    search_with_re(messages, taken)
+    row("re", time.perf_counter() - start, len(raws), octets, 0)
+
+    timed = []
+    for path, message in zip(paths, messages, strict=True):
+        start = time.perf_counter()
+        assess_content(message, rules)
+        timed.append((time.perf_counter() - start, path, message.size))
+    print("\nslowest mails in stage 3")
+    for seconds, path, size in sorted(timed, reverse=True)[:5]:
+        print(f"{seconds * 1000:8.1f} ms {size:9} octets  {path}")
+    hostile(rules)
+
+
+if __name__ == "__main__":
+    main()
