@@ -44,14 +44,27 @@ def bounded(run: Callable[..., Any], width: int) -> Callable[..., Any]:
     return run_in_turn
 
 
+def deliver(arn: str, event: str) -> None:
+    """Invoke the function *arn* on an event of EventBridge as AWS does: asynchronously, with two retries, and then the
+    function's on-failure destination. MiniStack's own makes one attempt, and what fails then is forgotten.
+    """
+    from ministack.services import lambda_svc  # noqa: PLC0415  (it is loaded by the first call for Lambda)
+
+    function, configuration, _ = lambda_svc._get_func_record_for_ref(arn)  # noqa: SLF001
+    if function and configuration:
+        record = lambda_svc._execution_record_for_config(function, configuration)  # noqa: SLF001
+        lambda_svc.invoke_async_with_retry(record, json.loads(event))
+
+
 def main() -> None:
     """Run MiniStack as configured by its environment variables, bounded, with a path that tells what is in flight."""
     sys.executable = sys.argv.pop(1)
     from ministack import app as ministack  # noqa: PLC0415  (it reads sys.executable)
-    from ministack.services import lambda_svc  # noqa: PLC0415
+    from ministack.services import eventbridge, lambda_svc  # noqa: PLC0415
 
     width = max(2, os.cpu_count() or 2)
     lambda_svc._execute_function_dispatch = bounded(lambda_svc._execute_function_dispatch, width)  # noqa: SLF001
+    eventbridge._dispatch_to_lambda = deliver  # noqa: SLF001
 
     emulator = ministack.app
 

@@ -9,7 +9,7 @@ alarm watches the function or queue is read from the deployed alarms' dimensions
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -136,12 +136,25 @@ def test_a_parked_job_sets_off_its_queues_alarm(alarms: Alarms, queue: str, lett
     assert alarms.went_off(alarm)
 
 
-def test_an_invocation_that_fails_three_times_sets_off_the_alarm_of_processing_failures(alarms: Alarms) -> None:
-    alarms.clients.lambda_.invoke(
-        FunctionName=alarms.cloud.resources["InboundFunction"],
+def invoke_inbound(cloud: LocalCloud) -> None:
+    cloud.clients.lambda_.invoke(
+        FunctionName=cloud.resources["InboundFunction"],
         InvocationType="Event",
         Payload=json.dumps(NOT_AN_EVENT).encode(),
     )
+
+
+def publish_an_event_about_no_message(cloud: LocalCloud) -> None:
+    detail = json.dumps({"receipt": "nobody-knows", "function": "inbound"})
+    entry = {"Source": "email-handler", "DetailType": "Message Received", "Detail": detail}
+    assert cloud.clients.events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+
+@pytest.mark.parametrize("cause", [invoke_inbound, publish_an_event_about_no_message])
+def test_an_invocation_that_fails_three_times_sets_off_the_alarm_of_processing_failures(
+    alarms: Alarms, cause: Callable[[LocalCloud], None]
+) -> None:
+    cause(alarms.cloud)
     alarms.cloud.wait_until(lambda: alarms.depth("ProcessingFailures"), 60, "three failures")
 
     name = alarms.cloud.resources["ProcessingFailures"].rpartition("/")[2]
