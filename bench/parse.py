@@ -2,8 +2,9 @@
 
 ``python bench/parse.py FOLDER…`` reads every file below the folders as one raw message with three readers, each of
 which decodes every header, every text and every attachment: ours, ``compat32`` and ``policy.default``. Prints
-messages per second and MB per second of each, their ratios, the slowest messages of ours, and how the time grows
-with size from 1 KB to 40 MB of made-up mail. Without a folder only the growth is shown.
+messages per second and MB per second of each, their ratios, the slowest messages of ours, the same for what is made of
+a mail (``inspect``, and ``compose`` of each kind, parsing included), and how the time of each grows with size from 1 KB
+to 40 MB of made-up mail. Without a folder only the growth is shown.
 """
 
 import argparse
@@ -19,7 +20,12 @@ from email.parser import BytesParser
 from email.utils import getaddresses, parsedate_to_datetime
 from pathlib import Path
 
+from admin.composition import COMPOSERS, Kind
+from admin.inspection import inspect_bytes
+from email_handler.domain.identifiers import EmailAddress
 from email_handler.domain.message import parse
+from email_handler.domain.people import People
+from email_handler.domain.spam.rules import builtin_rules
 
 ADDRESS_FIELDS = ("from", "sender", "reply-to", "to", "cc")
 SLOWEST = 8
@@ -86,6 +92,24 @@ def policy_default(raw: bytes) -> int:
     return found
 
 
+PEOPLE = People(
+    public_addresses=(EmailAddress("contact@example.com"),),
+    thread_domain="thread.example.com",
+    forward_to=(EmailAddress("owner@private.example"),),
+)
+
+
+def inspect(raw: bytes) -> int:
+    """Do what ``email-handler inspect`` does with one message."""
+    return len(inspect_bytes(raw, builtin_rules()))
+
+
+def composing(kind: Kind) -> Callable[[bytes], int]:
+    """Return what ``email-handler compose`` does with one message."""
+    return lambda raw: len(COMPOSERS[kind](parse(raw), PEOPLE, EmailAddress("jane@customer.example")).raw)
+
+
+WORK: dict[str, Callable[[bytes], int]] = {"inspect": inspect, **{f"compose {kind}": composing(kind) for kind in Kind}}
 READERS: tuple[Callable[[bytes], int], ...] = (ours, compat32, policy_default)
 
 
@@ -107,8 +131,8 @@ def corpus(folders: list[Path]) -> None:
     total = dict.fromkeys(READERS, 0.0)
     octets = 0
     slow: list[tuple[float, int, Path]] = []
-    for file in files:
-        raw = file.read_bytes()
+    mails = [(file, file.read_bytes()) for file in files]
+    for file, raw in mails:
         octets += len(raw)
         for reader in READERS:
             total[reader] += timed(reader, raw)
@@ -120,9 +144,18 @@ def corpus(folders: list[Path]) -> None:
             f"  {reader.__name__:15} {len(files) / seconds:8.0f} messages/s {octets / 1e6 / seconds:8.1f} MB/s"
             f"   ours is {seconds / total[ours]:.2f} times as fast"
         )
+    slowest("ours", slow)
+    for name, work in WORK.items():
+        slow = [(timed(work, raw), len(raw), file) for file, raw in mails]
+        print(f"{name}: {len(files) / sum(seconds for seconds, _, _ in slow):.0f} messages/s")
+        slowest(name, slow)
+
+
+def slowest(name: str, slow: list[tuple[float, int, Path]]) -> None:
+    """Print median, the 99th of a hundred, and the slowest of *slow* (seconds, octets, file)."""
     times = sorted(seconds for seconds, _, _ in slow)
     print(
-        f"  ours: median {times[len(times) // 2] * 1e3:.2f} ms, 99 % under {times[len(times) * 99 // 100] * 1e3:.2f} ms"
+        f"  {name}: median {times[len(times) // 2] * 1e3:.2f} ms, 99 % under {times[len(times) * 99 // 100] * 1e3:.2f} ms"
     )
     for seconds, size, file in sorted(slow, reverse=True)[:SLOWEST]:
         print(f"  {seconds * 1e3:8.1f} ms {size:10} octets  {file}")
@@ -155,6 +188,9 @@ def growth() -> None:
                 f"  {kind:10} {size / 1e3:8.0f} KB {mine * 1e3:9.2f} ms {mine / size * 1e9:7.2f} ns/octet"
                 f"   compat32 takes {beside[0]:.2f} times, policy.default {beside[1]:.2f} times that"
             )
+    for name, work in WORK.items():
+        times = [timed(work, made_up(size, "attachment")) for size in SIZES]
+        print(f"  {name}, ms from {SIZES[0] / 1e3:.0f} KB up: " + ", ".join(f"{t * 1e3:.1f}" for t in times))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"  peak memory of this process, all readers: {peak:.0f} MB")
 
