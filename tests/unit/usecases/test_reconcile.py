@@ -7,7 +7,7 @@ import pytest
 
 from email_handler.domain.identifiers import EmailAddress, ReceiptId
 from email_handler.domain.jobs import JobKind
-from email_handler.errors import QueueUnavailable
+from email_handler.errors import QueueUnavailable, RecordsUnavailable
 from email_handler.usecases.reconcile import OVERDUE, SETTLED, SETUP_OBJECT, reconcile
 from tests.support.builders import mail
 from tests.support.fakes import Sent
@@ -80,6 +80,17 @@ def test_a_decision_whose_jobs_are_not_queued_is_finished(world: World) -> None:
 
     assert reconcile("inbound", world.reception).finished == 1
     assert recipients(world.run()) == [("jane@customer.example",), (OWNER,)]
+
+
+def test_a_decision_whose_answer_was_lost_in_the_pass_is_finished_by_its_repetition(world: World) -> None:
+    left_behind(world)
+    world.now += SETTLED
+    world.records.fail("commit", RecordsUnavailable("lost"), after=True)
+    with pytest.raises(RecordsUnavailable):
+        reconcile("inbound", world.reception)
+    reconcile("inbound", world.reception)
+
+    assert recipients(world.run()) == [(OWNER,)]
 
 
 def test_an_overdue_send_is_queued_again_and_sent_once(world: World) -> None:

@@ -46,7 +46,8 @@ def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
         if receipt == SETUP_OBJECT or not now - LOOK_BACK <= modified <= now - SETTLED:
             continue
         seen += 1
-        if reception.records.decision(receipt, function) is not None:
+        decision = reception.records.decision(receipt, function)
+        if decision is not None and decision.done:
             continue
         try:
             take_up(receipt, function, reception)
@@ -54,9 +55,9 @@ def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
         except PermanentError:
             failed.append(receipt)
     finished = 0
-    for decision in reception.records.undone(now - OVERDUE):
-        if (decision.function == "reply") == (function == "reply"):  # the operator's decisions are inbound's to finish
-            finish(decision, reception)
+    for left in reception.records.undone(now - OVERDUE):
+        if (left.function == "reply") == (function == "reply"):  # the operator's decisions are inbound's to finish
+            finish(left, reception)
             finished += 1
     if function == "inbound":
         for ledger, event in reception.ledger.unpublished(now - OVERDUE):
