@@ -36,7 +36,7 @@ PROJECT = Path(__file__).parents[1]
 FOLDER = PROJECT / ".local" / "demo"  # apart from a local cloud that may be running
 MAILS = PROJECT / "events" / "mail"
 LIMIT = 60.0  # seconds that one step's mails may take; two are usual
-PICTURE_WIDTH = 96  # columns
+PICTURE_WIDTH = 112
 INTERRUPTED = 130  # exit code, as shells have it
 
 JANE = "jane@customer.example"
@@ -330,7 +330,7 @@ def show_end(console: Console, demo: Demo, seconds: float) -> None:
         ("email-handler local up", "the same cloud, and it stays; SMTP on port 2525"),
         ("email-handler local send events/mail/first_contact.eml", "a mail into it, from another terminal"),
         ("email-handler list", "what it made of it; then show, why, search"),
-        (f"email-handler inspect {outbox}", "what the functions would see in any raw mail"),
+        ("email-handler inspect events/mail", "what the functions would see in any raw mail"),
     ):
         console.print(Text.assemble("  ", (f".venv/bin/{command}", "cyan"), (f"  {what}", "dim")), soft_wrap=True)
 
