@@ -114,7 +114,8 @@ def backtest(
 def test_over_the_archive_released_mail_that_would_be_held_again_is_exit_code_4(
     cloud: LocalCloud, tmp_path: Path
 ) -> None:
-    offer, question = held(cloud, person(), text="SEO company, guaranteed first page ranking, backlinks, a kazoo"), ""
+    pitch = "We are an SEO company: guaranteed first page ranking, 500 quality backlinks, guest posts, a kazoo"
+    offer = held(cloud, person(), text=pitch)
     lines(cloud, "held", "release", offer)
     question = arrive(cloud, person(), text="Do you play the kazoo?")
 
