@@ -13,8 +13,8 @@ from rich.text import Text
 from admin.connection import Connection, Endpoint, Stack, connect
 from admin.terminal import AdminError, AsJson, err, out, pairs, print_json, when
 from email_handler.domain.disposition import Outcome, Reason
-from email_handler.domain.identifiers import ConversationId
-from email_handler.domain.records import Conversation, LedgerItem, MessageRecord, SendState, Status
+from email_handler.domain.identifiers import ConversationId, FunctionName
+from email_handler.domain.records import Conversation, Decision, LedgerItem, MessageRecord, SendState, Status
 from email_handler.errors import UnknownConversation
 
 REASONS_SHOWN = 4
@@ -173,10 +173,11 @@ def show(
     if conversation is None:
         raise AdminError(f"there is no conversation {identifier} in {connection.where}: email-handler list")
     messages = list(connection.records.messages(conversation.id))
-    sends = {message.receipt: sends_of(connection, message) for message in messages}
+    sends = {(message.receipt, message.function): sends_of(connection, message) for message in messages}
     if as_json:
         told = [
-            public_fields(message) | {"sends": [public_fields(send) for send in sends[message.receipt]]}
+            public_fields(message)
+            | {"sends": [public_fields(send) for send in sends[message.receipt, message.function]]}
             for message in messages
         ]
         print_json(public_fields(conversation) | {"messages": told})
@@ -193,7 +194,7 @@ def show(
     ))  # fmt: skip
     for message in messages:
         out.print()
-        _print_message(message, sends[message.receipt], connection)
+        _print_message(message, sends[message.receipt, message.function], connection)
 
 
 def _print_message(message: MessageRecord, sends: Sequence[LedgerItem], connection: Connection) -> None:
@@ -213,11 +214,19 @@ def _print_message(message: MessageRecord, sends: Sequence[LedgerItem], connecti
     out.print(Text(f"  s3://{connection.bucket}/{message.archive_key}", "dim"), soft_wrap=True)
 
 
+def decisions_of(connection: Connection, message: MessageRecord) -> list[Decision]:
+    """Return what was decided about a message: by the function that received it, then by the operator."""
+    deciders: list[FunctionName] = [message.function]
+    if any(reason.stage == "operator" for reason in message.reasons):
+        deciders.append("release")
+    found = [connection.records.decision(message.receipt, decider) for decider in deciders]
+    return [decision for decision in found if decision is not None]
+
+
 def sends_of(connection: Connection, message: MessageRecord) -> list[LedgerItem]:
     """Return the sends that a message caused, as the ledger has them now."""
-    decision = connection.records.decision(message.receipt, message.function)
     sends = []
-    for job in decision.jobs if decision else ():
+    for job in (job for decision in decisions_of(connection, message) for job in decision.jobs):
         with suppress(UnknownConversation):
             sends.append(connection.records.context(job.ledger).item)
     return sends

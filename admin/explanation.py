@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from admin.connection import Connection, Endpoint, Stack, connect
-from admin.conversations import public_fields, sends_of
+from admin.conversations import decisions_of, public_fields, sends_of
 from admin.terminal import AdminError, AsJson, out, pairs, print_json, when
 from email_handler.domain.identifiers import ConversationId, FunctionName, LedgerId, ReceiptId, SesId
 from email_handler.domain.records import MessageRecord
@@ -56,7 +56,7 @@ def _messages_named(connection: Connection, identifier: str) -> list[MessageReco
 
 def explain(connection: Connection, message: MessageRecord) -> dict[str, Any]:
     """Return everything that is known of *message*, as ``why --json`` prints it."""
-    decision = connection.records.decision(message.receipt, message.function)
+    decisions = decisions_of(connection, message)
     sends = sends_of(connection, message)
     texts = f"text/{message.conversation or 'none'}/{message.receipt}/"
     archive = [
@@ -72,10 +72,12 @@ def explain(connection: Connection, message: MessageRecord) -> dict[str, Any]:
             "reasons": [asdict(reason) for reason in message.reasons],
             "score": message.score,
             "rules_version": message.rules_version,
-            "done": bool(decision and decision.done),
+            "done": bool(decisions) and all(decision.done for decision in decisions),
         },
         "sends": [public_fields(send) for send in sends],
-        "events": [{"id": event.id, "detail_type": event.detail_type} for event in decision.events] if decision else [],
+        "events": [
+            {"id": event.id, "detail_type": event.detail_type} for decision in decisions for event in decision.events
+        ],
         "archive": archive,
     }
 

@@ -16,6 +16,7 @@ from admin import (
     held,
     inspection,
     lists,
+    personal_data,
     recovery,
     search,
     spam_rules,
@@ -47,6 +48,8 @@ app.command()(lists.lists)
 app.command()(recovery.replay)
 app.command()(recovery.reconcile)
 app.command()(recovery.redrive)
+app.command()(personal_data.export)
+app.command()(personal_data.erase)
 app.command()(doctor.doctor)
 app.command()(activation.activate)
 app.command()(inspection.inspect)

@@ -38,9 +38,16 @@ class AdminError(Exception):
 
 def print_json(value: Any) -> None:
     """Write *value* as one line of ASCII JSON; file names that are no UTF-8 and lone surrogates survive in it."""
-    typer.echo(
-        json.dumps(value, default=lambda other: other.isoformat() if isinstance(other, datetime) else str(other))
-    )
+    typer.echo(json.dumps(value, default=_plain))
+
+
+def json_document(value: Any) -> bytes:
+    """Return *value* as a JSON file for people to read."""
+    return json.dumps(value, indent=2, default=_plain).encode() + b"\n"
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def pairs(**values: str) -> Table:

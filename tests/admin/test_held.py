@@ -70,6 +70,10 @@ def test_released_mail_is_forwarded_once_and_acknowledged_once(cloud: LocalCloud
     assert receipt not in [line["receipt"] for line in lines(cloud, "held", "list")]
     (why,) = lines(cloud, "why", receipt)
     assert "released" in [reason["rule"] for reason in why["decision"]["reasons"]]
+    assert {(send["kind"], send["state"]) for send in why["sends"]} == {
+        ("forward", "sent"),
+        ("acknowledgement", "sent"),
+    }
 
 
 def test_mail_released_twice_at_the_same_time_is_forwarded_once_and_acknowledged_once(cloud: LocalCloud) -> None:

@@ -28,6 +28,7 @@ from uuid import uuid4
 
 from email_handler.adapters.items import Attributes, Item, key_part, read, timestamp, write
 from email_handler.adapters.table import ABSENT, PAGE, PRESENT, Key, Table
+from email_handler.domain.conversations import local_part
 from email_handler.domain.disposition import Outcome
 from email_handler.domain.identifiers import ConversationId, FunctionName, LedgerId, ReceiptId, SesId
 from email_handler.domain.jobs import JobKind, ledger_id
@@ -293,6 +294,62 @@ class DynamoRecords:
         """Yield the operator's lists in alphabetical order."""
         entries = self._table.query("#pk = :pk", {"pk": "LIST"}, ConsistentRead=True)
         return ((entry["sk"], entry["kind"]) for entry in entries)
+
+    def messages_from(self, address: str) -> Iterator[MessageRecord]:
+        """Yield every message whose From (display, not proof) is *address*. Reads the whole table: no index leads to
+        a second copy of a mail, or to what somebody wrote into another's conversation."""
+        for attributes in self._table.scan("#type = :type", {"type": "message"}):
+            message = read(MessageRecord, attributes)
+            if message.sender.lower() == address.lower():
+                yield message
+
+    def erase(
+        self, messages: Sequence[MessageRecord], sends: Sequence[LedgerItem], conversation: Conversation | None
+    ) -> int:
+        """Delete *messages* with what was decided about them, *sends*, and *conversation*, and return how many items
+        that were. For good: only the point-in-time recovery still knows them.
+
+        The conversation goes last: until then a second run finds everything.
+        """
+        about = {message.receipt for message in messages}
+        named = [message.message_id for message in messages] + [send.ses_id for send in sends]
+        for link in conversation.links if conversation else ():
+            named += [link.contact_id, *link.owner_ids.values()]
+        references = self._table.get_many([_reference(local_part(name)) for name in named if name])
+        keys = [key for key, reference in references.items() if reference["receipt"] in about]  # others' ids stay
+        for send in sends:
+            keys += [_event(send.id), _send(send.id)]
+        for message in messages:
+            decided = [_decision(message.receipt, message.function), _message(message.receipt, message.function)]
+            if any(reason.stage == "operator" for reason in message.reasons):
+                decided.append(_decision(message.receipt, "release"))
+            keys += [*decided, *([_pointer(message)] if message.conversation else [])]
+        if conversation:
+            topics = self._table.query("#pk = :pk", {"pk": _topic(conversation.contact, "")[0]}, ConsistentRead=True)
+            keys += [(topic["pk"], topic["sk"]) for topic in topics if topic["conversation"] == conversation.id]
+            keys.append(_conversation(conversation.id))
+        return self._delete(keys)
+
+    def contact(self, address: str) -> Contact | None:
+        """Return what is known of one contact."""
+        return _read(Contact, self._table.get(_contact(address)))
+
+    def erase_contact(self, address: str) -> int:
+        """Delete the record of a contact; return how many items that were. Their conversations have been erased."""
+        topics = list(self._table.query("#pk = :pk", {"pk": _topic(address, "")[0]}, ConsistentRead=True))
+        return self._delete([*((topic["pk"], topic["sk"]) for topic in topics), _contact(address)])
+
+    def forget_conversation(self, contact: Contact, conversation: ConversationId) -> None:
+        """Take an erased conversation out of its *contact*'s record. Raises RecordChanged: read the contact anew."""
+        kept = tuple(one for one in contact.conversations if one[0] != conversation)
+        self._table.transact(self._versioned(None, replace(contact, conversations=kept)))
+
+    def _delete(self, keys: Sequence[Key]) -> int:
+        there = self._table.get_many(keys)
+        for key in keys:
+            if key in there:
+                self._table.delete(key)
+        return len(there)
 
     # SendLedger
 

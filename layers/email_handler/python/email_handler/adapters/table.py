@@ -66,8 +66,15 @@ class Table:
     def query(self, condition: str, values: Mapping[str, Any], **options: Any) -> Iterator[Attributes]:
         """Yield the items under the key *condition*, page after page. *options* are Query's own parameters."""
         request = _bound({"KeyConditionExpression": condition}, values) | {"Limit": PAGE} | options
+        return self._pages("query", request)
+
+    def scan(self, condition: str, values: Mapping[str, Any]) -> Iterator[Attributes]:
+        """Yield the items that fulfil *condition*, page after page: every item of the table is read for it."""
+        return self._pages("scan", _bound({"FilterExpression": condition}, values))
+
+    def _pages(self, operation: str, request: dict[str, Any]) -> Iterator[Attributes]:
         while True:
-            page = self._call("query", TableName=self._name, **request)
+            page = self._call(operation, TableName=self._name, **request)
             yield from map(decode, page["Items"])
             if "LastEvaluatedKey" not in page:
                 return
