@@ -66,10 +66,12 @@ def _file(content_type: str, payload: bytes, name: str = "file.bin", **fields: s
     return _mail(_body("plain", "Hello\r\n", "us-ascii", "7bit"), entity(head, base64.encodebytes(payload)))
 
 
-def _zip(member: str, content: str) -> bytes:
+def _zip(member: str, content: str, comment: str = "") -> bytes:
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo(member), content)
+    with zipfile.ZipFile(packed, "w") as archive:
+        entry = zipfile.ZipInfo(member)
+        entry.comment, entry.compress_type = comment.encode(), zipfile.ZIP_DEFLATED
+        archive.writestr(entry, content)
     return packed.getvalue()
 
 
@@ -89,6 +91,15 @@ def _key(address: str) -> bytes:
 
 def _der(address: str) -> bytes:
     return b"0\x12\x06\x09*\x86H\x86\xf7\x0d\x01\x09\x01\x16" + bytes([len(address)]) + address.encode() + b"1\x1d0\x1b"
+
+
+def _rewritten(address: str) -> str:
+    local, _, domain = address.partition("@")
+    return f"SRS0=Ab12=XY={domain}={local}@forwarder.example"
+
+
+def _cut(text: str, width: int) -> list[str]:
+    return [text[at : at + width] for at in range(0, len(text), width)]
 
 
 def _folded(line: str) -> str:
@@ -235,7 +246,74 @@ def _elsewhere() -> Iterator[tuple[str, Planted]]:
         )
 
 
-PLANTED = [*_in_text(), *_elsewhere()]
+def _disguised() -> Iterator[tuple[str, Planted]]:
+    encoded = {
+        "base64": base64.encodebytes,
+        "quoted-printable": lambda octets: octets.replace(b"@", b"=\r\n@"),
+    }
+    for encoding, encode in encoded.items():
+        inner = lambda a, c=encoding, e=encode: entity(  # noqa: E731
+            [("From", "x@y.example"), ("Content-Type", "text/plain"), ("Content-Transfer-Encoding", c)],
+            e(b"Hello " + a.encode()),
+        )
+        yield f"message as a file, {encoding}", lambda a, i=inner: _file("application/octet-stream", i(a), "a.eml")  # type: ignore[misc]
+        yield f"global message, {encoding}", lambda a, i=inner: _file("message/global", i(a), "a.eml")  # type: ignore[misc]
+        yield (
+            f"zip of messages, {encoding}",
+            lambda a, i=inner: _file("application/zip", _zip("a.eml", i(a).decode()), "a.zip"),  # type: ignore[misc]
+        )
+    yield (
+        "mailbox of messages",
+        lambda a: _file("application/mbox", f"From x\nSubject: =?utf-8?Q?{a}?=\n\nx\n".encode()),
+    )
+    for name, kind in (("a.svg", "image/svg+xml"), ("a.xhtml", "application/xhtml+xml"), ("a.html", "application/x-y")):
+        yield f"markup as a file: {name}", lambda a, n=name, k=kind: _file(k, f"<a>{a[:4]}<b/>{a[4:]}</a>".encode(), n)  # type: ignore[misc]
+    for name in ("a.ics", "a.vcf"):
+        yield f"folded file: {name}", lambda a, n=name: _file("application/octet-stream", _folded("X:" + a).encode(), n)  # type: ignore[misc]
+    yield "zip member's comment", lambda a: _file("application/zip", _zip("x.txt", "x", comment=a), "a.zip")
+    yield (
+        "zip behind a program",
+        lambda a: _file("application/x-dosexec", b"MZ\0" + _zip("x.txt", f"Hello {a}"), "a.exe"),
+    )
+    yield (
+        "zip of base64",
+        lambda a: _file("application/zip", _zip("x.txt", base64.b64encode(a.encode()).decode()), "a.zip"),
+    )
+    yield (
+        "picture's text",
+        lambda a: _file("image/png", b"\x89PNG\r\n\x1a\n\0\0\0\x19tEXtAuthor\0" + a.encode() + b"zK1A"),
+    )
+    yield "full-width", lambda a: _mail(_body("plain", "".join(chr(ord(c) + 0xFEE0) for c in a), "utf-8", "base64"))
+    yield "ideographic full stop", lambda a: _mail(_body("plain", a.replace(".", "\u3002"), "utf-8", "base64"))
+    for name, mark in {"isolates": "\u2068", "selectors": "\ufe0f", "joiners": "\u034f", "tags": "\U000e0001"}.items():
+        yield f"invisible {name}", lambda a, m=mark: _mail(_body("plain", m.join(a), "utf-8", "base64"))  # type: ignore[misc]
+    yield "spaces around the sign", lambda a: _mail(_body("plain", a.replace("@", " @ "), "utf-8", "7bit"))
+    yield "sender rewriting", lambda a: _mail(_body("plain", _rewritten(a), "utf-8", "7bit"))
+    yield (
+        "style",
+        lambda a: _mail(
+            _body("html", f"<style>a:after{{content:'{a.replace('@', chr(92) + '40 ')}'}}", "utf-8", "7bit")
+        ),
+    )
+    yield "html: comment within", lambda a: _mail(_body("html", a.replace("@", "<!-- <b> -->@"), "utf-8", "7bit"))
+    yield (
+        "quoted base64",
+        lambda a: _mail(
+            _body(
+                "plain",
+                "> " + "\r\n> ".join(_cut(base64.b64encode(f"1234567890 {a}".encode()).decode(), 14)),
+                "utf-8",
+                "7bit",
+            )
+        ),
+    )
+    yield (
+        "folded base64",
+        lambda a: _file("text/vcard", _folded("KEY:" + base64.b64encode(f"key of {a} ".encode()).decode()).encode()),
+    )
+
+
+PLANTED = [*_in_text(), *_elsewhere(), *_disguised()]
 
 
 def test_there_are_enough_plants() -> None:
@@ -253,6 +331,14 @@ def test_a_planted_address_never_leaves(planted: Planted) -> None:
         assert PRIVATE.partition("@")[2] not in seen
         assert "thread.example.com" not in seen
     assert problems(composed.raw) == []
+
+
+@pytest.mark.parametrize("planted", [pytest.param(make, id=name) for name, make in _disguised()])
+def test_however_it_is_disguised_it_is_found(planted: Planted) -> None:
+    """Also where the tests' own oracle does not see it."""
+    composed = compose_reply(parse(planted(PRIVATE)), reply_context())
+
+    assert "private address" in {place.what for place in composed.places}
 
 
 @pytest.mark.parametrize("planted", [pytest.param(make, id=name) for name, make in _in_text() if "word B" not in name])

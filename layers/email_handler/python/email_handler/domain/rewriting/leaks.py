@@ -18,15 +18,29 @@ from email_handler.domain.rewriting import masking, pdf
 from email_handler.domain.rewriting.composed import Composed, Identity, Place
 
 MAX_INFLATED = 64 * 1024 * 1024  # octets that one message's documents may unpack to: a zip bomb stops here
+MAX_READ = 16 * 1024 * 1024  # octets of one message's files that are read as text in every way of writing it
 MAX_MEMBERS = 2000  # members of one archive; a large DOCX has some hundreds
 MAX_NESTED = 8  # messages within messages
 _ENCRYPTED = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"))
 _PACKED = (b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"\xfd7zXZ", b"BZh", b"\x78\x9f\x3e\x22")
 """How gzip, 7z, RAR, XZ, bzip2 and TNEF (its text is packed) begin."""
-_BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{4,}+(?:\r?\n[A-Za-z0-9+/_-]{4,}+)*+")
+_BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{4,}+(?:\r?\n[>| \t]{0,20}+[A-Za-z0-9+/_-]{2,}+)*+")  # quoted or folded too
+_NO_DIGITS = re.compile(r"[\s>|]+")
 _BASE64_LEAST = 16  # characters that can hold an address: "a@b.example" has eleven octets
 _BASE64_SHIFTED = 100_000  # characters of a run that are tried at every alignment: a link's path may precede it
 _UUENCODED = re.compile(r"^begin [0-7]{3,4} [^\r\n]{1,200}\r?\n(?:[!-`][ -`]{1,80}\r?\n)++", re.MULTILINE)
+_MESSAGES = frozenset(("message/rfc822", "message/global", "message/news"))
+_MESSAGE = re.compile(
+    rb"(?:From [^\n]{1,200}\n)?"
+    rb"(?:return-path|received|from|to|subject|date|message-id|mime-version|content-type|delivered-to|"
+    rb"authentication-results|dkim-signature|x-[a-z0-9-]{1,60}):",
+    re.IGNORECASE,
+)
+"""How a message begins, in a file of any type: many clients attach one as ``application/octet-stream``."""
+_NO_TEXT = bytes((*range(7), *range(14, 27), *range(28, 32)))
+_BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_ZIP_END = b"PK\x05\x06"
+_ZIP_END_AT = 66_000  # octets before the end that it can lie at: 22 and a comment of 65,535
 _ASCII = bytes(range(128)) + b"\x7f" * 128  # what is beyond ASCII is no letter of an address
 
 
@@ -72,6 +86,7 @@ class _Gate:
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
         self._inflatable = MAX_INFLATED
+        self._readable = MAX_READ
         self.places: dict[Place, None] = {}
 
     def message(self, message: Message, prefix: str, depth: int) -> None:
@@ -105,23 +120,43 @@ class _Gate:
 
     def payload(self, where: str, part: Part, depth: int) -> None:
         payload, kind = part.payload, part.content_type
-        if kind == "message/rfc822" and not part.children:
-            if depth < MAX_NESTED:
-                self.message(parse(payload), f"{where}: ", depth + 1)
-            else:
-                self._unchecked(where)
+        if kind in _MESSAGES:
+            self._nested(where, payload, depth)
         elif kind in _ENCRYPTED:
             self._unchecked(where)
         if kind.startswith(("text/", "message/")) or b"-----BEGIN" in payload:
             text = decode(payload, part.parameters.get("charset", ""))
             self._text(where, text, markup="<" in text)
+        elif kind not in _MESSAGES:
+            self._file(where, payload, depth)
         if b"\0" in payload or not kind.startswith("text/"):
             self.octets(where, payload)
-        self._document(where, payload)
+        self._document(where, payload, depth)
+
+    def _nested(self, where: str, payload: bytes, depth: int) -> None:
+        if depth < MAX_NESTED:
+            self.message(parse(payload), f"{where}: ", depth + 1)
+        else:
+            self._unchecked(where)
+
+    def _file(self, where: str, payload: bytes, depth: int) -> None:
+        """Look at a file as the message or the text that it is, whatever it is called."""
+        is_utf16 = payload.startswith(_BYTE_ORDER_MARKS)
+        start = payload[:4096]
+        if not is_utf16 and len(start.translate(None, _NO_TEXT)) < len(start):
+            return
+        if len(payload) > self._readable:
+            self._unchecked(where)
+            return
+        self._readable -= len(payload)
+        if _MESSAGE.match(payload):
+            self._nested(where, payload, depth)
+        text = decode(payload, "utf-16" if is_utf16 else "")
+        self._text(where, text, markup="<" in text)
 
     def octets(self, where: str, payload: bytes) -> None:
         """Look through octets of any kind: as they are, as UTF-16 would have them, and for strings that are told by
-        their length (certificates: the octet behind such a string may well be a digit)."""
+        their length or begin behind a NUL (certificates, pictures: the octet behind such a string may be a letter)."""
         text = payload.translate(_ASCII).decode("ascii")
         texts = {text, text.replace("\0\0", "\1").replace("\0", "")}
         if not "".join(self._identity.hidden_terms).isascii():
@@ -131,18 +166,18 @@ class _Gate:
                 self._found(where, what)
         lowered = text.lower()
         for address in self._identity.private_addresses:
-            if chr(len(address)) + address.lower() in lowered:
+            if chr(len(address)) + address.lower() in lowered or "\0" + address.lower() in lowered:
                 self._found(where, masking.PRIVATE)
 
-    def _document(self, where: str, payload: bytes) -> None:
-        if payload.startswith(b"PK\x03\x04"):
-            self._zip(where, payload)
+    def _document(self, where: str, payload: bytes, depth: int) -> None:
+        if payload.startswith(b"PK\x03\x04") or _ZIP_END in payload[-_ZIP_END_AT:]:
+            self._zip(where, payload, depth)
         elif payload[:1024].find(b"%PDF-") >= 0:
             self._pdf(where, payload)
         elif payload.startswith(_PACKED):
             self._unchecked(where)
 
-    def _zip(self, where: str, payload: bytes) -> None:
+    def _zip(self, where: str, payload: bytes, depth: int) -> None:
         """Look through a ZIP-based document, one level deep (DOCX, XLSX, PPTX, ODT, EPUB, ZIP)."""
         try:
             with zipfile.ZipFile(io.BytesIO(payload)) as archive:
@@ -150,13 +185,14 @@ class _Gate:
                 self._text(where, archive.comment.decode("latin-1"))
                 for member in members[:MAX_MEMBERS]:
                     self._text(where, member.filename)
-                    self._member(where, archive, member)
+                    self._text(where, member.comment.decode("latin-1"))
+                    self._member(where, archive, member, depth)
                 if len(members) > MAX_MEMBERS:
                     self._unchecked(where)
         except (zipfile.BadZipFile, ValueError, OSError, RuntimeError, NotImplementedError, zlib.error, EOFError):
             self._unchecked(where)
 
-    def _member(self, where: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    def _member(self, where: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo, depth: int) -> None:
         if member.flag_bits & 1 or member.file_size > self._inflatable:
             self._unchecked(where)
             return
@@ -165,9 +201,8 @@ class _Gate:
         self._inflatable -= len(content)
         if content.startswith((b"PK\x03\x04", *_PACKED)):
             self._unchecked(where)
-        elif content.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
-            self._text(where, decode(content, ""), markup=True)
         else:
+            self._file(where, content, depth)
             self.octets(where, content)
 
     def _pdf(self, where: str, payload: bytes) -> None:
@@ -210,7 +245,7 @@ def _base64_runs(text: str) -> Iterator[str]:
     for run in _BASE64_RUN.finditer(text):
         if run.end() - run.start() < _BASE64_LEAST:
             continue
-        digits = "".join(run[0].split()).translate(_URL_SAFE)
+        digits = _NO_DIGITS.sub("", run[0]).translate(_URL_SAFE)
         if len(digits) >= _BASE64_LEAST:
             for shift in range(4) if len(digits) <= _BASE64_SHIFTED else (0,):
                 whole = digits[shift : len(digits) - 1 if (len(digits) - shift) % 4 == 1 else None]

@@ -10,6 +10,7 @@ Time is linear in the text: every pattern here starts at a literal or is bounded
 import binascii
 import html
 import re
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ from email_handler.domain.rewriting.sentinels import SENTINEL, SENTINEL_START
 PRIVATE, THREAD, TERM, BANNER = "private address", "thread address", "hidden term", "banner"
 
 _WINDOW = 160  # characters before an "@" that are looked at: RFC 5321 allows 64, a tag and its encoding some more
-_SEPARATOR = r"(?:[@\uff20\ufe6b]|%40|=40|&#0{0,5}64;?|&#x0{0,5}40;?|&commat;|\\u0040|\\x40|\\'40)"
+_SEPARATOR = (
+    r"[ \u00a0]{0,2}(?:[@\uff20\ufe6b]|%40|=40|&#0{0,5}64;?|&#x0{0,5}40;?|&commat;|\\u0040|\\x40|\\'40|\\0{0,4}40 ?)"
+    r"[ \u00a0]{0,2}"
+)
 _LETTER = r"A-Za-z0-9"  # of addresses; a letter of another script before one is a word before it, not a part of it
 # What may follow a domain without making it another one: "me@example.com.evil" is someone else's, "me@example.com."
 # ends a sentence, "me@example.com.pdf" names a file.
@@ -64,9 +68,13 @@ class Needles:
             else None
         )
         returns = [
-            rf"{local}(?:\+[\w.+-]{{0,64}})?={re.escape(domain)}"
+            written  # as return paths name who is to hear of failures, and whom senders were rewritten from (SRS)
             for domain, locals_ in by_domain.items()
             for local in sorted(locals_, key=len, reverse=True)
+            for written in (
+                rf"{local}(?:\+[\w.+-]{{0,64}})?={re.escape(domain)}",
+                rf"{re.escape(domain)}={local}(?:\+[\w.+-]{{0,64}})?",
+            )
         ]
         self._return_path = re.compile(rf"(?<=[-+=/])(?:{'|'.join(returns)})(?=@)", re.IGNORECASE) if returns else None
         self._terms = [
@@ -139,7 +147,7 @@ _WORD = r"[^\W_\u0e00-\u0eff\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff]"
 
 
 def _term(term: str) -> str:
-    words = r"[\s>|]{1,12}".join(map(re.escape, term.split()))
+    words = r"(?:[\s>|]{1,12}|[+_.-])".join(map(re.escape, term.split()))  # in links and names of files: blue-door
     return rf"(?<!{_WORD}){words}(?!{_WORD})"
 
 
@@ -186,7 +194,7 @@ class Decoding:
     ``whole`` undoes it all at once, fast; ``tokens`` and ``meaning`` do so piece by piece, for a :class:`View`.
     """
 
-    sign: str  # a text without this character is not written so; "" where there is no such character
+    sign: str  # a text without these characters is not written so; "" where there are no such characters
     whole: Callable[[str], str]
     tokens: re.Pattern[str]
     meaning: Callable[[str], str]
@@ -221,8 +229,17 @@ def _nothing(_: str) -> str:
     return ""
 
 
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).replace("\u3002", ".")
+
+
 _REFERENCE = r"&#?[A-Za-z0-9]{1,31};?"
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]+")
+# Default ignorable code points (Unicode, DerivedCoreProperties), those of scripts whose letters need them aside.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef]+"
+)
+_OTHER_FORMS = re.compile("[\u3002\uff01-\uff5e\uff61\U0001d400-\U0001d7ff]+")
+_COMMENT = re.compile(r"<!--(?:[^-<]|-(?!->)|<(?!!--))*+-->")
 _TAG = re.compile(r"<[^<>]*>")
 _TOKEN = re.compile(rf"<[^<>]*>|{_REFERENCE}|{_INVISIBLE.pattern}")
 
@@ -249,8 +266,13 @@ FOLDED = _removing(r"\r?\n[ \t]")  # RFC 5545 §3.1, RFC 6350 §3.2
 FLOWED = _removing(r" \r?\n>*")  # RFC 3676 with DelSp
 WRAPPED = _removing(r" ?\r?\n[>| \t]*")  # and whatever quoting made of it
 
+LETTERS = Decoding("", lambda text: _OTHER_FORMS.sub(lambda found: _plain(found[0]), text), _OTHER_FORMS, _plain)
+"""Full-width and mathematical letters, and the full stops that name servers take for dots (RFC 3490 §3.1)."""
+COMMENT = Decoding("<!--", lambda text: _COMMENT.sub("", text), _COMMENT, _nothing)
+
 _CHAINS: tuple[tuple[Decoding, ...], ...] = (
     (),
+    (LETTERS,),
     (PERCENT,),
     (ENTITY,),
     (ENTITY, PERCENT),
@@ -261,7 +283,7 @@ _CHAINS: tuple[tuple[Decoding, ...], ...] = (
     (WRAPPED,),
     (FOLDED, QUOTED),
 )
-_HTML_CHAINS = (*_CHAINS, (MARKUP,), (MARKUP, WRAPPED))
+_HTML_CHAINS = (*_CHAINS, (MARKUP,), (MARKUP, WRAPPED), (COMMENT,), (COMMENT, MARKUP), (LINES,))
 
 
 def decode(text: str, chain: Iterable[Decoding]) -> str | None:
@@ -356,7 +378,9 @@ def mask(text: str, identity: Identity, contact: str, *, markup: bool = False) -
                 continue
             replaced[finding.what] = None
             ranges = list(mapped.sources(finding.start, finding.end))
-            if MARKUP not in chain:  # what folding and soft breaks put between goes too; tags stay
+            if (
+                MARKUP not in chain and LINES not in chain
+            ):  # what folding and soft breaks put between goes too; tags stay
                 ranges = [(ranges[0][0], ranges[-1][1])]
             shown = _as_written(stand_in, mapped.text[finding.start : finding.end], chain)
             edits += [(start, end, "" if number else shown) for number, (start, end) in enumerate(ranges)]
