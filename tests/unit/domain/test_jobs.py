@@ -35,6 +35,7 @@ def test_a_job_holds_no_address() -> None:
         "[]",
         "null",
         "7",
+        "[" * 100_000,
         "{}",
         json.dumps({**json.loads(JOB.to_json()), "version": 2}),
         json.dumps({**json.loads(JOB.to_json()), "kind": "telegram"}),

@@ -1,5 +1,7 @@
 """Where mail goes by config/routes.toml."""
 
+import pytest
+
 from email_handler.domain.identifiers import EmailAddress
 from email_handler.domain.routes import load_routes
 
@@ -51,6 +53,26 @@ def test_a_document_that_is_no_toml_gives_no_routes_and_one_problem() -> None:
     for document in (b"[[route", b"\xff\xfe", b"route = 7"):
         assert where(document) == (OTHER,)
     assert load_routes(b"[[route").problems == ("routes: not a TOML document",)
+
+
+@pytest.mark.parametrize(
+    "to", ["@", "Owner <a@b.example>", "a@b.example, c@d.example", "a@b.example\\r\\nBcc: c@d.example"]
+)
+def test_what_is_not_one_plain_address_is_no_mailbox(to: str) -> None:
+    routes = load_routes(f'[[route]]\nto = "{to}"\n'.encode())
+
+    assert routes.routes == ()
+    assert routes.problems == ("routes: route 1 left out (ValueError)",)
+
+
+@pytest.mark.parametrize("document", [b"x = " + b"[" * 100_000, b"x = " + b"{a=" * 100_000])
+def test_a_document_that_nests_without_end_is_no_toml(document: bytes) -> None:
+    assert load_routes(document).problems == ("routes: not a TOML document",)
+
+
+@pytest.mark.parametrize("document", [b'[route]\nto = "a@b.example"\n', b"route = 1"])
+def test_routes_that_are_no_list_are_told(document: bytes) -> None:
+    assert load_routes(document).problems == ("routes: not a list of [[route]] tables",)
 
 
 def test_a_pattern_that_runs_wild_does_not_fit() -> None:

@@ -45,7 +45,7 @@ class Job:
             if not all(isinstance(value, str) and (value or name == "conversation") for name, value in fields.items()):
                 raise MalformedJob("job with an empty or non-text field")
             return cls(**{**fields, "kind": JobKind(fields["kind"])})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise MalformedJob(f"not a job of ours: {type(error).__name__}") from error
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pcre2
 
+from email_handler.domain.addresses import read_mailboxes
 from email_handler.domain.identifiers import EmailAddress
 
 MAX_MATCHED = 1000  # characters of a subject or an address that a pattern sees
@@ -69,11 +70,13 @@ def load_routes(document: bytes) -> Routes:
         entries = tomllib.loads(document.decode())["route"]
     except KeyError:
         return Routes()
-    except (ValueError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         return Routes(problems=("routes: not a TOML document",))
+    if not isinstance(entries, list):
+        return Routes(problems=("routes: not a list of [[route]] tables",))
     routes: list[Route] = []
     problems: list[str] = []
-    for number, entry in enumerate(entries if isinstance(entries, list) else [], start=1):
+    for number, entry in enumerate(entries, start=1):
         try:
             routes.append(_route(entry))
         except (KeyError, TypeError, ValueError, AttributeError, pcre2.LibraryError) as error:
@@ -84,7 +87,7 @@ def load_routes(document: bytes) -> Routes:
 def _route(entry: dict[str, Any]) -> Route:
     to = entry["to"]
     addresses = tuple(EmailAddress(a.strip().lower()) for a in ([to] if isinstance(to, str) else to))
-    if not addresses or not all("@" in address for address in addresses):
+    if not addresses or any([box.address for box in read_mailboxes([address])] != [address] for address in addresses):
         raise ValueError("to")
     return Route(
         to=addresses,
