@@ -88,7 +88,7 @@ def test_a_look_up_takes_two_batches_at_most_whatever_it_asks(clients: Clients, 
             references=tuple(found.local_part for found in references),
             conversation=CONVERSATION,
             day="2026-03-02",
-            fingerprint="print",
+            fingerprints=("print",),
             sends=tuple(LedgerId(f"notice-{number}") for number in range(3)),
         )
     )

@@ -57,7 +57,7 @@ def at_once(*calls: Callable[[], object]) -> list[object]:
 
 def test_nothing_is_known_of_an_empty_table(table: Table) -> None:
     asked = question(
-        fingerprint="print", contact=JANE, subject="Hello", references=("first",), conversation=CONVERSATION,
+        fingerprints=("print",), contact=JANE, subject="Hello", references=("first",), conversation=CONVERSATION,
         day="2026-03-02", sends=(LedgerId("notice-1"),),
     )  # fmt: skip
 
@@ -67,7 +67,7 @@ def test_nothing_is_known_of_an_empty_table(table: Table) -> None:
 def test_a_look_up_finds_all_that_a_commit_wrote(table: Table) -> None:
     table.commit(first_contact())
     asked = question(
-        fingerprint="print of receipt-1", contact=JANE, subject="Hello", references=("unknown", "first"),
+        fingerprints=("print of receipt-1",), contact=JANE, subject="Hello", references=("unknown", "first"),
         conversation=CONVERSATION, day="2026-03-02", sends=(forward().id, LedgerId("notice-1")),
     )  # fmt: skip
     stored = conversation(version=1)
@@ -89,7 +89,7 @@ def test_a_second_run_finds_its_own_decision_and_no_duplicate(table: Table) -> N
     first = first_contact()
     table.commit(first)
 
-    known = table.look_up(question("receipt-1", fingerprint="print of receipt-1"))
+    known = table.look_up(question("receipt-1", fingerprints=("print of receipt-1",)))
 
     assert (known.decision, known.duplicate_of) == (first.decision, None)
     assert table.decision(ReceiptId("receipt-1"), "inbound") == first.decision
@@ -134,7 +134,7 @@ def test_a_commit_whose_condition_fails_leaves_nothing_behind(table: Table) -> N
     assert table.decision(ReceiptId("receipt-2"), "inbound") is None
     assert table.message(ReceiptId("receipt-2"), "inbound") is None
     assert table.conversation(OTHER) is None
-    assert table.look_up(question("receipt-3", fingerprint="print of receipt-2", day="2026-03-02")) == Known(
+    assert table.look_up(question("receipt-3", fingerprints=("print of receipt-2",), day="2026-03-02")) == Known(
         acknowledgements_today=1
     )
 
@@ -237,16 +237,16 @@ def test_a_second_copy_of_a_mail_is_a_duplicate_for_three_days(table: Table, clo
         table.commit(commit("receipt-2", fingerprint="print"))
     with pytest.raises(RecordChanged):
         table.commit(commit("receipt-1", "reply", fingerprint="print"))
-    assert table.look_up(question(fingerprint="print")).duplicate_of == "receipt-1"
-    assert table.look_up(Question(receipt=ReceiptId("receipt-1"), function="reply", fingerprint="print")) == Known(
+    assert table.look_up(question(fingerprints=("print",))).duplicate_of == "receipt-1"
+    assert table.look_up(Question(receipt=ReceiptId("receipt-1"), function="reply", fingerprints=("print",))) == Known(
         duplicate_of=ReceiptId("receipt-1")
     )
 
     clock.now += timedelta(days=3)
 
-    assert table.look_up(question(fingerprint="print")).duplicate_of is None
+    assert table.look_up(question(fingerprints=("print",))).duplicate_of is None
     table.commit(commit("receipt-2", fingerprint="print"))
-    assert table.look_up(question("receipt-3", fingerprint="print")).duplicate_of == "receipt-2"
+    assert table.look_up(question("receipt-3", fingerprints=("other", "print"))).duplicate_of == "receipt-2"
 
 
 def test_a_contact_is_acknowledged_once_whatever_the_receipt(table: Table) -> None:
@@ -305,7 +305,9 @@ def test_what_hostile_mail_names_can_be_asked_for_and_stored(table: Table) -> No
     )
 
     known = table.look_up(
-        question(contact=address, subject="s" * 3000, references=(*odd.values(), "x" * 3999), fingerprint="f" * 3000)
+        question(
+            contact=address, subject="s" * 3000, references=(*odd.values(), "x" * 3999), fingerprints=("f" * 3000,)
+        )
     )
 
     assert [found.conversation for found in known.references] == [CONVERSATION] * len(odd)

@@ -20,5 +20,6 @@ def test_each_function_learns_the_physical_names_that_sam_cannot_work_out() -> N
         "DEAD_LETTER_QUEUE_URL": "physical-AckDeadLetters",
         "CONFIGURATION_SET": "physical-ContactConfigurationSet",
         "ACKNOWLEDGEMENT_PARAMETER": "physical-AcknowledgementPointer",
+        "ROUTES_PARAMETER": "physical-RoutesPointer",
         "AWS_ENDPOINT_URL": "http://host.docker.internal:4577",
     }

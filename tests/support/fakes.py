@@ -145,7 +145,7 @@ class FakeRecords(Failing):
         sends = (*question.sends, *(LedgerId(r.ledger) for r in references))
         return Known(
             decision=self.decisions.get((question.receipt, question.function)),
-            duplicate_of=self._duplicate_of(question.fingerprint, question.receipt, question.function),
+            duplicate_of=self._duplicate_of(question.fingerprints, question.receipt, question.function),
             contact=self.contacts.get(contact),
             acknowledged=bool(contact) and ledger_id(JobKind.ACKNOWLEDGEMENT, contact) in self.ledger,
             acknowledgements_today=self.acknowledgements[question.day] if question.day else 0,
@@ -157,11 +157,13 @@ class FakeRecords(Failing):
             sends={s: self.ledger[s] for s in sends if s in self.ledger},
         )
 
-    def _duplicate_of(self, fingerprint: str, receipt: ReceiptId, function: FunctionName) -> ReceiptId | None:
-        if fingerprint not in self.fingerprints:
-            return None
-        first, first_function, expires = self.fingerprints[fingerprint]
-        return first if (first, first_function) != (receipt, function) and expires > self._clock() else None
+    def _duplicate_of(
+        self, fingerprints: Sequence[str], receipt: ReceiptId, function: FunctionName
+    ) -> ReceiptId | None:
+        for first, first_function, expires in (self.fingerprints[f] for f in fingerprints if f in self.fingerprints):
+            if (first, first_function) != (receipt, function) and expires > self._clock():
+                return first
+        return None
 
     @_can_fail
     def commit(self, commit: Commit) -> None:
@@ -171,7 +173,7 @@ class FakeRecords(Failing):
             and self._unchanged(commit.conversation, commit.contact)
             and not any(item.id in self.ledger for item in commit.ledger)
             and all(self.references.get(r.local_part, r).conversation == r.conversation for r in commit.references)
-            and self._duplicate_of(commit.fingerprint, *key) is None
+            and self._duplicate_of([commit.fingerprint], *key) is None
             and (
                 not commit.bounced
                 or (commit.bounced in self.ledger and self.ledger[commit.bounced].state in _MAY_BOUNCE)

@@ -11,7 +11,7 @@ from email_handler.domain.identifiers import ArchiveKey, EmailAddress, FunctionN
 from email_handler.domain.jobs import Job, JobKind
 from email_handler.domain.people import People
 from email_handler.domain.records import Decision
-from email_handler.domain.routes import Routes
+from email_handler.domain.routes import Routes, load_routes
 from email_handler.domain.spam.rules import builtin_rules
 from email_handler.domain.verdicts import Receipt
 from email_handler.errors import RetryLater
@@ -45,7 +45,7 @@ class World:
         self.jobs = FakeJobs()
         self.mailer = FakeMailer()
         self.events = FakeEvents()
-        self.config = FakeConfig({"acknowledgement": None})
+        self.config = FakeConfig({"acknowledgement": None, "routes": None})
         self.people = People(
             public_addresses=(PUBLIC,),
             thread_domain=THREAD,
@@ -89,12 +89,18 @@ class World:
             events=self.events,
             config=self.config,
             acknowledgement_parameter="acknowledgement",
+            routes_parameter="routes",
             people=self.people,
             region="us-east-1",
             lease=timedelta(seconds=60),
             clock=self.clock,
             chance=lambda: 0.0,
         )
+
+    def route(self, document: bytes) -> None:
+        """Let *document* be the routes in force."""
+        self.routes = load_routes(document)
+        self.config.documents["routes"] = document
 
     def store(self, raw: bytes, *, receipt: str = "", to: str = PUBLIC, function: FunctionName = "inbound") -> Receipt:
         """Put *raw* where SES would and return its receipt: everything passed, the sender proven by DMARC."""

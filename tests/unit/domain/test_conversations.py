@@ -298,12 +298,18 @@ def test_the_same_mail_delivered_twice_has_one_fingerprint_whatever_was_put_on_t
     other = mail(text="hello!", message_id="<m1@example.org>")
     again = b"Received: from b.example by a.example\r\n" + raw
 
-    assert fingerprint(parse(raw), raw) == fingerprint(parse(again), again) != fingerprint(parse(other), other)
+    prints = [fingerprint(parse(one), one, proven=True) for one in (raw, again, other)]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_what_anybody_may_have_sent_has_another_fingerprint_than_the_proven_mail() -> None:
+    raw = mail(text="hello", message_id="<m1@example.org>")
+    assert fingerprint(parse(raw), raw, proven=True) != fingerprint(parse(raw), raw, proven=False)
 
 
 def test_mail_without_an_id_is_never_taken_for_a_copy() -> None:
     raw = b"From: jane@example.org\r\n\r\nhello"
-    assert fingerprint(parse(raw), raw) == ""
+    assert fingerprint(parse(raw), raw, proven=True) == ""
 
 
 def test_ses_ids_stand_at_the_host_of_their_region() -> None:

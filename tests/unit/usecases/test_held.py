@@ -41,6 +41,21 @@ def test_held_mail_may_expire_and_released_mail_is_kept(world: World) -> None:
     assert world.archive.expiring == set()
 
 
+def test_a_copy_of_released_mail_is_recorded_and_not_forwarded(world: World) -> None:
+    release(HELD, "inbound", world.reception)
+    world.run()
+    copy = world.arrive(mail(to="contact+shop@example.com"), to="contact+shop@example.com")
+
+    assert (copy.outcome, world.run()) == (Outcome.RECORD, [])
+
+
+def test_held_mail_whose_copy_was_delivered_is_released_all_the_same(world: World) -> None:
+    world.arrive(mail(to="contact+shop@example.com"), to="contact+shop@example.com")
+    world.run()
+
+    assert release(HELD, "inbound", world.reception).outcome is Outcome.DELIVER
+
+
 def test_two_operators_who_release_at_the_same_time_send_one_forward(world: World) -> None:
     world.records.fail("commit", RecordChanged("the other was faster"))
     release(HELD, "inbound", world.reception)

@@ -8,7 +8,6 @@ from email_handler.domain.disposition import Outcome
 from email_handler.domain.identifiers import ArchiveKey, ConversationId, EmailAddress
 from email_handler.domain.jobs import JobKind
 from email_handler.domain.records import Status
-from email_handler.domain.routes import load_routes
 from email_handler.errors import ArchiveObjectMissing, QueueUnavailable, RecordChanged, RecordsUnavailable
 from email_handler.usecases.receive import receive
 from tests.support.builders import mail
@@ -65,6 +64,39 @@ def test_the_same_mail_under_another_receipt_is_recorded_as_a_copy(world: World)
     assert world.run() == []
     record = world.records.message_records[copy.receipt, "inbound"]
     assert [str(reason) for reason in record.reasons] == ["duplicate:same-mail"]
+
+
+UNPROVEN = {"spf": "GRAY", "dkim": "GRAY", "dmarc": "GRAY"}
+
+
+def test_a_held_copy_that_came_first_does_not_swallow_the_mail(world: World) -> None:
+    held = world.arrive(mail(), spf="FAIL", dmarc="FAIL", dmarc_policy="reject")
+    genuine = world.arrive(mail())
+
+    assert (held.outcome, genuine.outcome) == (Outcome.HOLD, Outcome.DELIVER)
+    assert kinds(world) == [JobKind.FORWARD, JobKind.ACKNOWLEDGEMENT]
+
+
+def test_a_dropped_copy_that_came_first_does_not_swallow_the_mail(world: World) -> None:
+    dropped = world.arrive(mail(), to="nobody@example.com")
+
+    assert (dropped.outcome, world.arrive(mail()).outcome) == (Outcome.DROP, Outcome.DELIVER)
+
+
+def test_an_unproven_copy_that_came_first_does_not_stand_for_the_persons_mail(world: World) -> None:
+    world.arrive(mail(reply_to="mallory@evil.example"), **UNPROVEN)
+    world.run()
+    genuine = world.arrive(mail())
+
+    assert genuine.outcome is Outcome.DELIVER
+    assert world.records.conversations[ConversationId(genuine.conversation)].reply_address == "jane@customer.example"
+
+
+@pytest.mark.parametrize("first", [{}, UNPROVEN], ids=["proven", "unproven"])
+def test_an_unproven_copy_that_comes_later_is_recorded_as_a_copy(world: World, first: dict[str, str]) -> None:
+    world.arrive(mail(), **first)
+
+    assert world.arrive(mail(), **UNPROVEN).outcome is Outcome.RECORD
 
 
 def test_a_second_message_of_the_contact_joins_and_is_not_acknowledged_again(world: World) -> None:
@@ -148,11 +180,25 @@ def test_the_tag_of_the_address_is_recorded_as_source(world: World) -> None:
 
 
 def test_a_route_sends_a_copy_to_each_of_its_mailboxes(world: World) -> None:
-    world.routes = load_routes(b'[[route]]\nto = ["a@private.example", "b@private.example"]\ntag = "sales"\n')
+    world.route(b'[[route]]\nto = ["a@private.example", "b@private.example"]\ntag = "sales"\n')
     world.arrive(mail(), to="contact+sales@example.com")
 
     forwards = [one for one in world.run() if one.recipients != ("jane@customer.example",)]
     assert sorted(one.recipients for one in forwards) == [("a@private.example",), ("b@private.example",)]
+
+
+def test_addresses_are_the_same_in_capitals_whoever_wrote_them_so(world: World) -> None:
+    decision = world.arrive(
+        mail(
+            sender="Jane@customer.example",
+            reply_to=f"O{OWNER[1:]}",
+            cc=f"JANE@customer.example, kim@customer.example, Kim@customer.example, O{OWNER[1:]}, C{PUBLIC[1:]}",
+        )
+    )
+    conversation = world.records.conversations[ConversationId(decision.conversation)]
+
+    assert conversation.reply_address == "Jane@customer.example"
+    assert conversation.participants == ("kim@customer.example",)
 
 
 def test_an_out_of_office_is_forwarded_but_not_acknowledged(world: World) -> None:

@@ -8,7 +8,7 @@ from email_handler.domain.disposition import Outcome
 from email_handler.domain.identifiers import ConversationId, EmailAddress
 from email_handler.domain.jobs import JobKind
 from email_handler.domain.records import Conversation, SendState, Status
-from email_handler.domain.routes import load_routes
+from email_handler.errors import ConfigUnavailable
 from tests.support.builders import mail
 from tests.support.fakes import Sent
 from tests.support.world import OWNER, PUBLIC, THREAD, World, read
@@ -246,7 +246,7 @@ def test_an_owner_whose_client_writes_capitals_may_answer(world: World) -> None:
 
 def test_a_mailbox_of_another_route_may_answer_and_is_not_shown(world: World) -> None:
     """Whoever answers is private, though the conversation goes to another of the owner's mailboxes."""
-    world.routes = load_routes(b'[[route]]\ntag = "sales"\nto = "bob@desk.example"\n')
+    world.route(b'[[route]]\ntag = "sales"\nto = "bob@desk.example"\n')
     raw = answer(world, text="Write to bob@desk.example, please.\r\n").replace(OWNER.encode(), b"bob@desk.example")
 
     decision = world.arrive(raw, to=thread(world))
@@ -254,6 +254,25 @@ def test_a_mailbox_of_another_route_may_answer_and_is_not_shown(world: World) ->
 
     assert decision.outcome is Outcome.RELAY
     assert b"desk.example" not in left.raw
+
+
+def test_a_mailbox_of_another_route_that_an_answer_quotes_is_not_shown(world: World) -> None:
+    world.route(b'[[route]]\ntag = "sales"\nto = "bob@desk.example"\n')
+
+    decision = world.arrive(answer(world, text="Sure.\r\n\r\n> bob@desk.example wrote:\r\n"), to=thread(world))
+    (left,) = world.run()
+
+    assert decision.outcome is Outcome.RELAY
+    assert b"desk.example" not in left.raw
+
+
+def test_an_answer_waits_while_nobody_knows_whose_mailboxes_are_private(world: World) -> None:
+    world.arrive(answer(world), to=thread(world))
+    world.config.fail("read", ConfigUnavailable("SSM is down"))
+    (left,) = world.run()
+
+    (send,) = (item for item in world.records.ledger.values() if item.kind is JobKind.REPLY)
+    assert (left.recipients, send.attempt, send.marked) == ((JANE,), 2, False)
 
 
 def test_an_answer_that_would_leak_is_held_and_the_owner_told_where(world: World) -> None:

@@ -11,7 +11,6 @@ from email_handler.domain.disposition import Outcome
 from email_handler.domain.identifiers import EmailAddress
 from email_handler.domain.jobs import JobKind
 from email_handler.domain.records import Conversation, Decision
-from email_handler.domain.routes import load_routes
 from local.mailclient import read, with_fields
 from tests.support.builders import mail
 from tests.support.clients import (
@@ -462,7 +461,7 @@ def test_the_owners_answer_to_all_reaches_both_rules_and_the_contact_once(talk: 
 
 def test_a_routed_mailboxs_answer_to_all_that_names_no_id_is_not_forwarded_to_itself() -> None:
     talk = Talk()
-    talk.world.routes = load_routes(f'[[route]]\naddress = "{PUBLIC}"\nto = "{SECOND}"\n'.encode())
+    talk.world.route(f'[[route]]\naddress = "{PUBLIC}"\nto = "{SECOND}"\n'.encode())
     talk.starts()
     received = talk.owners[SECOND][-1]
     raw = without("In-Reply-To", "References")(

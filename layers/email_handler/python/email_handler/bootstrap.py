@@ -165,6 +165,7 @@ def dispatch() -> Dispatch:
         events=EventBridgeEvents(_client("events")),
         config=_config(settings.archive_bucket),
         acknowledgement_parameter=settings.acknowledgement_parameter,
+        routes_parameter=settings.routes_parameter,
         people=settings.people(),
         region=os.environ["AWS_REGION"],
         lease=timedelta(seconds=settings.timeout_seconds) + _LEASE_MARGIN,

@@ -68,7 +68,7 @@ class Question:
 
     receipt: ReceiptId
     function: FunctionName
-    fingerprint: str = ""  # of (Message-ID, From, body); "" asks for no duplicate
+    fingerprints: tuple[str, ...] = ()  # any of which makes it a duplicate; none asks for no duplicate
     contact: EmailAddress | Literal[""] = ""
     subject: str = ""  # base subject: with *contact*, the topic look-up
     references: tuple[str, ...] = ()  # local parts of In-Reply-To and References, bounded by the caller (<= 40)
@@ -82,7 +82,7 @@ class Known:
     """The table's answer to a :class:`Question`, read consistently."""
 
     decision: Decision | None = None
-    duplicate_of: ReceiptId | None = None  # an unexpired fingerprint by another (receipt, function)
+    duplicate_of: ReceiptId | None = None  # the first unexpired fingerprint by another (receipt, function)
     contact: Contact | None = None
     acknowledged: bool = False  # a ledger item for the contact's acknowledgement exists, in whatever state
     acknowledgements_today: int = 0

@@ -106,6 +106,7 @@ class SendingSettings(PeopleSettings):
     configuration_set: str
     timeout_seconds: int  # the function's own time-out: a lease outlives it
     acknowledgement_parameter: str  # name of the SSM parameter that points to the acknowledgement's templates
+    routes_parameter: str  # likewise the routes, whose mailboxes no answer may show
 
 
 def _addresses(given: tuple[str, ...]) -> tuple[EmailAddress, ...]:

@@ -19,7 +19,7 @@ LIST                   <address or domain>               the operator's allow- a
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import batched, islice
@@ -72,15 +72,14 @@ class DynamoRecords:
         """Answer *question*: one batch for what it names, a second for what the references and the topic lead to."""
         contact, domain = question.contact, question.contact.rpartition("@")[2]
         decision_key = _decision(question.receipt, question.function)
-        print_key, count_key = _print(question.fingerprint), _count(question.day)
+        print_keys, count_key = [_print(one) for one in question.fingerprints], _count(question.day)
         contact_key, topic_key = _contact(contact), _topic(contact, question.subject)
         acknowledgement_key = _send(ledger_id(JobKind.ACKNOWLEDGEMENT, contact))
         list_keys = [_listed(contact), _listed(domain)]
         conversation_key = _conversation(question.conversation)
         reference_keys = [_reference(local_part) for local_part in dict.fromkeys(question.references)]
         send_keys = [_send(ledger) for ledger in question.sends]
-        asked = [decision_key, *reference_keys, *send_keys]
-        asked += [print_key] if question.fingerprint else []
+        asked = [decision_key, *reference_keys, *send_keys, *print_keys]
         asked += [contact_key, acknowledgement_key, *list_keys] if contact else []
         asked += [topic_key] if contact and question.subject else []
         asked += [conversation_key] if question.conversation else []
@@ -98,7 +97,7 @@ class DynamoRecords:
         sends = [read(LedgerItem, known[key]) for key in send_keys if key in known]
         return Known(
             decision=_read(Decision, first.get(decision_key)),
-            duplicate_of=self._duplicate_of(first.get(print_key), question),
+            duplicate_of=self._duplicate_of((first[key] for key in print_keys if key in first), question),
             contact=_read(Contact, first.get(contact_key)),
             acknowledged=acknowledgement_key in first,
             acknowledgements_today=int(first[count_key]["count"]) if count_key in first else 0,
@@ -110,12 +109,13 @@ class DynamoRecords:
             sends={item.id: item for item in sends},
         )
 
-    def _duplicate_of(self, first: Attributes | None, question: Question) -> ReceiptId | None:
-        if first is None:
-            return None
-        own = (first["receipt"], first["function"]) == (question.receipt, question.function)
-        live = first["expires_at"] > self._clock().timestamp()  # DynamoDB deletes up to days later
-        return ReceiptId(first["receipt"]) if live and not own else None
+    def _duplicate_of(self, prints: Iterable[Attributes], question: Question) -> ReceiptId | None:
+        now = self._clock().timestamp()
+        for first in prints:
+            own = (first["receipt"], first["function"]) == (question.receipt, question.function)
+            if first["expires_at"] > now and not own:  # DynamoDB deletes up to days later
+                return ReceiptId(first["receipt"])
+        return None
 
     def commit(self, commit: Commit) -> None:
         """Write *commit* in one transaction. Raises RecordChanged when a condition failed.

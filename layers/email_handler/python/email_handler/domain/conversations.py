@@ -153,15 +153,19 @@ def referred(message: Message) -> tuple[str, ...]:
     return tuple(unique if len(unique) <= MAX_REFERENCES else unique[:half] + unique[-half:])
 
 
-def fingerprint(message: Message, raw: bytes) -> str:
-    """Return what makes two receipts the same mail: Message-ID, From and body; "" without a
-    Message-ID, for then a second copy cannot be told from a person who writes the same twice."""
+def fingerprint(message: Message, raw: bytes, *, proven: bool) -> str:
+    """Return what makes two receipts the same mail: Message-ID, From, body, and whether the sender is *proven*; ""
+    without a Message-ID, for then a second copy cannot be told from a person who writes the same twice.
+
+    Proven and unproven copies differ, for what anybody may have sent must not stand for the mail of the person.
+    """
     if not message.message_id:
         return ""
     head, _, body = raw.partition(b"\r\n\r\n") if b"\r\n\r\n" in raw else raw.partition(b"\n\n")
     del head
     sender = ",".join(mailbox.address for mailbox in message.from_)
-    return hashlib.sha256(b"\x1f".join((message.message_id.encode(), sender.encode(), body))).hexdigest()
+    parts = (b"proven" if proven else b"unproven", message.message_id.encode(), sender.encode(), body)
+    return hashlib.sha256(b"\x1f".join(parts)).hexdigest()
 
 
 def takes_part(conversation: Conversation, address: str | None) -> bool:

@@ -28,6 +28,12 @@ class People:
         routed = conversation.mailboxes if conversation else ()
         return frozenset((*self.forward_to, *self.owner_aliases, *routed, *further))
 
+    def is_private(
+        self, address: str, conversation: Conversation | None = None, further: Iterable[EmailAddress] = ()
+    ) -> bool:
+        """Tell whether *address*, in whatever case it was written, is one of :meth:`owners`."""
+        return address.lower() in self.owners(conversation, further)
+
     def public_recipient(self, recipients: Iterable[str]) -> tuple[EmailAddress, str] | None:
         """Return the first of *recipients* that is a public address, without its tag, and the tag; else None.
 
@@ -61,13 +67,13 @@ class People:
         """Return the address that notices to the owner come from."""
         return EmailAddress(f"{NOTICES}@{self.thread_domain}")
 
-    def identity(self, conversation: Conversation) -> Identity:
-        """Return who is who for composing mail of *conversation*."""
+    def identity(self, conversation: Conversation, further: Iterable[EmailAddress] = ()) -> Identity:
+        """Return who is who for composing mail of *conversation*; *further* mailboxes (routes') are private too."""
         return Identity(
             public_address=conversation.public_address,
             display_name=self.display_name,
             domain=conversation.public_address.rpartition("@")[2],
             thread_domain=self.thread_domain,
-            private_addresses=tuple(sorted(EmailAddress(a) for a in self.owners(conversation))),
+            private_addresses=tuple(sorted(EmailAddress(a) for a in self.owners(conversation, further))),
             hidden_terms=self.hidden_terms,
         )

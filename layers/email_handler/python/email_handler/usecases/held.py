@@ -29,7 +29,7 @@ def release(receipt: ReceiptId, function: FunctionName, reception: Reception, *,
     if allow:
         _list(record, "allow", reception)
     received = _received(record, reception)
-    question = replace(ask(received, reception), function="release", fingerprint="")
+    question = replace(ask(received, reception), function="release")
 
     def plan(known: Known) -> Commit:
         disposition = Disposition(
@@ -43,7 +43,7 @@ def release(receipt: ReceiptId, function: FunctionName, reception: Reception, *,
             commit,
             decision=replace(commit.decision, function="release"),
             message=replace(commit.message, at=record.at),
-            fingerprint="",
+            fingerprint="" if known.duplicate_of else commit.fingerprint,  # a copy has passed: the operator knows
         )
 
     return decide_once(question, plan, reception)
@@ -58,7 +58,7 @@ def confirm(receipt: ReceiptId, function: FunctionName, reception: Reception, *,
     record = _held(receipt, function, reception)
     if block:
         _list(record, "block", reception)
-    question = replace(question_for(_received(record, reception)), function="release", fingerprint="")
+    question = replace(question_for(_received(record, reception)), function="release")
 
     def plan(known: Known) -> Commit:
         del known

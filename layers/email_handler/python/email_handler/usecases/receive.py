@@ -95,7 +95,7 @@ def question_for(received: Received) -> Question:
     return Question(
         receipt=received.receipt.id,
         function=received.function,
-        fingerprint=fingerprint(received.message, received.raw),
+        fingerprints=_prints(received),
         contact=EmailAddress(failed or received.sender),
         subject=base_subject(received.message.subject),
         references=received.references,
@@ -137,12 +137,15 @@ def plan_received(
             rules_version=disposition.rules_version,
             reply_address=_reply_address(received, people),
         )
-        return settle(record, fingerprint=_print(received))
+        return settle(record)  # without a fingerprint: a copy that passes the filters is not to end with this one
     return plan_delivery(received, conversation, known, reception, disposition, acknowledge=acknowledge)
 
 
-def _print(received: Received) -> str:
-    return fingerprint(received.message, received.raw)
+def _prints(received: Received) -> tuple[str, ...]:
+    """Return the fingerprints that make *received* a copy of another mail, its own first: what is not proven may be
+    a copy of proven mail, never the other way round."""
+    proofs = (True,) if received.proof.proven else (False, True)
+    return tuple(filter(None, (fingerprint(received.message, received.raw, proven=proof) for proof in proofs)))
 
 
 def _stop(received: Received, known: Known, reception: Reception) -> Reason | None:
@@ -186,7 +189,7 @@ def _filter(received: Received, known: Known, reception: Reception) -> Dispositi
 def _reply_address(received: Received, people: People) -> str:
     """Return where an answer to this mail goes: Reply-To's first address, else From's; never one of ours."""
     for mailbox in (*received.message.reply_to[:1], *received.message.from_[:1]):
-        if "@" in mailbox.address and not people.is_ours(mailbox.address) and mailbox.address not in people.owners():
+        if "@" in mailbox.address and not people.is_ours(mailbox.address) and not people.is_private(mailbox.address):
             return mailbox.address
     return ""
 
@@ -240,7 +243,7 @@ def plan_delivery(
     commit = settle(
         record,
         ledger=ledger,
-        fingerprint=_print(received),
+        fingerprint=next(iter(_prints(received)), ""),
         events=("Message Received",) if joined else ("Conversation Started", "Message Received"),
     )
     return replace(
@@ -324,14 +327,13 @@ def _continued(before: Conversation, received: Received, people: People, reply_a
 
 def _participants(before: Conversation, received: Received, people: People) -> tuple[EmailAddress, ...]:
     message = received.message
-    known = [a for a in before.participants if a != before.contact]
-    named = [m.address for m in (*message.from_, *message.to, *message.cc)]
-    others = (
-        EmailAddress(a)
-        for a in (*known, *named)
-        if "@" in a and a != before.contact and not people.is_ours(a) and a not in people.owners(before)
-    )
-    return tuple(dict.fromkeys(others))[:MAX_PARTICIPANTS]
+    named = (m.address for m in (*message.from_, *message.to, *message.cc))
+    others: dict[str, EmailAddress] = {}  # by lower case: who is written in two ways gets one copy
+    for address in (*before.participants, *map(EmailAddress, named)):
+        if "@" in address and not people.is_ours(address) and not people.is_private(address, before):
+            others.setdefault(address.lower(), address)
+    others.pop(before.contact.lower(), None)
+    return tuple(others.values())[:MAX_PARTICIPANTS]
 
 
 def _acknowledgement_due(received: Received, known: Known, reception: Reception, disposition: Disposition) -> bool:

@@ -1,6 +1,6 @@
 """reply's use case: mail to a thread address becomes an answer to the contact, or is held and the owner told."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -79,7 +79,7 @@ def _owners(conversation: Conversation | None, reception: Reception) -> frozense
 
 def _claims_owner(received: Received, conversation: Conversation | None, reception: Reception) -> bool:
     owners = _owners(conversation, reception)
-    return any(mailbox.address in owners for mailbox in received.message.from_)
+    return any(mailbox.address.lower() in owners for mailbox in received.message.from_)
 
 
 def _hourly(conversation: str, at: datetime) -> LedgerId:
@@ -109,7 +109,10 @@ def plan_reply(received: Received, known: Known, reception: Reception) -> Commit
     assert owner is not None and conversation is not None, "_refusal answers for both"  # noqa: S101, PT018 - for mypy
     recipients = _recipients(received.message, conversation, everyone=bool(target and target.everyone))
     composed = compose_reply(
-        received.message, reply_context(received.message, conversation, people, recipients, received.receipt.id)
+        received.message,
+        reply_context(
+            received.message, conversation, people, reception.routes.mailboxes, recipients, received.receipt.id
+        ),
     )
     if composed.held:
         return _hold(received, known, reception, owner, NoticeKind.LEAK, "leak", _places(composed))
@@ -205,14 +208,16 @@ def reply_context(
     message: Message,
     conversation: Conversation,
     people: People,
+    routed: Iterable[EmailAddress],
     recipients: Sequence[EmailAddress],
     receipt: ReceiptId,
 ) -> ReplyContext:
-    """Return what composing the answer needs. The contact keeps their subject unless the owner changed it."""
+    """Return what composing the answer needs. The contact keeps their subject unless the owner changed it; no
+    mailbox that any route names (*routed*) is shown to them, for one owner may quote another's mail."""
     subject = renamed(message.subject, conversation.owner_subject) or conversation.subject
     domain = conversation.public_address.rpartition("@")[2]
     return ReplyContext(
-        identity=people.identity(conversation),
+        identity=people.identity(conversation, routed),
         threading=threading_for_contact(
             conversation, domain, f"Re: {subject}".rstrip(), answers=_answered(message, conversation, receipt)
         ),
@@ -255,7 +260,7 @@ def _relay(
     own = local_part(message.message_id)
     taken = any(reference.local_part == own for reference in known.references)
     return replace(
-        settle(record, ledger=[item], fingerprint=fingerprint(message, received.raw)),
+        settle(record, ledger=[item], fingerprint=fingerprint(message, received.raw, proven=True)),
         conversation=replace(
             with_link(conversation, link),
             updated_at=received.at,

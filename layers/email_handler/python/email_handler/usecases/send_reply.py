@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 from email_handler.domain.conversations import with_link
+from email_handler.domain.identifiers import EmailAddress
 from email_handler.domain.jobs import Job
 from email_handler.domain.message import parse
 from email_handler.domain.records import Contact, Conversation, Link, Status
 from email_handler.domain.rewriting.reply import compose_reply
+from email_handler.domain.routes import load_routes
 from email_handler.ports import SendContext
 from email_handler.usecases.relay_reply import reply_context
 from email_handler.usecases.sending import Dispatch, Outgoing, SendResult, conversation_of, send
@@ -26,7 +28,7 @@ def _compose(context: SendContext, raw: bytes, dispatch: Dispatch) -> Outgoing:
     item = context.item
     message = parse(raw)
     composed = compose_reply(
-        message, reply_context(message, conversation, dispatch.people, item.recipients, item.source)
+        message, reply_context(message, conversation, dispatch.people, _routed(dispatch), item.recipients, item.source)
     )
     at = dispatch.clock()
 
@@ -45,3 +47,9 @@ def _compose(context: SendContext, raw: bytes, dispatch: Dispatch) -> Outgoing:
         contact=written_to,
         event="Reply Sent",
     )
+
+
+def _routed(dispatch: Dispatch) -> frozenset[EmailAddress]:
+    """Return every mailbox of the routes in force. Raises ConfigUnavailable: an answer waits for the gate to be whole."""
+    document = dispatch.config.read(dispatch.routes_parameter)
+    return load_routes(document.body).mailboxes if document else frozenset()

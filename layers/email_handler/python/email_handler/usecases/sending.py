@@ -47,6 +47,7 @@ class Dispatch:
     events: Events
     config: ConfigSource
     acknowledgement_parameter: str
+    routes_parameter: str
     people: People
     region: str
     lease: timedelta  # the function's time-out + 30 s: a lease older than that is a crash
