@@ -210,7 +210,7 @@ def _acknowledgement(message: Message, people: People, contact: EmailAddress) ->
 
 def _reply(message: Message, people: People, contact: EmailAddress) -> Composed:
     conversation = _conversation(message, people, contact)
-    return compose_reply(message, reply_context(message, conversation, people, (contact,), RECEIPT))
+    return compose_reply(message, reply_context(message, conversation, people, (), (contact,), RECEIPT))
 
 
 COMPOSERS: dict[Kind, Callable[[Message, People, EmailAddress], Composed]] = {
