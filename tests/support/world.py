@@ -16,6 +16,7 @@ from email_handler.domain.spam.rules import builtin_rules
 from email_handler.domain.verdicts import Receipt
 from email_handler.errors import RetryLater
 from email_handler.usecases.acknowledge import acknowledge
+from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.forward import forward
 from email_handler.usecases.receive import receive
 from email_handler.usecases.reception import Reception
@@ -72,8 +73,7 @@ class World:
             jobs=self.jobs,
             events=self.events,
             people=self.people,
-            rules=builtin_rules(),
-            routes=self.routes,
+            configuration=lambda: Configuration(rules=builtin_rules(), routes=self.routes, problems=()),
             ack_daily_cap=self.ack_daily_cap,
             clock=self.clock,
             new_token=self.new_token,

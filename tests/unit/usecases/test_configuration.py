@@ -16,7 +16,7 @@ def reader(rules: bytes | None, routes: bytes | None) -> tuple[ConfigurationRead
 
 
 def test_pointers_that_say_builtin_give_the_built_in_rules_and_no_routes() -> None:
-    configuration = reader(None, None)[0].read()
+    configuration = reader(None, None)[0].begin()()
 
     assert configuration.rules is builtin_rules()
     assert configuration.routes.routes == ()
@@ -25,7 +25,7 @@ def test_pointers_that_say_builtin_give_the_built_in_rules_and_no_routes() -> No
 
 def test_the_operators_documents_are_in_force_and_compiled_once() -> None:
     source, _ = reader(RULE, ROUTE)
-    first, second = source.read(), source.read()
+    first, second = source.begin()(), source.begin()()
 
     assert first.rules is second.rules is not builtin_rules()
     assert first.rules.version == "rules@fake"
@@ -45,9 +45,9 @@ class Changing(FakeConfig):
 def test_broken_rules_leave_the_last_good_set_in_force_and_are_told() -> None:
     config = Changing({"rules": RULE, "routes": None})
     source = ConfigurationReader(config, "rules", "routes")
-    good = source.read().rules
+    good = source.begin()().rules
     config.documents["rules"], config.version = b"[[[", 2
-    configuration = source.read()
+    configuration = source.begin()()
 
     assert configuration.rules is good
     assert any("unusable" in problem for problem in configuration.problems)
@@ -55,7 +55,7 @@ def test_broken_rules_leave_the_last_good_set_in_force_and_are_told() -> None:
 
 def test_an_unreachable_source_gives_the_built_in_rules_and_says_so() -> None:
     source = ConfigurationReader(FakeConfig({}), "rules", "routes")
-    configuration = source.read()
+    configuration = source.begin()()
 
     assert configuration.rules is builtin_rules()
     assert len(configuration.problems) == 2
@@ -63,8 +63,8 @@ def test_an_unreachable_source_gives_the_built_in_rules_and_says_so() -> None:
 
 def test_an_outage_leaves_the_last_good_documents_in_force() -> None:
     source, config = reader(RULE, ROUTE)
-    good = source.read()
+    good = source.begin()()
     config.fail("read", ConfigUnavailable("down"))
     config.fail("read", ConfigUnavailable("down"))
 
-    assert source.read().rules is good.rules
+    assert source.begin()().rules is good.rules

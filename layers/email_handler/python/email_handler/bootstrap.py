@@ -25,7 +25,7 @@ from email_handler.domain.jobs import JobKind
 from email_handler.ports import TextExtractor
 from email_handler.runtime import log_problems
 from email_handler.settings import AttachmentSettings, InboundSettings, ReceivingSettings, SendingSettings, Settings
-from email_handler.usecases.configuration import ConfigurationReader
+from email_handler.usecases.configuration import Configuration, ConfigurationReader
 from email_handler.usecases.reception import Reception
 from email_handler.usecases.sending import Dispatch
 
@@ -70,10 +70,16 @@ def _receiving() -> tuple[ReceivingSettings, ConfigurationReader]:
 
 
 def reception() -> Reception:
-    """Return what inbound and reply work with, with the rules and routes in force now."""
+    """Return what inbound and reply work with. The rules and routes in force now are read meanwhile."""
     settings, reader = _receiving()
-    configuration = reader.read()
-    log_problems(configuration.problems)
+    awaited = reader.begin()
+
+    @cache
+    def configuration() -> Configuration:
+        found = awaited()
+        log_problems(found.problems)
+        return found
+
     return Reception(
         archive=_archive(settings),
         records=_records(settings.table_name),
@@ -90,8 +96,7 @@ def reception() -> Reception:
         ),
         events=EventBridgeEvents(_client("events")),
         people=settings.people(),
-        rules=configuration.rules,
-        routes=configuration.routes,
+        configuration=configuration,
         ack_daily_cap=settings.ack_daily_cap,
         clock=_now,
         new_token=new_token,
@@ -111,7 +116,7 @@ def watch() -> Watch:
     """Return what the daily report works with."""
     settings = InboundSettings.from_environ(os.environ)
     return Watch(
-        problems=_receiving()[1].read().problems,
+        problems=_receiving()[1].begin()().problems,
         health=AwsHealth(
             _client("sesv2"),
             _client("sqs"),

@@ -1,5 +1,7 @@
 """Rules and routes in force: the operator's documents, or what is built in when those cannot be used."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from email_handler.domain.routes import Routes, load_routes
@@ -27,34 +29,42 @@ class ConfigurationReader:
         self._routes_parameter = routes_parameter
         self._rules: tuple[str, RuleSet] | None = None
         self._routes: tuple[str, Routes] | None = None
+        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="configuration")
 
-    def read(self) -> Configuration:
-        """Return the configuration in force. Never fails: mail does not wait for a rule file."""
-        problems: list[str] = []
-        rules = self._read_rules(problems)
-        routes = self._read_routes(problems)
-        return Configuration(rules=rules, routes=routes, problems=(*rules.problems, *routes.problems, *problems))
+    def begin(self) -> Callable[[], Configuration]:
+        """Begin to read both documents at once, and return what waits for the configuration in force. That never
+        fails: mail does not wait for a rule file."""
+        reading_rules, reading_routes = self._pool.submit(self._read_rules), self._pool.submit(self._read_routes)
 
-    def _read_rules(self, problems: list[str]) -> RuleSet:
+        def configuration() -> Configuration:
+            (rules, rules_problem), (routes, routes_problem) = reading_rules.result(), reading_routes.result()
+            found = filter(None, (rules_problem, routes_problem))
+            return Configuration(rules=rules, routes=routes, problems=(*rules.problems, *routes.problems, *found))
+
+        return configuration
+
+    def _read_rules(self) -> tuple[RuleSet, str]:
+        problem = ""
         try:
             document = self._source.read(self._rules_parameter)
             if document is None:
-                return builtin_rules()
+                return builtin_rules(), ""
             if self._rules is None or self._rules[0] != document.version:
                 self._rules = (document.version, load_rules(document.body, document.version))
         except BadRules:
-            problems.append("rules: the document is unusable, the last good set is in force")
+            problem = "rules: the document is unusable, the last good set is in force"
         except ConfigUnavailable:
-            problems.append("rules: the document could not be read, the last good set is in force")
-        return self._rules[1] if self._rules else builtin_rules()
+            problem = "rules: the document could not be read, the last good set is in force"
+        return self._rules[1] if self._rules else builtin_rules(), problem
 
-    def _read_routes(self, problems: list[str]) -> Routes:
+    def _read_routes(self) -> tuple[Routes, str]:
+        problem = ""
         try:
             document = self._source.read(self._routes_parameter)
             if document is None:
-                return Routes()
+                return Routes(), ""
             if self._routes is None or self._routes[0] != document.version:
                 self._routes = (document.version, load_routes(document.body))
         except ConfigUnavailable:
-            problems.append("routes: the document could not be read, the last good one is in force")
-        return self._routes[1] if self._routes else Routes()
+            problem = "routes: the document could not be read, the last good one is in force"
+        return self._routes[1] if self._routes else Routes(), problem

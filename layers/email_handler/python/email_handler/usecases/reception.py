@@ -31,6 +31,7 @@ from email_handler.domain.spam.rules import RuleSet
 from email_handler.domain.verdicts import Receipt, SenderProof, prove_sender
 from email_handler.errors import RecordChanged
 from email_handler.ports import Archive, Clock, Commit, Events, Jobs, Known, NewToken, Question, Records, SendLedger
+from email_handler.usecases.configuration import Configuration
 
 DECISIONS = 6  # times a decision is taken anew when somebody else wrote in between; then the invocation is retried
 SNIPPET = 200  # characters of new text kept in the record
@@ -39,7 +40,10 @@ HELD_FOR = timedelta(days=90)  # held mail is kept that long, dropped mail's rec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reception:
-    """Ports and values that receiving needs. Built once per invocation, for rules and routes may change."""
+    """Ports and values that receiving needs. Built once per invocation, for rules and routes may change.
+
+    ``configuration`` waits for them, which are read while the mail is fetched and the table asked.
+    """
 
     archive: Archive
     records: Records
@@ -47,11 +51,20 @@ class Reception:
     jobs: Jobs
     events: Events
     people: People
-    rules: RuleSet
-    routes: Routes
+    configuration: Callable[[], Configuration]
     ack_daily_cap: int
     clock: Clock
     new_token: NewToken
+
+    @property
+    def rules(self) -> RuleSet:
+        """Return the spam rules in force."""
+        return self.configuration().rules
+
+    @property
+    def routes(self) -> Routes:
+        """Return the routes in force."""
+        return self.configuration().routes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +131,7 @@ def decide_once(question: Question, plan: Callable[[Known], Commit], reception: 
     """
     for attempt in range(1, DECISIONS + 1):
         known = reception.records.look_up(question)
+        reception.configuration()  # whether it is needed or not: no reading outlives the invocation
         if known.decision is not None:
             decision = known.decision
             break
