@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -35,18 +37,43 @@ STATES = {
     SendState.BOUNCED: "red",
 }
 
+
+class Verdict(StrEnum):
+    """The filter's outcomes that have an index."""
+
+    HELD = "held"
+    FLAGGED = "flagged"
+    DROPPED = "dropped"
+
+
+class Unsent(StrEnum):
+    """The states of a send that have an index: all but sent."""
+
+    QUEUED = SendState.QUEUED.value
+    SENDING = SendState.SENDING.value
+    FAILED = SendState.FAILED.value
+    UNKNOWN = SendState.UNKNOWN.value
+    BOUNCED = SendState.BOUNCED.value
+
+
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 
 
 def list_(
-    status: Annotated[Status | None, typer.Option(help="Whose turn it is.")] = None,
+    status: Annotated[
+        Status | None, typer.Option(help=f"Whose turn it is: {', '.join(Status)}.", metavar="STATUS")
+    ] = None,
     contact: Annotated[str, typer.Option(help="The contact's address.")] = "",
     domain: Annotated[str, typer.Option(help="The contact's domain.")] = "",
     public: Annotated[str, typer.Option(help="The public address written to.")] = "",
     source: Annotated[str, typer.Option(help="The tag of contact+TAG@.")] = "",
-    day: Annotated[str, typer.Option(help="Day it began, YYYY-MM-DD.")] = "",
-    verdict: Annotated[str, typer.Option(help="Messages instead: held, flagged or dropped.")] = "",
-    send: Annotated[SendState | None, typer.Option(help="Sends instead: queued, failed, unknown, bounced.")] = None,
+    day: Annotated[
+        datetime | None, typer.Option(help="Day it began (UTC).", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")
+    ] = None,
+    verdict: Annotated[
+        Verdict | None, typer.Option(help=f"Messages instead: {', '.join(Verdict)}.", metavar="VERDICT")
+    ] = None,
+    send: Annotated[Unsent | None, typer.Option(help=f"Sends instead: {', '.join(Unsent)}.", metavar="STATE")] = None,
     limit: Limit = 50,
     stack: Stack = "",
     endpoint: Endpoint = "",
@@ -59,8 +86,8 @@ def list_(
         "domain": domain,
         "public_address": public,
         "source": source,
-        "day": day,
-        "verdict": verdict,
+        "day": day.date().isoformat() if day else "",
+        "verdict": verdict.value if verdict else "",
         "send_state": send.value if send else "",
     }
     given = {index: value for index, value in asked.items() if value}
