@@ -21,7 +21,7 @@ from local import template
 from local.clients import Clients
 from local.deploy import PARAMETERS, STACK, Deployment, deploy, describe
 from local.door import Door, submit
-from local.emulator import Emulator, free_port, in_flight, wait_until
+from local.emulator import Emulator, free_port, in_flight, require_free, wait_until
 from local.errors import LocalCloudError
 from local.events import FeedbackKind, feedback
 from local.ses import Sent, SesEndpoint, read_outbox
@@ -89,6 +89,9 @@ class LocalCloud:
         Ports of 0 are any free ones. *endpoint* is a LocalStack-compatible endpoint to deploy to instead of starting
         an emulator; without *keep* the stack gets a name of its own there and is deleted at the end. *parameters* go over the template's (see deploy.PARAMETERS). Raises LocalCloudError.
         """
+        for port, option, host in ((smtp_port, "--smtp-port", "127.0.0.1"), (endpoint_port, "--endpoint-port", bind)):
+            if port:
+                require_free(port, option, host)  # asked before anything of the last run is thrown away
         folder = (folder or project / ".local").resolve()
         state = folder / "state"
         if not keep:
