@@ -2,6 +2,8 @@
 
 import os
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -35,6 +37,22 @@ app = typer.Typer(
     "3 compose held a mail that must not leave as it is; 4 rules backtest would hold again what was released; "
     "5 reconcile --dry-run found something stuck or without a state.",
 )
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"email-handler {version('service-email-handler')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    tell_version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version and end.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
 
 app.command("list")(conversations.list_)
 app.command()(conversations.show)

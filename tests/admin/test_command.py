@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,14 @@ def test_help_tells_the_exit_codes_and_every_command() -> None:
     assert ran.returncode == 0
     assert "Exit codes" in ran.stdout
     assert [name for name, *_ in ALL if name not in ran.stdout] == []
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+
+    ran = CliRunner().invoke(app, ["--version"])
+
+    assert (ran.exit_code, ran.stdout) == (0, f"email-handler {project['version']}\n")
 
 
 def test_a_reader_that_goes_away_early_causes_no_traceback() -> None:
