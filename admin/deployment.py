@@ -56,8 +56,10 @@ class Functions:
 
     def __init__(self, connection: Connection) -> None:
         """Look up the functions of *connection*'s stack. Raises AdminError."""
+        from local.clients import INVOKING  # noqa: PLC0415  (boto3, see admin.connection)
+
         self._names = {name: found for name, found in resources(connection).items() if name.endswith("Function")}
-        self._client = connection.session.client("lambda")
+        self._client = connection.session.client("lambda", config=INVOKING)
         self._where = connection.where
 
     def call(self, function: str, payload: Mapping[str, Any]) -> Any:

@@ -8,6 +8,9 @@ from botocore.config import Config
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"  # the emulators' own
+INVOKING = Config(read_timeout=910, tcp_keepalive=True, retries={"total_max_attempts": 1})
+"""For a Lambda client that waits for a run's end: longer than Lambda lets any function run (900 s), and an answer that
+does not come is no reason to run it again."""
 
 
 class Clients:
@@ -21,10 +24,13 @@ class Clients:
             aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION
         )
 
-    def client(self, service: str, endpoint: str = "") -> Any:
-        """Return a new client of *service* that makes one attempt and waits at most a minute for it."""
-        config = Config(retries={"total_max_attempts": 1}, read_timeout=60, max_pool_connections=32)
-        return self._session.client(service, endpoint_url=endpoint or self.endpoint, config=config)
+    def client(self, service: str, endpoint: str = "", config: Config | None = None) -> Any:
+        """Return a new client of *service* that makes one attempt and waits at most a minute for it, or as *config*
+        has it."""
+        ours = Config(retries={"total_max_attempts": 1}, read_timeout=60, max_pool_connections=32)
+        return self._session.client(
+            service, endpoint_url=endpoint or self.endpoint, config=ours.merge(config) if config else ours
+        )
 
     @cached_property
     def s3(self) -> Any:
@@ -59,7 +65,7 @@ class Clients:
     @cached_property
     def lambda_(self) -> Any:
         """Lambda."""
-        return self.client("lambda")
+        return self.client("lambda", config=INVOKING)
 
     @cached_property
     def logs(self) -> Any:
