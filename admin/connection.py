@@ -36,6 +36,7 @@ class Connection:
     where: str  # for people: "stack email-handler at http://…"
     stack: str
     session: Any  # makes boto3's clients: session.client("sqs")
+    emulated: bool  # at an endpoint that stands in for AWS: it has no SES identity, no DNS, nobody to write to
 
 
 def connect(stack: str = "", endpoint: str = "") -> Connection:
@@ -63,6 +64,7 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
             where=f"stack {stack} at {endpoint or 'AWS'}",
             stack=stack,
             session=session,
+            emulated=bool(endpoint),
         )
     except KeyError as error:
         raise AdminError(f"stack {stack} has no output {error}: it is not one of email-handler's") from error

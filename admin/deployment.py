@@ -8,6 +8,15 @@ from typing import Any
 from admin.connection import Connection
 from admin.terminal import AdminError
 
+NOT_HERE = "cannot be checked here"
+
+
+def unasked(condition: str, *, emulated: bool) -> str:
+    """Return what a condition of Health is where it is no fault: a question that an emulator has no answer to; "" where
+    it is one."""
+    question = condition.removeprefix("Could not ask ")
+    return f"{NOT_HERE}: SES's {question}" if emulated and question != condition else ""
+
 
 @contextmanager
 def asking(where: str) -> Iterator[None]:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from admin.connection import Connection, Endpoint, Stack, connect
-from admin.deployment import asking, resources, stack
+from admin.deployment import NOT_HERE, asking, resources, stack, unasked
 from admin.documents import ACKNOWLEDGEMENT, BUILTIN, ROUTES, RULES, Pointer
 from admin.terminal import AdminError, AsJson, ExitCode, err, out, print_json, tracked
 
@@ -149,12 +149,7 @@ def _ses(deployment: Deployment) -> Iterator[Check]:
     )
     conditions = health.conditions()
     for condition in conditions:
-        found, _, todo = condition.partition(": ")
-        if found.startswith("Could not ask"):
-            found, todo = condition, "It is not there, or you may not ask: deploy again, or look in the SES console."
-        # Who sets SES up by hand knows of it; parked mail waits all the same.
-        ours = deployment.receives or "DeadLetters" in found or "ProcessingFailures" in found
-        yield Check(what="SES and queues", state=State.WRONG if ours else State.NOTE, found=found, todo=todo)
+        yield judged(condition, receives=deployment.receives, emulated=deployment.connection.emulated)
     if not conditions:
         fine = "sending is on, the domain is verified, MAIL FROM is set, nothing is parked"
         yield Check(what="SES and queues", state=State.FINE, found=fine)
@@ -168,6 +163,19 @@ def _ses(deployment: Deployment) -> Iterator[Check]:
             found=status,
             todo="" if status == "SUCCESS" else "Set the three CNAME records below; SES looks for up to 72 hours.",
         )
+
+
+def judged(condition: str, *, receives: bool, emulated: bool) -> Check:
+    """Judge what Health found wrong: *receives* tells whether the stack sets up SES."""
+    what = "SES and queues"
+    if not_here := unasked(condition, emulated=emulated):
+        return Check(what=what, state=State.NOTE, found=not_here)
+    found, _, todo = condition.partition(": ")
+    if found.startswith("Could not ask"):
+        found, todo = condition, "It is not there, or you may not ask: deploy again, or look in the SES console."
+    # Who sets SES up by hand knows of it; parked mail waits all the same.
+    ours = receives or "DeadLetters" in found or "ProcessingFailures" in found
+    return Check(what=what, state=State.WRONG if ours else State.NOTE, found=found, todo=todo)
 
 
 def _documents(deployment: Deployment) -> Iterator[Check]:
@@ -218,11 +226,13 @@ def _topic(deployment: Deployment) -> Iterator[Check]:
             for page in pages.paginate(TopicArn=deployment.resources["AlarmTopic"])
             for subscription in page["Subscriptions"]
         ]
-    yield hearers(found)
+    yield hearers(found, emulated=deployment.connection.emulated)
 
 
-def hearers(subscriptions: Sequence[str]) -> Check:
+def hearers(subscriptions: Sequence[str], *, emulated: bool = False) -> Check:
     """Judge who hears of alarms: *subscriptions* are ARNs, or ``PendingConfirmation``."""
+    if emulated and not subscriptions:
+        return Check(what="Alarm mail", state=State.NOTE, found=f"{NOT_HERE}: an emulator writes to nobody")
     confirmed = [arn for arn in subscriptions if arn.startswith("arn:")]
     if confirmed:
         return Check(what="Alarm mail", state=State.FINE, found=f"{len(confirmed)} confirmed")

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from admin.connection import Connection, Endpoint, Stack, connect
-from admin.deployment import Functions, resources
+from admin.deployment import Functions, resources, unasked
 from admin.held import LOGICAL_IDS, Receiver, name, told
 from admin.terminal import AdminError, AsJson, ExitCode, err, out, print_json, tracked, when
 from email_handler.domain.identifiers import ReceiptId
@@ -159,7 +159,8 @@ def reconcile(
         )
         _tell_audit(looked_at, as_json=as_json)
         return
-    functions = Functions(connect(stack, endpoint))
+    connection = connect(stack, endpoint)
+    functions = Functions(connection)
     failed = 0
     for receiver in tracked(list(Receiver), "functions", len(Receiver)):
         done = functions.call(LOGICAL_IDS[receiver], {"reconcile": True})
@@ -176,7 +177,8 @@ def reconcile(
         for receipt in done["failed"]:
             err.print(f"not taken up: {receipt} (email-handler why {receipt})", style="red", markup=False)
         for condition in done.get("conditions", ()):
-            err.print(condition, style="yellow", markup=False)
+            not_here = unasked(condition, emulated=connection.emulated)
+            err.print(not_here or condition, style="dim" if not_here else "yellow", markup=False)
     if failed:
         raise typer.Exit(ExitCode.FAILED)
 

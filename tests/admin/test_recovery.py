@@ -184,7 +184,10 @@ def test_reconcile_tells_what_both_functions_did(cloud: LocalCloud) -> None:
     assert (inbound["function"], reply["function"]) == ("inbound", "reply")
     assert inbound["failed"] == reply["failed"] == []
     assert all(isinstance(inbound[name], int) for name in ("seen", "finished", "queued"))
-    assert "inbound: " in run(cloud, "reconcile").output
+    told = run(cloud, "reconcile").output
+    assert "inbound: " in told
+    assert "cannot be checked here: SES's identity" in told
+    assert "Could not ask" not in told
 
 
 @pytest.mark.cloud
