@@ -15,7 +15,7 @@ from rich.text import Text
 from admin.connection import Connection, Endpoint, Stack, connect
 from admin.terminal import AdminError, AsJson, err, out, pairs, print_json, when
 from email_handler.domain.disposition import Outcome, Reason
-from email_handler.domain.identifiers import ConversationId, FunctionName
+from email_handler.domain.identifiers import ConversationId, FunctionName, LedgerId
 from email_handler.domain.records import Conversation, Decision, LedgerItem, MessageRecord, SendState, Status
 from email_handler.errors import UnknownConversation
 
@@ -252,8 +252,14 @@ def decisions_of(connection: Connection, message: MessageRecord) -> list[Decisio
 
 def sends_of(connection: Connection, message: MessageRecord) -> list[LedgerItem]:
     """Return the sends that a message caused, as the ledger has them now."""
+    jobs = [job for decision in decisions_of(connection, message) for job in decision.jobs]
+    return ledger_items(connection, [job.ledger for job in jobs])
+
+
+def ledger_items(connection: Connection, ledgers: Iterable[LedgerId]) -> list[LedgerItem]:
+    """Return the sends of these ids as the ledger has them now."""
     sends = []
-    for job in (job for decision in decisions_of(connection, message) for job in decision.jobs):
+    for ledger in ledgers:
         with suppress(UnknownConversation):
-            sends.append(connection.records.context(job.ledger).item)
+            sends.append(connection.records.context(ledger).item)
     return sends

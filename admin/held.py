@@ -15,13 +15,13 @@ from rich.filesize import decimal
 from rich.text import Text
 
 from admin.connection import Connection, Endpoint, Stack, connect
-from admin.conversations import Limit, messages_table, public_fields
+from admin.conversations import Limit, ledger_items, messages_table, public_fields
 from admin.deployment import Functions
 from admin.terminal import AdminError, AsJson, ExitCode, err, out, pairs, print_json, tracked, when
 from email_handler.domain.disposition import Outcome
 from email_handler.domain.identifiers import FunctionName, ReceiptId
 from email_handler.domain.message import Message, parse
-from email_handler.domain.records import MessageRecord
+from email_handler.domain.records import LedgerItem, MessageRecord
 from email_handler.errors import ArchiveObjectMissing
 from email_handler.usecases.held import is_open
 
@@ -158,17 +158,17 @@ def _ask(
         elif "error" in answer:
             err.print(f"{receipt}: {answer['error']}", style="red", markup=False, soft_wrap=True)
         else:
-            out.print(Text(f"{receipt}: {told(answer)}"), soft_wrap=True)
+            sends = ledger_items(connection, answer["jobs"])
+            out.print(Text(f"{receipt}: {told(answer, sends)}"), soft_wrap=True)
     if failed:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def told(answer: dict[str, Any]) -> str:
-    """Return the functions' answer to the operator as a line for people."""
-    kinds = [str(job).partition("-")[0] for job in answer["jobs"]]
-    sends = f", {' and '.join(kinds)} queued" if kinds else ""
+def told(answer: dict[str, Any], sends: Sequence[LedgerItem]) -> str:
+    """Return the functions' answer to the operator as a line for people; *sends* are what its jobs came to so far."""
+    states = f", {' and '.join(f'{send.kind} {send.state}' for send in sends)}" if sends else ""
     conversation = f", conversation {answer['conversation']}" if answer["conversation"] else ""
-    return f"{answer['outcome']}{conversation}{sends}"
+    return f"{answer['outcome']}{conversation}{states}"
 
 
 def _receiver(connection: Connection, receipt: str) -> Receiver:

@@ -12,18 +12,20 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import batched
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from admin.connection import Connection, Endpoint, Stack, connect
+from admin.conversations import ledger_items
 from admin.deployment import Functions, resources, unasked
 from admin.held import LOGICAL_IDS, Receiver, name, told
 from admin.terminal import AdminError, AsJson, ExitCode, err, out, print_json, tracked, when
 from email_handler.domain.identifiers import ReceiptId
 from email_handler.domain.jobs import JobKind
+from email_handler.domain.records import Decision
 from email_handler.ports import DeadLetter, DeadLetters
 from email_handler.usecases.audit import SETTLED, Audited, Trouble, audit
 from email_handler.usecases.reconcile import SETUP_OBJECT
@@ -37,6 +39,33 @@ _SPAN = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing: only tell what there is.")]
+
+
+class Replayed(StrEnum):
+    """What a replay came to."""
+
+    KEPT = "kept"  # it had its decision, and that had been carried out: nothing was done
+    FINISHED = "finished"  # it had its decision, whose jobs or events were not out yet
+    DECIDED = "decided"  # it had none
+
+    @classmethod
+    def of(cls, before: Decision | None) -> Self:
+        """Return what a replay comes to where *before* is the decision so far."""
+        if before is None:
+            return cls("decided")
+        return cls("kept" if before.done else "finished")
+
+
+DONE = {
+    Replayed.KEPT: "decided before, nothing left to do",
+    Replayed.FINISHED: "decided before, finished now",
+    Replayed.DECIDED: "had no decision, decided now",
+}
+WOULD_BE = {
+    Replayed.KEPT: "decided, nothing left to do",
+    Replayed.FINISHED: "decided, would be finished",
+    Replayed.DECIDED: "has no decision, would be decided",
+}
 
 
 def replay(
@@ -59,8 +88,8 @@ def replay(
 
     def run(mail: tuple[Receiver, ReceiptId]) -> dict[str, Any]:
         receiver, receipt = mail
-        decided = connection.records.decision(receipt, name(receiver))
-        line: dict[str, Any] = {"receipt": receipt, "function": receiver.value, "decided_before": decided is not None}
+        what = Replayed.of(connection.records.decision(receipt, name(receiver)))
+        line: dict[str, Any] = {"receipt": receipt, "function": receiver.value, "what": what.value}
         if dry_run:
             return line
         request = {"do": "replay", "receipt": receipt, "function": receiver.value}
@@ -72,18 +101,22 @@ def replay(
 
     counts: Counter[str] = Counter()
     for line in tracked(_side_by_side(run, stored), "mails", len(stored)):
-        counts["error" if "error" in line else "kept" if line["decided_before"] else "new"] += 1
+        what = Replayed(line["what"])
+        counts["error" if "error" in line else what] += 1
         if as_json:
             print_json(line)
         elif "error" in line:
             err.print(f"{line['receipt']}: {line['error']}", style="red", markup=False, soft_wrap=True)
-        elif not since or not line["decided_before"]:  # of thousands, those that had their decision are only counted
-            became = told(line) if "outcome" in line else "nothing done, this is a dry run"
-            before = "decided before" if line["decided_before"] else "had no decision"
-            out.print(Text(f"{line['receipt']} {line['function']}, {before}: {became}"), soft_wrap=True)
+        elif not since or what is not Replayed.KEPT:  # of thousands, those with nothing left to do are only counted
+            mail = f"{line['receipt']} {line['function']}"
+            now = "" if dry_run else told(line, ledger_items(connection, line["jobs"]))
+            became = WOULD_BE[what] if dry_run else f"{DONE[what]}: {now}"
+            out.print(Text(f"{mail}, {became}"), soft_wrap=True)
     err.print(
-        f"{len(stored)} mails: {counts['kept']} had their decision, {counts['new']} had none, {counts['error']} failed",
+        f"{len(stored)} mails: {counts[Replayed.KEPT]} decided and finished before, {counts[Replayed.FINISHED]} "
+        f"unfinished, {counts[Replayed.DECIDED]} without a decision, {counts['error']} failed",
         style="dim",
+        soft_wrap=True,
     )
     if counts["error"]:
         raise typer.Exit(ExitCode.FAILED)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,15 +10,19 @@ import pytest
 import typer
 
 from admin.connection import connect
-from admin.recovery import moment, read_failure, redrive_failures
+from admin.recovery import Replayed, moment, read_failure, redrive_failures
+from email_handler.domain.disposition import Outcome
 from email_handler.domain.identifiers import ReceiptId
-from email_handler.domain.records import SendState
+from email_handler.domain.records import Decision, SendState
 from email_handler.ports import DeadLetter
 from local.cloud import LocalCloud
 from local.ses import Fault
 from tests.support.builders import mail
 from tests.support.operator import OWNER, PUBLIC, arrive, lines, person, run, sent_since
 
+UNDONE = Decision(
+    receipt=ReceiptId("receipt"), function="inbound", outcome=Outcome.DELIVER, conversation="", jobs=(), events=()
+)
 INBOUND = "arn:aws:lambda:us-east-1:000000000000:function:InboundFunction-1"
 
 
@@ -114,6 +119,18 @@ def test_times_are_spans_or_dates() -> None:
             moment(text)
 
 
+@pytest.mark.parametrize(
+    ("decision", "what"),
+    [
+        (None, Replayed.DECIDED),
+        (UNDONE, Replayed.FINISHED),
+        (replace(UNDONE, done=True), Replayed.KEPT),
+    ],
+)
+def test_a_replay_decides_finishes_or_keeps(decision: Decision | None, what: Replayed) -> None:
+    assert Replayed.of(decision) is what
+
+
 # On the deployed stack
 
 
@@ -145,8 +162,8 @@ def test_a_mail_without_a_state_is_named_and_replayed_once_without_an_acknowledg
     (first,) = lines(cloud, "replay", receipt)
     (second,) = lines(cloud, "replay", receipt)
 
-    assert only_told == {"receipt": receipt, "function": "inbound", "decided_before": False}
-    assert (first["outcome"], first["decided_before"], second["decided_before"]) == ("deliver", False, True)
+    assert only_told == {"receipt": receipt, "function": "inbound", "what": "decided"}
+    assert (first["outcome"], first["what"], second["what"]) == ("deliver", "decided", "kept")
     assert [sent.recipients for sent in sent_since(cloud, before)] == [(OWNER,)]
     assert receipt not in troubled(cloud)
 
@@ -158,9 +175,18 @@ def test_replaying_all_mail_of_the_last_hours_sends_nothing_anew(cloud: LocalClo
 
     replayed = lines(cloud, "replay", "--since", "1h")
 
-    assert receipts <= {line["receipt"] for line in replayed if line["decided_before"]}
+    assert receipts <= {line["receipt"] for line in replayed if line["what"] == "kept"}
     assert sent_since(cloud, before) == []
-    assert "had their decision" in run(cloud, "replay", "--since", "1h").output
+    assert "finished before" in run(cloud, "replay", "--since", "1h").output
+
+
+@pytest.mark.cloud
+def test_a_replay_of_what_was_sent_says_that_it_was_sent_and_not_that_it_is_queued(cloud: LocalCloud) -> None:
+    told = run(cloud, "replay", arrive(cloud, person())).output
+
+    assert "decided before, nothing left to do" in told
+    assert "forward sent" in told
+    assert "queued" not in told
 
 
 @pytest.mark.cloud
