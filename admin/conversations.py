@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from admin.connection import Connection, Endpoint, Stack, connect
-from admin.terminal import AdminError, AsJson, err, out, pairs, print_json, when
+from admin.terminal import AdminError, AsJson, err, out, print_hanging, print_json, print_pairs, when
 from email_handler.domain.disposition import Outcome, Reason
 from email_handler.domain.identifiers import ConversationId, FunctionName, LedgerId
 from email_handler.domain.records import Conversation, Decision, LedgerItem, MessageRecord, SendState, Status
@@ -129,25 +129,17 @@ def public_fields(record: Any) -> dict[str, Any]:
 
 
 def conversations_table(conversations: Iterable[Conversation]) -> Table:
-    """Return the table of ``list``."""
-    table = Table(box=None, header_style="bold")
-    table.add_column("Conversation", style="cyan", overflow="fold", min_width=10)
-    table.add_column("Contact")
-    table.add_column("Subject")
-    table.add_column("Status")
-    table.add_column("In", justify="right")
-    table.add_column("Out", justify="right")
-    table.add_column("Last", no_wrap=True)
+    """Return the table of ``list``. In all three tables an id has a line of its own, which fits 80 columns whole."""
+    table = Table("Last", "Status", "In", "Out", "Conversation", box=None, header_style="bold")
     for conversation in conversations:
         name = conversation.contact_name or conversation.contact
+        who = name if conversation.proven else f"{name} (not proven)"
         table.add_row(
-            conversation.id,
-            Text(name if conversation.proven else f"{name} (not proven)"),
-            Text(conversation.subject),
+            Text(when(conversation.updated_at), no_wrap=True),
             conversation.status.value,
-            str(conversation.received),
-            str(conversation.sent),
-            when(conversation.updated_at),
+            Text(str(conversation.received), justify="right"),
+            Text(str(conversation.sent), justify="right"),
+            Group(Text(f"{who}: {conversation.subject}"), Text(conversation.id, "cyan")),
         )
     return table
 
@@ -172,18 +164,20 @@ def _in_short(reasons: Sequence[Reason]) -> str:
 
 
 def sends_table(sends: Iterable[LedgerItem]) -> Table:
-    """Return a table of sends, one line each."""
-    table = Table("Queued", "Kind", "State", "Tries", "Conversation", "Reason", "Send", box=None, header_style="bold")
+    """Return a table of sends: state and reason, the conversation, and the id that ``why`` takes."""
+    table = Table("Queued", "State", "Tries", "Send", box=None, header_style="bold")
     for send in sends:
-        state = f"{send.state.value} (marked)" if send.marked else send.state.value
+        lines = [Text(f"{send.kind.value} for {send.conversation or 'no conversation'}")]
+        if send.reason:
+            lines.append(Text(send.reason, "yellow"))
+        if send.marked:
+            lines.append(Text("a second copy may have left", "yellow"))
+        lines.append(Text(send.id, "dim"))
         table.add_row(
-            when(send.queued_at),
-            send.kind.value,
-            Text(state, STATES[send.state]),
-            str(send.attempt),
-            Text(send.conversation, "cyan"),
-            Text(send.reason),
-            Text(send.id, "dim"),
+            Text(when(send.queued_at), no_wrap=True),
+            Text(send.state.value, STATES[send.state]),
+            Text(str(send.attempt), justify="right"),
+            Group(*lines),
         )
     return table
 
@@ -212,33 +206,28 @@ def show(
     out.print(Text(conversation.subject or "(no subject)", "bold"))
     began = f"{when(conversation.started_at)} to {when(conversation.updated_at)}"
     proven = "proven" if conversation.proven else "not proven"
-    out.print(pairs(
+    print_pairs(
         Conversation=f"{conversation.id}, {conversation.status.value}, {began}",
         Contact=f"{conversation.contact_name} <{conversation.contact}>, {proven}".strip(),
         To=conversation.public_address + (f", by way of +{conversation.source}" if conversation.source else ""),
         Answers=f"go to {conversation.reply_address or 'nobody: no address'}",
         LinkedIn=conversation.linkedin_thread,
-    ))  # fmt: skip
+    )  # fmt: skip
     for message in messages:
         out.print()
         _print_message(message, sends[message.receipt, message.function], connection)
 
 
 def _print_message(message: MessageRecord, sends: Sequence[LedgerItem], connection: Connection) -> None:
-    line = Text.assemble(
-        (when(message.at), "bold"),
-        "  ",
-        (message.outcome.value, OUTCOMES[message.outcome]),
-        f"  {message.sender_name or message.sender or 'nobody'}: {message.subject}",
-    )
-    out.print(line)
+    before = Text.assemble((when(message.at), "bold"), "  ", (message.outcome.value, OUTCOMES[message.outcome]), "  ")
+    print_hanging(out, before, f"{message.sender_name or message.sender or 'nobody'}: {message.subject}")
     if message.snippet:
-        out.print(Text(f"  {message.snippet}", "dim"))
+        print_hanging(out, "  ", message.snippet, "dim")
     for found in message.attachments:
-        out.print(Text(f"  {found.name} ({found.detected_type}, {found.size} octets, {found.status})"))
+        print_hanging(out, "  ", f"{found.name} ({found.detected_type}, {found.size} octets, {found.status})")
     for send in sends:
-        out.print(Text(f"  {send.kind.value} {send.state.value} {send.reason}".rstrip(), STATES[send.state]))
-    out.print(Text(f"  s3://{connection.bucket}/{message.archive_key}", "dim"), soft_wrap=True)
+        print_hanging(out, "  ", f"{send.kind.value} {send.state.value} {send.reason}", STATES[send.state])
+    print_hanging(out, "  ", f"s3://{connection.bucket}/{message.archive_key}", "dim")
 
 
 def decisions_of(connection: Connection, message: MessageRecord) -> list[Decision]:

@@ -10,13 +10,12 @@ from functools import partial
 from typing import Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from admin.connection import Connection, Endpoint, Stack, connect
 from admin.deployment import NOT_HERE, asking, resources, stack, unasked
 from admin.documents import ACKNOWLEDGEMENT, BUILTIN, ROUTES, RULES, Pointer
-from admin.terminal import AdminError, AsJson, ExitCode, err, out, print_json, tracked
+from admin.terminal import AdminError, AsJson, ExitCode, err, out, print_hanging, print_json, tracked
 
 DIG_SECONDS = 5
 SENDERS = ("AckSenderFunction", "ForwardSenderFunction", "ReplySenderFunction")
@@ -75,7 +74,7 @@ def doctor(stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False) 
         for check in found:
             print_json(asdict(check))
     else:
-        out.print(_table(found))
+        _print(found)
     wrong = sum(check.state is State.WRONG for check in found)
     if wrong:
         err.print(f"{wrong} to put right.", style="red")
@@ -282,8 +281,10 @@ def record(name: str, kind: str, wanted: str, values: Sequence[str] | None) -> C
 QUESTIONS = (_stack, _receipt_rules, _ses, _documents, _senders, _alarms, _topic, _dns)
 
 
-def _table(found: Sequence[Check]) -> Table:
-    table = Table("", "What", "Found", "To do", box=None, header_style="bold")
+def _print(found: Sequence[Check]) -> None:
+    width = max(len(check.what) for check in found)
     for check in found:
-        table.add_row(Text(check.state.value, STYLES[check.state]), check.what, Text(check.found), Text(check.todo))
-    return table
+        before = Text.assemble((f"{check.state.value:5}  ", STYLES[check.state]), (f"{check.what:{width}}  ", "bold"))
+        print_hanging(out, before, check.found)
+        if check.todo:
+            print_hanging(out, " " * before.cell_len, f"→ {check.todo}")

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from admin.connection import Connection, Endpoint, Stack, connect
 from admin.deployment import asking, resources
-from admin.terminal import AdminError, AsJson, ExitCode, err, out, pairs, print_json, when
+from admin.terminal import AdminError, AsJson, ExitCode, err, out, print_json, print_pairs, when
 from email_handler.domain.routes import load_routes
 from email_handler.domain.spam.rules import check as check_rules
 from email_handler.domain.spam.rules import load_rules
@@ -287,7 +287,7 @@ def _tell_moved(document: Document, before: str, key: str, *, as_json: bool) -> 
 
 
 def _print_history(history: Sequence[Version], problems: Sequence[str]) -> None:
-    out.print(pairs(**{"In force": history[-1].key, "Since": when(history[-1].at), "Problems": "\n".join(problems)}))
+    print_pairs(**{"In force": history[-1].key, "Since": when(history[-1].at), "Problems": "\n".join(problems)})
     table = Table("Version", "When", "Key", box=None, header_style="bold")
     for version in reversed(history[:-1]):
         table.add_row(str(version.number), when(version.at), Text(version.key))

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from admin.connection import Connection, Endpoint, Stack, connect
 from admin.conversations import decisions_of, public_fields, sends_of
-from admin.terminal import AdminError, AsJson, out, pairs, print_json, when
+from admin.terminal import AdminError, AsJson, out, print_json, print_pairs, when
 from email_handler.domain.identifiers import ConversationId, FunctionName, LedgerId, ReceiptId, SesId
 from email_handler.domain.records import MessageRecord
 from email_handler.errors import UnknownConversation
@@ -100,7 +100,7 @@ def _print_explanation(one: dict[str, Any]) -> None:
         + (", a second copy may have left" if send["marked"] else "")
         for send in one["sends"]
     ]
-    out.print(pairs(
+    print_pairs(
         Received=f"{when(message['at'])} by {message['function']}, {message['size']} octets",
         From=f"{message['sender_name']} <{message['sender']}>, {proof}".strip(),
         Outcome=f"{decision['outcome']}, score {decision['score']:g}, rules {decision['rules_version'] or '-'}"
@@ -113,5 +113,5 @@ def _print_explanation(one: dict[str, Any]) -> None:
         Sends="\n".join(sends),
         Events="\n".join(event["detail_type"] for event in one["events"]),
         Archive="\n".join(one["archive"]),
-    ))  # fmt: skip
+    )  # fmt: skip
     out.print()

@@ -17,7 +17,7 @@ from rich.text import Text
 from admin.connection import Connection, Endpoint, Stack, connect
 from admin.conversations import Limit, ledger_items, messages_table, public_fields
 from admin.deployment import Functions
-from admin.terminal import AdminError, AsJson, ExitCode, err, out, pairs, print_json, tracked, when
+from admin.terminal import AdminError, AsJson, ExitCode, err, out, print_json, print_pairs, tracked, when
 from email_handler.domain.disposition import Outcome
 from email_handler.domain.identifiers import FunctionName, ReceiptId
 from email_handler.domain.message import Message, parse
@@ -96,14 +96,14 @@ def show(
     )
     files = [f"{found['name']} ({found['type']}, {decimal(found['size'])})" for found in shown["attachments"]]
     out.print(Text(plain(record.subject) or "(no subject)", "bold"))
-    out.print(pairs(
+    print_pairs(
         Outcome=f"{record.outcome.value} {when(record.at)} by {record.function}, score {record.score:g}, "
         f"rules {record.rules_version or '-'}",
         Sender=f"{'proven' if record.proven else 'not proven'}: {record.proof}",
         Reasons=reasons,
         Header="\n".join(f"{name}: {value}" for name, values in shown["headers"].items() for value in values),
         Files="\n".join(files),
-    ))  # fmt: skip
+    )  # fmt: skip
     out.print()
     out.print(Text(shown["text"] if message else "The archive no longer holds this mail.", "default"))
 

@@ -15,14 +15,13 @@ from itertools import batched
 from typing import Annotated, Any, Self
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from admin.connection import Connection, Endpoint, Stack, connect
 from admin.conversations import ledger_items
 from admin.deployment import Functions, resources, unasked
 from admin.held import LOGICAL_IDS, Receiver, name, told
-from admin.terminal import AdminError, AsJson, ExitCode, err, out, print_json, tracked, when
+from admin.terminal import AdminError, AsJson, ExitCode, err, out, print_hanging, print_json, tracked, when
 from email_handler.domain.identifiers import ReceiptId
 from email_handler.domain.jobs import JobKind
 from email_handler.domain.records import Decision
@@ -230,22 +229,22 @@ def _tell_audit(looked_at: Iterable[Audited], *, as_json: bool) -> None:
             print_json(asdict(one))
         print_json({"looked_at": total, **{trouble.value: counts[trouble] for trouble in Trouble}})
     else:
-        if troubles:
-            out.print(_troubles_table(troubles))
+        _print_troubles(troubles)
         out.print(f"{total} mails and sends looked at, {len(troubles)} without an end.")
     if any(one.trouble and one.trouble.stuck for one in troubles):
         err.print("What failed: email-handler redrive. Everything else: email-handler reconcile.", style="dim")
         raise typer.Exit(ExitCode.STUCK)
 
 
-def _troubles_table(troubles: Sequence[Audited]) -> Table:
-    table = Table("What", "Count", "First of them", box=None, header_style="bold")
+def _print_troubles(troubles: Sequence[Audited]) -> None:
     for trouble in Trouble:
         of_it = [one for one in troubles if one.trouble is trouble]
-        lines = [f"{one.id} {one.function} {when(one.since)} {one.reason}".strip() for one in of_it[:SHOWN]]
         if of_it:
-            table.add_row(MEANING[trouble], str(len(of_it)), Text("\n".join(lines)))
-    return table
+            out.print(f"{MEANING[trouble]}: {len(of_it)}", style="bold")
+        for one in of_it[:SHOWN]:
+            print_hanging(out, "  ", f"{one.id} {one.function} {when(one.since)} {one.reason}")
+        if len(of_it) > SHOWN:
+            out.print(f"  and {len(of_it) - SHOWN} more (--json tells all)", style="dim")
 
 
 MEANING = {

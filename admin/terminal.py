@@ -1,6 +1,7 @@
 """How the operator's command speaks: results on stdout, everything else on stderr, JSON one object a line."""
 
 import json
+import textwrap
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 BAR_AFTER = 1.0  # seconds: what is done sooner needs no bar
@@ -50,15 +50,28 @@ def _plain(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def pairs(**values: str) -> Table:
-    """Return *values* as lines of name and value; what is empty is left out."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
+def print_hanging(console: Console, before: str | Text, value: str, style: str = "") -> None:
+    """Print *value* after *before*, and its further lines below its beginning.
+
+    A word is never broken, not even where it is wider than the terminal: ids, addresses and keys are there to be copied.
+    """
+    first = Text(before) if isinstance(before, str) else before
+    room = max(console.width - first.cell_len, 20)
+    lines = [part for line in value.splitlines() for part in textwrap.wrap(line, room, **_WHOLE_WORDS)]
+    for number, line in enumerate(lines or [""]):
+        start = first if number == 0 else " " * first.cell_len
+        console.print(Text.assemble(start, (line, style)), soft_wrap=True)
+
+
+_WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+
+
+def print_pairs(**values: str) -> None:
+    """Print *values* as lines of name and value; what is empty is left out."""
+    width = max(map(len, values))
     for name, value in values.items():
         if value:
-            table.add_row(name, Text(value))
-    return table
+            print_hanging(out, Text(f"{name:{width}}  ", "bold"), value)
 
 
 def tracked[T](items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
+from admin.terminal import print_hanging
 from local.errors import LocalCloudError
 
 if TYPE_CHECKING:
@@ -140,13 +141,12 @@ def outbox(
     elif number is not None:
         sys.stdout.buffer.write(Path(mails[0].eml).read_bytes())
     else:
-        table = Table("", "Time (UTC)", box=None)
-        for column in ("From", "To", "Subject", "Bytes"):
-            table.add_column(column, overflow="fold")
         for mail in mails:
-            row = (str(mail.number), mail.at[11:19], mail.sender, ", ".join(mail.recipients), decoded(mail.subject))
-            table.add_row(*row, str(mail.size))
-        _out.print(table if mails else "Nothing has left.")
+            before = Text.assemble((f"{mail.number:3}", "bold"), f"  {mail.at[11:19]} UTC  ")
+            print_hanging(_out, before, f"{decoded(mail.subject)} ({mail.size} bytes)")
+            print_hanging(_out, "     ", f"{mail.sender} → {', '.join(mail.recipients)}", "dim")
+        if not mails:
+            _err.print("Nothing has left.")
 
 
 @app.command()

@@ -23,6 +23,7 @@ from rich.text import Text
 
 from admin.connection import Connection, connect
 from admin.conversations import conversations_table, latest, messages_table
+from admin.terminal import print_hanging
 from email_handler.domain.disposition import Outcome
 from email_handler.domain.identifiers import ConversationId, FunctionName, ReceiptId
 from email_handler.domain.records import MessageRecord
@@ -289,11 +290,11 @@ def show_step(console: Console, step: Step) -> None:
     console.print(Text.assemble((f" {step.number} ", "bold reverse"), (f" {step.title}", "bold"),
                                 (f"  {step.seconds:.1f} s", "dim")))  # fmt: skip
     for line in step.arrived:
-        console.print(Text.assemble("    ", ("in ", "bold blue"), line))
+        print_hanging(console, Text.assemble("    ", ("in ", "bold blue")), line)
     for kind, sent in step.mails:
         console.print(Padding(_mail(kind, sent), (0, 0, 0, 4)))
     for check in step.checks:
-        console.print(Text.assemble("    ", ("✓ ", "green"), check))
+        print_hanging(console, Text.assemble("    ", ("✓ ", "green")), check)
 
 
 def _mail(kind: str, sent: Sent) -> Panel:

@@ -40,8 +40,8 @@ def lines(cloud: LocalCloud, *arguments: str, code: int = 0) -> list[dict[str, A
     return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
-def text(cloud: LocalCloud, *arguments: str) -> str:
-    ran = CliRunner().invoke(app, [*arguments, "--endpoint", cloud.endpoint], env={"COLUMNS": "200"})
+def text(cloud: LocalCloud, *arguments: str, columns: int = 200) -> str:
+    ran = CliRunner().invoke(app, [*arguments, "--endpoint", cloud.endpoint], env={"COLUMNS": str(columns)})
 
     assert ran.exit_code == 0, ran.output
     return ran.output
@@ -90,6 +90,29 @@ def test_why_finds_a_message_by_receipt_send_ses_id_and_conversation(
     assert [event["detail_type"] for event in by_receipt["events"]] == ["Conversation Started", "Message Received"]
     assert f"raw/inbound/{receipt}" in by_receipt["archive"]
     assert "forward sent" in text(cloud, "why", receipt)
+
+
+@pytest.mark.parametrize("command", ["show", "why"])
+def test_what_is_there_to_be_copied_is_whole_in_80_columns(
+    cloud: LocalCloud, conversation: dict[str, Any], receipt: str, command: str
+) -> None:
+    (why,) = lines(cloud, "why", receipt)
+    ids = [conversation["id"], f"raw/inbound/{receipt}"]
+    if command == "why":
+        ids += [*why["archive"], why["decision"]["rules_version"], *(send["ses_id"] for send in why["sends"])]
+
+    told = text(cloud, command, conversation["id"], columns=80)
+
+    assert [one for one in ids if one not in told] == []
+
+
+def test_addresses_in_the_outbox_are_whole_in_80_columns(cloud: LocalCloud, receipt: str) -> None:
+    del receipt  # its forward bears the longest address
+    folder = cloud.outbox.parent
+
+    ran = CliRunner().invoke(app, ["local", "outbox", "--folder", str(folder)], env={"COLUMNS": "80"})
+
+    assert [sent.sender for sent in cloud.sent() if sent.sender not in ran.stdout] == []
 
 
 def test_search_finds_by_words_of_the_record_and_with_text_by_those_of_files(cloud: LocalCloud, receipt: str) -> None:
