@@ -55,7 +55,8 @@ def compose(
     term: Annotated[list[str] | None, typer.Option(help="A further word that must not leave; may be repeated.")] = None,
     as_json: AsJson = True,
 ) -> None:
-    """Compose what would be sent for raw mail, into files of the same names in DIR.
+    """Compose what would be sent for raw mail, into files of the same names in DIR: those of an earlier run are
+    written over, so give each kind a DIR of its own. Two mails of one name in a run become NAME.eml and NAME-2.eml.
 
     One JSON line for each: path, out (null where nothing would leave), held, places (where a private address, hidden
     term, thread address or banner line stood, and what was done), unchecked (parts nobody could look into), error.
@@ -73,6 +74,9 @@ def compose(
         display_name=display_name,
     )
     targets = list(_targets(paths, folder))
+    ours = {path.resolve() for path, _ in targets}
+    if over := next((target for _, target in targets if target.resolve() in ours), None):
+        raise typer.BadParameter(f"{over} is one of the mails to be read: choose another folder", param_hint="--out")
     held = failed = 0
     for path, target in tracked(targets, "mails", len(targets)):
         line: dict[str, Any] = {"path": str(path), "out": None, "held": False, "places": [], "unchecked": []}

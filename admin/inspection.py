@@ -28,6 +28,7 @@ from email_handler.domain.spam.stages import assess_content
 from email_handler.domain.verdicts import prove_sender, receipt_from_message
 
 MANY = 200  # files from which on a second process earns its start (0.5 s)
+HANDED_IN = "handed-in"  # where an outbox keeps the bytes that SES was given (local.ses)
 STYLES = {"deliver": "green", "flag": "yellow", "hold": "red"}
 
 type Inspection = dict[str, Any]
@@ -41,7 +42,8 @@ def inspect(
 ) -> None:
     """Show what the functions would see in raw mail: sender, text, attachments, machine, bounce, spam, LinkedIn.
 
-    Needs no AWS. Every file is told, one that cannot be read as well (exit code 1 then).
+    Needs no AWS. Every file is told, one that cannot be read as well (exit code 1 then). Of the local cloud's outbox
+    only the mails are read: NAME.json beside NAME.eml is left out, and so is its folder handed-in.
 
     A file that SES stored carries SES's verdicts, and these decide whether its sender is believed. Any other file is
     read as though its sender were proven, unless an Authentication-Results field says that DMARC failed.
@@ -67,13 +69,16 @@ def inspect(
 def find_files(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield *paths* themselves, and in place of a folder everything below it in the order of names.
 
-    Nothing is left out: what is no readable file fails when it is read, and is told.
+    Nothing is left out but what the local cloud's outbox keeps beside its mails: envelopes (``NAME.json`` beside
+    ``NAME.eml``) and, in such a folder, ``handed-in``. What is no readable file fails when it is read, and is told.
     """
     for path in paths:
         if path.is_dir():
             for folder, folders, names in os.walk(path):
-                folders.sort()
-                yield from (Path(folder, name) for name in sorted(names))
+                envelopes = {f"{name.removesuffix('.eml')}.json" for name in names if name.endswith(".eml")}
+                envelopes.intersection_update(names)
+                folders[:] = sorted(name for name in folders if not (envelopes and name == HANDED_IN))
+                yield from (Path(folder, name) for name in sorted(names) if name not in envelopes)
         else:
             yield path
 

@@ -88,14 +88,27 @@ def test_a_hidden_term_does_not_leave(tmp_path: Path) -> None:
 def test_files_of_one_name_and_of_other_endings_do_not_overwrite_each_other(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder / "sub").mkdir(parents=True)
-        (tmp_path / folder / "sub" / "one.eml").write_bytes(mail(text=folder))
-        (tmp_path / folder / "sub" / "one").write_bytes(mail(text=folder))
+        (tmp_path / folder / "sub" / "one.eml").write_bytes(mail(text=f"in folder {folder}\r\n"))
+        (tmp_path / folder / "sub" / "one").write_bytes(mail(text=f"in folder {folder}\r\n"))
 
     lines = compose("forward", tmp_path / "a", tmp_path / "b", out=tmp_path / "out")
 
     written = [str(Path(line["out"]).relative_to(tmp_path / "out")) for line in lines]
     assert len(set(written)) == 4
     assert written[0] == "sub/one.eml"
+    for line in lines:
+        assert f"in folder {Path(line['path']).parts[-3]}" in revealed(Path(line["out"]).read_bytes())
+
+
+def test_the_mails_that_are_read_are_never_written_over(tmp_path: Path) -> None:
+    source = tmp_path / "one.eml"
+    source.write_bytes(mail())
+    options = ["--private", OWNER, "--public", PUBLIC, "--out", str(tmp_path)]
+
+    ran = CliRunner().invoke(app, ["compose", "forward", str(tmp_path), *options])
+
+    assert ran.exit_code == 2
+    assert source.read_bytes() == mail()
 
 
 def test_a_file_that_cannot_be_read_is_told_and_the_rest_composed(tmp_path: Path) -> None:

@@ -127,6 +127,21 @@ def test_what_cannot_be_read_is_told_and_does_not_stop_the_rest(tmp_path: Path) 
     assert all(list(each) == SHAPE for each in found)
 
 
+def test_of_an_outbox_each_mail_is_read_once_and_no_envelope(tmp_path: Path) -> None:
+    (tmp_path / "handed-in").mkdir()
+    for name in ("0001.eml", "0001.json", "handed-in/0001.eml", "alone.json"):
+        (tmp_path / name).write_bytes(mail())
+
+    assert [Path(each["path"]).name for each in inspect(tmp_path)] == ["0001.eml", "alone.json"]
+
+
+def test_a_folder_that_only_bears_the_name_of_an_outboxs_is_read(tmp_path: Path) -> None:
+    (tmp_path / "handed-in").mkdir()
+    (tmp_path / "handed-in" / "one.eml").write_bytes(mail())
+
+    assert [Path(each["path"]).name for each in inspect(tmp_path)] == ["one.eml"]
+
+
 def test_whatever_goes_wrong_with_one_message_is_told_as_its_error(tmp_path: Path) -> None:
     (tmp_path / "a.eml").write_bytes(mail())
 
