@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Group
 from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
@@ -199,20 +200,20 @@ def believed(message: Message) -> bool:
 
 
 def _show_table(inspections: Sequence[Inspection]) -> None:
-    table = Table("Mail", "From", "Subject", "Spam", "Machine", "Files", "ms", box=None, header_style="bold")
-    for column in ("Files", "ms"):
-        table.columns[[c.header for c in table.columns].index(column)].justify = "right"
+    table = Table("Spam", "Files", "ms", "Mail", box=None, header_style="bold")
     for one in inspections:
-        name = Path(one["path"]).name
-        milliseconds = f"{one['seconds'] * 1000:.1f}"
+        milliseconds = Text(f"{one['seconds'] * 1000:.1f}", justify="right")
+        lines = [Text(Path(one["path"]).name, "bold")]
         if not one["ok"]:
-            table.add_row(Text(name), Text(f"not read: {one['error']}", "red"), "", "", "", "", milliseconds)
+            lines.append(Text(f"not read: {one['error']}", "red"))
+            table.add_row("", "", milliseconds, Group(*lines))
             continue
-        machine = "bounce" if one["bounce"] else one["automatic"] or ""
-        sender = f"{one['linkedin']} (LinkedIn)" if one["linkedin"] else one["from"] or ""
-        files = str(len(one["attachments"]) or "")
-        row = (Text(name), Text(sender), Text(one["subject"]), _spam(one["spam"]), Text(machine), files, milliseconds)
-        table.add_row(*row)
+        sender = f"{one['linkedin']} (LinkedIn)" if one["linkedin"] else one["from"] or "nobody"
+        lines.append(Text(f"{sender}: {one['subject']}"))
+        if machine := "bounce" if one["bounce"] else one["automatic"]:
+            lines.append(Text(machine, "cyan"))
+        files = Text(str(len(one["attachments"]) or ""), justify="right")
+        table.add_row(_spam(one["spam"]), files, milliseconds, Group(*lines))
     out.print(table)
     outcomes = [one["spam"]["outcome"] for one in inspections if one["ok"]]
     counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in STYLES)
