@@ -179,7 +179,7 @@ def test_any_octets_make_an_answer_by_ses_rules(raw: bytes) -> None:
 
 @pytest.mark.parametrize("indent", range(30, 80))
 def test_a_look_alike_that_a_soft_break_cuts_in_two_is_not_held(indent: int) -> None:
-    composed = _reply(mail(text="ä" + "x" * indent + " me@private.example.evil and me@private.examples\r\n"))
+    composed = _reply(mail(text="ä" + "x" * indent + " me@private.example.test and me@private.examples\r\n"))
 
     assert not composed.held
     assert composed.places == ()

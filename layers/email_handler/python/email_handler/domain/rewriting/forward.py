@@ -58,7 +58,7 @@ def _inbox(context: ForwardContext) -> str:
 
 
 def _from_name(context: ForwardContext) -> str:
-    """Return ``Jane Doe (jane at x.org)``: who wrote, in a form that no client takes for the address to answer to."""
+    """Return ``Jane Doe (jane at customer.example)``: who wrote, in a form that no client takes for the address to answer to."""
     if context.linkedin_thread or context.conversation.startswith("linkedin-"):
         return f"{_spoken(context.sender_name) or 'Somebody'} (LinkedIn)"
     name, address = _spoken(context.sender_name), _spoken(context.sender)

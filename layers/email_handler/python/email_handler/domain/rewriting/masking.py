@@ -28,7 +28,7 @@ _SEPARATOR = (
     r"[ \u00a0]{0,2}"
 )
 _LETTER = r"A-Za-z0-9"  # of addresses; a letter of another script before one is a word before it, not a part of it
-# What may follow a domain without making it another one: "me@example.com.evil" is someone else's, "me@example.com."
+# What may follow a domain without making it another one: "me@example.com.test" is someone else's, "me@example.com."
 # ends a sentence, "me@example.com.pdf" names a file.
 _FILE_TYPE = (
     r"(?:pdf|docx?|xlsx?|pptx?|od[tsp]|rtf|txt|eml|msg|ics|vcf|zip|png|jpe?g|gif|html?|csv|asc|p7[sm]|json|xml)"
@@ -115,7 +115,7 @@ class Needles:
                 and text[match.end() : match.end() + 1] == "."
                 and text[match.end() + 1 :][:1].isupper()
             ):
-                continue  # ME@EXAMPLE.COM.EVIL
+                continue  # ME@EXAMPLE.COM.TEST
             window = max(0, match.start() - _WINDOW)
             if domain.lower() == self._thread_domain:
                 local = _THREAD_LOCAL.search(text, window, match.start())

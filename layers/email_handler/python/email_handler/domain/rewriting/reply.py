@@ -82,7 +82,7 @@ class _Cleaning:
             for number, part in enumerate(message.root.walk(), 1)
             if part.content_id
         }  # a client's own ids name its host
-        # The name that a forward gives the contact, "Jane Doe (jane at x.org)", as clients quote it.
+        # The name that a forward gives the contact, "Jane Doe (jane at customer.example)", as clients quote it.
         spoken = re.escape(context.contact.replace("@", " at "))
         self._spoken = re.compile(rf' ?\({spoken}\)(?=(?:"|&quot;)?\s{{0,4}}(?:<|&lt;|\[|:|$))')
         self.places: dict[Place, None] = {}
