@@ -3,8 +3,9 @@
 ``python bench/parse.py FOLDER…`` reads every file below the folders as one raw message with three readers, each of
 which decodes every header, every text and every attachment: ours, ``compat32`` and ``policy.default``. Prints
 messages per second and MB per second of each, their ratios, the slowest messages of ours, the same for what is made of
-a mail (``inspect``, and ``compose`` of each kind, parsing included), and how the time of each grows with size from 1 KB
-to 40 MB of made-up mail. Without a folder only the growth is shown.
+a mail (``inspect``, and ``compose`` of each kind, parsing included), how the time of each grows with size from 1 KB
+to 40 MB of made-up mail, and how it grows with mail that is made to stall parsers: ten times the size must take about
+ten times the time. Without a folder only the growth is shown.
 """
 
 import argparse
@@ -30,6 +31,12 @@ from email_handler.domain.spam.rules import builtin_rules
 ADDRESS_FIELDS = ("from", "sender", "reply-to", "to", "cc")
 SLOWEST = 8
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 40_000_000)
+HOSTILE_SIZES = (10_000, 100_000, 1_000_000)
+HOSTILE = (
+    *(b"--b\n", b"--c\nContent-a:b\n", b"a:b\n", b"\r", b"=", b"From: (\n", b"begin 644 x\n"),  # structure
+    *(b"> ", b"On ", b"On 1 1 a@b:\n", b"From: a\n", b"Regards,\n", b"550 ", b"a@", b"@"),  # texts
+    *(b"<a href='", b"<b><p>", b"<blockquote>x", b"<!--", b"&#1"),  # HTML
+)
 LINE = b"The quick brown fox jumps over the lazy dog, and nobody minds at all.\r\n"
 
 
@@ -176,6 +183,24 @@ def made_up(size: int, kind: str) -> bytes:
     )
 
 
+def hostile(size: int, unit: bytes) -> bytes:
+    """Return a mail of about *size* octets whose text and HTML are *unit*, over and over."""
+    filling = unit * (size // len(unit) // 2)
+    head = made_up(0, "text") + b"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\n"
+    return head.replace(b"\r\n\r\n", b"\r\n", 1) + filling + b"\r\n--b\r\nContent-Type: text/html\r\n\r\n" + filling
+
+
+def hostile_growth() -> None:
+    """Print the time of each piece of work on hostile mail of each size, and the growth of the last tenfold."""
+    sizes = ", ".join(f"{size / 1e3:.0f}" for size in HOSTILE_SIZES)
+    print(f"hostile mail, ms for {sizes} KB, and by how much the last takes longer than the one before")
+    for unit in HOSTILE:
+        for name, work in {"parse": ours, **WORK}.items():
+            times = [timed(work, hostile(size, unit)) for size in HOSTILE_SIZES]
+            told = " ".join(f"{seconds * 1e3:8.1f}" for seconds in times)
+            print(f"  {unit.decode()!r:22} {name:23} {told}   {times[-1] / times[-2]:5.1f} times")
+
+
 def growth() -> None:
     """Print how the time of each reader grows with size, as a ratio to ours."""
     print("growth with size")
@@ -206,6 +231,7 @@ def main() -> None:
     if options.folders:
         corpus(options.folders)
     growth()
+    hostile_growth()
 
 
 if __name__ == "__main__":

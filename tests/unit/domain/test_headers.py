@@ -1,5 +1,4 @@
 import base64
-import time
 
 import pytest
 from hypothesis import given
@@ -208,10 +207,11 @@ def test_any_octets_in_any_charset_are_text_that_can_be_written(octets: bytes, c
 
 
 @pytest.mark.parametrize("unit", ["=?a?q?", "=?", "; ", '"\\"', "(", '<"\\"', " ", ";a=", "=?a?q?x?= "])
-def test_hostile_values_take_no_time(unit: str) -> None:
+def test_hostile_values_give_nothing_but_what_is_in_them(unit: str) -> None:
+    """What takes more than linear time here takes minutes."""
     value = (unit * MAX_VALUE)[:MAX_VALUE]
-    start = time.process_time()
-    decode_header(value)
-    parse_parameters(value)
+    first, parameters = parse_parameters(value)
 
-    assert time.process_time() - start < 0.5  # quadratic time would take seconds
+    assert set(decode_header(value)) <= set(value)
+    assert set(first) <= set(value)
+    assert set(parameters) <= {"a"}

@@ -1,4 +1,3 @@
-import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -374,16 +373,11 @@ def test_too_many_parts_leave_the_rest_in_the_last_one() -> None:
     ],
 )
 @pytest.mark.parametrize("head", [b"", b"Content-Type: multipart/mixed; boundary=b\n\n"])
-def test_hostile_messages_take_no_more_than_linear_time(head: bytes, unit: bytes) -> None:
-    def seconds(size: int) -> float:
-        raw = head + unit * (size // len(unit))
-        start = time.process_time()
-        parse(raw)
-        return time.process_time() - start
+def test_text_behind_a_million_hostile_octets_is_read(head: bytes, unit: bytes) -> None:
+    """What takes more than linear time here takes minutes."""
+    message = parse(head + unit * (1_000_000 // len(unit)) + b"\n\nHello\n")
 
-    small = max(seconds(50_000), 0.003)
-
-    assert seconds(500_000) < small * 10 * 5  # ten times the size; quadratic would be a hundred times
+    assert message.text.rstrip().endswith("Hello")
 
 
 def test_a_thousand_opening_parentheses_are_a_message() -> None:

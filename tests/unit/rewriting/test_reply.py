@@ -1,7 +1,6 @@
 """The reply: what the owner wrote, from the public address, to whom the record says."""
 
 import base64
-import time
 from email import message_from_bytes
 
 import pytest
@@ -15,6 +14,7 @@ from email_handler.domain.rewriting.reply import compose_reply
 from tests.support.builders import entity, mail, multipart
 from tests.support.compositions import CONTACT, PRIVATE, reply_context
 from tests.support.look_alikes import LOOK_ALIKES
+from tests.support.revealed import revealed
 from tests.support.ses_rules import problems
 
 
@@ -200,7 +200,9 @@ def test_a_look_alike_that_a_soft_break_cuts_in_two_is_not_held(indent: int) -> 
         "> " * 100_000,
     ],
 )
-def test_hostile_text_takes_time_in_proportion(text: str) -> None:
-    started = time.process_time()
-    _reply(mail(text=text + "\r\n", html=f"<p>{text}</p>"))
-    assert time.process_time() - started < 5
+def test_a_term_behind_hostile_text_does_not_leave(text: str) -> None:
+    """What takes more than linear time here takes minutes."""
+    composed = _reply(mail(text=f"{text}\r\nRumpelstiltskin\r\n", html=f"<p>{text}</p><p>Rumpelstiltskin</p>"))
+
+    assert composed.held or "rumpelstiltskin" not in revealed(composed.raw)
+    assert problems(composed.raw) == []
