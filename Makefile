@@ -90,7 +90,7 @@ test: setup ## All tests: units, template, contracts, the deployed stack, mail i
 	$(BIN)/pytest
 
 .PHONY: test-unit
-test-unit: setup ## Only the tests that need no local cloud (seconds)
+test-unit: setup ## Only the tests that need no local cloud: two or three minutes
 	$(BIN)/pytest -m 'not cloud'
 
 .PHONY: test-localstack
