@@ -20,9 +20,8 @@ from rich.text import Text
 
 from admin.connection import Connection, Endpoint, Stack, connect
 from admin.deployment import parameters
-from admin.held import plain
 from admin.inspection import each_file, find_files, rules_of
-from admin.terminal import AdminError, AsJson, ExitCode, err, out, print_json, tracked
+from admin.terminal import AdminError, AsJson, ExitCode, err, out, plain, print_json, tracked
 from email_handler.domain.disposition import Disposition, Outcome, Reason
 from email_handler.domain.identifiers import ArchiveKey, EmailAddress, ReceiptId
 from email_handler.domain.message import parse

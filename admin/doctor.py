@@ -79,6 +79,7 @@ def doctor(stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False) 
     if wrong:
         err.print(f"{wrong} to put right.", style="red")
         raise typer.Exit(ExitCode.FAILED)
+    err.print("Nothing to put right.", style="dim")
 
 
 def examine(connection: Connection) -> Deployment:

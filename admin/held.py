@@ -3,7 +3,6 @@
 Releasing and confirming is done by the receiving functions, with their settings and permissions: the command only asks.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
@@ -17,7 +16,7 @@ from rich.text import Text
 from admin.connection import Connection, Endpoint, Stack, connect
 from admin.conversations import Limit, ledger_items, messages_table, public_fields
 from admin.deployment import Functions
-from admin.terminal import AdminError, AsJson, ExitCode, err, out, print_json, print_pairs, tracked, when
+from admin.terminal import AdminError, AsJson, ExitCode, err, out, plain, print_json, print_pairs, tracked, when
 from email_handler.domain.disposition import Outcome
 from email_handler.domain.identifiers import FunctionName, ReceiptId
 from email_handler.domain.message import Message, parse
@@ -221,11 +220,3 @@ def _shown(record: MessageRecord, message: Message | None) -> dict[str, Any]:
         ],
         "archive_key": record.archive_key,
     }
-
-
-def plain(text: str) -> str:
-    """Return *text* without what steers a terminal: control and formatting characters (Unicode's Cc and Cf), line
-    feeds aside."""
-    return "".join(
-        letter for letter in text if letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cf", "Cs")
-    )

@@ -12,11 +12,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from admin.terminal import AdminError, AsJson, ExitCode, out, print_json, tracked
+from admin.terminal import AdminError, AsJson, ExitCode, out, print_json, print_pairs, tracked
 from email_handler.domain.acknowledgement import automatic
 from email_handler.domain.delivery_status import read_feedback
 from email_handler.domain.disposition import Disposition
@@ -226,25 +225,16 @@ def _spam(spam: dict[str, Any]) -> Text:
 
 
 def _show_one(one: Inspection) -> None:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
+    bounce, spam = one["bounce"] or {}, one["spam"]
     files = [f"{file['name']} ({file['type']}, {decimal(file['size'])})" for file in one["attachments"]]
-    bounce = one["bounce"] or {}
-    rows = {
+    returned = f"{bounce.get('recipient') or 'recipient not stated'}, {bounce.get('status') or 'no status'}"
+    print_pairs(**{
         "From": one["from"] or "-",
         "Subject": one["subject"] or "-",
         "LinkedIn": one["linkedin"] or "",
         "Machine": one["automatic"] or "",
-        "Bounce": f"{bounce['recipient'] or 'recipient not stated'}, {bounce['status'] or 'no status'}"
-        if bounce
-        else "",
+        "Bounce": returned if bounce else "",
         "Files": "\n".join(files),
-    }
-    for name, value in rows.items():
-        if value:
-            table.add_row(name, Text(value))
-    spam = _spam(one["spam"])
-    table.add_row("Spam", spam.append(f"  {', '.join(one['spam']['rules'])}", "default"))
-    table.add_row("New text", escape(one["new_text"].strip()) or "[dim](none)[/]")
-    out.print(table)
+        "Spam": f"{spam['outcome']} {spam['score']:g}  {', '.join(spam['rules'])}",
+        "New text": one["new_text"].strip() or "(none)",
+    })  # fmt: skip

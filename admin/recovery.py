@@ -204,7 +204,8 @@ def reconcile(
             continue
         out.print(
             f"{receiver.value}: {done['seen']} stored mails seen, {len(done['taken_up'])} taken up, "
-            f"{done['finished']} finished, {done['queued']} sends queued again, {len(done['failed'])} failed"
+            f"{done['finished']} finished, {done['queued']} sends queued again, {len(done['failed'])} failed",
+            soft_wrap=True,
         )
         for receipt in done["failed"]:
             err.print(f"not taken up: {receipt} (email-handler why {receipt})", style="red", markup=False)

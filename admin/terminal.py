@@ -3,6 +3,7 @@
 import json
 import textwrap
 import time
+import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
@@ -38,26 +39,35 @@ class AdminError(Exception):
 
 def print_json(value: Any) -> None:
     """Write *value* as one line of ASCII JSON; file names that are no UTF-8 and lone surrogates survive in it."""
-    typer.echo(json.dumps(value, default=_plain))
+    typer.echo(json.dumps(value, default=_as_text))
 
 
 def json_document(value: Any) -> bytes:
     """Return *value* as a JSON file for people to read."""
-    return json.dumps(value, indent=2, default=_plain).encode() + b"\n"
+    return json.dumps(value, indent=2, default=_as_text).encode() + b"\n"
 
 
-def _plain(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def plain(text: str) -> str:
+    """Return *text* without what steers a terminal: control and formatting characters (Unicode's Cc and Cf), line
+    feeds aside."""
+    return "".join(
+        letter for letter in text if letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cf", "Cs")
+    )
 
 
 def print_hanging(console: Console, before: str | Text, value: str, style: str = "") -> None:
     """Print *value* after *before*, and its further lines below its beginning.
 
     A word is never broken, not even where it is wider than the terminal: ids, addresses and keys are there to be copied.
+    What would steer the terminal is left out: a stranger may have written it.
     """
     first = Text(before) if isinstance(before, str) else before
     room = max(console.width - first.cell_len, 20)
-    lines = [part for line in value.splitlines() for part in textwrap.wrap(line, room, **_WHOLE_WORDS)]
+    lines = [part for line in plain(value).splitlines() for part in textwrap.wrap(line, room, **_WHOLE_WORDS) or [""]]
     for number, line in enumerate(lines or [""]):
         start = first if number == 0 else " " * first.cell_len
         console.print(Text.assemble(start, (line, style)), soft_wrap=True)

@@ -8,7 +8,7 @@ import pytest
 
 from admin.connection import connect
 from admin.deployment import Functions
-from admin.held import plain
+from admin.terminal import plain
 from local import mailclient
 from local.cloud import LocalCloud
 from tests.support.operator import OWNER, arrive, held, lines, person, run, sent_since

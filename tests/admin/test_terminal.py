@@ -54,9 +54,17 @@ def test_a_value_hangs_below_its_beginning_and_no_word_of_it_is_broken(value: st
     assert all(len(line) <= 80 or line.split()[-1].endswith(RECEIPT) for line in others)
 
 
+def test_what_a_stranger_wrote_does_not_steer_the_terminal() -> None:
+    console: Any = Console(width=80, file=StringIO())
+
+    print_hanging(console, "Text  ", "a \x1b[31mred\x1b[0m \x1b]0;title\x07 b")
+
+    assert console.file.getvalue() == "Text  a [31mred[0m ]0;title b\n"
+
+
 def test_the_lines_of_a_value_stay_lines() -> None:
     console: Any = Console(width=80, file=StringIO())
 
-    print_hanging(console, "Sends  ", "forward sent\nacknowledgement sent")
+    print_hanging(console, "Text  ", "Hello,\n\nyou and me")
 
-    assert console.file.getvalue() == "Sends  forward sent\n       acknowledgement sent\n"
+    assert console.file.getvalue() == "Text  Hello,\n      \n      you and me\n"
