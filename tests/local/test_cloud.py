@@ -182,7 +182,8 @@ class TestCommands:
         up = subprocess.Popen(
             command, cwd=PROJECT, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.DEVNULL
         )
-        wait_until(lambda: list(tmp_path.glob("local-cloud-*")), 30, "the emulator's start")
+        # Not the folder: it is there a moment before the watchdog is, whose business it becomes.
+        wait_until(lambda: _processes_of(f"{tmp_path}/local-cloud-"), 30, "the emulator's start")
 
         up.send_signal(ending)
         up.wait()
