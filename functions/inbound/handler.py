@@ -10,6 +10,7 @@ from email_handler.runtime import (
     event_handler,
     feedback_detail,
     is_reconciliation,
+    left_over,
     log_conditions,
     log_decision,
     log_reconciliation,
@@ -35,7 +36,8 @@ def handle(event: Event) -> dict[str, Any] | None:
         if (digest := send_digest(reception)) is not None:
             log_decision(digest)
         watch = bootstrap.watch()
-        conditions = report_conditions(watch.problems, health=watch.health, alerts=watch.alerts)
+        problems = (*watch.problems, *left_over(told))
+        conditions = report_conditions(problems, health=watch.health, alerts=watch.alerts)
         log_conditions(conditions)
         return told | {"conditions": list(conditions)}
     if (detail := feedback_detail(event)) is not None:

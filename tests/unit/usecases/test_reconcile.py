@@ -7,7 +7,7 @@ import pytest
 
 from email_handler.domain.identifiers import EmailAddress, ReceiptId
 from email_handler.domain.jobs import JobKind
-from email_handler.errors import QueueUnavailable, RecordsUnavailable
+from email_handler.errors import QueueUnavailable, RecordChanged, RecordsUnavailable
 from email_handler.usecases.reconcile import OVERDUE, SETTLED, SETUP_OBJECT, reconcile
 from tests.support.builders import mail
 from tests.support.fakes import Sent
@@ -86,11 +86,36 @@ def test_a_decision_whose_answer_was_lost_in_the_pass_is_finished_by_its_repetit
     left_behind(world)
     world.now += SETTLED
     world.records.fail("commit", RecordsUnavailable("lost"), after=True)
-    with pytest.raises(RecordsUnavailable):
-        reconcile("inbound", world.reception)
+    assert reconcile("inbound", world.reception).failed == ("lost1",)
     reconcile("inbound", world.reception)
 
     assert recipients(world.run()) == [(OWNER,)]
+
+
+@pytest.mark.parametrize("error", [RecordChanged("each time"), ValueError("a mistake of ours")])
+def test_a_mail_that_fails_keeps_nothing_else_from_being_taken_up(world: World, error: Exception) -> None:
+    left_behind(world)
+    world.store(mail(**SES_FIELDS, message_id="<second@customer.example>"), receipt="lost2")  # type: ignore[arg-type]
+    world.now += SETTLED
+    world.records.fail("look_up", error)
+    done = reconcile("inbound", world.reception)
+
+    assert (done.taken_up, done.failed) == (("lost2",), ("lost1",))
+    assert recipients(world.run()) == [(OWNER,)]
+
+
+def test_a_decision_that_cannot_be_finished_keeps_no_other_waiting(world: World) -> None:
+    for number in (1, 2):
+        world.jobs.fail("queue", QueueUnavailable("down"))
+        with pytest.raises(QueueUnavailable):
+            world.arrive(mail(message_id=f"<m{number}@customer.example>", text=str(number)), receipt=f"r{number}")
+    world.jobs.queued.clear()
+    world.now += OVERDUE + timedelta(seconds=1)
+    world.events.fail("publish", QueueUnavailable("an event that the bus refuses"))
+    done = reconcile("inbound", world.reception)
+
+    assert (done.finished, done.failed) == (1, ("r1",))
+    assert done.queued > 0
 
 
 def test_an_overdue_send_is_queued_again_and_sent_once(world: World) -> None:
@@ -177,3 +202,18 @@ def test_the_owners_answer_is_taken_up_from_the_reply_prefix(world: World) -> No
 
     assert reconcile("reply", world.reception).taken_up == ("lost2",)
     assert recipients(world.run()) == [("jane@customer.example",)]
+
+
+def test_a_contact_who_wrote_to_the_thread_address_is_not_acknowledged_by_the_pass_either(world: World) -> None:
+    world.ack_daily_cap = 0
+    world.arrive(mail())
+    world.run()
+    world.ack_daily_cap = 200
+    conversation = next(iter(world.records.conversations.values()))
+    thread = f"{conversation.id}.{conversation.token}@{THREAD}"
+    raw = mail(**{**SES_FIELDS, "received": SEVERAL}, to=thread, message_id="<m2@customer.example>")  # type: ignore[arg-type]
+    world.store(raw, receipt="lost1", to=thread, function="reply")
+    world.now += SETTLED
+    reconcile("reply", world.reception)
+
+    assert recipients(world.run()) == [(OWNER,)]

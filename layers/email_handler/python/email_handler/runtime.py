@@ -134,6 +134,16 @@ def log_reconciliation(done: Reconciled) -> dict[str, Any]:
     return told
 
 
+def left_over(told: dict[str, Any]) -> tuple[str, ...]:
+    """Return what the daily report says of a pass that could not take up everything."""
+    failed = len(told["failed"])
+    return (
+        (f"{failed} stored mails could not be taken up or finished: email-handler reconcile names them.",)
+        if failed
+        else ()
+    )
+
+
 def is_reconciliation(event: Event) -> bool:
     """Tell whether the reconciler's schedule invoked us."""
     return event.get("reconcile") is True

@@ -1,13 +1,13 @@
 """The reconciler: what was stored and has no state is taken up; what is stuck is queued again."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from email_handler.domain.identifiers import ArchiveKey, FunctionName, ReceiptId
+from email_handler.domain.identifiers import ArchiveKey, FunctionName, LedgerId, ReceiptId
 from email_handler.domain.message import parse
-from email_handler.domain.records import Decision, LedgerItem, SendState
+from email_handler.domain.records import Decision, LedgerItem, PendingEvent, SendState
 from email_handler.domain.verdicts import receipt_from_message
-from email_handler.errors import PermanentError
 from email_handler.usecases.receive import receive
 from email_handler.usecases.reception import Reception, finish
 from email_handler.usecases.relay_reply import relay_reply
@@ -27,7 +27,7 @@ class Reconciled:
     taken_up: tuple[ReceiptId, ...]
     finished: int
     queued: int
-    failed: tuple[ReceiptId, ...]
+    failed: tuple[ReceiptId, ...]  # what could not be taken up or finished
 
 
 def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
@@ -35,7 +35,8 @@ def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
     not out; and (inbound, for all senders) ledger items overdue by an hour and events of sends not published.
     Idempotent: every step is the ordinary one.
 
-    Never acknowledges: hours later nobody wants one. A message that fails is reported and the pass goes on.
+    Never acknowledges: hours later nobody wants one. What fails with one message, decision or event is reported, and
+    the pass goes on with the others; the next one tries it again.
     """
     now = reception.clock()
     seen = 0
@@ -49,21 +50,17 @@ def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
         decision = reception.records.decision(receipt, function)
         if decision is not None and decision.done:
             continue
-        try:
-            take_up(receipt, function, reception)
-            taken_up.append(receipt)
-        except PermanentError:
-            failed.append(receipt)
+        (taken_up if _succeeds(take_up, receipt, function, reception) else failed).append(receipt)
     finished = 0
     for left in reception.records.undone(now - OVERDUE):
         if (left.function == "reply") == (function == "reply"):  # the operator's decisions are inbound's to finish
-            finish(left, reception)
-            finished += 1
+            if _succeeds(finish, left, reception):
+                finished += 1
+            elif left.receipt not in failed:
+                failed.append(left.receipt)
     if function == "inbound":
         for ledger, event in reception.ledger.unpublished(now - OVERDUE):
-            reception.events.publish([event])
-            reception.ledger.published(ledger)
-            finished += 1
+            finished += _succeeds(_publish, ledger, event, reception)
     return Reconciled(
         seen=seen,
         taken_up=tuple(taken_up),
@@ -71,6 +68,21 @@ def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
         queued=_queue_overdue(reception) if function == "inbound" else 0,
         failed=tuple(failed),
     )
+
+
+def _succeeds[**P](step: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> bool:
+    """Take *step* and tell whether it went through. Any error counts, a mistake of ours too: one mail that always
+    fails must not keep all others waiting, day after day. An outage ends the pass at its own next reading."""
+    try:
+        step(*args, **kwargs)
+    except Exception:  # noqa: BLE001 - see above
+        return False
+    return True
+
+
+def _publish(ledger: LedgerId, event: PendingEvent, reception: Reception) -> None:
+    reception.events.publish([event])
+    reception.ledger.published(ledger)
 
 
 def take_up(receipt_id: ReceiptId, function: FunctionName, reception: Reception) -> Decision:
@@ -83,7 +95,7 @@ def take_up(receipt_id: ReceiptId, function: FunctionName, reception: Reception)
     message = parse(reception.archive.get(key))
     receipt = receipt_from_message(message, receipt_id, reception.people.headed(message, function))
     if function == "reply":
-        return relay_reply(receipt, key, reception)
+        return relay_reply(receipt, key, reception, acknowledge=False)
     return receive(receipt, key, reception, acknowledge=False)
 
 

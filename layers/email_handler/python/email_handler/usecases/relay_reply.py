@@ -43,18 +43,21 @@ from email_handler.usecases.reception import (
 MAX_ANSWERED = 10  # recipients of one answer to all
 
 
-def relay_reply(receipt: Receipt, archive_key: ArchiveKey, reception: Reception) -> Decision:
+def relay_reply(
+    receipt: Receipt, archive_key: ArchiveKey, reception: Reception, *, acknowledge: bool = True
+) -> Decision:
     """Decide about mail to a thread address: an answer leaves only when the token is right *and* the owner proven.
 
     The decision is taken at most once for a receipt; the answer is sent at least once. Machines come first: an
-    owner's out-of-office or a daemon is recorded, never relayed, never answered.
+    owner's out-of-office or a daemon is recorded, never relayed, never answered. *acknowledge* is False for the
+    reconciler, as for a contact's mail to a public address.
     Raises transient errors only; the invocation is then repeated and finds or takes the decision.
     """
     received = read(receipt, "reply", archive_key, reception)
     targets = (read_thread_address(a, reception.people.thread_domain) for a in receipt.recipients)
     received = replace(received, person=None, target=next((t for t in targets if t is not None), None))
     if _from_contact(received, reception):
-        return decide_received(received, reception)
+        return decide_received(received, reception, acknowledge=acknowledge)
     question = question_for(received)
     question = replace(question, sends=(_hourly(question.conversation, received.at),))
     return decide_once(question, lambda known: plan_reply(received, known, reception), reception)
