@@ -1,14 +1,17 @@
 """What becomes of mail to a thread address: only the proven owner with the right token speaks to the contact."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from email_handler.domain.disposition import Outcome
-from email_handler.domain.identifiers import ConversationId, EmailAddress
+from email_handler.domain.identifiers import ArchiveKey, ConversationId, EmailAddress
 from email_handler.domain.jobs import JobKind
-from email_handler.domain.records import Conversation, SendState, Status
+from email_handler.domain.records import Conversation, Decision, SendState, Status
 from email_handler.errors import ConfigUnavailable
+from email_handler.usecases.relay_reply import relay_reply
 from tests.support.builders import mail
 from tests.support.fakes import Sent
 from tests.support.world import OWNER, PUBLIC, THREAD, World, read
@@ -39,6 +42,13 @@ def answer(world: World, *, text: str = "Yes, we do.\r\n", number: int = 1, **he
     return mail(
         sender=f"The Owner <{OWNER}>", to=thread(world), text=text, message_id=f"<o{number}@private.example>", **fields
     )
+
+
+def arrive_at(world: World, raw: bytes, recipients: Sequence[str]) -> Decision:
+    """Let *raw* arrive at several thread addresses at once, as one mail of SES."""
+    receipt = world.store(raw, to=recipients[0], function="reply")
+    receipt = replace(receipt, recipients=tuple(map(EmailAddress, recipients)))
+    return relay_reply(receipt, ArchiveKey(f"raw/reply/{receipt.id}"), world.reception)
 
 
 def last_forward(world: World) -> str:
@@ -147,6 +157,19 @@ def test_a_readable_id_without_a_token_is_told_to_the_proven_owner_and_to_nobody
     assert len(notices(world.run())) == 1
 
 
+def test_an_answer_to_two_conversations_goes_to_neither_and_the_owner_is_told(world: World) -> None:
+    world.arrive(mail(sender="kim@other.example", subject="Other", message_id="<k@other.example>"))
+    world.run()
+    other = list(world.records.conversations.values())[-1]
+    both = (thread(world), f"{other.id}.{other.token}@{THREAD}")
+    decision = arrive_at(world, answer(world), both)
+    left = world.run()
+
+    assert decision.outcome is Outcome.HOLD
+    assert to_contact(left) == []
+    assert len(notices(left)) == 1
+
+
 @pytest.mark.parametrize(
     "headers",
     [{"auto_submitted": "auto-replied"}, {"x_autoreply": "yes"}, {"subject": "Automatic reply: A question"}],
@@ -212,6 +235,18 @@ def test_an_answer_to_everyone_reaches_those_the_contact_copied(world: World) ->
     )
     world.run()
     world.arrive(answer(world), to=thread(world, everyone=True))
+    (left,) = world.run()
+
+    assert left.recipients == (JANE, "kim@customer.example")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_everyone_is_meant_wherever_their_address_stands(world: World, turned: bool) -> None:
+    copied = mail(message_id="<m2@customer.example>", in_reply_to="<first@customer.example>", cc="kim@customer.example")
+    world.arrive(copied)
+    world.run()
+    to = [thread(world), thread(world, everyone=True)]
+    arrive_at(world, answer(world), to[::-1] if turned else to)
     (left,) = world.run()
 
     assert left.recipients == (JANE, "kim@customer.example")

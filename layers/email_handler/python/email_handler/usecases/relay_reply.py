@@ -54,13 +54,24 @@ def relay_reply(
     Raises transient errors only; the invocation is then repeated and finds or takes the decision.
     """
     received = read(receipt, "reply", archive_key, reception)
-    targets = (read_thread_address(a, reception.people.thread_domain) for a in receipt.recipients)
-    received = replace(received, person=None, target=next((t for t in targets if t is not None), None))
+    received = replace(received, person=None, target=next(iter(_targets(receipt, reception.people)), None))
     if _from_contact(received, reception):
         return decide_received(received, reception, acknowledge=acknowledge)
     question = question_for(received)
     question = replace(question, sends=(_hourly(question.conversation, received.at),))
     return decide_once(question, lambda known: plan_reply(received, known, reception), reception)
+
+
+def _targets(receipt: Receipt, people: People) -> tuple[ThreadTarget, ...]:
+    """Return what the thread addresses among *receipt*'s recipients name, each conversation once and for everyone where
+    one of its addresses says so."""
+    named: dict[tuple[str, str], ThreadTarget] = {}
+    for address in receipt.recipients:
+        target = read_thread_address(address, people.thread_domain)
+        if target is not None:
+            before = named.get((target.conversation, target.token), target)
+            named[target.conversation, target.token] = replace(before, everyone=before.everyone or target.everyone)
+    return tuple(named.values())
 
 
 def _from_contact(received: Received, reception: Reception) -> bool:
@@ -106,7 +117,8 @@ def plan_reply(received: Received, known: Known, reception: Reception) -> Commit
         outcome, reason = stop
         of = conversation.id if conversation else None
         return settle(message_record(received, outcome, [reason], people=people, conversation=of))
-    refusal = _refusal(received, owner, conversation)
+    several = len(_targets(received.receipt, people)) > 1
+    refusal = _refusal(received, owner, conversation, several=several)
     if refusal is not None:
         return _hold(received, known, reception, owner, *refusal)
     assert owner is not None and conversation is not None, "_refusal answers for both"  # noqa: S101, PT018 - for mypy
@@ -138,11 +150,13 @@ def _stop(
 
 
 def _refusal(
-    received: Received, owner: EmailAddress | None, conversation: Conversation | None
+    received: Received, owner: EmailAddress | None, conversation: Conversation | None, *, several: bool
 ) -> tuple[NoticeKind, str, str] | None:
     """Return (notice, rule, detail) where nothing may leave; None where owner, token and mail are in order."""
     if owner is None:
         return NoticeKind.NOT_PROVEN, "not-proven", received.proof.reason
+    if several:
+        return NoticeKind.SEVERAL, "several", "the answer names more than one thread address"
     if conversation is None:
         return NoticeKind.WRONG_TOKEN, "wrong-token", "the thread address opens no conversation"
     if received.receipt.virus == "FAIL":

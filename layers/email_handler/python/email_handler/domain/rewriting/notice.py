@@ -15,6 +15,7 @@ class NoticeKind(StrEnum):
 
     NOT_PROVEN = "not-proven"  # somebody wrote to a thread address and is not proven to be the owner
     WRONG_TOKEN = "wrong-token"  # noqa: S105 - the owner wrote to a thread address that opens no conversation
+    SEVERAL = "several"  # the owner wrote to more than one conversation at once
     VIRUS = "virus"  # SES found a virus in the owner's answer
     NO_ADDRESS = "no-address"  # the contact left no address to answer to
     LEAK = "leak"  # the leak gate held the answer
@@ -24,6 +25,7 @@ class NoticeKind(StrEnum):
 _TITLES = {
     NoticeKind.NOT_PROVEN: "Refused: not proven to be you",
     NoticeKind.WRONG_TOKEN: "Not sent: unknown thread address",
+    NoticeKind.SEVERAL: "Not sent: several conversations",
     NoticeKind.VIRUS: "Not sent: virus found",
     NoticeKind.NO_ADDRESS: "Not sent: no address to answer to",
     NoticeKind.LEAK: "Held: your private address is in it",
@@ -40,6 +42,11 @@ that SPF or DKIM can prove it. If it was not you, there is nothing to do.""",
 Your mail went to a thread address that opens no conversation. Nothing was sent.
 
 Answer the forwarded mail itself, so that your mail program fills in its address.""",
+    NoticeKind.SEVERAL: """\
+Your mail went to the thread addresses of several conversations at once, which do not know of each other. Nothing was
+sent.
+
+Write to each by itself.""",
     NoticeKind.VIRUS: """\
 Your answer was not sent: the virus scan found something in it.
 
