@@ -10,8 +10,8 @@ from email_handler.domain.jobs import JobKind
 from email_handler.domain.records import Status
 from email_handler.errors import ArchiveObjectMissing, QueueUnavailable, RecordChanged, RecordsUnavailable
 from email_handler.usecases.receive import receive
-from tests.support.builders import mail
-from tests.support.world import OWNER, PUBLIC, World, read
+from tests.support.builders import entity, mail, multipart
+from tests.support.world import OWNER, PUBLIC, THREAD, World, read
 
 
 @pytest.fixture
@@ -152,6 +152,31 @@ def test_a_repeated_message_id_does_not_take_over_where_answers_go(world: World)
     world.arrive(mail(sender="mallory@evil.example", text="mine now"))
 
     assert world.records.references["first"].conversation == first.conversation
+
+
+def test_one_mail_without_an_id_to_a_public_and_a_thread_address_is_forwarded_once(world: World) -> None:
+    first = world.arrive(mail())
+    world.run()
+    conversation = world.records.conversations[ConversationId(first.conversation)]
+    thread = f"{conversation.id}.{conversation.token}@{THREAD}"
+    second = mail(subject="Re: Hello", text="one thing more", message_id=None)
+    world.arrive(second, receipt="r2", to=thread)
+    copy = world.arrive(second, receipt="r2")
+
+    assert copy.outcome is Outcome.RECORD
+    assert [one.recipients for one in world.run()] == [(OWNER,)]
+
+
+def test_a_report_that_names_an_allowed_address_is_not_allowed_by_it(world: World) -> None:
+    world.records.put_listed("jane@customer.example", "allow")
+    status = entity(
+        [("Content-Type", "message/delivery-status")],
+        b"Reporting-MTA: dns; mx.example\r\n\r\nFinal-Recipient: rfc822; jane@customer.example\r\nAction: failed\r\n",
+    )
+    headers = [("From", "mallory@evil.example"), ("To", PUBLIC), ("Message-ID", "<m@evil.example>")]
+    raw = multipart("report", entity([("Content-Type", "text/plain")], b"Buy!"), status, headers=headers)
+
+    assert world.arrive(raw, envelope_sender="mallory@evil.example", spam="FAIL").outcome is Outcome.HOLD
 
 
 def test_mail_for_nobody_here_is_dropped_with_a_record(world: World) -> None:

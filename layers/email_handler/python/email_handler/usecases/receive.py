@@ -143,9 +143,12 @@ def plan_received(
 
 def _prints(received: Received) -> tuple[str, ...]:
     """Return the fingerprints that make *received* a copy of another mail, its own first: what is not proven may be
-    a copy of proven mail, never the other way round."""
+    a copy of proven mail, never the other way round. Without a Message-ID only one receipt seen by both functions is
+    the same mail."""
+    if not received.message.message_id:
+        return (f"receipt {received.receipt.id}",)
     proofs = (True,) if received.proof.proven else (False, True)
-    return tuple(filter(None, (fingerprint(received.message, received.raw, proven=proof) for proof in proofs)))
+    return tuple(fingerprint(received.message, received.raw, proven=proof) for proof in proofs)
 
 
 def _stop(received: Received, known: Known, reception: Reception) -> Reason | None:
@@ -182,7 +185,7 @@ def _filter(received: Received, known: Known, reception: Reception) -> Dispositi
         received.proof,
         reception.rules,
         public_addresses=reception.people.public_addresses,
-        listed=known.listed,
+        listed="" if received.feedback else known.listed,  # of a report it was asked for the address that it names
     )
 
 
@@ -243,7 +246,7 @@ def plan_delivery(
     commit = settle(
         record,
         ledger=ledger,
-        fingerprint=next(iter(_prints(received)), ""),
+        fingerprint=_prints(received)[0],
         events=("Message Received",) if joined else ("Conversation Started", "Message Received"),
     )
     return replace(
