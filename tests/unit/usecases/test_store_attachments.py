@@ -1,13 +1,18 @@
 """What the attachment function stores."""
 
+import json
+
 import pytest
 
+from email_handler.adapters.items import write
 from email_handler.domain.identifiers import ReceiptId
 from email_handler.errors import UnknownConversation
 from email_handler.ports import Extracted
 from email_handler.usecases.store_attachments import MAX_DESCRIBED, safe_name, store_attachments
-from tests.support.builders import mail
+from tests.support.builders import entity, mail, multipart
 from tests.support.world import World
+
+LARGEST_ITEM = 400 * 1024  # octets that DynamoDB takes
 
 
 class Reader:
@@ -60,6 +65,20 @@ def test_hundreds_of_attachments_are_all_stored_and_described_within_bounds(worl
     assert len(stored) == MAX_DESCRIBED + 20
     assert all(one.archive_key in world.archive.objects for one in stored)
     assert len(world.records.message_records[decision.receipt, "inbound"].attachments) == MAX_DESCRIBED
+
+
+def test_the_longest_names_there_are_fit_the_record(world: World) -> None:
+    wide = "\U00020000" * 98
+    many = [
+        entity([("Content-Type", f"x/{wide}"), ("Content-Disposition", f'attachment; filename="{number}{wide}"')], b"x")
+        for number in range(MAX_DESCRIBED)
+    ]
+    decision = world.arrive(multipart("mixed", *many, headers=[("From", "jane@customer.example")]))
+    store_attachments(decision.receipt, "inbound", archive=world.archive, records=world.records, extractor=Reader())
+
+    record = write(world.records.message_records[decision.receipt, "inbound"])
+    assert len(record["attachments"]) == MAX_DESCRIBED
+    assert len(json.dumps(record, ensure_ascii=False, default=str).encode()) < LARGEST_ITEM
 
 
 def test_an_unknown_message_is_refused(world: World) -> None:

@@ -10,7 +10,7 @@ from email_handler.domain.rewriting.quoting import new_text
 from email_handler.errors import UnknownConversation
 from email_handler.ports import Archive, Records, TextExtractor
 
-MAX_DESCRIBED = 300  # attachments told in the record, whose item DynamoDB bounds at 400 KB; all are stored
+MAX_DESCRIBED = 200  # attachments told in the record, whose item DynamoDB bounds at 400 KB; all are stored
 MAX_NAME = 100  # characters of a file name in an archive key (S3 takes 1,024 octets for the whole)
 
 
