@@ -212,6 +212,17 @@ def test_a_route_sends_a_copy_to_each_of_its_mailboxes(world: World) -> None:
     assert sorted(one.recipients for one in forwards) == [("a@private.example",), ("b@private.example",)]
 
 
+def test_a_route_that_leads_back_to_us_leads_to_nobody(world: World) -> None:
+    world.route(
+        b'[[route]]\nto = ["contact+x@example.com", "a@private.example"]\ntag = "a"\n[[route]]\nto = "contact@example.com"\n'
+    )
+    world.arrive(mail(), to="contact+a@example.com")
+    world.arrive(mail(sender="kim@x.example", message_id="<k@x.example>"), to="contact+b@example.com")
+
+    forwards = [one for one in world.run() if one.recipients[0].endswith("private.example")]
+    assert sorted(one.recipients for one in forwards) == [("a@private.example",), (OWNER,)]
+
+
 def test_addresses_are_the_same_in_capitals_whoever_wrote_them_so(world: World) -> None:
     decision = world.arrive(
         mail(

@@ -291,6 +291,15 @@ def test_a_mailbox_of_another_route_may_answer_and_is_not_shown(world: World) ->
     assert b"desk.example" not in left.raw
 
 
+@pytest.mark.parametrize("public", [PUBLIC, f"contact+shop@{PUBLIC.rpartition('@')[2]}"])
+def test_a_public_address_among_routes_or_aliases_is_no_secret(world: World, public: str) -> None:
+    world.route(f'[[route]]\nto = "{public}"\ntag = "shop"\n'.encode())
+    world.people = replace(world.people, owner_aliases=(EmailAddress(public),))
+    world.arrive(answer(world), to=thread(world))
+
+    assert [one.recipients for one in world.run()] == [(JANE,)]
+
+
 def test_a_mailbox_of_another_route_that_an_answer_quotes_is_not_shown(world: World) -> None:
     world.route(b'[[route]]\ntag = "sales"\nto = "bob@desk.example"\n')
 

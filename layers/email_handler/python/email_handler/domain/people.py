@@ -68,12 +68,16 @@ class People:
         return EmailAddress(f"{NOTICES}@{self.thread_domain}")
 
     def identity(self, conversation: Conversation, further: Iterable[EmailAddress] = ()) -> Identity:
-        """Return who is who for composing mail of *conversation*; *further* mailboxes (routes') are private too."""
+        """Return who is who for composing mail of *conversation*; *further* mailboxes (routes') are private too.
+
+        A public address is no secret, whoever names it as an alias or in a route: each answer bears it.
+        """
+        private = (a for a in self.owners(conversation, further) if not self.is_ours(a))
         return Identity(
             public_address=conversation.public_address,
             display_name=self.display_name,
             domain=conversation.public_address.rpartition("@")[2],
             thread_domain=self.thread_domain,
-            private_addresses=tuple(sorted(EmailAddress(a) for a in self.owners(conversation, further))),
+            private_addresses=tuple(sorted(map(EmailAddress, private))),
             hidden_terms=self.hidden_terms,
         )

@@ -271,6 +271,13 @@ def _started(received: Received, conversation_id: str, reception: Reception, rep
     people = reception.people
     address, tag = people.public_recipient(received.receipt.recipients) or (people.public_addresses[0], "")
     subject = base_subject(received.message.subject)
+    routed = reception.routes.mailboxes_for(
+        address=address,
+        tag=tag,
+        subject=received.message.subject,
+        sender=received.sender,
+        otherwise=people.forward_to,
+    )
     return Conversation(
         id=ConversationId(conversation_id) if person and conversation_id else new_id(reception.new_token),
         token=reception.new_token(TOKEN_LENGTH),
@@ -280,13 +287,7 @@ def _started(received: Received, conversation_id: str, reception: Reception, rep
         source=tag,
         subject=subject,
         owner_subject=subject,
-        mailboxes=reception.routes.mailboxes_for(
-            address=address,
-            tag=tag,
-            subject=received.message.subject,
-            sender=received.sender,
-            otherwise=people.forward_to,
-        ),
+        mailboxes=tuple(m for m in routed if not people.is_ours(m)) or people.forward_to,  # ours would come back to us
         status=Status.OPEN,
         proven=received.proof.proven,
         reply_address=EmailAddress(reply_address),
