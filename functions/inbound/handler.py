@@ -23,7 +23,7 @@ from email_handler.usecases.operate import operate
 from email_handler.usecases.receive import receive
 from email_handler.usecases.reconcile import reconcile
 from email_handler.usecases.record_feedback import record_feedback
-from email_handler.usecases.report_conditions import report_conditions
+from email_handler.usecases.report_conditions import report_conditions, undelivered
 
 
 def handle(event: Event) -> dict[str, Any] | None:
@@ -36,7 +36,7 @@ def handle(event: Event) -> dict[str, Any] | None:
         if (digest := send_digest(reception)) is not None:
             log_decision(digest)
         watch = bootstrap.watch()
-        problems = (*watch.problems, *left_over(told))
+        problems = (*watch.problems, *left_over(told), *undelivered(reception))
         conditions = report_conditions(problems, health=watch.health, alerts=watch.alerts)
         log_conditions(conditions)
         return told | {"conditions": list(conditions)}

@@ -1,5 +1,6 @@
 """Bounces and complaints, by SES's event and by mail."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from email_handler.domain.jobs import JobKind
 from email_handler.domain.records import LedgerItem, SendState
 from email_handler.errors import MalformedEvent, RecordChanged
 from email_handler.usecases.record_feedback import record_feedback
+from email_handler.usecases.report_conditions import undelivered
 from tests.support.builders import mail
 from tests.support.world import OWNER, THREAD, World, read
 
@@ -199,6 +201,27 @@ def test_a_forward_to_an_unknown_or_full_mailbox_or_taken_for_spam_is_not_sent_a
         told = [{"emailAddress": OWNER, "status": status, "diagnosticCode": f"550 {status} {words}"}]
 
         assert [i.state for i in refused(world, 0, bouncedRecipients=told)] == [SendState.BOUNCED]
+
+
+def test_what_does_not_reach_a_mailbox_of_the_owners_is_told_to_the_operator_for_a_week(world: World) -> None:
+    record_feedback(bounce(item(world, JobKind.FORWARD).ses_id, OWNER), world.reception)
+    (told,) = undelivered(world.reception)
+
+    assert told.startswith("1 mail")
+    assert OWNER not in told
+    world.now += timedelta(days=8)
+    assert undelivered(world.reception) == ()
+
+
+def test_a_contacts_bounce_and_a_forward_that_went_out_as_text_are_no_such_trouble(world: World) -> None:
+    record_feedback(bounce(item(world, JobKind.ACKNOWLEDGEMENT).ses_id), world.reception)
+    too_large = [{"emailAddress": OWNER, "status": "5.3.4"}]
+    record_feedback(bounce(item(world, JobKind.FORWARD).ses_id, OWNER, bouncedRecipients=too_large), world.reception)
+    (as_text,) = world.run()
+
+    assert undelivered(world.reception) == ()
+    record_feedback(bounce(as_text.ses_id, OWNER), world.reception)
+    assert len(undelivered(world.reception)) == 1
 
 
 def test_an_acknowledgement_refused_for_content_is_not_sent_again(world: World) -> None:
