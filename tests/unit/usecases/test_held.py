@@ -120,3 +120,13 @@ def test_an_answer_of_the_owners_that_was_held_is_not_released(world: World) -> 
     held = world.arrive(mail(sender=OWNER, to=f"c-0.{'z' * 10}@{THREAD}"), to=f"c-0.{'z' * 10}@{THREAD}")
     with pytest.raises(NotHeld):
         release(held.receipt, "reply", world.reception)
+
+
+def test_released_mail_to_a_thread_address_joins_the_conversation_whose_token_it_bears(world: World) -> None:
+    talk = world.arrive(mail(message_id="<m2@customer.example>", text="again"))
+    conversation = next(iter(world.records.conversations.values()))
+    thread = f"{conversation.id}.{conversation.token}@{THREAD}"
+    held = world.arrive(mail(to=thread, subject="More", message_id="<m3@customer.example>"), to=thread, spam="FAIL")
+
+    assert held.outcome is Outcome.HOLD
+    assert release(held.receipt, "reply", world.reception).conversation == talk.conversation

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from email_handler.domain.conversations import read_thread_address
 from email_handler.domain.disposition import Disposition, Outcome, Reason
 from email_handler.domain.identifiers import EmailAddress, FunctionName, ReceiptId
 from email_handler.domain.message import parse
@@ -90,7 +91,10 @@ def _list(record: MessageRecord, kind: ListKind, reception: Reception) -> None:
 
 def _received(record: MessageRecord, reception: Reception) -> Received:
     """Return the message as it was received: envelope and proof from the record, the verdicts from the object."""
-    receipt = receipt_from_message(parse(reception.archive.get(record.archive_key)), record.receipt)
+    message, people = parse(reception.archive.get(record.archive_key)), reception.people
+    receipt = receipt_from_message(message, record.receipt)
+    named = (*receipt.recipients, *people.headed(message, "reply")) if record.function == "reply" else ()
+    targets = (read_thread_address(address, people.thread_domain) for address in named)
     receipt = replace(receipt, envelope_sender=record.envelope_sender)
     if record.public_address:
         local, _, domain = record.public_address.rpartition("@")
@@ -98,4 +102,9 @@ def _received(record: MessageRecord, reception: Reception) -> Received:
         receipt = replace(receipt, recipients=(tagged,))
     received = read(receipt, record.function, record.archive_key, reception)
     proven = record.sender if record.proven and record.sender else None
-    return replace(received, proof=SenderProof(address=proven, reason=record.proof), feedback=None)
+    return replace(
+        received,
+        proof=SenderProof(address=proven, reason=record.proof),
+        feedback=None,
+        target=next(filter(None, targets), None),  # its token is compared, as it was when the mail came
+    )
