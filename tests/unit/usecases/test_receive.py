@@ -223,6 +223,15 @@ def test_a_route_that_leads_back_to_us_leads_to_nobody(world: World) -> None:
     assert sorted(one.recipients for one in forwards) == [("a@private.example",), (OWNER,)]
 
 
+def test_a_mailbox_of_any_route_is_neither_answered_nor_copied(world: World) -> None:
+    world.route(b'[[route]]\nto = "other@private.example"\ntag = "other"\n')
+    decision = world.arrive(mail(reply_to="other@private.example", cc="Other@private.example, kim@customer.example"))
+    conversation = world.records.conversations[ConversationId(decision.conversation)]
+
+    assert conversation.reply_address == "jane@customer.example"
+    assert conversation.participants == ("kim@customer.example",)
+
+
 def test_addresses_are_the_same_in_capitals_whoever_wrote_them_so(world: World) -> None:
     decision = world.arrive(
         mail(

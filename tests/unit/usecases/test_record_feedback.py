@@ -96,7 +96,11 @@ def test_a_passing_failure_changes_nothing_but_the_record(world: World) -> None:
     assert not world.records.contacts[JANE].unreachable
 
 
-def test_a_complaint_ends_acknowledgements(world: World) -> None:
+@pytest.mark.parametrize("sender", [JANE, "Jane@Customer.example"])
+def test_a_complaint_ends_acknowledgements(sender: str) -> None:
+    world = World()
+    world.arrive(mail(sender=sender))
+    world.run()
     sent = item(world, JobKind.ACKNOWLEDGEMENT)
     event = {
         "eventType": "Complaint",

@@ -21,7 +21,6 @@ from email_handler.domain.disposition import Disposition, Outcome, Reason
 from email_handler.domain.identifiers import ArchiveKey, ConversationId, EmailAddress, LedgerId
 from email_handler.domain.jobs import JobKind, ledger_id
 from email_handler.domain.linkedin import LinkedInPerson, linkedin_slug
-from email_handler.domain.people import People
 from email_handler.domain.records import (
     Contact,
     Conversation,
@@ -135,7 +134,7 @@ def plan_received(
             people=people,
             score=disposition.score,
             rules_version=disposition.rules_version,
-            reply_address=_reply_address(received, people),
+            reply_address=_reply_address(received, reception),
         )
         return settle(record)  # without a fingerprint: a copy that passes the filters is not to end with this one
     return plan_delivery(received, conversation, known, reception, disposition, acknowledge=acknowledge)
@@ -189,11 +188,14 @@ def _filter(received: Received, known: Known, reception: Reception) -> Dispositi
     )
 
 
-def _reply_address(received: Received, people: People) -> str:
-    """Return where an answer to this mail goes: Reply-To's first address, else From's; never one of ours."""
+def _reply_address(received: Received, reception: Reception) -> str:
+    """Return where an answer to this mail goes: Reply-To's first address, else From's; never one of ours or the
+    owner's."""
+    people, routed = reception.people, reception.routes.mailboxes
     for mailbox in (*received.message.reply_to[:1], *received.message.from_[:1]):
-        if "@" in mailbox.address and not people.is_ours(mailbox.address) and not people.is_private(mailbox.address):
-            return mailbox.address
+        address = mailbox.address
+        if "@" in address and not people.is_ours(address) and not people.is_private(address, further=routed):
+            return address
     return ""
 
 
@@ -208,7 +210,7 @@ def plan_delivery(
 ) -> Commit:
     """Return the transaction that forwards *received* in its conversation and acknowledges it where that is due."""
     people, proven = reception.people, received.proof.address
-    reply_address = _reply_address(received, people)
+    reply_address = _reply_address(received, reception)
     person = received.person
     joined = (
         _joined_on_linkedin(person, known)
@@ -222,7 +224,7 @@ def plan_delivery(
         )
     )
     before = joined or _started(received, conversation_id, reception, reply_address)
-    conversation = _continued(before, received, people, reply_address)
+    conversation = _continued(before, received, reception, reply_address)
     record = message_record(
         received,
         disposition.outcome,
@@ -302,7 +304,7 @@ def _differs(received: Received, reply_address: str) -> bool:
     return not aligned(address_domain(reply_address), address_domain(received.sender))
 
 
-def _continued(before: Conversation, received: Received, people: People, reply_address: str) -> Conversation:
+def _continued(before: Conversation, received: Received, reception: Reception, reply_address: str) -> Conversation:
     """Return the conversation with this message in it. Unproven mail and a machine's add themselves and change
     nothing else: where answers go and what the talk is called is for a person to say."""
     believed = received.proof.address is not None and not received.by_machine
@@ -325,16 +327,16 @@ def _continued(before: Conversation, received: Received, people: People, reply_a
         owner_subject=subject or before.owner_subject,
         reply_address=EmailAddress(reply_address or before.reply_address),
         reply_differs=_differs(received, reply_address) if reply_address else before.reply_differs,
-        participants=_participants(before, received, people),
+        participants=_participants(before, received, reception),
     )
 
 
-def _participants(before: Conversation, received: Received, people: People) -> tuple[EmailAddress, ...]:
-    message = received.message
+def _participants(before: Conversation, received: Received, reception: Reception) -> tuple[EmailAddress, ...]:
+    message, people, routed = received.message, reception.people, reception.routes.mailboxes
     named = (m.address for m in (*message.from_, *message.to, *message.cc))
     others: dict[str, EmailAddress] = {}  # by lower case: who is written in two ways gets one copy
     for address in (*before.participants, *map(EmailAddress, named)):
-        if "@" in address and not people.is_ours(address) and not people.is_private(address, before):
+        if "@" in address and not people.is_ours(address) and not people.is_private(address, before, routed):
             others.setdefault(address.lower(), address)
     others.pop(before.contact.lower(), None)
     return tuple(others.values())[:MAX_PARTICIPANTS]

@@ -332,7 +332,7 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known) -> Co
     mailed = ("Message Received",) if record.archive_key.startswith(("raw/inbound/", "raw/reply/")) else ()
     again = [_text_only(send, record.at)] if news and feedback.refuses_content and _may_go_again(send) else []
     commit = settle(record, ledger=[*notices, *again], bounced=send.id if news else None, events=(*mailed, *failed))
-    if news and known.contact is not None and known.contact.address in send.recipients:
+    if news and known.contact is not None and known.contact.address.lower() in map(str.lower, send.recipients):
         commit = replace(commit, contact=replace(known.contact, unreachable=True, updated_at=record.at))
     return commit
 
