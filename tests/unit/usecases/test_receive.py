@@ -232,6 +232,15 @@ def test_a_mailbox_of_any_route_is_neither_answered_nor_copied(world: World) -> 
     assert conversation.participants == ("kim@customer.example",)
 
 
+def test_an_address_that_ses_cannot_write_to_spoils_no_answer(world: World) -> None:
+    """SES refuses the whole answer for one of them, and for good."""
+    decision = world.arrive(mail(reply_to="jäne@customer.example", cc="käte@x.example, kim@bücher.example"))
+    conversation = world.records.conversations[ConversationId(decision.conversation)]
+
+    assert conversation.reply_address == "jane@customer.example"
+    assert conversation.participants == ("kim@bücher.example",)
+
+
 def test_addresses_are_the_same_in_capitals_whoever_wrote_them_so(world: World) -> None:
     decision = world.arrive(
         mail(

@@ -198,6 +198,12 @@ def ascii_address(address: str) -> str:
     return address if domain.isascii() else f"{local}{at}{ascii_domain(domain)}"
 
 
+def can_be_written_to(address: str) -> bool:
+    """Tell whether SES takes *address* as a recipient: it knows no local part beyond ASCII (RFC 6531)."""
+    local, _, domain = ascii_address(address).rpartition("@")
+    return bool(local and domain) and (local + domain).isascii() and not any(map(str.isspace, local + domain))
+
+
 @lru_cache(maxsize=1)
 def _suffixes() -> PublicSuffixList:
     return PublicSuffixList()  # 10,000 rules: read when first needed, once

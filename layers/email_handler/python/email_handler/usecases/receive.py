@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from email_handler.domain.acknowledgement import refuse_acknowledgement
-from email_handler.domain.addresses import address_domain, aligned, split_tag
+from email_handler.domain.addresses import address_domain, aligned, can_be_written_to, split_tag
 from email_handler.domain.conversations import (
     MAX_PARTICIPANTS,
     TOKEN_LENGTH,
@@ -190,11 +190,15 @@ def _filter(received: Received, known: Known, reception: Reception) -> Dispositi
 
 def _reply_address(received: Received, reception: Reception) -> str:
     """Return where an answer to this mail goes: Reply-To's first address, else From's; never one of ours or the
-    owner's."""
+    owner's, nor one that SES would refuse."""
     people, routed = reception.people, reception.routes.mailboxes
     for mailbox in (*received.message.reply_to[:1], *received.message.from_[:1]):
         address = mailbox.address
-        if "@" in address and not people.is_ours(address) and not people.is_private(address, further=routed):
+        if (
+            can_be_written_to(address)
+            and not people.is_ours(address)
+            and not people.is_private(address, further=routed)
+        ):
             return address
     return ""
 
@@ -336,7 +340,8 @@ def _participants(before: Conversation, received: Received, reception: Reception
     named = (m.address for m in (*message.from_, *message.to, *message.cc))
     others: dict[str, EmailAddress] = {}  # by lower case: who is written in two ways gets one copy
     for address in (*before.participants, *map(EmailAddress, named)):
-        if "@" in address and not people.is_ours(address) and not people.is_private(address, before, routed):
+        private = people.is_private(address, before, routed)
+        if can_be_written_to(address) and not people.is_ours(address) and not private:
             others.setdefault(address.lower(), address)
     others.pop(before.contact.lower(), None)
     return tuple(others.values())[:MAX_PARTICIPANTS]
