@@ -3,7 +3,7 @@
 import pytest
 
 from email_handler.domain.identifiers import EmailAddress
-from email_handler.domain.routes import load_routes
+from email_handler.domain.routes import MAX_MAILBOXES, load_routes
 
 SALES, BOTH, OTHER = "sales@private.example", ("a@private.example", "b@private.example"), "owner@private.example"
 DOCUMENT = b"""
@@ -82,3 +82,14 @@ def test_a_pattern_that_runs_wild_does_not_fit() -> None:
 
 def test_every_mailbox_of_the_routes_is_known_as_the_owners() -> None:
     assert load_routes(DOCUMENT).mailboxes == {SALES, *BOTH}
+
+
+def test_a_byte_order_mark_is_no_mistake() -> None:
+    assert load_routes(b'\xef\xbb\xbf[[route]]\nto = "a@private.example"\n').mailboxes == {"a@private.example"}
+
+
+def test_a_route_to_more_mailboxes_than_one_transaction_takes_is_left_out() -> None:
+    to = ", ".join(f'"a{number}@private.example"' for number in range(MAX_MAILBOXES + 1))
+    routes = load_routes(f"[[route]]\nto = [{to}]\n".encode())
+
+    assert (routes.routes, len(routes.problems)) == ((), 1)

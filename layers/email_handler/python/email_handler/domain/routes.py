@@ -9,6 +9,7 @@ import pcre2
 from email_handler.domain.addresses import read_mailboxes
 from email_handler.domain.identifiers import EmailAddress
 
+MAX_MAILBOXES = 50  # of one route: each is a send in the transaction of the decision, which has 100 writes at most
 MAX_MATCHED = 1000  # characters of a subject or an address that a pattern sees
 
 
@@ -67,7 +68,7 @@ def load_routes(document: bytes) -> Routes:
     ``tag``, ``subject``, ``sender`` (PCRE2 patterns). A bad route is left out and told in ``problems``; with a
     document that is no TOML there are no routes, and one problem. Mail is never stopped by this file."""
     try:
-        entries = tomllib.loads(document.decode())["route"]
+        entries = tomllib.loads(document.decode("utf-8-sig"))["route"]
     except KeyError:
         return Routes()
     except (ValueError, RecursionError):
@@ -87,7 +88,9 @@ def load_routes(document: bytes) -> Routes:
 def _route(entry: dict[str, Any]) -> Route:
     to = entry["to"]
     addresses = tuple(EmailAddress(a.strip().lower()) for a in ([to] if isinstance(to, str) else to))
-    if not addresses or any([box.address for box in read_mailboxes([address])] != [address] for address in addresses):
+    if not 0 < len(addresses) <= MAX_MAILBOXES or any(
+        [box.address for box in read_mailboxes([address])] != [address] for address in addresses
+    ):
         raise ValueError("to")
     return Route(
         to=addresses,
