@@ -319,6 +319,26 @@ def test_an_answer_waits_while_nobody_knows_whose_mailboxes_are_private(world: W
     assert (left.recipients, send.attempt, send.marked) == ((JANE,), 2, False)
 
 
+BOSS = "boss@other.example"
+
+
+@pytest.mark.parametrize("bad", ['subject = "("', "subject = 7"])
+def test_a_mailbox_of_a_route_that_is_left_out_is_not_shown(world: World, bad: str) -> None:
+    world.route(f'[[route]]\nto = ["{BOSS}"]\n{bad}\n'.encode())
+    world.arrive(answer(world, text=f"Ask {BOSS}, please."), to=thread(world))
+
+    assert not any(BOSS.encode() in one.raw for one in to_contact(world.run()))
+
+
+def test_an_answer_waits_while_the_routes_cannot_be_read(world: World) -> None:
+    world.arrive(answer(world), to=thread(world))
+    world.config.documents["routes"] = b"[[route"
+    assert world.run() == []
+
+    (send,) = (item for item in world.records.ledger.values() if item.kind is JobKind.REPLY)
+    assert (send.state, send.reason) == (SendState.FAILED, "routes: not a TOML document")
+
+
 def test_an_answer_that_would_leak_is_held_and_the_owner_told_where(world: World) -> None:
     raw = mail(
         sender=OWNER,

@@ -30,11 +30,12 @@ class Routes:
 
     routes: tuple[Route, ...] = ()
     problems: tuple[str, ...] = ()
+    left_out: tuple[EmailAddress, ...] = ()  # mailboxes that only those name
 
     @property
     def mailboxes(self) -> frozenset[EmailAddress]:
-        """Return every private mailbox that any route names."""
-        return frozenset(address for route in self.routes for address in route.to)
+        """Return every private mailbox that any route names, used or left out."""
+        return frozenset((*(address for route in self.routes for address in route.to), *self.left_out))
 
     def mailboxes_for(
         self, *, address: str, tag: str, subject: str, sender: str, otherwise: tuple[EmailAddress, ...]
@@ -77,20 +78,20 @@ def load_routes(document: bytes) -> Routes:
         return Routes(problems=("routes: not a list of [[route]] tables",))
     routes: list[Route] = []
     problems: list[str] = []
+    left_out: list[EmailAddress] = []
     for number, entry in enumerate(entries, start=1):
         try:
             routes.append(_route(entry))
         except (KeyError, TypeError, ValueError, AttributeError, pcre2.LibraryError) as error:
             problems.append(f"routes: route {number} left out ({type(error).__name__})")
-    return Routes(routes=tuple(routes), problems=tuple(problems))
+            left_out += _mailboxes(entry)
+    return Routes(routes=tuple(routes), problems=tuple(problems), left_out=tuple(left_out))
 
 
 def _route(entry: dict[str, Any]) -> Route:
-    to = entry["to"]
-    addresses = tuple(EmailAddress(a.strip().lower()) for a in ([to] if isinstance(to, str) else to))
-    if not 0 < len(addresses) <= MAX_MAILBOXES or any(
-        [box.address for box in read_mailboxes([address])] != [address] for address in addresses
-    ):
+    named = entry["to"]
+    addresses = _mailboxes(entry)
+    if not 0 < len(addresses) <= MAX_MAILBOXES or len(addresses) < (1 if isinstance(named, str) else len(named)):
         raise ValueError("to")
     return Route(
         to=addresses,
@@ -99,3 +100,11 @@ def _route(entry: dict[str, Any]) -> Route:
         subject=pcre2.compile(entry["subject"]) if entry.get("subject") else None,
         sender=pcre2.compile(entry["sender"]) if entry.get("sender") else None,
     )
+
+
+def _mailboxes(entry: object) -> tuple[EmailAddress, ...]:
+    """Return the plain addresses of an entry's ``to``, without what is none."""
+    named = entry.get("to") if isinstance(entry, dict) else None
+    texts = named if isinstance(named, list) else [named]
+    addresses = (EmailAddress(text.strip().lower()) for text in texts if isinstance(text, str))
+    return tuple(a for a in addresses if [box.address for box in read_mailboxes([a])] == [a])

@@ -8,7 +8,8 @@ from email_handler.domain.jobs import Job
 from email_handler.domain.message import parse
 from email_handler.domain.records import Contact, Conversation, Link, Status
 from email_handler.domain.rewriting.reply import compose_reply
-from email_handler.domain.routes import load_routes
+from email_handler.domain.routes import Routes, load_routes
+from email_handler.errors import ConfigUnavailable
 from email_handler.ports import SendContext
 from email_handler.usecases.relay_reply import reply_context
 from email_handler.usecases.sending import Dispatch, Outgoing, SendResult, conversation_of, send
@@ -52,4 +53,7 @@ def _compose(context: SendContext, raw: bytes, dispatch: Dispatch) -> Outgoing:
 def _routed(dispatch: Dispatch) -> frozenset[EmailAddress]:
     """Return every mailbox of the routes in force. Raises ConfigUnavailable: an answer waits for the gate to be whole."""
     document = dispatch.config.read(dispatch.routes_parameter)
-    return load_routes(document.body).mailboxes if document else frozenset()
+    routes = load_routes(document.body) if document else Routes()
+    if routes.problems and not routes.mailboxes:
+        raise ConfigUnavailable(routes.problems[0])
+    return routes.mailboxes
