@@ -22,7 +22,7 @@ from email_handler.errors import (
 )
 from email_handler.usecases.sending import SendResult
 from tests.support.builders import mail
-from tests.support.world import SENDERS, World
+from tests.support.world import OWNER, SENDERS, World
 
 LEASE = timedelta(seconds=60)
 
@@ -192,6 +192,16 @@ def test_an_answer_of_ses_that_the_table_would_not_take_is_found_by_the_next_att
     assert send(world, kind) is SendResult.SENT
     assert len(world.mailer.sent) == 1
     assert item(world, kind).ses_id == world.mailer.sent[0].ses_id
+
+
+def test_what_has_left_is_recorded_as_sent_though_the_gate_would_hold_it_by_now(world: World) -> None:
+    world.records.fail("sent", RecordsUnavailable("down"))
+    with pytest.raises(RecordsUnavailable):
+        send(world, JobKind.ACKNOWLEDGEMENT)
+    world.now += world.dispatch.lease
+    world.config.documents["acknowledgement"] = f"From {OWNER}\n=====\n<p>Hello</p>".encode()
+
+    assert send(world, JobKind.ACKNOWLEDGEMENT) is SendResult.SENT
 
 
 def test_an_answer_that_nothing_would_take_leads_to_a_marked_second_copy(world: World) -> None:

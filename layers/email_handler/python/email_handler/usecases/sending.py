@@ -98,7 +98,7 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
         context = dispatch.ledger.context(job.ledger)
         raw = dispatch.archive.get(item.archive_key)
         outgoing = _composed(compose, replace(context, item=item), raw)
-        if outgoing.held:
+        if outgoing.held and ses_id is None:  # else it has left
             return _park(item, outgoing.held, dispatch)
         if ses_id is None:
             dispatch.archive.put(sent_key, outgoing.raw, "message/rfc822")
