@@ -10,6 +10,7 @@ import typer
 from admin import (
     activation,
     backtest,
+    closing,
     composition,
     conversations,
     doctor,
@@ -58,6 +59,7 @@ app.command("list")(conversations.list_)
 app.command()(conversations.show)
 app.command()(search.search)
 app.command()(explanation.why)
+app.command()(closing.close)
 app.add_typer(held.app, name="held")
 app.command()(lists.allow)
 app.command()(lists.block)

@@ -42,6 +42,7 @@ from email_handler.domain.records import (
     PendingEvent,
     Reference,
     SendState,
+    Status,
 )
 from email_handler.errors import LeaseHeld, RecordChanged, UnknownConversation
 from email_handler.ports import Clock, Commit, Known, ListKind, Question, SendContext, SentCommit
@@ -294,6 +295,17 @@ class DynamoRecords:
         """Yield the operator's lists in alphabetical order."""
         entries = self._table.query("#pk = :pk", {"pk": "LIST"}, ConsistentRead=True)
         return ((entry["sk"], entry["kind"]) for entry in entries)
+
+    def put_status(self, conversation: ConversationId, status: Status) -> bool:
+        """Give a conversation the operator's *status*; False where there is none. Whoever read it before and would write
+        it now has to read it anew."""
+        change = self._table.update(
+            _conversation(conversation),
+            "#status = :status, #by_status = :status, #version = #version + :one",
+            PRESENT,
+            {"status": status.value, "one": 1},
+        )
+        return self._table.write(change) is not None
 
     def messages_from(self, address: str) -> Iterator[MessageRecord]:
         """Yield every message whose From (display, not proof) is *address*. Reads the whole table: no index leads to
