@@ -56,6 +56,7 @@ def test_a_person_is_no_machine_and_is_acknowledged() -> None:
         (mail(precedence="auto_reply"), "precedence"),
         (mail(precedence="junk"), "precedence"),
         (mail(precedence="bulk"), "precedence"),
+        (mail(received="from a.example; Mon, 02 Mar 2026 09:00:00 +0000", precedence="bulk"), "precedence"),
         (mail(x_autoreply="yes"), "autoresponder field"),
         (mail(x_autorespond="Re: Hello"), "autoresponder field"),
         (mail(x_failed_recipients="a@b.example"), "autoresponder field"),
@@ -72,6 +73,10 @@ def test_signs_of_a_machine(raw: bytes, sign: str) -> None:
 @pytest.mark.parametrize("envelope_sender", ["", "<>", " "])
 def test_the_null_envelope_sender_is_a_machine(envelope_sender: str) -> None:
     assert seen_as(mail(), envelope_sender) == "null envelope sender"
+
+
+def test_a_person_behind_a_list_known_by_its_envelope_is_no_machine() -> None:
+    assert seen_as(mail(precedence="bulk"), "owner-talk@lists.example") == ""
 
 
 def test_an_unknown_envelope_sender_says_nothing() -> None:
@@ -155,6 +160,8 @@ def test_persons_write_about_absence_too(subject: str) -> None:
             mailing_list="list talk@x.example",
         ),
         mail(list_post="<mailto:talk@lists.example>", precedence="bulk", sender="Jane <jane@customer.example>"),
+        mail(precedence="bulk", Sender="owner-talk@lists.example"),  # Majordomo: no List- fields
+        mail(precedence="bulk", received="from a.example by b.example; Mon, 02 Mar 2026 09:00:00 +0000"),  # a forwarder
         mail(sender="Jane <jane+noreply@customer.example>"),
         mail(sender="Jane Doe <inmail-hit-reply@linkedin.com>", list_unsubscribe="<https://linkedin.com/u>"),
         mail(auto_submitted="no"),

@@ -51,6 +51,8 @@ _ROLES = frozenset({"postmaster", "abuse", "root", "daemon", "nobody", "majordom
 _LIST_SENDER = re.compile(r"owner-.+|.+-(?:owner|request|bounces?|return|errors)(?:[+=-].*)?")
 """Envelope senders and Sender fields of list software (RFC 3834 §2, Mailman, ezmlm, Majordomo)."""
 
+_LIST_OWNER = re.compile(r"owner-.+|.+-owner")  # of these the ones no bulk mailer uses
+
 _LIST_FIELDS = ("mailing-list", "x-mailing-list", "x-beenthere", "x-google-group-id", "x-loop")
 
 _AUTOMATIC_SUBJECT = (
@@ -128,7 +130,9 @@ def automatic(message: Message, envelope_sender: str | None) -> str:
         "null envelope sender": envelope_sender is not None and envelope_sender.strip() in ("", "<>"),
         "mailer-daemon": not _DAEMONS.isdisjoint((*writers, _local_part(envelope_sender or ""))),
         "precedence": precedence in ("auto_reply", "auto-reply", "autoreply", "junk")
-        or (precedence == "bulk" and not _is_list(fields)),
+        or (
+            precedence == "bulk" and _wrote_precedence(message) and not _through_list(message, fields, envelope_sender)
+        ),
         "autoresponder field": any(
             _keyword(fields.get(name, "no")) not in ("no", "false", "none") for name in _AUTOMATIC_FIELDS
         )
@@ -173,6 +177,19 @@ def refuse_acknowledgement(
         "asks for no automatic answer": not suppressed.isdisjoint({"all", "autoreply", "oof"}),
     }
     return next((reason for reason, holds in reasons.items() if reason and holds), "")
+
+
+def _wrote_precedence(message: Message) -> bool:
+    """Tell whether Precedence stands among the writer's own fields. One above a Received field was put there on the
+    way, as forwarding services do, and says nothing of the writer."""
+    names = [header.name.lower() for header in message.headers]
+    return "received" not in names[names.index("precedence") :]
+
+
+def _through_list(message: Message, fields: dict[str, str], envelope_sender: str | None) -> bool:
+    """Tell whether list software passed *message* on. Majordomo has no List- fields, but writes itself as sender."""
+    senders = (envelope_sender or "", *(mailbox.address for mailbox in message.sender))
+    return _is_list(fields) or any(_LIST_OWNER.fullmatch(_local_part(sender)) for sender in senders)
 
 
 def is_no_reply(local_part: str) -> bool:
