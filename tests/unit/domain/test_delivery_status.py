@@ -285,7 +285,7 @@ def test_somebody_who_wrote_to_themselves_is_still_named() -> None:
 
 
 def test_numbers_of_networks_and_programs_are_no_status() -> None:
-    text = "Could not be delivered to <jane@customer.example> by 5.1.1.7 (version 4.92): mailbox unknown\n"
+    text = "Could not be delivered to <jane@customer.example> by 5.1.1.7 (version 2.0.12, 4.92): mailbox unknown\n"
     found = feedback(notice(text))
 
     assert found is not None
@@ -312,6 +312,129 @@ def test_numbers_of_networks_and_programs_are_no_status() -> None:
 )
 def test_persons_and_shops_are_not_bounces(raw: bytes) -> None:
     assert feedback(raw, "jane@customer.example") is None
+
+
+@pytest.mark.parametrize(
+    ("sender", "subject", "text", "kind"),
+    [
+        (
+            "SMTP_Mail_Service@mx.example.net",
+            "Returned Mail - Error During Delivery",
+            (
+                "------ Failed Recipients ------\n\n<jane@customer.example>: mailbox unavailable.\n"
+                "-------- Returned Mail --------\n\nMessage-ID: <E1-a@mx.example.net>\n"
+            ),
+            FeedbackKind.BOUNCE,
+        ),
+        (
+            '"System Administrator"@mx.example.net',
+            "Delivery Failure",
+            (
+                "Could not deliver message to the following recipient(s):\n\nFailed Recipient: jane@customer.example\n"
+                "Reason: Remote host said: unknown user\n"
+            ),
+            FeedbackKind.BOUNCE,
+        ),
+        (
+            "help@customer.example",
+            "Non-Delivery: Offer",
+            'The mail below could not be delivered to the following user:\n\n"jane@customer.example"\n\nOld message:\n',
+            FeedbackKind.BOUNCE,
+        ),
+        (
+            "gateway@customer.example",
+            "RE: Offer : non remis (delivery failed)",
+            (
+                "*******\nVotre message n'a pas pu etre delivre a\njane@customer.example\n\n*******\n"
+                "Your message could not be delivered to\njane@customer.example\n"
+            ),
+            FeedbackKind.BOUNCE,
+        ),
+        (
+            "Antivirus@customer.example",
+            "Delivery failure notification",
+            (
+                "Your message with Subject: Offer\ncould not be delivered to the following recipients:\n\n"
+                "jane@customer.example\n\nDelivery attempts will continue to be made for 5 day(s).\n"
+            ),
+            FeedbackKind.DELAY,
+        ),
+        (
+            "ndr@customer.example",
+            "Mail delivery failed: returning message to sender",
+            "A message that you sent could not be delivered.\nFor whom: jane@customer.example is not a valid user\n",
+            FeedbackKind.BOUNCE,
+        ),
+    ],
+)
+def test_a_notice_is_told_by_its_form_whoever_signs_it(
+    sender: str, subject: str, text: str, kind: FeedbackKind
+) -> None:
+    found = feedback(notice(text, sender=sender, subject=subject), "jane@customer.example")
+
+    assert found is not None
+    assert (found.kind, found.recipients) == (kind, ("jane@customer.example",))
+
+
+@pytest.mark.parametrize(
+    ("subject", "text"),
+    [
+        (
+            "Fwd: Returned mail: see transcript",
+            (
+                "Hello,\n\nmy mail to you came back, please have a look at it.\n\nIs there another way to reach you?\n\n"
+                "Regards,\nJane\n\n---------- Forwarded message ----------\nFrom: Mailer\n\n"
+                "Your message could not be delivered to\njoe@customer.example\n"
+            ),
+        ),
+        ("Delivery failed", "We could not deliver the parcel.\nPlease call us, or write to\njane@customer.example\n"),
+        ("Mail could not be delivered", "My mail could not be delivered to joe@customer.example, do you know why?\n"),
+        ("Could not reach you", "Hello, the message could not be delivered.\n\nJane\njane@customer.example\n"),
+    ],
+)
+def test_persons_who_write_of_failed_mail_are_not_bounces(subject: str, text: str) -> None:
+    assert (
+        feedback(notice(text, sender="Jane <jane@customer.example>", subject=subject), "jane@customer.example") is None
+    )
+
+
+def test_mail_that_waits_is_a_delay() -> None:
+    text = "Your message to:\n\tjane@customer.example\n\nhas not yet been delivered, the server did not respond.\n"
+    later = "Delivery of email to this address\n\njane@customer.example\n\nhas been postponed.\n"
+    for found in (
+        feedback(notice(text, subject="Warning")),
+        feedback(notice(later, subject="Mail Delivery Warning")),
+    ):
+        assert found is not None
+        assert (found.kind, found.recipients) == (FeedbackKind.DELAY, ("jane@customer.example",))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        (
+            "YOUR MESSAGE WAS NOT DELIVERED!\n\nThe following addresses did NOT receive a copy of your message:\n\n"
+            "> jane@customer.example\n"
+        ),
+        (
+            "Your message\n\n  To:      talk@lists.example\n  Subject: Offer\n\n"
+            "did not reach the following recipient(s):\n\njane@customer.example on Thu, 11 Jul 2002\n    Not recognized\n"
+        ),
+        "550 <jane@customer.example>... User unknown\n550 jane@customer.example...User unknown\n",
+    ],
+)
+def test_whom_a_notice_names_is_found_where_it_names_them(text: str) -> None:
+    found = feedback(notice(text))
+
+    assert found is not None
+    assert found.recipients == ("jane@customer.example",)
+
+
+def test_an_address_in_a_mail_systems_own_notation_is_an_address() -> None:
+    found = feedback(report("Final-Recipient: RFC822; SMTP=jane@customer.example\nAction: failed\nStatus: 5.1.1\n"))
+
+    assert found is not None
+    assert found.recipients == ("jane@customer.example",)
 
 
 def test_somebody_who_left_is_not_a_bounce() -> None:

@@ -244,6 +244,7 @@ _DIVIDER = re.compile(
     r"|message text follows|header of the original|undelivered message|forwarded message|original headers"
     r"|元のメール|исходное сообщение|ursprüngliche nachricht|message d'origine"
 )
+_NO_DIVIDER = re.compile(r"original message was|receive a copy")
 _DRAWN = ("-", "=", "*", "_", "|", "#", "~", "<")
 _DIVIDER_LIMIT = 120  # a divider is one line on a screen
 _HEADER_STARTS = ("received:", "return-path:", "dkim-signature:", "x-received:", "arc-seal:", "x-google-smtp-source:")
@@ -258,7 +259,7 @@ def _split_returned(text: str) -> tuple[str, str]:
         drawn = stripped.startswith(_DRAWN) or stripped.endswith(":") or stripped.rstrip(". ").endswith("follows")
         divides = drawn or "follow." in stripped
         divider = divides and len(stripped) < _DIVIDER_LIMIT and _DIVIDER.search(stripped) is not None
-        if (divider and "original message was" not in stripped) or stripped.startswith(_HEADER_STARTS):
+        if (divider and not _NO_DIVIDER.search(stripped)) or stripped.startswith(_HEADER_STARTS):
             return "\n".join(lines[:number]), "\n".join(lines[number:])
     return "\n".join(lines), ""
 
@@ -392,13 +393,16 @@ def _bounce(report: _Report, groups: Sequence[Mapping[str, str]]) -> Feedback | 
 
 # --- Notices for people ---------------------------------------------------------------------------------------------
 
-_DAEMON = re.compile(r"mailer-?daemon|mail-?daemon|post_?master|mail[. ]deliver|mail ?system|mdaemon")
+_DAEMON = re.compile(
+    r"mailer-?daemon|mail-?daemon|post_?master|mail[. ]deliver|mail ?system|mdaemon|smtp|(?:^|[=._+-])ndr$"
+    r"|system[ ._-]administrator"
+)
 _DAEMON_NAME = re.compile(
     r"mail deliver|delivery s(?:ub)?system|mailer[- ]?daemon|post ?master|system administrator|mail system"
     r"|mail administrator|ndr administrator|mail router"
 )
 _FAILURE = re.compile(
-    r"undeliver|non[- ]?deliver|not (?:be )?deliver|un(?:able|successful) to deliver|wasn't able to deliver"
+    r"undeliver|non[- ]?deliver|not (?:yet )?(?:been |be )?deliver|failed recipient|deliver.{0,120}been postponed|un(?:able|successful) to deliver|wasn't able to deliver"
     r"|returned (?:mail|to sender)|returning (?:message|mail) to sender|failure notice|fail(?:ed|ure) (?:to )?deliver"
     r"|deliver[a-z]{0,5} (?:has |have |was |is )?(?:status|fail|problem|error|incomplete|aborted|delayed|unsuccessful)"
     r"|mail (?:system )?(?:fail|error)|message (?:fail|rejected|bounced|blocked|not sent)|bounce notification"
@@ -415,9 +419,12 @@ _FAILURE = re.compile(
 _DELAY = re.compile(
     r"\(delay\)|delayed mail|delivery (?:is |has been |was )?delayed|message (?:is |has been )?delayed|still being retried"
     r"|delivery incomplete|could not send message for past|will (?:be |keep |continue )?(?:retri|retry|trying)"
+    r"|been postponed"
     r"|not yet been delivered|warning message only|do not need to resend"
 )
-_FINAL = re.compile(r"failed permanently|permanent (?:error|failure)|given up|giving up|gave up|could not be delivered")
+_GIVEN_UP = re.compile(r"failed permanently|permanent (?:error|failure)|given up|giving up|gave up")
+_SOUNDS_FINAL = re.compile(r"could not be delivered")  # unless more is promised
+_CONTINUES = re.compile(r"attempts will (?:be )?continue|will continue to (?:try|attempt)")
 
 
 _NOTIFICATION = "notificationType"  # of SES's JSON, sent on by SNS
@@ -445,8 +452,37 @@ def _notices_failure(message: Message, envelope_sender: str | None) -> bool:
     evidence = bool(returned or _ENHANCED.search(notice) or _NOTIFICATION in notice or _RETURNED_TYPES & types)
     if daemon:
         return evidence or _says_failure(message)
+    if _has_form_of_notice(message, notice):
+        return True
     machine = automatic(message, envelope_sender) or any(map(is_no_reply, local_parts))
     return bool(machine) and evidence and _says_failure(message) and not is_list(message)
+
+
+_OPENING = 6  # lines in which a notice says what it is for; clients that forward one put as many above it
+_NAMED_BELOW = 3  # lines further it names an address
+_FORWARDED = re.compile(r"\s*(?:fwd?|wg|tr|rv|enc|doorst|vs|vl|pd|i)\s*:")
+_PERSONAL = re.compile(r"\b(?:my|hello|hi|hey|dear|hallo|guten tag|bonjour|hola|ciao|regards)\b")
+
+
+def _has_form_of_notice(message: Message, notice: str) -> bool:
+    """Tell whether *message* is a notice of failure by its form, whoever signed it: the subject says so, the first
+    lines say so again, and right below them an address stands alone that is neither the sender's nor ours."""
+    subject = message.subject[:_LINE_LIMIT].lower()
+    if _FORWARDED.match(subject) or not _FAILURE.search(subject.replace("\u2019", "'")):
+        return False
+    ours = _correspondents(message)
+    lines = [line for line in _lines(notice) if line.strip()][: _OPENING + _NAMED_BELOW]
+    stated: int | None = None
+    for number, line in enumerate(lines):
+        words = line.lower().replace("\u2019", "'")
+        if words.lstrip().startswith(">") or _PERSONAL.search(words):
+            return False
+        address = _leading_address(line)
+        if stated is not None and number - stated <= _NAMED_BELOW and address and address.lower() not in ours:
+            return True
+        if number < _OPENING and _FAILURE.search(words):
+            stated = number
+    return False
 
 
 def _from_notice(message: Message, report: _Report) -> Feedback | None:
@@ -461,7 +497,8 @@ def _from_notice(message: Message, report: _Report) -> Feedback | None:
     if message.root.content_type == "multipart/report" and not (recipients and (status or _says_failure(message))):
         return None  # a read receipt or another report
     words = f"{message.subject}\n{report.notice}".lower()
-    delayed = bool(_DELAY.search(words)) and not _FINAL.search(words)
+    waits = _CONTINUES.search(words) or (_DELAY.search(words) and not _SOUNDS_FINAL.search(words))
+    delayed = bool(waits) and not _GIVEN_UP.search(words)
     return Feedback(
         kind=FeedbackKind.DELAY if delayed else FeedbackKind.BOUNCE,
         recipients=recipients,
@@ -479,7 +516,9 @@ def _says_failure(message: Message) -> bool:
 
 
 _ADDRESS = re.compile(r"[^\s@<>\"'(),;:\[\]{}|*]{1,64}@[^\s@<>\"'(),;:\[\]{}|*/]{1,255}")
-_BEGINS_LINE = re.compile(r"[\s>*•·\-\u2013\"'<|]{0,12}(?:to: ?<?|recipient: ?<?|address: ?<?)?", re.IGNORECASE)
+_BEGINS_LINE = re.compile(
+    r"[\s>*•·\-\u2013\"'<|]{0,12}(?:to: ?<?|(?:failed )?recipient: ?<?|address: ?<?)?", re.IGNORECASE
+)
 _BESIDE = re.compile(
     r"\b[45]\d\d\b|rcpt to|recipient|unknown|mailbox|deliver|user|account|address|reject|full|quota|failed|undeliver"
 )
@@ -490,20 +529,46 @@ def _failed_addresses(message: Message, lines: Sequence[str]) -> tuple[EmailAddr
 
     The notice's own sender and recipient count only where there is no other: people do write to themselves.
     """
-    ours = {m.address.lower() for m in (*message.to, *message.cc, *message.from_, *message.sender, *message.reply_to)}
+    ours = _correspondents(message)
+    lines = _below_announcement(lines)
     ranks: tuple[list[EmailAddress], ...] = ([], [], [], [])
     for line in lines:
         addresses = _addresses(line)
         if not addresses:
             continue
-        start = _BEGINS_LINE.match(line)
-        begins = start is not None and line[start.end() :].lower().startswith(addresses[0].lower())
+        begins = bool(_leading_address(line))
         rank = 0 if begins else 1 if _BESIDE.search(line.lower()) else 2
         for address in addresses[:1] if begins else addresses:
             local = address.partition("@")[0].lower()
             foreign = address.lower() not in ours and not _DAEMON.fullmatch(local)
             ranks[rank if foreign else 3].append(address)
     return next((_distinct(addresses) for addresses in ranks if addresses), ())
+
+
+def _correspondents(message: Message) -> set[str]:
+    everyone = (*message.to, *message.cc, *message.from_, *message.sender, *message.reply_to)
+    return {mailbox.address.lower() for mailbox in everyone}
+
+
+def _leading_address(line: str) -> str:
+    """Return the address that *line* begins with, "" where it begins otherwise."""
+    addresses = _addresses(line)
+    start = _BEGINS_LINE.match(line)
+    begins = addresses and start is not None and line[start.end() :].lower().startswith(addresses[0].lower())
+    return addresses[0] if begins else ""
+
+
+_ANNOUNCES = re.compile(r"(?:following|these) (?:\w{1,20} )?(?:recipient|address|user|mailbox)|did not receive")
+
+
+def _below_announcement(lines: Sequence[str]) -> Sequence[str]:
+    """Return the lines below the one that announces the failed addresses, all where it announces none: above it
+    may stand the returned message's own To."""
+    for number, line in enumerate(lines):
+        if line.rstrip().endswith(":") and _ANNOUNCES.search(line.lower()):
+            below = lines[number + 1 :]
+            return below if any(map(_leading_address, below)) else lines
+    return lines
 
 
 def _diagnostic_line(lines: Sequence[str]) -> str:
@@ -526,7 +591,7 @@ def _returned_recipients(report: _Report) -> tuple[EmailAddress, ...]:
 
 # --- Words ----------------------------------------------------------------------------------------------------------
 
-_ENHANCED = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?!\d|\.\d)")  # RFC 3463 §2; not a piece of an IP address
+_ENHANCED = re.compile(r"(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\d|\.\d)")  # RFC 3463 §2; not a piece of an IP address
 _AFTER_REPLY = re.compile(
     r"(?<![\d.])[45]\d\d[ \-]{1,3}\(?#?([45]\.\d{1,3}\.\d{1,3})(?!\d|\.\d)|#([45]\.\d{1,3}\.\d{1,3})\b"
 )
@@ -554,6 +619,8 @@ def _addresses(text: str) -> list[EmailAddress]:
     found: list[EmailAddress] = []
     for match in _ADDRESS.finditer(text[:_LINE_LIMIT]):
         local, _, domain = match.group().rstrip(".!?").removeprefix("mailto:").rpartition("@")
+        local = local[5:] if local[:5].lower() == "smtp=" else local  # Exchange's notation
+        domain = domain.partition("..")[0]  # Sendmail's words follow an address without a space
         if local and domain:
             found.append(EmailAddress(f"{local}@{domain.lower()}"))
     return found[:_RECIPIENTS_LIMIT]
