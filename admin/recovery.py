@@ -207,8 +207,8 @@ def reconcile(
             f"{done['finished']} finished, {done['queued']} sends queued again, {len(done['failed'])} failed",
             soft_wrap=True,
         )
-        for receipt in done["failed"]:
-            err.print(f"not taken up: {receipt} (email-handler why {receipt})", style="red", markup=False)
+        for left, why in done["failed"].items():
+            err.print(f"not taken up: {left} ({why})", style="red", markup=False, soft_wrap=True)
         for condition in done.get("conditions", ()):
             not_here = unasked(condition, emulated=connection.emulated)
             err.print(not_here or condition, style="dim" if not_here else "yellow", markup=False)

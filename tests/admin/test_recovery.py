@@ -208,7 +208,7 @@ def test_reconcile_tells_what_both_functions_did(cloud: LocalCloud) -> None:
     inbound, reply = lines(cloud, "reconcile")
 
     assert (inbound["function"], reply["function"]) == ("inbound", "reply")
-    assert inbound["failed"] == reply["failed"] == []
+    assert inbound["failed"] == reply["failed"] == {}
     assert all(isinstance(inbound[name], int) for name in ("seen", "finished", "queued"))
     told = run(cloud, "reconcile").output
     assert "inbound: " in told

@@ -212,6 +212,16 @@ def test_a_route_sends_a_copy_to_each_of_its_mailboxes(world: World) -> None:
     assert sorted(one.recipients for one in forwards) == [("a@private.example",), ("b@private.example",)]
 
 
+def test_mail_to_two_public_addresses_goes_to_the_mailboxes_of_both_once(world: World) -> None:
+    sales = EmailAddress("sales@example.com")
+    world.people = replace(world.people, public_addresses=(PUBLIC, sales))
+    world.route(b'[[route]]\naddress = "sales@example.com"\nto = ["bob@desk.example", "%s"]\n' % OWNER.encode())
+    world.arrive(mail(), recipients=(PUBLIC, sales))  # type: ignore[arg-type]
+
+    forwards = [one for one in world.run() if one.recipients != ("jane@customer.example",)]
+    assert [one.recipients for one in forwards] == [(OWNER,), ("bob@desk.example",)]
+
+
 def test_a_route_that_leads_back_to_us_leads_to_nobody(world: World) -> None:
     world.route(
         b'[[route]]\nto = ["contact+x@example.com", "a@private.example"]\ntag = "a"\n[[route]]\nto = "contact@example.com"\n'

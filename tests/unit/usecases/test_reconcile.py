@@ -7,7 +7,7 @@ import pytest
 
 from email_handler.domain.identifiers import EmailAddress, ReceiptId
 from email_handler.domain.jobs import JobKind
-from email_handler.errors import QueueUnavailable, RecordChanged, RecordsUnavailable
+from email_handler.errors import QueueUnavailable, RecordsUnavailable
 from email_handler.usecases.reconcile import OVERDUE, SETTLED, SETUP_OBJECT, reconcile
 from tests.support.builders import mail
 from tests.support.fakes import Sent
@@ -86,21 +86,24 @@ def test_a_decision_whose_answer_was_lost_in_the_pass_is_finished_by_its_repetit
     left_behind(world)
     world.now += SETTLED
     world.records.fail("commit", RecordsUnavailable("lost"), after=True)
-    assert reconcile("inbound", world.reception).failed == ("lost1",)
+    assert reconcile("inbound", world.reception).failed == {"lost1": "RecordsUnavailable: lost"}
     reconcile("inbound", world.reception)
 
     assert recipients(world.run()) == [(OWNER,)]
 
 
-@pytest.mark.parametrize("error", [RecordChanged("each time"), ValueError("a mistake of ours")])
-def test_a_mail_that_fails_keeps_nothing_else_from_being_taken_up(world: World, error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [(RecordsUnavailable("down"), "RecordsUnavailable: down"), (ValueError(OWNER), "ValueError")],
+)
+def test_a_mail_that_fails_keeps_nothing_else_from_being_taken_up(world: World, error: Exception, why: str) -> None:
     left_behind(world)
     world.store(mail(**SES_FIELDS, message_id="<second@customer.example>"), receipt="lost2")  # type: ignore[arg-type]
     world.now += SETTLED
     world.records.fail("look_up", error)
     done = reconcile("inbound", world.reception)
 
-    assert (done.taken_up, done.failed) == (("lost2",), ("lost1",))
+    assert (done.taken_up, done.failed) == (("lost2",), {"lost1": why})
     assert recipients(world.run()) == [(OWNER,)]
 
 
@@ -114,7 +117,7 @@ def test_a_decision_that_cannot_be_finished_keeps_no_other_waiting(world: World)
     world.events.fail("publish", QueueUnavailable("an event that the bus refuses"))
     done = reconcile("inbound", world.reception)
 
-    assert (done.finished, done.failed) == (1, ("r1",))
+    assert (done.finished, list(done.failed)) == (1, ["r1"])
     assert done.queued > 0
 
 

@@ -1,6 +1,7 @@
 """The Lambda edge: AWS's event shapes in, our values out; one log line, one metric; partial batches."""
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -127,7 +128,7 @@ def log_reconciliation(done: Reconciled) -> dict[str, Any]:
         "taken_up": list(done.taken_up[:100]),
         "finished": done.finished,
         "queued": done.queued,
-        "failed": list(done.failed[:100]),
+        "failed": dict(islice(done.failed.items(), 100)),
     }
     metrics.add_metric(name="TakenUp", unit=MetricUnit.Count, value=len(done.taken_up))
     _outcome("reconciled", "Reconciled", **told)

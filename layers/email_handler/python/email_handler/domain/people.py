@@ -34,18 +34,19 @@ class People:
         """Tell whether *address*, in whatever case it was written, is one of :meth:`owners`."""
         return address.lower() in self.owners(conversation, further)
 
-    def public_recipient(self, recipients: Iterable[str]) -> tuple[EmailAddress, str] | None:
-        """Return the first of *recipients* that is a public address, without its tag, and the tag; else None.
+    def public_recipients(self, recipients: Iterable[str]) -> tuple[tuple[EmailAddress, str], ...]:
+        """Return each of *recipients* that is a public address, without its tag, and the tag.
 
-        SES delivers ``contact+tag@`` to a rule for ``contact@``; the tag is the message's source.
+        SES delivers ``contact+tag@`` to a rule for ``contact@``; the first's tag is the message's source.
         """
+        found: list[tuple[EmailAddress, str]] = []
         for recipient in recipients:
             local, _, domain = recipient.lower().rpartition("@")
             base, _, tag = local.partition("+")
             address = EmailAddress(f"{base}@{domain}")
             if address in self.public_addresses:
-                return address, tag
-        return None
+                found.append((address, tag))
+        return tuple(found)
 
     def headed(self, message: Message, function: FunctionName) -> tuple[EmailAddress, ...]:
         """Return those of *function*'s recipients that *message* names in To and Cc, for where the envelope is lost.
@@ -56,11 +57,11 @@ class People:
         named = [mailbox.address for mailbox in (*message.to, *message.cc)]
         if function == "reply":
             return tuple(address for address in named if read_thread_address(address, self.thread_domain))
-        return (*(address for address in named if self.public_recipient([address])), self.public_addresses[0])
+        return (*(address for address in named if self.public_recipients([address])), self.public_addresses[0])
 
     def is_ours(self, address: str) -> bool:
         """Tell whether *address* is a public address (tagged or not) or lies in the thread subdomain."""
-        return address.lower().endswith("@" + self.thread_domain) or self.public_recipient([address]) is not None
+        return address.lower().endswith("@" + self.thread_domain) or bool(self.public_recipients([address]))
 
     @property
     def notices_address(self) -> EmailAddress:

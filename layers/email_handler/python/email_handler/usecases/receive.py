@@ -1,5 +1,6 @@
 """inbound's use case: a message to a public address becomes one recorded decision."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from email_handler.domain.acknowledgement import refuse_acknowledgement
@@ -29,6 +30,7 @@ from email_handler.domain.records import (
     Reference,
     Status,
 )
+from email_handler.domain.routes import MAX_MAILBOXES
 from email_handler.domain.spam.stages import filter_message
 from email_handler.domain.verdicts import Receipt
 from email_handler.ports import Commit, Known, Question
@@ -275,15 +277,9 @@ def _joined_on_linkedin(person: LinkedInPerson, known: Known) -> Conversation | 
 def _started(received: Received, conversation_id: str, reception: Reception, reply_address: str) -> Conversation:
     person = received.person
     people = reception.people
-    address, tag = people.public_recipient(received.receipt.recipients) or (people.public_addresses[0], "")
+    named = people.public_recipients(received.receipt.recipients) or ((people.public_addresses[0], ""),)
+    address, tag = named[0]
     subject = base_subject(received.message.subject)
-    routed = reception.routes.mailboxes_for(
-        address=address,
-        tag=tag,
-        subject=received.message.subject,
-        sender=received.sender,
-        otherwise=people.forward_to,
-    )
     return Conversation(
         id=ConversationId(conversation_id) if person and conversation_id else new_id(reception.new_token),
         token=reception.new_token(TOKEN_LENGTH),
@@ -293,7 +289,7 @@ def _started(received: Received, conversation_id: str, reception: Reception, rep
         source=tag,
         subject=subject,
         owner_subject=subject,
-        mailboxes=tuple(m for m in routed if not people.is_ours(m)) or people.forward_to,  # ours would come back to us
+        mailboxes=_mailboxes(named, received, reception),
         status=Status.OPEN,
         proven=received.proof.proven,
         reply_address=EmailAddress(reply_address),
@@ -302,6 +298,26 @@ def _started(received: Received, conversation_id: str, reception: Reception, rep
         updated_at=received.at,
         linkedin_thread=person.thread_url if person else "",
     )
+
+
+def _mailboxes(
+    named: Sequence[tuple[EmailAddress, str]], received: Received, reception: Reception
+) -> tuple[EmailAddress, ...]:
+    """Return whom the routes give a mail to the public addresses and tags *named*: each address's own mailboxes, once."""
+    people = reception.people
+    routed = (
+        mailbox
+        for address, tag in named
+        for mailbox in reception.routes.mailboxes_for(
+            address=address,
+            tag=tag,
+            subject=received.message.subject,
+            sender=received.sender,
+            otherwise=people.forward_to,
+        )
+        if not people.is_ours(mailbox)  # it would come back to us
+    )
+    return tuple(dict.fromkeys(routed))[:MAX_MAILBOXES] or people.forward_to
 
 
 def _differs(received: Received, reply_address: str) -> bool:

@@ -185,7 +185,7 @@ def message_record(
 ) -> MessageRecord:
     """Return the record of *received* under *outcome*."""
     message = received.message
-    public = people.public_recipient(received.receipt.recipients)
+    public = next(iter(people.public_recipients(received.receipt.recipients)), None)
     text = new_text(message.text, message.html)
     return MessageRecord(
         receipt=received.receipt.id,

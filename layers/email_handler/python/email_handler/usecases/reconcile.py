@@ -1,6 +1,6 @@
 """The reconciler: what was stored and has no state is taken up; what is stuck is queued again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -8,6 +8,7 @@ from email_handler.domain.identifiers import ArchiveKey, FunctionName, LedgerId,
 from email_handler.domain.message import parse
 from email_handler.domain.records import Decision, LedgerItem, PendingEvent, SendState
 from email_handler.domain.verdicts import receipt_from_message
+from email_handler.errors import EmailHandlerError
 from email_handler.usecases.receive import receive
 from email_handler.usecases.reception import Reception, finish
 from email_handler.usecases.relay_reply import relay_reply
@@ -27,7 +28,7 @@ class Reconciled:
     taken_up: tuple[ReceiptId, ...]
     finished: int
     queued: int
-    failed: tuple[ReceiptId, ...]  # what could not be taken up or finished
+    failed: Mapping[str, str]  # what could not be taken up or finished (receipt or ledger id), and why: no addresses
 
 
 def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
@@ -41,7 +42,7 @@ def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
     now = reception.clock()
     seen = 0
     taken_up: list[ReceiptId] = []
-    failed: list[ReceiptId] = []
+    failed: dict[str, str] = {}
     for key, modified in reception.archive.keys(f"raw/{function}/"):
         receipt = ReceiptId(key.rpartition("/")[2])
         if receipt == SETUP_OBJECT or not now - LOOK_BACK <= modified <= now - SETTLED:
@@ -50,34 +51,37 @@ def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
         decision = reception.records.decision(receipt, function)
         if decision is not None and decision.done:
             continue
-        (taken_up if _succeeds(take_up, receipt, function, reception) else failed).append(receipt)
+        if _succeeds(failed, receipt, take_up, receipt, function, reception):
+            taken_up.append(receipt)
     finished = 0
     for left in reception.records.undone(now - OVERDUE):
         if (left.function == "reply") == (function == "reply"):  # the operator's decisions are inbound's to finish
-            if _succeeds(finish, left, reception):
-                finished += 1
-            elif left.receipt not in failed:
-                failed.append(left.receipt)
+            finished += _succeeds(failed, left.receipt, finish, left, reception)
     if function == "inbound":
         for ledger, event in reception.ledger.unpublished(now - OVERDUE):
-            finished += _succeeds(_publish, ledger, event, reception)
+            finished += _succeeds(failed, ledger, _publish, ledger, event, reception)
     return Reconciled(
         seen=seen,
         taken_up=tuple(taken_up),
         finished=finished,
         queued=_queue_overdue(reception) if function == "inbound" else 0,
-        failed=tuple(failed),
+        failed=failed,
     )
 
 
-def _succeeds[**P](step: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> bool:
-    """Take *step* and tell whether it went through. Any error counts, a mistake of ours too: one mail that always
-    fails must not keep all others waiting, day after day. An outage ends the pass at its own next reading."""
+def _succeeds[*A](failed: dict[str, str], name: str, step: Callable[[*A], object], *args: *A) -> bool:
+    """Take *step* and tell whether it went through; else *failed* gets why under *name*. Any error counts, a mistake of
+    ours too: one mail that always fails must not keep all others waiting, day after day. An outage ends the pass at its
+    own next reading."""
     try:
-        step(*args, **kwargs)
-    except Exception:  # noqa: BLE001 - see above
-        return False
-    return True
+        step(*args)
+    except EmailHandlerError as error:
+        failed[name] = f"{type(error).__name__}: {error}"
+    except Exception as error:  # noqa: BLE001 - see above
+        failed[name] = type(error).__name__  # what else it says may quote the mail
+    else:
+        return True
+    return False
 
 
 def _publish(ledger: LedgerId, event: PendingEvent, reception: Reception) -> None:
