@@ -74,7 +74,7 @@ def routes_findings(document: bytes) -> tuple[str, ...]:
     routes = load_routes(document)
     if routes.problems:
         return routes.problems
-    parsed: dict[str, Any] = tomllib.loads(document.decode())
+    parsed: dict[str, Any] = tomllib.loads(document.decode("utf-8-sig"))
     if not routes.routes:
         return ("there is no route in it: push one, or go back with routes rollback --to builtin",)
     unknown = [f"{name} at the top is none of ours" for name in parsed if name != "route"]

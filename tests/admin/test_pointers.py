@@ -97,6 +97,8 @@ def test_a_bad_routes_file_has_a_finding(document: bytes, words: str) -> None:
 
 def test_a_sound_routes_file_has_none() -> None:
     assert routes_findings(b'[[route]]\nto = "a@private.example"\ntag = "shop"') == ()
+    assert routes_findings(b'\xef\xbb\xbf[[route]]\nto = "a@private.example"') == ()  # as Windows' editors save it
+    assert routes_findings((PROJECT / "config/routes.toml").read_bytes()) == ()
 
 
 def test_a_folder_without_both_templates_is_told(tmp_path: Path) -> None:
