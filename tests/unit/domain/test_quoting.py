@@ -48,6 +48,60 @@ def test_a_quotation_below_ends_the_new_text_in_every_clients_words(introduction
     assert new_text(f"{OWN}\r\n\r\n{introduction}\r\n> Would Monday suit you?\r\n".replace("\r\n", "\n")) == OWN
 
 
+@pytest.mark.parametrize(
+    "introduction",
+    [
+        "Begin forwarded message:",
+        "Forwarded message:",
+        "Anfang der weitergeleiteten Nachricht:",
+        "Début du message réexpédié :",
+        "Inicio del mensaje reenviado:",
+        "Início da mensagem encaminhada:",
+        "Välitetty viesti alkaa:",
+        "Továbbított levél kezdete:",
+        "Початок листа, що пересилається:",
+        "İleti başlang\u0131c\u0131:",
+    ],
+)
+@pytest.mark.parametrize("mark", ["", "> "])
+def test_words_that_introduce_a_forwarded_mail_are_not_the_writers(introduction: str, mark: str) -> None:
+    forwarded = f"{mark}From: Jane Doe <jane@customer.example>\n{mark}Date: 3 May 2026 at 10:00\n{mark}Subject: Offer\n"
+
+    assert new_text(f"{OWN}\n\n{introduction}\n\n{forwarded}{mark}\n{mark}Would Monday suit you?\n") == OWN
+
+
+@pytest.mark.parametrize(
+    "divider",
+    [
+        "----- Vidarebefordrat meddelande -----",
+        "----- Přeposlaná zpráva -----",
+        "-------- Välitetty viesti / Fwd.Msg --------",
+        "--- Treść przekazanej wiadomości ---",
+        "-------- İletilen İleti --------",
+        "--------- メッセージを転送 ---------",
+        "-------- Origineel bericht --------",
+        "-------- A language nobody here knows --------",
+    ],
+)
+def test_a_drawn_line_above_a_mails_header_is_no_text_in_any_language(divider: str) -> None:
+    header = "Saatja: Jane Doe <jane@customer.example>\nKuupäev: 3. mai 2026 10:00\nTeema: Offer\n"
+
+    assert new_text(f"{OWN}\n\n{divider}\n{header}\nWould Monday suit you?\n") == OWN
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Šalje: Jane Doe <jane@customer.example>\nNaslov: Ponuda\nDatum: 3. svibnja 2026.\nPrima: nama",
+        "Expeditorul: Jane Doe <jane@customer.example>\nSubiectul: Oferta\nDată: 3 mai 2026\nDestinatarul: noi",
+        "Від кого: Jane Doe <jane@customer.example>\n\u0422\u0435м\u0430: Offer\nД\u0430т\u0430: 3 травня 2026\n\u041a\u043eм\u0443: us",
+        "送信元: Jane Doe <jane@customer.example>\n件名: Offer\n日付: 2026年5月3日\n送信先: us",
+    ],
+)
+def test_a_quoted_header_is_known_in_more_languages(header: str) -> None:
+    assert new_text(f"{OWN}\n\n{header}\n\nWould Monday suit you?\n") == OWN
+
+
 def test_answers_between_quoted_lines_are_kept_in_their_places() -> None:
     text = (
         "On 3 May 2026, Jane Doe <jane@customer.example> wrote:\n> Which day?\n\nTuesday.\n\n> Which place?\n\nYours.\n\n"
@@ -115,6 +169,9 @@ def test_signatures_are_left_out(signature: str) -> None:
         "Sent from my desk, which is easier than a phone.",
         "Thank you,\nplease send the invoice to our office in Berlin today.",
         "The value > 100 is fine.",
+        "----- Contact -----\nE-mail: jane@customer.example\nTelephone: 555 0100\n\nCall me, please.",
+        "We need a forwarded message:\nthe one of last week.",
+        "Please answer this one:\n\nthe offer of Monday.",
         "Here is the fix -- not a signature.",
         "Thanks!",
         f"On 3 May 2026, {'very ' * 60}\n{'long ' * 60}jane@customer.example wrote:\n\nnothing",

@@ -45,29 +45,41 @@ _LABEL = re.compile(r"[\s>*_|]{0,10}([^\W\d_][^:\uff1a*\n]{0,24}?)\s?\*{0,2}\s?[
 _FROM = re.compile(
     r"from|de|da|van|von|fra|från|od|от|от кого|від|kimden|gönderen|lähettäjä|feladó|expéditeur|expediteur|remitente|remetente"
     r"|mittente|afzender|absender|avsändare|avsender|afsender|nadawca|odesílatel|de la|message (?:du|de)|发件人|寄件者|寄件人|差出人"
-    r"|送信者|보낸 ?사람|من|מאת|από|dari|pengirim|từ|người gửi|จาก"
+    r"|送信者|送信元|šalje|expeditorul|отправитель|від кого|saatja|보낸 ?사람|من|מאת|από|dari|pengirim|từ|người gửi|จาก"
 )
 _SUBJECT = re.compile(
     r"subject|betreff|objet|sujet|asunto|assunto|oggetto|onderwerp|emne|ämne|temat|předmět|predmet|tárgy|konu|тема|aihe|subiect"
-    r"|主题|主旨|件名|제목|الموضوع|נושא|θέμα|subjek|perihal|chủ đề|หัวเรื่อง"
+    r"|subiectul|naslov|主题|主旨|件名|제목|الموضوع|נושא|θέμα|subjek|perihal|chủ đề|หัวเรื่อง"
 )
 _SENT = re.compile(
     r"sent|sent at|gesendet|envoyé(?: le)?|date d'envoi|enviad[oa](?: el| em)?|inviato|verzonden|sendt|skickat|wysłano"
-    r"|data wysłania|odesláno|küldve|отправлено|надіслано|lähetetty|trimis|gönderildi|发送时间|發送時間|寄件日期|送信日時|보낸 ?날짜"
+    r"|data wysłania|odesláno|küldve|отправлено|надіслано|lähetetty|trimis|elküldve|odoslané|gönderildi|发送时间|發送時間|寄件日期|送信日時|보낸 ?날짜"
 )
 _OTHER = re.compile(
     r"date|to|cc|reply-to|an|datum|kopie|à|a|copie(?: à)?|para|fecha|data|aan|til|dato|till|kopia|komu|do|dw|címzett|kime"
+    r"|päivämäärä|dátum|dată|kopio|másolat(?:ot kap)?|kopi|kópia|bilgi|destinatarul|pre|prima|pour|adresat|送信先|kuupäev"
     r"|tarih|кому|дата|копия|копія|vastaanottaja|päiväys|către|收件人|收件者|日期|時間|抄送|副本|宛先|日時|日付|받는 ?사람|날짜|إلى"
     r"|التاريخ|אל|תאריך|προς|ημερομηνία|kepada|tanggal|đến|ngày|ถึง|วันที่"
 )
 
+_FORWARDED = (
+    r"forwarded message|weitergeleitete\w? nachricht|message (?:réexpédié|transféré|transmis)|mensaje reenviado"
+    r"|mensagem (?:re)?encaminhada|messaggio inoltrato|doorgestuurd bericht|videresendt|vidarebefordrat|välitetty viesti"
+    r"|edelleenlähetetty|továbbított|przek(?:azan|azywan)|přeposl|přeposíl|preposlan|proslijeđen|redirec[țţ]ionat"
+    r"|пересыл|переадресован|перенаправлен|переслан|пересила|i\u0307?leti|转发|転送"
+)
 _DIVIDER = re.compile(
-    r"\s{0,10}[-_=*>]{2,}\s{0,5}(?:original|forwarded|begin forwarded|ursprüngliche|weitergeleitete|message (?:d'origine"
-    r"|transféré|original)|mensaje|mensagem|messaggio|oorspronkelijk|doorgestuurd|oprindelig|original[at]|ursprungligt"
-    r"|videresendt|opprinnelig|alkuperäinen|wiadomość|oryginalna|původní|eredeti|исходное|пересылаемое|пересланное"
-    r"|orijinal|原始邮件|原始郵件|转发|元のメッセージ|original|원본|الرسالة|הודעה|αρχικό)[^\n]{0,60}",
+    r"\s{0,10}[-_=*>]{2,}\s{0,5}(?:original|forwarded|begin forwarded|ursprüngliche|message (?:d'origine|original)|mensaje"
+    r"|mensagem|messaggio|oorspronkelijk|origineel|oprindelig|original[at]|ursprungligt|opprinnelig|alkuperäinen|wiadomość"
+    r"|treść przekazanej|oryginalna|původní|eredeti|исходное|orijinal|原始邮件|原始郵件|元のメッセージ|メッセージを転送|original|원본"
+    rf"|الرسالة|הודעה|αρχικό|{_FORWARDED})[^\n]{{0,60}}",
     re.IGNORECASE,
 )
+_FORWARDS = re.compile(rf"\s{{0,5}}(?:[^\n:]{{1,20}} )?(?:{_FORWARDED})[^\n:]{{0,30}}[:\uff1a]\s{{0,5}}", re.IGNORECASE)
+"""A line that introduces a forwarded mail without being drawn, as Apple Mail and MailMate write it."""
+
+_DRAWN = re.compile(r"\s{0,3}-{3,12} ?[^\s-][^\n]{0,60}?-{3,12}\s{0,3}")
+_TIME = re.compile(r"\d{1,2}[:.]\d\d")
 
 _MOBILE = re.compile(
     r"\s{0,5}(?:sent (?:from|via|with|using) |get outlook for |get bluemail|gesendet (?:von|mit|aus) |von meinem .{2,40} gesendet"
@@ -154,7 +166,7 @@ def _own_lines(lines: Sequence[str]) -> list[str]:
             continue
         if _begins_original(heads, fields, number):
             break
-        length = _attribution(heads, quoted, number)
+        length = 1 if _introduces_forward(heads, fields, quoted, number) else _attribution(heads, quoted, number)
         if length:
             if not _quote_follows(heads, quoted, number + length):
                 break
@@ -176,12 +188,21 @@ def _begins_original(heads: Sequence[str], fields: Sequence[tuple[str, str]], nu
     """Tell whether an unmarked original begins here: a divider that says so, or a block of header fields."""
     if _DIVIDER.fullmatch(heads[number]):
         return True
+    if _DRAWN.fullmatch(heads[number]):
+        return _shows_header(heads[number + 1 : number + 1 + _HEADER_LINES])
     start = number
     if _RULE.fullmatch(heads[number]):
         start = next((at for at in range(number + 1, min(number + 4, len(heads))) if heads[at].strip()), number)
     return fields[start][0] != "" and _is_header_block(
         heads[start : start + _HEADER_LINES], fields[start : start + _HEADER_LINES]
     )
+
+
+def _shows_header(heads: Sequence[str]) -> bool:
+    """Tell whether lines are a mail's header in a language unknown here: three labels, an address and a time."""
+    end = next((at for at, head in enumerate(heads) if not _LABEL.match(head)), len(heads))
+    block = heads[:end]
+    return len(block) >= 3 and any(map(_ADDRESS.search, block)) and any(map(_TIME.search, block))  # noqa: PLR2004
 
 
 def _is_header_block(heads: Sequence[str], fields: Sequence[tuple[str, str]]) -> bool:
@@ -225,6 +246,15 @@ def _attribution(heads: Sequence[str], quoted: Sequence[bool], number: int) -> i
             )
             return 0 if any(alone) else end - number
     return 0
+
+
+def _introduces_forward(
+    heads: Sequence[str], fields: Sequence[tuple[str, str]], quoted: Sequence[bool], number: int
+) -> bool:
+    if not _FORWARDS.fullmatch(heads[number]):
+        return False
+    following = next((at for at in range(number + 1, min(number + 4, len(heads))) if heads[at].strip()), 0)
+    return bool(following) and (quoted[following] or _begins_original(heads, fields, following))
 
 
 def _may_end(head: str) -> bool:
