@@ -143,6 +143,14 @@ def test_any_structure_is_forwarded_with_the_banner(pieces: list[bytes]) -> None
     assert any(BEGIN in text for text in (back.text, back.html))
 
 
+def test_where_only_the_html_says_something_the_plain_text_says_it_too() -> None:
+    raw = _forwarded(mail(text=" \r\n", html="<p>Hello, this is Jane.</p>"))
+
+    plain, html = message_from_bytes(raw, policy=default).iter_parts()
+    assert "Hello, this is Jane." in plain.get_content()
+    assert "<p>Hello, this is Jane.</p>" in html.get_content()
+
+
 def test_inline_images_stay_inline() -> None:
     raw = mail(html='<img src="cid:logo.png">', text=None, inline=[("logo.png", "image/png", b"\x89PNG")])
 

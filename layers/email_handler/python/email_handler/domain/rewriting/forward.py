@@ -106,6 +106,7 @@ class _Rebuilding:
     def __init__(self, message: Message, context: ForwardContext, shown: tuple[banner.Line, ...]) -> None:
         self._context = context
         self._shown = shown
+        self._said = message.text
         self._attached = {id(attachment.part) for attachment in message.attachments}
         self._signed = {
             id(part): _signed(part, message.raw)
@@ -132,7 +133,7 @@ class _Rebuilding:
 
     def _container_with_banner(self, part: Part) -> mime.Entity | None:
         if part.content_type == "multipart/alternative":
-            tried = [(self.with_banner(child), child) for child in part.children]
+            tried = [(self._said_with_banner(child) or self.with_banner(child), child) for child in part.children]
             if not any(entity for entity, _ in tried):
                 return None
             return _container(part, (entity or self.as_it_came(child) for entity, child in tried))
@@ -143,6 +144,11 @@ class _Rebuilding:
         if part.content_type != "multipart/mixed":
             return None
         return _container(part, (mime.text(banner.as_text(self._shown)), *map(self.as_it_came, part.children)))
+
+    def _said_with_banner(self, part: Part) -> mime.Entity | None:
+        """Return for a blank plain alternative what the others say, lest its reader see the banner alone; else None."""
+        blank = part.content_type == "text/plain" and id(part) not in self._attached and not _text(part).strip()
+        return mime.text(banner.as_text(self._shown) + defused(self._said)) if blank else None
 
     def as_it_came(self, part: Part) -> mime.Entity:
         """Return *part* rebuilt without any change but to calendars."""
