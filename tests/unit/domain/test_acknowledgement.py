@@ -93,7 +93,14 @@ def test_reports_and_read_receipts_are_a_machines(content_type: str) -> None:
 @pytest.mark.parametrize(
     "subject",
     [
-        *("Automatic reply: Hello", "Auto: Hello", "[EXT] Automatic reply: Hello", "AUTOREPLY Hello", "Out of Office"),
+        *(
+            "Automatic reply: Hello",
+            "Auto: Hello",
+            "[EXT] Automatic reply: Hello",
+            "[Automatic reply] Hello",
+            "AUTOREPLY Hello",
+            "Out of Office",
+        ),
         *("Out of office: Hello", "Out of Office AutoReply: Hello", "Automatische Antwort: Angebot"),
         *(
             "Abwesenheitsnotiz: Angebot",

@@ -142,6 +142,7 @@ def test_any_parameters_are_read(value: str) -> None:
 def test_message_ids_are_read_whole() -> None:
     assert list(message_ids("<a@b.example> (comment) <c\n d@e.example>")) == ["a@b.example", "cd@e.example"]
     assert list(message_ids("a@b.example c@d.example none")) == ["a@b.example", "c@d.example"]
+    assert list(message_ids("<a@b.example")) == ["a@b.example"]
     assert list(message_ids("<local-only>")) == ["local-only"]
 
 

@@ -236,8 +236,9 @@ def is_automatic_subject(subject: str) -> bool:
     """Tell whether *subject* begins as autoresponders begin theirs; ``Re:`` before it means a person answered one."""
     start = subject[:_SUBJECT_LIMIT].replace("\u2019", "'").casefold()
     tag = _SUBJECT_TAG.match(start)
+    inside = tag.group().strip(" []") if tag else ""  # some put the phrase itself in brackets
     start = start[tag.end() :] if tag else start.strip()
-    if start.startswith(_FOLDED_AUTOMATIC_SUBJECT):
+    if start.startswith(_FOLDED_AUTOMATIC_SUBJECT) or inside.startswith(_FOLDED_AUTOMATIC_SUBJECT):
         return True
     return any(
         _ABSENCE_ENDS.match(start, len(phrase)) or (" " in phrase and _PHRASE_ENDS.match(start, len(phrase)))

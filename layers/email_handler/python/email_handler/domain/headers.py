@@ -192,7 +192,7 @@ def _joined(found: list[tuple[int, bool, str]]) -> str:
 def message_ids(value: str) -> Iterator[str]:
     """Yield the message ids of an undecoded Message-ID, In-Reply-To or References value, without angle brackets
     and white space (RFC 5322 §3.6.4); words with an ``@`` where there are no brackets. At most MAX_IDS."""
-    found = [match[1] for match in _ID.finditer(value)] or [w for w in value.split() if "@" in w]
+    found = [match[1] for match in _ID.finditer(value)] or [w.strip("<>") for w in value.split() if "@" in w]
     for text in found[:MAX_IDS]:
         if one := clean("".join(text.split())):
             yield one
