@@ -6,6 +6,7 @@ Whether it is a bounce or a complaint is the third question, in :mod:`email_hand
 """
 
 import re
+import unicodedata
 from collections.abc import Collection
 
 from email_handler.domain.addresses import split_tag
@@ -67,7 +68,14 @@ _AUTOMATIC_SUBJECT = (
     *("resposta automática", "resposta automatica", "resposta de ausência"),
     *("risposta automatica", "risponditore automatico", "messaggio automatico di assenza"),
     *("automatiskt svar", "automatisk svar", "autosvar", "frånvaromeddelande", "fraværsmelding", "fraværsbesked"),
-    *("automaattinen vastaus", "poissaoloviesti", "automaatvastus", "automātiskā atbilde", "automatinis atsakymas"),
+    *(
+        "automaattinen vastaus",
+        "poissaoloviesti",
+        "automaatvastus",
+        "automātiskā atbilde",
+        "ārpus biroja atrašanās",
+        "automatinis atsakymas",
+    ),
     *("automatická odpověď", "automatická odpoveď", "automaticka odpoved", "automatyczna odpowiedź", "autoodpowiedź"),
     *("automatikus válasz", "házon kívül", "răspuns automat", "raspuns automat", "automatski odgovor"),
     *("samodejni odgovor", "автоматический ответ", "автоответ", "автоматична відповідь", "автоматичен отговор"),
@@ -234,7 +242,7 @@ def _is_list(fields: dict[str, str]) -> bool:
 
 def is_automatic_subject(subject: str) -> bool:
     """Tell whether *subject* begins as autoresponders begin theirs; ``Re:`` before it means a person answered one."""
-    start = subject[:_SUBJECT_LIMIT].replace("\u2019", "'").casefold()
+    start = _folded(subject[:_SUBJECT_LIMIT].replace("\u2019", "'"))
     tag = _SUBJECT_TAG.match(start)
     inside = tag.group().strip(" []") if tag else ""  # some put the phrase itself in brackets
     start = start[tag.end() :] if tag else start.strip()
@@ -247,5 +255,12 @@ def is_automatic_subject(subject: str) -> bool:
     )
 
 
-_FOLDED_AUTOMATIC_SUBJECT = tuple(phrase.casefold() for phrase in _AUTOMATIC_SUBJECT)
-_FOLDED_ABSENCE = tuple(phrase.casefold() for phrase in _ABSENCE)
+def _folded(text: str) -> str:
+    """Return *text* without case and accents: old mail systems could not write them."""
+    if text.isascii():
+        return text.lower()
+    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+
+
+_FOLDED_AUTOMATIC_SUBJECT = tuple(map(_folded, _AUTOMATIC_SUBJECT))
+_FOLDED_ABSENCE = tuple(map(_folded, _ABSENCE))
