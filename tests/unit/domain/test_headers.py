@@ -79,6 +79,14 @@ def test_a_line_that_lost_its_indentation_hides_no_field_behind_it() -> None:
     assert rest is None
 
 
+@pytest.mark.parametrize("charset", [b"utf-16", b"utf-7", b"cp037", b"unknown"])
+def test_a_charset_that_is_no_superset_of_ascii_hides_no_field(charset: bytes) -> None:
+    section = b"Subject: \xe9 +AGA-\r\nFrom: a@b.example\r\nContent-Type: text/plain; charset=" + charset + b"\r\n"
+    for fields, _, _ in (split_fields(section), split_fields(section[:40], section[40:])):
+        assert dict(fields)["From"] == "a@b.example"
+        assert dict(fields)["Subject"] == "é +AGA-"
+
+
 def test_a_body_without_a_blank_line_before_it_is_found() -> None:
     section = b"Subject: a\n b\nHello Jane\nhow are you?\n"
     fields, rest, _ = split_fields(section)

@@ -16,6 +16,13 @@ PDF = entity(
 )
 
 
+def test_raw_octets_in_a_header_are_read_by_the_charset_of_the_first_part() -> None:
+    part = entity([("Content-Type", 'text/plain; charset="gb2312"')], "你好".encode("gb2312"))
+    message = parse(b"Subject: " + "系统退信".encode("gb2312") + b"\r\n" + multipart("mixed", part))
+
+    assert message.subject == "系统退信"
+
+
 def names(message: Message) -> list[tuple[str, str, bytes]]:
     return [(a.name, a.content_type, a.payload) for a in message.attachments]
 

@@ -5,7 +5,7 @@ import re
 import urllib.parse
 from collections.abc import Iterator
 
-from email_handler.domain.charsets import decode
+from email_handler.domain.charsets import codec_name, decode
 
 MAX_SECTION = 512 * 1024  # octets of one header section that are read; SES takes about 16 KB, real mail 60 KB
 MAX_FIELDS = 1000  # header fields of one entity; real mail has up to some 200 (Received, DKIM, ARC, X-)
@@ -22,6 +22,7 @@ _PARAMETER = re.compile(r';\s*+([^\s=;"]{1,100}+)\s*+=\s*+("(?:[^"\\]|\\.)*+"|[^
 _ESCAPED = re.compile(r'\\(["\\])')
 _PIECE = re.compile(r"(?s)(.+?)(?:\*(\d{1,3}))?(\*?)")  # RFC 2231 §3 and §4: name, number, whether encoded
 _ID = re.compile(r"<([^<>]{1,1000}+)>")
+_ASCII = bytes(range(32, 127))
 _CHARSET = re.compile(rb"(?i)charset\s{0,9}=\s{0,9}\"?([a-z0-9_.:-]{1,40})")
 # A line within a header section that is no field ends it, unless one of these follows (a folded line that lost
 # its indentation): so no From field hides behind a broken line.
@@ -31,15 +32,16 @@ _SURE_FIELD = re.compile(
 )
 
 
-def split_fields(section: bytes) -> tuple[list[tuple[str, str]], int | None, bool]:
+def split_fields(section: bytes, following: bytes = b"") -> tuple[list[tuple[str, str]], int | None, bool]:
     """Split a header section (any line ends) into fields.
 
     Returns ``(name, raw value)`` pairs, unfolded, values cut to :data:`MAX_VALUE`; the offset of the first line that
     belongs to the body already (None where the section is whole); and whether a bound was reached. 8-bit text is
-    read as UTF-8, else by the charset that the section names, else as windows-1252.
+    read as UTF-8, else by the charset that the section names, else by the one that *following* names (what stands
+    behind it: a first part's header), else as windows-1252.
     """
     cut = len(section) > MAX_SECTION
-    text = _section_text(section[:MAX_SECTION])
+    text = _section_text(section[:MAX_SECTION], following)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     fields: list[tuple[str, str]] = []
@@ -65,14 +67,23 @@ def split_fields(section: bytes) -> tuple[list[tuple[str, str]], int | None, boo
     return fields, None, cut
 
 
-def _section_text(section: bytes) -> str:
+def _section_text(section: bytes, following: bytes) -> str:
     if section.isascii():
         return decode(section, "")
     try:
         return section.decode("utf-8")
     except UnicodeDecodeError:
-        named = _CHARSET.search(section)
-        return decode(section, named[1].decode("ascii") if named else "")
+        named = _CHARSET.search(section) or _CHARSET.search(following)
+        charset = named[1].decode("ascii") if named else ""
+        return decode(section, charset if _holds_ascii(charset) else "")
+
+
+def _holds_ascii(charset: str) -> bool:
+    """Tell whether *charset* reads ASCII as ASCII: by UTF-16, say, every field of a section would be hidden."""
+    try:
+        return _ASCII.decode(codec_name(charset) or "ascii") == _ASCII.decode("ascii")
+    except ValueError:
+        return False
 
 
 def _last_sure_field(lines: list[str]) -> int:

@@ -28,6 +28,7 @@ MAX_PARTS = 1000  # entities of one message; real mail with many inline images h
 MAX_LOOKUPS = 20_000  # places that look like a delimiter; hostile mail is full of them
 MAX_NESTED = 3  # messages within messages that are searched for text where the outer ones have none
 MAX_UU_LINES = 1000  # short lines of a uuencoded part; hostile ones have nothing else
+FOLLOWING = 2048  # octets behind a header section in which a first part's charset is looked for
 MAX_TITLE = 80  # characters of a nested message's subject that name its file
 MAX_DATE = 100  # characters of a Date value
 
@@ -230,7 +231,8 @@ class _Reader:
         blank = self.blank_line.search(self.raw, start, end)
         section_end, body = (blank.start() + 1, blank.end()) if blank else (end, end)
         section = self.raw[start : min(section_end, start + MAX_SECTION + 1)]
-        fields, rest_at, cut = split_fields(section)
+        following = b"" if section.isascii() else self.raw[body : min(body + FOLLOWING, end)]
+        fields, rest_at, cut = split_fields(section, following)
         if cut:
             self.defect("header section cut")
         if rest_at is not None:
