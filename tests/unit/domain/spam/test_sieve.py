@@ -16,15 +16,30 @@ TEXT_RULES = [rule for rule in BUILTIN.rules if rule.field == "text"]
 @pytest.mark.parametrize(
     ("pattern", "needed"),
     [
-        ("cheap watches", [{"watches"}]),
-        (r"\b(?:seo|guest posts?)\b", [{"seo", "guest"}]),
-        ("(?:seo|links) (?:services?|expert)", [{"seo", "links"}, {"service", "expert"}]),
-        ("(?-i)URGENT", [{"urgent"}]),
-        ("(?:abc)+x?", [{"abc"}]),
+        ("cheap watches", [[{"cheap"}, {"watches"}]]),
+        (r"\b(?:seo|links?|guest posts?)\b", [[{"seo", "link"}], [{"guest"}, {"post"}]]),
+        ("(?:seo|links) (?:services?|expert)", [[{"seo", "links"}, {"service", "expert"}]]),
+        ("(?-i)URGENT", [[{"urgent"}]]),
+        ("(?:abc)+x?", [[{"abc"}]]),
+        ("toll-free24", [[{"toll"}, {"free"}]]),
+        ("cheap[:;] watches", [[{"cheap"}, {"watches"}]]),
     ],
 )
-def test_what_a_pattern_needs_is_read_off_it(pattern: str, needed: list[set[str]]) -> None:
-    assert [[set(clause) for clause in clauses] for clauses in alternatives(pattern)] == [needed]
+def test_what_a_pattern_needs_is_read_off_it(pattern: str, needed: list[list[set[str]]]) -> None:
+    assert [[set(clause) for clause in clauses] for clauses in alternatives(pattern)] == needed
+
+
+@pytest.mark.parametrize("pattern", ["发票", r"[\u0430-\u044f]x", r"x[\u0430\u0435]{1,3}", "(?:é|ü)1"])
+def test_a_pattern_of_other_scripts_is_not_searched_in_ascii(pattern: str) -> None:
+    sieve = Sieve({"foreign": pattern})
+
+    assert sieve.may_match("x1 invoice") == set()
+    assert sieve.may_match("x é") == {"foreign"}
+
+
+@pytest.mark.parametrize(("pattern", "text"), [("\u017f", "s"), ("[\u0100-\u2fff]", "K"), ("[\u212a\u0430]", "k")])
+def test_letters_outside_ascii_that_match_ones_in_it_are_searched_anyway(pattern: str, text: str) -> None:
+    assert Sieve({"odd": pattern}).may_match(text) == {"odd"}
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,21 @@ from typing import Any
 
 _SHORTEST = 3  # characters of a piece that is worth looking for
 _MOST = 400  # pieces of one clause; more are no quicker than the search
-_LONGEST_WORD = 40  # of those whose pieces are remembered
-_WORDS = 20_000  # remembered, a few megabytes; mails share most of their words
+_LONGEST_WORD = 40  # bytes of those whose pieces are remembered
+_WORDS = 50_000  # remembered, ten megabytes; mails share most of their words
 
 # Where PCRE2 reads a pattern otherwise than Python, or Python only warns.
-_READ_OTHERWISE = re.compile(r"\[\[|\[:|\{,|\(\*|\(\?[#|]|--|&&|~~|\|\|")
+_READ_OTHERWISE = re.compile(r"\[\[|\[:[^]]*:\]|\{,|\(\*|\(\?[#|]|--|&&|~~|\|\|")
 _CASE_SWITCH = re.compile(r"\(\?-?i\)")
+
+# Words end at every ASCII character that is no letter, so that "free", "free," and "free4" are one.
+# Bytes (of UTF-8), since translating these costs next to nothing.
+_LAST_ASCII = 127
+_PARTED = bytes(code if code > _LAST_ASCII or chr(code).isalpha() else ord(" ") for code in range(256))
+_FOLDED_TO_ASCII = (0x17F, 0x212A)  # the long s and the Kelvin sign match s and k in any case
+
+# The piece that every text with a character outside ASCII holds, and no word does.
+_NOT_ASCII = "   "
 
 type Clauses = tuple[frozenset[str], ...]
 """Pieces of words, in lower case: a match needs one of each of these sets."""
@@ -27,34 +36,52 @@ type Clauses = tuple[frozenset[str], ...]
 class Sieve:
     """Tells which of many patterns a text can match."""
 
-    __slots__ = ("_needed", "_pieces", "_remembered")
+    __slots__ = ("_always", "_pieces", "_remembered", "_satisfied_with")
 
     def __init__(self, patterns: Mapping[str, str]) -> None:
         """Prepare for *patterns* by name."""
-        self._needed = {name: alternatives(pattern) for name, pattern in patterns.items()}
-        self._pieces: dict[str, list[str]] = {}  # by their first three characters
-        for piece in {piece for needed in self._needed.values() for clauses in needed for piece in _all(clauses)}:
-            self._pieces.setdefault(piece[:_SHORTEST], []).append(piece)
+        needed = {name: alternatives(pattern) for name, pattern in patterns.items()}
+        self._always = frozenset(name for name, found in needed.items() if not found)
+        # By the clause of each alternative that is met least often: the pattern, and what else the alternative needs.
+        self._satisfied_with: dict[frozenset[str], list[tuple[str, frozenset[frozenset[str]]]]] = {}
+        by_piece: dict[bytes, set[frozenset[str]]] = {}
+        for name, found in needed.items():
+            for clauses in found:
+                rarest = max(clauses, key=_tells)
+                self._satisfied_with.setdefault(rarest, []).append((name, frozenset(clauses) - {rarest}))
+                for clause in clauses:
+                    for piece in clause:
+                        by_piece.setdefault(piece.encode(), set()).add(clause)
+        self._pieces: dict[bytes, list[tuple[bytes, frozenset[frozenset[str]]]]] = {}  # by their first three bytes
+        for part, satisfied in by_piece.items():
+            self._pieces.setdefault(part[:_SHORTEST], []).append((part, frozenset(satisfied)))
         self._remembered = lru_cache(_WORDS)(self._in_word)
 
     def may_match(self, text: str) -> set[str]:
         """Return the names of the patterns that can match *text*; the others cannot."""
-        found: set[str] = set()
-        for word in set(text.lower().split()):
-            found.update(self._remembered(word) if len(word) <= _LONGEST_WORD else self._in_word(word))
-        return {
-            name
-            for name, needed in self._needed.items()
-            if not needed or any(not any(map(found.isdisjoint, clauses)) for clauses in needed)
-        }
+        words = set(_words(text.lower()))
+        if not text.isascii():
+            words.add(_NOT_ASCII.encode())
+        found: set[frozenset[str]] = set()
+        for word in words:
+            if satisfied := self._remembered(word) if len(word) <= _LONGEST_WORD else self._in_word(word):
+                found |= satisfied
+        names = set(self._always)
+        for clause in self._satisfied_with.keys() & found:
+            names.update(name for name, others in self._satisfied_with[clause] if others <= found)
+        return names
 
-    def _in_word(self, word: str) -> tuple[str, ...]:
+    def _in_word(self, word: bytes) -> frozenset[frozenset[str]]:
+        """Return the clauses that *word* satisfies."""
         starts = {word[at : at + _SHORTEST] for at in range(len(word) - _SHORTEST + 1)}
-        return tuple(piece for start in self._pieces.keys() & starts for piece in self._pieces[start] if piece in word)
-
-
-def _all(clauses: Clauses) -> frozenset[str]:
-    return frozenset().union(*clauses)
+        return frozenset().union(
+            *(
+                satisfied
+                for start in self._pieces.keys() & starts
+                for piece, satisfied in self._pieces[start]
+                if piece in word
+            )
+        )
 
 
 def alternatives(pattern: str) -> tuple[Clauses, ...]:
@@ -70,7 +97,7 @@ def alternatives(pattern: str) -> tuple[Clauses, ...]:
         return ()
     if not all(found):
         return ()
-    single = _all(tuple(clauses[0] for clauses in found if len(clauses) == 1))
+    single = frozenset[str]().union(*(clauses[0] for clauses in found if len(clauses) == 1))
     several = tuple(clauses for clauses in found if len(clauses) > 1)
     return ((single,), *several) if single else several
 
@@ -94,38 +121,60 @@ def _clauses(nodes: Iterable[tuple[Any, Any]]) -> Iterator[frozenset[str]]:
         if kind is ops.LITERAL:
             run += chr(value).lower()
         elif kind not in _OF_NO_WIDTH:  # these leave what is before and behind them adjacent
-            yield from _usable(_longest_word(run))
-            yield from _usable(_needed_by(kind, value))
+            yield from _in_run(run)
+            yield from _in_node(kind, value)
             run = ""
-    yield from _usable(_longest_word(run))
+    yield from _in_run(run)
 
 
-def _needed_by(kind: object, value: Any) -> frozenset[str]:
-    """Return the pieces of which one node needs one; empty where that cannot be told."""
+def _in_run(run: str) -> Iterator[frozenset[str]]:
+    words = [word for word in (word.decode() for word in _words(run)) if len(word) >= _SHORTEST]
+    if words:
+        yield from (frozenset({word}) for word in words)
+    elif any(_is_foreign(ord(letter)) for letter in run):
+        yield frozenset({_NOT_ASCII})
+
+
+def _in_node(kind: object, value: Any) -> Iterator[frozenset[str]]:
+    """Yield the clauses of one node; none where it tells nothing."""
     if kind is ops.SUBPATTERN:
-        return _best(value[3])
-    if kind is ops.ATOMIC_GROUP:
-        return _best(value)
-    if kind is ops.BRANCH:
+        yield from _clauses(value[3])
+    elif kind is ops.ATOMIC_GROUP:
+        yield from _clauses(value)
+    elif kind is ops.BRANCH:
         branches = [_best(branch) for branch in value[1]]
-        return frozenset().union(*branches) if all(branches) else frozenset()
-    if kind in (ops.MAX_REPEAT, ops.MIN_REPEAT, ops.POSSESSIVE_REPEAT) and value[0] > 0:
-        return _best(value[2])
-    return frozenset()
+        pieces = frozenset[str]().union(*branches)
+        if all(branches) and len(pieces) <= _MOST:
+            yield pieces
+    elif kind in (ops.MAX_REPEAT, ops.MIN_REPEAT, ops.POSSESSIVE_REPEAT) and value[0] > 0:
+        yield from _clauses(value[2])
+    elif kind is ops.IN and all(_is_foreign_item(*item) for item in value):
+        yield frozenset({_NOT_ASCII})
+
+
+def _is_foreign_item(kind: object, value: Any) -> bool:
+    """Tell whether this part of a character class matches nothing in ASCII."""
+    if kind is ops.RANGE:
+        return _is_foreign(value[0]) and not any(value[0] <= code <= value[1] for code in _FOLDED_TO_ASCII)
+    return kind is ops.LITERAL and _is_foreign(value)
+
+
+def _is_foreign(code: int) -> bool:
+    return code > _LAST_ASCII and code not in _FOLDED_TO_ASCII
 
 
 def _best(nodes: Iterable[tuple[Any, Any]]) -> frozenset[str]:
     """Return the clause of *nodes* that tells most: whose shortest piece is longest."""
-    return max(_clauses(nodes), key=lambda clause: (min(map(len, clause)), -len(clause)), default=frozenset())
+    return max(_clauses(nodes), key=_tells, default=frozenset())
 
 
-def _usable(clause: frozenset[str]) -> Iterator[frozenset[str]]:
-    if clause and len(clause) <= _MOST and min(map(len, clause)) >= _SHORTEST:
-        yield clause
+def _tells(clause: frozenset[str]) -> tuple[int, int]:
+    """Return how much it tells that a text meets *clause*, to compare."""
+    return min(map(len, clause)), -len(clause)
 
 
-def _longest_word(run: str) -> frozenset[str]:
-    return frozenset({max(run.split(), key=len, default="")})
+def _words(text: str) -> list[bytes]:
+    return text.encode("utf-8", "replace").translate(_PARTED).split()
 
 
 _OF_NO_WIDTH = (ops.AT, ops.ASSERT, ops.ASSERT_NOT)

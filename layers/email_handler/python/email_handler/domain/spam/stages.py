@@ -173,17 +173,22 @@ class _Content:
 
     def matches(self, rule: Rule) -> bool:
         """Search the rule's field, each window as received and as read. Raises :class:`pcre2.LibraryError`."""
-        if rule.field not in self._views:
-            self._views[rule.field] = views(rule.field, *self._texts(rule.field))
-        seen = self._views[rule.field]
-        if rule.field != "text":
-            return any(map(rule.search, seen))
-        return any(rule.id in able and rule.search(view) for view, able in zip(seen, self._able, strict=True))
+        seen = self._sieved.get(rule.id, ()) if rule.field == "text" else self._seen(rule.field)
+        return bool(seen) and any(map(rule.search, seen))
+
+    def _seen(self, field: str) -> tuple[str, ...]:
+        if field not in self._views:
+            self._views[field] = views(field, *self._texts(field))
+        return self._views[field]
 
     @cached_property
-    def _able(self) -> tuple[set[str], ...]:
-        """Of each view of the text, the rules that can match it."""
-        return tuple(map(self.rules.text_sieve.may_match, self._views["text"]))
+    def _sieved(self) -> dict[str, list[str]]:
+        """Of each rule on text, the views that it can match."""
+        sieved: dict[str, list[str]] = {}
+        for view in self._seen("text"):
+            for rule in self.rules.text_sieve.may_match(view):
+                sieved.setdefault(rule, []).append(view)
+        return sieved
 
     def _texts(self, field: str) -> tuple[str, ...]:
         message = self.message
@@ -218,7 +223,17 @@ class _Content:
     @cached_property
     def shown(self) -> str:
         """The HTML body's visible text, "" where it says no more than the plain text that is searched anyway."""
-        return "" if self.page.text.split() == self.message.text.split() else self.page.text
+        text, plain = self.page.text, self.message.text
+        return "" if text == plain or text.split() == plain.split() else text
+
+    @cached_property
+    def destinations(self) -> tuple[tuple[str, str], ...]:
+        """Of each link to the web: the host it shows, "" where it shows none, and the host it leads to."""
+        led = [(link.text, found.group(1)) for link in self.page.links if (found := _HOST.match(link.href))]
+        shown = [_SHOWN_HOST.match(text) for text, _ in led]
+        return tuple(
+            (found.group(1).lower() if found else "", host.lower()) for found, (_, host) in zip(shown, led, strict=True)
+        )
 
     @cached_property
     def urls(self) -> tuple[str, ...]:
@@ -287,24 +302,21 @@ def _link_elsewhere(content: _Content) -> bool:
     """Tell whether a link shows one web address and leads to another organisation's. The sender's own address may be
     shown: newsletters count clicks on the way to it."""
     senders = [address_domain(sender.address) for sender in content.message.from_]
-    for link in content.page.links:
-        shown, real = _SHOWN_HOST.match(link.text), _HOST.match(link.href)
-        if shown and real:
-            host = shown.group(1).lower()
-            if not any(aligned(host, domain) for domain in (real.group(1).lower(), *senders)):
-                return True
-    return False
+    return any(
+        shown and not any(aligned(shown, domain) for domain in (host, *senders)) for shown, host in content.destinations
+    )
 
 
 def _links_lead_away(content: _Content) -> bool:
     """Tell whether links that do not show where they lead do, and not one of all links leads to the sender's
     organisation or to the recipient's."""
     message = content.message
-    hosts = {real.group(1).lower() for link in content.page.links if (real := _HOST.match(link.href))}
-    covert = any(not _SHOWN_HOST.match(link.text) for link in content.page.links if _HOST.match(link.href))
+    if all(shown for shown, _ in content.destinations):
+        return False
+    hosts = {host for _, host in content.destinations}
     known = {address_domain(mailbox.address) for mailbox in (*message.from_, *message.to, *message.cc)}
     known |= {address_domain(address) for address in content.public_addresses}
-    return covert and not any(aligned(host, domain) for host in hosts for domain in known)
+    return not any(aligned(host, domain) for host in hosts for domain in known)
 
 
 # A picture from the web that is meant to be seen: no tracking pixel, no logo that came with the mail.
