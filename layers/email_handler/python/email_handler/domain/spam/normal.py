@@ -4,44 +4,75 @@ Every function here is linear in its input, and its input is cut first.
 """
 
 import html
+import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pcre2
 
 WINDOW = 16 * 1024  # characters of a field that one search sees; bounds what any pattern can cost
+_WINDOW_WORDS = WINDOW // 2 + 1  # so many words with a space between fill a window
 _SOURCE = 8 * WINDOW  # characters folded for a window: room for runs of white space, entities and invisible characters
 
 
-# Characters that show nothing (soft hyphen, zero-width and direction marks, fillers, variation selectors, tags), and
-# the accents that NFKD splits off.
-_UNSEEN = pcre2.compile(
-    r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
-    "\U000e0000-\U000e01ef"
-    r"\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0]+"
-)
 # Quotation marks and dashes of print, and the one letter that NFKD leaves and German needs.
-_TYPOGRAPHY = pcre2.compile(r"[\u2018-\u201f\u00ab\u00bb\u2010-\u2015\u2212ß]")
 _TYPED = (
     dict.fromkeys(range(0x2018, 0x201C), "'")
     | dict.fromkeys((*range(0x201C, 0x2020), 0xAB, 0xBB), '"')
     | dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-")
     | {ord("ß"): "ss"}
 )
-
 # Letters of other scripts that most fonts draw like a Latin one (a subset of Unicode's confusables, UTS #39).
 _LOOK_ALIKES = str.maketrans(
     "АВСЕНІЈКМОРЅТУХЗаьсеһіјоԛрѕшухѡԁгᴠвкмнтӏΑΒΕΖΗΙΚΜΝΟΡΤΥΧαβεικνορτυχωⲟօոսցհıłøðđħɑɡɩʏ",
     "ABCEHIJKMOPSTYX3abcehijoqpswyxwdrvbkmhtlABEZHIKMNOPTYXaBeikvoptuxwoonughiloddhagiy",
 )
-_MIXED_WORD = pcre2.compile(r"\b(?=\w*[a-z])(?=\w*[\u0370-\u058f\u2c80-\u2cff])\w+", pcre2.I)
-_DISGUISED_WORD = pcre2.compile(r"\b[АВСЕНІЈКМОРЅТУХаьсеһіјоԛрѕухԁвкмнтΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ]{3,}\b")
 _DIGITS_AS_LETTERS = str.maketrans("013457@$!|", "oieastasil")
-_LEET_WORD = pcre2.compile(
-    r"(?<![\w./@:=&?%#+-])[a-z]{1,20}+(?:[013457@$!|]{1,2}[a-z]{1,20}+){1,9}+(?![\w./@=&?%#+-])", pcre2.I
+
+
+class _Disguise:
+    """A pattern and how to replace what it finds.
+
+    PCRE2 looks, being several times faster; Python's own engine replaces, because the binding of the other counts
+    characters anew from the beginning for every match: quadratic, over a second for half a megabyte of spaced-out letters.
+    """
+
+    def __init__(self, pattern: str, replace: Callable[[str], str]) -> None:
+        self._search = pcre2.compile(pattern).search
+        self._sub = re.compile(pattern).sub
+        self._replace = replace
+
+    def taken_off(self, text: str) -> str:
+        """Return *text* with every match replaced: the very same string where there is none."""
+        return self._sub(lambda found: self._replace(found[0]), text) if self._search(text) else text
+
+
+def _translating(table: Mapping[int, int | str]) -> Callable[[str], str]:
+    return lambda found: found.translate(table)
+
+
+# Characters that show nothing (soft hyphen, zero-width and direction marks, fillers, variation selectors, tags), and
+# the accents that NFKD splits off.
+_UNSEEN = _Disguise(
+    r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+    "\U000e0000-\U000e01ef"
+    r"\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0]+",
+    lambda _: "",
 )
-_SPACED_WORD = pcre2.compile(r"(?<![^\W\d_])[^\W\d_]([ .*_~|-])[^\W\d_](?![^\W\d_])(?:\1[^\W\d_](?![^\W\d_])){2,30}+")
-_NOT_LETTERS = pcre2.compile(r"[\W\d_]+")
+_TYPOGRAPHY = _Disguise(r"[\u2018-\u201f\u00ab\u00bb\u2010-\u2015\u2212ß]", _translating(_TYPED))
+_MIXED_WORD = _Disguise(r"(?i)\b(?=\w*[a-z])(?=\w*[\u0370-\u058f\u2c80-\u2cff])\w+", _translating(_LOOK_ALIKES))
+_DISGUISED_WORD = _Disguise(
+    r"\b[АВСЕНІЈКМОРЅТУХаьсеһіјоԛрѕухԁвкмнтΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ]{3,}\b", _translating(_LOOK_ALIKES)
+)
+_LEET_WORD = _Disguise(
+    r"(?i)(?<![\w./@:=&?%#+-])[a-z]{1,20}+(?:[013457@$!|]{1,2}[a-z]{1,20}+){1,9}+(?![\w./@=&?%#+-])",
+    _translating(_DIGITS_AS_LETTERS),
+)
+# Wider gaps still part one word from the next (``c h e a p   p i l l s``).
+_SPACED_WORD = _Disguise(
+    r"(?<![^\W\d_])[^\W\d_]([ .*_~|-])[^\W\d_](?![^\W\d_])(?:\1[^\W\d_](?![^\W\d_])){2,30}+",
+    lambda found: found[::2],
+)
 
 
 def fold(text: str) -> str:
@@ -55,7 +86,7 @@ def normalise(text: str) -> str:
 
     Accents are taken from Latin letters too, so that patterns for German or French are written without them.
     """
-    return _undisguised(fold(_joined(text)))
+    return _undisguised(fold(_SPACED_WORD.taken_off(text)))
 
 
 def as_seen(*texts: str, spacing: bool = False) -> tuple[str, ...]:
@@ -83,24 +114,27 @@ def encodable(text: str) -> str:
 
 def _windows(text: str) -> list[str]:
     if len(text) > 2 * _SOURCE:
-        return [fold(text[:_SOURCE])[:WINDOW], fold(text[-_SOURCE:])[-WINDOW:]]
-    folded = fold(text)
-    return [folded] if len(folded) <= WINDOW else [folded[:WINDOW], folded[-WINDOW:]]
+        return [_first(text[:_SOURCE]), _last(text[-_SOURCE:])]
+    words = text.split(None, _WINDOW_WORDS)
+    if len(words) <= _WINDOW_WORDS and len(folded := " ".join(words)) <= WINDOW:
+        return [folded]
+    return [_first(text), _last(text)]
+
+
+def _first(text: str) -> str:
+    return " ".join(text.split(None, _WINDOW_WORDS)[:_WINDOW_WORDS])[:WINDOW]
+
+
+def _last(text: str) -> str:
+    return " ".join(text.rsplit(None, _WINDOW_WORDS)[-_WINDOW_WORDS:])[-WINDOW:]
 
 
 def _joined_ends(text: str) -> str | None:
     """Return *text* (of a long one, as much of both ends as windows come from) with spaced-out words joined, None
     where there are none. This is done before white space is folded: wider gaps part the words."""
     ends = text if len(text) <= 2 * _SOURCE else text[:_SOURCE] + text[-_SOURCE:]
-    joined = _joined(ends)
+    joined = _SPACED_WORD.taken_off(ends)
     return None if joined is ends else joined
-
-
-def _joined(text: str) -> str:
-    """Join spaced-out words; wider gaps still part one word from the next (``c h e a p   p i l l s``)."""
-    if not _SPACED_WORD.search(text):
-        return text
-    return str(_SPACED_WORD.sub(lambda found: _NOT_LETTERS.sub("", found.group()), text))
 
 
 def _undisguised(text: str) -> str:
@@ -108,15 +142,7 @@ def _undisguised(text: str) -> str:
         text = html.unescape(text)
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text)[: 2 * WINDOW]  # one character can become eighteen
-        text = unicodedata.normalize("NFC", _UNSEEN.sub("", text) if _UNSEEN.search(text) else text)
-        text = _translated(_TYPOGRAPHY, _TYPED, text)
-        text = _translated(_MIXED_WORD, _LOOK_ALIKES, text)
-        text = _translated(_DISGUISED_WORD, _LOOK_ALIKES, text)
-    return fold(_joined(_translated(_LEET_WORD, _DIGITS_AS_LETTERS, text)))
-
-
-def _translated(pattern: pcre2.Pattern, table: Mapping[int, int | str], text: str) -> str:
-    """Translate by *table* whatever *pattern* finds."""
-    if not pattern.search(text):
-        return text
-    return str(pattern.sub(lambda found: found.group().translate(table), text))
+        text = unicodedata.normalize("NFC", _UNSEEN.taken_off(text))
+        for disguise in (_TYPOGRAPHY, _MIXED_WORD, _DISGUISED_WORD):
+            text = disguise.taken_off(text)
+    return fold(_SPACED_WORD.taken_off(_LEET_WORD.taken_off(text)))

@@ -157,6 +157,7 @@ def _is_ours(address: str, public_addresses: Sequence[EmailAddress]) -> bool:
 # Stage 3.
 
 _BODY_END = 96 * 1024  # characters read from each end of a body for what its HTML shows and where it leads
+_TAGS = 5000  # read from each end of HTML; long newsletters have two thousand in all
 _ADDRESSES = 200  # web addresses read from either
 _REFERENCE = pcre2.compile(r"\b(?:src|action|background)\s*+=\s*+[\"']?+([^\"'\s>]++)", pcre2.IGNORECASE)
 _BARE_ADDRESS = pcre2.compile(r"\b(?:https?://|www\.)[^\s<>\"']++", pcre2.IGNORECASE)
@@ -214,7 +215,7 @@ class _Content:
 
     @cached_property
     def html(self) -> str:
-        return _both_ends(self.message.html)
+        return _fewer_tags(_both_ends(self.message.html))
 
     @cached_property
     def page(self) -> Page:
@@ -222,9 +223,12 @@ class _Content:
 
     @cached_property
     def shown(self) -> str:
-        """The HTML body's visible text, "" where it says no more than the plain text that is searched anyway."""
+        """The HTML body's visible text, "" where it says no more than the plain text that is searched anyway (of long
+        ones nobody tells: what is the same in both is searched once in any case)."""
         text, plain = self.page.text, self.message.text
-        return "" if text == plain or text.split() == plain.split() else text
+        if not text or text == plain:
+            return ""
+        return "" if len(text) + len(plain) < _BODY_END and text.split() == plain.split() else text
 
     @cached_property
     def destinations(self) -> tuple[tuple[str, str], ...]:
@@ -248,6 +252,13 @@ class _Content:
 
 def _both_ends(text: str) -> str:
     return encodable(text if len(text) <= 2 * _BODY_END else f"{text[:_BODY_END]}\n{text[-_BODY_END:]}")
+
+
+def _fewer_tags(html: str) -> str:
+    """Return *html*, cut to as many tags at each end as a reader of them gets through in a few milliseconds."""
+    if html.count("<") <= 2 * _TAGS:
+        return html
+    return "<".join(html.split("<", _TAGS)[:_TAGS]) + "\n<" + "<".join(html.rsplit("<", _TAGS)[1:])
 
 
 def _mailbox(mailbox: Mailbox) -> str:
