@@ -38,7 +38,7 @@ def test_nine_of_ten_spam_mails_are_caught_and_a_third_is_held() -> None:
     assert outcomes.count(Outcome.HOLD) >= len(SPAM) / 3
 
 
-@pytest.mark.parametrize("where", ["before", "behind", "in the other part"])
+@pytest.mark.parametrize("where", ["before", "behind", "on both sides", "in the other part"])
 def test_padding_with_fifty_kilobytes_of_words_changes_no_outcome(where: str) -> None:
     changed = []
     for mail in SPAM:
@@ -48,6 +48,9 @@ def test_padding_with_fifty_kilobytes_of_words_changes_no_outcome(where: str) ->
         elif where == "before":
             html = message.html.replace("<body>", f"<body><p>{WORDS}</p>")
             padded = dataclasses.replace(message, text=WORDS + message.text, html=html)
+        elif where == "on both sides":
+            html = message.html.replace("<body>", f"<body><p>{WORDS}</p>").replace("</body>", f"<p>{WORDS}</p></body>")
+            padded = dataclasses.replace(message, text=f"{WORDS}\n{message.text}\n{WORDS}", html=html)
         else:
             html = message.html.replace("</body>", f"<p>{WORDS}</p></body>")
             padded = dataclasses.replace(message, text=message.text + "\n" + WORDS, html=html)

@@ -195,16 +195,36 @@ def test_a_file_of_stalling_rules_gives_up_early_and_flags() -> None:
     assert len(found.reasons) == 6
 
 
-@pytest.mark.parametrize("where", ["before", "behind", "in another part"])
+@pytest.mark.parametrize("where", ["before", "behind", "on both sides", "in another part"])
 @pytest.mark.parametrize("spam", [FLAGGED, SPAM])
 def test_padding_with_plain_words_changes_no_outcome(spam: Message, where: str) -> None:
     words = "the garden was green and the river ran slowly past the old mill " * 800
-    texts = {"before": words + spam.text, "behind": spam.text + words, "in another part": words}
+    texts = {
+        "before": words + spam.text,
+        "behind": spam.text + words,
+        "on both sides": words + spam.text + words,
+        "in another part": words,
+    }
     html = f"<p>{spam.text}</p>" if where == "in another part" else ""
 
     padded = assess_content(dataclasses.replace(spam, text=texts[where], html=html), RULES)
 
     assert (padded.outcome, padded.score) == (assess_content(spam, RULES).outcome, assess_content(spam, RULES).score)
+
+
+def test_html_of_more_tags_than_are_read_flags_and_says_so() -> None:
+    tags = "<b>" * 15_000
+    padded = assess_content(dataclasses.replace(HAM, html=f"{tags}<p>Shall we meet?</p>{tags}"), RULES)
+
+    assert padded.outcome is Outcome.FLAG
+    assert [(reason.stage, reason.rule) for reason in padded.reasons] == [("limit", "html-tags")]
+
+
+def test_tags_on_one_side_hide_nothing() -> None:
+    tags, spam = "<b>" * 30_000, f"<p>{SPAM.text}</p>"
+
+    for html in (tags + spam, spam + tags):
+        assert assess_content(dataclasses.replace(SPAM, text="", html=html), RULES).outcome is Outcome.HOLD
 
 
 @pytest.mark.parametrize(

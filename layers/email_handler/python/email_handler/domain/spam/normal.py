@@ -37,18 +37,22 @@ class _Disguise:
     characters anew from the beginning for every match: quadratic, over a second for half a megabyte of spaced-out letters.
     """
 
-    def __init__(self, pattern: str, replace: Callable[[str], str]) -> None:
+    def __init__(self, pattern: str, by: str | Callable[[re.Match[str]], str]) -> None:
         self._search = pcre2.compile(pattern).search
         self._sub = re.compile(pattern).sub
-        self._replace = replace
+        self._by = by
 
     def taken_off(self, text: str) -> str:
-        """Return *text* with every match replaced: the very same string where there is none."""
-        return self._sub(lambda found: self._replace(found[0]), text) if self._search(text) else text
+        """Return *text* with every match replaced."""
+        return self._sub(self._by, text) if self.found_in(text) else text
+
+    def found_in(self, text: str) -> bool:
+        """Tell whether there is anything to take off."""
+        return self._search(text) is not None
 
 
-def _translating(table: Mapping[int, int | str]) -> Callable[[str], str]:
-    return lambda found: found.translate(table)
+def _translating(table: Mapping[int, int | str]) -> Callable[[re.Match[str]], str]:
+    return lambda found: found[0].translate(table)
 
 
 # Characters that show nothing (soft hyphen, zero-width and direction marks, fillers, variation selectors, tags), and
@@ -57,7 +61,7 @@ _UNSEEN = _Disguise(
     r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
     "\U000e0000-\U000e01ef"
     r"\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0]+",
-    lambda _: "",
+    "",
 )
 _TYPOGRAPHY = _Disguise(r"[\u2018-\u201f\u00ab\u00bb\u2010-\u2015\u2212ß]", _translating(_TYPED))
 _MIXED_WORD = _Disguise(r"(?i)\b(?=\w*[a-z])(?=\w*[\u0370-\u058f\u2c80-\u2cff])\w+", _translating(_LOOK_ALIKES))
@@ -71,8 +75,9 @@ _LEET_WORD = _Disguise(
 # Wider gaps still part one word from the next (``c h e a p   p i l l s``).
 _SPACED_WORD = _Disguise(
     r"(?<![^\W\d_])[^\W\d_]([ .*_~|-])[^\W\d_](?![^\W\d_])(?:\1[^\W\d_](?![^\W\d_])){2,30}+",
-    lambda found: found[::2],
+    lambda found: found[0][::2],
 )
+_GAP = re.compile(r"\s{3,}")
 
 
 def fold(text: str) -> str:
@@ -133,8 +138,11 @@ def _joined_ends(text: str) -> str | None:
     """Return *text* (of a long one, as much of both ends as windows come from) with spaced-out words joined, None
     where there are none. This is done before white space is folded: wider gaps part the words."""
     ends = text if len(text) <= 2 * _SOURCE else text[:_SOURCE] + text[-_SOURCE:]
-    joined = _SPACED_WORD.taken_off(ends)
-    return None if joined is ends else joined
+    if not _SPACED_WORD.found_in(ends):
+        return None
+    ends = _GAP.sub("   ", ends)
+    most = 3 * WINDOW  # twice a window of spaced-out letters, joined, fills it
+    return _SPACED_WORD.taken_off(ends if len(ends) <= 2 * most else ends[:most] + ends[-most:])
 
 
 def _undisguised(text: str) -> str:

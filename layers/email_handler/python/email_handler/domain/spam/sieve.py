@@ -36,7 +36,7 @@ type Clauses = tuple[frozenset[str], ...]
 class Sieve:
     """Tells which of many patterns a text can match."""
 
-    __slots__ = ("_always", "_pieces", "_remembered", "_satisfied_with")
+    __slots__ = ("_always", "_longest_piece", "_pieces", "_remembered", "_satisfied_with")
 
     def __init__(self, patterns: Mapping[str, str]) -> None:
         """Prepare for *patterns* by name."""
@@ -55,6 +55,7 @@ class Sieve:
         self._pieces: dict[bytes, list[tuple[bytes, frozenset[frozenset[str]]]]] = {}  # by their first three bytes
         for part, satisfied in by_piece.items():
             self._pieces.setdefault(part[:_SHORTEST], []).append((part, frozenset(satisfied)))
+        self._longest_piece = max(map(len, by_piece), default=0)
         self._remembered = lru_cache(_WORDS)(self._in_word)
 
     def may_match(self, text: str) -> set[str]:
@@ -64,7 +65,11 @@ class Sieve:
             words.add(_NOT_ASCII.encode())
         found: set[frozenset[str]] = set()
         for word in words:
-            if satisfied := self._remembered(word) if len(word) <= _LONGEST_WORD else self._in_word(word):
+            if len(word) > _LONGEST_WORD:
+                size = _LONGEST_WORD + self._longest_piece  # overlapping parts, mostly the same in a long run
+                parts = {word[at : at + size] for at in range(0, len(word), _LONGEST_WORD)}
+                found.update(*map(self._in_word, parts))
+            elif satisfied := self._remembered(word):
                 found |= satisfied
         names = set(self._always)
         for clause in self._satisfied_with.keys() & found:

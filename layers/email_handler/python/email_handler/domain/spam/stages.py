@@ -14,7 +14,7 @@ from email_handler.domain.disposition import Disposition, Outcome, Reason
 from email_handler.domain.html import Page, read_page
 from email_handler.domain.identifiers import EmailAddress
 from email_handler.domain.message import Message
-from email_handler.domain.spam.normal import encodable
+from email_handler.domain.spam.normal import WINDOW, encodable
 from email_handler.domain.spam.rules import Rule, RuleSet, views
 from email_handler.domain.verdicts import Receipt, SenderProof
 
@@ -57,7 +57,8 @@ def filter_message(
 def assess_content(message: Message, rules: RuleSet, *, public_addresses: Sequence[EmailAddress] = ()) -> Disposition:
     """Return stage 3 alone: the sum of the weights of what matched, against the set's two thresholds.
 
-    A search that reaches a limit of PCRE2 flags the message at least, whatever its score.
+    A search that reaches a limit of PCRE2, and HTML of which tags are left out, flag the message at least, whatever
+    its score.
     """
     content = _Content(message, rules, public_addresses)
     reasons = [
@@ -66,6 +67,9 @@ def assess_content(message: Message, rules: RuleSet, *, public_addresses: Sequen
         if _SIGNALS[name](content)
     ]
     limits = 0
+    if content.too_many_tags:
+        limits += 1
+        reasons.append(Reason(stage="limit", rule="html-tags", detail="more tags than are read at both ends"))
     for rule in rules.rules:
         try:
             if content.matches(rule):
@@ -157,7 +161,8 @@ def _is_ours(address: str, public_addresses: Sequence[EmailAddress]) -> bool:
 # Stage 3.
 
 _BODY_END = 96 * 1024  # characters read from each end of a body for what its HTML shows and where it leads
-_TAGS = 5000  # read from each end of HTML; long newsletters have two thousand in all
+_MIDDLE = 64 * 1024  # characters from each end in which one more window is chosen
+_TAGS = 10_000  # read from each end of HTML; long newsletters have two thousand in all
 _ADDRESSES = 200  # web addresses read from either
 _REFERENCE = pcre2.compile(r"\b(?:src|action|background)\s*+=\s*+[\"']?+([^\"'\s>]++)", pcre2.IGNORECASE)
 _BARE_ADDRESS = pcre2.compile(r"\b(?:https?://|www\.)[^\s<>\"']++", pcre2.IGNORECASE)
@@ -198,7 +203,7 @@ class _Content:
                 texts = [message.subject]
             case "text":  # the subject belongs to both bodies, and to neither where there is none
                 bodies = [body for body in (message.text, self.shown) if body] or [""]
-                texts = [f"{message.subject}\n{body}" for body in bodies]
+                texts = [*(f"{message.subject}\n{body}" for body in bodies), *map(self._middle, bodies)]
             case "html":
                 texts = [message.html]
             case "urls":
@@ -213,9 +218,26 @@ class _Content:
                 texts = ["\n".join(message.header_all(field.removeprefix("header ")))]
         return tuple(text for text in texts if text)
 
+    def _middle(self, body: str) -> str:
+        """Return, of a body longer than the two windows that are searched in any case, the one between that most rules
+        can match: so padding on both sides hides nothing, and a long text does not add up what its parts say."""
+        if len(body) <= 2 * WINDOW:
+            return ""
+        body = encodable(body)
+        ends = (body,) if len(body) <= 2 * _MIDDLE else (body[:_MIDDLE], body[-_MIDDLE:])
+        windows = {end[at : at + WINDOW]: None for end in ends for at in range(0, len(end) - WINDOW // 2, WINDOW // 2)}
+        return max(windows, key=lambda window: len(self.rules.text_sieve.may_match(window)))
+
     @cached_property
     def html(self) -> str:
-        return _fewer_tags(_both_ends(self.message.html))
+        html = _both_ends(self.message.html)
+        if not self.too_many_tags:
+            return html
+        return "<".join(html.split("<", _TAGS)[:_TAGS]) + "\n<" + "<".join(html.rsplit("<", _TAGS)[1:])
+
+    @cached_property
+    def too_many_tags(self) -> bool:
+        return _both_ends(self.message.html).count("<") > 2 * _TAGS
 
     @cached_property
     def page(self) -> Page:
@@ -252,13 +274,6 @@ class _Content:
 
 def _both_ends(text: str) -> str:
     return encodable(text if len(text) <= 2 * _BODY_END else f"{text[:_BODY_END]}\n{text[-_BODY_END:]}")
-
-
-def _fewer_tags(html: str) -> str:
-    """Return *html*, cut to as many tags at each end as a reader of them gets through in a few milliseconds."""
-    if html.count("<") <= 2 * _TAGS:
-        return html
-    return "<".join(html.split("<", _TAGS)[:_TAGS]) + "\n<" + "<".join(html.rsplit("<", _TAGS)[1:])
 
 
 def _mailbox(mailbox: Mailbox) -> str:
