@@ -196,13 +196,17 @@ def _print_tables(tallies: Sequence[Tally], weights: dict[str, float], *, wrong:
         counts = (tally.outcomes[outcome] for outcome in (Outcome.HOLD, Outcome.FLAG, Outcome.DELIVER))
         table.add_row(tally.name, tally.label, str(tally.messages), *map(str, counts), share)
     by_rule = Table("Rule", "Weight", "Spam", "Ham", "Decided spam", "Decided ham", box=None, header_style="bold")
-    for line in sorted(_by_rule(tallies, weights), key=lambda line: -line["spam"]):
+    lines = list(_by_rule(tallies, weights))
+    fired = [line for line in lines if line["spam"] or line["ham"]]
+    for line in sorted(fired, key=lambda line: -line["spam"]):
         counts = (line[name] for name in ("spam", "ham", "decided_spam", "decided_ham"))
         by_rule.add_row(line["rule"], f"{line['weight']:g}", *map(str, counts))
     for one in (table, by_rule):
         for column in one.columns[-4:]:
             column.justify = "right"
-    out.print(table, "", by_rule)
+    out.print(table, "", *([by_rule] if fired else []))
+    if silent := len(lines) - len(fired):
+        out.print(f"{silent} rule{'s' * (silent > 1)} never fired (--json names them)")
     if wrong:
         for tally in tallies:
             for path in tally.wrong:

@@ -106,3 +106,15 @@ def test_without_json_people_read_tables(tmp_path: Path) -> None:
     assert ran.exit_code == 0
     for word in ("my_spam", "66.7%", "lottery", "ham judged wrongly", "other: left out"):
         assert word in ran.output
+
+
+def test_rules_that_never_fired_are_one_line_for_people_and_whole_in_json(tmp_path: Path) -> None:
+    silent = RULES[RULES.index("[[rule]]") :].replace("lottery", "casino").replace("hurry", "hasten")
+    (tmp_path / "rules.toml").write_text(RULES + silent)
+    arguments = ["test", str(labelled(tmp_path)), "--rules", str(tmp_path / "rules.toml")]
+    ran = CliRunner().invoke(app, ["rules", *arguments])
+
+    assert ran.exit_code == 0
+    assert "casino" not in ran.output
+    assert "rules never fired" in ran.output
+    assert {"casino", "hasten"} <= {line.get("rule") for line in lines(*arguments)}
