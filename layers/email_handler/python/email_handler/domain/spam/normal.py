@@ -64,6 +64,7 @@ _UNSEEN = _Disguise(
     "",
 )
 _TYPOGRAPHY = _Disguise(r"[\u2018-\u201f\u00ab\u00bb\u2010-\u2015\u2212ß]", _translating(_TYPED))
+_OTHER_SCRIPT = pcre2.compile(r"(?i)[\u0370-\u058f\u2c80-\u2cff]")  # that both of the next need
 _MIXED_WORD = _Disguise(r"(?i)\b(?=\w*[a-z])(?=\w*[\u0370-\u058f\u2c80-\u2cff])\w+", _translating(_LOOK_ALIKES))
 _DISGUISED_WORD = _Disguise(
     r"\b[АВСЕНІЈКМОРЅТУХаьсеһіјоԛрѕухԁвкмнтΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ]{3,}\b", _translating(_LOOK_ALIKES)
@@ -145,12 +146,13 @@ def _joined_ends(text: str) -> str | None:
     return _SPACED_WORD.taken_off(ends if len(ends) <= 2 * most else ends[:most] + ends[-most:])
 
 
-def _undisguised(text: str) -> str:
-    if "&" in text:
-        text = html.unescape(text)
+def _undisguised(folded: str) -> str:
+    text = html.unescape(folded) if "&" in folded else folded
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text)[: 2 * WINDOW]  # one character can become eighteen
         text = unicodedata.normalize("NFC", _UNSEEN.taken_off(text))
-        for disguise in (_TYPOGRAPHY, _MIXED_WORD, _DISGUISED_WORD):
-            text = disguise.taken_off(text)
-    return fold(_SPACED_WORD.taken_off(_LEET_WORD.taken_off(text)))
+        text = _TYPOGRAPHY.taken_off(text)
+        if _OTHER_SCRIPT.search(text):
+            text = _DISGUISED_WORD.taken_off(_MIXED_WORD.taken_off(text))
+    text = _SPACED_WORD.taken_off(_LEET_WORD.taken_off(text))
+    return folded if text == folded else fold(text)

@@ -63,17 +63,14 @@ class Sieve:
         words = set(_words(text.lower()))
         if not text.isascii():
             words.add(_NOT_ASCII.encode())
-        found: set[frozenset[str]] = set()
-        for word in words:
-            if len(word) > _LONGEST_WORD:
-                size = _LONGEST_WORD + self._longest_piece  # overlapping parts, mostly the same in a long run
-                parts = {word[at : at + size] for at in range(0, len(word), _LONGEST_WORD)}
-                found.update(*map(self._in_word, parts))
-            elif satisfied := self._remembered(word):
-                found |= satisfied
+        long = {word for word in words if len(word) > _LONGEST_WORD}
+        found = set[frozenset[str]]().union(*filter(None, map(self._remembered, words - long)))
+        size = _LONGEST_WORD + self._longest_piece  # overlapping parts, mostly the same in a long run
+        parts = {word[at : at + size] for word in long for at in range(0, len(word), _LONGEST_WORD)}
+        found.update(*map(self._in_word, parts))
         names = set(self._always)
         for clause in self._satisfied_with.keys() & found:
-            names.update(name for name, others in self._satisfied_with[clause] if others <= found)
+            names.update([name for name, others in self._satisfied_with[clause] if others <= found])
         return names
 
     def _in_word(self, word: bytes) -> frozenset[frozenset[str]]:
