@@ -55,7 +55,7 @@ PUBLIC, OWNER = "contact@example.com", "owner@private.example"
 CROWD = 12  # invocations that run or wait before the next mail is handed in
 SENDER_TIMEOUT = 20  # seconds, instead of the template's 60: its lease is then 50
 VISIBILITY = 65  # seconds until a killed sender's job comes back, instead of 360: when the lease is over for sure
-PEACE = 1200.0  # seconds that may pass until all has come to rest
+PEACE = 3700.0  # seconds until the last job must have come back: an hour is the longest that one is put off
 ROUNDS = 5  # of redriving what failed for good; the second should find nothing
 _OWN_LINE = re.compile(r"(?m)^This is mail (\d+) of the soak\.\s*$")
 _console = Console(stderr=True)
@@ -340,7 +340,10 @@ class Soak:
         self._wait_for_peace()
 
     def _wait_for_peace(self) -> None:
-        wait_until(self.cloud.quiescent, PEACE, "every job to come back and end", 1.0)
+        try:
+            wait_until(self.cloud.quiescent, PEACE, "every job to come back and end", 1.0)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}: {self.cloud.unfinished()}") from error
 
     def _redrive_failures(self) -> int:
         """Invoke again what lies in ProcessingFailures, as ``email-handler redrive processing-failures`` does."""

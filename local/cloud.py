@@ -191,23 +191,24 @@ class LocalCloud:
 
         Looked at twice, since work moves from one place to another between two looks.
         """
-        return not any(self._busy() for _ in range(2))
+        return not any(sum(self.unfinished().values()) for _ in range(2))
 
     def settle(self, limit: float = 60) -> None:
         """Wait until the cloud is quiescent. Raises TimeoutError."""
         wait_until(self.quiescent, limit, "the local cloud to come to rest", 0.1)
 
-    def _busy(self) -> int:
+    def unfinished(self) -> dict[str, int]:
+        """Return how many jobs each send queue holds, visible or not, and how many invocations run or wait for a retry."""
         names = [
             "ApproximateNumberOfMessages",
             "ApproximateNumberOfMessagesNotVisible",
             "ApproximateNumberOfMessagesDelayed",
         ]
-        waiting = 0
+        waiting = {"invocations": in_flight(self.endpoint)}
         for queue in _SEND_QUEUES:
             answer = self.clients.sqs.get_queue_attributes(QueueUrl=self.resources[queue], AttributeNames=names)
-            waiting += sum(int(answer["Attributes"].get(name, 0)) for name in names)
-        return waiting + in_flight(self.endpoint)
+            waiting[queue] = sum(int(answer["Attributes"].get(name, 0)) for name in names)
+        return waiting
 
     def ses_event(self, kind: FeedbackKind, ses_id: str, **details: Any) -> None:
         """Publish SES's feedback on the sent mail *ses_id* as its configuration set would (see events.feedback).
