@@ -6,6 +6,7 @@ fastest one), and ``html.parser`` on unfinished tags. Nothing raises and no text
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from html import unescape
 
 MAX_HTML = 1_000_000  # characters that are read as HTML; mail clients stop far earlier (Gmail shows 102 kB)
@@ -113,8 +114,13 @@ def links(html: str) -> tuple[tuple[str, str], ...]:
 
 def read_page(html: str) -> Page:
     """Read *html* (any text) once: text, hidden text, links. Linear; never raises."""
+    return _read(html[:MAX_HTML])
+
+
+@lru_cache(maxsize=1)  # parsing wants a mail's text, then the whole page
+def _read(html: str) -> Page:
     reader = _Reader()
-    reader.read(html[:MAX_HTML])
+    reader.read(html)
     return reader.page()
 
 

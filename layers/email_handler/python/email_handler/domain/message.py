@@ -21,7 +21,7 @@ from email_handler.domain.headers import (
     parse_parameters,
     split_fields,
 )
-from email_handler.domain.html import MAX_HTML, html_text
+from email_handler.domain.html import MAX_HTML, Page, html_text, read_page
 
 MAX_DEPTH = 30  # multiparts within each other; forwarding chains nest by message/rfc822, which is not entered
 MAX_PARTS = 1000  # entities of one message; real mail with many inline images has some 200
@@ -109,6 +109,7 @@ class Message:
     date: datetime | None  # aware; None where missing or unreadable
     text: str  # the plain text a reader sees: text/plain parts, else the HTML's text
     html: str  # the HTML body, decoded; "" where none
+    page: Page | None  # what `html` holds, where it is the only body and so was read for `text`
     attachments: tuple[Attachment, ...]
     defects: tuple[str, ...]  # short constants such as "unknown charset"; never content of the mail
     size: int  # octets as received
@@ -156,6 +157,7 @@ def parse(raw: bytes) -> Message:
         date=_date(first("date")),
         text=_text(root, bodies, nesting=0),
         html=html,
+        page=read_page(html) if html and len(bodies) == 1 else None,
         attachments=_attachments(root, bodies, html),
         defects=tuple(reader.defects),
         size=len(raw),

@@ -241,7 +241,8 @@ class _Content:
 
     @cached_property
     def page(self) -> Page:
-        return read_page(self.html)
+        known = self.message.page
+        return known if known is not None and self.html == self.message.html else read_page(self.html)
 
     @cached_property
     def shown(self) -> str:
