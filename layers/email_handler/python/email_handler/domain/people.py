@@ -1,9 +1,9 @@
 """Who is who in one deployment: the public addresses, the thread subdomain, the owner's mailboxes."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from email_handler.domain.conversations import read_thread_address
+from email_handler.domain.conversations import ThreadTarget, read_thread_address
 from email_handler.domain.identifiers import EmailAddress, FunctionName
 from email_handler.domain.message import Message
 from email_handler.domain.records import Conversation
@@ -58,6 +58,17 @@ class People:
         if function == "reply":
             return tuple(address for address in named if read_thread_address(address, self.thread_domain))
         return (*(address for address in named if self.public_recipients([address])), self.public_addresses[0])
+
+    def thread_targets(self, recipients: Iterable[str]) -> tuple[ThreadTarget, ...]:
+        """Return what the thread addresses among *recipients* name, each conversation once and for everyone where one
+        of its addresses says so. Their tokens are still to be compared."""
+        named: dict[tuple[str, str], ThreadTarget] = {}
+        for address in recipients:
+            target = read_thread_address(address, self.thread_domain)
+            if target is not None:
+                before = named.get((target.conversation, target.token), target)
+                named[target.conversation, target.token] = replace(before, everyone=before.everyone or target.everyone)
+        return tuple(named.values())
 
     def is_ours(self, address: str) -> bool:
         """Tell whether *address* is a public address (tagged or not) or lies in the thread subdomain."""

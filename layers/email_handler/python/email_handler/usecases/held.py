@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from email_handler.domain.conversations import read_thread_address
 from email_handler.domain.disposition import Disposition, Outcome, Reason
 from email_handler.domain.identifiers import EmailAddress, FunctionName, ReceiptId
 from email_handler.domain.message import parse
@@ -94,7 +93,6 @@ def _received(record: MessageRecord, reception: Reception) -> Received:
     message, people = parse(reception.archive.get(record.archive_key)), reception.people
     receipt = receipt_from_message(message, record.receipt)
     named = (*receipt.recipients, *people.headed(message, "reply")) if record.function == "reply" else ()
-    targets = (read_thread_address(address, people.thread_domain) for address in named)
     receipt = replace(receipt, envelope_sender=record.envelope_sender)
     if record.public_address:
         local, _, domain = record.public_address.rpartition("@")
@@ -106,5 +104,5 @@ def _received(record: MessageRecord, reception: Reception) -> Received:
         received,
         proof=SenderProof(address=proven, reason=record.proof),
         feedback=None,
-        target=next(filter(None, targets), None),  # its token is compared, as it was when the mail came
+        target=next(iter(people.thread_targets(named)), None),  # its token is compared, as it was when the mail came
     )

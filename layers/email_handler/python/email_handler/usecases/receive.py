@@ -193,16 +193,15 @@ def _filter(received: Received, known: Known, reception: Reception) -> Dispositi
 def _reply_address(received: Received, reception: Reception) -> str:
     """Return where an answer to this mail goes: Reply-To's first address, else From's; never one of ours or the
     owner's, nor one that SES would refuse."""
-    people, routed = reception.people, reception.routes.mailboxes
-    for mailbox in (*received.message.reply_to[:1], *received.message.from_[:1]):
-        address = mailbox.address
-        if (
-            can_be_written_to(address)
-            and not people.is_ours(address)
-            and not people.is_private(address, further=routed)
-        ):
-            return address
-    return ""
+    first = (*received.message.reply_to[:1], *received.message.from_[:1])
+    return next((m.address for m in first if _may_be_answered(m.address, reception)), "")
+
+
+def _may_be_answered(address: str, reception: Reception, conversation: Conversation | None = None) -> bool:
+    """Tell whether *address* can be written to and is neither ours nor, with *conversation*'s mailboxes, the owner's."""
+    people = reception.people
+    private = people.is_private(address, conversation, reception.routes.mailboxes)
+    return can_be_written_to(address) and not people.is_ours(address) and not private
 
 
 def plan_delivery(
@@ -352,12 +351,11 @@ def _continued(before: Conversation, received: Received, reception: Reception, r
 
 
 def _participants(before: Conversation, received: Received, reception: Reception) -> tuple[EmailAddress, ...]:
-    message, people, routed = received.message, reception.people, reception.routes.mailboxes
+    message = received.message
     named = (m.address for m in (*message.from_, *message.to, *message.cc))
     others: dict[str, EmailAddress] = {}  # by lower case: who is written in two ways gets one copy
     for address in (*before.participants, *map(EmailAddress, named)):
-        private = people.is_private(address, before, routed)
-        if can_be_written_to(address) and not people.is_ours(address) and not private:
+        if _may_be_answered(address, reception, before):
             others.setdefault(address.lower(), address)
     others.pop(before.contact.lower(), None)
     return tuple(others.values())[:MAX_PARTICIPANTS]

@@ -9,7 +9,6 @@ from email_handler.domain.conversations import (
     fingerprint,
     local_part,
     opens,
-    read_thread_address,
     renamed,
     takes_part,
     threading_for_contact,
@@ -54,24 +53,14 @@ def relay_reply(
     Raises transient errors only; the invocation is then repeated and finds or takes the decision.
     """
     received = read(receipt, "reply", archive_key, reception)
-    received = replace(received, person=None, target=next(iter(_targets(receipt, reception.people)), None))
+    received = replace(
+        received, person=None, target=next(iter(reception.people.thread_targets(receipt.recipients)), None)
+    )
     if _from_contact(received, reception):
         return decide_received(received, reception, acknowledge=acknowledge)
     question = question_for(received)
     question = replace(question, sends=(_hourly(question.conversation, received.at),))
     return decide_once(question, lambda known: plan_reply(received, known, reception), reception)
-
-
-def _targets(receipt: Receipt, people: People) -> tuple[ThreadTarget, ...]:
-    """Return what the thread addresses among *receipt*'s recipients name, each conversation once and for everyone where
-    one of its addresses says so."""
-    named: dict[tuple[str, str], ThreadTarget] = {}
-    for address in receipt.recipients:
-        target = read_thread_address(address, people.thread_domain)
-        if target is not None:
-            before = named.get((target.conversation, target.token), target)
-            named[target.conversation, target.token] = replace(before, everyone=before.everyone or target.everyone)
-    return tuple(named.values())
 
 
 def _from_contact(received: Received, reception: Reception) -> bool:
@@ -92,8 +81,8 @@ def _owners(conversation: Conversation | None, reception: Reception) -> frozense
 
 
 def _claims_owner(received: Received, conversation: Conversation | None, reception: Reception) -> bool:
-    owners = _owners(conversation, reception)
-    return any(mailbox.address.lower() in owners for mailbox in received.message.from_)
+    people, routed = reception.people, reception.routes.mailboxes
+    return any(people.is_private(mailbox.address, conversation, routed) for mailbox in received.message.from_)
 
 
 def _hourly(conversation: str, at: datetime) -> LedgerId:
@@ -117,7 +106,7 @@ def plan_reply(received: Received, known: Known, reception: Reception) -> Commit
         outcome, reason = stop
         of = conversation.id if conversation else None
         return settle(message_record(received, outcome, [reason], people=people, conversation=of))
-    several = len(_targets(received.receipt, people)) > 1
+    several = len(people.thread_targets(received.receipt.recipients)) > 1
     refusal = _refusal(received, owner, conversation, several=several)
     if refusal is not None:
         return _hold(received, known, reception, owner, *refusal)
