@@ -119,17 +119,17 @@ build-local: setup ## Build for this machine, as the local cloud and sam local i
 
 .PHONY: demo
 demo: setup ## See mail go in over SMTP and the right mail come out (JSON=1 for JSON lines)
-	@$(BIN)/python -m local.demo $(if $(JSON),--json)
+	@$(BIN)/python -m cli.demo $(if $(JSON),--json)
 
 .PHONY: invoke
 invoke: setup ## Run one function on one sample: make invoke F=inbound E=first_contact
 	@[ -n "$(F)" ] && [ -n "$(E)" ] || { echo "Say which function and which event: make invoke F=inbound E=first_contact" >&2; exit 2; }
-	@$(BIN)/python -m local.invoke $(F) $(E)
+	@$(BIN)/python -m cloud.invoke $(F) $(E)
 
 .PHONY: invoke-container
 invoke-container: setup ## The same in AWS's runtime image: needs Docker and email-handler local up --bind 0.0.0.0
 	@[ -n "$(F)" ] && [ -n "$(E)" ] || { echo "Say which function and which event: make invoke-container F=inbound E=first_contact" >&2; exit 2; }
-	@$(BIN)/python -m local.sam_local $(F) $(E)
+	@$(BIN)/python -m cloud.sam_local $(F) $(E)
 
 .PHONY: local-up
 local-up: setup ## Start the local cloud and its SMTP door; Ctrl-C ends it

@@ -19,9 +19,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from email_handler.domain.message import parse
-from email_handler.domain.spam.rules import RuleSet, load_rules
-from email_handler.domain.spam.stages import assess_content
+from email_handler.mail.message import parse
+from email_handler.spam.rules import RuleSet, load_rules
+from email_handler.spam.stages import assess_content
 
 BUILTIN = Path(__file__).parents[1] / "layers/email_handler/python/email_handler/builtin/spam-rules.toml"
 FOLDS = 10

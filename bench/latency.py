@@ -34,22 +34,22 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from cloud import mailclient, receipt
+from cloud.clients import REGION
+from cloud.cloud import LocalCloud
+from cloud.proxy import Call, Proxy, between
+from cloud.ses import Sent
 from email_handler import bootstrap
 from email_handler.adapters.dynamodb import DynamoRecords
 from email_handler.adapters.items import encode, timestamp, write
 from email_handler.adapters.ssm import TTL
-from email_handler.domain.conversations import local_part
-from email_handler.domain.identifiers import ArchiveKey, ConversationId, ReceiptId
-from email_handler.domain.jobs import Job, JobKind
-from email_handler.domain.records import Conversation, Decision, MessageRecord, Reference
-from email_handler.domain.verdicts import Receipt
-from email_handler.usecases.forward import forward
-from email_handler.usecases.receive import receive
-from local import mailclient, receipt
-from local.clients import REGION
-from local.cloud import LocalCloud
-from local.proxy import Call, Proxy, between
-from local.ses import Sent
+from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.records import Conversation, Decision, MessageRecord, Reference
+from email_handler.conversations.threads import local_part
+from email_handler.identifiers import ArchiveKey, ConversationId, ReceiptId
+from email_handler.senders.authentication import SesReceipt
+from email_handler.usecases.inbound import receive
+from email_handler.usecases.send_forward import forward
 from tests.support.builders import mail
 
 PROJECT = Path(__file__).parents[1]
@@ -218,17 +218,17 @@ class Lengths:
         """Make a conversation of *length* messages and return milliseconds and peak KB of one more mail."""
         jane = f"jane@{length}.customer.example"
         receipt_id, key = self._store(jane, 0, length)
-        decision = receive(receipt_id, key, bootstrap.reception())
+        decision = receive(receipt_id, key, bootstrap.context())
         self._fill(decision.conversation, receipt_id.id, length)
         inbound: list[float] = []
         sender: list[float] = []
         for number in range(1, REPEATS + 1):
             stored = self._store(jane, number, length)
-            took, decision = timed(partial(receive, *stored, bootstrap.reception()))
+            took, decision = timed(partial(receive, *stored, bootstrap.context()))
             inbound.append(took)
             sender.append(timed(partial(forward, _forward_of(decision), bootstrap.dispatch()))[0])
         stored = self._store(jane, REPEATS + 1, length)
-        memory, decision = weighed(partial(receive, *stored, bootstrap.reception()))
+        memory, decision = weighed(partial(receive, *stored, bootstrap.context()))
         return {
             "messages": length,
             "inbound_ms": round(1000 * statistics.median(inbound)),
@@ -237,7 +237,7 @@ class Lengths:
             "forward_kb": weighed(partial(forward, _forward_of(decision), bootstrap.dispatch()))[0],
         }
 
-    def _store(self, jane: str, number: int, length: int) -> tuple[Receipt, ArchiveKey]:
+    def _store(self, jane: str, number: int, length: int) -> tuple[SesReceipt, ArchiveKey]:
         host = f"{length}.customer.example"
         references = {"in_reply_to": f"<m{number - 1}-{host}@{host}>"} if number else {}
         raw = mail(sender=jane, subject="A long talk", message_id=f"<m{number}-{host}@{host}>", **references)  # type: ignore[arg-type]
@@ -245,7 +245,7 @@ class Lengths:
         key = ArchiveKey(f"raw/inbound/{accepted.message_id}")
         self.cloud.clients.s3.put_object(Bucket=self.cloud.resources["Archive"], Key=key, Body=receipt.stored(accepted))
         passed = dict.fromkeys(("spam", "virus", "spf", "dkim", "dmarc"), "PASS")
-        taken = Receipt(
+        taken = SesReceipt(
             id=ReceiptId(accepted.message_id),
             envelope_sender=jane,
             recipients=(PUBLIC,),  # type: ignore[arg-type]  # an EmailAddress

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from email_handler.domain.html import html_text
-from email_handler.domain.message import parse
-from email_handler.domain.rewriting.quoting import new_text
+from email_handler.mail.html import html_text
+from email_handler.mail.message import parse
+from email_handler.mail.new_text import new_text
 
 type Reader = Callable[[str, str], str]
 

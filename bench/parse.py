@@ -21,12 +21,12 @@ from email.parser import BytesParser
 from email.utils import getaddresses, parsedate_to_datetime
 from pathlib import Path
 
-from admin.composition import COMPOSERS, Kind
-from admin.inspection import inspect_bytes
-from email_handler.domain.identifiers import EmailAddress
-from email_handler.domain.message import parse
-from email_handler.domain.people import People
-from email_handler.domain.spam.rules import builtin_rules
+from cli.composition import COMPOSERS, Kind
+from cli.inspection import inspect_bytes
+from email_handler.conversations.owners import Owners
+from email_handler.identifiers import EmailAddress
+from email_handler.mail.message import parse
+from email_handler.spam.rules import builtin_rules
 
 ADDRESS_FIELDS = ("from", "sender", "reply-to", "to", "cc")
 SLOWEST = 8
@@ -99,7 +99,7 @@ def policy_default(raw: bytes) -> int:
     return found
 
 
-PEOPLE = People(
+OWNERS = Owners(
     public_addresses=(EmailAddress("contact@example.com"),),
     thread_domain="thread.example.com",
     forward_to=(EmailAddress("owner@private.example"),),
@@ -113,7 +113,7 @@ def inspect(raw: bytes) -> int:
 
 def composing(kind: Kind) -> Callable[[bytes], int]:
     """Return what ``email-handler compose`` does with one message."""
-    return lambda raw: len(COMPOSERS[kind](parse(raw), PEOPLE, EmailAddress("jane@customer.example")).raw)
+    return lambda raw: len(COMPOSERS[kind](parse(raw), OWNERS, EmailAddress("jane@customer.example")).raw)
 
 
 WORK: dict[str, Callable[[bytes], int]] = {"inspect": inspect, **{f"compose {kind}": composing(kind) for kind in Kind}}

@@ -1,7 +1,7 @@
 """The soak: many mails through the SMTP door while AWS fails and functions die; then peace, and an audit.
 
 ``make soak [MAILS=1000] [SEED=1] [FAULTS=0.05] [SES_DOWN=1] [JSON=1]``. The stack is deployed to a local cloud of the
-soak's own, its functions reach AWS through a proxy (``local/proxy.py``), and FAULTS of their calls go wrong: half of
+soak's own, its functions reach AWS through a proxy (``cloud/proxy.py``), and FAULTS of their calls go wrong: half of
 those for all of botocore's attempts, the others for the first one. With SES_DOWN the first half of the mails finds SES
 out of order. Which calls fail follows from SEED, function, operation and how many such calls there were before.
 
@@ -31,23 +31,23 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
+from cloud import mailclient
+from cloud.clients import REGION
+from cloud.cloud import LocalCloud
+from cloud.emulator import in_flight, wait_until
+from cloud.proxy import Call, Fault, Proxy, between
+from cloud.ses import Sent
 from email_handler import bootstrap
 from email_handler.adapters.dynamodb import DynamoRecords
 from email_handler.adapters.items import decode
 from email_handler.adapters.items import read as read_item
 from email_handler.adapters.s3 import S3Archive
-from email_handler.domain.disposition import Outcome
-from email_handler.domain.identifiers import FunctionName, ReceiptId
-from email_handler.domain.jobs import JobKind
-from email_handler.domain.records import LedgerItem, SendState
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.records import LedgerItem, SendState
+from email_handler.identifiers import FunctionName, ReceiptId
 from email_handler.usecases.audit import audit
 from email_handler.usecases.reconcile import SETTLED, reconcile
-from local import mailclient
-from local.clients import REGION
-from local.cloud import LocalCloud
-from local.emulator import in_flight, wait_until
-from local.proxy import Call, Fault, Proxy, between
-from local.ses import Sent
 from tests.support.builders import entity, mail, multipart
 
 PROJECT = Path(__file__).parents[1]
@@ -155,7 +155,7 @@ class Mail:
 
 
 @dataclass(slots=True)
-class People:
+class Owners:
     """Those who write. What has left so far decides what can be answered."""
 
     cloud: LocalCloud
@@ -318,12 +318,12 @@ class Soak:
                 FunctionName=function, Timeout=SENDER_TIMEOUT, Environment={"Variables": variables}
             )
 
-    def hand_in(self, people: People, count: int, *, ses_down: bool, progress: Progress) -> None:
+    def hand_in(self, owners: Owners, count: int, *, ses_down: bool, progress: Progress) -> None:
         """Hand in *count* mails as fast as the functions take them."""
         task = progress.add_task("mail in", total=count)
         for number in range(count):
             self.chaos.ses_down = ses_down and number < count // 2
-            written = people.next()
+            written = owners.next()
             self.accepted[ReceiptId(self.cloud.send(written.raw, written.sender, [written.to]))] = written
             self.cloud.wait_until(lambda: in_flight(self.cloud.endpoint) < CROWD, 300, "room for the next mail")
             progress.advance(task)
@@ -367,8 +367,8 @@ class Soak:
         for function, resource in (("inbound", "InboundFunction"), ("reply", "ReplyFunction")):
             known = self.cloud.clients.lambda_.get_function_configuration(FunctionName=self.cloud.resources[resource])
             os.environ.update(known["Environment"]["Variables"])
-            reception = replace(bootstrap.reception(), clock=lambda: datetime.now(UTC) + SETTLED + timedelta(minutes=5))
-            passed = reconcile(function, reception)  # type: ignore[arg-type]  # two of FunctionName's words
+            context = replace(bootstrap.context(), clock=lambda: datetime.now(UTC) + SETTLED + timedelta(minutes=5))
+            passed = reconcile(function, context)  # type: ignore[arg-type]  # two of FunctionName's words
             done += len(passed.taken_up) + passed.finished + passed.queued + len(passed.failed)
         self.taken_up += done
         return done
@@ -436,7 +436,11 @@ class Soak:
             if spare < 0:
                 found.lost.append(f"{appearance}: {ended} sent by the ledger, {left[appearance]} left")
             excess = spare - sum(item.state is SendState.UNKNOWN for item in items)
-            if excess > 0 and any(item.marked for item in items) and appearance[0] != JobKind.ACKNOWLEDGEMENT:
+            if (
+                excess > 0
+                and any(item.possible_duplicate for item in items)
+                and appearance[0] != JobKind.ACKNOWLEDGEMENT
+            ):
                 found.marked += excess
             elif excess > 0:
                 found.doubled.append(f"{appearance}: {excess} copies too many")
@@ -474,9 +478,9 @@ def run(mails: int, seed: int, share: float, *, ses_down: bool = False, quiet: b
         between(cloud, chaos) as proxy,
         Progress(console=_console, disable=quiet) as progress,
     ):
-        soak, people = Soak(cloud, proxy, chaos), People(cloud, random.Random(seed))
+        soak, owners = Soak(cloud, proxy, chaos), Owners(cloud, random.Random(seed))
         started = time.monotonic()
-        soak.hand_in(people, mails, ses_down=ses_down, progress=progress)
+        soak.hand_in(owners, mails, ses_down=ses_down, progress=progress)
         all_in = time.monotonic()
         soak.come_to_rest()
         at_rest = time.monotonic()

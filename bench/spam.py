@@ -27,9 +27,9 @@ from tempfile import TemporaryDirectory
 
 import pcre2
 
-from email_handler.domain.message import Message, parse
-from email_handler.domain.spam.rules import RuleSet, adversarial_texts, builtin_rules, views
-from email_handler.domain.spam.stages import assess_content
+from email_handler.mail.message import Message, parse
+from email_handler.spam.rules import RuleSet, adversarial_texts, builtin_rules, views
+from email_handler.spam.stages import assess_content
 
 ROUNDS = 3  # the best counts: what else the machine does only ever slows
 SPAMD_MAILS = 100

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import pytest
 from pytest_socket import socket_allow_hosts
 
-from local.clients import Clients
-from local.cloud import LocalCloud
-from local.emulator import Emulator
+from cloud.clients import Clients
+from cloud.cloud import LocalCloud
+from cloud.emulator import Emulator
 
 PROJECT = Path(__file__).parent.parent
 

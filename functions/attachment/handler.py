@@ -2,7 +2,7 @@
 
 from email_handler import bootstrap
 from email_handler.runtime import Event, event_handler, log_outcome, recorded_message
-from email_handler.usecases.store_attachments import store_attachments
+from email_handler.usecases.attachments import store_attachments
 
 
 def handle(event: Event) -> None:

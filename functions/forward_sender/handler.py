@@ -1,9 +1,9 @@
 """forward-sender: sends forwards and notices to the owner, at least once."""
 
 from email_handler import bootstrap
-from email_handler.domain.jobs import Job
+from email_handler.conversations.jobs import Job
 from email_handler.runtime import sqs_handler
-from email_handler.usecases.forward import forward
+from email_handler.usecases.send_forward import forward
 from email_handler.usecases.sending import SendResult
 
 
@@ -12,4 +12,4 @@ def send(job: Job) -> SendResult:
     return forward(job, bootstrap.dispatch())
 
 
-handler = sqs_handler(send, park=bootstrap.park_unreadable, show_again=bootstrap.show_again)
+handler = sqs_handler(send, dead_letter=bootstrap.dead_letter_unreadable, show_again=bootstrap.show_again)

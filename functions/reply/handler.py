@@ -3,7 +3,7 @@
 from typing import Any
 
 from email_handler import bootstrap
-from email_handler.domain.identifiers import ArchiveKey
+from email_handler.identifiers import ArchiveKey
 from email_handler.runtime import (
     Event,
     event_handler,
@@ -16,17 +16,17 @@ from email_handler.runtime import (
 )
 from email_handler.usecases.operate import operate
 from email_handler.usecases.reconcile import reconcile
-from email_handler.usecases.relay_reply import relay_reply
+from email_handler.usecases.reply import relay_reply
 
 
 def handle(event: Event) -> dict[str, Any] | None:
     """Handle one invocation: SES's receiving event, the schedule's, or the operator's."""
     if (request := operator_request(event)) is not None:
-        return log_request(operate(request, bootstrap.reception()))
+        return log_request(operate(request, bootstrap.context()))
     if is_reconciliation(event):
-        return log_reconciliation(reconcile("reply", bootstrap.reception()))
+        return log_reconciliation(reconcile("reply", bootstrap.context()))
     for receipt in ses_receipts(event):
-        log_decision(relay_reply(receipt, ArchiveKey(f"raw/reply/{receipt.id}"), bootstrap.reception()))
+        log_decision(relay_reply(receipt, ArchiveKey(f"raw/reply/{receipt.id}"), bootstrap.context()))
     return None
 
 

@@ -8,9 +8,9 @@ from typing import Protocol, cast
 
 import pytest
 
+from cloud.clients import Clients
 from email_handler.adapters.dynamodb import DynamoRecords
 from email_handler.ports import Records, SendLedger
-from local.clients import Clients
 from tests.support.fakes import NOW, FakeRecords
 from tests.support.table import create_table
 

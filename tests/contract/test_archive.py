@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from cloud.clients import Clients
 from email_handler.adapters.s3 import S3Archive
 from email_handler.errors import ArchiveObjectMissing, ArchiveUnavailable
 from email_handler.ports import Archive
-from local.clients import Clients
 from tests.contract.conftest import BOTH
 from tests.support.fakes import FakeArchive
 from tests.support.stack import of_type

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from cloud.clients import Clients
 from email_handler.adapters.ssm import TTL, SsmConfig
 from email_handler.errors import ConfigUnavailable
 from email_handler.ports import ConfigDocument, ConfigSource
-from local.clients import Clients
 from tests.contract.conftest import BOTH
 from tests.contract.test_dynamodb import Watched
 from tests.support.fakes import FakeConfig

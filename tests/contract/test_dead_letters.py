@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from cloud.clients import Clients
 from email_handler.adapters.sqs import DeadLetterQueues, SqsJobs
-from email_handler.domain.jobs import JobKind
+from email_handler.conversations.jobs import JobKind
 from email_handler.errors import QueueUnavailable
-from local.clients import Clients
 
 pytestmark = pytest.mark.cloud
 
@@ -31,8 +31,8 @@ def test_every_letter_of_every_queue_is_told_once_with_its_reason_and_attempts(
     queues: DeadLetterQueues, jobs: SqsJobs, urls: list[str]
 ) -> None:
     for number in range(23):
-        jobs.park(f"job {number}", JobKind.FORWARD, "rejected", 7)
-    jobs.park("answer", JobKind.REPLY, "too large", 1)
+        jobs.dead_letter(f"job {number}", JobKind.FORWARD, "rejected", 7)
+    jobs.dead_letter("answer", JobKind.REPLY, "too large", 1)
 
     letters = list(queues.letters())
 
@@ -45,7 +45,7 @@ def test_every_letter_of_every_queue_is_told_once_with_its_reason_and_attempts(
 
 def test_what_was_looked_at_and_not_discarded_is_there_again_at_once(queues: DeadLetterQueues, jobs: SqsJobs) -> None:
     for name in ("keep", "discard"):
-        jobs.park(name, JobKind.FORWARD, "rejected", 1)
+        jobs.dead_letter(name, JobKind.FORWARD, "rejected", 1)
     for letter in queues.letters():
         if letter.body == "discard":
             queues.discard(letter)
@@ -57,7 +57,7 @@ def test_what_was_looked_at_and_not_discarded_is_there_again_at_once(queues: Dea
 def test_while_letters_are_looked_at_others_do_not_see_them(
     queues: DeadLetterQueues, jobs: SqsJobs, clients: Clients, urls: list[str]
 ) -> None:
-    jobs.park("job", JobKind.FORWARD, "rejected", 1)
+    jobs.dead_letter("job", JobKind.FORWARD, "rejected", 1)
     letters = queues.letters()
     next(letters)
 

@@ -12,13 +12,13 @@ from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from botocore.stub import Stubber
 
+from cloud.clients import Clients
 from email_handler.adapters.dynamodb import DynamoRecords
-from email_handler.domain.disposition import Outcome
-from email_handler.domain.identifiers import LedgerId, ReceiptId, SesId
-from email_handler.domain.records import SendState
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.records import SendState
 from email_handler.errors import EmailHandlerError, RecordChanged, RecordsUnavailable
+from email_handler.identifiers import LedgerId, ReceiptId, SesId
 from email_handler.ports import Question, SentCommit
-from local.clients import Clients
 from tests.contract.conftest import MovableClock
 from tests.support.fakes import NOW
 from tests.support.records import (
@@ -151,7 +151,7 @@ def test_requests_that_arrive_twice_take_effect_once(clients: Clients, table_nam
     )
 
     assert [item.attempt for item in (first, second, third)] == [2, 4, 6]
-    assert [item.marked for item in (first, second, third)] == [False, False, True]
+    assert [item.possible_duplicate for item in (first, second, third)] == [False, False, True]
     assert table.conversation(CONVERSATION) == conversation(sent=1, version=2)
     assert table.look_up(replace(ASKED, day="2026-03-02")).acknowledgements_today == 1
 

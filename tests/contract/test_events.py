@@ -10,7 +10,7 @@ import pytest
 from botocore.stub import Stubber
 
 from email_handler.adapters.eventbridge import EventBridgeEvents
-from email_handler.domain.records import PendingEvent
+from email_handler.conversations.records import PendingEvent
 from email_handler.errors import QueueUnavailable
 from email_handler.ports import Events
 from tests.contract.conftest import BOTH

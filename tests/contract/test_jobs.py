@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from cloud.clients import Clients
 from email_handler.adapters.sqs import SqsJobs
-from email_handler.domain.jobs import Job, JobKind
+from email_handler.conversations.jobs import Job, JobKind
 from email_handler.errors import QueueUnavailable
 from email_handler.ports import Jobs
-from local.clients import Clients
 from tests.contract.conftest import BOTH
-from tests.support.fakes import FakeJobs, Parked
+from tests.support.fakes import DeadLettered, FakeJobs
 from tests.support.records import acknowledgement, forward
 
 
@@ -22,7 +22,7 @@ class Queues:
 
     jobs: Jobs
     queued: Callable[[], list[Job]]
-    parked: Callable[[], list[Parked]]
+    dead_lettered: Callable[[], list[DeadLettered]]
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,16 @@ def received(sqs: Any, url: str) -> list[dict[str, Any]]:
 def queues(request: pytest.FixtureRequest) -> Queues:
     if request.param == "fake":
         fake = FakeJobs()
-        return Queues(jobs=fake, queued=lambda: fake.queued, parked=lambda: fake.parked)
+        return Queues(jobs=fake, queued=lambda: fake.queued, dead_lettered=lambda: fake.dead_lettered)
     urls: Urls = request.getfixturevalue("urls")
     sqs = request.getfixturevalue("clients").sqs
 
     def queued() -> list[Job]:
         return [Job.from_json(m["Body"]) for url in dict.fromkeys(urls.queues.values()) for m in received(sqs, url)]
 
-    def parked() -> list[Parked]:
+    def dead_lettered() -> list[DeadLettered]:
         return [
-            Parked(
+            DeadLettered(
                 body=found["Body"],
                 kind=kind,
                 reason=found["MessageAttributes"]["Reason"]["StringValue"],
@@ -80,7 +80,7 @@ def queues(request: pytest.FixtureRequest) -> Queues:
             for found in received(sqs, url)
         ]
 
-    return Queues(jobs=SqsJobs(sqs, urls.queues, urls.dead_letters), queued=queued, parked=parked)
+    return Queues(jobs=SqsJobs(sqs, urls.queues, urls.dead_letters), queued=queued, dead_lettered=dead_lettered)
 
 
 def test_each_job_arrives_once_as_it_was(queues: Queues) -> None:
@@ -97,10 +97,10 @@ def test_no_jobs_are_no_call(queues: Queues) -> None:
 
 
 def test_a_dead_letter_says_why_and_how_often_it_was_tried(queues: Queues) -> None:
-    queues.jobs.park("no job at all {", JobKind.REPLY, "not a job of ours: JSONDecodeError", 3)
+    queues.jobs.dead_letter("no job at all {", JobKind.REPLY, "not a job of ours: JSONDecodeError", 3)
 
-    assert queues.parked() == [
-        Parked(body="no job at all {", kind="reply", reason="not a job of ours: JSONDecodeError", attempts=3)
+    assert queues.dead_lettered() == [
+        DeadLettered(body="no job at all {", kind="reply", reason="not a job of ours: JSONDecodeError", attempts=3)
     ]
     assert queues.queued() == []
 
@@ -118,8 +118,8 @@ def test_each_kind_has_its_queue_and_notices_travel_with_forwards(clients: Clien
 @pytest.mark.cloud
 def test_an_overlong_or_empty_reason_still_parks(clients: Clients, urls: Urls) -> None:
     jobs = SqsJobs(clients.sqs, urls.queues, urls.dead_letters)
-    jobs.park("{}", JobKind.FORWARD, "", 1)
-    jobs.park("{}", JobKind.FORWARD, "x" * 300_000, 1)
+    jobs.dead_letter("{}", JobKind.FORWARD, "", 1)
+    jobs.dead_letter("{}", JobKind.FORWARD, "x" * 300_000, 1)
 
     found = received(clients.sqs, urls.dead_letters[JobKind.FORWARD])
     reasons = sorted(message["MessageAttributes"]["Reason"]["StringValue"] for message in found)
@@ -147,6 +147,6 @@ def test_a_queue_that_is_not_there_is_unavailable(clients: Clients) -> None:
     with pytest.raises(QueueUnavailable):
         jobs.queue([forward().job])
     with pytest.raises(QueueUnavailable):
-        jobs.park("{}", JobKind.FORWARD, "reason", 1)
+        jobs.dead_letter("{}", JobKind.FORWARD, "reason", 1)
     with pytest.raises(QueueUnavailable):
         jobs.change_visibility(url, "handle", 0)

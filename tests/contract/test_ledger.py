@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from email_handler.domain.identifiers import LedgerId, ReceiptId, SesId
-from email_handler.domain.records import LedgerItem, SendState
+from email_handler.conversations.records import LedgerItem, SendState
 from email_handler.errors import LeaseHeld, RecordChanged, UnknownConversation
+from email_handler.identifiers import LedgerId, ReceiptId, SesId
 from email_handler.ports import Question, SendContext, SentCommit
 from tests.contract.conftest import MovableClock, Table
 from tests.contract.test_records import at_once
@@ -119,7 +119,7 @@ def test_an_expired_lease_is_a_crash_and_marks_the_next_attempt(ledger: Table) -
 
     item = claim(ledger, NOW + LEASE)
 
-    assert (item.attempt, item.marked, item.lease_until) == (2, True, NOW + 2 * LEASE)
+    assert (item.attempt, item.possible_duplicate, item.lease_until) == (2, True, NOW + 2 * LEASE)
     assert stored(ledger) == item
 
 
@@ -159,7 +159,7 @@ def test_a_refused_attempt_goes_back_to_the_queue_unmarked(ledger: Table) -> Non
 
     again = claim(ledger, due)
 
-    assert (again.attempt, again.marked) == (2, False)
+    assert (again.attempt, again.possible_duplicate) == (2, False)
 
 
 def test_giving_back_twice_is_harmless(ledger: Table) -> None:
@@ -191,9 +191,9 @@ def test_a_send_that_left_cannot_be_given_back(ledger: Table) -> None:
 
 
 def test_a_sender_can_mark_what_it_gives_back(ledger: Table) -> None:
-    ledger.give_back(replace(claim(ledger), marked=True), SendState.QUEUED, "SES: ReadTimeoutError", NOW)
+    ledger.give_back(replace(claim(ledger), possible_duplicate=True), SendState.QUEUED, "SES: ReadTimeoutError", NOW)
 
-    assert claim(ledger).marked
+    assert claim(ledger).possible_duplicate
 
 
 def test_redrive_queues_a_failed_send_with_a_new_age(ledger: Table) -> None:

@@ -19,6 +19,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from cloud.emulator import free_port
+from cloud.ses import Fault, SesEndpoint
 from email_handler.adapters.ses import LARGEST, SES_CONFIG, SesMailer
 from email_handler.errors import (
     EmailHandlerError,
@@ -29,8 +31,6 @@ from email_handler.errors import (
     SendOutcomeUnknown,
 )
 from email_handler.ports import Mailer
-from local.emulator import free_port
-from local.ses import Fault, SesEndpoint
 from tests.support.fakes import FakeMailer
 
 PUBLIC, JANE, OWNER = "contact@example.com", "jane@customer.example", "owner@private.example"

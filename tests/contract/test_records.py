@@ -9,10 +9,10 @@ from threading import Barrier
 
 import pytest
 
-from email_handler.domain.disposition import Outcome
-from email_handler.domain.identifiers import ConversationId, EmailAddress, LedgerId, ReceiptId, SesId
-from email_handler.domain.records import AttachmentRecord, LedgerItem, SendState, Status
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.records import AttachmentRecord, LedgerItem, SendState, Status
 from email_handler.errors import EmailHandlerError, RecordChanged, UnknownConversation
+from email_handler.identifiers import ConversationId, EmailAddress, LedgerId, ReceiptId, SesId
 from email_handler.ports import Known, Question, SentCommit
 from tests.contract.conftest import MovableClock, Table
 from tests.support.fakes import NOW
@@ -328,9 +328,9 @@ def test_a_finished_decision_is_not_waiting_any_more(table: Table, clock: Movabl
     table.finish(ReceiptId("receipt-1"), "inbound")
     table.finish(ReceiptId("receipt-1"), "inbound")
 
-    assert [d.receipt for d in table.undone(clock.now)] == ["receipt-0", "receipt-2"]
-    assert [d.receipt for d in table.undone(NOW + HOUR)] == ["receipt-0"]
-    assert list(table.undone(NOW)) == []
+    assert [d.receipt for d in table.unfinished(clock.now)] == ["receipt-0", "receipt-2"]
+    assert [d.receipt for d in table.unfinished(NOW + HOUR)] == ["receipt-0"]
+    assert list(table.unfinished(NOW)) == []
     decided = table.decision(ReceiptId("receipt-1"), "inbound")
     assert decided == replace(commit("receipt-1").decision, done=True)
 
@@ -345,7 +345,7 @@ def test_a_decision_with_nothing_to_do_never_waits(table: Table) -> None:
     plain = commit()
     table.commit(replace(plain, decision=replace(plain.decision, done=True)))
 
-    assert list(table.undone(NOW + HOUR)) == []
+    assert list(table.unfinished(NOW + HOUR)) == []
 
 
 # messages and attachments
@@ -367,7 +367,7 @@ def test_a_long_conversation_is_read_page_after_page(table: Table) -> None:
         table.commit(commit(record=message(f"receipt-{number}", at=NOW + number * timedelta(seconds=1))))
 
     assert [m.receipt for m in table.messages(CONVERSATION)] == [f"receipt-{number}" for number in range(230)]
-    assert len(list(table.undone(NOW + HOUR))) == 230
+    assert len(list(table.unfinished(NOW + HOUR))) == 230
 
 
 def test_attachments_are_added_to_the_message_again_and_again_alike(table: Table) -> None:
@@ -478,7 +478,7 @@ def test_sends_are_found_by_their_state_until_they_are_sent(table: Table) -> Non
     assert list(table.find("send_state", "sending")) == [claimed]
 
     table.sent(SentCommit(item=replace(claimed, ses_id=SesId("ses-1")), reference=reference("ses-1")))
-    assert [list(table.find("send_state", state)) for state in ("sending", "sent", "undone")] == [[], [], []]
+    assert [list(table.find("send_state", state)) for state in ("sending", "sent", "unfinished")] == [[], [], []]
 
 
 def test_an_unknown_index_is_refused(table: Table) -> None:
@@ -543,4 +543,4 @@ def test_feedback_on_a_send_that_is_not_there_writes_nothing(table: Table) -> No
     with pytest.raises(RecordChanged):
         table.commit(commit(bounced=LedgerId("forward-none")))
 
-    assert list(chain(table.messages(CONVERSATION), table.undone(NOW + HOUR))) == []
+    assert list(chain(table.messages(CONVERSATION), table.unfinished(NOW + HOUR))) == []

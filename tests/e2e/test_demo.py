@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from local import demo
-from local.emulator import wait_until
+from cli import demo
+from cloud.emulator import wait_until
 from tests.conftest import PROJECT
 
 pytestmark = pytest.mark.cloud
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.cloud
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Start the demo with JSON lines in a process of its own; its folder is the test's."""
-    command = [sys.executable, "-m", "local.demo", "--json", "--folder", str(tmp_path)]
+    command = [sys.executable, "-m", "cli.demo", "--json", "--folder", str(tmp_path)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with subprocess.Popen(
         command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

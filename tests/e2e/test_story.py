@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from admin.connection import Connection, connect
-from email_handler.domain.disposition import Outcome
-from email_handler.domain.identifiers import ConversationId, FunctionName, ReceiptId
-from email_handler.domain.records import LedgerItem, MessageRecord, SendState, Status
-from email_handler.domain.rewriting.sentinels import BEGIN, END
-from local import mailclient
-from local.cloud import LocalCloud
-from local.ses import Sent
+from cli.connection import Connection, connect
+from cloud import mailclient
+from cloud.cloud import LocalCloud
+from cloud.ses import Sent
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.records import LedgerItem, MessageRecord, SendState, Status
+from email_handler.identifiers import ConversationId, FunctionName, ReceiptId
+from email_handler.outgoing.sentinels import BEGIN, END
 from tests.conftest import PROJECT
 from tests.support.revealed import revealed
 
@@ -304,6 +304,6 @@ def test_a_forged_owner_is_refused_and_nothing_reaches_the_contact(hand_in: Hand
     came = hand_in(raw, "x@laptop.invalid", forward.sender)
 
     assert came.record.outcome is Outcome.HOLD
-    assert [str(reason) for reason in came.record.reasons] == ["owner:not-proven"]
+    assert [str(reason) for reason in came.record.reasons] == ["owner:not-verified"]
     assert came.to(ERIKA) == []
     assert mail_of(came.only_to(OWNER))["Auto-Submitted"] == "auto-generated"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from admin.connection import Connection, connect
-from email_handler.domain.identifiers import ConversationId
-from local.cloud import LocalCloud
-from local.mailclient import read
-from local.ses import Sent
+from cli.connection import Connection, connect
+from cloud.cloud import LocalCloud
+from cloud.mailclient import read
+from cloud.ses import Sent
+from email_handler.identifiers import ConversationId
 from tests.support.builders import mail
 from tests.support.clients import (
     CLIENTS,

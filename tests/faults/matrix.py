@@ -127,7 +127,7 @@ class Run:
             return "lost"
         if self.audit.doubled:
             return "doubled"
-        for word in ("marked", "unknown", "parked"):
+        for word in ("marked", "unknown", "dead_lettered"):
             if getattr(self.audit, word):
                 return word
         return "ok"
@@ -152,7 +152,7 @@ def play(rig: Rig, scenario: Scenario, fault: Fault | None) -> tuple[dict[str, l
         audit = world.audit()
         gave_up = tuple(f"{failure['function']} gave up" for failure in world.failures)
         audit = replace(audit, lost=audit.lost + gave_up)
-        missing = scenario.sends - (audit.sent - before) - audit.parked - audit.unknown
+        missing = scenario.sends - (audit.sent - before) - audit.dead_lettered - audit.unknown
         if missing > 0:
             raise AssertionError(f"{name(scenario)}, {fault}: {missing} mails never left and nothing tells of them")
         return world.calls, audit

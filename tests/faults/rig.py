@@ -14,13 +14,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from cloud import receipt
+from cloud.clients import REGION, Clients
+from cloud.emulator import Emulator
+from cloud.ses import Sent, SesEndpoint
 from email_handler.adapters.dynamodb import DynamoRecords
-from email_handler.domain.jobs import Job, JobKind
-from email_handler.domain.records import Conversation, Decision, LedgerItem, SendState
-from local import receipt
-from local.clients import REGION, Clients
-from local.emulator import Emulator
-from local.ses import Sent, SesEndpoint
+from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.records import Conversation, Decision, LedgerItem, SendState
 from tests.support.table import create_table
 
 PROJECT = Path(__file__).parents[2]
@@ -47,7 +47,7 @@ class Audit:
     lost: tuple[str, ...]  # mail without a finished decision, sends without an end
     doubled: tuple[str, ...]  # sent more often than the ledger says may be
     marked: int  # second copies that the ledger owns up to
-    parked: int
+    dead_lettered: int
     unknown: int  # acknowledgements that may or may not have left
     sent: int
 
@@ -61,7 +61,7 @@ class World:
     fault: Fault | None = None
     moved: int = 0
     calls: dict[str, list[str]] = field(default_factory=dict)
-    parked: list[Job] = field(default_factory=list)
+    dead_lettered: list[Job] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
     stored: list[tuple[str, str]] = field(default_factory=list)
     before: int = 0
@@ -185,7 +185,7 @@ class World:
                 self.moved += STEP
                 self.rig.clients.sqs.change_message_visibility(**queue, VisibilityTimeout=0)
         for message in self._receive(f"{kind}Dead"):
-            self.parked.append(Job.from_json(message["Body"]))
+            self.dead_lettered.append(Job.from_json(message["Body"]))
         return bool(messages)
 
     def _drain_events(self) -> bool:
@@ -216,8 +216,10 @@ class World:
             if _unfinished(decision)
         ]
         lost += [f"{i.id}: {i.state}" for i in items if i.state in (SendState.QUEUED, SendState.SENDING)]
-        parked = {job.ledger for job in self.parked}
-        lost += [f"{i.id}: failed, not parked" for i in items if i.state is SendState.FAILED and i.id not in parked]
+        dead_lettered = {job.ledger for job in self.dead_lettered}
+        lost += [
+            f"{i.id}: failed, not parked" for i in items if i.state is SendState.FAILED and i.id not in dead_lettered
+        ]
         left = Counter(
             (tuple(one.recipients), one.sender.startswith("notices@"), one.sender == PUBLIC) for one in self.sent()
         )
@@ -225,7 +227,7 @@ class World:
         for appearance, alike in _grouped(items).items():
             # Sends that look alike in the outbox are counted together: as many copies as ended SENT, and no more.
             spare = left[appearance] - sum(item.state in (SendState.SENT, SendState.BOUNCED) for item in alike)
-            owned_up = sum(item.marked and item.kind is not JobKind.ACKNOWLEDGEMENT for item in alike)
+            owned_up = sum(item.possible_duplicate and item.kind is not JobKind.ACKNOWLEDGEMENT for item in alike)
             if spare < 0:
                 lost.append(f"{alike[0].kind}: {-spare} sent by the ledger, not in the outbox")
             elif spare > owned_up + sum(item.state is SendState.UNKNOWN for item in alike):
@@ -237,7 +239,7 @@ class World:
             lost=tuple(lost),
             doubled=tuple(doubled),
             marked=marked,
-            parked=len(parked),
+            dead_lettered=len(dead_lettered),
             unknown=unknown,
             sent=len(self.sent()),
         )

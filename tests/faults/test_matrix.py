@@ -8,7 +8,7 @@ from tests.faults.matrix import SCENARIOS, Run, Scenario, faults, name, play
 from tests.faults.rig import Rig
 
 pytestmark = pytest.mark.cloud
-ALLOWED = {"ok", "marked", "unknown", "parked"}
+ALLOWED = {"ok", "marked", "unknown", "dead_lettered"}
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 def test_undisturbed_everything_ends_as_it_should(rig: Rig, scenario: Scenario) -> None:
     _, audit = play(rig, scenario, None)
 
-    assert (audit.lost, audit.doubled, audit.marked, audit.parked, audit.unknown) == ((), (), 0, 0, 0)
+    assert (audit.lost, audit.doubled, audit.marked, audit.dead_lettered, audit.unknown) == ((), (), 0, 0, 0)
 
 
 def test_a_process_killed_after_any_call_of_inbound_and_the_senders_loses_and_doubles_nothing(rig: Rig) -> None:

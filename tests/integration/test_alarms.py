@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from local.clients import Clients
-from local.cloud import LocalCloud
-from local.ses import Fault
+from cloud.clients import Clients
+from cloud.cloud import LocalCloud
+from cloud.ses import Fault
 from tests.support.builders import mail
 
 pytestmark = pytest.mark.cloud
 
 FUNCTIONS = ("Inbound", "Reply", "Attachment", "AckSender", "ForwardSender", "ReplySender")
-PARKING = (
+DEAD_LETTER_QUEUES = (
     ("AckQueue", "AckDeadLetters"),
     ("ForwardQueue", "ForwardDeadLetters"),
     ("ReplyQueue", "ReplyDeadLetters"),
@@ -104,7 +104,7 @@ def alarms(made: Alarms) -> Iterator[Alarms]:
     """All is quiet before, and what a test left in the dead letters is gone after."""
     made.quiet()
     yield made
-    for queue in (*(letters for _, letters in PARKING), "ProcessingFailures"):
+    for queue in (*(letters for _, letters in DEAD_LETTER_QUEUES), "ProcessingFailures"):
         made.clients.sqs.purge_queue(QueueUrl=made.cloud.resources[queue])
 
 
@@ -124,7 +124,7 @@ def test_a_function_that_raises_sets_off_its_own_alarm(alarms: Alarms, function:
     assert alarms.went_off(alarm)
 
 
-@pytest.mark.parametrize(("queue", "letters"), PARKING)
+@pytest.mark.parametrize(("queue", "letters"), DEAD_LETTER_QUEUES)
 def test_a_parked_job_sets_off_its_queues_alarm(alarms: Alarms, queue: str, letters: str) -> None:
     alarms.clients.sqs.send_message(QueueUrl=alarms.cloud.resources[queue], MessageBody="not a job")
     alarms.cloud.wait_until(lambda: alarms.depth(letters), 30, "the sender to park it")
@@ -181,4 +181,4 @@ def test_one_throttled_mail_is_the_cause_of_no_alarm(alarms: Alarms) -> None:
     cloud.wait_until(lambda: len(cloud.sent()) > before, 60, "the second try")
 
     assert [sent.recipients for sent in cloud.sent()[before:]] == [("owner@private.example",)]
-    assert [alarms.depth(letters) for _, letters in PARKING] == [0, 0, 0]
+    assert [alarms.depth(letters) for _, letters in DEAD_LETTER_QUEUES] == [0, 0, 0]

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
+from cloud import mailclient, receipt
+from cloud.cloud import LocalCloud
+from cloud.ses import Sent
 from email_handler.adapters.dynamodb import DynamoRecords
-from email_handler.domain.disposition import Outcome
-from email_handler.domain.identifiers import ArchiveKey, FunctionName, ReceiptId, SesId
-from email_handler.domain.jobs import Job, JobKind, ledger_id
-from email_handler.domain.records import Conversation, Decision, LedgerItem, MessageRecord, SendState
-from local import mailclient, receipt
-from local.cloud import LocalCloud
-from local.ses import Sent
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.jobs import Job, JobKind, ledger_id
+from email_handler.conversations.records import Conversation, Decision, LedgerItem, MessageRecord, SendState
+from email_handler.identifiers import ArchiveKey, FunctionName, ReceiptId, SesId
 from tests.support.builders import mail
 from tests.support.records import commit, forward, message
 

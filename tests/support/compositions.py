@@ -4,16 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from email_handler.domain.identifiers import ConversationId, EmailAddress
-from email_handler.domain.message import Message
-from email_handler.domain.rewriting.acknowledgement import builtin_templates
-from email_handler.domain.rewriting.composed import (
-    AcknowledgementContext,
-    ForwardContext,
-    Identity,
-    ReplyContext,
-    Threading,
-)
+from email_handler.conversations.identity import Identity, Threading
+from email_handler.identifiers import ConversationId, EmailAddress
+from email_handler.mail.message import Message
+from email_handler.outgoing.acknowledgement import builtin_templates
+from email_handler.outgoing.composed import AcknowledgementContext, ForwardContext, ReplyContext
 
 PRIVATE = EmailAddress("me@private.example")
 PUBLIC = EmailAddress("contact@example.com")
@@ -37,7 +32,7 @@ THREADING = Threading(
 
 
 def forward_context(message: Message, **changes: Any) -> ForwardContext:
-    """Return the context of a contact's first message, its sender proven."""
+    """Return the context of a contact's first message, its sender verified."""
     sender = message.from_[0] if message.from_ else None
     context = ForwardContext(
         identity=IDENTITY,
@@ -50,8 +45,8 @@ def forward_context(message: Message, **changes: Any) -> ForwardContext:
         earlier=(),
         sender_name=sender.name if sender else "",
         sender=sender.address if sender else "",
-        proven=True,
-        proof="dmarc pass",
+        verified=True,
+        verification="dmarc pass",
         flagged=False,
         score=0.5,
         reasons=(),

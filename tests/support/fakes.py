@@ -13,18 +13,9 @@ from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import Any, Concatenate
 
-from email_handler.domain.disposition import Outcome
-from email_handler.domain.identifiers import (
-    ArchiveKey,
-    ConversationId,
-    EmailAddress,
-    FunctionName,
-    LedgerId,
-    ReceiptId,
-    SesId,
-)
-from email_handler.domain.jobs import Job, JobKind, ledger_id
-from email_handler.domain.records import (
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.jobs import Job, JobKind, ledger_id
+from email_handler.conversations.records import (
     AttachmentRecord,
     Contact,
     Conversation,
@@ -42,6 +33,15 @@ from email_handler.errors import (
     MessageTooLarge,
     RecordChanged,
     UnknownConversation,
+)
+from email_handler.identifiers import (
+    ArchiveKey,
+    ConversationId,
+    EmailAddress,
+    FunctionName,
+    LedgerId,
+    ReceiptId,
+    SesId,
 )
 from email_handler.ports import Clock, Commit, ConfigDocument, Known, ListKind, Question, SendContext, SentCommit
 
@@ -228,7 +228,7 @@ class FakeRecords(Failing):
             self.decisions[receipt, function] = replace(self.decisions[receipt, function], done=True)
 
     @_can_fail
-    def undone(self, before: datetime) -> Iterator[Decision]:
+    def unfinished(self, before: datetime) -> Iterator[Decision]:
         waiting = sorted((at, key) for key, at in self.decided_at.items() if at < before)
         return iter([self.decisions[key] for _, key in waiting if not self.decisions[key].done])
 
@@ -314,7 +314,7 @@ class FakeRecords(Failing):
             state=SendState.SENDING,
             attempt=item.attempt + 1,
             lease_until=lease_until,
-            marked=item.marked or crashed,
+            possible_duplicate=item.possible_duplicate or crashed,
         )
         return self.ledger[ledger]
 
@@ -374,7 +374,7 @@ def _indexed(conversation: Conversation) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parked:
+class DeadLettered:
     """One message of a dead-letter queue."""
 
     body: str
@@ -389,15 +389,15 @@ class FakeJobs(Failing):
     def __init__(self) -> None:
         super().__init__()
         self.queued: list[Job] = []
-        self.parked: list[Parked] = []
+        self.dead_lettered: list[DeadLettered] = []
 
     @_can_fail
     def queue(self, jobs: Sequence[Job]) -> None:
         self.queued.extend(jobs)
 
     @_can_fail
-    def park(self, job_body: str, kind: str, reason: str, attempts: int) -> None:
-        self.parked.append(Parked(body=job_body, kind=kind, reason=reason, attempts=attempts))
+    def dead_letter(self, job_body: str, kind: str, reason: str, attempts: int) -> None:
+        self.dead_lettered.append(DeadLettered(body=job_body, kind=kind, reason=reason, attempts=attempts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

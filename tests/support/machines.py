@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email import message_from_bytes
 
-from local.mailclient import with_fields
+from cloud.mailclient import with_fields
 from tests.support.builders import entity, mail, multipart
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
-from admin.main import app
-from local.cloud import LocalCloud
-from local.ses import Sent
+from cli.main import app
+from cloud.cloud import LocalCloud
+from cloud.ses import Sent
 from tests.support.builders import mail
 
 PUBLIC = "contact@example.com"

@@ -2,17 +2,9 @@
 
 from typing import Any
 
-from email_handler.domain.disposition import Outcome, Reason
-from email_handler.domain.identifiers import (
-    ArchiveKey,
-    ConversationId,
-    EmailAddress,
-    FunctionName,
-    LedgerId,
-    ReceiptId,
-)
-from email_handler.domain.jobs import JobKind, ledger_id
-from email_handler.domain.records import (
+from email_handler.conversations.disposition import Outcome, Reason
+from email_handler.conversations.jobs import JobKind, ledger_id
+from email_handler.conversations.records import (
     Contact,
     Conversation,
     Decision,
@@ -22,6 +14,14 @@ from email_handler.domain.records import (
     Reference,
     SendState,
     Status,
+)
+from email_handler.identifiers import (
+    ArchiveKey,
+    ConversationId,
+    EmailAddress,
+    FunctionName,
+    LedgerId,
+    ReceiptId,
 )
 from email_handler.ports import Commit
 from tests.support.fakes import NOW
@@ -46,7 +46,7 @@ def conversation(**fields: Any) -> Conversation:
             "owner_subject": "Hello",
             "mailboxes": (OWNER,),
             "status": Status.OPEN,
-            "proven": True,
+            "verified": True,
             "reply_address": JANE,
             "reply_differs": False,
             "started_at": NOW,
@@ -77,8 +77,8 @@ def message(receipt: str = "receipt-1", function: FunctionName = "inbound", **fi
             "rules_version": "rules-1",
             "sender": JANE,
             "sender_name": "Jane",
-            "proven": True,
-            "proof": "dmarc pass",
+            "verified": True,
+            "verification": "dmarc pass",
             "public_address": PUBLIC,
             "source": "",
             "subject": "Hello",
@@ -129,7 +129,7 @@ def reference(local_part: str = "first", **fields: Any) -> Reference:
 
 def event(key: str = "event-1") -> PendingEvent:
     """Return an event with a detail of every kind that JSON has."""
-    detail = {"version": 1, "score": 1.5, "ids": ["a", "b"], "contact": {"proven": True, "name": None}}
+    detail = {"version": 1, "score": 1.5, "ids": ["a", "b"], "contact": {"verified": True, "name": None}}
     return PendingEvent(id=key, detail_type="Message Received", detail=detail, at=NOW)
 
 

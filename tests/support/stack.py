@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from local import template
+from cloud import template
 
 PROJECT = Path(__file__).parents[2]
 TEMPLATE: dict[str, Any] = template.read(PROJECT / "template.yaml")

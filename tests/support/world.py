@@ -7,20 +7,20 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from itertools import count
 
-from email_handler.domain.identifiers import ArchiveKey, EmailAddress, FunctionName, ReceiptId
-from email_handler.domain.jobs import Job, JobKind
-from email_handler.domain.people import People
-from email_handler.domain.records import Decision
-from email_handler.domain.routes import Routes, load_routes
-from email_handler.domain.spam.rules import builtin_rules
-from email_handler.domain.verdicts import Receipt
+from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.owners import Owners
+from email_handler.conversations.records import Decision
+from email_handler.conversations.routes import Routes, load_routes
 from email_handler.errors import RetryLater
-from email_handler.usecases.acknowledge import acknowledge
+from email_handler.identifiers import ArchiveKey, EmailAddress, FunctionName, ReceiptId
+from email_handler.senders.authentication import SesReceipt
+from email_handler.spam.rules import builtin_rules
 from email_handler.usecases.configuration import Configuration
-from email_handler.usecases.forward import forward
-from email_handler.usecases.receive import receive
-from email_handler.usecases.reception import Reception
-from email_handler.usecases.relay_reply import relay_reply
+from email_handler.usecases.context import Context
+from email_handler.usecases.inbound import receive
+from email_handler.usecases.reply import relay_reply
+from email_handler.usecases.send_acknowledgement import acknowledge
+from email_handler.usecases.send_forward import forward
 from email_handler.usecases.send_reply import send_reply
 from email_handler.usecases.sending import Dispatch, SendResult
 from tests.support.fakes import NOW, FakeArchive, FakeConfig, FakeEvents, FakeJobs, FakeMailer, FakeRecords, Sent
@@ -47,7 +47,7 @@ class World:
         self.mailer = FakeMailer()
         self.events = FakeEvents()
         self.config = FakeConfig({"acknowledgement": None, "routes": None})
-        self.people = People(
+        self.owners = Owners(
             public_addresses=(PUBLIC,),
             thread_domain=THREAD,
             forward_to=(OWNER,),
@@ -65,14 +65,14 @@ class World:
         return f"{next(self._numbers):0{length}d}"
 
     @property
-    def reception(self) -> Reception:
-        return Reception(
+    def context(self) -> Context:
+        return Context(
             archive=self.archive,
             records=self.records,
             ledger=self.records,
             jobs=self.jobs,
             events=self.events,
-            people=self.people,
+            owners=self.owners,
             configuration=lambda: Configuration(rules=builtin_rules(), routes=self.routes, problems=()),
             ack_daily_cap=self.ack_daily_cap,
             clock=self.clock,
@@ -90,7 +90,7 @@ class World:
             config=self.config,
             acknowledgement_parameter="acknowledgement",
             routes_parameter="routes",
-            people=self.people,
+            owners=self.owners,
             region="us-east-1",
             lease=timedelta(seconds=60),
             clock=self.clock,
@@ -102,11 +102,13 @@ class World:
         self.routes = load_routes(document)
         self.config.documents["routes"] = document
 
-    def store(self, raw: bytes, *, receipt: str = "", to: str = PUBLIC, function: FunctionName = "inbound") -> Receipt:
-        """Put *raw* where SES would and return its receipt: everything passed, the sender proven by DMARC."""
+    def store(
+        self, raw: bytes, *, receipt: str = "", to: str = PUBLIC, function: FunctionName = "inbound"
+    ) -> SesReceipt:
+        """Put *raw* where SES would and return its receipt: everything passed, the sender verified by DMARC."""
         name = receipt or f"receipt{next(self._numbers)}"
         self.archive.put(f"raw/{function}/{name}", raw, "message/rfc822")
-        return Receipt(
+        return SesReceipt(
             id=ReceiptId(name),
             envelope_sender="jane@customer.example",
             recipients=(EmailAddress(to),),
@@ -124,8 +126,8 @@ class World:
         known = replace(self.store(raw, receipt=receipt, to=to, function=function), **changes)  # type: ignore[arg-type]
         key = ArchiveKey(f"raw/{function}/{known.id}")
         if function == "reply":
-            return relay_reply(known, key, self.reception)
-        return receive(known, key, self.reception)
+            return relay_reply(known, key, self.context)
+        return receive(known, key, self.context)
 
     def run(self) -> list[Sent]:
         """Run the senders until no job is left and return what left during that."""

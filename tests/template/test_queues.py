@@ -13,7 +13,7 @@ SENDERS = {
     if event["Type"] == "SQS"
 }
 SEND_QUEUES = [name_of(event["Queue"]) for event in SENDERS.values()]
-PARKING = sorted(QUEUES.keys() - set(SEND_QUEUES))
+DEAD_LETTER_QUEUES = sorted(QUEUES.keys() - set(SEND_QUEUES))
 
 
 def watched(metric: str) -> dict[str, dict[str, Any]]:
@@ -28,7 +28,9 @@ def watched(metric: str) -> dict[str, dict[str, Any]]:
 
 def test_each_sender_has_a_queue_and_each_queue_dead_letters() -> None:
     assert SEND_QUEUES == ["AckQueue", "ForwardQueue", "ReplyQueue"]
-    assert {*(name.replace("Queue", "DeadLetters") for name in SEND_QUEUES), "ProcessingFailures"} == set(PARKING)
+    assert {*(name.replace("Queue", "DeadLetters") for name in SEND_QUEUES), "ProcessingFailures"} == set(
+        DEAD_LETTER_QUEUES
+    )
     for name in SEND_QUEUES:
         parking = name_of(QUEUES[name]["RedrivePolicy"]["deadLetterTargetArn"])
 
@@ -73,7 +75,7 @@ def test_the_fuse_does_not_blow_before_a_sender_parks_by_age() -> None:
 
 def test_ten_alarms_watch_six_functions_and_four_parking_queues() -> None:
     assert sorted(FUNCTIONS) == sorted(watched("Errors"))
-    assert sorted(PARKING) == sorted(watched("ApproximateNumberOfMessagesVisible"))
+    assert sorted(DEAD_LETTER_QUEUES) == sorted(watched("ApproximateNumberOfMessagesVisible"))
     assert len(ALARMS) == 10
 
 

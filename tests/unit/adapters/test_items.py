@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from email_handler.adapters.items import decode, encode, key_part, read, timestamp, write
-from email_handler.domain.records import (
+from email_handler.conversations.records import (
     Contact,
     Conversation,
     Decision,
@@ -59,9 +59,9 @@ def test_a_record_written_by_hand_survives_the_table() -> None:
 def test_whole_numbers_of_an_event_stay_whole() -> None:
     detail = read(PendingEvent, decode(encode(write(event())))).detail
 
-    assert detail == {"version": 1, "score": 1.5, "ids": ["a", "b"], "contact": {"proven": True, "name": None}}
+    assert detail == {"version": 1, "score": 1.5, "ids": ["a", "b"], "contact": {"verified": True, "name": None}}
     assert type(detail["version"]) is int
-    assert detail["contact"]["proven"] is True
+    assert detail["contact"]["verified"] is True
 
 
 def test_a_time_of_any_zone_comes_back_as_the_same_moment() -> None:

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from email_handler.domain.jobs import JobKind
-from email_handler.domain.records import SendState
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.records import SendState
 from email_handler.errors import MessageRefused, QueueUnavailable, SendOutcomeUnknown
 from email_handler.usecases.audit import SETTLED, Audited, Trouble, audit
-from email_handler.usecases.reception import HELD_FOR
+from email_handler.usecases.context import HELD_FOR
 from email_handler.usecases.reconcile import SETUP_OBJECT
 from tests.support.builders import mail
 from tests.support.world import World

@@ -1,8 +1,8 @@
 """Rules and routes in force, whatever the documents look like."""
 
-from email_handler.domain.spam.rules import builtin_rules
 from email_handler.errors import ConfigUnavailable
 from email_handler.ports import ConfigDocument
+from email_handler.spam.rules import builtin_rules
 from email_handler.usecases.configuration import ConfigurationReader
 from tests.support.fakes import FakeConfig
 

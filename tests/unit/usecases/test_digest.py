@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from email_handler.domain.identifiers import ReceiptId
+from email_handler.identifiers import ReceiptId
 from email_handler.usecases.digest import send_digest
 from email_handler.usecases.held import confirm, release
 from tests.support.builders import mail
@@ -27,8 +27,8 @@ def test_on_the_day_after_the_owner_gets_one_mail_about_all_that_is_held(world: 
     hold(world, 1, subject="Cheap watches")
     hold(world, 2, sender="kim@x.example")
     world.now += DAY
-    send_digest(world.reception)
-    send_digest(world.reception)
+    send_digest(world.context)
+    send_digest(world.context)
     (left,) = world.run()
     sent = read(left)
     text = sent.get_body(("plain",)).get_content()  # type: ignore[union-attr]
@@ -46,26 +46,26 @@ def test_a_day_without_anything_held_brings_no_mail(world: World) -> None:
     world.run()
     world.now += DAY
 
-    assert send_digest(world.reception) is None
+    assert send_digest(world.context) is None
     assert world.run() == []
 
 
 def test_what_was_released_or_confirmed_meanwhile_is_not_told(world: World) -> None:
-    release(hold(world, 1), "inbound", world.reception)
-    confirm(hold(world, 2), "inbound", world.reception)
+    release(hold(world, 1), "inbound", world.context)
+    confirm(hold(world, 2), "inbound", world.context)
     world.run()
     world.now += DAY
 
-    assert send_digest(world.reception) is None
+    assert send_digest(world.context) is None
 
 
 def test_each_day_tells_of_its_own(world: World) -> None:
     hold(world, 1, subject="First")
     world.now += DAY
     hold(world, 2, subject="Second")
-    send_digest(world.reception)
+    send_digest(world.context)
     world.now += DAY
-    send_digest(world.reception)
+    send_digest(world.context)
     one, two = world.run()
 
     assert b"First" in one.raw
@@ -76,7 +76,7 @@ def test_each_day_tells_of_its_own(world: World) -> None:
 def test_markup_and_addresses_of_held_mail_are_shown_as_text(world: World) -> None:
     hold(world, 1, subject="<b>you</b>", sender="evil@x.example")
     world.now += DAY
-    send_digest(world.reception)
+    send_digest(world.context)
     (left,) = world.run()
     page = read(left).get_body(("html",)).get_content()  # type: ignore[union-attr]
 

@@ -7,9 +7,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from email_handler.domain.jobs import JobKind
+from email_handler.conversations.jobs import JobKind
+from email_handler.usecases.feedback import record_feedback
 from email_handler.usecases.held import release
-from email_handler.usecases.record_feedback import record_feedback
 from tests.support.builders import mail
 from tests.support.world import OWNER, THREAD, World
 
@@ -29,7 +29,7 @@ def eventful() -> World:
     world.arrive(mail(text="the secret plan"))
     world.arrive(mail(message_id="<s@x.example>", sender="x@x.example", text="held"), receipt="held", spam="FAIL")
     world.run()
-    release(world.arrive(mail(), receipt="held").receipt, "inbound", world.reception)
+    release(world.arrive(mail(), receipt="held").receipt, "inbound", world.context)
     talk = next(c for c in world.records.conversations.values() if c.contact == "jane@customer.example")
     thread = f"{talk.id}.{talk.token}@{THREAD}"
     world.arrive(mail(sender=OWNER, to=thread, subject="Re: Hello", message_id="<o@private.example>"), to=thread)
@@ -44,7 +44,7 @@ def eventful() -> World:
                 "bouncedRecipients": [{"emailAddress": "jane@customer.example", "status": "5.1.1"}],
             },
         },
-        world.reception,
+        world.context,
     )
     world.run()
     return world

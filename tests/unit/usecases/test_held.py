@@ -2,9 +2,9 @@
 
 import pytest
 
-from email_handler.domain.disposition import Outcome
-from email_handler.domain.identifiers import ReceiptId
+from email_handler.conversations.disposition import Outcome
 from email_handler.errors import NotHeld, RecordChanged
+from email_handler.identifiers import ReceiptId
 from email_handler.usecases.held import confirm, is_open, release
 from tests.support.builders import mail
 from tests.support.world import OWNER, THREAD, World
@@ -25,8 +25,8 @@ def world() -> World:
 
 
 def test_released_mail_is_forwarded_once_and_acknowledged_once(world: World) -> None:
-    decision = release(HELD, "inbound", world.reception)
-    again = release(HELD, "inbound", world.reception)
+    decision = release(HELD, "inbound", world.context)
+    again = release(HELD, "inbound", world.context)
 
     assert sorted(one.recipients for one in world.run()) == [(JANE,), (OWNER,)]
     assert again.conversation == decision.conversation
@@ -37,12 +37,12 @@ def test_released_mail_is_forwarded_once_and_acknowledged_once(world: World) -> 
 
 def test_held_mail_may_expire_and_released_mail_is_kept(world: World) -> None:
     assert world.archive.expiring == {"raw/inbound/r1"}
-    release(HELD, "inbound", world.reception)
+    release(HELD, "inbound", world.context)
     assert world.archive.expiring == set()
 
 
 def test_a_copy_of_released_mail_is_recorded_and_not_forwarded(world: World) -> None:
-    release(HELD, "inbound", world.reception)
+    release(HELD, "inbound", world.context)
     world.run()
     copy = world.arrive(mail(to="contact+shop@example.com"), to="contact+shop@example.com")
 
@@ -53,45 +53,45 @@ def test_held_mail_whose_copy_was_delivered_is_released_all_the_same(world: Worl
     world.arrive(mail(to="contact+shop@example.com"), to="contact+shop@example.com")
     world.run()
 
-    assert release(HELD, "inbound", world.reception).outcome is Outcome.DELIVER
+    assert release(HELD, "inbound", world.context).outcome is Outcome.DELIVER
 
 
 def test_two_operators_who_release_at_the_same_time_send_one_forward(world: World) -> None:
     world.records.fail("commit", RecordChanged("the other was faster"))
-    release(HELD, "inbound", world.reception)
-    release(HELD, "inbound", world.reception)
+    release(HELD, "inbound", world.context)
+    release(HELD, "inbound", world.context)
 
     assert len(world.run()) == 2
     assert len(world.records.conversations) == 1
 
 
-def test_released_mail_of_an_unproven_sender_is_not_acknowledged(world: World) -> None:
-    unproven = {"spam": "FAIL", "dmarc": "GRAY", "spf": "GRAY", "dkim": "GRAY"}
-    other = world.arrive(mail(sender="kim@x.example", message_id="<k@x.example>"), **unproven)
-    release(other.receipt, "inbound", world.reception)
+def test_released_mail_of_an_unverified_sender_is_not_acknowledged(world: World) -> None:
+    unverified = {"spam": "FAIL", "dmarc": "GRAY", "spf": "GRAY", "dkim": "GRAY"}
+    other = world.arrive(mail(sender="kim@x.example", message_id="<k@x.example>"), **unverified)
+    release(other.receipt, "inbound", world.context)
 
     assert [one.recipients for one in world.run()] == [(OWNER,)]
     with pytest.raises(NotHeld):
-        release(other.receipt, "inbound", world.reception, allow=True)
+        release(other.receipt, "inbound", world.context, allow=True)
 
 
 def test_a_contact_who_was_acknowledged_meanwhile_is_not_acknowledged_again(world: World) -> None:
     world.arrive(mail(message_id="<m2@customer.example>", text="again"))
     world.run()
-    release(HELD, "inbound", world.reception)
+    release(HELD, "inbound", world.context)
 
     assert [one.recipients for one in world.run()] == [(OWNER,)]
 
 
 def test_release_can_allow_the_sender_whose_next_mail_passes(world: World) -> None:
-    release(HELD, "inbound", world.reception, allow=True)
+    release(HELD, "inbound", world.context, allow=True)
     after = world.arrive(mail(message_id="<m2@customer.example>", text="again"), spam="FAIL")
 
     assert after.outcome is Outcome.DELIVER
 
 
 def test_confirmed_mail_stays_held_and_waits_no_longer(world: World) -> None:
-    confirm(HELD, "inbound", world.reception, block=True)
+    confirm(HELD, "inbound", world.context, block=True)
 
     record = world.records.message_records[HELD, "inbound"]
     assert (record.outcome, is_open(record)) == (Outcome.HOLD, False)
@@ -100,8 +100,8 @@ def test_confirmed_mail_stays_held_and_waits_no_longer(world: World) -> None:
 
 
 def test_what_was_confirmed_is_not_released_after_all(world: World) -> None:
-    confirm(HELD, "inbound", world.reception)
-    decision = release(HELD, "inbound", world.reception)
+    confirm(HELD, "inbound", world.context)
+    decision = release(HELD, "inbound", world.context)
 
     assert decision.outcome is Outcome.HOLD
     assert world.run() == []
@@ -111,15 +111,15 @@ def test_what_is_not_held_is_neither_released_nor_confirmed(world: World) -> Non
     delivered = world.arrive(mail(message_id="<m2@customer.example>", text="again"))
     for word in (release, confirm):
         with pytest.raises(NotHeld):
-            word(delivered.receipt, "inbound", world.reception)
+            word(delivered.receipt, "inbound", world.context)
         with pytest.raises(NotHeld):
-            word(ReceiptId("nothing"), "inbound", world.reception)
+            word(ReceiptId("nothing"), "inbound", world.context)
 
 
 def test_an_answer_of_the_owners_that_was_held_is_not_released(world: World) -> None:
     held = world.arrive(mail(sender=OWNER, to=f"c-0.{'z' * 10}@{THREAD}"), to=f"c-0.{'z' * 10}@{THREAD}")
     with pytest.raises(NotHeld):
-        release(held.receipt, "reply", world.reception)
+        release(held.receipt, "reply", world.context)
 
 
 def test_released_mail_to_a_thread_address_joins_the_conversation_whose_token_it_bears(world: World) -> None:
@@ -129,4 +129,4 @@ def test_released_mail_to_a_thread_address_joins_the_conversation_whose_token_it
     held = world.arrive(mail(to=thread, subject="More", message_id="<m3@customer.example>"), to=thread, spam="FAIL")
 
     assert held.outcome is Outcome.HOLD
-    assert release(held.receipt, "reply", world.reception).conversation == talk.conversation
+    assert release(held.receipt, "reply", world.context).conversation == talk.conversation

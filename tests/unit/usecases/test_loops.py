@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from email_handler.domain.disposition import Outcome
-from email_handler.domain.identifiers import EmailAddress
-from email_handler.domain.jobs import JobKind
+from cloud.mailclient import with_fields
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.jobs import JobKind
+from email_handler.identifiers import EmailAddress
 from email_handler.usecases.digest import send_digest
-from local.mailclient import with_fields
 from tests.support.builders import mail
 from tests.support.fakes import Sent
 from tests.support.machines import MACHINES, Got, Machine
@@ -20,7 +20,7 @@ ROUNDS = 3
 SEEMS_NEW = {"desk_with_new_tags"}
 """Machines without any sign that write from a mailbox nobody has seen and name nothing of ours: each is a new contact to
 all appearance, acknowledged once, whatever tags it goes on to use."""
-UNPROVEN = {"dmarc": "GRAY", "spf": "GRAY", "dkim": "GRAY"}
+UNVERIFIED = {"dmarc": "GRAY", "spf": "GRAY", "dkim": "GRAY"}
 
 
 def one_of_each(world: World) -> list[Sent]:
@@ -31,10 +31,10 @@ def one_of_each(world: World) -> list[Sent]:
     thread = f"{conversation.id}.{conversation.token}@{THREAD}"
     answer = mail(sender=OWNER, to=thread, subject="Re: A question", message_id="<o1@private.example>", text="Yes.")
     world.arrive(answer, to=thread)
-    world.arrive(answer.replace(b"o1@", b"o2@").replace(b"Yes.", b"No."), to=thread, **UNPROVEN)
+    world.arrive(answer.replace(b"o1@", b"o2@").replace(b"Yes.", b"No."), to=thread, **UNVERIFIED)
     world.arrive(mail(sender="kim@x.example", message_id="<h@x.example>", text="Cheap!"), spam="FAIL")
     world.now += timedelta(days=1)
-    send_digest(world.reception)
+    send_digest(world.context)
     world.run()
     assert sorted(kinds(world)) == ["acknowledgement", "forward", "notice", "notice", "reply"]
     return list(world.mailer.sent)
@@ -86,7 +86,7 @@ def test_nothing_loops_whatever_machine_answers_each_of_our_mails(name: str) -> 
     more = Counter(kinds(world))
     more.subtract(before)
 
-    assert {sent.sender for sent in left} <= {world.people.notices_address}, "the third round's answers end it"
+    assert {sent.sender for sent in left} <= {world.owners.notices_address}, "the third round's answers end it"
     assert answering.round(left) == []
     assert more[JobKind.ACKNOWLEDGEMENT] == (name in SEEMS_NEW), "no machine is acknowledged"
     assert more[JobKind.REPLY] == 0, "no machine speaks as the owner"

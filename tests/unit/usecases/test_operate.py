@@ -18,26 +18,26 @@ def world() -> World:
 
 
 def test_a_release_answers_with_what_was_decided(world: World) -> None:
-    answer = operate({"do": "release", "receipt": "r1"}, world.reception)
+    answer = operate({"do": "release", "receipt": "r1"}, world.context)
 
     assert answer["outcome"] == "deliver"
     assert len(answer["jobs"]) == 2
 
 
 def test_a_confirmation_answers_that_it_stays_held(world: World) -> None:
-    assert operate({"do": "confirm", "receipt": "r1", "block": True}, world.reception)["outcome"] == "hold"
+    assert operate({"do": "confirm", "receipt": "r1", "block": True}, world.context)["outcome"] == "hold"
     assert world.records.lists == {"jane@customer.example": "block"}
 
 
 def test_what_cannot_be_done_is_said_in_a_sentence(world: World) -> None:
-    assert "no such message" in operate({"do": "release", "receipt": "r2"}, world.reception)["error"]
-    assert "error" in operate({"do": "replay", "receipt": "r2"}, world.reception)
+    assert "no such message" in operate({"do": "release", "receipt": "r2"}, world.context)["error"]
+    assert "error" in operate({"do": "replay", "receipt": "r2"}, world.context)
 
 
 def test_a_replay_of_what_is_decided_sends_nothing_new(world: World) -> None:
     world.arrive(mail(message_id="<m2@customer.example>", text="other"), receipt="r2")
     world.run()
-    answer = operate({"do": "replay", "receipt": "r2"}, world.reception)
+    answer = operate({"do": "replay", "receipt": "r2"}, world.context)
 
     assert answer["outcome"] == "deliver"
     assert world.run() == []
@@ -45,7 +45,7 @@ def test_a_replay_of_what_is_decided_sends_nothing_new(world: World) -> None:
 
 def test_a_replay_of_mail_without_a_decision_forwards_it(world: World) -> None:
     world.store(mail(message_id="<m3@customer.example>", text="lost"), receipt="r3")
-    operate({"do": "replay", "receipt": "r3"}, world.reception)
+    operate({"do": "replay", "receipt": "r3"}, world.context)
 
     assert len(world.run()) == 1
 
@@ -56,4 +56,4 @@ def test_a_replay_of_mail_without_a_decision_forwards_it(world: World) -> None:
 )  # fmt: skip
 def test_what_is_no_request_is_refused(world: World, request_: dict[str, Any]) -> None:
     with pytest.raises(MalformedEvent):
-        operate(request_, world.reception)
+        operate(request_, world.context)

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from email_handler.domain.identifiers import EmailAddress, ReceiptId
-from email_handler.domain.jobs import JobKind
+from email_handler.conversations.jobs import JobKind
 from email_handler.errors import QueueUnavailable, RecordsUnavailable
+from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.usecases.reconcile import OVERDUE, SETTLED, SETUP_OBJECT, reconcile
 from tests.support.builders import mail
 from tests.support.fakes import Sent
@@ -42,17 +42,17 @@ def recipients(left: list[Sent]) -> list[tuple[str, ...]]:
 def test_mail_without_a_decision_is_taken_up_once_and_never_acknowledged(world: World) -> None:
     left_behind(world)
     world.now += SETTLED
-    first, second = reconcile("inbound", world.reception), reconcile("inbound", world.reception)
+    first, second = reconcile("inbound", world.context), reconcile("inbound", world.context)
 
     assert (first.taken_up, second.taken_up) == (("lost1",), ())
     assert recipients(world.run()) == [(OWNER,)]
-    assert world.records.message_records[ReceiptId("lost1"), "inbound"].proven
+    assert world.records.message_records[ReceiptId("lost1"), "inbound"].verified
 
 
 def test_verdicts_are_read_from_the_object(world: World) -> None:
     left_behind(world, x_ses_virus_verdict="FAIL")
     world.now += SETTLED
-    reconcile("inbound", world.reception)
+    reconcile("inbound", world.context)
 
     assert world.run() == []
 
@@ -61,14 +61,14 @@ def test_young_mail_is_left_to_the_ordinary_retries(world: World) -> None:
     left_behind(world)
     world.now += SETTLED - timedelta(seconds=1)
 
-    assert reconcile("inbound", world.reception).taken_up == ()
+    assert reconcile("inbound", world.context).taken_up == ()
 
 
 def test_the_object_ses_writes_on_setup_is_no_mail(world: World) -> None:
     world.store(b"set up", receipt=SETUP_OBJECT)
     world.now += SETTLED
 
-    assert reconcile("inbound", world.reception).seen == 0
+    assert reconcile("inbound", world.context).seen == 0
 
 
 def test_a_decision_whose_jobs_are_not_queued_is_finished(world: World) -> None:
@@ -78,7 +78,7 @@ def test_a_decision_whose_jobs_are_not_queued_is_finished(world: World) -> None:
     world.jobs.queued.clear()
     world.now += OVERDUE + timedelta(seconds=1)
 
-    assert reconcile("inbound", world.reception).finished == 1
+    assert reconcile("inbound", world.context).finished == 1
     assert recipients(world.run()) == [("jane@customer.example",), (OWNER,)]
 
 
@@ -86,8 +86,8 @@ def test_a_decision_whose_answer_was_lost_in_the_pass_is_finished_by_its_repetit
     left_behind(world)
     world.now += SETTLED
     world.records.fail("commit", RecordsUnavailable("lost"), after=True)
-    assert reconcile("inbound", world.reception).failed == {"lost1": "RecordsUnavailable: lost"}
-    reconcile("inbound", world.reception)
+    assert reconcile("inbound", world.context).failed == {"lost1": "RecordsUnavailable: lost"}
+    reconcile("inbound", world.context)
 
     assert recipients(world.run()) == [(OWNER,)]
 
@@ -101,7 +101,7 @@ def test_a_mail_that_fails_keeps_nothing_else_from_being_taken_up(world: World, 
     world.store(mail(**SES_FIELDS, message_id="<second@customer.example>"), receipt="lost2")  # type: ignore[arg-type]
     world.now += SETTLED
     world.records.fail("look_up", error)
-    done = reconcile("inbound", world.reception)
+    done = reconcile("inbound", world.context)
 
     assert (done.taken_up, done.failed) == (("lost2",), {"lost1": why})
     assert recipients(world.run()) == [(OWNER,)]
@@ -115,7 +115,7 @@ def test_a_decision_that_cannot_be_finished_keeps_no_other_waiting(world: World)
     world.jobs.queued.clear()
     world.now += OVERDUE + timedelta(seconds=1)
     world.events.fail("publish", QueueUnavailable("an event that the bus refuses"))
-    done = reconcile("inbound", world.reception)
+    done = reconcile("inbound", world.context)
 
     assert (done.finished, list(done.failed)) == (1, ["r1"])
     assert done.queued > 0
@@ -126,8 +126,8 @@ def test_an_overdue_send_is_queued_again_and_sent_once(world: World) -> None:
     world.jobs.queued.clear()  # the queue lost them
     world.now += OVERDUE + timedelta(seconds=1)
 
-    assert reconcile("inbound", world.reception).queued == 2
-    assert reconcile("inbound", world.reception).queued == 2
+    assert reconcile("inbound", world.context).queued == 2
+    assert reconcile("inbound", world.context).queued == 2
     assert len(world.run()) == 2
 
 
@@ -135,7 +135,7 @@ def test_a_send_that_waits_for_its_turn_is_left_alone(world: World) -> None:
     world.arrive(mail())
     world.now += OVERDUE
 
-    assert reconcile("inbound", world.reception).queued == 0
+    assert reconcile("inbound", world.context).queued == 0
 
 
 def test_events_of_sends_that_were_not_published_are(world: World) -> None:
@@ -145,7 +145,7 @@ def test_events_of_sends_that_were_not_published_are(world: World) -> None:
     with pytest.raises(QueueUnavailable):
         world.run()
     world.now += OVERDUE + timedelta(seconds=1)
-    reconcile("inbound", world.reception)
+    reconcile("inbound", world.context)
 
     assert len(world.events.details("Message Forwarded")) == 1
     assert world.records.sent_events == {}
@@ -167,7 +167,7 @@ def test_the_owners_answer_to_several_is_taken_up_by_the_thread_address_it_names
     world.store(raw, receipt="lost2", to=thread, function="reply")
     world.now += SETTLED
 
-    assert reconcile("reply", world.reception).taken_up == ("lost2",)
+    assert reconcile("reply", world.context).taken_up == ("lost2",)
     assert recipients(world.run()) == [("jane@customer.example",)]
 
 
@@ -182,10 +182,10 @@ def test_the_owners_answer_to_several_is_taken_up_by_the_thread_address_it_names
 def test_mail_to_several_is_taken_up_for_the_public_address_it_names(
     world: World, to: str, cc: str, public: str, source: str
 ) -> None:
-    world.people = replace(world.people, public_addresses=(PUBLIC, EmailAddress("press@example.com")))
+    world.owners = replace(world.owners, public_addresses=(PUBLIC, EmailAddress("press@example.com")))
     left_behind(world, received=SEVERAL, to=to, cc=cc)
     world.now += SETTLED
-    reconcile("inbound", world.reception)
+    reconcile("inbound", world.context)
 
     record = world.records.message_records[ReceiptId("lost1"), "inbound"]
     assert (record.public_address, record.source) == (public, source)
@@ -203,7 +203,7 @@ def test_the_owners_answer_is_taken_up_from_the_reply_prefix(world: World) -> No
     world.store(raw, receipt="lost2", to=thread, function="reply")
     world.now += SETTLED
 
-    assert reconcile("reply", world.reception).taken_up == ("lost2",)
+    assert reconcile("reply", world.context).taken_up == ("lost2",)
     assert recipients(world.run()) == [("jane@customer.example",)]
 
 
@@ -217,6 +217,6 @@ def test_a_contact_who_wrote_to_the_thread_address_is_not_acknowledged_by_the_pa
     raw = mail(**{**SES_FIELDS, "received": SEVERAL}, to=thread, message_id="<m2@customer.example>")  # type: ignore[arg-type]
     world.store(raw, receipt="lost1", to=thread, function="reply")
     world.now += SETTLED
-    reconcile("reply", world.reception)
+    reconcile("reply", world.context)
 
     assert recipients(world.run()) == [(OWNER,)]

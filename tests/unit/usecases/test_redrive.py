@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from email_handler.domain.jobs import JobKind
-from email_handler.domain.records import SendState
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.records import SendState
 from email_handler.errors import MessageRefused
 from email_handler.ports import DeadLetter
 from email_handler.usecases.redrive import Redrive, Redriven, redrive
@@ -17,16 +17,16 @@ class Letters:
     """The dead letters of a world's queues."""
 
     def __init__(self, world: World) -> None:
-        self._parked = world.jobs.parked
+        self._dead_lettered = world.jobs.dead_lettered
 
     def letters(self) -> Iterator[DeadLetter]:
-        for number, dead in enumerate(list(self._parked)):
+        for number, dead in enumerate(list(self._dead_lettered)):
             yield DeadLetter(
                 queue=dead.kind, handle=str(number), body=dead.body, reason=dead.reason, attempts=dead.attempts
             )
 
     def discard(self, letter: DeadLetter) -> None:
-        self._parked.remove(next(dead for dead in self._parked if dead.body == letter.body))
+        self._dead_lettered.remove(next(dead for dead in self._dead_lettered if dead.body == letter.body))
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def world() -> World:
     world.arrive(mail(), dmarc="GRAY", spf="GRAY", dkim="GRAY")
     world.mailer.fail("send", MessageRefused("MessageRejected"))
     assert world.run() == []
-    assert len(world.jobs.parked) == 1
+    assert len(world.jobs.dead_lettered) == 1
     return world
 
 
@@ -48,7 +48,7 @@ def test_a_parked_forward_ends_in_the_outbox_once(world: World) -> None:
     (line,) = run(world)
 
     assert (line.what, line.reason, line.attempts) == (Redriven.QUEUED, "MessageRejected", 1)
-    assert world.jobs.parked == []
+    assert world.jobs.dead_lettered == []
     assert len(world.run()) == 1
     assert run(world) == []
 
@@ -57,11 +57,11 @@ def test_a_dry_run_changes_nothing(world: World) -> None:
     (line,) = run(world, dry_run=True)
 
     assert line.what is Redriven.QUEUED
-    assert (len(world.jobs.parked), world.jobs.queued) == (1, [])
+    assert (len(world.jobs.dead_lettered), world.jobs.queued) == (1, [])
 
 
 def test_an_item_whose_letter_expired_is_found_by_the_ledger(world: World) -> None:
-    world.jobs.parked.clear()
+    world.jobs.dead_lettered.clear()
     (line,) = run(world)
 
     assert line.what is Redriven.QUEUED
@@ -69,23 +69,23 @@ def test_an_item_whose_letter_expired_is_found_by_the_ledger(world: World) -> No
 
 
 def test_a_letter_of_a_send_that_ended_otherwise_is_thrown_away(world: World) -> None:
-    letter = world.jobs.parked[0]
+    letter = world.jobs.dead_lettered[0]
     run(world)
     world.run()
-    world.jobs.parked.append(letter)
+    world.jobs.dead_lettered.append(letter)
     (line,) = run(world)
 
     assert line.what is Redriven.ENDED
-    assert world.jobs.parked == []
+    assert world.jobs.dead_lettered == []
     assert world.run() == []
 
 
 def test_what_is_no_job_of_ours_is_left_for_somebody_to_look_at(world: World) -> None:
-    world.jobs.park("{broken", JobKind.FORWARD, "not a job of ours", 3)
+    world.jobs.dead_letter("{broken", JobKind.FORWARD, "not a job of ours", 3)
     lines = run(world)
 
     assert [line.what for line in lines] == [Redriven.QUEUED, Redriven.LEFT]
-    assert [dead.body for dead in world.jobs.parked] == ["{broken"]
+    assert [dead.body for dead in world.jobs.dead_lettered] == ["{broken"]
 
 
 def test_a_redriven_job_has_its_patience_anew(world: World) -> None:

@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from email_handler.domain.backoff import PARK_AFTER, PARK_BLOCKED_AFTER
-from email_handler.domain.jobs import Job, JobKind
-from email_handler.domain.records import LedgerItem, SendState
+from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.records import LedgerItem, SendState
 from email_handler.errors import (
     ArchiveUnavailable,
     LeaseHeld,
@@ -20,6 +19,7 @@ from email_handler.errors import (
     SendingThrottled,
     SendOutcomeUnknown,
 )
+from email_handler.usecases.backoff import DEAD_LETTER_AFTER, DEAD_LETTER_BLOCKED_AFTER
 from email_handler.usecases.sending import SendResult
 from tests.support.builders import mail
 from tests.support.world import OWNER, SENDERS, World
@@ -67,16 +67,18 @@ def test_what_ses_did_not_take_is_put_off_and_sent_later(
     assert (later.value.delay, item(world, kind).state) == (15, SendState.QUEUED)
     assert item(world, kind).due == world.now + timedelta(seconds=15)
     assert send(world, kind) is SendResult.SENT
-    assert not item(world, kind).marked
+    assert not item(world, kind).possible_duplicate
 
 
 @BOTH
 def test_what_ses_refuses_for_good_is_parked_at_once_with_its_reason(world: World, kind: JobKind) -> None:
     world.mailer.fail("send", MessageRefused("MessageRejected"))
 
-    assert send(world, kind) is SendResult.PARKED
+    assert send(world, kind) is SendResult.DEAD_LETTERED
     assert (item(world, kind).state, item(world, kind).reason) == (SendState.FAILED, "MessageRejected")
-    assert [(dead.kind, dead.reason, dead.attempts) for dead in world.jobs.parked] == [(kind, "MessageRejected", 1)]
+    assert [(dead.kind, dead.reason, dead.attempts) for dead in world.jobs.dead_lettered] == [
+        (kind, "MessageRejected", 1)
+    ]
     assert send(world, kind) is SendResult.SKIPPED
 
 
@@ -87,7 +89,7 @@ def test_a_forward_whose_answer_was_lost_is_sent_again_and_marked(world: World) 
 
     assert send(world, JobKind.FORWARD) is SendResult.SENT
     assert len(world.mailer.sent) == 2
-    assert item(world, JobKind.FORWARD).marked
+    assert item(world, JobKind.FORWARD).possible_duplicate
 
 
 def test_an_acknowledgement_whose_answer_was_lost_is_never_sent_again(world: World) -> None:
@@ -113,7 +115,7 @@ def test_after_a_crash_a_forward_is_sent_again_and_marked(world: World) -> None:
     world.now += LEASE
 
     assert send(world, JobKind.FORWARD) is SendResult.SENT
-    assert item(world, JobKind.FORWARD).marked
+    assert item(world, JobKind.FORWARD).possible_duplicate
 
 
 def test_after_a_crash_an_acknowledgement_ends_unknown(world: World) -> None:
@@ -137,16 +139,16 @@ def test_an_archive_that_is_down_puts_the_send_off(world: World, kind: JobKind) 
 def test_a_mail_that_is_gone_from_the_archive_parks_its_job(world: World, kind: JobKind) -> None:
     world.archive.objects.clear()
 
-    assert send(world, kind) is SendResult.PARKED
-    assert len(world.jobs.parked) == 1
+    assert send(world, kind) is SendResult.DEAD_LETTERED
+    assert len(world.jobs.dead_lettered) == 1
 
 
 def test_a_job_whose_ledger_item_is_gone_is_parked(world: World) -> None:
     lost = job(world, JobKind.FORWARD)
     world.records.ledger.clear()
 
-    assert SENDERS[JobKind.FORWARD](lost, world.dispatch) is SendResult.PARKED
-    assert len(world.jobs.parked) == 1
+    assert SENDERS[JobKind.FORWARD](lost, world.dispatch) is SendResult.DEAD_LETTERED
+    assert len(world.jobs.dead_lettered) == 1
 
 
 def test_a_mistake_of_ours_in_composing_parks_the_job_with_its_name(world: World) -> None:
@@ -155,7 +157,7 @@ def test_a_mistake_of_ours_in_composing_parks_the_job_with_its_name(world: World
     world.records.ledger[forward.ledger] = replace(ledger, kind=JobKind.NOTICE, note="no such notice")
     notice = replace(forward, kind=JobKind.NOTICE)
 
-    assert SENDERS[JobKind.NOTICE](notice, world.dispatch) is SendResult.PARKED
+    assert SENDERS[JobKind.NOTICE](notice, world.dispatch) is SendResult.DEAD_LETTERED
     assert world.records.ledger[forward.ledger].reason == "could not be composed: ValueError"
 
 
@@ -220,10 +222,12 @@ def test_an_answer_that_nothing_would_take_leads_to_a_marked_second_copy(world: 
 
     assert send(world, JobKind.FORWARD) is SendResult.SENT
     assert len(world.mailer.sent) == 2
-    assert item(world, JobKind.FORWARD).marked
+    assert item(world, JobKind.FORWARD).possible_duplicate
 
 
-@pytest.mark.parametrize(("error", "patience"), [(SendingThrottled, PARK_AFTER), (SendingBlocked, PARK_BLOCKED_AFTER)])
+@pytest.mark.parametrize(
+    ("error", "patience"), [(SendingThrottled, DEAD_LETTER_AFTER), (SendingBlocked, DEAD_LETTER_BLOCKED_AFTER)]
+)
 def test_a_job_that_fails_for_long_enough_is_parked_with_reason_and_tries(
     world: World, error: Callable[[str], Exception], patience: timedelta
 ) -> None:
@@ -237,9 +241,9 @@ def test_a_job_that_fails_for_long_enough_is_parked_with_reason_and_tries(
             continue
         break
 
-    assert result is SendResult.PARKED
+    assert result is SendResult.DEAD_LETTERED
     assert patience < world.now - began <= patience + timedelta(hours=1)
-    (dead,) = world.jobs.parked
+    (dead,) = world.jobs.dead_lettered
     assert dead.reason == "still not"
     assert dead.attempts == item(world, JobKind.FORWARD).attempt > 10
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from email_handler.domain.conversations import MAX_LINKS
-from email_handler.domain.disposition import Outcome
-from email_handler.domain.identifiers import EmailAddress
-from email_handler.domain.jobs import JobKind
-from email_handler.domain.records import Conversation, Decision
-from local.mailclient import read, with_fields
+from cloud.mailclient import read, with_fields
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.records import Conversation, Decision
+from email_handler.conversations.threads import MAX_LINKS
+from email_handler.identifiers import EmailAddress
 from tests.support.builders import mail
 from tests.support.clients import (
     CLIENTS,
@@ -28,7 +28,7 @@ from tests.support.world import OWNER, PUBLIC, THREAD, World
 
 JANE = "jane@customer.example"
 SECOND = EmailAddress("second@private.example")
-UNPROVEN = {"dmarc": "GRAY", "spf": "GRAY", "dkim": "GRAY"}
+UNVERIFIED = {"dmarc": "GRAY", "spf": "GRAY", "dkim": "GRAY"}
 EXCHANGES = 10
 
 type Change = Callable[[bytes], bytes]
@@ -83,7 +83,7 @@ class Talk:
         self.decisions.append(self.world.arrive(raw, to=to, **verdicts))
         left = self.world.run()
         for sent in left:
-            if sent.sender == self.world.people.notices_address:
+            if sent.sender == self.world.owners.notices_address:
                 continue
             delivered = with_fields(
                 sent.raw,
@@ -292,7 +292,7 @@ def thread(talk: Talk) -> str:
 
 
 @pytest.mark.parametrize("to", ["public", "thread"])
-def test_a_contacts_unproven_mail_does_not_move_the_owners_answers(talk: Talk, to: str) -> None:
+def test_a_contacts_unverified_mail_does_not_move_the_owners_answers(talk: Talk, to: str) -> None:
     raw = mail(
         subject="Re: A bill to pay",
         message_id="<f@evil.example>",
@@ -300,7 +300,7 @@ def test_a_contacts_unproven_mail_does_not_move_the_owners_answers(talk: Talk, t
         reply_to="mallory@evil.example",
         cc="mallory@evil.example",
     )
-    talk.world.arrive(raw, to=PUBLIC if to == "public" else thread(talk), **UNPROVEN)
+    talk.world.arrive(raw, to=PUBLIC if to == "public" else thread(talk), **UNVERIFIED)
     left = talk.world.run()
 
     assert [one.recipients for one in left] == [(OWNER,)]
@@ -314,7 +314,7 @@ def test_a_contacts_unproven_mail_does_not_move_the_owners_answers(talk: Talk, t
 )
 def test_forged_ids_and_a_forged_subject_start_a_conversation_of_their_own(talk: Talk, sender: str) -> None:
     ours = [m.message_id for m in talk.mailbox(JANE) if m.ours]
-    verdicts = UNPROVEN if JANE in sender else {}
+    verdicts = UNVERIFIED if JANE in sender else {}
     before = {d.conversation for d in talk.decisions}
     decision = talk.world.arrive(
         mail(
@@ -346,7 +346,7 @@ def test_a_repeated_message_id_of_the_owners_or_ours_moves_nothing(talk: Talk) -
     assert talk.decisions[-1].conversation == talk.decisions[0].conversation
 
 
-def test_a_contacts_own_proven_reply_to_is_followed_and_the_banner_warns() -> None:
+def test_a_contacts_own_verified_reply_to_is_followed_and_the_banner_warns() -> None:
     talk = Talk()
     talk.starts(reply_to="jane@elsewhere.example")
     (left,) = talk.owner_answers()
@@ -479,7 +479,7 @@ def test_a_routed_mailboxs_answer_to_all_that_names_no_id_is_not_forwarded_to_it
 def test_an_answer_from_an_alias_is_the_owners_and_keeps_the_thread() -> None:
     alias = EmailAddress("me@alias.example")
     talk = Talk()
-    object.__setattr__(talk.world.people, "owner_aliases", (alias,))
+    object.__setattr__(talk.world.owners, "owner_aliases", (alias,))
     talk.starts()
     for _ in range(3):
         (left,) = talk.owner_answers(sender=alias)
@@ -491,7 +491,7 @@ def test_an_answer_from_an_alias_is_the_owners_and_keeps_the_thread() -> None:
 
 def test_two_mailboxes_of_the_owner_that_answer_in_turn_each_keep_their_thread() -> None:
     talk = Talk()
-    talk.world.people = talk.world.people.__class__(
+    talk.world.owners = talk.world.owners.__class__(
         public_addresses=(PUBLIC,), thread_domain=THREAD, forward_to=(OWNER, SECOND)
     )
     talk.starts()

@@ -21,12 +21,12 @@ from email_handler.adapters.s3 import S3Archive
 from email_handler.adapters.ses import SES_CONFIG, SesMailer
 from email_handler.adapters.sqs import SqsJobs
 from email_handler.adapters.ssm import SsmConfig
-from email_handler.domain.jobs import JobKind
+from email_handler.conversations.jobs import JobKind
 from email_handler.ports import TextExtractor
 from email_handler.runtime import log_problems
 from email_handler.settings import AttachmentSettings, InboundSettings, ReceivingSettings, SendingSettings, Settings
 from email_handler.usecases.configuration import Configuration, ConfigurationReader
-from email_handler.usecases.reception import Reception
+from email_handler.usecases.context import Context
 from email_handler.usecases.sending import Dispatch
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -69,7 +69,7 @@ def _receiving() -> tuple[ReceivingSettings, ConfigurationReader]:
     return settings, reader
 
 
-def reception() -> Reception:
+def context() -> Context:
     """Return what inbound and reply work with. The rules and routes in force now are read meanwhile."""
     settings, reader = _receiving()
     awaited = reader.begin()
@@ -80,7 +80,7 @@ def reception() -> Reception:
         log_problems(found.problems)
         return found
 
-    return Reception(
+    return Context(
         archive=_archive(settings),
         records=_records(settings.table_name),
         ledger=_records(settings.table_name),
@@ -95,7 +95,7 @@ def reception() -> Reception:
             {},
         ),
         events=EventBridgeEvents(_client("events")),
-        people=settings.people(),
+        owners=settings.owners(),
         configuration=configuration,
         ack_daily_cap=settings.ack_daily_cap,
         clock=_now,
@@ -171,7 +171,7 @@ def dispatch() -> Dispatch:
         config=_config(settings.archive_bucket),
         acknowledgement_parameter=settings.acknowledgement_parameter,
         routes_parameter=settings.routes_parameter,
-        people=settings.people(),
+        owners=settings.owners(),
         region=os.environ["AWS_REGION"],
         lease=timedelta(seconds=settings.timeout_seconds) + _LEASE_MARGIN,
         clock=_now,
@@ -179,10 +179,10 @@ def dispatch() -> Dispatch:
     )
 
 
-def park_unreadable(body: str, reason: str, receives: int) -> None:
+def dead_letter_unreadable(body: str, reason: str, receives: int) -> None:
     """Park a queue message that is no job of ours in the sender's dead-letter queue."""
     _, jobs = _sending()
-    jobs.park(body, JobKind.FORWARD, reason, receives)
+    jobs.dead_letter(body, JobKind.FORWARD, reason, receives)
 
 
 def show_again(receipt_handle: str, seconds: int) -> None:

@@ -9,17 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-from email_handler.domain.identifiers import (
-    ArchiveKey,
-    ConversationId,
-    EmailAddress,
-    FunctionName,
-    LedgerId,
-    ReceiptId,
-    SesId,
-)
-from email_handler.domain.jobs import Job
-from email_handler.domain.records import (
+from email_handler.conversations.jobs import Job
+from email_handler.conversations.records import (
     AttachmentRecord,
     Contact,
     Conversation,
@@ -29,6 +20,15 @@ from email_handler.domain.records import (
     PendingEvent,
     Reference,
     SendState,
+)
+from email_handler.identifiers import (
+    ArchiveKey,
+    ConversationId,
+    EmailAddress,
+    FunctionName,
+    LedgerId,
+    ReceiptId,
+    SesId,
 )
 
 type Clock = Callable[[], datetime]
@@ -155,7 +155,7 @@ class Records(Protocol):
         """Mark the decision's jobs queued and its events published. Idempotent."""
         ...
 
-    def undone(self, before: datetime) -> Iterator[Decision]:
+    def unfinished(self, before: datetime) -> Iterator[Decision]:
         """Yield decisions older than *before* that are not finished (for the reconciler)."""
         ...
 
@@ -210,7 +210,7 @@ class SendLedger(Protocol):
     def claim(self, ledger: LedgerId, now: datetime, lease_until: datetime) -> LedgerItem | None:
         """Take the item for one attempt: QUEUED (or SENDING with an expired lease) becomes SENDING with attempt + 1.
 
-        Returns the item as it is now, ``marked`` set where the earlier lease had expired; None where it is SENT,
+        Returns the item as it is now, ``possible_duplicate`` set where the earlier lease had expired; None where it is SENT,
         FAILED, UNKNOWN or BOUNCED already. Raises LeaseHeld while another lease runs.
         """
         ...
@@ -247,7 +247,7 @@ class Jobs(Protocol):
         """Put each job in the queue of its kind (notices travel with forwards). Queuing twice is harmless."""
         ...
 
-    def park(self, job_body: str, kind: str, reason: str, attempts: int) -> None:
+    def dead_letter(self, job_body: str, kind: str, reason: str, attempts: int) -> None:
         """Send a job to the dead-letter queue of *kind* with its reason and number of attempts as attributes."""
         ...
 

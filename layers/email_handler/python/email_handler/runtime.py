@@ -10,11 +10,11 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from email_handler.domain.identifiers import EmailAddress, FunctionName, ReceiptId
-from email_handler.domain.jobs import Job
-from email_handler.domain.records import Decision
-from email_handler.domain.verdicts import Receipt
+from email_handler.conversations.jobs import Job
+from email_handler.conversations.records import Decision
 from email_handler.errors import MalformedEvent, MalformedJob, RetryLater
+from email_handler.identifiers import EmailAddress, FunctionName, ReceiptId
+from email_handler.senders.authentication import SesReceipt
 from email_handler.usecases.reconcile import Reconciled
 from email_handler.usecases.sending import SendResult
 
@@ -43,7 +43,7 @@ def event_handler(handle: Callable[[Event], Any]) -> Handler:
 def sqs_handler(
     send: Callable[[Job], SendResult],
     *,
-    park: Callable[[str, str, int], None],
+    dead_letter: Callable[[str, str, int], None],
     show_again: Callable[[str, int], None],
 ) -> Handler:
     """Wrap *send* as the handler of a send queue that reports each failed record by itself.
@@ -57,8 +57,8 @@ def sqs_handler(
         try:
             job = Job.from_json(record.body)
         except MalformedJob as error:
-            park(record.body, str(error), int(record.attributes.approximate_receive_count))
-            _outcome("job parked", SendResult.PARKED, reason=str(error))
+            dead_letter(record.body, str(error), int(record.attributes.approximate_receive_count))
+            _outcome("job parked", SendResult.DEAD_LETTERED, reason=str(error))
             return
         ids = {"kind": job.kind.value, "conversation": job.conversation, "receipt": job.source, "ledger": job.ledger}
         try:
@@ -171,7 +171,7 @@ def recorded_message(event: Event) -> tuple[ReceiptId, FunctionName]:
     return ReceiptId(receipt), function
 
 
-def ses_receipts(event: Event) -> list[Receipt]:
+def ses_receipts(event: Event) -> list[SesReceipt]:
     """Return the receipts of an SES receiving event (one in practice; a list in its shape).
 
     Raises MalformedEvent where a record has no messageId: without it nothing can be found again.
@@ -182,7 +182,7 @@ def ses_receipts(event: Event) -> list[Receipt]:
         raise MalformedEvent(f"not an SES receiving event with a messageId: {type(error).__name__}") from error
 
 
-def _receipt(ses: dict[str, Any]) -> Receipt:
+def _receipt(ses: dict[str, Any]) -> SesReceipt:
     mail, receipt = ses["mail"], ses.get("receipt") or {}
 
     def status(name: str) -> str:
@@ -192,7 +192,7 @@ def _receipt(ses: dict[str, Any]) -> Receipt:
     message_id = mail["messageId"]
     if not isinstance(message_id, str) or not message_id:
         raise KeyError("messageId")
-    return Receipt(
+    return SesReceipt(
         id=ReceiptId(message_id),
         envelope_sender=str(mail.get("source") or "").lower(),
         recipients=tuple(EmailAddress(str(address).lower()) for address in receipt.get("recipients") or ()),

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Self, get_type_hints
 
-from email_handler.domain.identifiers import EmailAddress
-from email_handler.domain.people import People
+from email_handler.conversations.owners import Owners
 from email_handler.errors import SettingsError
+from email_handler.identifiers import EmailAddress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class AttachmentSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PeopleSettings(Settings):
+class OwnerSettings(Settings):
     """Who is who: the public addresses, the thread subdomain and the owner's mailboxes."""
 
     public_addresses: tuple[str, ...]
@@ -64,9 +64,9 @@ class PeopleSettings(Settings):
     hidden_terms: tuple[str, ...]  # further words that must not leave
     display_name: str = ""  # shown with the public address in acknowledgements and answers
 
-    def people(self) -> People:
+    def owners(self) -> Owners:
         """Return the variables about persons and addresses as the domain's value."""
-        return People(
+        return Owners(
             public_addresses=_addresses(self.public_addresses),
             thread_domain=self.thread_domain.lower(),
             forward_to=_addresses(self.forward_to),
@@ -77,7 +77,7 @@ class PeopleSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReceivingSettings(PeopleSettings):
+class ReceivingSettings(OwnerSettings):
     """reply, and most of inbound."""
 
     ack_queue_url: str
@@ -98,7 +98,7 @@ class InboundSettings(ReceivingSettings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SendingSettings(PeopleSettings):
+class SendingSettings(OwnerSettings):
     """The three senders."""
 
     queue_url: str  # its own queue, for the visibility timeout of a job that failed

@@ -28,11 +28,9 @@ from uuid import uuid4
 
 from email_handler.adapters.items import Attributes, Item, key_part, read, timestamp, write
 from email_handler.adapters.table import ABSENT, PAGE, PRESENT, Key, Table
-from email_handler.domain.conversations import local_part
-from email_handler.domain.disposition import Outcome
-from email_handler.domain.identifiers import ConversationId, FunctionName, LedgerId, ReceiptId, SesId
-from email_handler.domain.jobs import JobKind, ledger_id
-from email_handler.domain.records import (
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.jobs import JobKind, ledger_id
+from email_handler.conversations.records import (
     AttachmentRecord,
     Contact,
     Conversation,
@@ -44,7 +42,9 @@ from email_handler.domain.records import (
     SendState,
     Status,
 )
+from email_handler.conversations.threads import local_part
 from email_handler.errors import LeaseHeld, RecordChanged, UnknownConversation
+from email_handler.identifiers import ConversationId, FunctionName, LedgerId, ReceiptId, SesId
 from email_handler.ports import Clock, Commit, Known, ListKind, Question, SendContext, SentCommit
 
 INDEXES = ("contact", "domain", "status", "public_address", "source", "day", "verdict", "send_state")
@@ -55,7 +55,7 @@ FINGERPRINT_AGE = timedelta(days=3)
 
 _COUNT_AGE = timedelta(days=8)  # a day's count is asked for on that day only; a week more for whoever wonders
 _VERDICTS = {Outcome.HOLD: "held", Outcome.FLAG: "flagged", Outcome.DROP: "dropped"}
-_UNDONE, _UNPUBLISHED = "undone", "unpublished"
+_UNFINISHED, _UNPUBLISHED = "unfinished", "unpublished"
 
 
 class DynamoRecords:
@@ -125,7 +125,7 @@ class DynamoRecords:
         """
         decision, message = commit.decision, commit.message
         expires = {"expires_at": int(commit.expires_at.timestamp())} if commit.expires_at else {}
-        waiting = _indexed(self._clock(), send_state="" if decision.done else _UNDONE)
+        waiting = _indexed(self._clock(), send_state="" if decision.done else _UNFINISHED)
         about = commit.contact.address if commit.contact else commit.conversation.contact if commit.conversation else ""
         writes = [
             self._table.put(
@@ -217,9 +217,9 @@ class DynamoRecords:
         )
         self._table.write(change)  # where the condition fails, there is no such decision any more: nothing to mark
 
-    def undone(self, before: datetime) -> Iterator[Decision]:
+    def unfinished(self, before: datetime) -> Iterator[Decision]:
         """Yield unfinished decisions, oldest first, page after page. Eventually consistent."""
-        for attributes in self._waiting(_UNDONE, before):
+        for attributes in self._waiting(_UNFINISHED, before):
             yield read(Decision, attributes)
 
     def decision(self, receipt: ReceiptId, function: FunctionName) -> Decision | None:
@@ -413,8 +413,10 @@ class DynamoRecords:
             return None
         if item.state is SendState.SENDING and item.lease_until is not None and item.lease_until <= now:
             if_expired = "(#state = :sending AND #attempt = :attempt) OR #claim = :claim"
-            expired = values | {"attempt": item.attempt, "marked": True}
-            marking = self._table.update(_send(ledger), f"{changes}, #marked = :marked", if_expired, expired)
+            expired = values | {"attempt": item.attempt, "possible_duplicate": True}
+            marking = self._table.update(
+                _send(ledger), f"{changes}, #possible_duplicate = :possible_duplicate", if_expired, expired
+            )
             claimed = self._table.write(marking)
             if claimed is not None:
                 return read(LedgerItem, claimed)

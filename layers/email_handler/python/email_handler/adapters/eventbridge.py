@@ -6,7 +6,7 @@ from itertools import batched
 from typing import Any
 
 from email_handler.adapters.aws import FAILURES, code
-from email_handler.domain.records import PendingEvent
+from email_handler.conversations.records import PendingEvent
 from email_handler.errors import QueueUnavailable
 
 SOURCE = "email-handler"

@@ -7,8 +7,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from email_handler.adapters.aws import FAILURES, code
-from email_handler.domain.identifiers import ArchiveKey
 from email_handler.errors import ArchiveObjectMissing, ArchiveUnavailable, EmailHandlerError
+from email_handler.identifiers import ArchiveKey
 
 EXPIRES = {"Key": "expires", "Value": "held"}
 """The tag that the bucket's lifecycle rule looks for."""

@@ -16,8 +16,6 @@ from botocore.exceptions import (
 )
 
 from email_handler.adapters.aws import FAILURES, code
-from email_handler.domain.addresses import ascii_address
-from email_handler.domain.identifiers import SesId
 from email_handler.errors import (
     EmailHandlerError,
     MessageRefused,
@@ -26,6 +24,8 @@ from email_handler.errors import (
     SendingThrottled,
     SendOutcomeUnknown,
 )
+from email_handler.identifiers import SesId
+from email_handler.mail.addresses import ascii_address
 
 SES_CONFIG = Config(connect_timeout=3, read_timeout=30, retries={"total_max_attempts": 1})
 """One attempt: botocore's own retries repeat time-outs, and SES has no idempotency token."""

@@ -5,7 +5,7 @@ from itertools import batched
 from typing import Any
 
 from email_handler.adapters.aws import FAILURES, code
-from email_handler.domain.jobs import Job
+from email_handler.conversations.jobs import Job
 from email_handler.errors import QueueUnavailable
 from email_handler.ports import DeadLetter
 
@@ -29,7 +29,7 @@ class SqsJobs:
         for job in jobs:
             self._send(QueueUrl=self._queues[job.kind], MessageBody=job.to_json())
 
-    def park(self, job_body: str, kind: str, reason: str, attempts: int) -> None:
+    def dead_letter(self, job_body: str, kind: str, reason: str, attempts: int) -> None:
         """Send *job_body* as it is to the dead-letter queue of *kind*, with attributes ``Reason`` and ``Attempts``."""
         self._send(
             QueueUrl=self._dead_letters[kind],

@@ -9,10 +9,10 @@ from functools import partial
 from itertools import batched
 from typing import Literal
 
-from email_handler.domain.identifiers import ArchiveKey, FunctionName, ReceiptId
-from email_handler.domain.records import LedgerItem, SendState
+from email_handler.conversations.records import LedgerItem, SendState
+from email_handler.identifiers import ArchiveKey, FunctionName, ReceiptId
 from email_handler.ports import Archive, Clock, Records, SendLedger
-from email_handler.usecases.reception import HELD_FOR
+from email_handler.usecases.context import HELD_FOR
 from email_handler.usecases.reconcile import SETUP_OBJECT
 
 SETTLED = timedelta(minutes=15)  # Lambda's own retries come after one and two minutes; before that nothing is late
@@ -70,7 +70,7 @@ def audit(
             if mail.trouble:
                 told.add((mail.id, mail.function))
             yield mail
-    for decision in records.undone(limit):  # the operator's decisions and feedback's among them
+    for decision in records.unfinished(limit):  # the operator's decisions and feedback's among them
         if (decision.receipt, decision.function) not in told:
             yield Audited(id=decision.receipt, function=decision.function, trouble=Trouble.UNFINISHED)
     for state in (SendState.QUEUED, SendState.SENDING, SendState.UNKNOWN, SendState.FAILED):

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from email_handler.domain.routes import Routes, load_routes
-from email_handler.domain.spam.rules import RuleSet, builtin_rules, load_rules
+from email_handler.conversations.routes import Routes, load_routes
 from email_handler.errors import BadRules, ConfigUnavailable
 from email_handler.ports import ConfigSource
+from email_handler.spam.rules import RuleSet, builtin_rules, load_rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

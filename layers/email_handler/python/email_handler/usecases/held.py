@@ -2,34 +2,34 @@
 
 from dataclasses import replace
 
-from email_handler.domain.disposition import Disposition, Outcome, Reason
-from email_handler.domain.identifiers import EmailAddress, FunctionName, ReceiptId
-from email_handler.domain.message import parse
-from email_handler.domain.records import Decision, MessageRecord
-from email_handler.domain.verdicts import SenderProof, receipt_from_message
+from email_handler.conversations.disposition import Disposition, Outcome, Reason
+from email_handler.conversations.records import Decision, MessageRecord
 from email_handler.errors import NotHeld
+from email_handler.identifiers import EmailAddress, FunctionName, ReceiptId
+from email_handler.mail.message import parse
 from email_handler.ports import Commit, Known, ListKind
-from email_handler.usecases.receive import ask, plan_delivery, question_for
-from email_handler.usecases.reception import Received, Reception, decide_once, read, settle
+from email_handler.senders.authentication import SenderVerification, receipt_from_message
+from email_handler.usecases.context import Context, ParsedMessage, decide_once, read, settle
+from email_handler.usecases.inbound import ask, plan_delivery, question_for
 
 RELEASED = Reason(stage="operator", rule="released", detail="released by the operator")
 CONFIRMED = Reason(stage="operator", rule="confirmed", detail="confirmed by the operator")
 
 
-def release(receipt: ReceiptId, function: FunctionName, reception: Reception, *, allow: bool = False) -> Decision:
+def release(receipt: ReceiptId, function: FunctionName, context: Context, *, allow: bool = False) -> Decision:
     """Deliver a held message as if it had not been held: decided at most once, however often and by how many it is
     asked for; forwarded once, acknowledged if that is still due.
 
     *allow* puts the sender on the allow-list. Raises NotHeld for what is not held, for an owner's answer that was
-    held (its owner sends it again), and for *allow* where the sender is not proven: the entry would help forgers.
+    held (its owner sends it again), and for *allow* where the sender is not verified: the entry would help forgers.
     """
-    record = _held(receipt, function, reception)
+    record = _held(receipt, function, context)
     if any(reason.stage == "owner" for reason in record.reasons):
         raise NotHeld("an answer of the owner's is not released: mend it and send it again")
     if allow:
-        _list(record, "allow", reception)
-    received = _received(record, reception)
-    question = replace(ask(received, reception), function="release")
+        _list(record, "allow", context)
+    received = _received(record, context)
+    question = replace(ask(received, context), function="release")
 
     def plan(known: Known) -> Commit:
         disposition = Disposition(
@@ -38,7 +38,7 @@ def release(receipt: ReceiptId, function: FunctionName, reception: Reception, *,
             score=record.score,
             rules_version=record.rules_version,
         )
-        commit = plan_delivery(received, question.conversation, known, reception, disposition)
+        commit = plan_delivery(received, question.conversation, known, context, disposition)
         return replace(
             commit,
             decision=replace(commit.decision, function="release"),
@@ -46,26 +46,26 @@ def release(receipt: ReceiptId, function: FunctionName, reception: Reception, *,
             fingerprint="" if known.duplicate_of else commit.fingerprint,  # a copy has passed: the operator knows
         )
 
-    return decide_once(question, plan, reception)
+    return decide_once(question, plan, context)
 
 
-def confirm(receipt: ReceiptId, function: FunctionName, reception: Reception, *, block: bool = False) -> Decision:
+def confirm(receipt: ReceiptId, function: FunctionName, context: Context, *, block: bool = False) -> Decision:
     """Record that a message was rightly held; it stays until it expires. *block* puts the sender on the block-list.
 
-    Raises NotHeld for what is not held, and for *block* where the sender is not proven: whoever was forged would
+    Raises NotHeld for what is not held, and for *block* where the sender is not verified: whoever was forged would
     be blocked.
     """
-    record = _held(receipt, function, reception)
+    record = _held(receipt, function, context)
     if block:
-        _list(record, "block", reception)
-    question = replace(question_for(_received(record, reception)), function="release")
+        _list(record, "block", context)
+    question = replace(question_for(_received(record, context)), function="release")
 
     def plan(known: Known) -> Commit:
         del known
         commit = settle(replace(record, reasons=(*record.reasons, CONFIRMED)), events=())
         return replace(commit, decision=replace(commit.decision, function="release"))
 
-    return decide_once(question, plan, reception)
+    return decide_once(question, plan, context)
 
 
 def is_open(record: MessageRecord) -> bool:
@@ -73,8 +73,8 @@ def is_open(record: MessageRecord) -> bool:
     return record.outcome is Outcome.HOLD and CONFIRMED not in record.reasons
 
 
-def _held(receipt: ReceiptId, function: FunctionName, reception: Reception) -> MessageRecord:
-    record = reception.records.message(receipt, function)
+def _held(receipt: ReceiptId, function: FunctionName, context: Context) -> MessageRecord:
+    record = context.records.message(receipt, function)
     if record is None:
         raise NotHeld("there is no such message: `held list` shows those that are held")
     if record.outcome is not Outcome.HOLD and RELEASED not in record.reasons:
@@ -82,27 +82,27 @@ def _held(receipt: ReceiptId, function: FunctionName, reception: Reception) -> M
     return record
 
 
-def _list(record: MessageRecord, kind: ListKind, reception: Reception) -> None:
-    if not record.proven or not record.sender:
-        raise NotHeld(f"the sender is not proven ({record.proof}): leave out the {kind}-list entry")
-    reception.records.put_listed(record.sender, kind)
+def _list(record: MessageRecord, kind: ListKind, context: Context) -> None:
+    if not record.verified or not record.sender:
+        raise NotHeld(f"the sender is not verified ({record.verification}): leave out the {kind}-list entry")
+    context.records.put_listed(record.sender, kind)
 
 
-def _received(record: MessageRecord, reception: Reception) -> Received:
+def _received(record: MessageRecord, context: Context) -> ParsedMessage:
     """Return the message as it was received: envelope and proof from the record, the verdicts from the object."""
-    message, people = parse(reception.archive.get(record.archive_key)), reception.people
+    message, owners = parse(context.archive.get(record.archive_key)), context.owners
     receipt = receipt_from_message(message, record.receipt)
-    named = (*receipt.recipients, *people.headed(message, "reply")) if record.function == "reply" else ()
+    named = (*receipt.recipients, *owners.header_recipients(message, "reply")) if record.function == "reply" else ()
     receipt = replace(receipt, envelope_sender=record.envelope_sender)
     if record.public_address:
         local, _, domain = record.public_address.rpartition("@")
         tagged = EmailAddress(f"{local}+{record.source}@{domain}" if record.source else record.public_address)
         receipt = replace(receipt, recipients=(tagged,))
-    received = read(receipt, record.function, record.archive_key, reception)
-    proven = record.sender if record.proven and record.sender else None
+    received = read(receipt, record.function, record.archive_key, context)
+    verified = record.sender if record.verified and record.sender else None
     return replace(
         received,
-        proof=SenderProof(address=proven, reason=record.proof),
+        verification=SenderVerification(address=verified, reason=record.verification),
         feedback=None,
-        target=next(iter(people.thread_targets(named)), None),  # its token is compared, as it was when the mail came
+        target=next(iter(owners.thread_targets(named)), None),  # its token is compared, as it was when the mail came
     )

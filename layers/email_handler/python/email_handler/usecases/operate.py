@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from email_handler.domain.identifiers import FunctionName, ReceiptId
-from email_handler.domain.records import Decision
+from email_handler.conversations.records import Decision
 from email_handler.errors import MalformedEvent, PermanentError
+from email_handler.identifiers import FunctionName, ReceiptId
+from email_handler.usecases.context import Context
 from email_handler.usecases.held import confirm, release
-from email_handler.usecases.reception import Reception
 from email_handler.usecases.reconcile import take_up
 
 
-def operate(request: Mapping[str, Any], reception: Reception) -> dict[str, Any]:
+def operate(request: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Carry out *request*: ``do`` is "release" (``allow``), "confirm" (``block``) or "replay", for the message of
     ``receipt`` and ``function``. Each is decided at most once, however often it is asked for.
 
@@ -22,7 +22,7 @@ def operate(request: Mapping[str, Any], reception: Reception) -> dict[str, Any]:
     if not isinstance(receipt, str) or not receipt or function not in ("inbound", "reply"):
         raise MalformedEvent("a request names a receipt, and inbound or reply")
     try:
-        decision = _decide(request, ReceiptId(receipt), function, reception)
+        decision = _decide(request, ReceiptId(receipt), function, context)
     except PermanentError as error:
         if isinstance(error, MalformedEvent):
             raise
@@ -34,13 +34,13 @@ def operate(request: Mapping[str, Any], reception: Reception) -> dict[str, Any]:
     }
 
 
-def _decide(request: Mapping[str, Any], receipt: ReceiptId, function: FunctionName, reception: Reception) -> Decision:
+def _decide(request: Mapping[str, Any], receipt: ReceiptId, function: FunctionName, context: Context) -> Decision:
     match request.get("do"):
         case "release":
-            return release(receipt, function, reception, allow=request.get("allow") is True)
+            return release(receipt, function, context, allow=request.get("allow") is True)
         case "confirm":
-            return confirm(receipt, function, reception, block=request.get("block") is True)
+            return confirm(receipt, function, context, block=request.get("block") is True)
         case "replay":
-            return take_up(receipt, function, reception)
+            return take_up(receipt, function, context)
         case _:
             raise MalformedEvent("a request asks to release, confirm or replay")

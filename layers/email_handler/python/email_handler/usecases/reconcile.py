@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from email_handler.domain.identifiers import ArchiveKey, FunctionName, LedgerId, ReceiptId
-from email_handler.domain.message import parse
-from email_handler.domain.records import Decision, LedgerItem, PendingEvent, SendState
-from email_handler.domain.verdicts import receipt_from_message
+from email_handler.conversations.records import Decision, LedgerItem, PendingEvent, SendState
 from email_handler.errors import EmailHandlerError
-from email_handler.usecases.receive import receive
-from email_handler.usecases.reception import Reception, finish
-from email_handler.usecases.relay_reply import relay_reply
+from email_handler.identifiers import ArchiveKey, FunctionName, LedgerId, ReceiptId
+from email_handler.mail.message import parse
+from email_handler.senders.authentication import receipt_from_message
+from email_handler.usecases.context import Context, finish
+from email_handler.usecases.inbound import receive
+from email_handler.usecases.reply import relay_reply
 
 SETTLED = timedelta(hours=7)  # asynchronous invocations are retried for six hours; before that, wait
 LOOK_BACK = timedelta(days=8)  # a daily pass that failed for a week still misses nothing
@@ -31,7 +31,7 @@ class Reconciled:
     failed: Mapping[str, str]  # what could not be taken up or finished (receipt or ledger id), and why: no addresses
 
 
-def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
+def reconcile(function: FunctionName, context: Context) -> Reconciled:
     """Take up what one receiving function left: raw objects without a decision, decisions whose jobs or events are
     not out; and (inbound, for all senders) ledger items overdue by an hour and events of sends not published.
     Idempotent: every step is the ordinary one.
@@ -39,32 +39,32 @@ def reconcile(function: FunctionName, reception: Reception) -> Reconciled:
     Never acknowledges: hours later nobody wants one. What fails with one message, decision or event is reported, and
     the pass goes on with the others; the next one tries it again.
     """
-    now = reception.clock()
+    now = context.clock()
     seen = 0
     taken_up: list[ReceiptId] = []
     failed: dict[str, str] = {}
-    for key, modified in reception.archive.keys(f"raw/{function}/"):
+    for key, modified in context.archive.keys(f"raw/{function}/"):
         receipt = ReceiptId(key.rpartition("/")[2])
         if receipt == SETUP_OBJECT or not now - LOOK_BACK <= modified <= now - SETTLED:
             continue
         seen += 1
-        decision = reception.records.decision(receipt, function)
+        decision = context.records.decision(receipt, function)
         if decision is not None and decision.done:
             continue
-        if _succeeds(failed, receipt, take_up, receipt, function, reception):
+        if _succeeds(failed, receipt, take_up, receipt, function, context):
             taken_up.append(receipt)
     finished = 0
-    for left in reception.records.undone(now - OVERDUE):
+    for left in context.records.unfinished(now - OVERDUE):
         if (left.function == "reply") == (function == "reply"):  # the operator's decisions are inbound's to finish
-            finished += _succeeds(failed, left.receipt, finish, left, reception)
+            finished += _succeeds(failed, left.receipt, finish, left, context)
     if function == "inbound":
-        for ledger, event in reception.ledger.unpublished(now - OVERDUE):
-            finished += _succeeds(failed, ledger, _publish, ledger, event, reception)
+        for ledger, event in context.ledger.unpublished(now - OVERDUE):
+            finished += _succeeds(failed, ledger, _publish, ledger, event, context)
     return Reconciled(
         seen=seen,
         taken_up=tuple(taken_up),
         finished=finished,
-        queued=_queue_overdue(reception) if function == "inbound" else 0,
+        queued=_queue_overdue(context) if function == "inbound" else 0,
         failed=failed,
     )
 
@@ -84,32 +84,32 @@ def _succeeds[*A](failed: dict[str, str], name: str, step: Callable[[*A], object
     return False
 
 
-def _publish(ledger: LedgerId, event: PendingEvent, reception: Reception) -> None:
-    reception.events.publish([event])
-    reception.ledger.published(ledger)
+def _publish(ledger: LedgerId, event: PendingEvent, context: Context) -> None:
+    context.events.publish([event])
+    context.ledger.published(ledger)
 
 
-def take_up(receipt_id: ReceiptId, function: FunctionName, reception: Reception) -> Decision:
+def take_up(receipt_id: ReceiptId, function: FunctionName, context: Context) -> Decision:
     """Run a receiving function's use case for a stored message as if its event had come, but never acknowledge.
 
     Verdicts and envelope are read from the object. A receipt that has its decision keeps it; what was not finished
     is finished. Raises ArchiveObjectMissing.
     """
     key = ArchiveKey(f"raw/{function}/{receipt_id}")
-    message = parse(reception.archive.get(key))
-    receipt = receipt_from_message(message, receipt_id, reception.people.headed(message, function))
+    message = parse(context.archive.get(key))
+    receipt = receipt_from_message(message, receipt_id, context.owners.header_recipients(message, function))
     if function == "reply":
-        return relay_reply(receipt, key, reception, acknowledge=False)
-    return receive(receipt, key, reception, acknowledge=False)
+        return relay_reply(receipt, key, context, acknowledge=False)
+    return receive(receipt, key, context, acknowledge=False)
 
 
-def _queue_overdue(reception: Reception) -> int:
-    now = reception.clock()
+def _queue_overdue(context: Context) -> int:
+    now = context.clock()
     count = 0
     for state in (SendState.QUEUED, SendState.SENDING):
-        for item in reception.records.find("send_state", state, limit=MANY):
+        for item in context.records.find("send_state", state, limit=MANY):
             if isinstance(item, LedgerItem) and _overdue(item, now - OVERDUE):
-                reception.jobs.queue([item.job])
+                context.jobs.queue([item.job])
                 count += 1
     return count
 

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from email_handler.domain.identifiers import LedgerId
-from email_handler.domain.jobs import Job, JobKind
-from email_handler.domain.records import LedgerItem, SendState
+from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.records import LedgerItem, SendState
 from email_handler.errors import MalformedJob, RecordChanged, UnknownConversation
+from email_handler.identifiers import LedgerId
 from email_handler.ports import Clock, DeadLetters, Jobs, Records, SendLedger
 
 MANY = 100_000
@@ -60,10 +60,12 @@ def redrive(
         if not dry_run:
             letters.discard(letter)
         yield Redrive(ledger=item.id, what=what, reason=letter.reason, attempts=letter.attempts)
-    for parked in list(records.find("send_state", SendState.FAILED, limit=MANY)):
-        if isinstance(parked, LedgerItem) and parked.kind in kinds and parked.id not in told:
-            what = _again(parked, ledger=ledger, jobs=jobs, clock=clock, dry_run=dry_run)
-            yield Redrive(ledger=parked.id, what=what, reason=parked.reason, attempts=parked.attempt)
+    for dead_lettered in list(records.find("send_state", SendState.FAILED, limit=MANY)):
+        if isinstance(dead_lettered, LedgerItem) and dead_lettered.kind in kinds and dead_lettered.id not in told:
+            what = _again(dead_lettered, ledger=ledger, jobs=jobs, clock=clock, dry_run=dry_run)
+            yield Redrive(
+                ledger=dead_lettered.id, what=what, reason=dead_lettered.reason, attempts=dead_lettered.attempt
+            )
 
 
 def _again(item: LedgerItem, *, ledger: SendLedger, jobs: Jobs, clock: Clock, dry_run: bool) -> Redriven:

@@ -2,16 +2,16 @@
 
 from dataclasses import replace
 
-from email_handler.domain.conversations import with_link
-from email_handler.domain.identifiers import EmailAddress
-from email_handler.domain.jobs import Job
-from email_handler.domain.message import parse
-from email_handler.domain.records import Contact, Conversation, Link, Status
-from email_handler.domain.rewriting.reply import compose_reply
-from email_handler.domain.routes import Routes, load_routes
+from email_handler.conversations.jobs import Job
+from email_handler.conversations.records import Contact, Conversation, Link, Status
+from email_handler.conversations.routes import Routes, load_routes
+from email_handler.conversations.threads import with_link
 from email_handler.errors import ConfigUnavailable
+from email_handler.identifiers import EmailAddress
+from email_handler.mail.message import parse
+from email_handler.outgoing.reply import compose_reply
 from email_handler.ports import SendContext
-from email_handler.usecases.relay_reply import reply_context
+from email_handler.usecases.reply import reply_context
 from email_handler.usecases.sending import Dispatch, Outgoing, SendResult, conversation_of, send
 
 
@@ -29,7 +29,7 @@ def _compose(context: SendContext, raw: bytes, dispatch: Dispatch) -> Outgoing:
     item = context.item
     message = parse(raw)
     composed = compose_reply(
-        message, reply_context(message, conversation, dispatch.people, _routed(dispatch), item.recipients, item.source)
+        message, reply_context(message, conversation, dispatch.owners, _routed(dispatch), item.recipients, item.source)
     )
     at = dispatch.clock()
 

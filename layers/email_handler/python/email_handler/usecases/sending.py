@@ -5,12 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
-from email_handler.domain.backoff import PARK_AFTER, PARK_BLOCKED_AFTER, delay
-from email_handler.domain.conversations import wire_id
-from email_handler.domain.identifiers import ArchiveKey, EmailAddress, SesId
-from email_handler.domain.jobs import Job, JobKind
-from email_handler.domain.people import People
-from email_handler.domain.records import Contact, Conversation, LedgerItem, PendingEvent, Reference, SendState
+from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.owners import Owners
+from email_handler.conversations.records import Contact, Conversation, LedgerItem, PendingEvent, Reference, SendState
+from email_handler.conversations.threads import wire_id
 from email_handler.errors import (
     ArchiveObjectMissing,
     EmailHandlerError,
@@ -22,7 +20,9 @@ from email_handler.errors import (
     SendOutcomeUnknown,
     UnknownConversation,
 )
+from email_handler.identifiers import ArchiveKey, EmailAddress, SesId
 from email_handler.ports import Archive, Clock, ConfigSource, Events, Jobs, Mailer, SendContext, SendLedger, SentCommit
+from email_handler.usecases.backoff import DEAD_LETTER_AFTER, DEAD_LETTER_BLOCKED_AFTER, delay
 
 RECORDINGS = 6  # tries to record a send while others write to the same conversation
 
@@ -32,7 +32,7 @@ class SendResult(StrEnum):
 
     SENT = "Sent"
     SKIPPED = "Skipped"  # the ledger had its end already
-    PARKED = "Parked"
+    DEAD_LETTERED = "DeadLettered"
     UNKNOWN = "Unknown"  # an acknowledgement that may have left: never sent again
 
 
@@ -48,7 +48,7 @@ class Dispatch:
     config: ConfigSource
     acknowledgement_parameter: str
     routes_parameter: str
-    people: People
+    owners: Owners
     region: str
     lease: timedelta  # the function's time-out + 30 s: a lease older than that is a crash
     clock: Clock
@@ -84,22 +84,22 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
     try:
         item = dispatch.ledger.claim(job.ledger, now, now + dispatch.lease)
     except UnknownConversation as error:
-        dispatch.jobs.park(job.to_json(), job.kind, str(error), attempts=0)
-        return SendResult.PARKED
+        dispatch.jobs.dead_letter(job.to_json(), job.kind, str(error), attempts=0)
+        return SendResult.DEAD_LETTERED
     if item is None:
         return SendResult.SKIPPED
     sent_key = ArchiveKey(f"sent/{item.kind}/{item.id}.eml")
     answer_key = f"sent/{item.kind}/{item.id}.ses-id"
     try:
-        ses_id = _kept_answer(answer_key, dispatch) if item.marked else None
-        if ses_id is None and item.marked and item.kind is JobKind.ACKNOWLEDGEMENT:
+        ses_id = _kept_answer(answer_key, dispatch) if item.possible_duplicate else None
+        if ses_id is None and item.possible_duplicate and item.kind is JobKind.ACKNOWLEDGEMENT:
             dispatch.ledger.give_back(item, SendState.UNKNOWN, "the attempt before ended without a record", now)
             return SendResult.UNKNOWN
         context = dispatch.ledger.context(job.ledger)
         raw = dispatch.archive.get(item.archive_key)
         outgoing = _composed(compose, replace(context, item=item), raw)
         if outgoing.held and ses_id is None:  # else it has left
-            return _park(item, outgoing.held, dispatch)
+            return _dead_letter(item, outgoing.held, dispatch)
         if ses_id is None:
             dispatch.archive.put(sent_key, outgoing.raw, "message/rfc822")
             ses_id = dispatch.mailer.send(outgoing.raw, outgoing.sender, item.recipients)
@@ -134,33 +134,33 @@ def _kept_answer(answer_key: str, dispatch: Dispatch) -> SesId | None:
 def _not_sent(item: LedgerItem, error: EmailHandlerError, dispatch: Dispatch) -> SendResult:
     """Do with the item what *error* asks for: park it, leave it UNKNOWN, or put it off."""
     if isinstance(error, PermanentError):
-        return _park(item, str(error) or type(error).__name__, dispatch)
+        return _dead_letter(item, str(error) or type(error).__name__, dispatch)
     if isinstance(error, SendOutcomeUnknown):
         if item.kind is JobKind.ACKNOWLEDGEMENT:
             dispatch.ledger.give_back(item, SendState.UNKNOWN, str(error), dispatch.clock())
             return SendResult.UNKNOWN
-        return _put_off(replace(item, marked=True), error, dispatch)
+        return _put_off(replace(item, possible_duplicate=True), error, dispatch)
     return _put_off(item, error, dispatch)
 
 
 def _put_off(item: LedgerItem, error: EmailHandlerError, dispatch: Dispatch) -> SendResult:
     """Give the item back and say when it is due, or park it when it has waited long enough."""
     now = dispatch.clock()
-    patience = PARK_BLOCKED_AFTER if isinstance(error, SendingBlocked) else PARK_AFTER
+    patience = DEAD_LETTER_BLOCKED_AFTER if isinstance(error, SendingBlocked) else DEAD_LETTER_AFTER
     reason = str(error) or type(error).__name__
     if now - item.queued_at > patience:
-        return _park(item, reason, dispatch)
+        return _dead_letter(item, reason, dispatch)
     pause = delay(item.attempt, dispatch.chance())
     dispatch.ledger.give_back(item, SendState.QUEUED, reason, now + pause)
     raise RetryLater(reason, int(pause.total_seconds())) from error
 
 
-def _park(item: LedgerItem, reason: str, dispatch: Dispatch) -> SendResult:
+def _dead_letter(item: LedgerItem, reason: str, dispatch: Dispatch) -> SendResult:
     """Park the job: first the dead letter, then the ledger, so that a crash in between parks it twice, never not
     at all."""
-    dispatch.jobs.park(item.job.to_json(), item.kind, reason, item.attempt)
+    dispatch.jobs.dead_letter(item.job.to_json(), item.kind, reason, item.attempt)
     dispatch.ledger.give_back(item, SendState.FAILED, reason, dispatch.clock())
-    return SendResult.PARKED
+    return SendResult.DEAD_LETTERED
 
 
 def _record(item: LedgerItem, outgoing: Outgoing, context: SendContext, dispatch: Dispatch) -> None:
@@ -200,7 +200,7 @@ def _event(detail_type: str, item: LedgerItem, dispatch: Dispatch) -> PendingEve
             "ledger": item.id,
             "ses_id": item.ses_id,
             "archive_key": item.sent_key,
-            "marked": item.marked,
+            "possible_duplicate": item.possible_duplicate,
             "at": at.isoformat(),
         },
         at=at,

@@ -1,0 +1,85 @@
+"""``email-handler search``: messages by words."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from cli.connection import Connection, Endpoint, Stack, connect
+from cli.conversations import Limit, messages_table, public_fields
+from cli.terminal import AsJson, ExitCode, err, out, print_json, tracked
+from email_handler.conversations.records import Conversation, MessageRecord
+from email_handler.errors import ArchiveObjectMissing
+
+
+def search(
+    words: Annotated[list[str], typer.Argument(metavar="WORD…", help="All of them must be there, in any case.")],
+    days: Annotated[int, typer.Option(min=1, help="How far back: conversations that began in the last DAYS.")] = 365,
+    text: Annotated[bool, typer.Option(help="Read the texts of mails and files in the archive as well.")] = False,
+    limit: Limit = 50,
+    stack: Stack = "",
+    endpoint: Endpoint = "",
+    as_json: AsJson = False,
+) -> None:
+    """Find messages by words in names, addresses, subjects, file names and what was written; newest first."""
+    connection = connect(stack, endpoint)
+    wanted = [word.casefold() for word in words]
+    found = islice(_search(connection, wanted, days, in_texts=text), limit)
+    if as_json:
+        count = 0
+        for count, message in enumerate(found, 1):  # noqa: B007  (how many there were is asked below)
+            print_json(public_fields(message))
+    else:
+        messages = list(found)
+        count = len(messages)
+        if messages:
+            out.print(messages_table(messages))
+        else:
+            err.print("Nothing found." if text else "Nothing found. With --text the archive's texts are read as well.")
+    if not count:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _search(connection: Connection, wanted: Sequence[str], days: int, *, in_texts: bool) -> Iterator[MessageRecord]:
+    today = datetime.now(UTC).date()
+    span = [today - timedelta(days=number) for number in range(days)]
+    for day in tracked(span, "days", len(span)):
+        for conversation in connection.records.find("day", day.isoformat(), limit=10_000):
+            if isinstance(conversation, Conversation):
+                messages = list(connection.records.messages(conversation.id))
+                yield from (
+                    message for message in reversed(messages)
+                    if _matches(_words(message, conversation), wanted)
+                    or (in_texts and _matches(_texts(connection, message), wanted))
+                )  # fmt: skip
+    for verdict in ("held", "dropped"):
+        for message in connection.records.find("verdict", verdict, limit=10_000):
+            if isinstance(message, MessageRecord) and not message.conversation:
+                text = _texts(connection, message) if in_texts else ""
+                if _matches(_words(message) + text, wanted):
+                    yield message
+
+
+def _matches(text: str, wanted: Sequence[str]) -> bool:
+    folded = text.casefold()
+    return all(word in folded for word in wanted)
+
+
+def _words(message: MessageRecord, conversation: Conversation | None = None) -> str:
+    known = (conversation.id, conversation.contact, conversation.contact_name) if conversation else ()
+    files = (found.name for found in message.attachments)
+    own = (message.sender, message.sender_name, message.subject, message.snippet, message.receipt)
+    return "\n".join((*known, *own, *files))
+
+
+def _texts(connection: Connection, message: MessageRecord) -> str:
+    prefix = f"text/{message.conversation or 'none'}/{message.receipt}/"
+    texts = []
+    for key, _ in connection.archive.keys(prefix):
+        try:
+            texts.append(connection.archive.get(key).decode("utf-8", "replace"))
+        except ArchiveObjectMissing:
+            continue  # it expired between the two calls
+    return "\n".join(texts)

@@ -1,0 +1,92 @@
+"""The digest of held mail: one mail to the owner, with everything needed to decide and nothing that can be clicked."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from email_handler.conversations.owners import Owners
+from email_handler.conversations.records import LedgerItem
+from email_handler.mail import writer as mime
+from email_handler.outgoing.composed import Composed
+
+DIGEST = "digest"  # a ledger item's ``note``, beside NoticeKind's values
+MAX_ENTRIES = 50  # shown in one mail; the rest is counted
+MAX_SUBJECT = 120
+MAX_REASONS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldEntry:
+    """One held message as the digest shows it."""
+
+    receipt: str
+    function: str
+    at: datetime
+    sender: str
+    sender_name: str
+    verified: bool
+    subject: str
+    score: float
+    reasons: tuple[str, ...]
+
+
+def to_json(entries: Sequence[HeldEntry]) -> list[dict[str, Any]]:
+    """Return *entries* as JSON values, for the archive."""
+    return [{**asdict(entry), "at": entry.at.isoformat()} for entry in entries]
+
+
+def from_json(values: Sequence[dict[str, Any]]) -> list[HeldEntry]:
+    """Return the entries that :func:`to_json` made."""
+    return [
+        HeldEntry(**{**value, "at": datetime.fromisoformat(value["at"]), "reasons": tuple(value["reasons"])})
+        for value in values
+    ]
+
+
+def compose_digest(entries: Sequence[HeldEntry], *, owners: Owners, item: LedgerItem) -> Composed:
+    """Return the digest of *entries* (newest first) to the owner, as text and HTML.
+
+    Addresses and subjects of held mail are shown as text, never as links: some of them were written to be clicked.
+    """
+    count = "One message is" if len(entries) == 1 else f"{len(entries)} messages are"
+    title = f"{count} held"
+    blocks = [_block(entry) for entry in entries[:MAX_ENTRIES]]
+    more = len(entries) - len(blocks)
+    ending = [f"… and {more} more: email-handler held list"] if more > 0 else []
+    ending.append("Held mail is kept for 90 days. Nothing has to be done about what is rightly held.")
+    text = "\n\n".join((f"{title}.", *("\n".join(block) for block in blocks), *ending)) + "\n"
+    page = "".join(
+        (
+            f"<p><b>{html.escape(title)}</b></p>\n",
+            *("<p>" + "<br>\n".join(map(html.escape, block)) + "</p>\n" for block in blocks),
+            *(f"<p>{html.escape(line)}</p>\n" for line in ending),
+        )
+    )
+    fields = (
+        ("From", mime.mailbox("Held mail", owners.notices_address)),
+        ("To", owners.public_addresses[0]),
+        ("Subject", mime.unstructured(title)),
+        ("Auto-Submitted", "auto-generated"),
+        ("X-Auto-Response-Suppress", "All"),
+    )
+    body = mime.multipart("alternative", (mime.text(text), mime.text(page, "html")))
+    return Composed(raw=mime.write(fields, body, item.id.encode()))
+
+
+def _block(entry: HeldEntry) -> list[str]:
+    named = f"{entry.sender_name} ({_unlinked(entry.sender)})" if entry.sender_name else _unlinked(entry.sender)
+    verification = "" if entry.verified else ", not verified"
+    release = f"email-handler held release {entry.receipt}" + (" --function reply" if entry.function == "reply" else "")
+    return [
+        mime.one_line(entry.subject, MAX_SUBJECT) or "(no subject)",
+        f"  from {mime.one_line(named, MAX_SUBJECT) or 'nobody'}{verification}, {entry.at:%Y-%m-%d %H:%M} UTC",
+        f"  held: {'; '.join(entry.reasons[:MAX_REASONS]) or 'no reason recorded'} (score {entry.score:g})",
+        f"  {release}",
+    ]
+
+
+def _unlinked(address: str) -> str:
+    """Return *address* so that no client makes a link of it."""
+    return address.replace("@", " at ")

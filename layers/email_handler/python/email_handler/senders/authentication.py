@@ -1,0 +1,262 @@
+"""What SES found out about a received message, and what of it proves who wrote.
+
+SES's verdicts name no domain: a DKIM PASS may be the attacker's own. Which domain passed stands only in the
+``Authentication-Results`` field that SES puts on top of the stored object, and anybody can send another one below it.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from email_handler.identifiers import EmailAddress, ReceiptId
+from email_handler.mail.addresses import aligned, ascii_domain
+from email_handler.mail.message import Message
+
+AUTHSERV_ID = "amazonses.com"
+
+_FIELD_LIMIT = 4000
+"""Characters of an ``Authentication-Results`` or From field that are believed. A longer one may have been cut where
+its writer wanted it cut (``header.i=@victim.example`` out of ``…@victim.example.evil.test``), so it proves nothing."""
+
+_SES_ENDS_WITH = frozenset({"x-ses-receipt", "x-ses-dkim-signature"})
+"""The last fields of the block that SES puts on top; what stands below came with the mail."""
+
+_VERIFIED_BY = frozenset({"dmarc pass", "dkim aligned", "spf aligned"})
+
+_DOMAIN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){1,20}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SesReceipt:
+    """One SES receipt, normalised at the edge. Verdicts are open strings, upper-case, "" where missing:
+    PASS, FAIL, GRAY, PROCESSING_FAILED and DISABLED have been seen."""
+
+    id: ReceiptId
+    envelope_sender: str  # "" for the null sender (bounces)
+    recipients: tuple[EmailAddress, ...]  # receipt.recipients: what this rule matched, the envelope
+    spam: str
+    virus: str
+    spf: str
+    dkim: str
+    dmarc: str
+    dmarc_policy: str  # none, quarantine, reject, "" where missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenderVerification:
+    """Whether the mail proves who wrote it, and why not where it does not."""
+
+    address: EmailAddress | None  # From's single address in lower case (to be compared) when verified, else None
+    reason: str  # constant: "dmarc pass", "dkim aligned", "spf aligned", "two From fields", ...
+
+    @property
+    def verified(self) -> bool:
+        """Tell whether the From address may be believed."""
+        return self.address is not None
+
+
+def verify_sender(message: Message, receipt: SesReceipt) -> SenderVerification:
+    """Decide "sender verified" for *message* as SES received it under *receipt*.
+
+    Verified is one From field with one address, and DMARC PASS; or DMARC not FAIL and SES's own results show a DKIM
+    pass, or an SPF pass of the envelope sender, whose domain is aligned (RFC 7489 §3.1, relaxed) with From's.
+    A DMARC pass that SES's results state for another domain than the From we read is no proof: the two of us
+    read the field differently, and that is how such fields are forged.
+    """
+    problem = _from_problem(message) or ("dmarc fail" if receipt.dmarc == "FAIL" else "")
+    if problem:
+        return SenderVerification(address=None, reason=problem)
+    address = message.from_[0].address
+    reason = _alignment(message, receipt, _domain(address))
+    return SenderVerification(address=EmailAddress(address.lower()) if reason in _VERIFIED_BY else None, reason=reason)
+
+
+def receipt_from_message(
+    message: Message, receipt_id: ReceiptId, recipients: Sequence[EmailAddress] = ()
+) -> SesReceipt:
+    """Rebuild the receipt of a stored object whose event was lost, from the fields that SES put on top of it.
+
+    SES's ``Received`` field names the recipient where there was one; *recipients* are those to assume besides.
+    The DMARC policy stands nowhere in the object and is "".
+    """
+    top = _ses_fields(message)
+    results = _ses_results(message)
+    return SesReceipt(
+        id=receipt_id,
+        envelope_sender=_between_angles(top.get("return-path", "")),
+        recipients=tuple(dict.fromkeys((*_received_for(top.get("received", "")), *recipients))),
+        spam=top.get("x-ses-spam-verdict", "").strip().upper(),
+        virus=top.get("x-ses-virus-verdict", "").strip().upper(),
+        spf=_verdict(results, "spf"),
+        dkim=_verdict(results, "dkim"),
+        dmarc=_verdict(results, "dmarc"),
+        dmarc_policy="",
+    )
+
+
+def _from_problem(message: Message) -> str:
+    """Return why From can prove nothing whatever SES found, "" where it is one field with one address."""
+    overlong = any(len(header.raw) > _FIELD_LIMIT for header in message.headers if header.name.lower() == "from")
+    problems = {
+        "no From field": message.from_fields == 0,
+        "several From fields": message.from_fields > 1,
+        "no From address": not message.from_,
+        "several From addresses": len(message.from_) > 1,
+        "malformed From address": overlong or not all(_is_address(mailbox.address) for mailbox in message.from_),
+    }
+    return next((problem for problem, holds in problems.items() if holds), "")
+
+
+def _alignment(message: Message, receipt: SesReceipt, domain: str) -> str:
+    """Return which of :data:`_PROOFS` SES found for From's *domain*, else why there is none."""
+    results = _ses_results(message)
+    if receipt.dmarc == "PASS":
+        judged = [result.properties.get("header.from", "") for result in results if result.passed("dmarc")]
+        if any(name and not aligned(_domain(name), domain) for name in judged):
+            return "dmarc pass for another domain"
+        return "dmarc pass"
+    if any(_dkim_aligned(result, domain) for result in results if result.passed("dkim")):
+        return "dkim aligned"
+    if _spf_aligned(results, receipt.envelope_sender, domain):
+        return "spf aligned"
+    return "nothing aligned" if results else "no results of SES"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    """One ``;``-separated piece of the field: ``dkim=pass header.i=@example.com`` (RFC 8601 §2.2).
+
+    SES also ends pieces in the middle of SPF's properties (``client-ip=…; envelope-from=…; helo=…``): these
+    become results of those names, which nothing takes for a method.
+    """
+
+    method: str
+    value: str
+    properties: dict[str, str]  # an unreadable or repeated property leaves the piece without any
+
+    def passed(self, method: str) -> bool:
+        return self.method == method and self.value == "pass"
+
+
+def _dkim_aligned(result: _Result, domain: str) -> bool:
+    """Signing domain and agent's identity must be aligned, whichever of them SES states."""
+    stated = [result.properties[key] for key in ("header.d", "header.i") if key in result.properties]
+    return bool(stated) and all(aligned(_domain(value), domain) for value in stated)
+
+
+def _spf_aligned(results: Sequence[_Result], envelope_sender: str, domain: str) -> bool:
+    """SPF proves the envelope sender's domain, so where SES repeats that address it must be the same."""
+    spf = [result for result in results if result.method == "spf"]
+    if len(spf) != 1 or spf[0].value != "pass" or not envelope_sender:
+        return False
+    envelope_domain = _domain(envelope_sender)
+    repeated = [result.value for result in results if result.method == "envelope-from"]
+    repeated += [spf[0].properties[key] for key in ("smtp.mailfrom", "envelope-from") if key in spf[0].properties]
+    return all(_domain(value) == envelope_domain for value in repeated) and aligned(envelope_domain, domain)
+
+
+def _is_address(address: str) -> bool:
+    return bool(address.rpartition("@")[0] and _domain(address))
+
+
+def _domain(address: str) -> str:
+    """Return the domain of *address* (or a bare domain) in lower case, "" where it is none that DNS could hold."""
+    domain = ascii_domain(address.rpartition("@")[2])
+    return domain if _DOMAIN.fullmatch(domain) else ""
+
+
+def _ses_results(message: Message) -> tuple[_Result, ...]:
+    """Return the results of SES's own field: the first of its name, in the block on top, by SES's authserv-id."""
+    field = _ses_fields(message).get("authentication-results", "")
+    pieces = _pieces(field) if len(field) <= _FIELD_LIMIT else []
+    if not pieces or not pieces[0] or pieces[0][0].lower() != AUTHSERV_ID:
+        return ()
+    return tuple(_result(words) for words in pieces[1:] if words)
+
+
+def _ses_fields(message: Message) -> dict[str, str]:
+    """Return the first field of each name, lower-cased, that may be SES's: all before the end of its block.
+
+    The block ends with ``X-SES-RECEIPT``, or before a second ``Received``: SES writes one, and on top.
+    """
+    fields: dict[str, str] = {}
+    for header in message.headers:
+        name = header.name.lower()
+        if name in _SES_ENDS_WITH or (name == "received" and "received" in fields):
+            break
+        fields.setdefault(name, header.raw)
+    return fields
+
+
+def _pieces(field: str) -> list[list[str]]:
+    """Split *field* at semicolons into words, comments left out, quoted strings kept whole without their quotes.
+
+    [] where a comment or a quoted string does not end: such a field proves nothing. One pass.
+    """
+    pieces: list[list[str]] = [[]]
+    word = ""
+    depth = 0
+    quoted = False
+    characters = iter(field)
+    for character in characters:
+        if character == "\\" and (quoted or depth):
+            escaped = next(characters, "")
+            word += escaped if quoted else ""
+        elif quoted:
+            quoted = character != '"'
+            word += character if quoted else ""
+        elif depth:
+            depth += (character == "(") - (character == ")")
+        elif character == '"':
+            quoted = True
+        elif character in "(; \t\r\n":
+            if word:
+                pieces[-1].append(word)
+            word = ""
+            depth = int(character == "(")
+            if character == ";":
+                pieces.append([])
+        else:
+            word += character
+    if word:
+        pieces[-1].append(word)
+    return [] if quoted or depth else pieces
+
+
+def _result(words: Sequence[str]) -> _Result:
+    method, _, value = words[0].partition("=")
+    properties: dict[str, str] = {}
+    for word in words[1:]:
+        name, equals, given = word.partition("=")
+        if not equals or name.lower() in properties:
+            properties = {}
+            break
+        properties[name.lower()] = given
+    return _Result(
+        method=method.partition("/")[0].lower(),  # RFC 8601 §2.2: a method may carry its version
+        value=value if "@" in value else value.lower(),
+        properties=properties,
+    )
+
+
+def _verdict(results: Sequence[_Result], method: str) -> str:
+    """Return SES's verdict that *results* stand for: of several signatures the best counts, as in DMARC."""
+    values = {result.value for result in results if result.method == method}
+    if not values:
+        return ""
+    for value, verdict in (("pass", "PASS"), ("fail", "FAIL"), ("temperror", "PROCESSING_FAILED")):
+        if value in values:
+            return verdict
+    return "GRAY"
+
+
+def _between_angles(value: str) -> str:
+    return value.strip().removeprefix("<").removesuffix(">").strip()
+
+
+def _received_for(received: str) -> tuple[EmailAddress, ...]:
+    """Return the address after ``for`` in SES's own ``Received`` field (RFC 5321 §4.4)."""
+    words = received.partition(";")[0].split()
+    named = [_between_angles(words[i + 1]) for i, word in enumerate(words[:-1]) if word.lower() == "for"]
+    local, at, domain = named[-1].rpartition("@") if named else ("", "", "")
+    return (EmailAddress(f"{local}@{domain.lower()}"),) if at and local and domain else ()

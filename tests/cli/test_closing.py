@@ -1,0 +1,50 @@
+"""``email-handler close``."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.connection import connect
+from cli.main import app
+from cloud.cloud import LocalCloud
+from email_handler.conversations.records import Conversation, Status
+from email_handler.identifiers import ConversationId
+from tests.support.records import commit, conversation
+
+pytestmark = pytest.mark.cloud
+
+
+def run(cloud: LocalCloud, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
+    ran = CliRunner().invoke(app, ["close", *arguments, "--endpoint", cloud.endpoint, "--json"])
+
+    assert ran.exit_code == code, ran.output
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def talk(cloud: LocalCloud, name: str) -> Conversation:
+    """Return a new conversation of the cloud's table."""
+    made = conversation(id=ConversationId(name))
+    whole = commit(f"receipt of {name}", conversation=made)
+    connect(endpoint=cloud.endpoint).records.commit(replace(whole, decision=replace(whole.decision, done=True)))
+    return made
+
+
+@pytest.mark.parametrize(("options", "status"), [([], Status.CLOSED), (["--spam"], Status.SPAM)])
+def test_a_conversation_is_closed_and_found_by_its_status(
+    cloud: LocalCloud, options: list[str], status: Status
+) -> None:
+    made = talk(cloud, f"c-{status}")
+    records = connect(endpoint=cloud.endpoint).records
+
+    assert run(cloud, made.id, *options) == [{"conversation": made.id, "status": status}]
+    assert records.conversation(made.id) == replace(made, status=status, version=2)
+    assert list(records.find("status", status)) == [replace(made, status=status, version=2)]
+
+
+def test_a_conversation_that_is_not_there_is_told_and_the_others_are_closed(cloud: LocalCloud) -> None:
+    made = talk(cloud, "c-another")
+
+    assert run(cloud, "c-nowhere1", made.id, code=1) == [{"conversation": made.id, "status": "closed"}]

@@ -1,0 +1,103 @@
+"""``email-handler`` as a process: exit codes, and a line instead of a traceback."""
+
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from cli.main import app
+from tests.conftest import PROJECT
+
+COMMAND = Path(sys.executable).with_name("email-handler")
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False, cwd=PROJECT
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["nonsense"], 2, "No such command"),
+        (["inspect"], 2, "Missing argument"),
+        (["list", "--status", "asleep"], 2, "--status"),
+        (["list", "--verdict", "bogus"], 2, "'bogus' is not one of 'held', 'flagged', 'dropped'"),
+        (["list", "--send", "sent"], 2, "'sent' is not one of 'queued', 'sending', 'failed', 'unknown', 'bounced'"),
+        (["list", "--day", "yesterday"], 2, "'yesterday' does not match the format"),
+        (["list", "--status", "open", "--contact", "a@b.example"], 2, "one of them at a time"),
+        (["list", "--endpoint", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1 cannot be used"),
+        (["inspect", "--rules", "no.toml", "events/mail/spam.eml"], 1, "Name a rules file with --rules"),
+        (["rules", "check", "no.toml"], 1, "Name the rules file"),
+        (["rules", "check", "events/README.md"], 1, "not TOML"),
+        (["rules", "test", "functions"], 1, "spam or ham"),
+        (["local", "send", "no.eml"], 2, "does not exist"),
+    ],
+)
+def test_a_mistake_is_told_in_words_with_its_exit_code(arguments: list[str], code: int, words: str) -> None:
+    ran = run(*arguments)
+
+    said = " ".join((ran.stdout + ran.stderr).replace("│", " ").split())
+    assert ran.returncode == code
+    assert words in said
+    assert "Traceback" not in said
+
+
+def test_help_tells_the_exit_codes_and_every_command() -> None:
+    ran = run("--help")
+
+    assert ran.returncode == 0
+    assert "Exit codes" in ran.stdout
+    assert [name for name, *_ in ALL if name not in ran.stdout] == []
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+
+    ran = CliRunner().invoke(app, ["--version"])
+
+    assert (ran.exit_code, ran.stdout) == (0, f"email-handler {project['version']}\n")
+
+
+def test_a_reader_that_goes_away_early_causes_no_traceback() -> None:
+    shell = f"{COMMAND} inspect --json {' '.join(['events/mail'] * 8)} | head -1"
+
+    ran = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False, cwd=PROJECT)
+
+    assert ran.stdout.count("\n") == 1
+    assert "Traceback" not in ran.stderr
+    assert "BrokenPipe" not in ran.stderr
+
+
+def commands(group: Any, *names: str) -> Iterator[tuple[str, ...]]:
+    """Yield every command by its names, the local cloud's aside, which have tests of their own."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *names, name)
+        elif names != ("local",):
+            yield (*names, name)
+
+
+ALL = list(commands(get_command(app)))
+
+
+@pytest.mark.parametrize("command", ALL, ids=" ".join)
+def test_every_command_has_json(command: tuple[str, ...]) -> None:
+    assert "--json" in CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200"}).stdout
+
+
+@pytest.mark.parametrize("command", ALL, ids=" ".join)
+def test_every_command_and_every_option_says_what_it_is_for(command: tuple[str, ...]) -> None:
+    found: Any = get_command(app)
+    for name in command:
+        found = found.commands[name]
+
+    assert found.help
+    assert [option.name for option in found.params if option.param_type_name == "option" and not option.help] == []

@@ -1,0 +1,185 @@
+"""``email-handler doctor`` and ``activate``: what is judged how, and what is to be done."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.activation import make_active
+from cli.doctor import State, hearers, judged, receiving, record
+from cli.main import app
+from cli.terminal import AdminError
+from cloud.clients import Clients
+from cloud.cloud import LocalCloud
+
+MX = ("example.com", "MX", "10 inbound-smtp.us-east-1.amazonaws.com")
+SPF = ("bounce.example.com", "TXT", '"v=spf1 include:amazonses.com -all"')
+DMARC = ("_dmarc.example.com", "TXT", '"v=DMARC1; p=quarantine; adkim=r; aspf=r"')
+
+
+@pytest.mark.parametrize(
+    ("wanted", "values", "state"),
+    [
+        (MX, ["10 inbound-smtp.us-east-1.amazonaws.com."], State.FINE),
+        (MX, ["10 mail.example.net."], State.WRONG),
+        (MX, [], State.WRONG),
+        (MX, None, State.NOTE),
+        (SPF, ['"v=spf1 include:amazonses.com ~all"'], State.FINE),
+        (SPF, ['"v=spf1 -all"'], State.WRONG),
+        (DMARC, ['"v=DMARC1; p=reject"'], State.FINE),
+        (DMARC, ['"something else"'], State.WRONG),
+    ],
+)
+def test_a_dns_record_is_judged_by_what_it_must_say(
+    wanted: tuple[str, str, str], values: list[str] | None, state: State
+) -> None:
+    check = record(*wanted, values)
+
+    assert check.state is state
+    assert state is State.FINE or wanted[2] in check.todo
+
+
+@pytest.mark.parametrize(
+    ("active", "state", "words"),
+    [
+        ({"Metadata": {"Name": "ours"}}, State.FINE, "ours is active"),
+        ({"Metadata": {"Name": "theirs"}}, State.WRONG, "theirs is active, not ours"),
+        ({}, State.WRONG, "no rule set is active"),
+    ],
+)
+def test_receiving_needs_our_rule_set_to_be_the_active_one(active: dict[str, Any], state: State, words: str) -> None:
+    check = receiving("ours", active)
+
+    assert check.state is state
+    assert words in check.found
+    assert (check.todo == "email-handler activate") is (state is State.WRONG)
+
+
+@pytest.mark.parametrize(
+    ("subscriptions", "state", "todo"),
+    [
+        (["arn:aws:sns:us-east-1:000000000000:topic:1"], State.FINE, ""),
+        (["PendingConfirmation"], State.WRONG, "Confirm"),
+        ([], State.WRONG, "AlarmEmail"),
+    ],
+)
+def test_alarms_need_somebody_who_confirmed(subscriptions: list[str], state: State, todo: str) -> None:
+    check = hearers(subscriptions)
+
+    assert check.state is state
+    assert todo in check.todo
+
+
+@pytest.mark.parametrize(
+    ("condition", "receives", "state"),
+    [
+        ("Could not ask identity: NotFoundException.", True, State.WRONG),
+        ("Could not ask identity: NotFoundException.", False, State.NOTE),
+        ("SES has paused sending for this account: see the SES console.", False, State.NOTE),
+        ("2 still in stack-AckDeadLetters-1: email-handler redrive.", False, State.WRONG),
+    ],
+)
+def test_ses_is_the_business_of_a_stack_that_sets_it_up_and_parked_mail_of_every_one(
+    condition: str, receives: bool, state: State
+) -> None:
+    check = judged(condition, receives=receives, emulated=False)
+
+    assert check.state is state
+    assert check.found.partition(":")[0] == condition.partition(":")[0]
+
+
+def test_what_an_emulator_does_not_have_is_no_fault_and_cannot_be_checked_there() -> None:
+    checks = [
+        judged("Could not ask identity: NotFoundException.", receives=True, emulated=True),
+        hearers([], emulated=True),
+    ]
+
+    assert [check.state for check in checks] == [State.NOTE] * 2
+    assert all(check.found.startswith("cannot be checked here: ") and not check.todo for check in checks)
+
+
+def test_parked_mail_is_a_fault_in_an_emulator_too() -> None:
+    check = judged("2 still in stack-AckDeadLetters-1: email-handler redrive.", receives=False, emulated=True)
+
+    assert check.state is State.WRONG
+
+
+@pytest.mark.cloud
+def test_doctor_looks_at_the_deployed_stack_and_says_what_is_missing(cloud: LocalCloud) -> None:
+    ran = CliRunner().invoke(app, ["doctor", "--endpoint", cloud.endpoint, "--json"])
+
+    told = [json.loads(line) for line in ran.stdout.splitlines()]
+    checks = {check["what"]: check for check in told}
+    wrong = [check["found"] for check in told if check["state"] == "wrong"]
+    assert ran.exit_code == (1 if wrong else 0)
+    assert [found for found in wrong if "still in" not in found] == [], "other tests may have parked mail here"
+    assert {what: checks[what]["state"] for what in ("Stack", "Rules", "Routes", "Acknowledgement", "Receiving")} == {
+        "Stack": "fine",
+        "Rules": "fine",
+        "Routes": "fine",
+        "Acknowledgement": "fine",
+        "Receiving": "note",
+    }
+    assert checks["Alarm mail"]["found"].startswith("cannot be checked here")
+
+
+@pytest.mark.cloud
+def test_a_stack_without_receipt_rules_has_none_to_activate(cloud: LocalCloud) -> None:
+    ran = CliRunner().invoke(app, ["activate", "--endpoint", cloud.endpoint])
+
+    assert ran.exit_code == 1
+    assert "ReceiveMail=false" in str(ran.exception)
+
+
+@pytest.mark.cloud
+class TestActivation:
+    """On SES's own calls."""
+
+    @pytest.fixture
+    def ses(self, clients: Clients) -> Iterator[Any]:
+        ses = clients.client("ses")
+        yield ses
+        ses.set_active_receipt_rule_set()
+
+    @pytest.fixture
+    def rule_set(self, ses: Any, unique_name: Callable[[str], str]) -> Callable[..., str]:
+        def create(kind: str, *rules: str) -> str:
+            name = unique_name(kind)
+            ses.create_receipt_rule_set(RuleSetName=name)
+            for rule in rules:
+                ses.create_receipt_rule(RuleSetName=name, Rule={"Name": rule})
+            return name
+
+        return create
+
+    @pytest.fixture
+    def unique_name(self, request: pytest.FixtureRequest) -> Callable[[str], str]:
+        return lambda kind: f"{kind}-{abs(hash(request.node.name))}"
+
+    def test_our_rule_set_becomes_the_active_one_and_stays_so(self, ses: Any, rule_set: Callable[..., str]) -> None:
+        ours = rule_set("ours", "thread", "inbound")
+
+        assert make_active(ses, ours, replace=False) == ""
+        assert make_active(ses, ours, replace=False) == ours
+        assert ses.describe_active_receipt_rule_set()["Metadata"]["Name"] == ours
+
+    def test_another_one_with_rules_is_kept_and_the_way_to_merge_told(
+        self, ses: Any, rule_set: Callable[..., str]
+    ) -> None:
+        ours, theirs = rule_set("ours", "thread"), rule_set("theirs", "tickets")
+        ses.set_active_receipt_rule_set(RuleSetName=theirs)
+
+        with pytest.raises(AdminError, match=f"tickets.*--rule-set-name {ours} --after inbound"):
+            make_active(ses, ours, replace=False)
+        assert ses.describe_active_receipt_rule_set()["Metadata"]["Name"] == theirs
+
+        assert make_active(ses, ours, replace=True) == theirs
+        assert ses.describe_active_receipt_rule_set()["Metadata"]["Name"] == ours
+
+    def test_another_one_without_rules_is_in_nobodys_way(self, ses: Any, rule_set: Callable[..., str]) -> None:
+        ours, empty = rule_set("ours", "thread"), rule_set("empty")
+        ses.set_active_receipt_rule_set(RuleSetName=empty)
+
+        assert make_active(ses, ours, replace=False) == empty

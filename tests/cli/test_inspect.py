@@ -1,0 +1,185 @@
+"""``email-handler inspect`` on files: one object for each, whatever the file."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli import inspection
+from cli.main import app
+from tests.conftest import PROJECT
+from tests.support.builders import mail
+
+MAILS = PROJECT / "events" / "mail"
+SHAPE = [
+    "path",
+    "ok",
+    "error",
+    "seconds",
+    "from",
+    "subject",
+    "text_chars",
+    "attachments",
+    "automatic",
+    "bounce",
+    "spam",
+]
+SHAPE += ["new_text", "linkedin"]
+
+
+def inspect(*arguments: str | Path, code: int = 0) -> list[dict[str, Any]]:
+    ran = CliRunner().invoke(app, ["inspect", "--json", *map(str, arguments)])
+
+    assert ran.exit_code == code, ran.output
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def one(name: str) -> dict[str, Any]:
+    (found,) = inspect(MAILS / f"{name}.eml")
+    return found
+
+
+def test_every_sample_mail_gives_one_object_of_the_shape() -> None:
+    found = inspect(MAILS)
+
+    assert [Path(each["path"]).name for each in found] == sorted(path.name for path in MAILS.iterdir())
+    assert all(list(each) == SHAPE for each in found)
+    assert all(each["ok"] and each["error"] is None and each["seconds"] > 0 for each in found)
+
+
+def test_a_first_mail_is_a_persons_with_its_file() -> None:
+    found = one("first_contact")
+
+    assert found["from"] == "jane@customer.example"
+    assert found["attachments"] == [{"name": "garden-plan.pdf", "type": "application/pdf", "size": 930}]
+    assert (found["automatic"], found["bounce"], found["linkedin"]) == (None, None, None)
+    assert found["spam"]["outcome"] == "deliver"
+
+
+def test_spam_is_held_with_its_score_and_rules() -> None:
+    spam = one("spam")["spam"]
+
+    assert spam["outcome"] == "hold"
+    assert spam["score"] > 0
+    assert "seo-offer" in spam["rules"]
+
+
+def test_a_bounce_tells_recipient_status_and_original() -> None:
+    assert one("bounce")["bounce"] == {
+        "recipient": "jane@customer.example",
+        "status": "5.1.1",
+        "original_message_id": "0100019caaaa0003-00000000-0000-4000-8000-000000000003-000000@email.amazonses.test",
+    }
+
+
+def test_an_out_of_office_is_automatic_and_no_bounce() -> None:
+    found = one("contact_out_of_office")
+
+    assert found["automatic"]
+    assert found["bounce"] is None
+
+
+def test_new_text_is_without_quotation() -> None:
+    assert one("follow_up")["new_text"].startswith("Tuesday at ten is perfect.")
+    assert "soil samples" not in one("follow_up")["new_text"]
+
+
+def test_linkedin_tells_the_name() -> None:
+    assert one("linkedin_message")["linkedin"] == "Jane Doe"
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        "amazonses.com; spf=fail; dkim=fail header.i=@linkedin.com; dmarc=fail header.from=linkedin.com;",
+        "mx.example.net; dkim=none; dmarc=fail (p=REJECT) header.from=linkedin.com",
+    ],
+)
+def test_linkedin_is_not_believed_where_dmarc_failed(tmp_path: Path, results: str) -> None:
+    forged = tmp_path / "forged.eml"
+    forged.write_bytes(
+        f"Authentication-Results: {results}\r\n".encode() + (MAILS / "linkedin_message.eml").read_bytes()
+    )
+
+    assert inspect(forged)[0]["linkedin"] is None
+
+
+def test_what_cannot_be_read_is_told_and_does_not_stop_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "a.eml").write_bytes(mail())
+    (tmp_path / "b.eml").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "c.eml")  # would wait for a writer for ever
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "e").write_bytes(b"")
+
+    found = inspect(tmp_path, tmp_path / "missing.eml", code=1)
+
+    assert [(Path(each["path"]).name, each["ok"], each["error"]) for each in found] == [
+        ("a.eml", True, None),
+        ("b.eml", False, "no such file"),
+        ("c.eml", False, "not a regular file"),
+        ("e", True, None),
+        ("missing.eml", False, "no such file"),
+    ]
+    assert all(list(each) == SHAPE for each in found)
+
+
+def test_of_an_outbox_each_mail_is_read_once_and_no_envelope(tmp_path: Path) -> None:
+    (tmp_path / "handed-in").mkdir()
+    for name in ("0001.eml", "0001.json", "handed-in/0001.eml", "alone.json"):
+        (tmp_path / name).write_bytes(mail())
+
+    assert [Path(each["path"]).name for each in inspect(tmp_path)] == ["0001.eml", "alone.json"]
+
+
+def test_a_folder_that_only_bears_the_name_of_an_outboxs_is_read(tmp_path: Path) -> None:
+    (tmp_path / "handed-in").mkdir()
+    (tmp_path / "handed-in" / "one.eml").write_bytes(mail())
+
+    assert [Path(each["path"]).name for each in inspect(tmp_path)] == ["one.eml"]
+
+
+def test_whatever_goes_wrong_with_one_message_is_told_as_its_error(tmp_path: Path) -> None:
+    (tmp_path / "a.eml").write_bytes(mail())
+
+    found = inspection.inspect_file(tmp_path / "a.eml", rules_file=tmp_path / "gone.toml")
+
+    assert list(found) == SHAPE
+    assert (found["ok"], found["error"]) == (False, "AdminError: please report this message")
+
+
+def test_many_files_are_shared_and_come_back_in_order(tmp_path: Path) -> None:
+    names = [f"{number:04}.eml" for number in range(inspection.MANY + 1)]
+    for name in names:
+        (tmp_path / name).write_bytes(mail(subject=name))
+
+    found = list(inspection.inspect_files(list(inspection.find_files([tmp_path]))))
+
+    assert [each["subject"] for each in found] == names
+
+
+def test_a_hostile_name_and_subject_are_one_line_of_ascii(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.eml")
+    path.write_bytes(mail(subject="=?utf-8?q?one=0D=0Atwo?= \u2603"))
+
+    ran = CliRunner().invoke(app, ["inspect", "--json", str(path)])
+
+    assert ran.stdout.isascii()
+    assert ran.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["first_contact"], ["From", "jane@customer.example", "garden-plan.pdf", "deliver"]),
+        (["spam", "bounce"], ["hold", "bounce", "2 messages: 1 deliver, 0 flag, 1 hold"]),
+    ],
+)
+def test_without_json_people_read_a_table(paths: Sequence[str], expected: Sequence[str]) -> None:
+    ran = CliRunner().invoke(app, ["inspect", *(str(MAILS / f"{name}.eml") for name in paths)])
+
+    assert ran.exit_code == 0
+    assert [word for word in expected if word not in ran.stdout] == []

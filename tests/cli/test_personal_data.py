@@ -1,0 +1,152 @@
+"""``email-handler export`` and ``erase``: all that is kept of a person, handed out or gone, and nobody else's."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.connection import Connection, connect
+from cloud.cloud import LocalCloud
+from email_handler.errors import UnknownConversation
+from email_handler.identifiers import ConversationId, ReceiptId
+from tests.support.operator import arrive, held, lines, person, run
+
+pytestmark = pytest.mark.cloud
+
+
+@pytest.fixture(scope="module")
+def connection(cloud: LocalCloud) -> Connection:
+    return connect(endpoint=cloud.endpoint)
+
+
+def conversation_of(cloud: LocalCloud, address: str) -> str:
+    (found,) = lines(cloud, "list", "--contact", address)
+    return str(found["id"])
+
+
+def everything(cloud: LocalCloud, connection: Connection) -> str:
+    """Return all items of the table and all texts of the archive, every version, as one text to look for words in."""
+    clients = cloud.clients
+    items: list[Any] = []
+    for page in clients.dynamodb.get_paginator("scan").paginate(TableName=cloud.outputs["RecordsTable"]):
+        # What tells a second copy of a mail for three days holds a hash and a receipt, and nothing of a person.
+        items += [item for item in page["Items"] if not item["pk"]["S"].startswith("PRINT#")]
+    return json.dumps(items) + "\n".join(_versions(cloud, connection.bucket))
+
+
+def _versions(cloud: LocalCloud, bucket: str) -> Iterator[str]:
+    s3 = cloud.clients.s3
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        for found in page.get("Versions", ()):
+            key, version = found["Key"], found["VersionId"]
+            yield key + s3.get_object(Bucket=bucket, Key=key, VersionId=version)["Body"].read().decode("latin-1")
+
+
+def test_an_export_holds_records_and_mails_as_they_came_and_as_they_left(
+    cloud: LocalCloud, connection: Connection, tmp_path: Path
+) -> None:
+    sender = person()
+    receipt = arrive(cloud, sender, text="Do you plant quinces?")
+    conversation = conversation_of(cloud, sender)
+
+    written = [Path(line["path"]) for line in lines(cloud, "export", conversation, "--out", str(tmp_path))]
+
+    assert {path.parent for path in written} == {tmp_path / conversation}
+    records = json.loads((tmp_path / conversation / "records.json").read_text())
+    token = connection.records.conversation(ConversationId(conversation))
+    assert token is not None
+    assert token.token not in json.dumps(records), "it would open the conversation to whoever reads the export"
+    assert records["contact"]["address"] == sender
+    assert [message["receipt"] for message in records["messages"]] == [receipt]
+    assert {send["kind"] for send in records["sends"]} == {"forward", "acknowledgement"}
+    mails = {path.name: path.read_bytes() for path in written if path.suffix == ".eml"}
+    assert len(mails) == 3
+    assert mails[f"001-received-inbound-{receipt}.eml"] == connection.archive.get(f"raw/inbound/{receipt}")
+
+
+def test_without_yes_nothing_is_erased(cloud: LocalCloud, connection: Connection) -> None:
+    sender = person()
+    arrive(cloud, sender)
+    conversation = conversation_of(cloud, sender)
+
+    (told,) = lines(cloud, "erase", sender, code=1)
+
+    assert told == {"conversations": [conversation], "messages": 1, "sends": 2, "erased": False, "kept": []}
+    assert connection.records.conversation(ConversationId(conversation)) is not None
+    assert "with --yes" in run(cloud, "erase", conversation).output
+
+
+def test_a_person_is_erased_in_every_version_and_nobody_else_is(cloud: LocalCloud, connection: Connection) -> None:
+    sender, other = person(), person()
+    delivered = arrive(cloud, sender, subject="Quincunx", attachments=[("plan.txt", "text/plain", b"a quincunx")])
+    offer, released = held(cloud, sender), held(cloud, sender)
+    lines(cloud, "held", "release", released)
+    same = {"subject": "Twice", "message_id": "<sent-twice@operated.example>", "text": "quincunx again"}
+    arrive(cloud, sender, **same)
+    second_copy = arrive(cloud, sender, **same)
+    arrive(cloud, other)
+    cloud.settle()
+    cloud.clients.s3.put_object(  # a second version of what the first one said
+        Bucket=connection.bucket, Key=f"raw/inbound/{delivered}", Body=b"replaced"
+    )
+    before = everything(cloud, connection)
+
+    (told,) = lines(cloud, "erase", sender, "--yes")
+
+    after = everything(cloud, connection)
+    for word in (sender, delivered, offer, released, second_copy, "uincunx"):
+        assert word in before
+        assert word not in after
+    assert (told["messages"], told["erased"]) == (5, True)
+    assert other in after
+    assert conversation_of(cloud, other)
+    assert list(connection.records.find("contact", sender)) == []
+    assert connection.records.contact(sender) is None
+    ran = run(cloud, "erase", sender, "--yes")
+    assert "nothing is kept of" in str(ran.exception)
+
+
+def test_one_conversation_is_erased_and_the_contact_remembered(cloud: LocalCloud, connection: Connection) -> None:
+    sender = person()
+    receipt = arrive(cloud, sender)
+    conversation = ConversationId(conversation_of(cloud, sender))
+    (why,) = lines(cloud, "why", receipt)
+
+    ran = run(cloud, "erase", conversation, "--yes")
+
+    assert ran.exit_code == 0
+    assert "What this cannot reach" in ran.output
+    assert connection.records.conversation(conversation) is None
+    assert connection.records.message(ReceiptId(receipt), "inbound") is None
+    for send in why["sends"]:
+        with pytest.raises(UnknownConversation):
+            connection.records.context(send["id"])
+    contact = connection.records.contact(sender)
+    assert contact is not None
+    assert contact.conversations == ()
+
+
+def test_a_message_id_that_leads_to_another_conversation_stays(cloud: LocalCloud, connection: Connection) -> None:
+    first, second = person(), person()
+    arrive(cloud, first, message_id="<shared-by-two@operated.example>")
+    arrive(cloud, second, message_id="<shared-by-two@operated.example>", subject="Another")
+    kept = conversation_of(cloud, first)
+
+    lines(cloud, "erase", second, "--yes")
+    followed = arrive(cloud, first, in_reply_to="<shared-by-two@operated.example>", subject="Something new")
+
+    record = connection.records.message(ReceiptId(followed), "inbound")
+    assert record is not None
+    assert record.conversation == kept
+
+
+@pytest.mark.parametrize("identifier", ["c-zzzzzzzz", "nobody-at-all@operated.example"])
+def test_what_is_nowhere_is_told(cloud: LocalCloud, tmp_path: Path, identifier: str) -> None:
+    for arguments in (("export", identifier, "--out", str(tmp_path)), ("erase", identifier, "--yes")):
+        ran = run(cloud, *arguments)
+
+        assert ran.exit_code == 1
+        assert identifier in str(ran.exception)
+        assert "email-handler" in str(ran.exception)

@@ -1,0 +1,139 @@
+"""``email-handler list``, ``show``, ``search`` and ``why`` against the deployed stack."""
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from cloud.cloud import LocalCloud
+from tests.conftest import PROJECT
+
+pytestmark = pytest.mark.cloud
+
+OTTO = "otto@orchard.example"
+
+
+@pytest.fixture(scope="module")
+def receipt(cloud: LocalCloud) -> str:
+    """Otto's first mail, handed in and gone through."""
+    raw = (PROJECT / "events/mail/first_contact.eml").read_bytes()
+    for jane, otto in ((b"jane@customer.example", OTTO.encode()), (b"Jane", b"Otto"), (b"garden-plan-", b"orchard-")):
+        raw = raw.replace(jane, otto)
+    accepted = cloud.send(raw, OTTO, ["contact@example.com"])
+    cloud.settle()
+    return accepted
+
+
+@pytest.fixture(scope="module")
+def conversation(cloud: LocalCloud, receipt: str) -> dict[str, Any]:
+    del receipt  # it made the conversation
+    (found,) = lines(cloud, "list", "--contact", OTTO)
+    return found
+
+
+def lines(cloud: LocalCloud, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
+    ran = CliRunner().invoke(app, [*arguments, "--endpoint", cloud.endpoint, "--json"])
+
+    assert ran.exit_code == code, ran.output
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def text(cloud: LocalCloud, *arguments: str, columns: int = 200) -> str:
+    ran = CliRunner().invoke(app, [*arguments, "--endpoint", cloud.endpoint], env={"COLUMNS": str(columns)})
+
+    assert ran.exit_code == 0, ran.output
+    return ran.output
+
+
+def test_list_tells_conversations_without_the_token_that_opens_them(conversation: dict[str, Any]) -> None:
+    assert (conversation["contact"], conversation["status"], conversation["received"]) == (OTTO, "open", 1)
+    assert "token" not in conversation
+
+
+@pytest.mark.parametrize(
+    "question", [(), ("--domain", "orchard.example"), ("--status", "open"), ("--public", "contact@example.com")]
+)
+def test_list_finds_by_every_index(cloud: LocalCloud, conversation: dict[str, Any], question: tuple[str, ...]) -> None:
+    assert conversation["id"] in [found["id"] for found in lines(cloud, "list", *question)]
+
+
+def test_list_shows_people_a_table(cloud: LocalCloud, conversation: dict[str, Any]) -> None:
+    assert conversation["id"] in text(cloud, "list")
+
+
+def test_show_tells_messages_files_and_sends(cloud: LocalCloud, conversation: dict[str, Any], receipt: str) -> None:
+    (shown,) = lines(cloud, "show", conversation["id"])
+
+    (message,) = shown["messages"]
+    assert message["receipt"] == receipt
+    assert [found["name"] for found in message["attachments"]] == ["garden-plan.pdf"]
+    assert {(send["kind"], send["state"]) for send in message["sends"]} == {
+        ("acknowledgement", "sent"),
+        ("forward", "sent"),
+    }
+    assert "garden-plan.pdf" in text(cloud, "show", conversation["id"])
+
+
+def test_why_finds_a_message_by_receipt_send_ses_id_and_conversation(
+    cloud: LocalCloud, conversation: dict[str, Any], receipt: str
+) -> None:
+    (by_receipt,) = lines(cloud, "why", receipt)
+    send = by_receipt["sends"][0]
+
+    assert [lines(cloud, "why", name) for name in (send["id"], send["ses_id"], conversation["id"])] == [
+        [by_receipt]
+    ] * 3
+    assert by_receipt["decision"]["outcome"] == "deliver"
+    assert by_receipt["decision"]["done"]
+    assert [event["detail_type"] for event in by_receipt["events"]] == ["Conversation Started", "Message Received"]
+    assert f"raw/inbound/{receipt}" in by_receipt["archive"]
+    assert "forward sent" in text(cloud, "why", receipt)
+
+
+@pytest.mark.parametrize("command", ["show", "why"])
+def test_what_is_there_to_be_copied_is_whole_in_80_columns(
+    cloud: LocalCloud, conversation: dict[str, Any], receipt: str, command: str
+) -> None:
+    (why,) = lines(cloud, "why", receipt)
+    ids = [conversation["id"], f"raw/inbound/{receipt}"]
+    if command == "why":
+        ids += [*why["archive"], why["decision"]["rules_version"], *(send["ses_id"] for send in why["sends"])]
+
+    told = text(cloud, command, conversation["id"], columns=80)
+
+    assert [one for one in ids if one not in told] == []
+
+
+def test_addresses_in_the_outbox_are_whole_in_80_columns(cloud: LocalCloud, receipt: str) -> None:
+    del receipt  # its forward bears the longest address
+    folder = cloud.outbox.parent
+
+    ran = CliRunner().invoke(app, ["local", "outbox", "--folder", str(folder)], env={"COLUMNS": "80"})
+
+    assert [sent.sender for sent in cloud.sent() if sent.sender not in ran.stdout] == []
+
+
+def test_search_finds_by_words_of_the_record_and_with_text_by_those_of_files(cloud: LocalCloud, receipt: str) -> None:
+    assert [found["receipt"] for found in lines(cloud, "search", "otto", "GARDEN", "--days", "2")] == [receipt]
+    assert lines(cloud, "search", "otto", "wheelchairs", "--days", "2", code=1) == []
+    found = lines(cloud, "search", "orchard", "wheelchairs", "--text", "--days", "2", code=1)
+    assert found == [], "the words must stand together: in the record or in the texts"
+    assert receipt in [found["receipt"] for found in lines(cloud, "search", "wheelchairs", "--text", "--days", "2")]
+
+
+@pytest.mark.parametrize("command", ["show", "why"])
+def test_an_id_that_is_nobodys_is_told_with_what_to_do(cloud: LocalCloud, command: str) -> None:
+    ran = CliRunner().invoke(app, [command, "nonsense", "--endpoint", cloud.endpoint])
+
+    assert ran.exit_code == 1
+    assert "nonsense" in str(ran.exception)
+    assert "email-handler" in str(ran.exception)
+
+
+def test_another_stacks_name_is_told(cloud: LocalCloud) -> None:
+    ran = CliRunner().invoke(app, ["list", "--endpoint", cloud.endpoint, "--stack", "other"])
+
+    assert ran.exit_code == 1
+    assert "there is no stack other" in str(ran.exception)

@@ -1,0 +1,64 @@
+"""Commands under the watchdog: what they say, and that they end."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from cloud import guarded
+from cloud.clients import Clients
+from cloud.deploy import deploy
+from cloud.errors import LocalCloudError
+
+PYTHON = sys.executable
+
+
+def run(script: str, folder: Path, limit: float = 30) -> tuple[int, str]:
+    return guarded.run([PYTHON, "-c", script], environment={"PATH": "", "A": "b"}, folder=folder, limit=limit)
+
+
+def test_exit_code_and_both_outputs_come_back(tmp_path: Path) -> None:
+    script = "import sys; print('out', flush=True); print('err', file=sys.stderr); sys.exit(3)"
+
+    assert run(script, tmp_path) == (3, "out\nerr\n")
+
+
+def test_a_command_sees_the_environment_it_was_given_and_a_folder_for_temporary_files(tmp_path: Path) -> None:
+    code, output = run("import os; print(sorted(os.environ)); print(os.environ['TMPDIR'])", tmp_path)
+
+    names, scratch = output.splitlines()
+    assert code == 0
+    assert set(names) >= set("['A', 'PATH', 'TMPDIR']")
+    assert "HOME" not in names
+    assert not Path(scratch).exists()
+
+
+def test_a_command_that_takes_too_long_ends_with_its_children(tmp_path: Path) -> None:
+    child = (
+        f"import subprocess; subprocess.run([{PYTHON!r}, '-c', 'open(\"alive\", \"w\"); import time; time.sleep(60)'])"
+    )
+
+    with pytest.raises(TimeoutError, match="did not end within 2 s"):
+        run(child, tmp_path, limit=2)
+
+    assert (tmp_path / "alive").exists()
+    assert not [process for process in Path("/proc").glob("[0-9]*") if _works_in(process, tmp_path)]
+
+
+def test_a_build_that_fails_is_told_with_its_last_lines(tmp_path: Path) -> None:
+    (tmp_path / "template.yaml").write_text(
+        "Transform: AWS::Serverless-2016-10-31\nParameters: {}\nResources:\n  F:\n    Type: AWS::Serverless::Function\n"
+        "    Properties: {Runtime: python3.12, Handler: a.b, CodeUri: code}\n"
+    )
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/requirements.txt").write_text("this is no requirement\n")
+
+    with pytest.raises(LocalCloudError, match=r"(?s)^sam build failed:\n  .*no requirement"):
+        deploy(tmp_path, Clients("http://127.0.0.1:9"), given={}, function_endpoint="")
+
+
+def _works_in(process: Path, folder: Path) -> bool:
+    try:
+        return (process / "cwd").readlink() == folder
+    except OSError:
+        return False

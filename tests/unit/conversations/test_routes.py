@@ -1,0 +1,95 @@
+"""Where mail goes by config/routes.toml."""
+
+import pytest
+
+from email_handler.conversations.routes import MAX_MAILBOXES, load_routes
+from email_handler.identifiers import EmailAddress
+
+SALES, BOTH, OTHER = "sales@private.example", ("a@private.example", "b@private.example"), "owner@private.example"
+DOCUMENT = b"""
+[[route]]
+to = "Sales@private.example"
+tag = "offer"
+
+[[route]]
+to = ["a@private.example", "b@private.example"]
+address = "contact@example.com"
+subject = "(?i)^invoice"
+sender = "@example\\\\.org$"
+"""
+
+
+def where(document: bytes = DOCUMENT, **given: str) -> tuple[str, ...]:
+    mail = {"address": "contact@example.com", "tag": "", "subject": "Hello", "sender": "jane@example.org", **given}
+    return load_routes(document).mailboxes_for(**mail, otherwise=(EmailAddress(OTHER),))
+
+
+def test_without_a_match_the_ordinary_mailbox_gets_it() -> None:
+    assert where() == (OTHER,)
+    assert where(b"") == (OTHER,)
+
+
+def test_a_tag_chooses_a_mailbox() -> None:
+    assert where(tag="OFFER") == (SALES,)
+
+
+def test_every_condition_of_a_route_must_hold() -> None:
+    assert where(subject="Invoice 7") == BOTH
+    assert where(subject="Invoice 7", sender="jane@example.net") == (OTHER,)
+    assert where(subject="Invoice 7", address="press@example.com") == (OTHER,)
+
+
+def test_a_bad_route_is_left_out_and_told() -> None:
+    routes = load_routes(DOCUMENT + b'\n[[route]]\nto = "x@private.example"\nsubject = "("\n\n[[route]]\ntag = "y"\n')
+
+    assert len(routes.routes) == 2
+    assert routes.problems == (
+        "routes: route 3 left out (PatternError)",
+        "routes: route 4 left out (KeyError)",
+    )
+
+
+def test_a_document_that_is_no_toml_gives_no_routes_and_one_problem() -> None:
+    for document in (b"[[route", b"\xff\xfe", b"route = 7"):
+        assert where(document) == (OTHER,)
+    assert load_routes(b"[[route").problems == ("routes: not a TOML document",)
+
+
+@pytest.mark.parametrize(
+    "to", ["@", "Owner <a@b.example>", "a@b.example, c@d.example", "a@b.example\\r\\nBcc: c@d.example"]
+)
+def test_what_is_not_one_plain_address_is_no_mailbox(to: str) -> None:
+    routes = load_routes(f'[[route]]\nto = "{to}"\n'.encode())
+
+    assert routes.routes == ()
+    assert routes.problems == ("routes: route 1 left out (ValueError)",)
+
+
+@pytest.mark.parametrize("document", [b"x = " + b"[" * 100_000, b"x = " + b"{a=" * 100_000])
+def test_a_document_that_nests_without_end_is_no_toml(document: bytes) -> None:
+    assert load_routes(document).problems == ("routes: not a TOML document",)
+
+
+@pytest.mark.parametrize("document", [b'[route]\nto = "a@b.example"\n', b"route = 1"])
+def test_routes_that_are_no_list_are_told(document: bytes) -> None:
+    assert load_routes(document).problems == ("routes: not a list of [[route]] tables",)
+
+
+def test_a_pattern_that_runs_wild_does_not_fit() -> None:
+    document = b'[[route]]\nto = "x@private.example"\nsubject = "^(a+)+$"\n'
+    assert where(document, subject="a" * 900 + "b") == (OTHER,)
+
+
+def test_every_mailbox_of_the_routes_is_known_as_the_owners() -> None:
+    assert load_routes(DOCUMENT).mailboxes == {SALES, *BOTH}
+
+
+def test_a_byte_order_mark_is_no_mistake() -> None:
+    assert load_routes(b'\xef\xbb\xbf[[route]]\nto = "a@private.example"\n').mailboxes == {"a@private.example"}
+
+
+def test_a_route_to_more_mailboxes_than_one_transaction_takes_is_left_out() -> None:
+    to = ", ".join(f'"a{number}@private.example"' for number in range(MAX_MAILBOXES + 1))
+    routes = load_routes(f"[[route]]\nto = [{to}]\n".encode())
+
+    assert (routes.routes, len(routes.problems)) == ((), 1)

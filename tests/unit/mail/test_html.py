@@ -1,0 +1,142 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from email_handler.mail.html import MAX_HTML, html_text, links, read_page
+
+
+@pytest.mark.parametrize(
+    ("html", "expected"),
+    [
+        ("<p>Hello<br>Jane</p><p>Bye", "Hello\nJane\n\nBye"),
+        ("<div>one</div><div>two</div>", "one\ntwo"),
+        ("a\n  b\t c&nbsp;d", "a b c d"),
+        ("<table><tr><td>a</td><td>b</td></tr><tr><td>c</table>", "a b\nc"),
+        ("<ul><li>a<li>b</ul>", "* a\n* b"),
+        ("<p>I wrote:<blockquote>you <i>wrote</i><p>more</blockquote>new", "I wrote:\n\n> you wrote\n>\n> more\n\nnew"),
+        ("<pre>a\n  b</pre>", "a\n  b"),
+        ("Gr&uuml;&szlig;e &lt;b&gt; &#8364; &amp;amp;", "Grüße <b> € &amp;"),
+        ("<style>p {color: red}</style><script>x < y</script><title>t</title>seen", "seen"),
+        ("<!-- not <b>seen</b> -->seen<!DOCTYPE html><?xml x?>", "seen"),
+        ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
+        ('<a title="x > y" href=u>link</a>', "link"),
+        ("<B>big</B> <FONT color='red'>red</FONT>", "big red"),
+        ("a<wbr>b<span>c</span>", "abc"),
+        ("", ""),
+    ],
+)
+def test_a_page_reads_as_a_person_sees_it(html: str, expected: str) -> None:
+    assert html_text(html) == expected
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<!-- never closed>kept",
+        "<style>never closed</stile>kept",
+        "<title>never closed kept",
+        "kept<a href='never closed>",
+        "<b never closed kept",
+        "<p style='display:none'>kept</p>",
+        "<img alt='kept'>",
+        "<title>kept</title>",
+        "<textarea>kept</textarea>",
+    ],
+)
+def test_no_text_is_lost_to_broken_or_hiding_markup(html: str) -> None:
+    assert "kept" in html_text(html)
+
+
+def test_a_page_of_pictures_alone_is_not_empty() -> None:
+    assert html_text("<img src=x>") == "[image]"
+    assert html_text("<a href='https://shop.example/'><img></a>") == "https://shop.example/"
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "display:none",
+        "color:red; DISPLAY : none !important",
+        "visibility: hidden",
+        "font-size:0",
+        "font-size: 0px;color:red",
+        "max-height:0;overflow:hidden",
+        "opacity:0",
+        "mso-hide:all",
+    ],
+)
+def test_hidden_text_is_told_from_what_is_seen(style: str) -> None:
+    page = read_page(f'<p>seen<span style="{style}">hid<b>den</b></span> too</p>')
+
+    assert (page.text, page.hidden) == ("seen too", "hid den")
+
+
+@pytest.mark.parametrize("style", ["font-size:0.9em", "max-height:0.5in", "opacity:0.8", "display:block", "color:red"])
+def test_styles_that_hide_nothing_hide_nothing(style: str) -> None:
+    assert read_page(f'<p style="{style}">seen</p>').hidden == ""
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<font color=white>x</font>",
+        "<font color='#FFFFFF'>x</font>",
+        '<span style="color: rgb(255, 255, 255)">x</span>',
+        '<td bgcolor="#123456"><span style="color:#123456">x</span></td>',
+    ],
+)
+def test_text_in_the_colour_of_its_background_is_marked_and_kept(html: str) -> None:
+    page = read_page(html)
+
+    assert (page.text, page.hidden) == ("x", "x")
+
+
+def test_white_text_on_a_dark_or_pictured_ground_is_not_hidden() -> None:
+    assert read_page("<td bgcolor=black><font color=white>x</font></td>").hidden == ""
+    assert read_page("<td style='background:url(x.png)'><font color=white>x</font></td>").hidden == ""
+
+
+def test_links_are_listed_with_what_a_reader_sees_of_them() -> None:
+    html = "<a href='https://a.example/?x=1&amp;y=2'>see <b>this</b></a> <a name=top>no link</a><a href=b>c"
+
+    assert links(html) == (("https://a.example/?x=1&y=2", "see this"), ("b", "c"))
+
+
+def test_text_behind_the_limit_is_kept_without_its_tags() -> None:
+    assert html_text("<p>a</p><p>b</p>", 8).split() == ["a", "b"]
+
+
+@given(st.text(alphabet=st.sampled_from("<>/=\"'!-ab &#;x1\n"), max_size=300) | st.text(max_size=100))
+def test_any_text_is_read(html: str) -> None:
+    page = read_page(html)
+
+    (page.text + page.hidden).encode()
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *(
+            "<!",
+            "<a ",
+            "&",
+            "<",
+            "</",
+            "<!--",
+            "<a href='",
+            "<a b=c ",
+            "&#1",
+            "<script>",
+            "<title><",
+            "<div>",
+            "<b><p>",
+        ),
+        *("<a =\"'", "<p style='color:", '="', "</b>", "<table><td>", "<blockquote>x", "<a href=x>", "<textarea></"),
+    ],
+)
+def test_a_hostile_page_of_the_greatest_length_says_what_a_short_one_says(unit: str) -> None:
+    """What takes more than linear time here takes minutes."""
+    long, short = read_page(unit * (MAX_HTML // len(unit))), read_page(unit * 20)
+
+    assert set(long.text) == set(short.text)
+    assert set(long.hidden) == set(short.hidden)

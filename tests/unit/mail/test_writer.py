@@ -1,0 +1,126 @@
+"""Writing MIME: whatever the values, what is written keeps SES's rules and reads back as it was given."""
+
+from email import message_from_bytes
+from email.message import Message
+from email.policy import default
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from email_handler.mail import writer as mime
+from tests.support.ses_rules import problems
+
+ENDS = ("From", "a@b.example"), ("To", "c@d.example")
+
+
+def _written(entity: mime.Entity, subject: str = "x") -> bytes:
+    return mime.write((*ENDS, ("Subject", mime.unstructured(subject))), entity, b"seed")
+
+
+def _leaf(raw: bytes) -> Message:
+    return message_from_bytes(raw)
+
+
+@given(st.text(max_size=3000))
+def test_any_text_reads_back_with_crlf(content: str) -> None:
+    raw = _written(mime.text(content))
+
+    expected = content.encode("utf-8", "replace").replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    assert problems(raw) == []
+    payload = _leaf(raw).get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    assert payload == expected
+
+
+@given(
+    st.binary(max_size=3000),
+    st.text(max_size=300),
+    st.text(max_size=300),
+    st.sampled_from(["application/pdf", "message/rfc822", "multipart/mixed", "text/plain", "no type", "a/b; c=d"]),
+)
+def test_any_octets_read_back_as_they_were(payload: bytes, name: str, content_id: str, kind: str) -> None:
+    raw = _written(mime.multipart("mixed", [mime.binary(kind, payload, name=name, content_id=content_id)]))
+
+    assert problems(raw) == []
+    part = _leaf(raw).get_payload(0)
+    assert isinstance(part, Message)
+    read = part.get_payload(0).as_bytes() if part.is_multipart() else part.get_payload(decode=True)  # type: ignore[union-attr]
+    if part.is_multipart():
+        assert mime.fits_seven_bits(payload)  # went as a message, and is one
+    else:
+        assert read == payload
+
+
+@given(st.text(max_size=2000))
+def test_any_subject_is_one_field_that_reads_back(subject: str) -> None:
+    raw = _written(mime.text("x"), subject)
+
+    assert problems(raw) == []
+    read = message_from_bytes(raw, policy=default)["Subject"]
+    assert mime.one_line(subject).split() == str(read).split()
+
+
+@given(st.text(max_size=400))
+def test_any_display_name_keeps_the_address(name: str) -> None:
+    raw = mime.write((("From", mime.mailbox(name, "a@b.example")), ENDS[1], ("Subject", "x")), mime.text("x"), b"")
+
+    assert problems(raw) == []
+    (address,) = message_from_bytes(raw, policy=default)["From"].addresses
+    assert address.addr_spec == "a@b.example"
+
+
+@given(st.text(min_size=1, max_size=300))
+def test_any_file_name_reads_back_bounded(name: str) -> None:
+    raw = _written(mime.multipart("mixed", [mime.binary("image/png", b"x", name=name)]))
+
+    part = _leaf(raw).get_payload(0)
+    assert isinstance(part, Message)
+    assert problems(raw) == []
+    assert (part.get_filename() or "").split() == mime.file_name(name).split()
+
+
+def test_a_long_file_name_keeps_its_extension() -> None:
+    assert mime.file_name("ж" * 500 + ".pdf").endswith("ж.pdf")
+    assert len(mime.file_name("ж" * 500 + ".pdf")) <= mime.NAME_LIMIT
+
+
+def test_ids_stay_whole() -> None:
+    ids = [f"{'0100018f' * 8}-{n}@eu-west-1.amazonses.example" for n in range(12)]
+
+    raw = mime.write((*ENDS, ("Subject", "x"), ("References", mime.message_ids(ids))), mime.text("x"), b"")
+
+    assert all(f"<{id_}>".encode() in raw for id_ in ids)
+    assert b"=?" not in raw
+    assert problems(raw) == []
+
+
+@pytest.mark.parametrize("odd", ["", "a b@c", "a@b>\r\nBcc: x@y.example", "ä@b.example", "x" * 600, "a<b@c"])
+def test_an_id_that_cannot_be_written_is_left_out(odd: str) -> None:
+    assert mime.message_ids(["a@b.example", odd, "c@d.example"]) == "<a@b.example>\r\n <c@d.example>"
+
+
+def test_a_line_break_in_a_value_makes_no_field() -> None:
+    assert "\n" not in mime.unstructured("Hi\r\nBcc: x@y.example")
+    assert "\n" not in mime.mailbox("Jane\r\nBcc: x", "a@b.example")
+
+
+def test_a_domain_beyond_ascii_is_written_as_dns_knows_it() -> None:
+    assert mime.mailbox("Jane", "jane@bücher.example") == '"Jane" <jane@xn--bcher-kva.example>'
+
+
+def test_direction_overrides_are_removed_from_names() -> None:
+    assert mime.file_name("invoice\u202efdp.exe") == "invoice fdp.exe"
+
+
+def test_the_same_message_gives_the_same_octets_and_another_seed_other_boundaries() -> None:
+    entity = mime.multipart("mixed", [mime.text("a"), mime.text("b")])
+
+    assert mime.write((), entity, b"one") == mime.write((), entity, b"one")
+    assert mime.write((), entity, b"one") != mime.write((), entity, b"two")
+
+
+def test_html_is_declared_as_it_is_encoded() -> None:
+    raw = mime.write((), mime.text('<meta http-equiv=x content="text/html; charset=koi8-r">', "html"), b"")
+
+    assert b"charset=utf-8" in raw.partition(b"\r\n\r\n")[2]

@@ -1,0 +1,199 @@
+"""The leak gate reads a finished message and trusts nothing that composed it."""
+
+import base64
+import binascii
+import io
+import zipfile
+import zlib
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from email_handler.identifiers import EmailAddress
+from email_handler.outgoing.composed import Place
+from email_handler.outgoing.leak_gate import gate as leaks
+from tests.support.builders import mail, multipart
+from tests.support.compositions import CONTACT, IDENTITY, PRIVATE, THREAD
+
+
+def _places(raw: bytes) -> set[tuple[str, str, str]]:
+    return {(place.where, place.action, place.what) for place in leaks.check(raw, IDENTITY)}
+
+
+def _with_file(payload: bytes, content_type: str = "application/octet-stream", name: str = "a.bin") -> bytes:
+    return mail(attachments=[(name, content_type, payload)])
+
+
+def _zip(*members: tuple[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def test_a_clean_message_has_no_places() -> None:
+    assert leaks.check(mail(html="<p>x</p>", attachments=[("a.pdf", "application/pdf", b"%PDF-1.4")]), IDENTITY) == ()
+
+
+@pytest.mark.parametrize(
+    ("raw", "where"),
+    [
+        (mail(subject=PRIVATE), "header Subject"),
+        (mail(sender=f'"{PRIVATE}" <contact@example.com>'), "header From"),
+        (mail(x_forwarded_for=PRIVATE), "header X-Forwarded-For"),
+        (mail(message_id="<1@private.example>"), "header Message-ID"),
+        (mail(text=f"to {PRIVATE}\r\n"), "text/plain part 1"),
+        (mail(html=f"<i>{PRIVATE}</i>"), "text/html part 3"),
+        (_with_file(PRIVATE.encode()), "attachment 1 (application/octet-stream)"),
+        (_with_file(b"x", name=f"{PRIVATE}.pdf"), "attachment 1 (application/octet-stream) name"),
+        (_with_file(_zip(("word/document.xml", PRIVATE.encode()))), "attachment 1 (application/octet-stream)"),
+        (multipart("mixed", b"\r\nx", headers=[("From", "a@b.example")]) + PRIVATE.encode(), "message"),
+    ],
+)
+def test_it_tells_where(raw: bytes, where: str) -> None:
+    assert (where, "held", "private address") in _places(raw)
+
+
+def test_it_tells_what() -> None:
+    found = {
+        what
+        for _, _, what in _places(mail(text=f"{PRIVATE} {THREAD} Rumpelstiltskin [email-handler: only you see this]"))
+    }
+
+    assert found == {"private address", "thread address", "hidden term", "banner"}
+
+
+@pytest.mark.parametrize(
+    ("payload", "kind"),
+    [
+        (_zip(("inner.zip", _zip(("a.txt", b"x")))), "application/zip"),
+        (b"PK\x03\x04 broken", "application/zip"),
+        (b"\x1f\x8b\x08 packed", "application/gzip"),
+        (b"7z\xbc\xaf packed", "application/x-7z-compressed"),
+        (b"%PDF-1.6 trailer << /Encrypt 5 0 R >>", "application/pdf"),
+        (b"0\x80enveloped", "application/pkcs7-mime"),
+    ],
+)
+def test_what_it_cannot_open_it_names(payload: bytes, kind: str) -> None:
+    assert leaks.check(_with_file(payload, kind), IDENTITY) == (
+        Place(where=f"attachment 1 ({kind})", action="unchecked", what="contents"),
+    )
+
+
+def test_what_is_unchecked_does_not_hold() -> None:
+    composed = leaks.gate(_with_file(b"\x1f\x8b\x08 packed", "application/gzip"), IDENTITY)
+
+    assert not composed.held
+    assert composed.unchecked == ("attachment 1 (application/gzip)",)
+
+
+def test_of_bombs_no_more_than_the_bound_is_looked_at() -> None:
+    zeros = bytes(leaks.MAX_INFLATED // 4)
+    bomb = _zip(*[(f"{n}.xml", zeros) for n in range(6)])
+    stream = b"stream\n" + zlib.compress(zeros) + b"\nendstream\n"
+
+    for payload in (bomb, b"%PDF-1.4\n" + stream * 400):
+        assert any(action == "unchecked" for _, action, _ in _places(_with_file(payload)))
+
+
+def test_a_member_that_lies_about_its_size_is_unchecked() -> None:
+    honest = _zip(("a.txt", b"a" * 1000))
+    lying = honest.replace((1000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
+
+    assert {action for _, action, _ in _places(_with_file(lying))} <= {"unchecked"}
+
+
+def test_an_owner_who_writes_to_themselves_may_read_their_address() -> None:
+    alone = leaks.for_recipients(IDENTITY, (PRIVATE,))
+
+    assert leaks.check(mail(to=PRIVATE), alone) == ()
+    assert leaks.for_recipients(IDENTITY, (PRIVATE, CONTACT)) == IDENTITY
+
+
+def test_terms_beyond_ascii_are_found_in_octets() -> None:
+    identity = replace(IDENTITY, hidden_terms=("Schloßallee",))
+
+    assert leaks.check(_with_file("\x01 Schloßallee 1".encode()), identity)
+
+
+def test_many_owners_are_looked_for_at_once() -> None:
+    many = replace(IDENTITY, private_addresses=tuple(EmailAddress(f"o{n}@h{n}.example") for n in range(50)))
+
+    assert leaks.check(mail(text="o49@h49.example\r\n"), many)
+    assert leaks.check(mail(text="o48@h49.example\r\n"), many) == ()
+
+
+@given(st.binary(max_size=2000))
+def test_any_octets_are_looked_through_without_a_fault(raw: bytes) -> None:
+    leaks.check(raw, IDENTITY)
+    leaks.check(_with_file(b"%PDF-1.4 stream\n" + raw), IDENTITY)
+    leaks.check(_with_file(b"PK\x03\x04" + raw), IDENTITY)
+
+
+def _cmap(*lines: str) -> bytes:
+    return zlib.compress("\n".join(lines).encode())
+
+
+def _pdf(*streams: bytes) -> bytes:
+    return b"%PDF-1.7\n/Identity-H\n" + b"".join(b"stream\n" + stream + b"\nendstream\n" for stream in streams)
+
+
+@pytest.mark.parametrize(
+    "cmap",
+    [
+        ["1 beginbfrange", "<0001> <0060> <0021>", "endbfrange"],
+        [f"{len(PRIVATE)} beginbfchar", *(f"<{ord(c) - 32:04x}> <{ord(c):04X}>" for c in PRIVATE), "endbfchar"],
+        ["1 beginbfrange", f"<0001> <0060> [{' '.join(f'<{n:04x}>' for n in range(0x21, 0x81))}]", "endbfrange"],
+    ],
+)
+def test_a_pdf_is_read_through_its_fonts_own_numbers(cmap: list[str]) -> None:
+    glyphs = "".join(f"{ord(c) - 32:04x}" for c in PRIVATE)
+    drawn = zlib.compress(f"BT [<{glyphs[:8]}> -12 <{glyphs[8:]}>] TJ ET".encode())
+
+    assert {action for _, action, _ in _places(_with_file(_pdf(_cmap(*cmap), drawn)))} == {"held"}
+
+
+def test_a_pdf_without_its_fonts_numbers_is_unchecked() -> None:
+    assert {action for _, action, _ in _places(_with_file(_pdf(zlib.compress(b"BT <00010002> Tj ET"))))} == {
+        "unchecked"
+    }
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"/Author (\\376\\377" + b"".join(b"\\000" + bytes([octet]) for octet in PRIVATE.encode()) + b")",
+        b"/Author <FEFF" + PRIVATE.encode("utf-16-be").hex().encode() + b">",
+        b"/Author (me\\100private.example)",
+        b"stream\n" + base64.a85encode(zlib.compress(PRIVATE.encode())) + b"~>\nendstream",
+    ],
+)
+def test_a_pdfs_strings_are_read_as_they_are_meant(written: bytes) -> None:
+    assert {action for _, action, _ in _places(_with_file(b"%PDF-1.4\n" + written))} == {"held"}
+
+
+def test_a_uuencoded_file_in_the_text_is_read() -> None:
+    lines = binascii.b2a_uu(f"to {PRIVATE}".encode()).decode()
+
+    assert {action for _, action, _ in _places(mail(text=f"see\r\nbegin 644 a.txt\r\n{lines}`\r\nend\r\n"))} == {"held"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"beginbfchar " * 200_000,
+        b"beginbfrange " + b"<0000><ffff><0000>" * 100_000 + b"endbf",
+        b"beginbfrange " + b"<00><00>[" * 200_000 + b"endbf",
+        b"(" * 2_000_000,
+        b"(\\" * 1_000_000,
+        b"<aa" * 500_000,
+    ],
+)
+def test_an_address_beside_hostile_streams_of_a_pdf_is_found(content: bytes) -> None:
+    """What takes more than linear time here takes minutes."""
+    pdf = _pdf(zlib.compress(content), zlib.compress(f"BT ({PRIVATE}) Tj".encode()))
+
+    assert ("attachment 1 (application/octet-stream)", "held", "private address") in _places(_with_file(pdf))

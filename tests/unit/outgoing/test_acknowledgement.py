@@ -1,0 +1,62 @@
+"""The acknowledgement: polite, by machine, and nothing of the contact's text in it."""
+
+from email import message_from_bytes
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from email_handler.mail.message import parse
+from email_handler.outgoing.acknowledgement import compose_acknowledgement
+from tests.support.builders import mail
+from tests.support.compositions import CONTACT, PRIVATE, THREADING, acknowledgement_context
+from tests.support.ses_rules import problems
+
+RECEIVED = parse(mail(text="Buy at https://spam.example now\r\n", message_id="<first@customer.example>"))
+
+
+def test_it_tells_other_machines_that_it_is_one() -> None:
+    message = message_from_bytes(compose_acknowledgement(RECEIVED, acknowledgement_context()).raw)
+
+    assert message["From"] == '"Example Desk" <contact@example.com>'
+    assert message["To"] == CONTACT
+    assert message["Auto-Submitted"] == "auto-replied"
+    assert message["X-Auto-Response-Suppress"] == "DR, RN, NRN, OOF, AutoReply"
+    assert message["Precedence"] == "bulk"
+    assert message["In-Reply-To"] == "<first@customer.example>"
+    assert message.get_content_type() == "multipart/alternative"
+
+
+def test_it_quotes_nothing() -> None:
+    assert b"spam.example" not in compose_acknowledgement(RECEIVED, acknowledgement_context()).raw
+
+
+def test_values_are_filled_in_and_escaped_in_html() -> None:
+    context = acknowledgement_context(
+        text_template="$name $subject $public_address $display_name $shop $unknown $$ 5$",
+        html_template="<p>$name $subject</p>",
+        name="<b>Jane</b> & co",
+        threading=type(THREADING)(subject='Re: "<script>"', in_reply_to="", references=()),
+        values={"shop": "The Shop"},
+    )
+
+    sent = parse(compose_acknowledgement(RECEIVED, context).raw)
+
+    assert sent.text == ('<b>Jane</b> & co Re: "<script>" contact@example.com Example Desk The Shop $unknown $ 5$')
+    assert sent.html == "<p>&lt;b&gt;Jane&lt;/b&gt; &amp; co Re: &quot;&lt;script&gt;&quot;</p>"
+
+
+@pytest.mark.parametrize("template", [f"Write to {PRIVATE}", "I am Rumpelstiltskin", "c-1.abc@thread.example.com"])
+def test_a_template_that_gives_the_owner_away_is_held(template: str) -> None:
+    composed = compose_acknowledgement(RECEIVED, acknowledgement_context(text_template=template))
+
+    assert composed.held
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_any_name_and_subject_make_a_mail_by_ses_rules(name: str, subject: str) -> None:
+    threading = type(THREADING)(subject=subject, in_reply_to="a@b.example", references=("r@example.com", "a@b.example"))
+
+    composed = compose_acknowledgement(RECEIVED, acknowledgement_context(name=name, threading=threading))
+
+    assert problems(composed.raw) == []

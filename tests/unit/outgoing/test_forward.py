@@ -1,0 +1,285 @@
+"""The forward: nothing of the contact's mail is lost, and nothing of its headers decides where an answer goes."""
+
+import base64
+import re
+from email import message_from_bytes
+from email.policy import default
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from email_handler.identifiers import ConversationId
+from email_handler.mail.message import parse
+from email_handler.outgoing import forward
+from email_handler.outgoing.composed import FORWARD_LIMIT
+from email_handler.outgoing.forward import compose_forward
+from email_handler.outgoing.sentinels import BEGIN
+from tests.support.builders import entity, mail, multipart
+from tests.support.compositions import THREAD, THREADING, forward_context
+from tests.support.ses_rules import problems
+
+ALLOWED = {
+    "from", "to", "subject", "in-reply-to", "references", "mime-version", "content-type", "content-transfer-encoding",
+    "x-auto-response-suppress", "x-email-handler-conversation", "x-email-handler-inbox", "x-email-handler-score",
+}  # fmt: skip
+
+
+def _forwarded(raw: bytes, **changes: object) -> bytes:
+    message = parse(raw)
+    return compose_forward(message, forward_context(message, **changes)).raw
+
+
+def test_only_headers_of_ours_leave() -> None:
+    raw = _forwarded(
+        mail(
+            reply_to="evil@elsewhere.example",
+            sender="Jane <jane@customer.example>",
+            cc="bob@other.example",
+            list_unsubscribe="<mailto:x@y.example>",
+            disposition_notification_to="jane@customer.example",
+            return_path="<b@c.example>",
+            x_custom="1",
+            resent_to="a@b.example",
+        )
+    )
+
+    message = message_from_bytes(raw)
+    assert {name.lower() for name in message.keys()} <= ALLOWED  # noqa: SIM118 - with repetitions
+    assert message["To"] == "contact@example.com"
+    assert THREAD in message["From"]
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "shown"),
+    [
+        ("Jane Doe", "jane@x.example", "Jane Doe (jane at x.example)"),
+        ("", "jane@x.example", "jane at x.example"),
+        ("Jane Doe", "", "Jane Doe"),
+        ("", "", "no sender"),
+        ('Doe, "Jane" <j>', "jane@x.example", "Doe, Jane j (jane at x.example)"),
+        ("bank@bank.example", "evil@x.example", "bank at bank.example (evil at x.example)"),
+        ("Jörg Müller", "j@x.example", "Jörg Müller (j at x.example)"),
+        ("张伟", "z@x.example", "张伟 (z at x.example)"),
+    ],
+)
+def test_from_tells_who_wrote_and_leads_to_the_thread(name: str, address: str, shown: str) -> None:
+    raw = _forwarded(mail(), sender_name=name, sender=address)
+
+    (sender,) = message_from_bytes(raw, policy=default)["From"].addresses
+    assert (sender.display_name, sender.addr_spec) == (shown, THREAD)
+
+
+def test_headers_for_the_owners_filters() -> None:
+    raw = _forwarded(mail(), source="project", score=-0.25, conversation=ConversationId("linkedin-jane-doe"))
+
+    message = message_from_bytes(raw)
+    assert message["X-Email-Handler-Conversation"] == "linkedin-jane-doe"
+    assert message["X-Email-Handler-Inbox"] == "contact+project@example.com"
+    assert message["X-Email-Handler-Score"] == "-0.2"
+
+
+FILES = [
+    ("a.bin", "application/octet-stream", bytes(range(256)) * 3),
+    ("crlf.txt", "application/x-text", b"a\r\nb\nc\rd\0"),
+    ("Übersicht.pdf", "application/pdf", b"%PDF-1.4"),
+    ("log.txt", "text/plain", b"line\nline\r\n  \xe4\xf6"),
+    ("page.html", "text/html", b"<meta charset=latin1>\xe4"),
+    ("empty", "image/png", b""),
+]
+
+
+def test_attachments_arrive_octet_by_octet() -> None:
+    parts = [
+        entity(
+            [
+                ("Content-Type", kind),
+                ("Content-Transfer-Encoding", "base64"),
+                ("Content-Disposition", f"attachment; filename*=utf-8''{name}"),
+            ],
+            base64.encodebytes(payload),
+        )
+        for name, kind, payload in FILES
+    ]
+    text = entity([("Content-Type", "text/plain")], b"see files")
+
+    back = parse(_forwarded(multipart("mixed", text, *parts, headers=[("From", "a@b.example")])))
+
+    assert [(a.name, a.content_type, a.payload) for a in back.attachments] == FILES
+
+
+@given(st.binary(max_size=500))
+def test_any_attachment_arrives_octet_by_octet(payload: bytes) -> None:
+    back = parse(_forwarded(mail(attachments=[("a.bin", "application/octet-stream", payload)])))
+
+    assert [a.payload for a in back.attachments] == [payload]
+
+
+@given(st.binary(max_size=800))
+def test_any_octets_are_forwarded_by_ses_rules(raw: bytes) -> None:
+    assert problems(_forwarded(raw)) == []
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                b"Content-Type: multipart/mixed; boundary=a\r\n", b"Content-Type: multipart/alternative; boundary=b\r\n",
+                b"Content-Type: multipart/signed; boundary=a\r\n", b"Content-Type: text/html; charset=utf-16\r\n",
+                b"Content-Type: message/rfc822\r\n", b"Content-Transfer-Encoding: base64\r\n", b"\r\n", b"--a\r\n",
+                b"--b\r\n", b"--a--\r\n", b"--b--\r\n", b"text\xff\r\n", b"<p>x</p>\n", b"From: a@b.example\r\n",
+                b"Content-Disposition: attachment; filename=x\r\n", b"Content-Type: text/calendar\r\n",
+                b"Content-ID: <a>\r\n", b"x" * 1200,
+            ]
+        ),
+        max_size=25,
+    )
+)  # fmt: skip
+def test_any_structure_is_forwarded_with_the_banner(pieces: list[bytes]) -> None:
+    raw = _forwarded(b"".join(pieces))
+
+    assert problems(raw) == []
+    back = parse(raw)
+    assert any(BEGIN in text for text in (back.text, back.html))
+
+
+def test_where_only_the_html_says_something_the_plain_text_says_it_too() -> None:
+    raw = _forwarded(mail(text=" \r\n", html="<p>Hello, this is Jane.</p>"))
+
+    plain, html = message_from_bytes(raw, policy=default).iter_parts()
+    assert "Hello, this is Jane." in plain.get_content()
+    assert "<p>Hello, this is Jane.</p>" in html.get_content()
+
+
+def test_inline_images_stay_inline() -> None:
+    raw = mail(html='<img src="cid:logo.png">', text=None, inline=[("logo.png", "image/png", b"\x89PNG")])
+
+    back = parse(_forwarded(raw))
+
+    assert back.root.content_type == "multipart/related"
+    (image,) = back.attachments
+    assert (image.inline, image.part.content_id, image.payload) == (True, "logo.png", b"\x89PNG")
+    assert "cid:logo.png" in back.html
+
+
+SIGNED = b"--sig\r\nContent-Type: text/plain\r\n\r\nSigned,  exactly so. \r\n\r\n--sig\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--sig--\r\n"
+
+
+def test_signed_mail_stays_intact_also_within_other_parts() -> None:
+    signed = entity([("Content-Type", 'multipart/signed; protocol="application/pgp-signature"; boundary=sig')], SIGNED)
+
+    assert SIGNED[:-2] in _forwarded(entity([("From", "a@b.example")]) + signed)
+    listed = multipart(
+        "mixed", signed, entity([("Content-Type", "text/plain")], b"footer"), headers=[("From", "a@b.example")]
+    )
+    assert SIGNED[:-2] in _forwarded(listed)
+
+
+def test_signed_mail_that_cannot_travel_goes_along_whole() -> None:
+    octets = SIGNED.replace(b"exactly", b"exactly \xe4")
+    raw = entity([("From", "a@b.example"), ("Content-Type", "multipart/signed; boundary=sig")], octets)
+
+    back = parse(_forwarded(raw))
+
+    assert "Signed" in back.text
+    assert raw in [a.payload for a in back.attachments]
+
+
+def test_mail_too_deep_to_read_goes_along_whole() -> None:
+    head = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(200))
+    raw = head + b"Content-Type: text/plain\r\n\r\ndeep\r\n"
+
+    back = parse(_forwarded(raw))
+
+    assert BEGIN in back.text
+    assert any(raw in (a.payload, a.payload.rstrip()) for a in back.attachments) or raw in _forwarded(raw)
+
+
+def test_over_the_limit_the_text_goes_with_a_list_of_the_rest() -> None:
+    big = bytes(FORWARD_LIMIT * 3 // 4 + 1)
+    raw = _forwarded(
+        mail(text="The text.\r\n", attachments=[("film.mp4", "video/mp4", big), ("b.txt", "text/csv", b"x")])
+    )
+
+    text = parse(raw).text
+    assert len(raw) < 5000
+    assert "The text." in text
+    assert "- 01 film.mp4 (19.7 MB)" in text
+    assert "- 02 b.txt (1 B)" in text
+    assert "attachments/c-7k2m9qxd/receipt-1/" in text
+    assert "raw/inbound/receipt-1" in text
+
+
+def test_text_only_is_for_a_forward_that_was_refused() -> None:
+    raw = _forwarded(mail(attachments=[("virus.exe", "application/x-msdownload", b"MZ")]), text_only=True)
+
+    assert parse(raw).attachments == ()
+    assert "virus.exe (2 B)" in parse(raw).text
+
+
+def test_an_endless_text_is_cut_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forward, "FORWARD_LIMIT", 1000)
+
+    text = parse(_forwarded(mail(text="x" * 70 + "\r\n" + "word " * (forward.TEXT_KEPT // 4)))).text
+
+    assert "the text goes on in the archive" in text
+
+
+def test_a_retry_composes_the_same_octets() -> None:
+    raw = mail(html="<p>x</p>", attachments=[("a.pdf", "application/pdf", b"x")])
+
+    assert _forwarded(raw) == _forwarded(raw)
+
+
+INVITATION = """BEGIN:VCALENDAR\r
+METHOD:{method}\r
+BEGIN:VEVENT\r
+SUMMARY:x\r
+ORGANIZER;CN="Doe, Jane";SENT-BY="mailto:desk@customer.example":MAILTO:jane@customer.exam\r
+ ple\r
+ATTENDEE;CN=Bob:mailto:bob@other.example\r
+{us}END:VEVENT\r
+END:VCALENDAR\r
+"""
+
+
+@pytest.mark.parametrize("us", ["", "ATTENDEE;RSVP=TRUE:mailto:Contact+x@example.com\r\n"])
+@pytest.mark.parametrize("kind", ["text/calendar", "application/ics"])
+def test_an_invitation_is_answered_to_us_and_nobody_past_us(us: str, kind: str) -> None:
+    ics = INVITATION.format(method="REQUEST", us=us).encode()
+
+    (calendar,) = parse(_forwarded(mail(attachments=[("invite.ics", kind, ics)]))).attachments
+
+    said = re.sub("\r?\n ", "", calendar.payload.decode())
+    assert f'ORGANIZER;CN="Doe, Jane":mailto:{THREAD}' in said
+    assert said.lower().count("attendee") == 1
+    assert re.search(r"(?i)ATTENDEE;.*:mailto:contact(\+x)?@example.com", said)
+    assert "bob@" not in said
+    assert "desk@" not in said
+
+
+@pytest.mark.parametrize("method", ["REPLY", "COUNTER", "PUBLISH"])
+def test_calendars_that_invite_nobody_stay_as_they_are(method: str) -> None:
+    ics = INVITATION.format(method=method, us="")
+
+    (calendar,) = parse(_forwarded(mail(attachments=[("x.ics", "text/calendar", ics.encode())]))).attachments
+
+    assert calendar.payload.decode() == ics
+
+
+def test_events_without_organizer_get_no_attendee() -> None:
+    ics = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:Holiday\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+
+    (calendar,) = parse(_forwarded(mail(attachments=[("x.ics", "text/calendar", ics.encode())]))).attachments
+
+    assert calendar.payload.decode() == ics
+
+
+def test_long_subjects_and_many_ids_stay_within_ses_rules() -> None:
+    threading = type(THREADING)(
+        subject="日本語" * 300,
+        in_reply_to="x" * 400 + "@y.example",
+        references=tuple(f"{n}@z.example" for n in range(40)),
+    )
+
+    assert problems(_forwarded(mail(), threading=threading)) == []

@@ -1,0 +1,81 @@
+"""Each transformation against mails in and out that a person can read side by side. A new case is a new file."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from email_handler.conversations.disposition import Reason
+from email_handler.mail.message import parse
+from email_handler.outgoing.acknowledgement import compose_acknowledgement
+from email_handler.outgoing.forward import compose_forward
+from email_handler.outgoing.reply import compose_reply
+from tests.support.compositions import THREADING, acknowledgement_context, forward_context, reply_context
+from tests.support.golden import GOLDEN, assert_same_mail, cases, given
+from tests.support.ses_rules import problems
+
+FORWARDS: dict[str, dict[str, Any]] = {
+    "forward/suspicious": {
+        "verified": False,
+        "verification": "nothing aligned",
+        "flagged": True,
+        "score": 3.5,
+        "reasons": (
+            Reason(stage="verdicts", rule="spam-gray"),
+            Reason(stage="patterns", rule="link-sellers", weight=3.5),
+        ),
+        "reply_address": "sales@elsewhere.example",
+        "reply_differs": True,
+    },
+    "forward/linkedin": {
+        "conversation": "linkedin-jane-doe",
+        "sender_name": "Jane Doe",
+        "linkedin_thread": "https://www.linkedin.example/messaging/thread/2-abc==/",
+    },
+    "forward/flowed_text": {
+        "number": 4,
+        "source": "project",
+        "earlier": (("c-aaaaaaaa", "Invoice", datetime(2025, 12, 24, tzinfo=UTC)),),
+    },
+}
+
+
+@pytest.mark.parametrize("name", cases("forward"))
+def test_forward(name: str) -> None:
+    message = parse(given(name))
+
+    composed = compose_forward(message, forward_context(message, **FORWARDS.get(name, {})))
+
+    assert problems(composed.raw) == []
+    assert_same_mail(composed.raw, name)
+
+
+@pytest.mark.parametrize("name", cases("reply"))
+def test_reply(name: str) -> None:
+    composed = compose_reply(parse(given(name)), reply_context())
+
+    assert problems(composed.raw) == []
+    assert composed.held == ("held" in name)
+    assert_same_mail(composed.raw, name)
+
+
+@pytest.mark.parametrize("name", cases("acknowledgement"))
+def test_acknowledgement(name: str) -> None:
+    message = parse(given(name))
+    subject = f"Re: {message.subject}"
+
+    composed = compose_acknowledgement(
+        message, acknowledgement_context(threading=type(THREADING)(subject=subject, in_reply_to="", references=()))
+    )
+
+    assert problems(composed.raw) == []
+    assert not composed.held
+    assert_same_mail(composed.raw, name)
+
+
+def test_every_case_is_told_in_the_readme() -> None:
+    told = (GOLDEN / "README.md").read_text("utf-8")
+
+    everything = [name for kind in ("forward", "reply", "acknowledgement") for name in cases(kind)]
+    assert len(everything) >= 20
+    assert [name for name in everything if f"`{name}`" not in told] == []

@@ -1,0 +1,78 @@
+"""Notices: what the owner hears of an answer that did not reach the contact."""
+
+from email import message_from_bytes
+
+import pytest
+
+from email_handler.conversations.disposition import Reason
+from email_handler.conversations.owners import Owners
+from email_handler.mail.message import parse
+from email_handler.outgoing.notice import NoticeKind, compose_notice
+from tests.support.records import OWNER, PUBLIC, conversation, forward, message
+from tests.support.ses_rules import problems
+
+OWNERS = Owners(public_addresses=(PUBLIC,), thread_domain="thread.example.com", forward_to=(OWNER,))
+HELD = message(
+    function="reply",
+    subject="Re: Hello",
+    reasons=(Reason(stage="owner", rule="leak", detail="private address in attachment 2 (application/pdf)"),),
+)
+
+
+@pytest.mark.parametrize("kind", NoticeKind)
+@pytest.mark.parametrize("known", [conversation(), None])
+def test_every_notice_is_a_machines_mail_to_the_owner(kind: NoticeKind, known: object) -> None:
+    composed = compose_notice(kind, owners=OWNERS, record=HELD, conversation=known, item=forward())  # type: ignore[arg-type]
+
+    raw = composed.raw
+    sent = message_from_bytes(raw)
+    assert problems(raw) == []
+    assert not composed.held
+    assert "<notices@thread.example.com>" in sent["From"]
+    assert sent["To"] == PUBLIC
+    assert sent["Auto-Submitted"] == "auto-generated"
+    assert OWNER not in raw.decode()
+
+
+def test_it_says_what_why_and_where() -> None:
+    composed = compose_notice(NoticeKind.LEAK, owners=OWNERS, record=HELD, conversation=conversation(), item=forward())
+
+    text = parse(composed.raw).text
+    assert "was not sent" in text
+    assert "private address in attachment 2 (application/pdf)" in text
+    assert "Re: Hello" in text
+    assert "raw/reply/receipt-1" in text
+
+
+def test_a_bounce_names_recipient_and_status() -> None:
+    bounce = message(feedback={"recipient": "jane@customer.example", "status": "5.1.1", "ses id": ""})
+
+    composed = compose_notice(
+        NoticeKind.BOUNCED, owners=OWNERS, record=bounce, conversation=conversation(), item=forward()
+    )
+
+    text = parse(composed.raw).text
+    assert "Recipient: jane@customer.example" in text
+    assert "Status: 5.1.1" in text
+
+
+def test_it_stands_in_the_owners_thread() -> None:
+    known = conversation(owner_subject="Hello there")
+
+    composed = compose_notice(NoticeKind.LEAK, owners=OWNERS, record=HELD, conversation=known, item=forward())
+
+    sent = message_from_bytes(composed.raw)
+    assert sent["Subject"] == "Re: Hello there"
+    assert sent["References"].startswith(f"<{known.id}.o@example.com>")
+
+
+def test_a_subject_with_markup_is_shown_as_text() -> None:
+    composed = compose_notice(
+        NoticeKind.NOT_VERIFIED,
+        owners=OWNERS,
+        record=message(subject="<script>x</script>"),
+        conversation=None,
+        item=forward(),
+    )
+
+    assert "<script>" not in parse(composed.raw).html

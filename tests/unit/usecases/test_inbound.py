@@ -1,0 +1,418 @@
+"""What becomes of mail to a public address, from the stored bytes to what leaves."""
+
+from dataclasses import replace
+
+import pytest
+
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.records import Status
+from email_handler.errors import ArchiveObjectMissing, QueueUnavailable, RecordChanged, RecordsUnavailable
+from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress
+from email_handler.usecases.inbound import receive
+from tests.support.builders import entity, mail, multipart
+from tests.support.world import OWNER, PUBLIC, THREAD, World, read
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def kinds(world: World) -> list[JobKind]:
+    return [job.kind for job in world.jobs.queued]
+
+
+def test_a_first_contact_is_forwarded_and_acknowledged(world: World) -> None:
+    decision = world.arrive(mail(text="Do you ship to Iceland?\r\n"))
+    left = world.run()
+
+    assert decision.outcome is Outcome.DELIVER
+    assert sorted(one.recipients for one in left) == [("jane@customer.example",), (OWNER,)]
+    conversation = world.records.conversations[ConversationId(decision.conversation)]
+    assert (conversation.status, conversation.received, conversation.contact) == (
+        Status.OPEN,
+        1,
+        "jane@customer.example",
+    )
+    assert [event.detail_type for event in world.events.published[:2]] == ["Conversation Started", "Message Received"]
+
+
+def test_no_event_holds_the_owners_mailbox_or_the_text(world: World) -> None:
+    world.arrive(mail(text="the secret plan"))
+    world.run()
+
+    assert len(world.events.published) == 4
+    assert not any(OWNER in str(e.detail) or "secret plan" in str(e.detail) for e in world.events.published)
+
+
+def test_the_same_event_again_decides_and_sends_nothing_new(world: World) -> None:
+    first = world.arrive(mail(), receipt="r1")
+    world.run()
+    again = world.arrive(mail(), receipt="r1")
+
+    assert replace(again, done=False) == replace(first, done=False)
+    assert world.run() == []
+
+
+def test_the_same_mail_under_another_receipt_is_recorded_as_a_copy(world: World) -> None:
+    world.arrive(mail(), receipt="r1")
+    world.run()
+    copy = world.arrive(mail(), receipt="r2")
+
+    assert copy.outcome is Outcome.RECORD
+    assert world.run() == []
+    record = world.records.message_records[copy.receipt, "inbound"]
+    assert [str(reason) for reason in record.reasons] == ["duplicate:same-mail"]
+
+
+UNVERIFIED = {"spf": "GRAY", "dkim": "GRAY", "dmarc": "GRAY"}
+
+
+def test_a_held_copy_that_came_first_does_not_swallow_the_mail(world: World) -> None:
+    held = world.arrive(mail(), spf="FAIL", dmarc="FAIL", dmarc_policy="reject")
+    genuine = world.arrive(mail())
+
+    assert (held.outcome, genuine.outcome) == (Outcome.HOLD, Outcome.DELIVER)
+    assert kinds(world) == [JobKind.FORWARD, JobKind.ACKNOWLEDGEMENT]
+
+
+def test_a_dropped_copy_that_came_first_does_not_swallow_the_mail(world: World) -> None:
+    dropped = world.arrive(mail(), to="nobody@example.com")
+
+    assert (dropped.outcome, world.arrive(mail()).outcome) == (Outcome.DROP, Outcome.DELIVER)
+
+
+def test_an_unverified_copy_that_came_first_does_not_stand_for_the_persons_mail(world: World) -> None:
+    world.arrive(mail(reply_to="mallory@evil.example"), **UNVERIFIED)
+    world.run()
+    genuine = world.arrive(mail())
+
+    assert genuine.outcome is Outcome.DELIVER
+    assert world.records.conversations[ConversationId(genuine.conversation)].reply_address == "jane@customer.example"
+
+
+@pytest.mark.parametrize("first", [{}, UNVERIFIED], ids=["verified", "unverified"])
+def test_an_unverified_copy_that_comes_later_is_recorded_as_a_copy(world: World, first: dict[str, str]) -> None:
+    world.arrive(mail(), **first)
+
+    assert world.arrive(mail(), **UNVERIFIED).outcome is Outcome.RECORD
+
+
+def test_a_second_message_of_the_contact_joins_and_is_not_acknowledged_again(world: World) -> None:
+    first = world.arrive(mail())
+    world.run()
+    second = world.arrive(mail(subject="Re: Hello", message_id="<second@customer.example>", text="One more thing"))
+
+    assert second.conversation == first.conversation
+    assert kinds(world) == [JobKind.FORWARD]
+    assert world.records.conversations[ConversationId(first.conversation)].received == 2
+
+
+def test_a_contact_whose_clients_differ_in_capitals_stays_in_the_conversation(world: World) -> None:
+    world.arrive(mail(subject="Question", sender="Jane <Jane@Customer.example>", message_id="<1@customer.example>"))
+    world.arrive(mail(subject="Re: Question", sender="<jane@customer.example>", message_id="<2@customer.example>"))
+
+    assert len(world.records.conversations) == 1
+
+
+def test_another_subject_starts_another_conversation_still_without_acknowledgement(world: World) -> None:
+    first = world.arrive(mail())
+    other = world.arrive(mail(subject="Something else", message_id="<second@customer.example>"))
+
+    assert other.conversation != first.conversation
+    assert kinds(world).count(JobKind.ACKNOWLEDGEMENT) == 1
+
+
+def test_an_unverified_sender_is_forwarded_but_not_acknowledged(world: World) -> None:
+    world.arrive(mail(), dmarc="GRAY", spf="GRAY", dkim="GRAY")
+
+    assert kinds(world) == [JobKind.FORWARD]
+
+
+def test_unverified_mail_with_a_contacts_ids_and_subject_starts_its_own_conversation(world: World) -> None:
+    first = world.arrive(mail())
+    forged = world.arrive(
+        mail(
+            subject="Re: Hello",
+            message_id="<forged@evil.example>",
+            in_reply_to="<first@customer.example>",
+            reply_to="mallory@evil.example",
+        ),
+        dmarc="GRAY",
+    )
+
+    assert forged.conversation != first.conversation
+    original = world.records.conversations[ConversationId(first.conversation)]
+    assert original.reply_address == "jane@customer.example"
+
+
+def test_a_repeated_message_id_does_not_take_over_where_answers_go(world: World) -> None:
+    first = world.arrive(mail())
+    world.arrive(mail(sender="mallory@evil.example", text="mine now"))
+
+    assert world.records.references["first"].conversation == first.conversation
+
+
+def test_one_mail_without_an_id_to_a_public_and_a_thread_address_is_forwarded_once(world: World) -> None:
+    first = world.arrive(mail())
+    world.run()
+    conversation = world.records.conversations[ConversationId(first.conversation)]
+    thread = f"{conversation.id}.{conversation.token}@{THREAD}"
+    second = mail(subject="Re: Hello", text="one thing more", message_id=None)
+    world.arrive(second, receipt="r2", to=thread)
+    copy = world.arrive(second, receipt="r2")
+
+    assert copy.outcome is Outcome.RECORD
+    assert [one.recipients for one in world.run()] == [(OWNER,)]
+
+
+def test_a_report_that_names_an_allowed_address_is_not_allowed_by_it(world: World) -> None:
+    world.records.put_listed("jane@customer.example", "allow")
+    status = entity(
+        [("Content-Type", "message/delivery-status")],
+        b"Reporting-MTA: dns; mx.example\r\n\r\nFinal-Recipient: rfc822; jane@customer.example\r\nAction: failed\r\n",
+    )
+    headers = [("From", "mallory@evil.example"), ("To", PUBLIC), ("Message-ID", "<m@evil.example>")]
+    raw = multipart("report", entity([("Content-Type", "text/plain")], b"Buy!"), status, headers=headers)
+
+    assert world.arrive(raw, envelope_sender="mallory@evil.example", spam="FAIL").outcome is Outcome.HOLD
+
+
+def test_mail_for_nobody_here_is_dropped_with_a_record(world: World) -> None:
+    decision = world.arrive(mail(), to="nobody@example.com")
+
+    assert decision.outcome is Outcome.DROP
+    assert kinds(world) == []
+    assert world.records.message_records[decision.receipt, "inbound"].reasons
+
+
+@pytest.mark.parametrize("verdicts", [{"virus": "FAIL"}, {"spam": "FAIL"}, {"dmarc": "FAIL", "dmarc_policy": "reject"}])
+def test_what_ses_condemns_is_held_and_nobody_is_mailed(world: World, verdicts: dict[str, str]) -> None:
+    decision = world.arrive(mail(), **verdicts)
+
+    assert decision.outcome is Outcome.HOLD
+    assert kinds(world) == []
+    assert [event.detail_type for event in world.events.published] == ["Message Held"]
+    assert (decision.receipt, "inbound") in world.records.expires
+
+
+def test_the_tag_of_the_address_is_recorded_as_source(world: World) -> None:
+    decision = world.arrive(mail(to="contact+project@example.com"), to="contact+project@example.com")
+
+    conversation = world.records.conversations[ConversationId(decision.conversation)]
+    assert (conversation.public_address, conversation.source) == (PUBLIC, "project")
+
+
+def test_a_route_sends_a_copy_to_each_of_its_mailboxes(world: World) -> None:
+    world.route(b'[[route]]\nto = ["a@private.example", "b@private.example"]\ntag = "sales"\n')
+    world.arrive(mail(), to="contact+sales@example.com")
+
+    forwards = [one for one in world.run() if one.recipients != ("jane@customer.example",)]
+    assert sorted(one.recipients for one in forwards) == [("a@private.example",), ("b@private.example",)]
+
+
+def test_mail_to_two_public_addresses_goes_to_the_mailboxes_of_both_once(world: World) -> None:
+    sales = EmailAddress("sales@example.com")
+    world.owners = replace(world.owners, public_addresses=(PUBLIC, sales))
+    world.route(b'[[route]]\naddress = "sales@example.com"\nto = ["bob@desk.example", "%s"]\n' % OWNER.encode())
+    world.arrive(mail(), recipients=(PUBLIC, sales))  # type: ignore[arg-type]
+
+    forwards = [one for one in world.run() if one.recipients != ("jane@customer.example",)]
+    assert [one.recipients for one in forwards] == [(OWNER,), ("bob@desk.example",)]
+
+
+def test_a_route_that_leads_back_to_us_leads_to_nobody(world: World) -> None:
+    world.route(
+        b'[[route]]\nto = ["contact+x@example.com", "a@private.example"]\ntag = "a"\n[[route]]\nto = "contact@example.com"\n'
+    )
+    world.arrive(mail(), to="contact+a@example.com")
+    world.arrive(mail(sender="kim@x.example", message_id="<k@x.example>"), to="contact+b@example.com")
+
+    forwards = [one for one in world.run() if one.recipients[0].endswith("private.example")]
+    assert sorted(one.recipients for one in forwards) == [("a@private.example",), (OWNER,)]
+
+
+def test_a_mailbox_of_any_route_is_neither_answered_nor_copied(world: World) -> None:
+    world.route(b'[[route]]\nto = "other@private.example"\ntag = "other"\n')
+    decision = world.arrive(mail(reply_to="other@private.example", cc="Other@private.example, kim@customer.example"))
+    conversation = world.records.conversations[ConversationId(decision.conversation)]
+
+    assert conversation.reply_address == "jane@customer.example"
+    assert conversation.participants == ("kim@customer.example",)
+
+
+def test_an_address_that_ses_cannot_write_to_spoils_no_answer(world: World) -> None:
+    """SES refuses the whole answer for one of them, and for good."""
+    decision = world.arrive(mail(reply_to="jäne@customer.example", cc="käte@x.example, kim@bücher.example"))
+    conversation = world.records.conversations[ConversationId(decision.conversation)]
+
+    assert conversation.reply_address == "jane@customer.example"
+    assert conversation.participants == ("kim@bücher.example",)
+
+
+def test_addresses_are_the_same_in_capitals_whoever_wrote_them_so(world: World) -> None:
+    decision = world.arrive(
+        mail(
+            sender="Jane@customer.example",
+            reply_to=f"O{OWNER[1:]}",
+            cc=f"JANE@customer.example, kim@customer.example, Kim@customer.example, O{OWNER[1:]}, C{PUBLIC[1:]}",
+        )
+    )
+    conversation = world.records.conversations[ConversationId(decision.conversation)]
+
+    assert conversation.reply_address == "Jane@customer.example"
+    assert conversation.participants == ("kim@customer.example",)
+
+
+def test_an_out_of_office_is_forwarded_but_not_acknowledged(world: World) -> None:
+    world.arrive(mail(auto_submitted="auto-replied", subject="Out of office: Hello"))
+
+    assert kinds(world) == [JobKind.FORWARD]
+
+
+def test_an_out_of_office_changes_neither_subject_nor_status_nor_where_answers_go(world: World) -> None:
+    first = world.arrive(mail())
+    before = world.records.conversations[ConversationId(first.conversation)]
+    world.arrive(
+        mail(
+            subject="Automatic reply: Hello",
+            auto_submitted="auto-replied",
+            reply_to="<assistant@customer.example>",
+            in_reply_to="<first@customer.example>",
+            message_id="<ooo@customer.example>",
+        )
+    )
+    after = world.records.conversations[before.id]
+    forward = read(world.run()[-1])
+
+    assert after.received == 2
+    assert (after.subject, after.status, after.reply_address) == (before.subject, before.status, before.reply_address)
+    assert forward["Subject"] == "Re: Hello"
+
+
+def test_an_answer_without_a_subject_keeps_the_talks_own(world: World) -> None:
+    first = world.arrive(mail())
+    world.arrive(mail(subject="Re:", in_reply_to="<first@customer.example>", message_id="<m2@customer.example>"))
+
+    assert world.records.conversations[ConversationId(first.conversation)].subject == "Hello"
+
+
+def test_a_reply_address_within_the_senders_organisation_is_no_reason_to_warn(world: World) -> None:
+    one = world.arrive(mail(reply_to="<jane@mail.customer.example>"))
+    two = world.arrive(
+        mail(sender="kim@x.example", reply_to="<kim@y.example>", message_id="<k@x.example>", subject="Other")
+    )
+    differs = [world.records.conversations[ConversationId(d.conversation)].reply_differs for d in (one, two)]
+
+    assert differs == [False, True]
+
+
+def test_acknowledgements_end_at_the_days_cap(world: World) -> None:
+    world.ack_daily_cap = 1
+    world.arrive(mail())
+    world.arrive(mail(sender="kim@customer.example", message_id="<k@customer.example>"))
+
+    assert kinds(world).count(JobKind.ACKNOWLEDGEMENT) == 1
+
+
+def linkedin(number: int, *, name: str = "Jane Doe", url: str = "") -> bytes:
+    return mail(
+        sender=f"{name} via LinkedIn <messaging-digest-noreply@linkedin.com>",
+        subject="Jane just messaged you",
+        text=f"Hello there {number}\r\n{url}\r\n",
+        message_id=f"<{number}@linkedin.com>",
+        reply_to=f"{name} <0123-uuid-{number}@reply.linkedin.com>",
+        list_unsubscribe="<https://www.linkedin.com/unsubscribe>",
+    )
+
+
+URL = "https://www.linkedin.com/messaging/thread/2-abc=="
+
+
+def test_a_linkedin_person_has_a_conversation_by_name_and_is_not_acknowledged(world: World) -> None:
+    decision = world.arrive(linkedin(1, url=URL))
+
+    assert decision.conversation == "linkedin-jane-doe"
+    assert kinds(world) == [JobKind.FORWARD]
+
+
+def test_the_same_linkedin_thread_joins_and_a_namesake_gets_a_number(world: World) -> None:
+    world.arrive(linkedin(1, url=URL))
+    same = world.arrive(linkedin(2, url=URL))
+    namesake = world.arrive(linkedin(3, url=URL.replace("abc", "xyz")))
+
+    assert same.conversation == "linkedin-jane-doe"
+    assert namesake.conversation == "linkedin-jane-doe-2"
+
+
+def test_a_forged_linkedin_mail_is_an_ordinary_one(world: World) -> None:
+    decision = world.arrive(linkedin(1, url=URL), dmarc="GRAY", spf="GRAY", dkim="GRAY")
+
+    assert decision.conversation.startswith("c-") or decision.outcome is Outcome.HOLD
+
+
+def test_the_owners_reply_to_all_is_left_to_the_reply_function(world: World) -> None:
+    first = world.arrive(mail())
+    conversation = world.records.conversations[ConversationId(first.conversation)]
+    world.run()
+    thread = f"{conversation.id}.{conversation.token}@thread.example.com"
+    copy = world.arrive(mail(sender=OWNER, to=f"{thread}, {PUBLIC}", message_id="<o@private.example>"))
+
+    assert copy.outcome is Outcome.RECORD
+    assert world.run() == []
+
+
+def test_a_lost_race_is_decided_anew(world: World) -> None:
+    world.records.fail("commit", RecordChanged("lost"))
+    decision = world.arrive(mail())
+
+    assert decision.outcome is Outcome.DELIVER
+    assert len(world.records.conversations) == 1
+
+
+def test_a_commit_whose_answer_was_lost_is_found_by_the_second_run(world: World) -> None:
+    world.records.fail("commit", RecordsUnavailable("lost"), after=True)
+    with pytest.raises(RecordsUnavailable):
+        world.arrive(mail(), receipt="r1")
+    world.arrive(mail(), receipt="r1")
+
+    assert len(world.records.conversations) == 1
+    assert len(world.run()) == 2
+
+
+def test_a_queue_that_fails_after_the_decision_is_served_by_the_second_run(world: World) -> None:
+    world.jobs.fail("queue", QueueUnavailable("down"))
+    with pytest.raises(QueueUnavailable):
+        world.arrive(mail(), receipt="r1")
+    world.arrive(mail(), receipt="r1")
+
+    assert len({one.recipients for one in world.run()}) == 2
+    assert len(world.mailer.sent) == 2
+
+
+def test_a_message_that_is_not_in_the_archive_fails_the_invocation(world: World) -> None:
+    receipt = world.store(mail(), receipt="r1")
+    del world.archive.objects["raw/inbound/r1"]
+
+    with pytest.raises(ArchiveObjectMissing):
+        receive(receipt, ArchiveKey("raw/inbound/r1"), world.context)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x00" * 100, b"From: ,,,\r\n\r\n", b"garbage without any header"])
+def test_mail_that_cannot_be_read_is_forwarded_all_the_same(world: World, raw: bytes) -> None:
+    decision = world.arrive(raw, dmarc="GRAY", spf="GRAY", dkim="GRAY")
+    left = world.run()
+
+    assert decision.outcome in (Outcome.DELIVER, Outcome.FLAG)
+    assert [one.recipients for one in left] == [(OWNER,)]
+
+
+def test_the_forward_comes_from_the_thread_address_and_names_the_public_one(world: World) -> None:
+    decision = world.arrive(mail(reply_to="<sales@customer.example>"))
+    forward = read(next(one for one in world.run() if one.recipients == (OWNER,)))
+
+    conversation = world.records.conversations[ConversationId(decision.conversation)]
+    assert f"{conversation.id}.{conversation.token}@thread.example.com" in forward["From"]
+    assert PUBLIC in forward["To"]
+    assert conversation.reply_address == EmailAddress("sales@customer.example")
