@@ -40,8 +40,8 @@ from cloud.cloud import LocalCloud
 from cloud.proxy import Call, Proxy, between
 from cloud.ses import Sent
 from email_handler import bootstrap
-from email_handler.adapters.dynamodb import DynamoRecords
-from email_handler.adapters.items import encode, timestamp, write
+from email_handler.adapters.dynamodb.items import encode, timestamp, write
+from email_handler.adapters.dynamodb.records import DynamoRecords
 from email_handler.adapters.ssm import TTL
 from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.records import Conversation, Decision, MessageRecord, Reference
@@ -49,7 +49,7 @@ from email_handler.conversations.threads import local_part
 from email_handler.identifiers import ArchiveKey, ConversationId, ReceiptId
 from email_handler.senders.authentication import SesReceipt
 from email_handler.usecases.inbound import receive
-from email_handler.usecases.send_forward import forward
+from email_handler.usecases.send_forward import send_forward
 from tests.support.builders import mail
 
 PROJECT = Path(__file__).parents[1]
@@ -226,7 +226,7 @@ class Lengths:
             stored = self._store(jane, number, length)
             took, decision = timed(partial(receive, *stored, bootstrap.context()))
             inbound.append(took)
-            sender.append(timed(partial(forward, _forward_of(decision), bootstrap.dispatch()))[0])
+            sender.append(timed(partial(send_forward, _forward_of(decision), bootstrap.dispatch()))[0])
         stored = self._store(jane, REPEATS + 1, length)
         memory, decision = weighed(partial(receive, *stored, bootstrap.context()))
         return {
@@ -234,7 +234,7 @@ class Lengths:
             "inbound_ms": round(1000 * statistics.median(inbound)),
             "inbound_kb": memory,
             "forward_ms": round(1000 * statistics.median(sender)),
-            "forward_kb": weighed(partial(forward, _forward_of(decision), bootstrap.dispatch()))[0],
+            "forward_kb": weighed(partial(send_forward, _forward_of(decision), bootstrap.dispatch()))[0],
         }
 
     def _store(self, jane: str, number: int, length: int) -> tuple[SesReceipt, ArchiveKey]:

@@ -38,9 +38,8 @@ from cloud.emulator import in_flight, wait_until
 from cloud.proxy import Call, Fault, Proxy, between
 from cloud.ses import Sent
 from email_handler import bootstrap
-from email_handler.adapters.dynamodb import DynamoRecords
-from email_handler.adapters.items import decode
-from email_handler.adapters.items import read as read_item
+from email_handler.adapters.dynamodb.items import decode
+from email_handler.adapters.dynamodb.items import read as read_item
 from email_handler.adapters.s3 import S3Archive
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import JobKind
@@ -49,6 +48,7 @@ from email_handler.identifiers import FunctionName, ReceiptId
 from email_handler.usecases.audit import audit
 from email_handler.usecases.reconcile import SETTLED, reconcile
 from tests.support.builders import entity, mail, multipart
+from tests.support.table import DynamoTable
 
 PROJECT = Path(__file__).parents[1]
 PUBLIC, OWNER = "contact@example.com", "owner@private.example"
@@ -302,7 +302,7 @@ class Soak:
         self.cloud, self.proxy, self.chaos = cloud, proxy, chaos
         self.accepted: dict[ReceiptId, Mail] = {}
         self.redriven = self.taken_up = 0
-        self.records = DynamoRecords(cloud.clients.dynamodb, cloud.resources["Records"], lambda: datetime.now(UTC))
+        self.records = DynamoTable(cloud.clients.dynamodb, cloud.resources["Records"], lambda: datetime.now(UTC))
         self._hurry()
 
     def _hurry(self) -> None:

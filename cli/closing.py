@@ -24,7 +24,7 @@ def close(
     status = Status.SPAM if spam else Status.CLOSED
     unknown = []
     for wanted in dict.fromkeys(ids):
-        if not connection.records.put_status(ConversationId(wanted), status):
+        if not connection.operator.put_status(ConversationId(wanted), status):
             unknown.append(wanted)
         elif as_json:
             print_json({"conversation": wanted, "status": status})

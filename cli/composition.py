@@ -1,7 +1,7 @@
 """``email-handler compose``: what would be sent for a mail, as files. Pure: no AWS, and nothing leaves."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,25 +12,24 @@ import typer
 from cli.inspection import believed, find_files
 from cli.terminal import AdminError, AsJson, ExitCode, err, print_json, tracked
 from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.evolve import add_message, start
+from email_handler.conversations.keys import raw_key
 from email_handler.conversations.owners import Owners
-from email_handler.conversations.records import Conversation, Status
-from email_handler.conversations.threads import (
-    base_subject,
-    reply_subject,
-    thread_address,
-    threading_for_contact,
-    threading_for_owner,
-)
-from email_handler.identifiers import ConversationId, EmailAddress, ReceiptId
-from email_handler.mail.message import Message, parse
+from email_handler.conversations.parsed import ParsedMessage, judged, message_record, parse_received
+from email_handler.conversations.records import Conversation, MessageRecord
+from email_handler.conversations.routes import Routes
+from email_handler.identifiers import EmailAddress, ReceiptId
+from email_handler.mail.addresses import address_domain
+from email_handler.mail.message import parse
 from email_handler.outgoing.acknowledgement import builtin_templates, compose_acknowledgement
-from email_handler.outgoing.composed import AcknowledgementContext, Composed, ForwardContext
+from email_handler.outgoing.composed import Composed
+from email_handler.outgoing.context import acknowledgement_context, forward_context, reply_context
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.reply import compose_reply
+from email_handler.senders.authentication import SenderVerification, receipt_from_message
 from email_handler.senders.linkedin import linkedin_person
 from email_handler.spam.rules import builtin_rules
 from email_handler.spam.stages import assess_content
-from email_handler.usecases.reply import reply_context
 
 RECEIPT = ReceiptId("composed")
 STRANGER = "somebody@contact.example"  # stands in for a contact whom the mail does not name
@@ -68,7 +67,7 @@ def compose(
             raise typer.BadParameter(f"{address} is not an address", param_hint="--private, --public, --contact")
     owners = Owners(
         public_addresses=(EmailAddress(public.lower()),),
-        thread_domain=f"thread.{public.lower().rpartition('@')[2]}",
+        thread_domain=f"thread.{address_domain(public)}",
         forward_to=tuple(EmailAddress(address.lower()) for address in private),
         hidden_terms=tuple(term or ()),
         display_name=display_name,
@@ -81,7 +80,7 @@ def compose(
     for path, target in tracked(targets, "mails", len(targets)):
         line: dict[str, Any] = {"path": str(path), "out": None, "held": False, "places": [], "unchecked": []}
         try:
-            composed = COMPOSERS[kind](parse(path.read_bytes()), owners, EmailAddress(contact.lower()))
+            composed = COMPOSERS[kind](path.read_bytes(), owners, EmailAddress(contact.lower()))
         except OSError as error:
             failed += 1
             print_json(line | {"error": error.strerror})
@@ -126,98 +125,51 @@ def _write(target: Path, raw: bytes) -> None:
         raise AdminError(f"cannot write {target}: {error.strerror}. Choose another folder with --out.") from error
 
 
-def _conversation(message: Message, owners: Owners, contact: EmailAddress) -> Conversation:
-    """Return the conversation that *message* would start, with ids that tell it is nobody's."""
-    began = datetime(2000, 1, 1, tzinfo=UTC)
-    return Conversation(
-        id=ConversationId("c-00000000"),
-        token="0000000000",  # noqa: S106  (a token that opens nothing)
-        contact=contact,
-        contact_name="",
-        public_address=owners.public_addresses[0],
-        source="",
-        subject=base_subject(message.subject),
-        owner_subject=base_subject(message.subject),
-        mailboxes=owners.forward_to,
-        status=Status.OPEN,
-        verified=True,
-        reply_address=contact,
-        reply_differs=False,
-        started_at=began,
-        updated_at=began,
-        received=1,
+def _received(raw: bytes, owners: Owners) -> tuple[ParsedMessage, MessageRecord, Conversation]:
+    """Return *raw* as inbound would have received it: parsed, judged, and as the first message of a conversation, whose
+    ids say that it does not exist."""
+    message = parse(raw)
+    receipt = replace(receipt_from_message(message, RECEIPT), recipients=owners.public_addresses)
+    parsed = parse_received(raw, receipt, "inbound", raw_key("inbound", RECEIPT), datetime(2000, 1, 1, tzinfo=UTC))
+    verified = believed(message) and bool(message.from_)
+    address = EmailAddress(parsed.sender.lower()) if verified else None
+    parsed = replace(
+        parsed,
+        verification=SenderVerification(address=address, reason="read from a file"),
+        person=linkedin_person(message, verified),
     )
-
-
-def _from(message: Message, otherwise: EmailAddress) -> EmailAddress:
-    sender = message.from_[0].address if message.from_ else ""
-    return EmailAddress(sender if "@" in sender else otherwise)
-
-
-def _forward(message: Message, owners: Owners, contact: EmailAddress) -> Composed:
-    sender = _from(message, contact)
-    answers = message.reply_to[0].address if message.reply_to else sender
-    conversation = _conversation(message, owners, sender)
-    verified = believed(message)
-    person = linkedin_person(message, verified)
     spam = assess_content(message, builtin_rules(), public_addresses=owners.public_addresses)
-    named = message.from_[0].name if message.from_ else ""
-    context = ForwardContext(
-        identity=owners.identity(conversation),
-        thread_address=thread_address(conversation, owners.thread_domain),
-        everyone_address=thread_address(conversation, owners.thread_domain, everyone=True),
-        conversation=conversation.id,
-        threading=threading_for_owner(
-            conversation,
-            owners.public_addresses[0].rpartition("@")[2],
-            message.subject,
-            mailbox=owners.forward_to[0],
-            answers="",
-        ),
-        number=1,
-        started_at=conversation.started_at,
-        earlier=(),
-        sender_name=person.name if person else named,
-        sender=message.from_[0].address if message.from_ else "",
-        verified=verified,
-        verification="read from a file",
-        flagged=spam.outcome is not Outcome.DELIVER,
-        score=spam.score,
-        reasons=spam.reasons,
-        source="",
-        reply_address=answers,
-        reply_differs=answers.rpartition("@")[2] != sender.rpartition("@")[2],
-        archive_key=f"raw/inbound/{RECEIPT}",
-        linkedin_thread=person.thread_url if person else "",
+    outcome = Outcome.DELIVER if spam.outcome is Outcome.DELIVER else Outcome.FLAG
+    reply_address = owners.reply_address(message)
+    record = judged(message_record(parsed, owners, outcome), replace(spam, outcome=outcome), reply_address)
+    begun = start(parsed, None, reply_address, owners=owners, routes=Routes(), new_token=lambda length: "0" * length)
+    return parsed, record, add_message(begun, parsed, reply_address, owners)
+
+
+def _forward(raw: bytes, owners: Owners, contact: EmailAddress) -> Composed:
+    del contact  # the message says who wrote
+    parsed, record, conversation = _received(raw, owners)
+    context = forward_context(parsed.message, record, conversation, owners=owners, mailbox=owners.forward_to[0])
+    return compose_forward(parsed.message, context)
+
+
+def _acknowledgement(raw: bytes, owners: Owners, contact: EmailAddress) -> Composed:
+    parsed, record, conversation = _received(raw, owners)
+    recipient = parsed.sender if "@" in parsed.sender else contact
+    context = acknowledgement_context(
+        parsed.message, record, conversation, owners=owners, recipient=recipient, templates=builtin_templates()
     )
-    return compose_forward(message, context)
+    return compose_acknowledgement(parsed.message, context)
 
 
-def _acknowledgement(message: Message, owners: Owners, contact: EmailAddress) -> Composed:
-    recipient = _from(message, contact)
-    conversation = _conversation(message, owners, recipient)
-    identity = owners.identity(conversation)
-    text, html = builtin_templates()
-    threading = threading_for_contact(conversation, identity.domain, reply_subject(message.subject), answers=RECEIPT)
-    return compose_acknowledgement(
-        message,
-        AcknowledgementContext(
-            identity=identity,
-            recipient=recipient,
-            threading=threading,
-            text_template=text,
-            html_template=html,
-            name=message.from_[0].name if message.from_ else "",
-        ),
-    )
+def _reply(raw: bytes, owners: Owners, contact: EmailAddress) -> Composed:
+    parsed, _, started = _received(raw, owners)
+    conversation = replace(started, contact=contact, contact_name="", reply_address=contact, links=())
+    context = reply_context(parsed.message, conversation, owners=owners, recipients=(contact,), receipt=RECEIPT)
+    return compose_reply(parsed.message, context)
 
 
-def _reply(message: Message, owners: Owners, contact: EmailAddress) -> Composed:
-    conversation = _conversation(message, owners, contact)
-    return compose_reply(message, reply_context(message, conversation, owners, (), (contact,), RECEIPT))
-
-
-COMPOSERS: dict[Kind, Callable[[Message, Owners, EmailAddress], Composed]] = {
+COMPOSERS: dict[Kind, Callable[[bytes, Owners, EmailAddress], Composed]] = {
     Kind.FORWARD: _forward,
     Kind.ACKNOWLEDGEMENT: _acknowledgement,
     Kind.REPLY: _reply,

@@ -13,7 +13,9 @@ from cli.terminal import AdminError
 from cloud import PROJECT
 
 if TYPE_CHECKING:
-    from email_handler.adapters.dynamodb import DynamoRecords
+    from email_handler.adapters.dynamodb.ledger import DynamoLedger
+    from email_handler.adapters.dynamodb.operator import DynamoOperator
+    from email_handler.adapters.dynamodb.records import DynamoRecords
     from email_handler.adapters.s3 import S3Archive
 
 STACK = "email-handler"  # the name that samconfig.toml and the local cloud deploy under
@@ -31,6 +33,8 @@ class Connection:
     """One deployment."""
 
     records: "DynamoRecords"
+    ledger: "DynamoLedger"
+    operator: "DynamoOperator"
     archive: "S3Archive"
     bucket: str
     where: str  # for people: "stack email-handler at http://…"
@@ -48,7 +52,9 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     from cloud.clients import Clients  # noqa: PLC0415
-    from email_handler.adapters.dynamodb import DynamoRecords  # noqa: PLC0415
+    from email_handler.adapters.dynamodb.ledger import DynamoLedger  # noqa: PLC0415
+    from email_handler.adapters.dynamodb.operator import DynamoOperator  # noqa: PLC0415
+    from email_handler.adapters.dynamodb.records import DynamoRecords  # noqa: PLC0415
     from email_handler.adapters.s3 import S3Archive  # noqa: PLC0415
 
     if not stack and not endpoint:
@@ -57,8 +63,11 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
     try:
         session: Any = Clients(endpoint) if endpoint else boto3.session.Session()
         outputs = _outputs(session.client("cloudformation"), stack)
+        dynamodb, table = session.client("dynamodb"), outputs["RecordsTable"]
         return Connection(
-            records=DynamoRecords(session.client("dynamodb"), outputs["RecordsTable"], clock=lambda: datetime.now(UTC)),
+            records=DynamoRecords(dynamodb, table, clock=lambda: datetime.now(UTC)),
+            ledger=DynamoLedger(dynamodb, table, clock=lambda: datetime.now(UTC)),
+            operator=DynamoOperator(dynamodb, table),
             archive=S3Archive(session.client("s3"), outputs["ArchiveBucket"]),
             bucket=outputs["ArchiveBucket"],
             where=f"stack {stack} at {endpoint or 'AWS'}",

@@ -17,7 +17,7 @@ from cli.terminal import AdminError, AsJson, err, out, print_hanging, print_json
 from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.conversations.records import Conversation, Decision, LedgerItem, MessageRecord, SendState, Status
 from email_handler.errors import UnknownConversation
-from email_handler.identifiers import ConversationId, FunctionName, LedgerId
+from email_handler.identifiers import ConversationId, Decider, LedgerId
 
 REASONS_SHOWN = 4
 OUTCOMES = {
@@ -232,9 +232,9 @@ def _print_message(message: MessageRecord, sends: Sequence[LedgerItem], connecti
 
 def decisions_of(connection: Connection, message: MessageRecord) -> list[Decision]:
     """Return what was decided about a message: by the function that received it, then by the operator."""
-    deciders: list[FunctionName] = [message.function]
+    deciders: list[Decider] = [message.function]
     if any(reason.stage == "operator" for reason in message.reasons):
-        deciders.append("release")
+        deciders.append("operator")
     found = [connection.records.decision(message.receipt, decider) for decider in deciders]
     return [decision for decision in found if decision is not None]
 
@@ -250,5 +250,5 @@ def ledger_items(connection: Connection, ledgers: Iterable[LedgerId]) -> list[Le
     sends = []
     for ledger in ledgers:
         with suppress(UnknownConversation):
-            sends.append(connection.records.context(ledger).item)
+            sends.append(connection.ledger.context(ledger).item)
     return sends

@@ -44,10 +44,10 @@ def _messages_named(connection: Connection, identifier: str) -> list[MessageReco
     bare = identifier.strip("<>").partition("@")[0]
     found = [records.message(ReceiptId(bare), function) for function in FUNCTIONS]
     if not any(found):
-        send = records.by_ses_id(SesId(bare))
+        send = connection.ledger.by_ses_id(SesId(bare))
         if send is None:
             try:
-                send = records.context(LedgerId(bare)).item
+                send = connection.ledger.context(LedgerId(bare)).item
             except UnknownConversation:
                 return list(records.messages(ConversationId(bare.lower())))
         found = [records.message(send.source, send.source_function)]

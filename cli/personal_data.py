@@ -120,11 +120,11 @@ def erase(
         told |= {"objects": 0, "items": 0}
         for case in tracked(holdings.cases, "conversations", len(holdings.cases)):
             told["objects"] += _erase_objects(connection, case)
-            told["items"] += connection.records.erase(case.messages, case.sends, case.conversation)
+            told["items"] += connection.operator.erase(case.messages, case.sends, case.conversation)
             if case.conversation and holdings.contact and not holdings.whole_person:
-                connection.records.forget_conversation(holdings.contact, case.conversation.id)
+                connection.operator.forget_conversation(holdings.contact, case.conversation.id)
         if holdings.contact and holdings.whole_person:
-            told["items"] += connection.records.erase_contact(holdings.contact.address)
+            told["items"] += connection.operator.erase_contact(holdings.contact.address)
     if as_json:
         print_json(told | {"erased": yes, "kept": list(KEPT) if yes else []})
     else:
@@ -140,16 +140,16 @@ def find(connection: Connection, identifier: str) -> Holdings:
         conversation = records.conversation(ConversationId(identifier.lower()))
         if conversation is None:
             raise AdminError(f"there is no conversation {identifier} in {connection.where}: email-handler list")
-        contact = records.contact(conversation.contact) if conversation.contact else None
+        contact = connection.operator.contact(conversation.contact) if conversation.contact else None
         return Holdings(cases=(_case(connection, conversation),), contact=contact, whole_person=False)
     address = identifier.lower()
     conversations = [one for one in records.find("contact", address, limit=ALL) if isinstance(one, Conversation)]
     cases = [_case(connection, conversation) for conversation in conversations]
     own = {case.name for case in cases}
-    loose = [message for message in records.messages_from(address) if message.conversation not in own]
+    loose = [message for message in connection.operator.messages_from(address) if message.conversation not in own]
     if loose:
         cases.append(Case(conversation=None, messages=tuple(loose), sends=_sends(connection, loose)))
-    contact = records.contact(address)
+    contact = connection.operator.contact(address)
     if not cases and contact is None:
         raise AdminError(f"nothing is kept of {identifier} in {connection.where}: email-handler search finds people")
     return Holdings(cases=tuple(cases), contact=contact, whole_person=True)

@@ -23,11 +23,11 @@ from cli.deployment import Functions, resources, unasked
 from cli.held import LOGICAL_IDS, Receiver, name, told
 from cli.terminal import AdminError, AsJson, ExitCode, err, out, print_hanging, print_json, tracked, when
 from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.keys import SETUP_OBJECT
 from email_handler.conversations.records import Decision
 from email_handler.identifiers import ReceiptId
 from email_handler.ports import DeadLetter, DeadLetters
 from email_handler.usecases.audit import SETTLED, Audited, Trouble, audit
-from email_handler.usecases.reconcile import SETUP_OBJECT
 from email_handler.usecases.redrive import Redrive, Redriven
 from email_handler.usecases.redrive import redrive as redrive_sends
 
@@ -184,7 +184,7 @@ def reconcile(
         looked_at = audit(
             archive=connection.archive,
             records=connection.records,
-            ledger=connection.records,
+            ledger=connection.ledger,
             clock=lambda: datetime.now(UTC),
             settled=timedelta(minutes=settled),
             since=began,
@@ -305,7 +305,7 @@ def _redrive_sends(connection: Connection, chosen: Sequence[Queue], *, dry_run: 
     lines = redrive_sends(
         letters=letters,
         records=connection.records,
-        ledger=connection.records,
+        ledger=connection.ledger,
         jobs=SqsJobs(sqs, queues, {}),
         clock=lambda: datetime.now(UTC),
         kinds=[kind for queue in chosen for kind in SEND_QUEUES[queue][2]],

@@ -1,4 +1,4 @@
-"""reply-sender: sends the owner's answers from the public address, at least once."""
+"""reply-sender: sends the owner's replies from the public address, at least once."""
 
 from email_handler import bootstrap
 from email_handler.conversations.jobs import Job

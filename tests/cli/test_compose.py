@@ -1,6 +1,8 @@
 """``email-handler compose``: what would leave, as files, and what must not."""
 
 import json
+import re
+from dataclasses import replace
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from tests.conftest import PROJECT
 from tests.support.builders import mail
 from tests.support.revealed import revealed
 from tests.support.ses_rules import problems
+from tests.support.world import World
 
 MAILS = PROJECT / "events" / "mail"
 OWNER = "owner@private.example"
@@ -127,3 +130,39 @@ def test_an_option_that_is_no_address_is_a_wrong_command_line(option: str, tmp_p
 
     assert ran.exit_code == 2
     assert "nobody is not an address" in ran.output
+
+
+def test_a_forward_has_the_subject_and_the_warnings_of_the_deployed_path(tmp_path: Path) -> None:
+    source = tmp_path / "plan.eml"
+    source.write_bytes(
+        mail(subject="AW: Plan", sender="Jane <jane@mail.customer.example>", reply_to="Desk <desk@customer.example>")
+    )
+    world = World()
+    world.arrive(source.read_bytes())
+    (deployed,) = [sent.raw for sent in world.run() if sent.recipients == (OWNER,)]
+
+    compose("forward", source, out=tmp_path / "out")
+    composed = (tmp_path / "out" / "plan.eml").read_bytes()
+
+    assert message_from_bytes(composed)["Subject"] == message_from_bytes(deployed)["Subject"] == "Re: Plan"
+    assert _without_ids(composed.decode()) == _without_ids(deployed.decode())
+
+
+def test_an_acknowledgement_is_the_one_of_the_deployed_path(tmp_path: Path) -> None:
+    source = tmp_path / "plan.eml"
+    source.write_bytes(mail(subject="AW: Plan"))
+    world = World()
+    world.owners = replace(world.owners, display_name="")
+    world.arrive(source.read_bytes())
+    (deployed,) = [sent.raw for sent in world.run() if sent.recipients != (OWNER,)]
+
+    compose("acknowledgement", source, out=tmp_path / "out")
+    composed = (tmp_path / "out" / "plan.eml").read_bytes()
+
+    assert _without_ids(composed.decode()) == _without_ids(deployed.decode())
+
+
+def _without_ids(text: str) -> str:
+    """Return *text* without what differs between any two conversations: their ids, tokens and verification."""
+    text = re.sub(r"c-[0-9a-z]{8}(?:\.[0-9a-z]{10})?", "c-", text)
+    return re.sub(r"dmarc pass|read from a file|=_[0-9a-f]{24}", "", text)

@@ -103,7 +103,7 @@ def test_a_person_is_erased_in_every_version_and_nobody_else_is(cloud: LocalClou
     assert other in after
     assert conversation_of(cloud, other)
     assert list(connection.records.find("contact", sender)) == []
-    assert connection.records.contact(sender) is None
+    assert connection.operator.contact(sender) is None
     ran = run(cloud, "erase", sender, "--yes")
     assert "nothing is kept of" in str(ran.exception)
 
@@ -122,8 +122,8 @@ def test_one_conversation_is_erased_and_the_contact_remembered(cloud: LocalCloud
     assert connection.records.message(ReceiptId(receipt), "inbound") is None
     for send in why["sends"]:
         with pytest.raises(UnknownConversation):
-            connection.records.context(send["id"])
-    contact = connection.records.contact(sender)
+            connection.ledger.context(send["id"])
+    contact = connection.operator.contact(sender)
     assert contact is not None
     assert contact.conversations == ()
 

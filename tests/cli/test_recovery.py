@@ -21,7 +21,7 @@ from tests.support.builders import mail
 from tests.support.operator import OWNER, PUBLIC, arrive, lines, person, run, sent_since
 
 UNFINISHED = Decision(
-    receipt=ReceiptId("receipt"), function="inbound", outcome=Outcome.DELIVER, conversation="", jobs=(), events=()
+    receipt=ReceiptId("receipt"), decider="inbound", outcome=Outcome.DELIVER, conversation="", jobs=(), events=()
 )
 INBOUND = "arn:aws:lambda:us-east-1:000000000000:function:InboundFunction-1"
 

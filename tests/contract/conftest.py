@@ -9,10 +9,9 @@ from typing import Protocol, cast
 import pytest
 
 from cloud.clients import Clients
-from email_handler.adapters.dynamodb import DynamoRecords
 from email_handler.ports import Records, SendLedger
 from tests.support.fakes import NOW, FakeRecords
-from tests.support.table import create_table
+from tests.support.table import DynamoTable, create_table
 
 BOTH = ["fake", pytest.param("aws", marks=pytest.mark.cloud)]
 _numbers = count(1)
@@ -52,8 +51,8 @@ def table_name(clients: Clients, unique: Callable[[str], str]) -> Iterator[str]:
 
 
 @pytest.fixture
-def dynamo(clients: Clients, table_name: str, clock: MovableClock) -> DynamoRecords:
-    return DynamoRecords(clients.dynamodb, table_name, clock)
+def dynamo(clients: Clients, table_name: str, clock: MovableClock) -> DynamoTable:
+    return DynamoTable(clients.dynamodb, table_name, clock)
 
 
 @pytest.fixture(params=BOTH)

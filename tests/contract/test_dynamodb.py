@@ -13,7 +13,6 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from botocore.stub import Stubber
 
 from cloud.clients import Clients
-from email_handler.adapters.dynamodb import DynamoRecords
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.records import SendState
 from email_handler.errors import EmailHandlerError, RecordChanged, RecordsUnavailable
@@ -32,9 +31,10 @@ from tests.support.records import (
     message,
     reference,
 )
+from tests.support.table import DynamoTable
 
 LEASE = timedelta(seconds=90)
-ASKED = Question(receipt=ReceiptId("receipt-2"), function="inbound", contact=JANE)
+ASKED = Question(receipt=ReceiptId("receipt-2"), decider="inbound", contact=JANE)
 
 
 class Watched:
@@ -74,7 +74,7 @@ class LosesAnswers:
 @pytest.mark.cloud
 def test_a_look_up_takes_two_batches_at_most_whatever_it_asks(clients: Clients, table_name: str) -> None:
     client = Watched(clients.dynamodb)
-    table = DynamoRecords(client, table_name, lambda: NOW)
+    table = DynamoTable(client, table_name, lambda: NOW)
     table.look_up(ASKED)
     assert client.calls == ["batch_get_item"]
 
@@ -100,7 +100,7 @@ def test_a_look_up_takes_two_batches_at_most_whatever_it_asks(clients: Clients, 
 @pytest.mark.cloud
 def test_what_a_sender_does_takes_four_calls(clients: Clients, table_name: str) -> None:
     client = Watched(clients.dynamodb)
-    table = DynamoRecords(client, table_name, lambda: NOW)
+    table = DynamoTable(client, table_name, lambda: NOW)
     table.commit(first_contact())
     client.calls.clear()
 
@@ -115,7 +115,7 @@ def test_what_a_sender_does_takes_four_calls(clients: Clients, table_name: str) 
 @pytest.mark.cloud
 def test_the_cost_of_a_message_does_not_grow_with_its_conversation(clients: Clients, table_name: str) -> None:
     client = Watched(clients.dynamodb)
-    table = DynamoRecords(client, table_name, lambda: NOW)
+    table = DynamoTable(client, table_name, lambda: NOW)
     for number in range(150):
         table.commit(commit(record=message(f"receipt-{number}", at=NOW + number * timedelta(seconds=1))))
     client.calls.clear()
@@ -131,7 +131,7 @@ def test_the_cost_of_a_message_does_not_grow_with_its_conversation(clients: Clie
 
 @pytest.mark.cloud
 def test_requests_that_arrive_twice_take_effect_once(clients: Clients, table_name: str) -> None:
-    table = DynamoRecords(LosesAnswers(clients.dynamodb), table_name, lambda: NOW)
+    table = DynamoTable(LosesAnswers(clients.dynamodb), table_name, lambda: NOW)
     table.commit(first_contact())
     table.finish(ReceiptId("receipt-1"), "inbound")
 
@@ -161,7 +161,7 @@ def test_requests_that_arrive_twice_take_effect_once(clients: Clients, table_nam
 
 @pytest.mark.cloud
 def test_dropped_and_held_messages_expire_with_their_decision(clients: Clients, table_name: str) -> None:
-    table = DynamoRecords(clients.dynamodb, table_name, lambda: NOW)
+    table = DynamoTable(clients.dynamodb, table_name, lambda: NOW)
     expires = NOW + timedelta(days=90)
     table.commit(commit("kept", conversation=conversation()))
     table.commit(commit("gone", record=message("gone", outcome=Outcome.HOLD), expires_at=expires))
@@ -180,7 +180,7 @@ def test_dropped_and_held_messages_expire_with_their_decision(clients: Clients, 
 
 @pytest.mark.cloud
 def test_items_of_newer_code_are_read_without_what_this_code_does_not_know(clients: Clients, table_name: str) -> None:
-    table = DynamoRecords(clients.dynamodb, table_name, lambda: NOW)
+    table = DynamoTable(clients.dynamodb, table_name, lambda: NOW)
     table.commit(commit(contact=contact()))
     clients.dynamodb.update_item(
         TableName=table_name,
@@ -196,13 +196,13 @@ def test_items_of_newer_code_are_read_without_what_this_code_does_not_know(clien
 
 
 @pytest.fixture
-def stubbed(clock: MovableClock) -> tuple[DynamoRecords, Stubber, list[float]]:
+def stubbed(clock: MovableClock) -> tuple[DynamoTable, Stubber, list[float]]:
     """Make a table whose every answer a test gives, and a list of the pauses it made."""
     client = boto3.client("dynamodb", region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}))
     pauses: list[float] = []
     stubber = Stubber(client)
     stubber.activate()
-    return DynamoRecords(client, "table", clock, pauses.append), stubber, pauses
+    return DynamoTable(client, "table", clock, pauses.append), stubber, pauses
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def stubbed(clock: MovableClock) -> tuple[DynamoRecords, Stubber, list[float]]:
     ],
 )
 def test_a_cancelled_transaction_is_a_lost_race_or_a_table_that_is_not_there(
-    stubbed: tuple[DynamoRecords, Stubber, list[float]], reasons: list[str], expected: type[EmailHandlerError]
+    stubbed: tuple[DynamoTable, Stubber, list[float]], reasons: list[str], expected: type[EmailHandlerError]
 ) -> None:
     table, stubber, _ = stubbed
     stubber.add_client_error(
@@ -235,7 +235,7 @@ def test_a_cancelled_transaction_is_a_lost_race_or_a_table_that_is_not_there(
 @pytest.mark.parametrize(
     "code", ["ThrottlingException", "ProvisionedThroughputExceededException", "InternalServerError", "AccessDenied"]
 )
-def test_a_table_that_fails_is_unavailable(stubbed: tuple[DynamoRecords, Stubber, list[float]], code: str) -> None:
+def test_a_table_that_fails_is_unavailable(stubbed: tuple[DynamoTable, Stubber, list[float]], code: str) -> None:
     table, stubber, _ = stubbed
     stubber.add_client_error("get_item", code, f"no answer about {JANE}")
 
@@ -246,7 +246,7 @@ def test_a_table_that_fails_is_unavailable(stubbed: tuple[DynamoRecords, Stubber
 
 
 def test_a_single_write_that_meets_a_transaction_is_a_lost_race(
-    stubbed: tuple[DynamoRecords, Stubber, list[float]],
+    stubbed: tuple[DynamoTable, Stubber, list[float]],
 ) -> None:
     table, stubber, _ = stubbed
     stubber.add_client_error("update_item", "TransactionConflictException")
@@ -268,11 +268,11 @@ def test_a_table_that_does_not_answer_is_unavailable(clock: MovableClock, error:
             raise error
 
     with pytest.raises(RecordsUnavailable, match=type(error).__name__):
-        DynamoRecords(Silent(), "table", clock).conversation(CONVERSATION)
+        DynamoTable(Silent(), "table", clock).conversation(CONVERSATION)
 
 
 def test_keys_left_unread_are_asked_for_again_after_a_pause(
-    stubbed: tuple[DynamoRecords, Stubber, list[float]],
+    stubbed: tuple[DynamoTable, Stubber, list[float]],
 ) -> None:
     table, stubber, pauses = stubbed
     left = {"table": {"Keys": [{"pk": {"S": "LIST"}, "sk": {"S": JANE}}], "ConsistentRead": True}}
@@ -285,7 +285,7 @@ def test_keys_left_unread_are_asked_for_again_after_a_pause(
 
 
 def test_keys_that_stay_unread_make_the_table_unavailable_and_not_the_answer_short(
-    stubbed: tuple[DynamoRecords, Stubber, list[float]],
+    stubbed: tuple[DynamoTable, Stubber, list[float]],
 ) -> None:
     table, stubber, pauses = stubbed
     left = {"table": {"Keys": [{"pk": {"S": "LIST"}, "sk": {"S": JANE}}], "ConsistentRead": True}}

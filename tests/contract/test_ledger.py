@@ -224,7 +224,7 @@ def test_what_ses_answered_is_recorded_with_the_reference_and_the_conversation(l
         message=message(),
         contact=contact(written_to=True, version=2),
     )
-    known = ledger.look_up(Question(receipt=ReceiptId("next"), function="inbound", references=("ses-1",)))
+    known = ledger.look_up(Question(receipt=ReceiptId("next"), decider="inbound", references=("ses-1",)))
     assert [found.id for found in known.by_reference] == [CONVERSATION]
     assert known.sends == {FORWARD: done}
 

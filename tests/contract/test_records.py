@@ -75,7 +75,6 @@ def test_a_look_up_finds_all_that_a_commit_wrote(table: Table) -> None:
     assert table.look_up(asked) == Known(
         duplicate_of=ReceiptId("receipt-1"),
         contact=contact(version=1),
-        acknowledged=True,
         acknowledgements_today=1,
         references=(reference(),),
         by_reference=(stored,),
@@ -238,7 +237,7 @@ def test_a_second_copy_of_a_mail_is_a_duplicate_for_three_days(table: Table, clo
     with pytest.raises(RecordChanged):
         table.commit(commit("receipt-1", "reply", fingerprint="print"))
     assert table.look_up(question(fingerprints=("print",))).duplicate_of == "receipt-1"
-    assert table.look_up(Question(receipt=ReceiptId("receipt-1"), function="reply", fingerprints=("print",))) == Known(
+    assert table.look_up(Question(receipt=ReceiptId("receipt-1"), decider="reply", fingerprints=("print",))) == Known(
         duplicate_of=ReceiptId("receipt-1")
     )
 
@@ -259,7 +258,7 @@ def test_a_contact_is_acknowledged_once_whatever_the_receipt(table: Table) -> No
 
     assert results.count(None) == 1
     known = table.look_up(question(contact=EmailAddress("Jane@customer.example"), day="2026-03-02"))
-    assert (known.acknowledged, known.acknowledgements_today) == (True, 1)
+    assert known.acknowledgements_today == 1
 
 
 def test_acknowledgements_are_counted_by_day(table: Table) -> None:
@@ -404,7 +403,7 @@ def test_of_ten_releases_at_once_one_turns_the_held_message_into_a_delivered_one
     expires = NOW + timedelta(days=90)
     table.commit(commit(record=message(outcome=Outcome.HOLD, conversation=""), expires_at=expires))
     plain = first_contact(fingerprint="")
-    release = replace(plain, decision=replace(plain.decision, function="release"))
+    release = replace(plain, decision=replace(plain.decision, decider="operator"))
 
     results = at_once(*[lambda: table.commit(release)] * 10)
 
@@ -416,7 +415,7 @@ def test_of_ten_releases_at_once_one_turns_the_held_message_into_a_delivered_one
     decided = table.decision(ReceiptId("receipt-1"), "inbound")
     assert decided is not None
     assert decided.outcome is Outcome.HOLD
-    assert table.decision(ReceiptId("receipt-1"), "release") == release.decision
+    assert table.decision(ReceiptId("receipt-1"), "operator") == release.decision
 
 
 # find

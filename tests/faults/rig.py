@@ -18,10 +18,9 @@ from cloud import receipt
 from cloud.clients import REGION, Clients
 from cloud.emulator import Emulator
 from cloud.ses import Sent, SesEndpoint
-from email_handler.adapters.dynamodb import DynamoRecords
 from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.records import Conversation, Decision, LedgerItem, SendState
-from tests.support.table import create_table
+from tests.support.table import DynamoTable, create_table
 
 PROJECT = Path(__file__).parents[2]
 PUBLIC, OWNER, THREAD = "contact@example.com", "owner@private.example", "thread.example.com"
@@ -198,9 +197,9 @@ class World:
     # What can be seen from outside
 
     @property
-    def records(self) -> DynamoRecords:
+    def records(self) -> DynamoTable:
         """The table, as the operator reads it."""
-        return DynamoRecords(self.rig.clients.dynamodb, self.name, lambda: datetime.now(UTC))
+        return DynamoTable(self.rig.clients.dynamodb, self.name, lambda: datetime.now(UTC))
 
     def sent(self) -> list[Sent]:
         """Return what left in this world."""

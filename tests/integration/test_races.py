@@ -13,13 +13,13 @@ import pytest
 from cloud import mailclient, receipt
 from cloud.cloud import LocalCloud
 from cloud.ses import Sent
-from email_handler.adapters.dynamodb import DynamoRecords
 from email_handler.conversations.disposition import Outcome
-from email_handler.conversations.jobs import Job, JobKind, ledger_id
+from email_handler.conversations.jobs import Job
 from email_handler.conversations.records import Conversation, Decision, LedgerItem, MessageRecord, SendState
-from email_handler.identifiers import ArchiveKey, FunctionName, ReceiptId, SesId
+from email_handler.identifiers import ArchiveKey, FunctionName, LedgerId, ReceiptId, SesId
 from tests.support.builders import mail
 from tests.support.records import commit, forward, message
+from tests.support.table import DynamoTable
 
 pytestmark = pytest.mark.cloud
 
@@ -31,7 +31,7 @@ class Stack:
     """The deployed stack and its table."""
 
     cloud: LocalCloud
-    records: DynamoRecords
+    records: DynamoTable
 
     def at_once(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
         """Do all of *works* side by side, wait for peace, and return what they returned."""
@@ -94,7 +94,7 @@ def stack(cloud: LocalCloud) -> Iterator[Stack]:
     """Set a short visibility: a job that meets another's lease comes back in seconds, not in six minutes."""
     table = cloud.resources["Records"]
     _set_visibility(cloud, 3)
-    yield Stack(cloud=cloud, records=DynamoRecords(cloud.clients.dynamodb, table, lambda: datetime.now(UTC)))
+    yield Stack(cloud=cloud, records=DynamoTable(cloud.clients.dynamodb, table, lambda: datetime.now(UTC)))
     _set_visibility(cloud, 360)
 
 
@@ -237,7 +237,7 @@ def test_an_answer_while_the_conversations_held_mail_is_released_loses_nothing(s
 def gone(stack: Stack) -> Job:
     """Return a job whose mail the archive no longer holds."""
     record = message("race-gone", archive_key=ArchiveKey("raw/inbound/race-gone"), conversation="")
-    item = replace(forward("race-gone"), id=ledger_id(JobKind.FORWARD, "race-gone"), conversation="")
+    item = replace(forward("race-gone"), id=LedgerId("forward-race-gone"), conversation="")
     lost = commit("race-gone", record=record, ledger=(item,))
     stack.records.commit(replace(lost, decision=replace(lost.decision, done=True)))
     return item.job

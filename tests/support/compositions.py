@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from email_handler.conversations.identity import Identity, Threading
+from email_handler.conversations.owners import Identity
+from email_handler.conversations.threads import Threading
 from email_handler.identifiers import ConversationId, EmailAddress
 from email_handler.mail.message import Message
 from email_handler.outgoing.acknowledgement import builtin_templates
-from email_handler.outgoing.composed import AcknowledgementContext, ForwardContext, ReplyContext
+from email_handler.outgoing.context import AcknowledgementContext, ForwardContext, ReplyContext
 
 PRIVATE = EmailAddress("me@private.example")
 PUBLIC = EmailAddress("contact@example.com")

@@ -14,7 +14,7 @@ from threading import RLock
 from typing import Any, Concatenate
 
 from email_handler.conversations.disposition import Outcome
-from email_handler.conversations.jobs import Job, JobKind, ledger_id
+from email_handler.conversations.jobs import Job
 from email_handler.conversations.records import (
     AttachmentRecord,
     Contact,
@@ -37,6 +37,7 @@ from email_handler.errors import (
 from email_handler.identifiers import (
     ArchiveKey,
     ConversationId,
+    Decider,
     EmailAddress,
     FunctionName,
     LedgerId,
@@ -118,15 +119,15 @@ class FakeRecords(Failing):
     def __init__(self, clock: Clock = lambda: NOW) -> None:
         super().__init__()
         self._clock = clock
-        self.decisions: dict[tuple[ReceiptId, FunctionName], Decision] = {}
-        self.decided_at: dict[tuple[ReceiptId, FunctionName], datetime] = {}
+        self.decisions: dict[tuple[ReceiptId, Decider], Decision] = {}
+        self.decided_at: dict[tuple[ReceiptId, Decider], datetime] = {}
         self.message_records: dict[tuple[ReceiptId, FunctionName], MessageRecord] = {}
         self.expires: dict[tuple[ReceiptId, FunctionName], datetime] = {}
         self.conversations: dict[ConversationId, Conversation] = {}
         self.contacts: dict[str, Contact] = {}
         self.topics: dict[tuple[str, str], ConversationId] = {}
         self.references: dict[str, Reference] = {}
-        self.fingerprints: dict[str, tuple[ReceiptId, FunctionName, datetime]] = {}
+        self.fingerprints: dict[str, tuple[ReceiptId, Decider, datetime]] = {}
         self.ledger: dict[LedgerId, LedgerItem] = {}
         self.ledger_contacts: dict[LedgerId, str] = {}
         self.acknowledgements: Counter[str] = Counter()
@@ -144,10 +145,9 @@ class FakeRecords(Failing):
         domain = contact.rpartition("@")[2]
         sends = (*question.sends, *(LedgerId(r.ledger) for r in references))
         return Known(
-            decision=self.decisions.get((question.receipt, question.function)),
-            duplicate_of=self._duplicate_of(question.fingerprints, question.receipt, question.function),
+            decision=self.decisions.get((question.receipt, question.decider)),
+            duplicate_of=self._duplicate_of(question.fingerprints, question.receipt, question.decider),
             contact=self.contacts.get(contact),
-            acknowledged=bool(contact) and ledger_id(JobKind.ACKNOWLEDGEMENT, contact) in self.ledger,
             acknowledgements_today=self.acknowledgements[question.day] if question.day else 0,
             listed=self.lists.get(contact) or self.lists.get(domain) or "",
             references=references,
@@ -157,17 +157,15 @@ class FakeRecords(Failing):
             sends={s: self.ledger[s] for s in sends if s in self.ledger},
         )
 
-    def _duplicate_of(
-        self, fingerprints: Sequence[str], receipt: ReceiptId, function: FunctionName
-    ) -> ReceiptId | None:
-        for first, first_function, expires in (self.fingerprints[f] for f in fingerprints if f in self.fingerprints):
-            if (first, first_function) != (receipt, function) and expires > self._clock():
+    def _duplicate_of(self, fingerprints: Sequence[str], receipt: ReceiptId, decider: Decider) -> ReceiptId | None:
+        for first, by, expires in (self.fingerprints[f] for f in fingerprints if f in self.fingerprints):
+            if (first, by) != (receipt, decider) and expires > self._clock():
                 return first
         return None
 
     @_can_fail
     def commit(self, commit: Commit) -> None:
-        key = (commit.decision.receipt, commit.decision.function)
+        key = (commit.decision.receipt, commit.decision.decider)
         holds = (
             key not in self.decisions
             and self._unchanged(commit.conversation, commit.contact)
@@ -180,7 +178,7 @@ class FakeRecords(Failing):
             )
         )
         if not holds:
-            raise RecordChanged("a condition of the commit failed: look up and decide anew")
+            raise RecordChanged("a condition of the commit failed: look up and decide again")
         self.decisions[key] = commit.decision
         self.decided_at[key] = self._clock()
         message_key = (commit.message.receipt, commit.message.function)
@@ -223,9 +221,9 @@ class FakeRecords(Failing):
             self.contacts[contact.address.lower()] = replace(contact, version=contact.version + 1)
 
     @_can_fail
-    def finish(self, receipt: ReceiptId, function: FunctionName) -> None:
-        if (receipt, function) in self.decisions:
-            self.decisions[receipt, function] = replace(self.decisions[receipt, function], done=True)
+    def finish(self, receipt: ReceiptId, decider: Decider) -> None:
+        if (receipt, decider) in self.decisions:
+            self.decisions[receipt, decider] = replace(self.decisions[receipt, decider], done=True)
 
     @_can_fail
     def unfinished(self, before: datetime) -> Iterator[Decision]:
@@ -233,8 +231,8 @@ class FakeRecords(Failing):
         return iter([self.decisions[key] for _, key in waiting if not self.decisions[key].done])
 
     @_can_fail
-    def decision(self, receipt: ReceiptId, function: FunctionName) -> Decision | None:
-        return self.decisions.get((receipt, function))
+    def decision(self, receipt: ReceiptId, decider: Decider) -> Decision | None:
+        return self.decisions.get((receipt, decider))
 
     @_can_fail
     def message(self, receipt: ReceiptId, function: FunctionName) -> MessageRecord | None:
@@ -328,7 +326,7 @@ class FakeRecords(Failing):
             or stored.attempt != commit.item.attempt
             or not self._unchanged(commit.conversation, commit.contact)
         ):
-            raise RecordChanged("the send, its conversation or contact has changed: read anew and record again")
+            raise RecordChanged("the send, its conversation or contact has changed: read again and record again")
         self.ledger[commit.item.id] = replace(commit.item, state=SendState.SENT, lease_until=None)
         self.references[commit.reference.local_part] = commit.reference
         self._store(commit.conversation, commit.contact)

@@ -3,12 +3,14 @@
 from typing import Any
 
 from email_handler.conversations.disposition import Outcome, Reason
-from email_handler.conversations.jobs import JobKind, ledger_id
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.keys import acknowledgement_id, forward_id
 from email_handler.conversations.records import (
     Contact,
     Conversation,
     Decision,
     LedgerItem,
+    Link,
     MessageRecord,
     PendingEvent,
     Reference,
@@ -57,6 +59,12 @@ def conversation(**fields: Any) -> Conversation:
     )
 
 
+def link(receipt: str, contact_id: str = "", owner_id: str = "", **fields: Any) -> Link:
+    """Return one message's ids on both sides."""
+    owner_ids = {OWNER: owner_id} if owner_id else {}
+    return Link(**{"receipt": ReceiptId(receipt), "contact_id": contact_id, "owner_ids": owner_ids, **fields})
+
+
 def contact(**fields: Any) -> Contact:
     """Jane, as she is before she is written."""
     return Contact(**{"address": JANE, "name": "Jane", "first_at": NOW, "updated_at": NOW, "messages": 1, **fields})
@@ -94,12 +102,12 @@ def message(receipt: str = "receipt-1", function: FunctionName = "inbound", **fi
 
 def acknowledgement(receipt: str = "receipt-1", **fields: Any) -> LedgerItem:
     """Return the queued acknowledgement to Jane, the same send whatever the receipt."""
-    return _send(JobKind.ACKNOWLEDGEMENT, ledger_id(JobKind.ACKNOWLEDGEMENT, JANE), receipt, JANE, fields)
+    return _send(JobKind.ACKNOWLEDGEMENT, acknowledgement_id(JANE), receipt, JANE, fields)
 
 
 def forward(receipt: str = "receipt-1", **fields: Any) -> LedgerItem:
     """Return the queued forward of one receipt to the owner."""
-    key = ledger_id(JobKind.FORWARD, CONVERSATION, receipt, OWNER)
+    key = forward_id(CONVERSATION, ReceiptId(receipt), OWNER)
     return _send(JobKind.FORWARD, key, receipt, OWNER, fields)
 
 
@@ -144,7 +152,7 @@ def commit(
     record = record or message(receipt, function)
     decision = Decision(
         receipt=record.receipt,
-        function=record.function,
+        decider=record.function,
         outcome=record.outcome,
         conversation=record.conversation,
         jobs=tuple(item.job for item in fields.get("ledger", ())),

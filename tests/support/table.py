@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from email_handler.adapters.dynamodb import INDEXES
+from email_handler.adapters.dynamodb.keys import INDEXES
+from email_handler.adapters.dynamodb.ledger import DynamoLedger
+from email_handler.adapters.dynamodb.records import DynamoRecords
 
 
 def create_table(client: Any, name: str) -> None:
@@ -25,3 +27,7 @@ def create_table(client: Any, name: str) -> None:
             for index in INDEXES
         ],
     )
+
+
+class DynamoTable(DynamoRecords, DynamoLedger):
+    """Both ports on one table in one object, as the fake is."""

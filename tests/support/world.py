@@ -8,19 +8,20 @@ from email.message import EmailMessage
 from itertools import count
 
 from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.keys import raw_key
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Decision
 from email_handler.conversations.routes import Routes, load_routes
 from email_handler.errors import RetryLater
-from email_handler.identifiers import ArchiveKey, EmailAddress, FunctionName, ReceiptId
+from email_handler.identifiers import EmailAddress, FunctionName, ReceiptId
 from email_handler.senders.authentication import SesReceipt
 from email_handler.spam.rules import builtin_rules
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
 from email_handler.usecases.inbound import receive
 from email_handler.usecases.reply import relay_reply
-from email_handler.usecases.send_acknowledgement import acknowledge
-from email_handler.usecases.send_forward import forward
+from email_handler.usecases.send_acknowledgement import send_acknowledgement
+from email_handler.usecases.send_forward import send_forward
 from email_handler.usecases.send_reply import send_reply
 from email_handler.usecases.sending import Dispatch, SendResult
 from tests.support.fakes import NOW, FakeArchive, FakeConfig, FakeEvents, FakeJobs, FakeMailer, FakeRecords, Sent
@@ -29,9 +30,9 @@ PUBLIC = EmailAddress("contact@example.com")
 OWNER = EmailAddress("owner@private.example")
 THREAD = "thread.example.com"
 SENDERS: dict[JobKind, Callable[[Job, Dispatch], SendResult]] = {
-    JobKind.ACKNOWLEDGEMENT: acknowledge,
-    JobKind.FORWARD: forward,
-    JobKind.NOTICE: forward,
+    JobKind.ACKNOWLEDGEMENT: send_acknowledgement,
+    JobKind.FORWARD: send_forward,
+    JobKind.NOTICE: send_forward,
     JobKind.REPLY: send_reply,
 }
 
@@ -65,6 +66,11 @@ class World:
         return f"{next(self._numbers):0{length}d}"
 
     @property
+    def configuration(self) -> Configuration:
+        owners = replace(self.owners, routed=self.routes.mailboxes)
+        return Configuration(rules=builtin_rules(), routes=self.routes, owners=owners, problems=())
+
+    @property
     def context(self) -> Context:
         return Context(
             archive=self.archive,
@@ -72,8 +78,7 @@ class World:
             ledger=self.records,
             jobs=self.jobs,
             events=self.events,
-            owners=self.owners,
-            configuration=lambda: Configuration(rules=builtin_rules(), routes=self.routes, problems=()),
+            configuration=lambda: self.configuration,
             ack_daily_cap=self.ack_daily_cap,
             clock=self.clock,
             new_token=self.new_token,
@@ -107,7 +112,7 @@ class World:
     ) -> SesReceipt:
         """Put *raw* where SES would and return its receipt: everything passed, the sender verified by DMARC."""
         name = receipt or f"receipt{next(self._numbers)}"
-        self.archive.put(f"raw/{function}/{name}", raw, "message/rfc822")
+        self.archive.put(raw_key(function, ReceiptId(name)), raw, "message/rfc822")
         return SesReceipt(
             id=ReceiptId(name),
             envelope_sender="jane@customer.example",
@@ -124,7 +129,7 @@ class World:
         """Let *raw* arrive at *to*: at inbound, or at reply where *to* is at the thread subdomain."""
         function: FunctionName = "reply" if to.endswith("@" + THREAD) else "inbound"
         known = replace(self.store(raw, receipt=receipt, to=to, function=function), **changes)  # type: ignore[arg-type]
-        key = ArchiveKey(f"raw/{function}/{known.id}")
+        key = raw_key(function, known.id)
         if function == "reply":
             return relay_reply(known, key, self.context)
         return receive(known, key, self.context)

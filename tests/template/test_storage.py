@@ -1,6 +1,6 @@
 """Table, archive and pointers against what the adapters expect of them."""
 
-from email_handler.adapters.dynamodb import INDEXES
+from email_handler.adapters.dynamodb.keys import INDEXES
 from tests.support.stack import RESOURCES
 
 TABLE = RESOURCES["Records"]["Properties"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from email_handler.adapters.items import decode, encode, key_part, read, timestamp, write
+from email_handler.adapters.dynamodb.items import decode, encode, key_part, read, timestamp, write
 from email_handler.conversations.records import (
     Contact,
     Conversation,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from email_handler.conversations.jobs import Job, JobKind, ledger_id
+from email_handler.conversations.jobs import Job, JobKind
 from email_handler.errors import MalformedJob
 from email_handler.identifiers import ConversationId, LedgerId, ReceiptId
 
@@ -54,11 +54,3 @@ def test_any_text_is_read_or_refused_and_never_quoted(body: str) -> None:
     with pytest.raises(MalformedJob) as refused:
         Job.from_json(body)
     assert len(str(refused.value)) < 120
-
-
-def test_the_same_send_has_the_same_id_whatever_the_case() -> None:
-    assert ledger_id(JobKind.ACKNOWLEDGEMENT, "Jane@example.org") == ledger_id(
-        JobKind.ACKNOWLEDGEMENT, "jane@example.org"
-    )
-    assert ledger_id(JobKind.FORWARD, "a", "b") != ledger_id(JobKind.FORWARD, "ab")
-    assert ledger_id(JobKind.FORWARD, "a") != ledger_id(JobKind.REPLY, "a")

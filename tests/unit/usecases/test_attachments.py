@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from email_handler.adapters.items import write
+from email_handler.adapters.dynamodb.items import write
 from email_handler.errors import UnknownConversation
 from email_handler.identifiers import ReceiptId
 from email_handler.ports import Extracted
-from email_handler.usecases.attachments import MAX_DESCRIBED, safe_name, store_attachments
+from email_handler.usecases.attachments import MAX_DESCRIBED, store_attachments
 from tests.support.builders import entity, mail, multipart
 from tests.support.world import World
 
@@ -84,19 +84,3 @@ def test_the_longest_names_there_are_fit_the_record(world: World) -> None:
 def test_an_unknown_message_is_refused(world: World) -> None:
     with pytest.raises(UnknownConversation):
         store_attachments(ReceiptId("x"), "inbound", archive=world.archive, records=world.records, extractor=Reader())
-
-
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [
-        ("offer.pdf", "offer.pdf"),
-        ("../../etc/passwd", "_.._etc_passwd"),
-        ("a\r\nb\x00.txt", "a__b_.txt"),
-        ("Übersicht (neu).pdf", "Übersicht (neu).pdf"),
-        ("", "unnamed"),
-        ("...", "unnamed"),
-        ("x" * 300 + ".pdf", "x" * 80 + "x" * 16 + ".pdf"),
-    ],
-)
-def test_names_fit_an_archive_key(name: str, safe: str) -> None:
-    assert safe_name(name) == safe

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 
 from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.keys import SETUP_OBJECT
 from email_handler.conversations.records import SendState
 from email_handler.errors import MessageRefused, QueueUnavailable, SendOutcomeUnknown
 from email_handler.usecases.audit import SETTLED, Audited, Trouble, audit
-from email_handler.usecases.context import HELD_FOR
-from email_handler.usecases.reconcile import SETUP_OBJECT
+from email_handler.usecases.decision import HELD_FOR
 from tests.support.builders import mail
 from tests.support.world import World
 
@@ -97,9 +97,9 @@ def test_the_operators_unfinished_decision_is_told_too() -> None:
     world.arrive(mail(), receipt="first")
     world.run()
     (done,) = world.records.decisions.values()
-    key = (done.receipt, "release")
-    world.records.decisions[done.receipt, "release"] = replace(done, function="release", done=False)
-    world.records.decided_at[done.receipt, "release"] = world.now
+    key = (done.receipt, "operator")
+    world.records.decisions[done.receipt, "operator"] = replace(done, decider="operator", done=False)
+    world.records.decided_at[done.receipt, "operator"] = world.now
     later(world)
 
     assert [(one.id, one.function) for one in run(world) if one.trouble] == [key]

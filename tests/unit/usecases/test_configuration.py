@@ -1,18 +1,20 @@
 """Rules and routes in force, whatever the documents look like."""
 
+from email_handler.conversations.owners import Owners
 from email_handler.errors import ConfigUnavailable
 from email_handler.ports import ConfigDocument
 from email_handler.spam.rules import builtin_rules
 from email_handler.usecases.configuration import ConfigurationReader
 from tests.support.fakes import FakeConfig
 
+OWNERS = Owners(public_addresses=(), thread_domain="thread.example.com", forward_to=())
 RULE = b'[[rule]]\nid = "own"\npattern = "zzz"\nfield = "text"\nweight = 9\npurpose = "p"\nmatch = ["zzz"]\n'
 ROUTE = b'[[route]]\nto = "x@private.example"\n'
 
 
 def reader(rules: bytes | None, routes: bytes | None) -> tuple[ConfigurationReader, FakeConfig]:
     config = FakeConfig({"rules": rules, "routes": routes})
-    return ConfigurationReader(config, "rules", "routes"), config
+    return ConfigurationReader(config, "rules", "routes", OWNERS), config
 
 
 def test_pointers_that_say_builtin_give_the_built_in_rules_and_no_routes() -> None:
@@ -42,9 +44,9 @@ class Changing(FakeConfig):
         return None if body is None else ConfigDocument(body=body, version=str(self.version))
 
 
-def test_broken_rules_leave_the_last_good_set_in_force_and_are_told() -> None:
+def test_broken_rules_leave_the_last_good_set_in_force_and_are_reported() -> None:
     config = Changing({"rules": RULE, "routes": None})
-    source = ConfigurationReader(config, "rules", "routes")
+    source = ConfigurationReader(config, "rules", "routes", OWNERS)
     good = source.begin()().rules
     config.documents["rules"], config.version = b"[[[", 2
     configuration = source.begin()()
@@ -54,7 +56,7 @@ def test_broken_rules_leave_the_last_good_set_in_force_and_are_told() -> None:
 
 
 def test_an_unreachable_source_gives_the_built_in_rules_and_says_so() -> None:
-    source = ConfigurationReader(FakeConfig({}), "rules", "routes")
+    source = ConfigurationReader(FakeConfig({}), "rules", "routes", OWNERS)
     configuration = source.begin()()
 
     assert configuration.rules is builtin_rules()

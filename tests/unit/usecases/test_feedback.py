@@ -211,7 +211,7 @@ def test_what_does_not_reach_a_mailbox_of_the_owners_is_told_to_the_operator_for
     record_feedback(bounce(item(world, JobKind.FORWARD).ses_id, OWNER), world.context)
     (told,) = undelivered(world.context)
 
-    assert told.startswith("1 mail")
+    assert told.startswith("1 email")
     assert OWNER not in told
     world.now += timedelta(days=8)
     assert undelivered(world.context) == ()

@@ -32,7 +32,7 @@ def test_released_mail_is_forwarded_once_and_acknowledged_once(world: World) -> 
     assert again.conversation == decision.conversation
     record = world.records.message_records[HELD, "inbound"]
     assert (record.outcome, record.conversation, record.source) == (Outcome.DELIVER, decision.conversation, "shop")
-    assert (HELD, "release") in world.records.decisions
+    assert (HELD, "operator") in world.records.decisions
 
 
 def test_held_mail_may_expire_and_released_mail_is_kept(world: World) -> None:

@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 
 from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.keys import SETUP_OBJECT
 from email_handler.errors import QueueUnavailable, RecordsUnavailable
 from email_handler.identifiers import EmailAddress, ReceiptId
-from email_handler.usecases.reconcile import OVERDUE, SETTLED, SETUP_OBJECT, reconcile
+from email_handler.usecases.reconcile import OVERDUE, SETTLED, reconcile
 from tests.support.builders import mail
 from tests.support.fakes import Sent
 from tests.support.world import OWNER, PUBLIC, THREAD, World

@@ -8,9 +8,9 @@ import pytest
 
 from cloud.mailclient import read, with_fields
 from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.evolve import MAX_LINKS
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.records import Conversation, Decision
-from email_handler.conversations.threads import MAX_LINKS
 from email_handler.identifiers import EmailAddress
 from tests.support.builders import mail
 from tests.support.clients import (

@@ -14,7 +14,8 @@ from typing import Any
 import boto3
 
 from email_handler.adapters.aws import CONFIG
-from email_handler.adapters.dynamodb import DynamoRecords
+from email_handler.adapters.dynamodb.ledger import DynamoLedger
+from email_handler.adapters.dynamodb.records import DynamoRecords
 from email_handler.adapters.eventbridge import EventBridgeEvents
 from email_handler.adapters.health import AwsHealth, SnsAlerts
 from email_handler.adapters.s3 import S3Archive
@@ -27,6 +28,7 @@ from email_handler.runtime import log_problems
 from email_handler.settings import AttachmentSettings, InboundSettings, ReceivingSettings, SendingSettings, Settings
 from email_handler.usecases.configuration import Configuration, ConfigurationReader
 from email_handler.usecases.context import Context
+from email_handler.usecases.daily import DailyReport, inbound_pass
 from email_handler.usecases.sending import Dispatch
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -52,9 +54,12 @@ def _archive(settings: Settings) -> S3Archive:
     return S3Archive(_client("s3"), settings.archive_bucket)
 
 
-@cache
-def _records(table_name: str) -> DynamoRecords:
-    return DynamoRecords(_client("dynamodb"), table_name, clock=_now)
+def _records(settings: Settings) -> DynamoRecords:
+    return DynamoRecords(_client("dynamodb"), settings.table_name, clock=_now)
+
+
+def _ledger(settings: Settings) -> DynamoLedger:
+    return DynamoLedger(_client("dynamodb"), settings.table_name, clock=_now)
 
 
 @cache
@@ -62,15 +67,19 @@ def _config(bucket: str) -> SsmConfig:
     return SsmConfig(_client("ssm"), _client("s3"), bucket)
 
 
+# inbound and reply
+
+
 @cache
 def _receiving() -> tuple[ReceivingSettings, ConfigurationReader]:
     settings = ReceivingSettings.from_environ(os.environ)
-    reader = ConfigurationReader(_config(settings.archive_bucket), settings.rules_parameter, settings.routes_parameter)
+    source = _config(settings.archive_bucket)
+    reader = ConfigurationReader(source, settings.rules_parameter, settings.routes_parameter, settings.owners())
     return settings, reader
 
 
 def context() -> Context:
-    """Return what inbound and reply work with. The rules and routes in force now are read meanwhile."""
+    """Return what inbound and reply work with. Rules and routes are read in the background meanwhile."""
     settings, reader = _receiving()
     awaited = reader.begin()
 
@@ -82,8 +91,8 @@ def context() -> Context:
 
     return Context(
         archive=_archive(settings),
-        records=_records(settings.table_name),
-        ledger=_records(settings.table_name),
+        records=_records(settings),
+        ledger=_ledger(settings),
         jobs=SqsJobs(
             _client("sqs"),
             {
@@ -95,7 +104,6 @@ def context() -> Context:
             {},
         ),
         events=EventBridgeEvents(_client("events")),
-        owners=settings.owners(),
         configuration=configuration,
         ack_daily_cap=settings.ack_daily_cap,
         clock=_now,
@@ -103,29 +111,20 @@ def context() -> Context:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """What inbound's daily report works with."""
-
-    problems: tuple[str, ...]  # of rules and routes
-    health: AwsHealth
-    alerts: SnsAlerts
-
-
-def watch() -> Watch:
-    """Return what the daily report works with."""
+def inbound_daily(context: Context) -> DailyReport:
+    """Run inbound's daily pass with what only it needs: SES's health and the alarm topic."""
     settings = InboundSettings.from_environ(os.environ)
-    return Watch(
-        problems=_receiving()[1].begin()().problems,
-        health=AwsHealth(
-            _client("sesv2"),
-            _client("sqs"),
-            domain=settings.domain,
-            mailboxes=settings.forward_to,
-            dead_letter_queue_urls=settings.dead_letter_queue_urls,
-        ),
-        alerts=SnsAlerts(_client("sns"), settings.alarm_topic_arn),
+    health = AwsHealth(
+        _client("sesv2"),
+        _client("sqs"),
+        domain=settings.domain,
+        mailboxes=settings.forward_to,
+        dead_letter_queue_urls=settings.dead_letter_queue_urls,
     )
+    return inbound_pass(context, health=health, alerts=SnsAlerts(_client("sns"), settings.alarm_topic_arn))
+
+
+# attachment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,19 +142,18 @@ def storage() -> Storage:
     from email_handler.adapters.kreuzberg import KreuzbergExtractor  # noqa: PLC0415 - 90 MB only one function has
 
     settings = AttachmentSettings.from_environ(os.environ)
-    return Storage(archive=_archive(settings), records=_records(settings.table_name), extractor=KreuzbergExtractor())
+    return Storage(archive=_archive(settings), records=_records(settings), extractor=KreuzbergExtractor())
+
+
+# The three senders
 
 
 @cache
 def _sending() -> tuple[SendingSettings, SqsJobs]:
     settings = SendingSettings.from_environ(os.environ)
-    kinds = list(JobKind)
-    jobs = SqsJobs(
-        _client("sqs"),
-        dict.fromkeys(kinds, settings.queue_url),
-        dict.fromkeys(kinds, settings.dead_letter_queue_url),
-    )
-    return settings, jobs
+    queues: dict[str, str] = dict.fromkeys(JobKind, settings.queue_url)
+    dead_letters: dict[str, str] = dict.fromkeys(JobKind, settings.dead_letter_queue_url)
+    return settings, SqsJobs(_client("sqs"), queues, dead_letters)
 
 
 @cache
@@ -164,7 +162,7 @@ def dispatch() -> Dispatch:
     settings, jobs = _sending()
     return Dispatch(
         archive=_archive(settings),
-        ledger=_records(settings.table_name),
+        ledger=_ledger(settings),
         jobs=jobs,
         mailer=SesMailer(_client("sesv2"), settings.configuration_set),
         events=EventBridgeEvents(_client("events")),
@@ -180,7 +178,7 @@ def dispatch() -> Dispatch:
 
 
 def dead_letter_unreadable(body: str, reason: str, receives: int) -> None:
-    """Park a queue message that is no job of ours in the sender's dead-letter queue."""
+    """Send a queue message that is not a job to the sender's dead-letter queue."""
     _, jobs = _sending()
     jobs.dead_letter(body, JobKind.FORWARD, reason, receives)
 

@@ -1,8 +1,8 @@
-"""The one error tree. A class answers the only question a queue consumer has: whether retrying helps.
+"""The one error tree. Its classes say what a queue consumer must know: whether retrying helps.
 
-Use cases and handlers never catch these, save where a use case's contract says what a failure means
-(a sender parks a job whose error is permanent). Adapters translate AWS's errors into them.
-Messages name what happened and what to do; they never hold an address or a body.
+Use cases and handlers never catch these, unless a use case's contract says what a failure means (a sender
+dead-letters a job whose error is permanent). Adapters translate AWS's errors into them.
+Texts name what happened and what to do. They never contain an address or a body.
 """
 
 
@@ -23,11 +23,11 @@ class SettingsError(EmailHandlerError):
 
 
 class MalformedJob(PermanentError):
-    """A queue message that is not one of ours: bad JSON, unknown version or kind, missing ids."""
+    """A queue message that is not one of our jobs: bad JSON, unknown version or kind, missing ids."""
 
 
 class MalformedEvent(PermanentError):
-    """An invocation without what every SES event has, a messageId above all."""
+    """An invocation with an event that is none of the kinds we handle, such as an SES event without messageId."""
 
 
 class UnknownConversation(PermanentError):
@@ -35,7 +35,7 @@ class UnknownConversation(PermanentError):
 
 
 class NotHeld(PermanentError):
-    """The operator wants to release or confirm what is not held, or what the filter has no say in."""
+    """The operator wants to release or confirm a message that is not held, or that the filter did not hold."""
 
 
 class ArchiveObjectMissing(PermanentError):
@@ -45,16 +45,16 @@ class ArchiveObjectMissing(PermanentError):
 class BadRules(PermanentError):
     """A spam rules document that cannot be used at all: not TOML, or without one usable rule.
 
-    Whoever reads the configuration keeps the last good set, or takes the built-in one.
+    The reader of the configuration keeps the last good set, or takes the built-in one.
     """
 
 
 class MessageRefused(PermanentError):
-    """SES said definitely no, and will say so again: rejected content, bad header, unverified identity."""
+    """SES refused for good: rejected content, bad header, unverified identity."""
 
 
 class MessageTooLarge(MessageRefused):
-    """The composed message is over what SES takes (40 MB through v2 ``SendEmail``)."""
+    """The composed message is larger than SES accepts (40 MB through v2 ``SendEmail``)."""
 
 
 class ArchiveUnavailable(TransientError):
@@ -66,42 +66,42 @@ class RecordsUnavailable(TransientError):
 
 
 class RecordChanged(TransientError):
-    """A conditional write lost a race: read anew and decide again."""
+    """A conditional write lost a race: read and decide again."""
 
 
 class QueueUnavailable(TransientError):
-    """SQS did not take a job, or EventBridge an event."""
+    """SQS did not accept a job, or EventBridge an event."""
 
 
 class HealthUnknown(TransientError):
-    """SES or SQS did not say how they are."""
+    """SES, SQS or SNS could not be asked."""
 
 
 class ConfigUnavailable(TransientError):
-    """SSM or the configuration object could not be read and no earlier copy is at hand."""
+    """SSM or the configuration object could not be read and there is no earlier copy."""
 
 
 class SendingThrottled(TransientError):
-    """SES took nothing and will take it later: rate, connection refused, DNS, 5xx with an SES error body."""
+    """SES did not accept the message now but will later: rate, connection refused, DNS, 5xx with an SES error body."""
 
 
 class SendingBlocked(TransientError):
-    """SES takes nothing until somebody acts or a day passes: quota, MAIL FROM not verified, sending paused.
+    """SES accepts nothing until somebody acts or a day passes: quota, MAIL FROM not verified, sending paused.
 
-    Senders wait longer for these (4 days instead of 12 hours) before they park a job.
+    Senders wait longer for these (4 days instead of 12 hours) before they dead-letter a job.
     """
 
 
 class SendOutcomeUnknown(TransientError):
-    """The request was written and no answer read: the mail may have left. Never taken for a refusal."""
+    """The request was written and no response read: the message may have left. Never treated as a refusal."""
 
 
 class LeaseHeld(TransientError):
-    """Another worker is sending this very job; its lease still runs."""
+    """Another worker is sending this job; its lease still runs."""
 
 
 class RetryLater(TransientError):
-    """A send was put off: the ledger says QUEUED and when. The queue must show the job again after ``delay``."""
+    """A send was put off: the ledger says QUEUED and when it is due. The queue must show the job again after ``delay``."""
 
     def __init__(self, message: str, delay: int) -> None:
         """Keep *delay*, whole seconds (SQS's visibility timeout: at most 12 hours)."""

@@ -6,7 +6,7 @@ ConversationId = NewType("ConversationId", str)
 """``c-`` and 8 characters of lower-case Crockford base32, or ``linkedin-<name>``."""
 
 ReceiptId = NewType("ReceiptId", str)
-"""SES's messageId of a received message; also the last part of its key under ``raw/``."""
+"""SES's messageId of a received message, also the last part of its key under ``raw/``."""
 
 SesId = NewType("SesId", str)
 """The bare id that SES's API returned for a message we sent, without ``@`` and host."""
@@ -20,6 +20,8 @@ ArchiveKey = NewType("ArchiveKey", str)
 EmailAddress = NewType("EmailAddress", str)
 """One address as ``local@domain``, domain lower-cased; without display name or angle brackets."""
 
-FunctionName = Literal["inbound", "reply", "release"]
-"""Who decided about a receipt: the receiving function it was handed to (one message can reach both), or
-the operator, who releases or confirms what was held. Messages bear the function that received them."""
+FunctionName = Literal["inbound", "reply"]
+"""The receiving function that a message was handed to. One message can reach both."""
+
+type Decider = Literal["inbound", "reply", "operator"]
+"""Who decided about a receipt: a receiving function, or the operator, who releases or confirms what was held."""

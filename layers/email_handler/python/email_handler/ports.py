@@ -24,6 +24,7 @@ from email_handler.conversations.records import (
 from email_handler.identifiers import (
     ArchiveKey,
     ConversationId,
+    Decider,
     EmailAddress,
     FunctionName,
     LedgerId,
@@ -32,13 +33,10 @@ from email_handler.identifiers import (
 )
 
 type Clock = Callable[[], datetime]
-"""Returns the present as an aware UTC datetime."""
+"""Returns the current time as an aware UTC datetime."""
 
 type ListKind = Literal["allow", "block"]
 """Which of the operator's two lists an address or domain is on."""
-
-type NewToken = Callable[[int], str]
-"""Returns that many random characters of lower-case Crockford base32."""
 
 
 class Archive(Protocol):
@@ -53,8 +51,10 @@ class Archive(Protocol):
         ...
 
     def let_expire(self, key: str, expires: bool) -> None:
-        """Mark the object at *key* as one that the bucket's lifecycle deletes after 90 days, or (False) as one that
-        it keeps. Idempotent. Raises ArchiveObjectMissing."""
+        """Tag the object at *key* so that the bucket's lifecycle deletes it after 90 days, or (False) keeps it.
+
+        Idempotent. Raises ArchiveObjectMissing.
+        """
         ...
 
     def keys(self, prefix: str) -> Iterator[tuple[ArchiveKey, datetime]]:
@@ -67,24 +67,23 @@ class Question:
     """Everything a receiving use case must know before it decides, asked at once (two batch reads)."""
 
     receipt: ReceiptId
-    function: FunctionName
-    fingerprints: tuple[str, ...] = ()  # any of which makes it a duplicate; none asks for no duplicate
+    decider: Decider
+    fingerprints: tuple[str, ...] = ()  # a message with any of them is a duplicate
     contact: EmailAddress | Literal[""] = ""
-    subject: str = ""  # base subject: with *contact*, the topic look-up
+    subject: str = ""  # base subject: with *contact*, the topic
     references: tuple[str, ...] = ()  # local parts of In-Reply-To and References, bounded by the caller (<= 40)
     conversation: ConversationId | Literal[""] = ""  # from a thread address, or a LinkedIn name
     day: str = ""  # YYYY-MM-DD: how many acknowledgements were queued that day
-    sends: tuple[LedgerId, ...] = ()  # further ledger ids: which of them exist (a notice of this hour, say)
+    sends: tuple[LedgerId, ...] = ()  # ledger ids: which of them exist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """The table's answer to a :class:`Question`, read consistently."""
+    """What the table knows of a :class:`Question`, read consistently."""
 
     decision: Decision | None = None
     duplicate_of: ReceiptId | None = None  # the first unexpired fingerprint by another (receipt, function)
     contact: Contact | None = None
-    acknowledged: bool = False  # a ledger item for the contact's acknowledgement exists, in whatever state
     acknowledgements_today: int = 0
     listed: ListKind | Literal[""] = ""  # the operator's lists, by address, then by domain
     references: tuple[Reference, ...] = ()  # those found, in the order asked
@@ -98,24 +97,24 @@ class Known:
 class Commit:
     """One transaction: all of it or nothing.
 
-    Conditions: no decision yet for (receipt, function); conversation and contact unchanged since they were read
-    (``version`` is the version read; 0 means: must not exist yet; stored as version + 1); no ledger item of these
-    ids yet; no reference of these local parts that leads to another conversation (within one conversation the first
-    stays); no unexpired fingerprint by another (receipt, function). So a caller leaves out of ``references`` what
-    its look-up found elsewhere: with it no commit would ever succeed.
+    Conditions: no decision yet for (receipt, decider); conversation and contact unchanged since they were read
+    (``version`` is the version read; 0 means: must not exist yet; stored as version + 1); no ledger item with these
+    ids yet; no reference of these local parts to another conversation (within one conversation the first stays); no
+    unexpired fingerprint by another (receipt, function). So a caller leaves out of ``references`` what its question
+    found elsewhere: such a commit would never succeed.
     """
 
     decision: Decision
     message: MessageRecord
     conversation: Conversation | None = None
     contact: Contact | None = None
-    topic: tuple[EmailAddress, str] | None = None  # (contact, base subject) now points to the conversation
+    topic: tuple[EmailAddress, str] | None = None  # (contact, base subject) now leads to the conversation
     references: tuple[Reference, ...] = ()
     fingerprint: str = ""  # kept for 3 days
     ledger: tuple[LedgerItem, ...] = ()
     acknowledgement_day: str = ""  # counts one acknowledgement on that day
     expires_at: datetime | None = None  # TTL of message and decision for HOLD and DROP
-    bounced: LedgerId | Literal[""] = ""  # feedback: this send (SENT or UNKNOWN) becomes BOUNCED, the message's reason
+    bounced: LedgerId | Literal[""] = ""  # feedback: this send (SENT or UNKNOWN) becomes BOUNCED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,14 +122,14 @@ class SendContext:
     """What a sender needs to compose, read at once and consistently."""
 
     item: LedgerItem
-    conversation: Conversation | None  # None for a notice about mail that named no conversation
+    conversation: Conversation | None  # None for a notice about a message that named no conversation
     message: MessageRecord
     contact: Contact | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentCommit:
-    """One transaction after SES's answer: the ledger item SENT (conditional on *attempt*), the reference of SES's
+    """One transaction after SES's response: the ledger item SENT (conditional on *attempt*), the reference of SES's
     id, and the conversation's links and counters (conditional on its version)."""
 
     item: LedgerItem  # with ses_id, sent_key, state SENT; item.attempt is the attempt that sent
@@ -144,14 +143,14 @@ class Records(Protocol):
     """Conversations, messages, contacts, decisions. Raises RecordsUnavailable."""
 
     def look_up(self, question: Question) -> Known:
-        """Answer *question* with consistent reads: at most two batches, whatever it asks."""
+        """Return what the table knows of *question*: consistent reads, at most two batches."""
         ...
 
     def commit(self, commit: Commit) -> None:
-        """Write all of *commit* or nothing. Raises RecordChanged when a condition failed: look up and decide anew."""
+        """Write all of *commit* or nothing. Raises RecordChanged if a condition failed: look up and decide again."""
         ...
 
-    def finish(self, receipt: ReceiptId, function: FunctionName) -> None:
+    def finish(self, receipt: ReceiptId, decider: Decider) -> None:
         """Mark the decision's jobs queued and its events published. Idempotent."""
         ...
 
@@ -159,8 +158,8 @@ class Records(Protocol):
         """Yield decisions older than *before* that are not finished (for the reconciler)."""
         ...
 
-    def decision(self, receipt: ReceiptId, function: FunctionName) -> Decision | None:
-        """Return what was decided about a receipt, or None: it has no state yet."""
+    def decision(self, receipt: ReceiptId, decider: Decider) -> Decision | None:
+        """Return what was decided about a receipt, or None if it has no state yet."""
         ...
 
     def message(self, receipt: ReceiptId, function: FunctionName) -> MessageRecord | None:
@@ -170,8 +169,10 @@ class Records(Protocol):
     def describe_attachments(
         self, receipt: ReceiptId, function: FunctionName, attachments: Sequence[AttachmentRecord], text_chars: int
     ) -> None:
-        """Add what the attachment function found to the message's record. Idempotent. Raises UnknownConversation
-        when there is no such message."""
+        """Add what the attachment function found to the message's record. Idempotent.
+
+        Raises UnknownConversation if there is no such message.
+        """
         ...
 
     def conversation(self, conversation: ConversationId) -> Conversation | None:
@@ -179,7 +180,7 @@ class Records(Protocol):
         ...
 
     def messages(self, conversation: ConversationId) -> Iterator[MessageRecord]:
-        """Yield the conversation's received messages (both functions), oldest first."""
+        """Yield the conversation's received messages (of both functions), oldest first."""
         ...
 
     def find(self, index: str, value: str, limit: int = 50) -> Iterator[Conversation | MessageRecord | LedgerItem]:
@@ -192,11 +193,11 @@ class Records(Protocol):
         ...
 
     def put_listed(self, entry: str, kind: ListKind | None) -> None:
-        """Put an address or a domain on the operator's allow- or block-list, or take it off (None)."""
+        """Put an address or a domain on the operator's allow-list or block-list, or remove it (None)."""
         ...
 
     def listed(self) -> Iterator[tuple[str, ListKind]]:
-        """Yield what the operator's lists hold, in alphabetical order."""
+        """Yield the entries of the operator's lists, in alphabetical order."""
         ...
 
 
@@ -210,33 +211,38 @@ class SendLedger(Protocol):
     def claim(self, ledger: LedgerId, now: datetime, lease_until: datetime) -> LedgerItem | None:
         """Take the item for one attempt: QUEUED (or SENDING with an expired lease) becomes SENDING with attempt + 1.
 
-        Returns the item as it is now, ``possible_duplicate`` set where the earlier lease had expired; None where it is SENT,
+        Return the item as it is now, ``possible_duplicate`` set if an earlier lease had expired; None if it is SENT,
         FAILED, UNKNOWN or BOUNCED already. Raises LeaseHeld while another lease runs.
         """
         ...
 
     def sent(self, commit: SentCommit) -> None:
-        """Record SES's answer, all or nothing. Recording the same answer again is harmless. Raises RecordChanged
-        when the ledger item is no longer this attempt's, or the conversation or contact has changed: read them
-        anew and record again, for the mail has left."""
+        """Record SES's response, all or nothing. Recording the same response again is harmless.
+
+        Raises RecordChanged if the ledger item is no longer this attempt's, or the conversation or contact has changed:
+        read them again and record again, since the message has left.
+        """
         ...
 
     def published(self, ledger: LedgerId) -> None:
-        """Forget the event that came with this send's :class:`SentCommit`: it is published. Idempotent."""
+        """Forget the event of this send's :class:`SentCommit`: it is published. Idempotent."""
         ...
 
     def unpublished(self, before: datetime) -> Iterator[tuple[LedgerId, PendingEvent]]:
-        """Yield the events of sends recorded before *before* that are not published yet (for the reconciler)."""
+        """Yield the unpublished events of sends recorded before *before* (for the reconciler)."""
         ...
 
     def give_back(self, item: LedgerItem, state: SendState, reason: str, due: datetime) -> None:
-        """End this attempt without a send: QUEUED (try again at *due*), FAILED or UNKNOWN. Raises RecordChanged
-        unless the stored attempt and state are *item*'s. Every other field is stored as *item* has it, so that a
-        sender can mark it and ``redrive`` (which gives back what is FAILED) can give it a new ``queued_at``."""
+        """End this attempt without a send: QUEUED (try again at *due*), FAILED or UNKNOWN.
+
+        Every other field is stored as *item* has it, so a sender can set ``possible_duplicate`` and ``redrive`` (which
+        gives back what is FAILED) a new ``queued_at``. Raises RecordChanged unless the stored attempt and state are
+        *item*'s.
+        """
         ...
 
     def by_ses_id(self, ses_id: SesId) -> LedgerItem | None:
-        """Return the send that SES knows as *ses_id*, for feedback."""
+        """Return the send that SES knows as *ses_id*."""
         ...
 
 
@@ -244,7 +250,7 @@ class Jobs(Protocol):
     """The three send queues and their dead letters. Raises QueueUnavailable."""
 
     def queue(self, jobs: Sequence[Job]) -> None:
-        """Put each job in the queue of its kind (notices travel with forwards). Queuing twice is harmless."""
+        """Put each job in the queue of its kind (notices share the forward queue). Queuing twice is harmless."""
         ...
 
     def dead_letter(self, job_body: str, kind: str, reason: str, attempts: int) -> None:
@@ -259,7 +265,7 @@ class DeadLetter:
     queue: str  # its URL
     handle: str  # SQS's receipt handle: names this receive
     body: str
-    reason: str  # "" where the queue's own redrive policy put it there
+    reason: str  # "" if the queue's own redrive policy put it there
     attempts: int
 
 
@@ -279,7 +285,7 @@ class Health(Protocol):
     """What AWS knows and no alarm sees."""
 
     def conditions(self) -> tuple[str, ...]:
-        """Return what is wrong now, a sentence each for the operator: what, and what to do. Free of addresses."""
+        """Return what is wrong now, a sentence each: what, and what to do. Free of addresses."""
         ...
 
 
@@ -287,7 +293,7 @@ class Alerts(Protocol):
     """The alarm topic. Raises HealthUnknown."""
 
     def publish(self, subject: str, text: str) -> None:
-        """Send *text* to whoever subscribed, under *subject* (at most 100 characters, ASCII)."""
+        """Send *text* to all subscribers, under *subject* (at most 100 characters, ASCII)."""
         ...
 
 
@@ -301,23 +307,25 @@ class Mailer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigDocument:
-    """One configuration document and which one it is (S3 key and ETag), for the record of a decision."""
+    """One configuration document and its version (S3 key and ETag), for the record of a decision."""
 
     body: bytes
     version: str
 
 
 class ConfigSource(Protocol):
-    """The indirection: an SSM parameter names the S3 object. Cached with a time-to-live and the ETag."""
+    """Documents in S3 that SSM parameters point to. Cached with a time-to-live and the ETag."""
 
     def read(self, parameter: str) -> ConfigDocument | None:
-        """Return the document that *parameter* points to; None where it points nowhere (value ``builtin``).
-        The last good copy outlives an outage; raises ConfigUnavailable where there is none."""
+        """Return the document that *parameter* points to; None if it points nowhere (value ``builtin``).
+
+        The last good copy outlives an outage. Raises ConfigUnavailable if there is none.
+        """
         ...
 
 
 class Events(Protocol):
-    """The event bus. Raises QueueUnavailable, also when only some entries failed."""
+    """The event bus. Raises QueueUnavailable, also if only some entries failed."""
 
     def publish(self, events: Sequence[PendingEvent]) -> None:
         """Publish *events* under source ``email-handler``."""
@@ -326,15 +334,15 @@ class Events(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extracted:
-    """What could be read out of one attachment."""
+    """The text of one attachment."""
 
-    detected_type: str  # by content; "" where unknown
-    text: str  # "" where none
+    detected_type: str  # by content; "" if unknown
+    text: str  # "" if none
     status: str  # "extracted", "no text", "unsupported", "failed: <constant>"
 
 
 class TextExtractor(Protocol):
-    """Reads the text of documents. Raises nothing: what cannot be read is told in ``status``."""
+    """Reads the text of documents. Raises nothing: ``status`` says what could not be read."""
 
     def extract(self, payload: bytes, name: str, declared_type: str) -> Extracted:
         """Return type (by content) and text of *payload*."""

@@ -1,6 +1,7 @@
-"""The Lambda edge: AWS's event shapes in, our values out; one log line, one metric; partial batches."""
+"""The Lambda edge: AWS's event shapes in, our values out; one log line and one metric per outcome; partial batches."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -11,33 +12,72 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from email_handler.conversations.jobs import Job
+from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import Decision
 from email_handler.errors import MalformedEvent, MalformedJob, RetryLater
-from email_handler.identifiers import EmailAddress, FunctionName, ReceiptId
+from email_handler.identifiers import ArchiveKey, EmailAddress, FunctionName, ReceiptId
 from email_handler.senders.authentication import SesReceipt
-from email_handler.usecases.reconcile import Reconciled
+from email_handler.usecases.context import Context
+from email_handler.usecases.daily import DailyReport
+from email_handler.usecases.feedback import record_feedback
+from email_handler.usecases.operate import operate
 from email_handler.usecases.sending import SendResult
 
 logger = Logger(service="email-handler")
 metrics = Metrics(namespace="EmailHandler", service="email-handler")
 
+SHOWN = 100  # receipts and failures of one reconciliation in a log line and a response
+
 type Event = dict[str, Any]
 type Handler = Callable[[Event, LambdaContext], Any]
 
 
+# Handlers
+
+
 def event_handler(handle: Callable[[Event], Any]) -> Handler:
-    """Wrap *handle* as the handler of an asynchronous function. What it raises is raised: AWS retries, and the
+    """Wrap *handle* as the handler of an asynchronous function. It raises what *handle* raises: AWS retries, and the
     on-failure destination keeps what failed for good."""
 
     @logger.inject_lambda_context(clear_state=True)
     @metrics.log_metrics(capture_cold_start_metric=True)
     def handler(event: Event, context: LambdaContext) -> Any:
         del context
-        metrics.add_metric(name="Invocations", unit=MetricUnit.Count, value=1)  # one at least, or Powertools warns
+        metrics.add_metric(name="Invocations", unit=MetricUnit.Count, value=1)  # without any, Powertools warns
         return handle(event)
 
     wrapped: Handler = handler  # the decorators above are untyped
     return wrapped
+
+
+def receiving_handler(
+    function: FunctionName,
+    context: Callable[[], Context],
+    *,
+    receive: Callable[[SesReceipt, ArchiveKey, Context], Decision],
+    daily: Callable[[Context], DailyReport],
+) -> Handler:
+    """Wrap a receiving function's use cases as its handler. Only here are the four kinds of event distinguished that
+    invoke it: the operator's request, the daily schedule, SES's feedback, and messages that SES received."""
+
+    def handle(event: Event) -> dict[str, Any] | None:
+        match event:
+            case {"operator": dict() as request}:
+                response = operate(request, context())
+                log_outcome("operator's request", "OperatorRequest", answer=response)
+                return response
+            case {"reconcile": True}:
+                report = daily(context())
+                _log_report(report)
+                return _response(report)
+            case {"source": "aws.ses", "detail": dict() as detail}:
+                log_decision(record_feedback(detail, context()))
+            case _:
+                for receipt in ses_receipts(event):
+                    log_decision(receive(receipt, raw_key(function, receipt.id), context()))
+        return None
+
+    return event_handler(handle)
 
 
 def sqs_handler(
@@ -48,8 +88,8 @@ def sqs_handler(
 ) -> Handler:
     """Wrap *send* as the handler of a send queue that reports each failed record by itself.
 
-    A job that is not ours is parked with *park* (body, reason, receives) and delays no other. For one that is put
-    off, *show_again* (receipt handle, seconds) sets the visibility timeout before the record is reported failed.
+    A message that is not a job goes to *dead_letter* (body, reason, receives) and delays no other. For a send that is
+    put off, *show_again* (receipt handle, seconds) sets the visibility timeout before the record is reported failed.
     """
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
@@ -58,16 +98,16 @@ def sqs_handler(
             job = Job.from_json(record.body)
         except MalformedJob as error:
             dead_letter(record.body, str(error), int(record.attributes.approximate_receive_count))
-            _outcome("job parked", SendResult.DEAD_LETTERED, reason=str(error))
+            log_outcome("job dead-lettered", SendResult.DEAD_LETTERED, reason=str(error))
             return
         ids = {"kind": job.kind.value, "conversation": job.conversation, "receipt": job.source, "ledger": job.ledger}
         try:
             result = send(job)
         except RetryLater as error:
             show_again(record.receipt_handle, error.delay)
-            _outcome("send put off", "PutOff", reason=str(error), seconds=error.delay, **ids)
+            log_outcome("send put off", "PutOff", reason=str(error), seconds=error.delay, **ids)
             raise
-        _outcome("send ended", result, **ids)
+        log_outcome("send ended", result, **ids)
 
     @logger.inject_lambda_context(clear_state=True)
     @metrics.log_metrics(capture_cold_start_metric=True)
@@ -79,102 +119,68 @@ def sqs_handler(
     return wrapped
 
 
-def _outcome(message: str, metric: str, **keys: Any) -> None:
+# Logs: one line and one metric per outcome
+
+
+def log_outcome(message: str, metric: str, **keys: Any) -> None:
+    """Log one outcome: *message* is a constant, the data (ids, counts) goes into *keys*."""
     metrics.add_metric(name=metric, unit=MetricUnit.Count, value=1)
     logger.info(message, extra={"outcome": metric, **keys})
 
 
 def log_decision(decision: Decision) -> None:
-    """Say once what became of a receipt: one line, one metric (``Deliver``, ``Hold``, …)."""
-    _outcome(
+    """Log what was decided about a receipt, under the outcome's metric (``Deliver``, ``Hold``, …)."""
+    log_outcome(
         "decision",
         decision.outcome.value.capitalize(),
         receipt=decision.receipt,
-        function=decision.function,
+        function=decision.decider,
         conversation=decision.conversation,
         jobs=[job.ledger for job in decision.jobs],
     )
 
 
 def log_problems(problems: tuple[str, ...]) -> None:
-    """Say what is wrong with rules or routes: one warning, one metric, however many."""
+    """Log what is wrong with rules or routes: one warning, one metric, however many."""
     if problems:
         metrics.add_metric(name="ConfigurationProblems", unit=MetricUnit.Count, value=len(problems))
         logger.warning("configuration problems", extra={"problems": list(problems[:20])})
 
 
-def log_conditions(conditions: tuple[str, ...]) -> None:
-    """Say what was told to the alarm topic."""
-    metrics.add_metric(name="Conditions", unit=MetricUnit.Count, value=len(conditions))
-    logger.info("conditions reported", extra={"conditions": list(conditions)})
+def _log_report(report: DailyReport) -> None:
+    response = _response(report)
+    metrics.add_metric(name="TakenUp", unit=MetricUnit.Count, value=len(report.reconciled.taken_up))
+    metrics.add_metric(name="Conditions", unit=MetricUnit.Count, value=len(report.conditions))
+    log_outcome("reconciled", "Reconciled", **response)
+    if report.digest is not None:
+        log_decision(report.digest)
 
 
-def log_outcome(message: str, metric: str, **keys: Any) -> None:
-    """Say once what an invocation came to: *message* is a constant, the data goes into *keys* (ids, counts)."""
-    _outcome(message, metric, **keys)
-
-
-def log_request(answer: dict[str, Any]) -> dict[str, Any]:
-    """Say once what the operator asked for came to, and return it: it is the invocation's answer."""
-    _outcome("operator's request", "OperatorRequest", answer=answer)
-    return answer
-
-
-def log_reconciliation(done: Reconciled) -> dict[str, Any]:
-    """Say once what a pass of the reconciler came to, and return it: it is the invocation's answer. What it had to
-    take up is a metric of its own."""
-    told = {
-        "seen": done.seen,
-        "taken_up": list(done.taken_up[:100]),
-        "finished": done.finished,
-        "queued": done.queued,
-        "failed": dict(islice(done.failed.items(), 100)),
+def _response(report: DailyReport) -> dict[str, Any]:
+    done = report.reconciled
+    return {
+        **asdict(done),
+        "taken_up": list(done.taken_up[:SHOWN]),
+        "failed": dict(islice(done.failed.items(), SHOWN)),
+        "conditions": list(report.conditions),
     }
-    metrics.add_metric(name="TakenUp", unit=MetricUnit.Count, value=len(done.taken_up))
-    _outcome("reconciled", "Reconciled", **told)
-    return told
 
 
-def left_over(told: dict[str, Any]) -> tuple[str, ...]:
-    """Return what the daily report says of a pass that could not take up everything."""
-    failed = len(told["failed"])
-    return (
-        (f"{failed} stored mails could not be taken up or finished: email-handler reconcile names them.",)
-        if failed
-        else ()
-    )
-
-
-def is_reconciliation(event: Event) -> bool:
-    """Tell whether the reconciler's schedule invoked us."""
-    return event.get("reconcile") is True
-
-
-def operator_request(event: Event) -> dict[str, Any] | None:
-    """Return what the operator's command asks for, None for any other event."""
-    request = event.get("operator")
-    return request if isinstance(request, dict) else None
-
-
-def feedback_detail(event: Event) -> dict[str, Any] | None:
-    """Return the detail of an EventBridge event of SES, None for any other event."""
-    detail = event.get("detail")
-    return detail if event.get("source") == "aws.ses" and isinstance(detail, dict) else None
+# Event shapes
 
 
 def recorded_message(event: Event) -> tuple[ReceiptId, FunctionName]:
     """Return receipt and function of the message that one of our own events is about. Raises MalformedEvent."""
-    detail = event.get("detail")
-    receipt, function = (detail.get("receipt"), detail.get("function")) if isinstance(detail, dict) else (None, None)
-    if not isinstance(receipt, str) or not receipt or function not in ("inbound", "reply"):
-        raise MalformedEvent("not an event of ours about a recorded message")
-    return ReceiptId(receipt), function
+    match event:
+        case {"detail": {"receipt": str(receipt), "function": "inbound" | "reply" as function}} if receipt:
+            return ReceiptId(receipt), function
+    raise MalformedEvent("not an event of ours about a recorded message")
 
 
 def ses_receipts(event: Event) -> list[SesReceipt]:
-    """Return the receipts of an SES receiving event (one in practice; a list in its shape).
+    """Return the receipts of an SES receiving event (one in practice; its shape is a list).
 
-    Raises MalformedEvent where a record has no messageId: without it nothing can be found again.
+    Raises MalformedEvent if a record has no messageId: without it nothing can be found again.
     """
     try:
         return [_receipt(record["ses"]) for record in event["Records"]]

@@ -1,4 +1,4 @@
-"""The environment, read once and checked whole: one settings class per kind of function.
+"""The environment, read once and checked as a whole: one settings class per kind of function.
 
 Fields are the variables' names in lower case; a template test holds template.yaml to them.
 """
@@ -23,8 +23,8 @@ class Settings:
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
         """Read the class's fields from *environ*. Raises SettingsError that names every bad variable.
 
-        Tuples are comma-separated lists (trimmed, empty entries dropped) and may be empty;
-        texts must not be, except those whose default is "".
+        Tuples are comma-separated lists (trimmed, empty entries dropped) and may be empty. Texts must not be empty,
+        except those whose default is "".
         """
         problems: list[str] = []
         values: dict[str, object] = {}
@@ -50,22 +50,22 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachmentSettings(Settings):
-    """attachment: the archive and the table are all it touches."""
+    """attachment: only the archive and the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnerSettings(Settings):
-    """Who is who: the public addresses, the thread subdomain and the owner's mailboxes."""
+    """The public addresses, the thread subdomain and the owner's mailboxes."""
 
     public_addresses: tuple[str, ...]
     thread_domain: str
     forward_to: tuple[str, ...]
     owner_aliases: tuple[str, ...]  # further addresses the owner writes from
     hidden_terms: tuple[str, ...]  # further words that must not leave
-    display_name: str = ""  # shown with the public address in acknowledgements and answers
+    display_name: str = ""  # shown with the public address in acknowledgements and replies
 
     def owners(self) -> Owners:
-        """Return the variables about persons and addresses as the domain's value."""
+        """Return the variables about persons and addresses as one value."""
         return Owners(
             public_addresses=_addresses(self.public_addresses),
             thread_domain=self.thread_domain.lower(),
@@ -90,7 +90,7 @@ class ReceivingSettings(OwnerSettings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundSettings(ReceivingSettings):
-    """inbound: its daily pass also asks how SES and the dead letters are."""
+    """inbound: its daily pass also asks SES and the dead-letter queues for their state."""
 
     domain: str
     alarm_topic_arn: str
@@ -101,12 +101,12 @@ class InboundSettings(ReceivingSettings):
 class SendingSettings(OwnerSettings):
     """The three senders."""
 
-    queue_url: str  # its own queue, for the visibility timeout of a job that failed
+    queue_url: str  # its own queue, for the visibility timeout of a failed job
     dead_letter_queue_url: str
     configuration_set: str
     timeout_seconds: int  # the function's own time-out: a lease outlives it
     acknowledgement_parameter: str  # name of the SSM parameter that points to the acknowledgement's templates
-    routes_parameter: str  # likewise the routes, whose mailboxes no answer may show
+    routes_parameter: str  # likewise the routes, whose mailboxes no reply may show
 
 
 def _addresses(given: tuple[str, ...]) -> tuple[EmailAddress, ...]:

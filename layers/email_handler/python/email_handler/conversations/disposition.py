@@ -1,27 +1,27 @@
-"""What becomes of a received message, with every reason: one value for log, record, banner and operator."""
+"""The outcome of a received message, with every reason: one value for log, record, banner and operator."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """The recorded end of a received message."""
+    """How a received message ended."""
 
     DELIVER = "deliver"  # forwarded
     FLAG = "flag"  # forwarded with a warning, never acknowledged
-    HOLD = "hold"  # kept, shown to the operator, nobody mailed
+    HOLD = "hold"  # kept and shown to the operator, sent to nobody
     DROP = "drop"  # not for us: recorded with the reason
-    RECORD = "record"  # a bounce, a complaint, a duplicate, an owner's out-of-office: recorded, nobody mailed
-    RELAY = "relay"  # the owner's answer: sent to the contact from the public address
+    RECORD = "record"  # a bounce, a complaint, a duplicate, an owner's out-of-office: recorded, sent to nobody
+    RELAY = "relay"  # the owner's reply: sent to the contact from the public address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """One reason for an outcome, fit for an operator's eyes and free of addresses and content."""
+    """One reason for an outcome, for the operator to read, free of addresses and content."""
 
     stage: str  # "verdicts", "recipient", "patterns", "list", "owner", "feedback", "duplicate", ...
     rule: str  # constant id within the stage: "virus", "unknown-recipient", a spam rule's id, ...
-    weight: float = 0.0  # what it added to the score; 0 for reasons that are not weighed
+    weight: float = 0.0  # what it added to the score; 0 for reasons without a weight
     detail: str = ""  # one short sentence for people: what the rule is for
 
     def __str__(self) -> str:
@@ -31,7 +31,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disposition:
-    """The filter's answer. ``score`` is the sum of the pattern rules' weights."""
+    """The filter's result. ``score`` is the sum of the pattern rules' weights."""
 
     outcome: Outcome
     reasons: tuple[Reason, ...] = ()

@@ -1,6 +1,5 @@
-"""Jobs: what travels through the send queues. Small JSON; the mail stays in the archive."""
+"""Jobs: what travels through the send queues. Small JSON; the message stays in the archive."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -18,16 +17,16 @@ class JobKind(StrEnum):
     ACKNOWLEDGEMENT = "acknowledgement"
     FORWARD = "forward"
     REPLY = "reply"
-    NOTICE = "notice"  # tells the owner of a refused or held reply; travels through the forward queue
+    NOTICE = "notice"  # to the owner, about a reply or held messages; travels through the forward queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One send. The recipient stands in the ledger item only, so that no queue holds a private address."""
+    """One send. Only the ledger item names the recipients, so that no queue holds a private address."""
 
     kind: JobKind
     ledger: LedgerId
-    conversation: ConversationId | Literal[""]  # "" for a notice about mail that named none
+    conversation: ConversationId | Literal[""]  # "" for a notice about a message that named none
     source: ReceiptId  # the received message that caused it
     archive_key: str  # that message's raw bytes
 
@@ -37,7 +36,7 @@ class Job:
 
     @classmethod
     def from_json(cls, body: str) -> "Job":
-        """Read a queue message's body. Raises :class:`MalformedJob` if it is not one of ours."""
+        """Read a queue message's body. Raises :class:`MalformedJob` if it is not one of our jobs."""
         try:
             fields = json.loads(body)
             if fields.pop("version") != VERSION:
@@ -47,12 +46,3 @@ class Job:
             return cls(**{**fields, "kind": JobKind(fields["kind"])})
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise MalformedJob(f"not a job of ours: {type(error).__name__}") from error
-
-
-def ledger_id(kind: JobKind, *parts: str) -> LedgerId:
-    """Return the id of the send that *parts* determine: (conversation, source, recipient), or the contact alone
-    for an acknowledgement. Equal parts give an equal id, which is what makes a second send visible."""
-    digest = hashlib.sha256(
-        "\x1f".join((kind, *(part.lower() for part in parts))).encode("utf-8", "backslashreplace")
-    ).hexdigest()
-    return LedgerId(f"{kind}-{digest[:24]}")

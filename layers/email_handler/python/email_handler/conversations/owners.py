@@ -3,18 +3,30 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from email_handler.conversations.identity import Identity
 from email_handler.conversations.records import Conversation
-from email_handler.conversations.threads import ThreadTarget, read_thread_address
+from email_handler.conversations.thread_address import ThreadTarget, read_thread_address
 from email_handler.identifiers import EmailAddress, FunctionName
+from email_handler.mail.addresses import address_domain, can_be_written_to, split_tag
 from email_handler.mail.message import Message
 
-NOTICES = "notices"  # local part that notices come from; mail to it is dropped with a record
+NOTICES = "notices"  # local part that notices come from; messages to it are dropped with a record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who is who in one conversation, for composing and masking."""
+
+    public_address: EmailAddress
+    display_name: str
+    domain: str  # the public address's domain
+    thread_domain: str
+    private_addresses: tuple[EmailAddress, ...]  # every owner's mailbox and alias
+    hidden_terms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owners:
-    """The deployment's parameters about persons and addresses, all lower-case."""
+    """The deployment's addresses, all lower-case. One value per invocation, the routes' mailboxes included."""
 
     public_addresses: tuple[EmailAddress, ...]
     thread_domain: str
@@ -22,39 +34,39 @@ class Owners:
     owner_aliases: tuple[EmailAddress, ...] = ()
     hidden_terms: tuple[str, ...] = ()
     display_name: str = ""
+    routed: frozenset[EmailAddress] = frozenset()  # every mailbox that a route names
 
-    def addresses(
-        self, conversation: Conversation | None = None, further: Iterable[EmailAddress] = ()
-    ) -> frozenset[str]:
-        """Return every address that is the owner's: mailboxes, aliases, those a conversation is routed to."""
-        routed = conversation.mailboxes if conversation else ()
-        return frozenset((*self.forward_to, *self.owner_aliases, *routed, *further))
+    def addresses(self, conversation: Conversation | None = None) -> frozenset[str]:
+        """Return every address of the owners: mailboxes, aliases, and those that routes or *conversation* name."""
+        mailboxes = conversation.mailboxes if conversation else ()
+        return frozenset((*self.forward_to, *self.owner_aliases, *self.routed, *mailboxes))
 
-    def is_private(
-        self, address: str, conversation: Conversation | None = None, further: Iterable[EmailAddress] = ()
-    ) -> bool:
-        """Tell whether *address*, in whatever case it was written, is one of :meth:`owners`."""
-        return address.lower() in self.addresses(conversation, further)
+    def include(self, address: str, conversation: Conversation | None = None) -> bool:
+        """Return whether *address*, in any case, is one of :meth:`addresses`."""
+        return address.lower() in self.addresses(conversation)
+
+    def may_be_written_to(self, address: str, conversation: Conversation | None = None) -> bool:
+        """Return whether a reply may go to *address*: SES accepts it, and it is neither ours nor an owner's."""
+        return can_be_written_to(address) and not self.is_ours(address) and not self.include(address, conversation)
+
+    def reply_address(self, message: Message) -> EmailAddress | None:
+        """Return where a reply to *message* goes: Reply-To's first address, else From's; None if neither will do."""
+        first = (*message.reply_to[:1], *message.from_[:1])
+        return next((box.address for box in first if self.may_be_written_to(box.address)), None)
 
     def public_recipients(self, recipients: Iterable[str]) -> tuple[tuple[EmailAddress, str], ...]:
-        """Return each of *recipients* that is a public address, without its tag, and the tag.
+        """Return each public address among *recipients*, without its tag, and the tag.
 
-        SES delivers ``contact+tag@`` to a rule for ``contact@``; the first's tag is the message's source.
+        SES delivers ``contact+tag@`` to a rule for ``contact@``; the first one's tag is the message's source.
         """
-        found: list[tuple[EmailAddress, str]] = []
-        for recipient in recipients:
-            local, _, domain = recipient.lower().rpartition("@")
-            base, _, tag = local.partition("+")
-            address = EmailAddress(f"{base}@{domain}")
-            if address in self.public_addresses:
-                found.append((address, tag))
-        return tuple(found)
+        split = map(split_tag, map(str.lower, recipients))
+        return tuple((address, tag) for address, tag in split if address in self.public_addresses)
 
     def header_recipients(self, message: Message, function: FunctionName) -> tuple[EmailAddress, ...]:
-        """Return those of *function*'s recipients that *message* names in To and Cc, for where the envelope is lost.
+        """Return *function*'s recipients that *message* names in To and Cc, for when the envelope is lost.
 
-        For ``reply`` its thread addresses, whose tokens are still to be compared; for ``inbound`` its public addresses
-        (tags kept), and last the first of all, which stands for mail that names none: a blind copy, say.
+        For ``reply`` the thread addresses, whose tokens are still to be compared. For ``inbound`` the public addresses
+        (tags kept), and last the first public address, for a message that names none (a blind copy).
         """
         named = [mailbox.address for mailbox in (*message.to, *message.cc)]
         if function == "reply":
@@ -62,18 +74,18 @@ class Owners:
         return (*(address for address in named if self.public_recipients([address])), self.public_addresses[0])
 
     def thread_targets(self, recipients: Iterable[str]) -> tuple[ThreadTarget, ...]:
-        """Return what the thread addresses among *recipients* name, each conversation once and for everyone where one
-        of its addresses says so. Their tokens are still to be compared."""
-        named: dict[tuple[str, str], ThreadTarget] = {}
+        """Return what the thread addresses among *recipients* claim, each conversation once, ``everyone`` if one of
+        its addresses says so. The tokens are still to be compared."""
+        found: dict[tuple[str, str], ThreadTarget] = {}
         for address in recipients:
             target = read_thread_address(address, self.thread_domain)
             if target is not None:
-                before = named.get((target.conversation, target.token), target)
-                named[target.conversation, target.token] = replace(before, everyone=before.everyone or target.everyone)
-        return tuple(named.values())
+                before = found.get((target.conversation, target.token), target)
+                found[target.conversation, target.token] = replace(before, everyone=before.everyone or target.everyone)
+        return tuple(found.values())
 
     def is_ours(self, address: str) -> bool:
-        """Tell whether *address* is a public address (tagged or not) or lies in the thread subdomain."""
+        """Return whether *address* is a public address (tagged or not) or in the thread subdomain."""
         return address.lower().endswith("@" + self.thread_domain) or bool(self.public_recipients([address]))
 
     @property
@@ -81,16 +93,16 @@ class Owners:
         """Return the address that notices to the owner come from."""
         return EmailAddress(f"{NOTICES}@{self.thread_domain}")
 
-    def identity(self, conversation: Conversation, further: Iterable[EmailAddress] = ()) -> Identity:
-        """Return who is who for composing mail of *conversation*; *further* mailboxes (routes') are private too.
+    def identity(self, conversation: Conversation) -> Identity:
+        """Return who is who for composing a message of *conversation*.
 
-        A public address is no secret, whoever names it as an alias or in a route: each answer bears it.
+        A public address stays public even if it is listed as an alias or in a route: every reply shows it.
         """
-        private = (a for a in self.addresses(conversation, further) if not self.is_ours(a))
+        private = (address for address in self.addresses(conversation) if not self.is_ours(address))
         return Identity(
             public_address=conversation.public_address,
             display_name=self.display_name,
-            domain=conversation.public_address.rpartition("@")[2],
+            domain=address_domain(conversation.public_address),
             thread_domain=self.thread_domain,
             private_addresses=tuple(sorted(map(EmailAddress, private))),
             hidden_terms=self.hidden_terms,

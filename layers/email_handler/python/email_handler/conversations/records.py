@@ -10,6 +10,7 @@ from email_handler.conversations.jobs import Job, JobKind
 from email_handler.identifiers import (
     ArchiveKey,
     ConversationId,
+    Decider,
     EmailAddress,
     FunctionName,
     LedgerId,
@@ -21,22 +22,24 @@ from email_handler.identifiers import (
 class Status(StrEnum):
     """Whose turn it is in a conversation."""
 
-    OPEN = "open"  # nobody has answered yet
-    ANSWERED = "answered"  # the owner spoke last
-    WAITING = "waiting"  # the contact has written since the owner's last answer
+    OPEN = "open"  # no reply yet
+    ANSWERED = "answered"  # the owner wrote last
+    WAITING = "waiting"  # the contact has written since the owner's last reply
     CLOSED = "closed"
     SPAM = "spam"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One mail under the Message-IDs it has: the contact's client knows one, each of the owner's mailboxes another.
-    Full ids without angle brackets, "" or absent while not known yet."""
+    """One message and its Message-IDs: the contact's client knows one, each of the owner's mailboxes another.
 
-    receipt: ReceiptId  # the received mail, theirs or the owner's
-    contact_id: str  # their own Message-ID, or SES's of the answer they got
+    Full ids without angle brackets, "" or absent while unknown.
+    """
+
+    receipt: ReceiptId  # the received message, the contact's or the owner's
+    contact_id: str  # the contact's own Message-ID, or SES's id of the reply they got
     owner_ids: dict[str, str]  # mailbox -> SES's id of the forward it got, or the owner's own Message-ID
-    reply_address: EmailAddress | Literal[""] = ""  # where an answer to this mail goes
+    reply_address: EmailAddress | Literal[""] = ""  # where a reply to this message goes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,30 +50,29 @@ class Conversation:
     token: str  # the secret part of the thread address
     contact: EmailAddress | Literal[""]  # From of the first message; "" where it had none
     contact_name: str
-    public_address: EmailAddress  # the address it came to, without tag: answers leave from it
+    public_address: EmailAddress  # the address it came to, without tag: replies leave from it
     source: str  # the tag of contact+tag@, "" without
     subject: str  # base subject (no Re:, AW:, ...) of the contact's side
     owner_subject: str  # base subject of the owner's side
-    mailboxes: tuple[EmailAddress, ...]  # private: where its mail is forwarded
+    mailboxes: tuple[EmailAddress, ...]  # private: where its messages are forwarded
     status: Status
-    verified: bool  # whether the contact was verified in any of its messages
-    reply_address: EmailAddress | Literal[""]  # where an answer goes: of the last verified message, else the first
+    verified: bool  # whether the contact was verified in any message
+    reply_address: EmailAddress | Literal[""]  # where a reply goes: of the last verified message, else the first
     reply_differs: bool  # Reply-To's domain differs from From's in that message: the banner warns
     started_at: datetime
     updated_at: datetime
     received: int = 0  # messages from the contact
-    sent: int = 0  # answers by the owner
-    links: tuple[Link, ...] = ()  # first and last few mails, oldest first (bounded, see conversations.MAX_LINKS)
-    participants: tuple[
-        EmailAddress, ...
-    ] = ()  # who takes part besides the contact: From and Cc of verified mail (<= 10)
+    sent: int = 0  # replies by the owner
+    links: tuple[Link, ...] = ()  # the first and the last few messages, oldest first (see evolve.MAX_LINKS)
+    # Who takes part besides the contact: From, To and Cc of verified messages (at most evolve.MAX_PARTICIPANTS).
+    participants: tuple[EmailAddress, ...] = ()
     linkedin_thread: str = ""
     version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachmentRecord:
-    """What the attachment function found out about one attachment."""
+    """What the attachment function found in one attachment."""
 
     number: int
     name: str
@@ -79,40 +81,40 @@ class AttachmentRecord:
     size: int
     sha256: str
     archive_key: str
-    text_key: str  # "" where no text
+    text_key: str  # "" without text
     text_chars: int
     status: str  # "extracted", "no text", "unsupported", "failed: <constant>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageRecord:
-    """One received message, with its outcome. Key: (receipt, function)."""
+    """One received message, or an event or digest of ours, with its outcome. Key: (receipt, function)."""
 
     receipt: ReceiptId
     function: FunctionName
     archive_key: ArchiveKey
-    conversation: ConversationId | Literal[""]  # "" for messages that belong to none (held, dropped, strangers)
     at: datetime
     outcome: Outcome
-    reasons: tuple[Reason, ...]
-    score: float
-    rules_version: str
-    sender: EmailAddress | Literal[""]  # From (display), not proof
-    sender_name: str
-    verified: bool
-    verification: str  # SenderProof.reason
-    public_address: EmailAddress | Literal[""]
-    source: str
-    subject: str
-    message_id: str
-    reply_address: EmailAddress | Literal[""]  # where an answer to this very message goes
-    automatic: str  # why it was taken for machine mail, "" if it was not
-    snippet: str  # first 200 characters of the new text
-    size: int
+    conversation: ConversationId | Literal[""] = ""  # "" if it belongs to none (held, dropped, strangers)
+    reasons: tuple[Reason, ...] = ()
+    score: float = 0.0
+    rules_version: str = ""
+    sender: EmailAddress | Literal[""] = ""  # From, for display: not verified by itself
+    sender_name: str = ""
+    verified: bool = False
+    verification: str = ""  # SenderVerification.reason
+    public_address: EmailAddress | Literal[""] = ""
+    source: str = ""
+    subject: str = ""
+    message_id: str = ""
+    reply_address: EmailAddress | Literal[""] = ""  # where a reply to this very message goes
+    automatic: str = ""  # why it was taken for a machine's, "" if it was not
+    snippet: str = ""  # the first characters of the new text
+    size: int = 0  # bytes
     defects: tuple[str, ...] = ()
     attachments: tuple[AttachmentRecord, ...] = ()
     envelope_sender: str = ""  # "" for the null sender
-    feedback: dict[str, str] = field(default_factory=dict)  # for RECORD of a bounce: recipient, status, ses id
+    feedback: dict[str, str] = field(default_factory=dict)  # of a bounce or complaint: kind, recipient, status, ledger
     text_chars: int = 0
 
 
@@ -126,19 +128,19 @@ class Contact:
     updated_at: datetime
     messages: int = 0
     conversations: tuple[tuple[ConversationId, str, datetime], ...] = ()  # latest few: id, subject, start
-    written_to: bool = False  # the owner has answered them: no acknowledgement any more
-    unreachable: bool = False  # hard bounce or complaint: no acknowledgement any more
+    written_to: bool = False  # the owner has replied to them: no more acknowledgements
+    unreachable: bool = False  # hard bounce or complaint: no more acknowledgements
     version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """One Message-ID that mail may name in In-Reply-To or References, by its part before ``@``."""
+    """One Message-ID that messages may name in In-Reply-To or References, by its part before ``@``."""
 
     local_part: str
     conversation: ConversationId | Literal[""]  # "" for a notice that belongs to none
     receipt: ReceiptId  # the received message behind it
-    ledger: LedgerId | Literal[""] = ""  # our send that bears it, "" for ids of others
+    ledger: LedgerId | Literal[""] = ""  # our send with this id, "" for ids of others
 
 
 class SendState(StrEnum):
@@ -153,16 +155,16 @@ class SendState(StrEnum):
 
 
 TEXT_ONLY = "text-only"
-"""Note of the second forward of a mail whose first was refused for content or size: its text and a list of the rest."""
+"""Note of the second forward of a message whose first was refused for content or size: text and a list of the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerItem:
-    """One send and what became of it."""
+    """One send and its state."""
 
     id: LedgerId
     kind: JobKind
-    conversation: ConversationId | Literal[""]  # "" for a notice about mail that named none
+    conversation: ConversationId | Literal[""]  # "" for a notice about a message that named none
     source: ReceiptId
     source_function: FunctionName
     archive_key: ArchiveKey
@@ -175,12 +177,17 @@ class LedgerItem:
     ses_id: SesId | Literal[""] = ""
     sent_key: ArchiveKey | Literal[""] = ""
     reason: str = ""  # of the last failure; constant text, addresses removed
-    possible_duplicate: bool = False  # a second copy may have left: SES's answer to the first was lost
-    note: str = ""  # notices: what the owner is told (a constant's name, see rewriting.notice); forwards: TEXT_ONLY
+    possible_duplicate: bool = False  # a second copy may have left: SES's response to the first was lost
+    note: str = ""  # notices: a NoticeKind (outgoing.notice) or DIGEST; forwards: TEXT_ONLY
+
+    @property
+    def ends_at(self) -> datetime:
+        """Return until when this send is on its way: it is due then, or its lease ends."""
+        return max(self.due, self.lease_until or self.due)
 
     @property
     def job(self) -> Job:
-        """Return the queue message that asks for this send."""
+        """Return the job that asks for this send."""
         return Job(
             kind=self.kind,
             ledger=self.id,
@@ -192,20 +199,26 @@ class LedgerItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingEvent:
-    """One event for workflows, stored with the decision that caused it, published after."""
+    """One event for workflows, stored with the decision that caused it and published after."""
 
-    id: str  # deterministic: consumers may drop a second copy
+    id: str  # deterministic: consumers can drop a second copy
     detail_type: str  # "Conversation Started", "Message Received", ...
     detail: dict[str, Any]  # ids and metadata, never a body
     at: datetime
 
+    @classmethod
+    def of(cls, detail_type: str, detail: dict[str, Any], about: tuple[str, ...], at: datetime) -> "PendingEvent":
+        """Return the event *detail_type* about what the ids *about* name; they and the type give its id."""
+        name = detail_type.lower().replace(" ", "-")
+        return cls(id="-".join((*about, name)), detail_type=detail_type, detail=detail, at=at)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What was decided about one receipt by one function; a second run reads it and never decides anew."""
+    """What was decided about one receipt, once: a second run reads it and does not decide again."""
 
     receipt: ReceiptId
-    function: FunctionName
+    decider: Decider
     outcome: Outcome
     conversation: ConversationId | Literal[""]
     jobs: tuple[Job, ...]

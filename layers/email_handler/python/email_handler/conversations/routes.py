@@ -9,28 +9,28 @@ import pcre2
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.addresses import read_mailboxes
 
-MAX_MAILBOXES = 50  # of one route: each is a send in the transaction of the decision, which has 100 writes at most
+MAX_MAILBOXES = 50  # of one route: each is a write in the decision's transaction, which has 100 at most
 MAX_MATCHED = 1000  # characters of a subject or an address that a pattern sees
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One rule. Every condition that is given must hold; ``to`` is where the mail goes then."""
+    """One route. If every given condition holds, the message goes to ``to``."""
 
     to: tuple[EmailAddress, ...]
     address: str = ""
     tag: str = ""
-    subject: Any = None  # compiled patterns; the library ships no types
+    subject: Any = None  # compiled pattern (the library has no types)
     sender: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routes:
-    """The routes in the file's order, and what was wrong with those left out (constants and numbers only)."""
+    """The routes in the file's order, and the problems of those left out (constants and numbers only)."""
 
     routes: tuple[Route, ...] = ()
     problems: tuple[str, ...] = ()
-    left_out: tuple[EmailAddress, ...] = ()  # mailboxes that only those name
+    left_out: tuple[EmailAddress, ...] = ()  # mailboxes of the routes left out
 
     @property
     def mailboxes(self) -> frozenset[EmailAddress]:
@@ -40,9 +40,9 @@ class Routes:
     def mailboxes_for(
         self, *, address: str, tag: str, subject: str, sender: str, otherwise: tuple[EmailAddress, ...]
     ) -> tuple[EmailAddress, ...]:
-        """Return the mailboxes of the first route that fits, or *otherwise* (the parameter ForwardTo).
+        """Return the mailboxes of the first route that matches, or *otherwise* (the parameter ForwardTo).
 
-        A pattern that hits one of PCRE2's limits does not fit: the mail then takes the ordinary way.
+        A pattern that reaches one of PCRE2's limits does not match.
         """
         for route in self.routes:
             if (
@@ -66,8 +66,8 @@ def _found(pattern: Any, text: str) -> bool:
 
 def load_routes(document: bytes) -> Routes:
     """Read the TOML *document*: tables ``[[route]]`` with ``to`` (one address or a list) and any of ``address``,
-    ``tag``, ``subject``, ``sender`` (PCRE2 patterns). A bad route is left out and told in ``problems``; with a
-    document that is no TOML there are no routes, and one problem. Mail is never stopped by this file."""
+    ``tag``, ``subject``, ``sender`` (PCRE2 patterns). A bad route is left out and named in ``problems``. A document
+    that is not TOML has no routes and one problem. This file never stops a message."""
     try:
         entries = tomllib.loads(document.decode("utf-8-sig"))["route"]
     except KeyError:
@@ -103,7 +103,7 @@ def _route(entry: dict[str, Any]) -> Route:
 
 
 def _mailboxes(entry: object) -> tuple[EmailAddress, ...]:
-    """Return the plain addresses of an entry's ``to``, without what is none."""
+    """Return the valid plain addresses of an entry's ``to``."""
     named = entry.get("to") if isinstance(entry, dict) else None
     texts = named if isinstance(named, list) else [named]
     addresses = (EmailAddress(text.strip().lower()) for text in texts if isinstance(text, str))

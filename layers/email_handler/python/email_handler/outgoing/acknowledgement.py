@@ -6,7 +6,8 @@ from string import Template
 
 from email_handler.mail import writer as mime
 from email_handler.mail.message import Message
-from email_handler.outgoing.composed import AcknowledgementContext, Composed
+from email_handler.outgoing.composed import Composed
+from email_handler.outgoing.context import AcknowledgementContext
 from email_handler.outgoing.leak_gate import gate as leaks
 
 

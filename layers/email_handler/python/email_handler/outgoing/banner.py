@@ -12,7 +12,7 @@ from datetime import datetime
 from email_handler.mail import writer as mime
 from email_handler.mail.html import body_start
 from email_handler.mail.message import Message
-from email_handler.outgoing.composed import ForwardContext
+from email_handler.outgoing.context import ForwardContext
 from email_handler.outgoing.leak_gate.needles import LINES, view
 from email_handler.outgoing.sentinels import BEGIN, END, SENTINEL, SENTINEL_START, defused
 

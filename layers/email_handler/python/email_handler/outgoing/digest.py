@@ -4,10 +4,10 @@ import html
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from email_handler.conversations.owners import Owners
-from email_handler.conversations.records import LedgerItem
+from email_handler.conversations.records import LedgerItem, MessageRecord
 from email_handler.mail import writer as mime
 from email_handler.outgoing.composed import Composed
 
@@ -30,6 +30,21 @@ class HeldEntry:
     subject: str
     score: float
     reasons: tuple[str, ...]
+
+    @classmethod
+    def of(cls, record: MessageRecord) -> Self:
+        """Return the entry of the held message *record*."""
+        return cls(
+            receipt=record.receipt,
+            function=record.function,
+            at=record.at,
+            sender=record.sender,
+            sender_name=record.sender_name,
+            verified=record.verified,
+            subject=record.subject,
+            score=record.score,
+            reasons=tuple(reason.detail or str(reason) for reason in record.reasons),
+        )
 
 
 def to_json(entries: Sequence[HeldEntry]) -> list[dict[str, Any]]:

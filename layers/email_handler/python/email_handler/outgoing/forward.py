@@ -13,9 +13,11 @@ from email_handler.mail import writer as mime
 from email_handler.mail.charsets import decode
 from email_handler.mail.message import Message, Part, parse, part_text
 from email_handler.outgoing import banner
-from email_handler.outgoing.composed import FORWARD_LIMIT, Composed, ForwardContext
+from email_handler.outgoing.composed import Composed
+from email_handler.outgoing.context import ForwardContext
 from email_handler.outgoing.sentinels import defused
 
+FORWARD_LIMIT = 25 * 1024 * 1024  # bytes as sent: what common mailboxes accept
 TEXT_KEPT = 1_000_000  # characters of the text that go with a list when the mail itself is too large
 LIST_KEPT = 200  # entries of that list
 _CALENDARS = frozenset(("text/calendar", "application/ics"))

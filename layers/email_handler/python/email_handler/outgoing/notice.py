@@ -85,7 +85,6 @@ def compose_notice(
             conversation.public_address.rpartition("@")[2],
             f"Re: {conversation.owner_subject}",
             mailbox=item.recipients[0],
-            answers="",
         )
         fields.append(("Subject", mime.unstructured(threading.subject)))
         if answered := mime.message_ids((threading.in_reply_to,)):

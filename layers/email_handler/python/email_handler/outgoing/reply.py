@@ -8,14 +8,15 @@ import re
 from dataclasses import replace
 from email.utils import format_datetime
 
-from email_handler.conversations.identity import Identity
+from email_handler.conversations.owners import Identity
 from email_handler.identifiers import EmailAddress
 from email_handler.mail import writer as mime
 from email_handler.mail.addresses import Mailbox
 from email_handler.mail.charsets import decode
 from email_handler.mail.message import Message, Part, parse, part_text
 from email_handler.outgoing import banner
-from email_handler.outgoing.composed import Composed, Place, ReplyContext
+from email_handler.outgoing.composed import Composed, Place
+from email_handler.outgoing.context import ReplyContext
 from email_handler.outgoing.leak_gate import gate as leaks
 from email_handler.outgoing.leak_gate import needles as masking
 from email_handler.outgoing.sentinels import defused

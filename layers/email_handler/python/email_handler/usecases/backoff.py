@@ -1,4 +1,4 @@
-"""When a send that failed is tried again, and when it is given up."""
+"""When a failed send is tried again, and when it is given up."""
 
 from datetime import timedelta
 

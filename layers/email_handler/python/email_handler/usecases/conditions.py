@@ -3,22 +3,24 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from email_handler.conversations.jobs import JobKind, ledger_id
-from email_handler.conversations.records import TEXT_ONLY, LedgerItem, SendState
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.keys import text_only_forward_id
+from email_handler.conversations.records import LedgerItem, SendState
 from email_handler.errors import UnknownConversation
 from email_handler.ports import Alerts, Health
 from email_handler.usecases.context import Context
+from email_handler.usecases.reconcile import Reconciled
 
 SUBJECT = "email-handler: something needs you"
-TOLD_FOR = timedelta(days=7)  # a send can wait for four days, and the mailbox's server take another before it bounces
+REPORTED_FOR = timedelta(days=7)  # a send can wait for four days, and the mailbox's server take days before it bounces
 MANY = 1000
 
 
 def report_conditions(problems: Sequence[str], *, health: Health, alerts: Alerts) -> tuple[str, ...]:
-    """Publish what is wrong today, all in one message, and return it; nothing is published on a good day.
+    """Publish what is wrong today, all in one message, and return it; on a good day publish nothing.
 
-    *problems* are those of rules and routes. Called by the daily schedule; a second call the same day repeats the
-    message, which does no harm.
+    *problems* are those found before. Called by the daily schedule; a second call the same day repeats the message,
+    which does no harm.
     """
     found = (*problems, *health.conditions())
     if found:
@@ -26,14 +28,22 @@ def report_conditions(problems: Sequence[str], *, health: Health, alerts: Alerts
     return found
 
 
+def left_over(done: Reconciled) -> tuple[str, ...]:
+    """Return a sentence about what a pass of the reconciler could not take up."""
+    if not done.failed:
+        return ()
+    return (
+        f"{len(done.failed)} stored messages could not be taken up or finished: email-handler reconcile names them.",
+    )
+
+
 def undelivered(context: Context) -> tuple[str, ...]:
-    """Return a sentence about what the owner's own mailboxes refused for good: nobody can tell them by mail. What went
-    out once more as text is no trouble."""
-    since = context.clock() - TOLD_FOR
-    bounced = context.records.find("send_state", SendState.BOUNCED, limit=MANY)
+    """Return a sentence about what the owner's own mailboxes refused for good: no email can report that. What went out
+    once more as text does not count."""
+    since = context.clock() - REPORTED_FOR
     refused = [
         item
-        for item in bounced
+        for item in context.records.find("send_state", SendState.BOUNCED, limit=MANY)
         if isinstance(item, LedgerItem)
         and item.kind in (JobKind.FORWARD, JobKind.NOTICE)
         and item.queued_at >= since
@@ -42,13 +52,13 @@ def undelivered(context: Context) -> tuple[str, ...]:
     if not refused:
         return ()
     return (
-        f"{len(refused)} mails of the last week were refused by a mailbox of yours: email-handler list --send bounced.",
+        f"{len(refused)} emails of the last week were refused by a mailbox of yours: email-handler list --send bounced.",
     )
 
 
 def _went_as_text(item: LedgerItem, context: Context) -> bool:
     try:
-        context.ledger.context(ledger_id(item.kind, item.id, TEXT_ONLY))
+        context.ledger.context(text_only_forward_id(item.id))
     except UnknownConversation:
         return False
     return True

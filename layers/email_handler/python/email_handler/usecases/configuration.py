@@ -1,9 +1,10 @@
-"""Rules and routes in force: the operator's documents, or what is built in when those cannot be used."""
+"""Rules and routes in force: the operator's documents, or the built-in ones if those cannot be used."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from email_handler.conversations.owners import Owners
 from email_handler.conversations.routes import Routes, load_routes
 from email_handler.errors import BadRules, ConfigUnavailable
 from email_handler.ports import ConfigSource
@@ -12,34 +13,43 @@ from email_handler.spam.rules import RuleSet, builtin_rules, load_rules
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """What is in force, and what is wrong with the documents (constants; for log, metric and the daily report)."""
+    """What is in force for one invocation."""
 
     rules: RuleSet
     routes: Routes
-    problems: tuple[str, ...]
+    owners: Owners  # the routes' mailboxes included
+    problems: tuple[str, ...]  # what is wrong with the documents: constants, for log, metric and the daily report
 
 
 class ConfigurationReader:
-    """Reads both documents and keeps what was made of them until they change: patterns are compiled once."""
+    """Reads both documents and keeps them compiled until they change."""
 
-    def __init__(self, source: ConfigSource, rules_parameter: str, routes_parameter: str) -> None:
-        """Take the port and the names of the two SSM parameters."""
+    def __init__(self, source: ConfigSource, rules_parameter: str, routes_parameter: str, owners: Owners) -> None:
+        """Take the port, the names of the two SSM parameters, and the owners as deployed."""
         self._source = source
         self._rules_parameter = rules_parameter
         self._routes_parameter = routes_parameter
+        self._owners = owners
         self._rules: tuple[str, RuleSet] | None = None
         self._routes: tuple[str, Routes] | None = None
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="configuration")
 
     def begin(self) -> Callable[[], Configuration]:
-        """Begin to read both documents at once, and return what waits for the configuration in force. That never
-        fails: mail does not wait for a rule file."""
+        """Start reading both documents, and return a function that waits for the configuration in force.
+
+        That function never fails: no message waits for a rules file.
+        """
         reading_rules, reading_routes = self._pool.submit(self._read_rules), self._pool.submit(self._read_routes)
 
         def configuration() -> Configuration:
             (rules, rules_problem), (routes, routes_problem) = reading_rules.result(), reading_routes.result()
             found = filter(None, (rules_problem, routes_problem))
-            return Configuration(rules=rules, routes=routes, problems=(*rules.problems, *routes.problems, *found))
+            return Configuration(
+                rules=rules,
+                routes=routes,
+                owners=replace(self._owners, routed=routes.mailboxes),
+                problems=(*rules.problems, *routes.problems, *found),
+            )
 
         return configuration
 

@@ -1,4 +1,4 @@
-"""What the operator's command asks the receiving functions to do, with their settings and their permissions."""
+"""The operator's requests, carried out by the receiving functions with their settings and permissions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,17 +15,17 @@ def operate(request: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Carry out *request*: ``do`` is "release" (``allow``), "confirm" (``block``) or "replay", for the message of
     ``receipt`` and ``function``. Each is decided at most once, however often it is asked for.
 
-    Returns ``outcome``, ``conversation`` and ``jobs``, or ``error`` with a sentence for the operator. Raises
-    transient errors, and MalformedEvent for what is no request.
+    Return ``outcome``, ``conversation`` and ``jobs``, or ``error`` with a sentence for the operator. Raises transient
+    errors, and MalformedEvent for anything that is not a request.
     """
     receipt, function = request.get("receipt"), request.get("function", "inbound")
     if not isinstance(receipt, str) or not receipt or function not in ("inbound", "reply"):
         raise MalformedEvent("a request names a receipt, and inbound or reply")
     try:
         decision = _decide(request, ReceiptId(receipt), function, context)
+    except MalformedEvent:
+        raise
     except PermanentError as error:
-        if isinstance(error, MalformedEvent):
-            raise
         return {"error": str(error)}
     return {
         "outcome": decision.outcome.value,

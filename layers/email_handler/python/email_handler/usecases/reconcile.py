@@ -1,22 +1,23 @@
-"""The reconciler: what was stored and has no state is taken up; what is stuck is queued again."""
+"""The reconciler: stored messages without a state are taken up, stuck sends are queued again."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from email_handler.conversations.keys import SETUP_OBJECT, raw_key, raw_prefix, receipt_of
 from email_handler.conversations.records import Decision, LedgerItem, PendingEvent, SendState
 from email_handler.errors import EmailHandlerError
-from email_handler.identifiers import ArchiveKey, FunctionName, LedgerId, ReceiptId
+from email_handler.identifiers import FunctionName, LedgerId, ReceiptId
 from email_handler.mail.message import parse
 from email_handler.senders.authentication import receipt_from_message
-from email_handler.usecases.context import Context, finish
+from email_handler.usecases.context import Context
+from email_handler.usecases.decision import finish
 from email_handler.usecases.inbound import receive
 from email_handler.usecases.reply import relay_reply
 
 SETTLED = timedelta(hours=7)  # asynchronous invocations are retried for six hours; before that, wait
 LOOK_BACK = timedelta(days=8)  # a daily pass that failed for a week still misses nothing
 OVERDUE = timedelta(hours=1)
-SETUP_OBJECT = "AMAZON_SES_SETUP_NOTIFICATION"  # SES writes it when a rule is made; it is no mail
 MANY = 10_000
 
 
@@ -32,19 +33,19 @@ class Reconciled:
 
 
 def reconcile(function: FunctionName, context: Context) -> Reconciled:
-    """Take up what one receiving function left: raw objects without a decision, decisions whose jobs or events are
-    not out; and (inbound, for all senders) ledger items overdue by an hour and events of sends not published.
+    """Take up what one receiving function left: raw objects without a decision, decisions with jobs or events not out;
+    and (inbound, for all senders) ledger items overdue by an hour and unpublished events of sends.
     Idempotent: every step is the ordinary one.
 
-    Never acknowledges: hours later nobody wants one. What fails with one message, decision or event is reported, and
-    the pass goes on with the others; the next one tries it again.
+    Never acknowledges: an acknowledgement hours later helps nobody. What fails with one message, decision or event is
+    reported and the pass goes on with the others; the next pass tries it again.
     """
     now = context.clock()
     seen = 0
     taken_up: list[ReceiptId] = []
     failed: dict[str, str] = {}
-    for key, modified in context.archive.keys(f"raw/{function}/"):
-        receipt = ReceiptId(key.rpartition("/")[2])
+    for key, modified in context.archive.keys(raw_prefix(function)):
+        receipt = receipt_of(key)
         if receipt == SETUP_OBJECT or not now - LOOK_BACK <= modified <= now - SETTLED:
             continue
         seen += 1
@@ -55,7 +56,7 @@ def reconcile(function: FunctionName, context: Context) -> Reconciled:
             taken_up.append(receipt)
     finished = 0
     for left in context.records.unfinished(now - OVERDUE):
-        if (left.function == "reply") == (function == "reply"):  # the operator's decisions are inbound's to finish
+        if (left.decider == "reply") == (function == "reply"):  # the operator's decisions are inbound's to finish
             finished += _succeeds(failed, left.receipt, finish, left, context)
     if function == "inbound":
         for ledger, event in context.ledger.unpublished(now - OVERDUE):
@@ -64,21 +65,23 @@ def reconcile(function: FunctionName, context: Context) -> Reconciled:
         seen=seen,
         taken_up=tuple(taken_up),
         finished=finished,
-        queued=_queue_overdue(context) if function == "inbound" else 0,
+        queued=_queue_overdue(context, now - OVERDUE) if function == "inbound" else 0,
         failed=failed,
     )
 
 
 def _succeeds[*A](failed: dict[str, str], name: str, step: Callable[[*A], object], *args: *A) -> bool:
-    """Take *step* and tell whether it went through; else *failed* gets why under *name*. Any error counts, a mistake of
-    ours too: one mail that always fails must not keep all others waiting, day after day. An outage ends the pass at its
-    own next reading."""
+    """Take *step* and return whether it succeeded; if not, *failed* gets the reason under *name*.
+
+    Any error counts, a mistake of ours too: one message that always fails must not keep all others waiting, day after
+    day. An outage ends the pass at its own next read.
+    """
     try:
         step(*args)
     except EmailHandlerError as error:
         failed[name] = f"{type(error).__name__}: {error}"
     except Exception as error:  # noqa: BLE001 - see above
-        failed[name] = type(error).__name__  # what else it says may quote the mail
+        failed[name] = type(error).__name__  # its text may quote the message
     else:
         return True
     return False
@@ -92,28 +95,23 @@ def _publish(ledger: LedgerId, event: PendingEvent, context: Context) -> None:
 def take_up(receipt_id: ReceiptId, function: FunctionName, context: Context) -> Decision:
     """Run a receiving function's use case for a stored message as if its event had come, but never acknowledge.
 
-    Verdicts and envelope are read from the object. A receipt that has its decision keeps it; what was not finished
-    is finished. Raises ArchiveObjectMissing.
+    Verdicts and envelope are read from the object. A receipt that has its decision keeps it; unfinished ones are
+    finished. Raises ArchiveObjectMissing.
     """
-    key = ArchiveKey(f"raw/{function}/{receipt_id}")
+    key = raw_key(function, receipt_id)
     message = parse(context.archive.get(key))
-    receipt = receipt_from_message(message, receipt_id, context.owners.header_recipients(message, function))
+    recipients = context.configuration().owners.header_recipients(message, function)
+    receipt = receipt_from_message(message, receipt_id, recipients)
     if function == "reply":
         return relay_reply(receipt, key, context, acknowledge=False)
     return receive(receipt, key, context, acknowledge=False)
 
 
-def _queue_overdue(context: Context) -> int:
-    now = context.clock()
+def _queue_overdue(context: Context, limit: datetime) -> int:
     count = 0
     for state in (SendState.QUEUED, SendState.SENDING):
         for item in context.records.find("send_state", state, limit=MANY):
-            if isinstance(item, LedgerItem) and _overdue(item, now - OVERDUE):
+            if isinstance(item, LedgerItem) and item.ends_at < limit:
                 context.jobs.queue([item.job])
                 count += 1
     return count
-
-
-def _overdue(item: LedgerItem, limit: datetime) -> bool:
-    """Tell whether nobody has touched *item* since *limit*: due then, and no lease runs."""
-    return max(item.due, item.lease_until or item.due) < limit

@@ -1,4 +1,4 @@
-"""The operator sends again what was parked: by the ledger, so that nothing ends with a queue's 14 days."""
+"""The operator sends again what was dead-lettered: by the ledger, so that nothing ends with a queue's 14 days."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -14,11 +14,11 @@ MANY = 100_000
 
 
 class Redriven(StrEnum):
-    """What became of one parked send."""
+    """What happened to one dead-lettered send."""
 
-    QUEUED = "queued"  # goes out again
-    ENDED = "ended"  # the ledger had another end by now: the letter is thrown away
-    LEFT = "left"  # no job of ours, or its records are gone: somebody must look
+    QUEUED = "queued"  # it is sent again
+    ENDED = "ended"  # the ledger has another end by now: the letter is deleted
+    LEFT = "left"  # not a job of ours, or its records are gone: somebody must look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Redrive:
 
     ledger: LedgerId | str
     what: Redriven
-    reason: str  # why it had been parked, or why it is left
+    reason: str  # why it was dead-lettered, or why it is left
     attempts: int
 
 
@@ -41,13 +41,13 @@ def redrive(
     kinds: Collection[JobKind] = tuple(JobKind),
     dry_run: bool = False,
 ) -> Iterator[Redrive]:
-    """Yield what becomes of each dead letter, then of each FAILED ledger item of *kinds* that no letter told of.
+    """Yield what happens to each dead letter, then to each FAILED ledger item of *kinds* without a letter.
 
-    The order is the guarantee: the ledger says QUEUED, then the job is queued, then the letter is deleted. A crash
-    in between leaves a letter too many or an item that the reconciler takes up; the ledger lets neither send twice.
+    The order is the guarantee: the ledger says QUEUED, then the job is queued, then the letter is deleted. A crash in
+    between leaves a letter too many or an item that the reconciler takes up; the ledger lets neither send twice.
     With *dry_run* nothing is changed.
     """
-    told: set[str] = set()
+    reported: set[str] = set()
     for letter in letters.letters():
         try:
             job = Job.from_json(letter.body)
@@ -55,17 +55,15 @@ def redrive(
         except (MalformedJob, UnknownConversation) as error:
             yield Redrive(ledger="", what=Redriven.LEFT, reason=letter.reason or str(error), attempts=letter.attempts)
             continue
-        told.add(item.id)
+        reported.add(item.id)
         what = _again(item, ledger=ledger, jobs=jobs, clock=clock, dry_run=dry_run)
         if not dry_run:
             letters.discard(letter)
         yield Redrive(ledger=item.id, what=what, reason=letter.reason, attempts=letter.attempts)
-    for dead_lettered in list(records.find("send_state", SendState.FAILED, limit=MANY)):
-        if isinstance(dead_lettered, LedgerItem) and dead_lettered.kind in kinds and dead_lettered.id not in told:
-            what = _again(dead_lettered, ledger=ledger, jobs=jobs, clock=clock, dry_run=dry_run)
-            yield Redrive(
-                ledger=dead_lettered.id, what=what, reason=dead_lettered.reason, attempts=dead_lettered.attempt
-            )
+    for failed in list(records.find("send_state", SendState.FAILED, limit=MANY)):
+        if isinstance(failed, LedgerItem) and failed.kind in kinds and failed.id not in reported:
+            what = _again(failed, ledger=ledger, jobs=jobs, clock=clock, dry_run=dry_run)
+            yield Redrive(ledger=failed.id, what=what, reason=failed.reason, attempts=failed.attempt)
 
 
 def _again(item: LedgerItem, *, ledger: SendLedger, jobs: Jobs, clock: Clock, dry_run: bool) -> Redriven:
@@ -76,7 +74,7 @@ def _again(item: LedgerItem, *, ledger: SendLedger, jobs: Jobs, clock: Clock, dr
     now = clock()
     if item.state is SendState.FAILED:
         try:
-            # Patience starts anew: a parked job that is tried once and parked again would not be a redrive.
+            # Patience starts again: a job that is tried once and dead-lettered again would not be redriven.
             ledger.give_back(replace(item, queued_at=now), SendState.QUEUED, item.reason, now)
         except RecordChanged:
             return Redriven.ENDED  # somebody else redrives it at this moment

@@ -1,187 +1,160 @@
-"""reply's use case: mail to a thread address becomes an answer to the contact, or is held and the owner told."""
+"""reply's use case: a message to a thread address becomes a reply to the contact, or is held and the owner notified."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from email_handler.conversations.disposition import Outcome, Reason
-from email_handler.conversations.jobs import JobKind, ledger_id
+from email_handler.conversations.evolve import add_reply
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.keys import hourly_notice_id, notice_id, reply_id
 from email_handler.conversations.owners import Owners
-from email_handler.conversations.records import Conversation, Decision, LedgerItem, Link, Reference
-from email_handler.conversations.threads import (
-    ThreadTarget,
+from email_handler.conversations.parsed import (
+    OWN_MESSAGE,
+    ParsedMessage,
     fingerprint,
-    local_part,
-    renamed,
-    takes_part,
-    threading_for_contact,
-    token_matches,
-    with_link,
+    is_own_message,
+    message_record,
+    parse_received,
 )
-from email_handler.identifiers import ArchiveKey, EmailAddress, LedgerId, ReceiptId
-from email_handler.mail.message import Message
-from email_handler.outgoing.composed import Composed, ReplyContext
+from email_handler.conversations.records import Conversation, Decision
+from email_handler.conversations.thread_address import token_matches
+from email_handler.conversations.threads import own_reference, reply_recipients, takes_part
+from email_handler.identifiers import ArchiveKey, EmailAddress
+from email_handler.outgoing.composed import Composed
+from email_handler.outgoing.context import reply_context
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.outgoing.reply import compose_reply
 from email_handler.ports import Commit, Known
 from email_handler.senders.authentication import SesReceipt
-from email_handler.usecases.context import (
-    Context,
-    ParsedMessage,
-    decide_once,
-    is_own_message,
-    mailbox_of,
-    message_record,
-    plan_feedback,
-    queued,
-    read,
-    settle,
-)
-from email_handler.usecases.inbound import decide_received, question_for
+from email_handler.usecases.configuration import Configuration
+from email_handler.usecases.contact_message import decide_contact_message, message_question
+from email_handler.usecases.context import Context
+from email_handler.usecases.decision import build_commit, decide_once, new_send
+from email_handler.usecases.feedback_plan import plan_feedback
 
-MAX_ANSWERED = 10  # recipients of one answer to all
+MAX_RECIPIENTS = 10  # of one reply to all
 
 
 def relay_reply(
     receipt: SesReceipt, archive_key: ArchiveKey, context: Context, *, acknowledge: bool = True
 ) -> Decision:
-    """Decide about mail to a thread address: an answer leaves only when the token is right *and* the owner verified.
+    """Decide about a message to a thread address: a reply leaves only if the token is right *and* the owner verified.
 
-    The decision is taken at most once for a receipt; the answer is sent at least once. Machines come first: an
-    owner's out-of-office or a daemon is recorded, never relayed, never answered. *acknowledge* is False for the
-    reconciler, as for a contact's mail to a public address.
+    The decision is taken at most once for a receipt; the reply is sent at least once. Machines come first: an owner's
+    out-of-office or a daemon is recorded, never relayed, never replied to. *acknowledge* is False for the reconciler,
+    as for a contact's message to a public address.
     Raises transient errors only; the invocation is then repeated and finds or takes the decision.
     """
-    received = read(receipt, "reply", archive_key, context)
-    received = replace(
-        received, person=None, target=next(iter(context.owners.thread_targets(receipt.recipients)), None)
-    )
-    if _from_contact(received, context):
-        return decide_received(received, context, acknowledge=acknowledge)
-    question = question_for(received)
-    question = replace(question, sends=(_hourly(question.conversation, received.at),))
-    return decide_once(question, lambda known: plan_reply(received, known, context), context)
+    raw = context.archive.get(archive_key)
+    parsed = parse_received(raw, receipt, "reply", archive_key, context.clock())
+    owners = context.configuration().owners
+    parsed = replace(parsed, person=None, target=next(iter(owners.thread_targets(receipt.recipients)), None))
+    if _from_contact(parsed, owners, context):
+        return decide_contact_message(parsed, context, acknowledge=acknowledge)
+    question = message_question(parsed)
+    question = replace(question, sends=(hourly_notice_id(question.conversation, parsed.at),))
+    return decide_once(question, lambda known, configuration: plan_reply(parsed, known, configuration), context)
 
 
-def _from_contact(received: ParsedMessage, context: Context) -> bool:
-    """Tell whether a contact writes to the thread address of their own conversation, and not as the owner."""
-    if received.target is None or received.automatic or received.feedback is not None:
+def _from_contact(parsed: ParsedMessage, owners: Owners, context: Context) -> bool:
+    """Return whether a contact writes to the thread address of their own conversation, and not in an owner's name."""
+    if parsed.target is None or parsed.automatic or parsed.feedback is not None:
         return False
-    conversation = context.records.conversation(received.target.conversation)
+    conversation = context.records.conversation(parsed.target.conversation)
     return (
         conversation is not None
-        and token_matches(received.target, conversation)
-        and not _claims_owner(received, conversation, context)
-        and takes_part(conversation, received.sender)
+        and token_matches(parsed.target, conversation)
+        and not any(owners.include(box.address, conversation) for box in parsed.message.from_)
+        and takes_part(conversation, parsed.sender)
     )
 
 
-def _owners(conversation: Conversation | None, context: Context) -> frozenset[str]:
-    return context.owners.addresses(conversation, further=context.routes.mailboxes)
-
-
-def _claims_owner(received: ParsedMessage, conversation: Conversation | None, context: Context) -> bool:
-    owners, routed = context.owners, context.routes.mailboxes
-    return any(owners.is_private(mailbox.address, conversation, routed) for mailbox in received.message.from_)
-
-
-def _hourly(conversation: str, at: datetime) -> LedgerId:
-    """Return the ledger id of the one notice an hour that unverified senders can cause in a conversation."""
-    return ledger_id(JobKind.NOTICE, conversation, at.strftime("%Y-%m-%dT%H"))
-
-
-def plan_reply(received: ParsedMessage, known: Known, context: Context) -> Commit:
-    """Return the transaction for *received* given what is *known*. Pure."""
-    owners = context.owners
-    if received.feedback is not None:
-        record = message_record(received, Outcome.RECORD, [], owners=owners)
-        feedback = plan_feedback(record, received.feedback, known)
-        if feedback is not None:
+def plan_reply(parsed: ParsedMessage, known: Known, configuration: Configuration) -> Commit:
+    """Return the transaction for *parsed* given what is *known*. Pure."""
+    owners, target = configuration.owners, parsed.target
+    if parsed.feedback is not None:
+        record = message_record(parsed, owners, Outcome.RECORD)
+        if feedback := plan_feedback(record, parsed.feedback, known):
             return feedback
-    target = received.target
     conversation = known.by_id if token_matches(target, known.by_id) else None
-    owner = received.verification.address if received.verification.address in _owners(known.by_id, context) else None
-    stop = _stop(received, known, target, owner, owners)
+    owner = parsed.verification.address
+    if owner not in owners.addresses(known.by_id):
+        owner = None
+    stop = _stop(parsed, known, owner, owners)
     if stop is not None:
         outcome, reason = stop
-        of = conversation.id if conversation else None
-        return settle(message_record(received, outcome, [reason], owners=owners, conversation=of))
-    several = len(owners.thread_targets(received.receipt.recipients)) > 1
-    refusal = _refusal(received, owner, conversation, several=several)
+        return build_commit(message_record(parsed, owners, outcome, [reason], conversation=conversation))
+    refusal = _refusal(parsed, owner, conversation, owners)
     if refusal is not None:
-        return _hold(received, known, context, owner, *refusal)
-    assert owner is not None and conversation is not None, "_refusal answers for both"  # noqa: S101, PT018 - for mypy
-    recipients = _recipients(received.message, conversation, everyone=bool(target and target.everyone))
+        return _hold(parsed, known, owners, owner, *refusal)
+    assert owner is not None and conversation is not None, "_refusal covers both"  # noqa: S101, PT018 - for mypy
+    recipients = reply_recipients(
+        parsed.message, conversation, everyone=bool(target and target.everyone), at_most=MAX_RECIPIENTS
+    )
     composed = compose_reply(
-        received.message,
-        reply_context(
-            received.message, conversation, owners, context.routes.mailboxes, recipients, received.receipt.id
-        ),
+        parsed.message,
+        reply_context(parsed.message, conversation, owners=owners, recipients=recipients, receipt=parsed.receipt.id),
     )
     if composed.held:
-        return _hold(received, known, context, owner, NoticeKind.LEAK, "leak", _places(composed))
-    return _relay(received, known, context, owner, conversation, recipients)
+        return _hold(parsed, known, owners, owner, NoticeKind.LEAK, "leak", _places(composed))
+    return _relay(parsed, known, owners, owner, conversation, recipients)
 
 
 def _stop(
-    received: ParsedMessage, known: Known, target: ThreadTarget | None, owner: EmailAddress | None, owners: Owners
+    parsed: ParsedMessage, known: Known, owner: EmailAddress | None, owners: Owners
 ) -> tuple[Outcome, Reason] | None:
-    """Return outcome and reason where *received* ends here, recorded, and nobody is told."""
-    if target is None and (owner is None or owners.notices_address in received.receipt.recipients):
+    """Return outcome and reason if *parsed* is only recorded, without a notice."""
+    if parsed.target is None and (owner is None or owners.notices_address in parsed.receipt.recipients):
         return Outcome.DROP, Reason(stage="recipient", rule="no-thread-address", detail="names no conversation")
-    if received.automatic or received.feedback is not None:
-        why = received.automatic or "feedback"
-        return Outcome.RECORD, Reason(stage="machine", rule=why.replace(" ", "-"), detail="not relayed, not answered")
+    if parsed.automatic or parsed.feedback is not None:
+        why = parsed.automatic or "feedback"
+        return Outcome.RECORD, Reason(stage="machine", rule=why.replace(" ", "-"), detail="not relayed, no reply")
     if known.duplicate_of is not None:
         return Outcome.RECORD, Reason(stage="duplicate", rule="same-mail", detail=f"copy of {known.duplicate_of}")
-    ours = is_own_message(received, known, owners)
-    return (Outcome.RECORD, ours) if ours else None
+    if is_own_message(parsed, known.references, owners.thread_domain):
+        return Outcome.RECORD, OWN_MESSAGE
+    return None
 
 
 def _refusal(
-    received: ParsedMessage, owner: EmailAddress | None, conversation: Conversation | None, *, several: bool
+    parsed: ParsedMessage, owner: EmailAddress | None, conversation: Conversation | None, owners: Owners
 ) -> tuple[NoticeKind, str, str] | None:
-    """Return (notice, rule, detail) where nothing may leave; None where owner, token and mail are in order."""
+    """Return (notice, rule, detail) if nothing may leave; None if owner, token and message are in order."""
     if owner is None:
-        return NoticeKind.NOT_VERIFIED, "not-verified", received.verification.reason
-    if several:
-        return NoticeKind.SEVERAL, "several", "the answer names more than one thread address"
+        return NoticeKind.NOT_VERIFIED, "not-verified", parsed.verification.reason
+    if len(owners.thread_targets(parsed.receipt.recipients)) > 1:
+        return NoticeKind.SEVERAL, "several", "the reply names more than one thread address"
     if conversation is None:
         return NoticeKind.WRONG_TOKEN, "wrong-token", "the thread address opens no conversation"
-    if received.receipt.virus == "FAIL":
-        return NoticeKind.VIRUS, "virus", "SES found a virus in the answer"
+    if parsed.receipt.virus == "FAIL":
+        return NoticeKind.VIRUS, "virus", "SES found a virus in the reply"
     if not conversation.reply_address:
-        return NoticeKind.NO_ADDRESS, "no-address", "the contact left no address to answer to"
+        return NoticeKind.NO_ADDRESS, "no-address", "the contact left no address to reply to"
     return None
 
 
 def _hold(
-    received: ParsedMessage,
+    parsed: ParsedMessage,
     known: Known,
-    context: Context,
+    owners: Owners,
     owner: EmailAddress | None,
     kind: NoticeKind,
     rule: str,
     detail: str,
 ) -> Commit:
-    """Return the transaction that keeps *received* and tells the owner: always when the owner wrote it, at most
-    once an hour a conversation when anybody else did."""
+    """Return the transaction that keeps *parsed* and sends a notice: always if the owner wrote it, at most once an hour
+    and conversation if anybody else did."""
     conversation = known.by_id
-    record = message_record(
-        received,
-        Outcome.HOLD,
-        [Reason(stage="owner", rule=rule, detail=detail)],
-        owners=context.owners,
-        conversation=conversation.id if conversation else None,
-    )
-    of = conversation.id if conversation else ""
-    notices: list[LedgerItem] = []
+    reason = Reason(stage="owner", rule=rule, detail=detail)
+    record = message_record(parsed, owners, Outcome.HOLD, [reason], conversation=conversation)
+    notices = []
     if owner is not None:
-        notices = [queued(JobKind.NOTICE, record, [owner], record.receipt, owner, note=kind, conversation=of)]
-    elif conversation is not None and _hourly(conversation.id, received.at) not in known.sends:
-        told = list(conversation.mailboxes)
-        notices = [queued(JobKind.NOTICE, record, told, of, received.at.strftime("%Y-%m-%dT%H"), note=kind)]
-    return settle(record, ledger=notices)
+        notices = [new_send(JobKind.NOTICE, notice_id(record.receipt, owner), record, [owner], note=kind)]
+    elif conversation is not None:
+        hourly = hourly_notice_id(conversation.id, parsed.at)
+        if hourly not in known.sends:
+            notices = [new_send(JobKind.NOTICE, hourly, record, conversation.mailboxes, note=kind)]
+    return build_commit(record, ledger=notices)
 
 
 def _places(composed: Composed) -> str:
@@ -189,91 +162,19 @@ def _places(composed: Composed) -> str:
     return "; ".join(f"{place.what} in {place.where}" for place in held[:10])
 
 
-def _parents(message: Message) -> tuple[str, ...]:
-    """Return the local parts of the ids that *message* answers: In-Reply-To's, or the last of References, by which
-    alone some clients say it (RFC 5322 §3.6.4)."""
-    return tuple(map(local_part, message.in_reply_to or message.references[-1:]))
-
-
-def _recipients(message: Message, conversation: Conversation, *, everyone: bool) -> tuple[EmailAddress, ...]:
-    """Return the answer's envelope, from the record alone: the reply address of the mail it answers (by
-    its ids), else of the last verified one; with *everyone* all who take part too."""
-    known = {
-        local_part(own): link.reply_address
-        for link in conversation.links
-        for own in link.owner_ids.values()
-        if link.reply_address
-    }
-    answered = (known[i] for i in _parents(message) if i in known)
-    first = next(answered, None) or conversation.reply_address
-    others = conversation.participants if everyone else ()
-    return tuple(dict.fromkeys(EmailAddress(a) for a in (first, *others) if a))[:MAX_ANSWERED]
-
-
-def reply_context(
-    message: Message,
-    conversation: Conversation,
-    owners: Owners,
-    routed: Iterable[EmailAddress],
-    recipients: Sequence[EmailAddress],
-    receipt: ReceiptId,
-) -> ReplyContext:
-    """Return what composing the answer needs. The contact keeps their subject unless the owner changed it; no
-    mailbox that any route names (*routed*) is shown to them, for one owner may quote another's mail."""
-    subject = renamed(message.subject, conversation.owner_subject) or conversation.subject
-    domain = conversation.public_address.rpartition("@")[2]
-    return ReplyContext(
-        identity=owners.identity(conversation, routed),
-        threading=threading_for_contact(
-            conversation, domain, f"Re: {subject}".rstrip(), answers=_answered(message, conversation, receipt)
-        ),
-        contact=EmailAddress(conversation.reply_address or conversation.contact),
-        recipients=tuple(recipients),
-        contact_name=conversation.contact_name,
-    )
-
-
-def _answered(message: Message, conversation: Conversation, receipt: ReceiptId) -> ReceiptId:
-    """Return the receipt of the mail that *message* answers by its ids; its own where it names none known
-    (which has no id on the contact's side yet, so the last one is taken)."""
-    named = set(_parents(message))
-    for link in reversed(conversation.links):
-        if any(local_part(own) in named for own in link.owner_ids.values()):
-            return link.receipt
-    return receipt
-
-
 def _relay(
-    received: ParsedMessage,
+    parsed: ParsedMessage,
     known: Known,
-    context: Context,
+    owners: Owners,
     owner: EmailAddress,
     conversation: Conversation,
     recipients: Sequence[EmailAddress],
 ) -> Commit:
-    message = received.message
-    record = message_record(
-        received, Outcome.RELAY, [Reason(stage="owner", rule="verified", detail=received.verification.reason)],
-        owners=context.owners, conversation=conversation.id,
-    )  # fmt: skip
-    item = queued(JobKind.REPLY, record, recipients, conversation.id, received.receipt.id, ",".join(sorted(recipients)))
-    link = Link(
-        receipt=received.receipt.id,
-        contact_id="",
-        owner_ids={mailbox_of(owner, conversation): message.message_id} if message.message_id else {},
-    )
-    subject = renamed(message.subject, conversation.owner_subject)
-    own = local_part(message.message_id)
-    taken = any(reference.local_part == own for reference in known.references)
+    reason = Reason(stage="owner", rule="verified", detail=parsed.verification.reason)
+    record = message_record(parsed, owners, Outcome.RELAY, [reason], conversation=conversation)
+    send = new_send(JobKind.REPLY, reply_id(conversation.id, record.receipt, recipients), record, recipients)
     return replace(
-        settle(record, ledger=[item], fingerprint=fingerprint(message, received.raw, verified=True)),
-        conversation=replace(
-            with_link(conversation, link),
-            updated_at=received.at,
-            owner_subject=subject or conversation.owner_subject,
-            subject=subject or conversation.subject,
-        ),
-        references=(Reference(local_part=own, conversation=conversation.id, receipt=received.receipt.id),)
-        if own and not taken
-        else (),
+        build_commit(record, ledger=[send], fingerprint=fingerprint(parsed.message, verified=True)),
+        conversation=add_reply(conversation, parsed, owner),
+        references=own_reference(parsed.message, conversation, record.receipt, known.references),
     )

@@ -1,60 +1,50 @@
 """ack-sender's use case."""
 
-from dataclasses import replace
-
 from email_handler.conversations.jobs import Job
-from email_handler.conversations.threads import reply_subject, threading_for_contact
 from email_handler.errors import ConfigUnavailable
 from email_handler.mail.message import parse
 from email_handler.outgoing.acknowledgement import builtin_templates, compose_acknowledgement
-from email_handler.outgoing.composed import AcknowledgementContext
+from email_handler.outgoing.context import acknowledgement_context
 from email_handler.ports import ConfigSource, SendContext
-from email_handler.usecases.sending import Dispatch, Outgoing, SendResult, conversation_of, send
+from email_handler.usecases.sending import Dispatch, Draft, SendResult, conversation_of, send
 
 
-def acknowledge(job: Job, dispatch: Dispatch) -> SendResult:
-    """Acknowledge a contact's first message: at most once, ever. A send whose answer was lost is not repeated."""
+def send_acknowledgement(job: Job, dispatch: Dispatch) -> SendResult:
+    """Acknowledge a contact's first message: at most once, ever. A send whose response was lost is not repeated."""
     return send(job, lambda context, raw: _compose(context, raw, dispatch), dispatch)
 
 
-def _compose(context: SendContext, raw: bytes, dispatch: Dispatch) -> Outgoing:
+def _compose(context: SendContext, raw: bytes, dispatch: Dispatch) -> Draft:
     conversation = conversation_of(context)
-    identity = dispatch.owners.identity(conversation)
     message = parse(raw)
-    text, html = _templates(dispatch.config, dispatch.acknowledgement_parameter)
     composed = compose_acknowledgement(
         message,
-        AcknowledgementContext(
-            identity=identity,
+        acknowledgement_context(
+            message,
+            context.message,
+            conversation,
+            owners=dispatch.owners,
             recipient=context.item.recipients[0],
-            threading=replace(
-                threading_for_contact(
-                    conversation, identity.domain, reply_subject(message.subject), answers=context.item.source
-                ),
-                in_reply_to=message.message_id,
-            ),
-            text_template=text,
-            html_template=html,
-            name=context.message.sender_name,
+            templates=_templates(dispatch.config, dispatch.acknowledgement_parameter),
         ),
     )
-    return Outgoing(
+    return Draft(
         raw=composed.raw,
-        sender=identity.public_address,
+        sender=conversation.public_address,
         held="the leak gate held the acknowledgement" if composed.held else "",
         event="Acknowledgement Sent",
     )
 
 
 def _templates(config: ConfigSource, parameter: str) -> tuple[str, str]:
-    """Return the operator's text and HTML templates; the built-in ones where there are none or they do not read.
+    """Return the operator's text and HTML templates; the built-in ones if there are none or they cannot be read.
 
     One document holds both: the text, a line of ``=====`` alone, the HTML.
     """
     try:
         document = config.read(parameter)
     except ConfigUnavailable:
-        return builtin_templates()
+        document = None
     if document is None:
         return builtin_templates()
     text, found, html = document.body.decode("utf-8", "replace").replace("\r\n", "\n").partition("\n=====\n")

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 
-from email_handler.conversations.identity import Identity
+from email_handler.conversations.owners import Identity
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.charsets import decode
 from email_handler.mail.documents import pdf

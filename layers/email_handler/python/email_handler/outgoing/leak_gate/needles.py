@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from email_handler.conversations.identity import Identity
+from email_handler.conversations.owners import Identity
 from email_handler.outgoing.sentinels import SENTINEL, SENTINEL_START
 
 PRIVATE, THREAD, TERM, BANNER = "private address", "thread address", "hidden term", "banner"

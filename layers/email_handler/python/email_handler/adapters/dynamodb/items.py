@@ -1,8 +1,8 @@
-"""Records as DynamoDB items and back, by their type hints: no mapping per record, none to forget.
+"""Records as DynamoDB items and back, by their type hints, so that no record needs a mapping of its own.
 
 Datetimes become ISO 8601 in UTC with microseconds (so that text order is time order), enums their value, tuples lists,
-floats decimals, nested dataclasses maps; None is left out. Reading ignores attributes it does not know and gives
-missing ones the field's default, so that older and newer code can read each other's items.
+floats decimals, nested dataclasses maps; None is left out. Reading ignores unknown attributes and gives missing ones
+the field's default, so that older and newer code can read each other's items.
 """
 
 import hashlib
@@ -42,16 +42,16 @@ def decode(item: Item) -> Attributes:
 def key_part(text: str) -> str:
     """Return *text*, which may come from a hostile header, as part of a key: bounded, valid Unicode.
 
-    What is overlong, or holds lone surrogates, keeps its beginning and gets a hash: other texts give other keys.
+    Overlong text, or text with lone surrogates, keeps its beginning and gets a hash: other texts give other keys.
     """
-    octets = text.encode("utf-8", "surrogatepass")
-    if len(octets) <= _KEY_BYTES and octets.decode("utf-8", "replace") == text:
+    encoded = text.encode("utf-8", "surrogatepass")
+    if len(encoded) <= _KEY_BYTES and encoded.decode("utf-8", "replace") == text:
         return text
-    return f"{write(text[:_SHOWN])}~{hashlib.sha256(octets).hexdigest()}"
+    return f"{write(text[:_SHOWN])}~{hashlib.sha256(encoded).hexdigest()}"
 
 
 def timestamp(moment: datetime) -> str:
-    """Return *moment* (aware) as the text that sorts by time."""
+    """Return *moment* (aware) as text that sorts by time."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
@@ -81,13 +81,18 @@ def read[T](record: Callable[..., T], attributes: Mapping[str, Any]) -> T:
     return record(**{name: reader(attributes[name]) for name, reader in readers.items() if name in attributes})
 
 
+def read_optional[T](record: Callable[..., T], attributes: Mapping[str, Any] | None) -> T | None:
+    """Return the *record* that *attributes* hold, None for None."""
+    return None if attributes is None else read(record, attributes)
+
+
 @cache
 def _readers(record: Any) -> dict[str, Callable[[Any], Any]]:
     return {name: _reader(hint) for name, hint in get_type_hints(record).items()}
 
 
 def _reader(hint: Any) -> Callable[[Any], Any]:  # noqa: PLR0911  # one return a kind of hint
-    """Return what turns a plain value into one of type *hint*. Literals are texts in every record of ours."""
+    """Return a function that turns a plain value into one of type *hint*. All our literals are text."""
     origin, arguments = get_origin(hint), get_args(hint)
     if isinstance(hint, NewType):
         return _reader(hint.__supertype__)

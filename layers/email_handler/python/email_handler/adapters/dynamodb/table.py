@@ -1,18 +1,19 @@
 """One DynamoDB table with keys ``pk`` and ``sk``: expressions, batches, pages, and what its errors mean.
 
-Expressions are written with ``#name`` for every attribute and ``:value`` for every value; names are bound here, since
-half of ours (``state``, ``status``, ``source``, ...) are words that DynamoDB reserves.
+Expressions use ``#name`` for every attribute and ``:value`` for every value. Names are bound here, since DynamoDB
+reserves half of ours (``state``, ``status``, ``source``, ...).
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from itertools import batched
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from email_handler.adapters.aws import FAILURES, code
-from email_handler.adapters.items import Attributes, Item, decode, encode
+from email_handler.adapters.dynamodb.items import Attributes, Item, decode, encode, timestamp
 from email_handler.errors import EmailHandlerError, RecordChanged, RecordsUnavailable
 
 ABSENT = "attribute_not_exists(#pk)"
@@ -23,7 +24,7 @@ PAGE = 100
 _BATCH = 100  # keys that BatchGetItem takes
 _TRIES = 5  # of what BatchGetItem left unread, with 50 ms doubled between them: under a second in all
 
-# Codes of a call, and of the reasons why a transaction was cancelled, that say: somebody else was faster.
+# Codes of a call, or of a cancelled transaction's reasons, that mean: somebody else was faster.
 _RACES = {"ConditionalCheckFailed", "TransactionConflict", "TransactionConflictException"}
 
 type Key = tuple[str, str]
@@ -31,7 +32,7 @@ type Key = tuple[str, str]
 
 
 class Table:
-    """The calls that the records need. All raise RecordsUnavailable."""
+    """The calls that records and ledger need. All raise RecordsUnavailable."""
 
     def __init__(self, client: Any, name: str, pause: Callable[[float], None]) -> None:
         """Use *client* (boto3, DynamoDB) on the table *name*; *pause* waits that many seconds."""
@@ -41,8 +42,8 @@ class Table:
 
     def get(self, key: Key) -> Attributes | None:
         """Return the item at *key*, read consistently."""
-        answer = self._call("get_item", TableName=self._name, Key=_key(key), ConsistentRead=True)
-        return decode(answer["Item"]) if "Item" in answer else None
+        response = self._call("get_item", TableName=self._name, Key=_key(key), ConsistentRead=True)
+        return decode(response["Item"]) if "Item" in response else None
 
     def get_many(self, keys: Iterable[Key]) -> dict[Key, Attributes]:
         """Return those items of *keys* that exist, read consistently, 100 keys a call."""
@@ -55,9 +56,9 @@ class Table:
     def _read_batch(self, wanted: list[Item]) -> Iterator[Attributes]:
         for attempt in range(_TRIES):
             request = {self._name: {"Keys": wanted, "ConsistentRead": True}}
-            answer = self._call("batch_get_item", RequestItems=request)
-            yield from map(decode, answer["Responses"].get(self._name, ()))
-            wanted = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
+            response = self._call("batch_get_item", RequestItems=request)
+            yield from map(decode, response["Responses"].get(self._name, ()))
+            wanted = response.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
             if not wanted:
                 return
             self._pause(0.05 * 2**attempt)
@@ -69,8 +70,13 @@ class Table:
         return self._pages("query", request)
 
     def scan(self, condition: str, values: Mapping[str, Any]) -> Iterator[Attributes]:
-        """Yield the items that fulfil *condition*, page after page: every item of the table is read for it."""
+        """Yield the items that fulfil *condition*, page after page. Reads every item of the table."""
         return self._pages("scan", _bound({"FilterExpression": condition}, values))
+
+    def waiting(self, what: str, before: datetime) -> Iterator[Attributes]:
+        """Yield the items with ``by_send_state`` *what* of a time before *before*, oldest first. Eventually consistent."""
+        condition = "#by_send_state = :what AND #at < :before"
+        return self.query(condition, {"what": what, "before": timestamp(before)}, IndexName="send_state")
 
     def _pages(self, operation: str, request: dict[str, Any]) -> Iterator[Attributes]:
         while True:
@@ -89,7 +95,7 @@ class Table:
         return {"Put": {"TableName": self._name, "Item": item, **_bound(expressions, values or {})}}
 
     def update(self, key: Key, assignments: str, condition: str, values: Mapping[str, Any]) -> Item:
-        """Return the transaction's entry (for :meth:`write` as well) that changes the item at *key*, made if absent.
+        """Return the transaction's entry (for :meth:`write` as well) that changes the item at *key*, creating it if absent.
 
         *assignments* follow ``SET`` and may go on with ``REMOVE``.
         """
@@ -98,20 +104,25 @@ class Table:
             expressions["ConditionExpression"] = condition
         return {"Update": {"TableName": self._name, "Key": _key(key), **_bound(expressions, values)}}
 
+    def put_version(self, key: Key, attributes: Attributes, version: int) -> Item:
+        """Return the transaction's entry that stores *attributes* as the version after *version* (0: must be absent)."""
+        condition, values = ("#version = :version", {"version": version}) if version else (ABSENT, {})
+        return self.put(key, attributes | {"version": version + 1}, condition, values)
+
     def write(self, update: Item) -> Attributes | None:
-        """Make one *update* by itself. Returns the item as it is then, None where the condition failed."""
+        """Make one *update* by itself. Return the item as it is then, None if the condition failed."""
         try:
-            answer = self._client.update_item(ReturnValues="ALL_NEW", **update["Update"])
+            response = self._client.update_item(ReturnValues="ALL_NEW", **update["Update"])
         except FAILURES as error:
             if code(error) == "ConditionalCheckFailedException":
                 return None
-            raise _ours(error) from error
-        return decode(answer["Attributes"])
+            raise _translated(error) from error
+        return decode(response["Attributes"])
 
     def transact(self, writes: list[Item]) -> None:
-        """Make all of *writes* (at most 100) or none. Raises RecordChanged when a condition failed.
+        """Make all of *writes* (at most 100) or none. Raises RecordChanged if a condition failed.
 
-        botocore gives the request a ClientRequestToken, so that its own repetitions take effect once.
+        botocore adds a ClientRequestToken, so that its own retries take effect once.
         """
         self._call("transact_write_items", TransactItems=writes)
 
@@ -123,7 +134,7 @@ class Table:
         try:
             return getattr(self._client, operation)(**request)
         except FAILURES as error:
-            raise _ours(error) from error
+            raise _translated(error) from error
 
 
 def _key(key: Key) -> Item:
@@ -141,7 +152,7 @@ def _bound(expressions: dict[str, str], values: Mapping[str, Any]) -> dict[str, 
     return request
 
 
-def _ours(error: ClientError | BotoCoreError) -> EmailHandlerError:
+def _translated(error: ClientError | BotoCoreError) -> EmailHandlerError:
     reasons = {code(error)}
     if isinstance(error, ClientError):
         reasons |= {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", ())}

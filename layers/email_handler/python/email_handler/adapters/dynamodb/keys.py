@@ -1,0 +1,134 @@
+"""The table's keys and what its indexes see of each item.
+
+Keys, as ``pk / sk``:
+
+====================== ================================= ==========================================================
+RECEIPT#<receipt>      DECISION#<decider>                Decision; ``by_send_state`` = ``unfinished`` until finished
+RECEIPT#<receipt>      MESSAGE#<function>                MessageRecord
+CONV#<conversation>    CONV                              Conversation
+CONV#<conversation>    MESSAGE#<at>#<receipt>#<function> which messages are its own, in order
+CONTACT#<address>      CONTACT                           Contact
+TOPIC#<address>        SUBJECT#<base subject>            the contact's latest conversation with that subject
+REF#<local part>       REF                               Reference
+PRINT#<fingerprint>    PRINT                             first (receipt, decider) of a message, for 3 days
+SEND#<ledger id>       SEND                              LedgerItem, with ``contact``, whom it is about
+SEND#<ledger id>       EVENT                             event of a send; ``by_send_state`` = ``unpublished``
+COUNT#<day>            COUNT                             acknowledgements queued on that day
+LIST                   <address or domain>               the operator's allow-list and block-list
+====================== ================================= ==========================================================
+
+Addresses are compared in lower case, as everywhere that asks whether two are the same person's.
+"""
+
+from datetime import UTC, datetime
+
+from email_handler.adapters.dynamodb.items import Attributes, key_part, timestamp, write
+from email_handler.adapters.dynamodb.table import Key
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord, SendState
+from email_handler.identifiers import Decider, FunctionName, LedgerId, ReceiptId
+from email_handler.mail.addresses import address_domain
+
+INDEXES = ("contact", "domain", "status", "public_address", "source", "day", "verdict", "send_state")
+"""The table's indexes, each with hash key ``by_<name>`` and range key ``at``, projecting everything."""
+
+UNFINISHED, UNPUBLISHED = "unfinished", "unpublished"
+"""Values of ``by_send_state`` that are not states of a send."""
+
+_VERDICTS = {Outcome.HOLD: "held", Outcome.FLAG: "flagged", Outcome.DROP: "dropped"}
+
+
+def decision_key(receipt: ReceiptId, decider: Decider) -> Key:
+    """Return the key of a decision."""
+    return f"RECEIPT#{key_part(receipt)}", f"DECISION#{decider}"
+
+
+def message_key(receipt: ReceiptId, function: FunctionName) -> Key:
+    """Return the key of a message."""
+    return f"RECEIPT#{key_part(receipt)}", f"MESSAGE#{function}"
+
+
+def conversation_key(conversation: str) -> Key:
+    """Return the key of a conversation."""
+    return f"CONV#{key_part(conversation)}", "CONV"
+
+
+def pointer_key(message: MessageRecord) -> Key:
+    """Return the key by which a conversation lists *message*."""
+    at = timestamp(message.at)
+    return f"CONV#{key_part(message.conversation)}", f"MESSAGE#{at}#{key_part(message.receipt)}#{message.function}"
+
+
+def contact_key(address: str) -> Key:
+    """Return the key of a contact."""
+    return f"CONTACT#{key_part(address.lower())}", "CONTACT"
+
+
+def topic_key(contact: str, subject: str) -> Key:
+    """Return the key of a contact's latest conversation with a base subject."""
+    return f"TOPIC#{key_part(contact.lower())}", f"SUBJECT#{key_part(subject.casefold())}"
+
+
+def reference_key(local_part: str) -> Key:
+    """Return the key of a Message-ID's part before ``@``."""
+    return f"REF#{key_part(local_part)}", "REF"
+
+
+def print_key(fingerprint: str) -> Key:
+    """Return the key of a fingerprint."""
+    return f"PRINT#{key_part(fingerprint)}", "PRINT"
+
+
+def send_key(ledger: LedgerId | str) -> Key:
+    """Return the key of a send."""
+    return f"SEND#{key_part(ledger)}", "SEND"
+
+
+def event_key(ledger: LedgerId) -> Key:
+    """Return the key of a send's event."""
+    return f"SEND#{key_part(ledger)}", "EVENT"
+
+
+def count_key(day: str) -> Key:
+    """Return the key of a day's count of acknowledgements."""
+    return f"COUNT#{day}", "COUNT"
+
+
+def listed_key(entry: str) -> Key:
+    """Return the key of an entry of the operator's lists."""
+    return "LIST", key_part(entry.lower()) or "-"
+
+
+# Index attributes: none for a missing value, since a sparse index costs only what it holds.
+
+
+def indexed(at: datetime, **values: str) -> Attributes:
+    """Return the attributes that put an item of time *at* into the indexes named, under their values."""
+    by = {f"by_{name}": key_part(value.lower()) for name, value in values.items() if value}
+    return by | {"at": timestamp(at)} if by else {}
+
+
+def conversation_attributes(conversation: Conversation) -> Attributes:
+    """Return a conversation's item without its key."""
+    by_index = indexed(
+        conversation.updated_at,
+        contact=conversation.contact,
+        domain=address_domain(conversation.contact),
+        status=conversation.status,
+        public_address=conversation.public_address,
+        source=conversation.source,
+        day=conversation.started_at.astimezone(UTC).date().isoformat(),
+    )
+    return {"type": "conversation", **write(conversation), **by_index}
+
+
+def message_attributes(message: MessageRecord) -> Attributes:
+    """Return a message's item without its key."""
+    by_index = indexed(message.at, verdict=_VERDICTS.get(message.outcome, ""))
+    return {"type": "message", **write(message), **by_index}
+
+
+def ledger_attributes(item: LedgerItem) -> Attributes:
+    """Return a send's item without its key."""
+    state = "" if item.state is SendState.SENT else item.state
+    return {"type": "send", **write(item), **indexed(item.queued_at, send_state=state)}

@@ -1,0 +1,157 @@
+"""Port SendLedger on the table."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from email_handler.adapters.dynamodb.items import Attributes, Item, read, read_optional, timestamp, write
+from email_handler.adapters.dynamodb.keys import (
+    UNPUBLISHED,
+    contact_key,
+    conversation_key,
+    event_key,
+    indexed,
+    ledger_attributes,
+    message_key,
+    reference_key,
+    send_key,
+)
+from email_handler.adapters.dynamodb.records import versioned
+from email_handler.adapters.dynamodb.table import Table
+from email_handler.conversations.records import (
+    Contact,
+    Conversation,
+    LedgerItem,
+    MessageRecord,
+    PendingEvent,
+    Reference,
+    SendState,
+)
+from email_handler.errors import LeaseHeld, RecordChanged, UnknownConversation
+from email_handler.identifiers import LedgerId, SesId
+from email_handler.ports import Clock, SendContext, SentCommit
+
+
+class DynamoLedger:
+    """Sends and their states."""
+
+    def __init__(self, client: Any, table: str, clock: Clock, pause: Callable[[float], None] = time.sleep) -> None:
+        """Use *client* (boto3, DynamoDB) on *table*; *clock* dates events, *pause* (seconds) waits between tries of a
+        throttled batch."""
+        self._table = Table(client, table, pause)
+        self._clock = clock
+
+    def context(self, ledger: LedgerId) -> SendContext:
+        """Return the send with its conversation, message and contact: the ledger item, then one batch."""
+        attributes = self._stored(ledger)
+        item = read(LedgerItem, attributes)
+        message = message_key(item.source, item.source_function)
+        conversation, contact = conversation_key(item.conversation), contact_key(attributes.get("contact", ""))
+        found = self._table.get_many([message, conversation, contact])
+        if message not in found or (item.conversation and conversation not in found):
+            raise UnknownConversation("a send names a conversation or message that the table does not hold")
+        return SendContext(
+            item=item,
+            conversation=read_optional(Conversation, found.get(conversation)),
+            message=read(MessageRecord, found[message]),
+            contact=read_optional(Contact, found.get(contact)),
+        )
+
+    def _stored(self, ledger: LedgerId) -> Attributes:
+        attributes = self._table.get(send_key(ledger))
+        if attributes is None:
+            raise UnknownConversation("the table holds no such send")
+        return attributes
+
+    def claim(self, ledger: LedgerId, now: datetime, lease_until: datetime) -> LedgerItem | None:
+        """Take the send for one attempt: one conditional write if it is queued, else a read and a second write.
+
+        A random claim id lets a retried write recognise its own claim, so that it does not take itself for another
+        worker. It then counts as two attempts.
+        """
+        changes = (
+            "#state = :sending, #by_send_state = :sending, #attempt = #attempt + :one,"
+            " #lease_until = :lease, #claim = :claim"
+        )
+        values = {
+            "sending": SendState.SENDING.value,
+            "one": 1,
+            "lease": timestamp(lease_until),
+            "claim": uuid4().hex,
+        }
+        if_queued = "#state = :queued OR #claim = :claim"
+        queued = values | {"queued": SendState.QUEUED.value}
+        claimed = self._table.write(self._table.update(send_key(ledger), changes, if_queued, queued))
+        if claimed is not None:
+            return read(LedgerItem, claimed)
+        item = read(LedgerItem, self._stored(ledger))
+        if item.state not in {SendState.QUEUED, SendState.SENDING}:
+            return None
+        if item.state is SendState.SENDING and item.lease_until is not None and item.lease_until <= now:
+            if_expired = "(#state = :sending AND #attempt = :attempt) OR #claim = :claim"
+            expired = values | {"attempt": item.attempt, "possible_duplicate": True}
+            changes += ", #possible_duplicate = :possible_duplicate"
+            claimed = self._table.write(self._table.update(send_key(ledger), changes, if_expired, expired))
+            if claimed is not None:
+                return read(LedgerItem, claimed)
+        raise LeaseHeld("another worker is sending this; its lease still runs")
+
+    def sent(self, commit: SentCommit) -> None:
+        """Record SES's response in one transaction, conditional on the attempt. The same response again is harmless."""
+        item = replace(commit.item, state=SendState.SENT, lease_until=None)
+        writes = [
+            self._change(item, commit.item.attempt, SendState.SENDING),
+            # SES's ids are ours alone: even if a sender claimed this one before, it leads to this send.
+            self._table.put(reference_key(commit.reference.local_part), write(commit.reference)),
+            *versioned(self._table, commit.conversation, commit.contact),
+        ]
+        if commit.event:
+            unpublished = indexed(self._clock(), send_state=UNPUBLISHED)
+            attributes = {"ledger": item.id, "event": write(commit.event)}
+            writes.append(self._table.put(event_key(item.id), attributes | unpublished))
+        try:
+            self._table.transact(writes)
+        except RecordChanged:
+            stored = read(LedgerItem, self._stored(item.id))
+            if stored.ses_id != item.ses_id or stored.state not in {SendState.SENT, SendState.BOUNCED}:
+                raise
+
+    def published(self, ledger: LedgerId) -> None:
+        """Forget the event of a send. Idempotent."""
+        self._table.delete(event_key(ledger))
+
+    def unpublished(self, before: datetime) -> Iterator[tuple[LedgerId, PendingEvent]]:
+        """Yield unpublished events of sends, oldest first, page after page. Eventually consistent."""
+        for attributes in self._table.waiting(UNPUBLISHED, before):
+            yield LedgerId(attributes["ledger"]), read(PendingEvent, attributes["event"])
+
+    def give_back(self, item: LedgerItem, state: SendState, reason: str, due: datetime) -> None:
+        """End this attempt without a send, conditional on the attempt and state of *item*."""
+        given = replace(item, state=state, reason=reason, due=due, lease_until=None)
+        change = self._change(given, item.attempt, item.state)
+        # A failed condition is no failure if the item is as wanted: the response to our own write was lost.
+        if self._table.write(change) is None and read(LedgerItem, self._stored(item.id)) != given:
+            raise RecordChanged("the send is no longer this attempt's")
+
+    def by_ses_id(self, ses_id: SesId) -> LedgerItem | None:
+        """Return the send that SES knows as *ses_id*."""
+        reference = read_optional(Reference, self._table.get(reference_key(ses_id)))
+        if reference is None or not reference.ledger:
+            return None
+        return read_optional(LedgerItem, self._table.get(send_key(reference.ledger)))
+
+    def _change(self, item: LedgerItem, attempt: int, state: SendState) -> Item:
+        """Return the write that stores *item*, if the stored attempt and state are these."""
+        attributes = ledger_attributes(item)
+        gone = [name for name in ("lease_until", "by_send_state") if name not in attributes]
+        assignments = ", ".join(f"#{name} = :{name}" for name in attributes)
+        removals = f" REMOVE {', '.join(f'#{name}' for name in gone)}" if gone else ""
+        return self._table.update(
+            send_key(item.id),
+            assignments + removals,
+            "#attempt = :read_attempt AND #state = :read_state",
+            attributes | {"read_attempt": attempt, "read_state": state.value},
+        )

@@ -1,0 +1,189 @@
+"""How a conversation and its contact change: with each message that arrives and each send that leaves."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from email_handler.conversations.owners import Owners
+from email_handler.conversations.parsed import ParsedMessage
+from email_handler.conversations.records import Contact, Conversation, Link, MessageRecord, Status
+from email_handler.conversations.routes import MAX_MAILBOXES, Routes
+from email_handler.conversations.subjects import base_subject, renamed
+from email_handler.conversations.thread_address import TOKEN_LENGTH
+from email_handler.identifiers import ConversationId, EmailAddress, ReceiptId
+from email_handler.mail.addresses import address_domain, aligned
+
+ID_LENGTH = 8  # characters, 40 bits: ids are readable names, not secrets
+MAX_LINKS = 10  # the first and the last nine messages: enough for References, bounded for the record
+MAX_PARTICIPANTS = 10
+MAX_EARLIER = 5  # conversations kept with a contact for the banner
+
+type NewToken = Callable[[int], str]
+"""Returns that many random characters of lower-case Crockford base32."""
+
+
+# A message arrives
+
+
+def start(
+    parsed: ParsedMessage,
+    conversation: ConversationId | None,
+    reply_address: EmailAddress | None,
+    *,
+    owners: Owners,
+    routes: Routes,
+    new_token: NewToken,
+) -> Conversation:
+    """Return the conversation that *parsed* starts, before the message is added to it.
+
+    *conversation* is the id if it is known already (a LinkedIn person's), *reply_address* where replies will go.
+    """
+    named = owners.public_recipients(parsed.receipt.recipients) or ((owners.public_addresses[0], ""),)
+    public_address, source = named[0]
+    subject = base_subject(parsed.message.subject)
+    return Conversation(
+        id=conversation or ConversationId(f"c-{new_token(ID_LENGTH)}"),
+        token=new_token(TOKEN_LENGTH),
+        contact=parsed.sender,
+        contact_name=parsed.sender_name,
+        public_address=public_address,
+        source=source,
+        subject=subject,
+        owner_subject=subject,
+        mailboxes=_mailboxes(named, parsed, owners, routes),
+        status=Status.OPEN,
+        verified=parsed.verification.verified,
+        reply_address=reply_address or "",
+        reply_differs=_differs(parsed, reply_address or ""),
+        started_at=parsed.at,
+        updated_at=parsed.at,
+        linkedin_thread=parsed.person.thread_url if parsed.person else "",
+    )
+
+
+def add_message(
+    before: Conversation, parsed: ParsedMessage, reply_address: EmailAddress | None, owners: Owners
+) -> Conversation:
+    """Return *before* with the contact's message *parsed* in it.
+
+    An unverified message and a machine's only add themselves. Where replies go and what the thread is called is for a
+    verified person to change.
+    """
+    trusted = parsed.verification.verified and not parsed.by_machine
+    link = Link(
+        receipt=parsed.receipt.id,
+        contact_id=parsed.message.message_id,
+        owner_ids={},
+        reply_address=(reply_address or "") if trusted else before.reply_address,
+    )
+    conversation = replace(with_link(before, link), received=before.received + 1, updated_at=parsed.at)
+    if before.status in (Status.ANSWERED, Status.CLOSED) and not parsed.by_machine:
+        conversation = replace(conversation, status=Status.WAITING)
+    if not trusted:
+        return conversation
+    subject = renamed(parsed.message.subject, before.subject)
+    return replace(
+        conversation,
+        verified=True,
+        subject=subject or before.subject,
+        owner_subject=subject or before.owner_subject,
+        reply_address=reply_address or before.reply_address,
+        reply_differs=_differs(parsed, reply_address) if reply_address else before.reply_differs,
+        participants=_participants(before, parsed, owners),
+    )
+
+
+def contact_after(parsed: ParsedMessage, known: Contact | None, conversation: Conversation) -> Contact | None:
+    """Return the contact after their message *parsed* in *conversation*; None if a contact record makes no sense: a
+    LinkedIn person (their address is LinkedIn's), feedback, or a sender without an address."""
+    if parsed.person or parsed.feedback is not None or "@" not in parsed.sender:
+        return None
+    before = known or Contact(
+        address=parsed.sender, name=conversation.contact_name, first_at=parsed.at, updated_at=parsed.at
+    )
+    others = [entry for entry in before.conversations if entry[0] != conversation.id]
+    return replace(
+        before,
+        updated_at=parsed.at,
+        messages=before.messages + 1,
+        conversations=((conversation.id, conversation.subject, conversation.started_at), *others)[:MAX_EARLIER],
+    )
+
+
+def add_reply(before: Conversation, parsed: ParsedMessage, owner: EmailAddress) -> Conversation:
+    """Return *before* with the reply *parsed* that *owner* wrote, not sent yet. A changed subject renames both sides."""
+    message = parsed.message
+    # An alias stands for the first mailbox.
+    mailbox = owner if owner in before.mailboxes or not before.mailboxes else before.mailboxes[0]
+    owner_ids: dict[str, str] = {mailbox: message.message_id} if message.message_id else {}
+    subject = renamed(message.subject, before.owner_subject)
+    return replace(
+        with_link(before, Link(receipt=parsed.receipt.id, contact_id="", owner_ids=owner_ids)),
+        updated_at=parsed.at,
+        owner_subject=subject or before.owner_subject,
+        subject=subject or before.subject,
+    )
+
+
+# A send left, and SES gave it a Message-ID
+
+
+def add_forward(before: Conversation, record: MessageRecord, mailbox: EmailAddress, wire_id: str) -> Conversation:
+    """Return *before* after the message of *record* was forwarded to *mailbox* as *wire_id*."""
+    link = Link(receipt=record.receipt, contact_id=record.message_id, owner_ids={mailbox: wire_id})
+    return with_link(before, link)
+
+
+def add_sent_reply(before: Conversation, receipt: ReceiptId, wire_id: str, at: datetime) -> Conversation:
+    """Return *before* after the owner's reply *receipt* left as *wire_id*."""
+    linked = with_link(before, Link(receipt=receipt, contact_id=wire_id, owner_ids={}))
+    return replace(linked, sent=before.sent + 1, status=Status.ANSWERED, updated_at=at)
+
+
+def with_link(conversation: Conversation, link: Link) -> Conversation:
+    """Return *conversation* with *link* added, or merged into the link of the same receipt."""
+    links = list(conversation.links)
+    for place, known in enumerate(links):
+        if known.receipt == link.receipt:
+            links[place] = replace(
+                known, contact_id=link.contact_id or known.contact_id, owner_ids=known.owner_ids | link.owner_ids
+            )
+            return replace(conversation, links=tuple(links))
+    links.append(link)
+    if len(links) > MAX_LINKS:
+        links = links[:1] + links[-(MAX_LINKS - 1) :]
+    return replace(conversation, links=tuple(links))
+
+
+def _mailboxes(
+    named: Sequence[tuple[EmailAddress, str]], parsed: ParsedMessage, owners: Owners, routes: Routes
+) -> tuple[EmailAddress, ...]:
+    """Return the mailboxes that the routes give a message to the public addresses and tags *named*, each once."""
+    routed = (
+        mailbox
+        for address, tag in named
+        for mailbox in routes.mailboxes_for(
+            address=address,
+            tag=tag,
+            subject=parsed.message.subject,
+            sender=parsed.sender,
+            otherwise=owners.forward_to,
+        )
+        if not owners.is_ours(mailbox)  # it would come back to us
+    )
+    return tuple(dict.fromkeys(routed))[:MAX_MAILBOXES] or owners.forward_to
+
+
+def _differs(parsed: ParsedMessage, reply_address: str) -> bool:
+    return not aligned(address_domain(reply_address), address_domain(parsed.sender))
+
+
+def _participants(before: Conversation, parsed: ParsedMessage, owners: Owners) -> tuple[EmailAddress, ...]:
+    message = parsed.message
+    named = (box.address for box in (*message.from_, *message.to, *message.cc))
+    others: dict[str, EmailAddress] = {}  # by lower case: an address written in two ways gets one copy
+    for address in (*before.participants, *named):
+        if owners.may_be_written_to(address, before):
+            others.setdefault(address.lower(), address)
+    others.pop(before.contact.lower(), None)
+    return tuple(others.values())[:MAX_PARTICIPANTS]

@@ -1,0 +1,88 @@
+"""Subject lines: what a thread is called on each side, without the prefixes that clients and gateways add."""
+
+import re
+
+MAX_SUBJECT = 400  # characters of a base subject that are compared, kept and sent: a cut one would fork the thread
+
+# Prefixes of replies and forwards, without the colon, in lower case. The base subject of RFC 5256 §2.1 knows "re", "fw"
+# and "fwd"; the others are what localised clients write.
+_PREFIXES = frozenset(
+    (
+        "re", "fw", "fwd", "aw", "wg", "antw", "antwort", "sv", "vs", "vb", "tr", "rif", "r", "i", "res", "enc",
+        "rv", "odp", "odg", "atb", "pd", "ynt", "ilt", "i\u0307lt", "vá", "bls", "trs", "tl", "σχετ", "απ", "πρθ", "отв",
+        "ответ", "回复", "答复", "回覆", "轉寄", "转发", "返信", "転送", "회신", "전달", "תגובה", "הועבר", "رد",
+    )
+)  # fmt: skip
+_LONGEST_PREFIX = max(map(len, _PREFIXES))
+_UNIVERSAL_PREFIXES = re.compile(r"(?i)\A(?:(?:re|fwd?) ?: *)++")
+_OUTLOOK_PREFIX = re.compile(r"[^: 0-9]{1,3}:")  # MS-OXCMAIL 2.2.3.2.6.1: any word of up to three letters
+_GATEWAY_LABELS = {"ext", "extern", "external", "external email", "externe", "externo"}
+# What mail systems add in front of a subject: labels in brackets or asterisks, words with a colon.
+_LABELS = re.compile(
+    r"(?>\s*+(?:\[[^\]]{1,40}+\]|\([^)]{1,40}+\)|【[^】]{1,40}+】|\*{1,3}[^*]{1,40}+\*{1,3}|[^\s:\uff1a]{1,20}+ ?[:\uff1a]))*+\s*+"
+)
+
+
+def base_subject(subject: str) -> str:
+    """Return *subject* without reply and forward prefixes (``Re:``, ``AW:``, ``RE[2]:``, ``回复:``) and without the
+    warning labels of gateways (``[EXT]``, ``(External)``), white space folded.
+
+    Other brackets stay: ``[ticket 7]`` is the sender's own. Linear: each step removes something from the front.
+    """
+    rest = " ".join(subject.split())[: MAX_SUBJECT * 2]
+    while True:
+        rest = rest.lstrip()
+        shorter = _without_label(_without_prefix(rest))
+        if shorter == rest:
+            return rest[:MAX_SUBJECT]
+        rest = shorter
+
+
+def renamed(subject: str, known: str) -> str:
+    """Return the base of *subject* if a person renamed the thread, whose base subject is *known*; else "".
+
+    Unknown prefixes before the known subject do not count as a rename: a mail system added them, and repeating them
+    would show them to the other side and fork both sides' threads.
+    """
+    base = base_subject(subject)
+    return "" if base.endswith(known) and _LABELS.fullmatch(base.removesuffix(known)) else base
+
+
+def first_subject(subject: str) -> str:
+    """Return the subject line for the first forward of a thread; later ones are ``Re: `` and the base subject.
+
+    Keep the subject if clients thread it with its ``Re:`` form. Otherwise send that form at once: the subject has
+    prefixes that some clients do not know (``AW:``), or Outlook would take its first word for one (``Ref: 117``).
+    """
+    base = base_subject(subject)
+    if _OUTLOOK_PREFIX.match(base):
+        return reply_subject(subject)
+    rest = " ".join(subject.split())
+    prefixes = rest[: len(rest) - len(_UNIVERSAL_PREFIXES.sub("", rest, count=1))]
+    return prefixes + base if rest[len(prefixes) :][:MAX_SUBJECT] == base else reply_subject(subject)
+
+
+def reply_subject(subject: str) -> str:
+    """Return the subject line of a reply: ``Re: `` and the base subject."""
+    return f"Re: {base_subject(subject)}".rstrip()
+
+
+def _without_prefix(subject: str) -> str:
+    head = subject[: _LONGEST_PREFIX + 8]
+    for colon in (":", "\uff1a"):  # Chinese clients write the second
+        prefix, found, _ = head.partition(colon)
+        prefix = prefix.strip().lower()
+        if found and prefix.endswith("]") and "[" in prefix and prefix[prefix.index("[") + 1 : -1].isdecimal():
+            prefix = prefix[: prefix.index("[")]  # some clients count: "Re[2]:"
+        if found and prefix in _PREFIXES:
+            return subject[head.index(colon) + 1 :]
+    return subject
+
+
+def _without_label(subject: str) -> str:
+    for opening, closing in ("[]", "()", "【】"):
+        if subject.startswith(opening):
+            label, found, _ = subject[1:24].partition(closing)
+            if found and label.strip().lower() in _GATEWAY_LABELS:
+                return subject[len(label) + 2 :]
+    return subject

@@ -1,0 +1,179 @@
+"""What composing needs besides the message itself, built by one piece of code for the senders and ``compose``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from email_handler.conversations.disposition import Outcome, Reason
+from email_handler.conversations.owners import Identity, Owners
+from email_handler.conversations.records import Contact, Conversation, MessageRecord
+from email_handler.conversations.subjects import first_subject, renamed, reply_subject
+from email_handler.conversations.thread_address import thread_address
+from email_handler.conversations.threads import Threading, replied_to, threading_for_contact, threading_for_owner
+from email_handler.identifiers import ConversationId, EmailAddress, ReceiptId
+from email_handler.mail.message import Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardContext:
+    """What the banner and the headers of a forward need."""
+
+    identity: Identity
+    thread_address: EmailAddress  # ``<id>.<token>@thread.<domain>``
+    everyone_address: EmailAddress  # ``<id>.<token>+all@thread.<domain>``
+    conversation: ConversationId
+    threading: Threading
+    number: int  # this is the contact's n-th message here
+    started_at: datetime
+    earlier: tuple[tuple[ConversationId, str, datetime], ...]  # the contact's other conversations
+    sender_name: str  # of From, or the LinkedIn person
+    sender: str  # From's address for display, "" if none
+    verified: bool
+    verification: str
+    flagged: bool
+    score: float
+    reasons: tuple[Reason, ...]
+    source: str
+    reply_address: str  # where a reply will go
+    reply_differs: bool
+    archive_key: str
+    linkedin_thread: str = ""
+    possible_duplicate: bool = False  # SES's response to the first copy was lost
+    text_only: bool = False  # text and a list of the rest: the whole was refused for content or size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyContext:
+    """What a reply to the contact needs."""
+
+    identity: Identity
+    threading: Threading
+    contact: EmailAddress  # replaces thread addresses in quotations
+    recipients: tuple[EmailAddress, ...]  # To of the reply: the reply address, or all for ``+all``
+    contact_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgementContext:
+    """What an acknowledgement needs."""
+
+    identity: Identity
+    recipient: EmailAddress
+    threading: Threading
+    text_template: str  # string.Template placeholders: $name, $subject, $public_address, $display_name
+    html_template: str
+    name: str = ""
+    values: dict[str, str] = field(default_factory=dict)  # further placeholders
+
+
+def forward_context(
+    message: Message,
+    record: MessageRecord,
+    conversation: Conversation,
+    *,
+    owners: Owners,
+    mailbox: EmailAddress,
+    contact: Contact | None = None,
+    possible_duplicate: bool = False,
+    text_only: bool = False,
+) -> ForwardContext:
+    """Return the context of the forward of *message* (its *record*, in its *conversation*) to the owner's *mailbox*."""
+    number, own_reply_address = _place(record.receipt, conversation)
+    identity = owners.identity(conversation)
+    # A machine's subject renames nothing.
+    is_new_name = renamed(message.subject, conversation.subject) and not record.automatic
+    subject = first_subject(message.subject) if number == 1 or is_new_name else f"Re: {conversation.owner_subject}"
+    return ForwardContext(
+        identity=identity,
+        thread_address=thread_address(conversation, owners.thread_domain),
+        everyone_address=thread_address(conversation, owners.thread_domain, everyone=True),
+        conversation=conversation.id,
+        threading=threading_for_owner(
+            conversation,
+            identity.domain,
+            subject,
+            mailbox=mailbox,
+            named=(*message.in_reply_to, *reversed(message.references)),
+        ),
+        number=number,
+        started_at=conversation.started_at,
+        earlier=tuple(entry for entry in (contact.conversations if contact else ()) if entry[0] != conversation.id),
+        sender_name=record.sender_name,
+        sender=record.sender,
+        verified=record.verified,
+        verification=record.verification,
+        flagged=record.outcome is Outcome.FLAG,
+        score=record.score,
+        reasons=record.reasons,
+        source=record.source,
+        reply_address=own_reply_address or conversation.reply_address,
+        reply_differs=conversation.reply_differs,
+        archive_key=record.archive_key,
+        linkedin_thread=conversation.linkedin_thread,
+        possible_duplicate=possible_duplicate,
+        text_only=text_only,
+    )
+
+
+def _place(receipt: ReceiptId, conversation: Conversation) -> tuple[int, str]:
+    """Return which of the contact's messages *receipt* is, counted back from the latest, and its own reply address."""
+    theirs = [link for link in conversation.links if link.reply_address]
+    for back, link in enumerate(reversed(theirs)):
+        if link.receipt == receipt:
+            return max(conversation.received - back, 1), link.reply_address
+    return max(conversation.received, 1), ""
+
+
+def reply_context(
+    message: Message,
+    conversation: Conversation,
+    *,
+    owners: Owners,
+    recipients: Sequence[EmailAddress],
+    receipt: ReceiptId,
+) -> ReplyContext:
+    """Return the context of the owner's reply *message*, received as *receipt*, to *recipients*.
+
+    The contact keeps their subject unless the owner renamed the thread. No mailbox that any route names is shown to
+    them: one owner may quote another's message.
+    """
+    identity = owners.identity(conversation)
+    subject = renamed(message.subject, conversation.owner_subject) or conversation.subject
+    parent = replied_to(message, conversation)
+    return ReplyContext(
+        identity=identity,
+        threading=threading_for_contact(
+            conversation,
+            identity.domain,
+            f"Re: {subject}".rstrip(),
+            replies_to=parent.receipt
+            if parent
+            else receipt,  # its own has no id on the contact's side: the last is taken
+        ),
+        contact=EmailAddress(conversation.reply_address or conversation.contact),
+        recipients=tuple(recipients),
+        contact_name=conversation.contact_name,
+    )
+
+
+def acknowledgement_context(
+    message: Message,
+    record: MessageRecord,
+    conversation: Conversation,
+    *,
+    owners: Owners,
+    recipient: EmailAddress,
+    templates: tuple[str, str],
+) -> AcknowledgementContext:
+    """Return the context of the acknowledgement of *message* to *recipient*, by *templates* (text, HTML)."""
+    identity = owners.identity(conversation)
+    subject = reply_subject(message.subject)
+    threading = threading_for_contact(conversation, identity.domain, subject, replies_to=record.receipt)
+    return AcknowledgementContext(
+        identity=identity,
+        recipient=recipient,
+        threading=replace(threading, in_reply_to=message.message_id),
+        text_template=templates[0],
+        html_template=templates[1],
+        name=record.sender_name,
+    )

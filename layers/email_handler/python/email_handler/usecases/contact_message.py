@@ -1,0 +1,203 @@
+"""A contact's message, to a public address or to its own thread address: stopped, filtered, or delivered."""
+
+from dataclasses import replace
+
+from email_handler.conversations.disposition import Disposition, Outcome, Reason
+from email_handler.conversations.evolve import add_message, contact_after, start
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.keys import acknowledgement_id, forward_id
+from email_handler.conversations.owners import Owners
+from email_handler.conversations.parsed import (
+    OWN_MESSAGE,
+    ParsedMessage,
+    fingerprints,
+    is_own_message,
+    judged,
+    message_record,
+)
+from email_handler.conversations.records import Decision, MessageRecord
+from email_handler.conversations.subjects import base_subject
+from email_handler.conversations.thread_address import read_thread_address, token_matches
+from email_handler.conversations.threads import choose, choose_on_linkedin, own_reference
+from email_handler.identifiers import ConversationId
+from email_handler.ports import Commit, Known, Question
+from email_handler.senders.linkedin import linkedin_slug
+from email_handler.senders.machines import refuse_acknowledgement
+from email_handler.spam.stages import filter_message
+from email_handler.usecases.configuration import Configuration
+from email_handler.usecases.context import Context
+from email_handler.usecases.decision import build_commit, decide_once, new_send
+from email_handler.usecases.feedback_plan import plan_feedback
+
+NAMESAKES = 20  # LinkedIn persons of one name that get a number of their own; more share the last
+
+
+def decide_contact_message(parsed: ParsedMessage, context: Context, *, acknowledge: bool = True) -> Decision:
+    """Decide about a contact's message, at most once for its receipt."""
+    question = contact_question(parsed, context)
+
+    def plan(known: Known, configuration: Configuration) -> Commit:
+        owners = configuration.owners
+        record = message_record(parsed, owners, Outcome.RECORD)
+        if parsed.feedback is not None and (feedback := plan_feedback(record, parsed.feedback, known)):
+            return feedback
+        if stop := _stop(parsed, known, owners):
+            return build_commit(replace(record, reasons=(stop,)))
+        record = judged(record, _filter(parsed, known, configuration), owners.reply_address(parsed.message))
+        if record.outcome in (Outcome.HOLD, Outcome.DROP):
+            return build_commit(record)  # no fingerprint: a copy that passes the filters is not a duplicate of this one
+        return plan_delivery(parsed, record, question, known, configuration, context, acknowledge=acknowledge)
+
+    return decide_once(question, plan, context)
+
+
+def contact_question(parsed: ParsedMessage, context: Context) -> Question:
+    """Return what must be known before anything is decided about *parsed*.
+
+    For a LinkedIn person this fixes the conversation's id: the first of ``linkedin-name``, ``-2``, ``-3`` … that is
+    free or this person's own. The thread's URL distinguishes two persons of one name; without one, only ids can join.
+    """
+    question = message_question(parsed)
+    person = parsed.person
+    if person is None or parsed.target is not None:
+        return question
+    slug = linkedin_slug(person.name)
+    for number in range(1, NAMESAKES + 1):
+        name = ConversationId(slug if number == 1 else f"{slug}-{number}")
+        taken = context.records.conversation(name)
+        if taken is None or (person.thread_url and taken.linkedin_thread == person.thread_url):
+            break
+    return replace(question, conversation=name)
+
+
+def message_question(parsed: ParsedMessage) -> Question:
+    """Return what *parsed* by itself says must be known."""
+    failed = next(iter(parsed.feedback.recipients), None) if parsed.feedback else None
+    return Question(
+        receipt=parsed.receipt.id,
+        decider=parsed.function,
+        fingerprints=fingerprints(parsed),
+        contact=failed or parsed.sender,
+        subject=base_subject(parsed.message.subject),
+        references=parsed.references,
+        conversation=parsed.target.conversation if parsed.target else "",
+        day=parsed.at.date().isoformat(),
+        sends=(acknowledgement_id(parsed.sender),),
+    )
+
+
+def _stop(parsed: ParsedMessage, known: Known, owners: Owners) -> Reason | None:
+    """Return why *parsed* is only recorded: a second copy, our own message, or the owner's "reply to all"."""
+    if known.duplicate_of is not None:
+        return Reason(stage="duplicate", rule="same-mail", detail=f"a copy of receipt {known.duplicate_of}")
+    if is_own_message(parsed, known.references, owners.thread_domain):
+        return OWN_MESSAGE
+    of_conversations = {mailbox for conversation in known.by_reference for mailbox in conversation.mailboxes}
+    if (
+        parsed.function == "inbound"
+        and parsed.verification.address in owners.addresses() | of_conversations
+        and any(
+            read_thread_address(box.address, owners.thread_domain) for box in (*parsed.message.to, *parsed.message.cc)
+        )
+    ):
+        # Our forward names the public address in To, so the owner's "reply to all" reaches both functions. The reply
+        # function handles the copy at the thread address.
+        return Reason(stage="owner", rule="reply-all", detail="the thread address has the same message")
+    return None
+
+
+def _filter(parsed: ParsedMessage, known: Known, configuration: Configuration) -> Disposition:
+    public_addresses = configuration.owners.public_addresses
+    receipt = parsed.receipt
+    if parsed.target is not None:
+        # The token proves that this message is meant for us, though its recipient is not a public address.
+        receipt = replace(receipt, recipients=public_addresses[:1])
+    return filter_message(
+        parsed.message,
+        receipt,
+        parsed.verification,
+        configuration.rules,
+        public_addresses=public_addresses,
+        listed="" if parsed.feedback else known.listed,  # for a report, the lists were asked for the failed address
+    )
+
+
+def plan_delivery(
+    parsed: ParsedMessage,
+    record: MessageRecord,
+    question: Question,
+    known: Known,
+    configuration: Configuration,
+    context: Context,
+    *,
+    acknowledge: bool = True,
+) -> Commit:
+    """Return the transaction that forwards *parsed*, judged as *record*, in its conversation, and acknowledges it if
+    that is due."""
+    owners, verified = configuration.owners, parsed.verification.address
+    reply_address = record.reply_address or None
+    person = parsed.person if parsed.target is None else None
+    if person:
+        joined = choose_on_linkedin(person, by_id=known.by_id, by_reference=known.by_reference)
+    else:
+        joined = choose(
+            by_token=known.by_id if token_matches(parsed.target, known.by_id) else None,
+            by_reference=known.by_reference,
+            by_topic=known.by_topic,
+            verified=verified,
+            now=parsed.at,
+        )
+    before = joined or start(
+        parsed,
+        (question.conversation or None) if person else None,
+        reply_address,
+        owners=owners,
+        routes=configuration.routes,
+        new_token=context.new_token,
+    )
+    conversation = add_message(before, parsed, reply_address, owners)
+    record = replace(record, conversation=conversation.id)
+    ledger = [
+        new_send(JobKind.FORWARD, forward_id(conversation.id, record.receipt, mailbox), record, [mailbox])
+        for mailbox in conversation.mailboxes
+    ]
+    acknowledged_on = ""
+    if verified and acknowledge and _acknowledgement_due(parsed, record, known, owners, context.ack_daily_cap):
+        ledger.append(new_send(JobKind.ACKNOWLEDGEMENT, acknowledgement_id(verified), record, [verified]))
+        acknowledged_on = parsed.at.date().isoformat()
+    commit = build_commit(
+        record,
+        ledger=ledger,
+        fingerprint=fingerprints(parsed)[0],
+        events=("Message Received",) if joined else ("Conversation Started", "Message Received"),
+    )
+    return replace(
+        commit,
+        conversation=conversation,
+        contact=contact_after(parsed, known.contact, conversation),
+        topic=(verified, conversation.subject) if verified and not parsed.person else None,
+        references=own_reference(parsed.message, conversation, record.receipt, known.references),
+        acknowledgement_day=acknowledged_on,
+    )
+
+
+def _acknowledgement_due(
+    parsed: ParsedMessage, record: MessageRecord, known: Known, owners: Owners, daily_cap: int
+) -> bool:
+    contact = known.contact
+    return (
+        record.outcome is Outcome.DELIVER
+        and parsed.feedback is None
+        and acknowledgement_id(parsed.sender) not in known.sends
+        and not any(reference.ledger for reference in known.references)  # it replies to us: a help desk's reply, say
+        and not (contact and (contact.written_to or contact.unreachable))
+        and known.acknowledgements_today < daily_cap
+        and not refuse_acknowledgement(
+            parsed.message,
+            parsed.receipt,
+            parsed.verification,
+            own_addresses=owners.public_addresses,
+            thread_domain=owners.thread_domain,
+            owners=tuple(owners.addresses()),
+        )
+    )
