@@ -22,7 +22,8 @@ from email_handler.conversations.threads import (
     threading_for_owner,
 )
 from email_handler.identifiers import ConversationId, EmailAddress, ReceiptId
-from email_handler.mail.message import Message, parse
+from email_handler.mail.message import Message
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.acknowledgement import builtin_templates, compose_acknowledgement
 from email_handler.outgoing.composed import AcknowledgementContext, Composed, ForwardContext
 from email_handler.outgoing.forward import compose_forward

@@ -29,7 +29,7 @@ from email_handler.conversations.threads import (
     with_link,
 )
 from email_handler.identifiers import ConversationId, EmailAddress, ReceiptId
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from tests.support.builders import mail
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from email_handler.mail import calendar
 from email_handler.mail import writer as mime
 from email_handler.mail.charsets import decode
-from email_handler.mail.message import Message, Part, parse, part_text
+from email_handler.mail.message import Message, Part
+from email_handler.mail.parsing import parse, part_text
 from email_handler.outgoing import banner
 from email_handler.outgoing.composed import FORWARD_LIMIT, Composed, ForwardContext
 from email_handler.outgoing.sentinels import defused

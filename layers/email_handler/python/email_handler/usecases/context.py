@@ -22,8 +22,9 @@ from email_handler.conversations.routes import Routes
 from email_handler.conversations.threads import ThreadTarget, local_part, referred
 from email_handler.errors import RecordChanged
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress, FunctionName, LedgerId
-from email_handler.mail.message import Message, parse
+from email_handler.mail.message import Message
 from email_handler.mail.new_text import new_text
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Archive, Clock, Commit, Events, Jobs, Known, NewToken, Question, Records, SendLedger
 from email_handler.senders.authentication import SenderVerification, SesReceipt, verify_sender

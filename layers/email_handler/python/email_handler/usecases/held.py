@@ -6,7 +6,7 @@ from email_handler.conversations.disposition import Disposition, Outcome, Reason
 from email_handler.conversations.records import Decision, MessageRecord
 from email_handler.errors import NotHeld
 from email_handler.identifiers import EmailAddress, FunctionName, ReceiptId
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.ports import Commit, Known, ListKind
 from email_handler.senders.authentication import SenderVerification, receipt_from_message
 from email_handler.usecases.context import Context, ParsedMessage, decide_once, read, settle

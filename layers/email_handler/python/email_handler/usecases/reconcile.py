@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from email_handler.conversations.records import Decision, LedgerItem, PendingEvent, SendState
 from email_handler.errors import EmailHandlerError
 from email_handler.identifiers import ArchiveKey, FunctionName, LedgerId, ReceiptId
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.senders.authentication import receipt_from_message
 from email_handler.usecases.context import Context, finish
 from email_handler.usecases.inbound import receive

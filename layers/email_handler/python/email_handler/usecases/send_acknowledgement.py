@@ -5,7 +5,7 @@ from dataclasses import replace
 from email_handler.conversations.jobs import Job
 from email_handler.conversations.threads import reply_subject, threading_for_contact
 from email_handler.errors import ConfigUnavailable
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.acknowledgement import builtin_templates, compose_acknowledgement
 from email_handler.outgoing.composed import AcknowledgementContext
 from email_handler.ports import ConfigSource, SendContext

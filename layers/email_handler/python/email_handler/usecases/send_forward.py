@@ -14,7 +14,8 @@ from email_handler.conversations.threads import (
     threading_for_owner,
     with_link,
 )
-from email_handler.mail.message import Message, parse
+from email_handler.mail.message import Message
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.composed import ForwardContext
 from email_handler.outgoing.digest import DIGEST, compose_digest, from_json
 from email_handler.outgoing.forward import compose_forward

@@ -8,7 +8,7 @@ from email_handler.conversations.routes import Routes, load_routes
 from email_handler.conversations.threads import with_link
 from email_handler.errors import ConfigUnavailable
 from email_handler.identifiers import EmailAddress
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.reply import compose_reply
 from email_handler.ports import SendContext
 from email_handler.usecases.reply import reply_context

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from email_handler.mail.filenames import MAX_NAME, safe_filename
 from email_handler.mail.flowed import unflow
-from email_handler.mail.message import MAX_DEPTH, MAX_PARTS, Message, parse
+from email_handler.mail.message import Message
+from email_handler.mail.parsing import MAX_DEPTH, MAX_PARTS, parse
 from tests.support.builders import entity, mail, multipart
 
 TEXT = entity([("Content-Type", "text/plain")], b"Hello")
