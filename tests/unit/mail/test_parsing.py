@@ -319,6 +319,14 @@ def test_uuencoded_parts_are_decoded() -> None:
     assert parse(raw).text == "Hello"
 
 
+@pytest.mark.parametrize("surplus", [b"X", b"XY", b"XYZ"])
+def test_surplus_characters_of_a_uuencoded_line_are_ignored(surplus: bytes) -> None:
+    lines = (b"begin 644 a.txt", b"%2&5L;&\\" + surplus, b"#(%EO" + surplus, b"`", b"end")
+    raw = entity([("Content-Transfer-Encoding", "x-uuencode")], b"\r\n".join(lines))
+
+    assert parse(raw).text == "Hello Yo"
+
+
 def test_nul_octets_are_no_text() -> None:
     assert parse(b"Subject: a\x00b\r\n\r\nx\x00y").text == "xy"
 

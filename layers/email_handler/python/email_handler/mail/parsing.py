@@ -267,9 +267,9 @@ def _uudecoded(body: bytes) -> bytes:
         try:
             decoded.append(binascii.a2b_uu(line))
         except binascii.Error:  # some encoders write more characters than the line's length says
-            length = (((line[0] - 32) & 63) * 4 + 5) // 3
+            length = (((line[0] - 32) & 63) * 4 + 5) // 3  # of the count and the characters it asks for
             try:
-                decoded.append(binascii.a2b_uu(line[: length + 1]))
+                decoded.append(binascii.a2b_uu(line[:length]))
             except binascii.Error:
                 continue
     return b"".join(decoded) or body
