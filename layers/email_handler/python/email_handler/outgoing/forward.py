@@ -161,7 +161,9 @@ class _Rebuilding:
             return _container(part, map(self.as_it_came, part.children))
         if part.content_type in _CALENDARS:
             main, _, subtype = part.content_type.partition("/")
-            ours = calendar.for_owner(_text(part), self._context.identity.public_address, self._context.thread_address)
+            ours = calendar.with_parties(
+                _text(part), self._context.identity.public_address, self._context.thread_address
+            )
             if main == "text":
                 return mime.text(ours, subtype, part.parameters.items(), _placement(part))
             return _file(part, ours.encode())
