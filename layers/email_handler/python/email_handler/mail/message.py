@@ -1,4 +1,4 @@
-"""A received message as values: its header fields, parts, attachments, and what they say together."""
+"""The values of a message that was read: header fields, parts, attachments, and the message as a whole."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,29 +10,28 @@ from email_handler.mail.html import Page
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """One header field. ``name`` as received, ``raw`` unfolded but undecoded text (bounded), ``value`` decoded
-    (RFC 2047), on one line, without control characters, bounded."""
+    """One header field."""
 
-    name: str
-    raw: str
-    value: str
+    name: str  # as received
+    raw: str  # unfolded, undecoded, bounded
+    value: str  # decoded (RFC 2047), on one line, without control characters, bounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One MIME entity. A leaf holds its transfer-decoded ``payload``; a container holds ``children``."""
 
-    content_type: str  # lower-case ``type/subtype`` as declared, ``text/plain`` where unreadable
+    content_type: str  # lower-case ``type/subtype`` as declared, ``text/plain`` if unreadable
     parameters: dict[str, str]  # Content-Type's parameters, names lower-case, RFC 2231 decoded, bounded
-    disposition: str  # "inline", "attachment" or "" where none is declared
-    filename: str  # decoded, one line, without path separators; "" where none
-    content_id: str  # without angle brackets; "" where none
+    disposition: str  # "inline", "attachment" or "" if none is declared
+    filename: str  # decoded, one line, without path separators; "" if none
+    content_id: str  # without angle brackets; "" if none
     headers: tuple[Header, ...]
-    payload: bytes  # decoded bytes of a leaf; b"" for containers. message/rfc822: the nested message's bytes
+    payload: bytes  # decoded bytes of a leaf (of message/rfc822: the nested message); b"" for containers
     children: tuple["Part", ...] = ()
 
     def walk(self) -> Iterator["Part"]:
-        """Yield this part and all below it, depth first, in the order of the message."""
+        """Yield this part and its descendants, depth first, in the order of the message."""
         yield self
         for child in self.children:
             yield from child.walk()
@@ -40,47 +39,50 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A leaf that a person would call an attachment (inline images included; body texts excluded)."""
+    """A leaf that is not body text. Inline images count as attachments."""
 
-    number: int  # 1-based, in the order of the message; names the archive's ``<nn>``
-    name: str  # file name to show and to store; made up from the type where the mail has none
+    number: int  # 1-based, in the order of the message
+    name: str  # safe file name; derived from the type if the message declares none
     content_type: str  # as declared
-    inline: bool  # referred to by the HTML body through its Content-ID, or disposition inline
+    inline: bool  # the HTML body shows it by its Content-ID, or its disposition is inline
     payload: bytes
     part: Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What :func:`email_handler.mail.parsing.parse` makes of any bytes. Lists keep the order of the message."""
+    """A whole message, as :func:`email_handler.mail.parsing.parse` returns it for any bytes.
+
+    Tuples keep the order of the message.
+    """
 
     headers: tuple[Header, ...]
     root: Part
     subject: str
-    from_: tuple[Mailbox, ...]  # of the From fields, all of them; may be empty
-    from_fields: int  # how many From header fields there were (proof needs exactly one)
+    from_: tuple[Mailbox, ...]  # of all From fields; may be empty
+    from_fields: int  # number of From header fields; a verified sender needs exactly one
     sender: tuple[Mailbox, ...]
     reply_to: tuple[Mailbox, ...]
     to: tuple[Mailbox, ...]
     cc: tuple[Mailbox, ...]
-    message_id: str  # ``local@host`` without angle brackets; "" where none
+    message_id: str  # ``local@host`` without angle brackets; "" if none
     in_reply_to: tuple[str, ...]  # ids without angle brackets
     references: tuple[str, ...]
-    date: datetime | None  # aware; None where missing or unreadable
-    text: str  # the plain text a reader sees: text/plain parts, else the HTML's text
-    html: str  # the HTML body, decoded; "" where none
-    page: Page | None  # what `html` holds, where it is the only body and so was read for `text`
+    date: datetime | None  # aware; None if missing or unreadable
+    text: str  # the visible text: of text/plain parts, else of the HTML
+    html: str  # the HTML bodies, decoded; "" if none
+    page: Page | None  # the contents of ``html`` if it is the only body, read for ``text`` anyway
     attachments: tuple[Attachment, ...]
-    defects: tuple[str, ...]  # short constants such as "unknown charset"; never content of the mail
-    size: int  # octets as received
-    raw: bytes = field(default=b"", repr=False)  # as received: what is forwarded whole when it must stay intact
+    defects: tuple[str, ...]  # constants such as "unknown charset"; never content of the message
+    size: int  # bytes as received
+    raw: bytes = field(default=b"", repr=False)  # as received
 
     def header(self, name: str) -> str:
-        """Return the decoded value of the first field called *name* (any case), "" where there is none."""
+        """Return the decoded value of the topmost field called *name* (any case), "" if there is none."""
         wanted = name.lower()
         return next((h.value for h in self.headers if h.name.lower() == wanted), "")
 
     def header_all(self, name: str) -> tuple[str, ...]:
-        """Return the decoded values of all fields called *name*, topmost first."""
+        """Return the decoded values of all fields called *name* (any case), topmost first."""
         wanted = name.lower()
         return tuple(h.value for h in self.headers if h.name.lower() == wanted)

@@ -1,4 +1,4 @@
-"""Reading a message: any bytes become a :class:`Message` and a list of what could not be read."""
+"""Reading a message: any bytes become a :class:`Message`, which lists what could not be read."""
 
 import binascii
 import re
@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from email_handler.mail.addresses import read_mailboxes
 from email_handler.mail.charsets import codec_name, decode
-from email_handler.mail.filenames import made_up_name, safe_filename
+from email_handler.mail.filenames import default_name, safe_filename
 from email_handler.mail.flowed import unflow
 from email_handler.mail.headers import (
     MAX_SECTION,
@@ -19,16 +19,16 @@ from email_handler.mail.headers import (
     parse_parameters,
     split_fields,
 )
-from email_handler.mail.html import MAX_HTML, html_text, read_page
+from email_handler.mail.html import MAX_HTML, Page, html_text, read_page
 from email_handler.mail.message import Attachment, Header, Message, Part
 
-MAX_DEPTH = 30  # multiparts within each other; forwarding chains nest by message/rfc822, which is not entered
-MAX_PARTS = 1000  # entities of one message; real mail with many inline images has some 200
-MAX_LOOKUPS = 20_000  # places that look like a delimiter; hostile mail is full of them
-MAX_NESTED = 3  # messages within messages that are searched for text where the outer ones have none
-MAX_UU_LINES = 1000  # short lines of a uuencoded part; hostile ones have nothing else
-FOLLOWING = 2048  # octets behind a header section in which a first part's charset is looked for
-MAX_TITLE = 80  # characters of a nested message's subject that name its file
+MAX_DEPTH = 30  # nested multiparts; forwarding chains nest by message/rfc822, which is not entered
+MAX_PARTS = 1000  # entities of one message; real messages with many inline images have about 200
+MAX_LOOKUPS = 20_000  # places that look like a delimiter; hostile messages are full of them
+MAX_NESTED = 3  # levels of nested messages that are searched for text if the outer ones have none
+MAX_UU_LINES = 1000  # short lines of a uuencoded part; hostile parts have nothing else
+MAX_FOLLOWING = 2048  # bytes after a header section that may declare the first part's charset
+MAX_TITLE = 80  # characters of a nested message's subject that become its file name
 MAX_DATE = 100  # characters of a Date value
 
 _BLANK_LF = re.compile(rb"\n\r?\n")
@@ -39,21 +39,22 @@ _DELIMITER_REST = re.compile(rb"(--)?[ \t]*+(?:\r\n|\r|\n|\Z)")
 _BOUNDARY = re.compile(rb"(?i)(?:^|[\r\n])--([^\r\n]{1,200})(?:\r\n|\r|\n)Content-")
 _META_CHARSET = re.compile(rb"(?i)<meta[^>]{1,200}charset\s*=\s*[\"']?([a-z0-9_.:-]{1,40})")
 _CID = re.compile(r"(?i)cid:([^\"'\s<>)]{1,500})")
-_PROSE = re.compile(rb"\s*+[^\s=]++ ++\S")  # a first line of several words is no base64
-_LONE = 3  # characters missing: the last one stands alone
+_PROSE = re.compile(rb"\s*+[^\s=]++ ++\S")  # a first line of several words is not base64
+_LONE_LAST = 3  # missing characters of base64: the last one encodes no whole byte
 _UUENCODINGS = ("x-uuencode", "uuencode", "uue", "x-uue")
 _IDENTITIES = ("", "7bit", "8bit", "binary", "7-bit", "8-bit")
 _MARKED_UP = ("text/html", "text/enriched", "text/richtext")
-_DATA = ("text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/rfc822-headers")
+_NOT_PROSE = ("text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/rfc822-headers")
 
 
 def parse(raw: bytes) -> Message:
-    """Read *raw* (any bytes at all) into a :class:`Message`. Never raises; time linear in ``len(raw)``."""
+    """Return *raw* (any bytes) as a :class:`Message`. Never raises; takes time linear in ``len(raw)``."""
     reader = _Reader(raw)
     root = reader.entity(0, len(raw), depth=0, default_type="text/plain")
     headers = root.headers
     bodies = _bodies(root)
     html = "\n".join(text for leaf, text in bodies.values() if leaf.content_type == "text/html")
+    page = read_page(html) if html and len(bodies) == 1 else None
     fields: dict[str, list[str]] = {}
     for header in headers:
         fields.setdefault(header.name.lower(), []).append(header.raw)
@@ -76,9 +77,9 @@ def parse(raw: bytes) -> Message:
         in_reply_to=tuple(message_ids(first("in-reply-to"))),
         references=tuple(message_ids(first("references"))),
         date=_date(first("date")),
-        text=_text(root, bodies, nesting=0),
+        text=_text(root, bodies, page),
         html=html,
-        page=read_page(html) if html and len(bodies) == 1 else None,
+        page=page,
         attachments=_attachments(root, bodies, html),
         defects=tuple(reader.defects),
         size=len(raw),
@@ -87,8 +88,10 @@ def parse(raw: bytes) -> Message:
 
 
 def part_text(part: Part) -> str:
-    """Return the text of a leaf *part*, decoded by its charset, lines ended by LF: HTML as HTML, flowed text
-    (RFC 3676) with its paragraphs joined."""
+    """Return the text of the leaf *part*, decoded by its charset, lines ended by LF.
+
+    HTML stays HTML; the paragraphs of flowed text (RFC 3676) are joined.
+    """
     charset = part.parameters.get("charset", "")
     if not charset and part.content_type == "text/html" and (declared := _META_CHARSET.search(part.payload, 0, 2048)):
         charset = declared[1].decode("ascii", "replace")
@@ -101,14 +104,14 @@ def part_text(part: Part) -> str:
 
 
 class _Reader:
-    """One message being taken apart. Works on offsets into the received bytes; only payloads are copied."""
+    """One pass over a message. It works on offsets into the received bytes; only payloads are copied."""
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self.parts = 0
         self.lookups = 0
         self.defects: dict[str, None] = {}
-        # Where lines end by CR alone (old Macs), a header section ends at two of them.
+        # If lines end in CR alone (old Macs), two of them end a header section.
         self.blank_line = _BLANK_LF if b"\n" in raw else _BLANK_CR
 
     def entity(self, start: int, end: int, *, depth: int, default_type: str) -> Part:
@@ -123,11 +126,12 @@ class _Reader:
             content_type = "text/plain"  # RFC 2045 §5.2
             self.defect("unreadable content type")
         disposition, of_disposition = parse_parameters(raw_of.get("content-disposition", ""))
+        content_id = raw_of.get("content-id", "")
         children: tuple[Part, ...] = ()
         payload = b""
         if content_type.startswith("multipart/"):
             children = self.multipart(content_type, parameters.get("boundary", ""), body, end, depth)
-            if not children:  # its text is there all the same
+            if not children:  # keep its text all the same
                 content_type = "text/html" if b"<html" in self.raw[body : body + 4096].lower() else "text/plain"
         if not children:
             payload = self.payload(raw_of.get("content-transfer-encoding", ""), body, end, content_type)
@@ -139,22 +143,20 @@ class _Reader:
             parameters=parameters,
             disposition="" if not disposition else "inline" if disposition == "inline" else "attachment",
             filename=safe_filename(of_disposition.get("filename") or parameters.get("name", "")),
-            content_id=next(message_ids(content_id), "") or clean(content_id)
-            if (content_id := raw_of.get("content-id", ""))
-            else "",
+            content_id=next(message_ids(content_id), "") or clean(content_id),
             headers=tuple(Header(name=name, raw=raw, value=decode_header(raw)) for name, raw in fields),
             payload=payload,
             children=children,
         )
 
     def header_section(self, start: int, end: int) -> tuple[int, list[tuple[str, str]]]:
-        """Return where the body begins, and the fields."""
+        """Return the offset of the body, and the fields as name and undecoded value."""
         if (blank := _BLANK_FIRST.match(self.raw, start, end)) is not None:
             return blank.end(), []
         blank = self.blank_line.search(self.raw, start, end)
         section_end, body = (blank.start() + 1, blank.end()) if blank else (end, end)
         section = self.raw[start : min(section_end, start + MAX_SECTION + 1)]
-        following = b"" if section.isascii() else self.raw[body : min(body + FOLLOWING, end)]
+        following = b"" if section.isascii() else self.raw[body : min(body + MAX_FOLLOWING, end)]
         fields, rest_at, cut = split_fields(section, following)
         if cut:
             self.defect("header section cut")
@@ -164,7 +166,7 @@ class _Reader:
         return body, fields
 
     def multipart(self, content_type: str, boundary: str, body: int, end: int, depth: int) -> tuple[Part, ...]:
-        """Read the parts of a multipart body; none where it has no usable boundary or lies too deep."""
+        """Read the parts of a multipart body: none if it has no usable boundary or is nested too deep."""
         if depth >= MAX_DEPTH:
             self.defect("nested too deep")
             return ()
@@ -177,7 +179,7 @@ class _Reader:
         default_type = "message/rfc822" if content_type == "multipart/digest" else "text/plain"  # RFC 2046 §5.1.5
         children: list[Part] = []
         for start, stop in spans:
-            if self.parts >= MAX_PARTS:  # what is left becomes one part
+            if self.parts >= MAX_PARTS:  # the rest becomes one part
                 self.defect("too many parts")
                 children.append(self.entity(start, spans[-1][1], depth=MAX_DEPTH, default_type=default_type))
                 break
@@ -185,9 +187,9 @@ class _Reader:
         return tuple(children)
 
     def spans(self, boundary: bytes, body: int, end: int) -> list[tuple[int, int]]:
-        """Return where the parts between the delimiter lines of *boundary* begin and end (RFC 2046 §5.1.1).
+        """Return the start and end of each part between the delimiter lines of *boundary* (RFC 2046 §5.1.1).
 
-        The line break before a delimiter belongs to it. The last part runs to the end where no delimiter closes.
+        The line end before a delimiter belongs to it. Without a closing delimiter, the last part extends to the end.
         """
         raw = self.raw
         delimiter = b"--" + boundary
@@ -199,11 +201,11 @@ class _Reader:
             line_start = at == body or raw[at - 1] in _LINE_ENDS
             rest = _DELIMITER_REST.match(raw, at + len(delimiter), end) if line_start else None
             if rest is not None:
-                if begin < 0 and rest[1]:  # closed before it was opened: there are no parts
+                if begin < 0 and rest[1]:  # closed before the first part
                     break
                 if 0 <= begin < at:
                     found.append((begin, max(self.without_line_end(at), begin)))
-                begin = rest.end()  # delimiters in a row are one
+                begin = rest.end()  # consecutive delimiters count as one
                 if rest[1] and found:
                     begin = -1
                     break
@@ -219,15 +221,15 @@ class _Reader:
         return found
 
     def without_line_end(self, at: int) -> int:
-        """Return *at* less the line end before it: it belongs to the delimiter that follows."""
+        """Return *at* without the line end before it, which belongs to the delimiter that follows."""
         if self.raw[at - 2 : at] == b"\r\n":
             return at - 2
         return at - 1 if self.raw[at - 1] in _LINE_ENDS else at
 
     def payload(self, encoding: str, start: int, end: int, content_type: str) -> bytes:
-        """Return ``raw[start:end]`` with its transfer encoding undone (RFC 2045 §6).
+        """Return ``raw[start:end]`` with its transfer encoding decoded (RFC 2045 §6).
 
-        What is no base64 stays as it came: plain words that were labelled so, and files cut by a lone character.
+        Base64 stays undecoded if it is plain text with a wrong label, or a file whose last character stands alone.
         """
         encoding = clean(encoding.partition(";")[0]).strip("\"' ").lower()
         body = self.raw[start:end]
@@ -239,20 +241,20 @@ class _Reader:
             decoded, missing = decode_base64(body)
             if missing:
                 self.defect("malformed base64")
-            return b"".join(body.splitlines()) if missing == _LONE and not is_text else decoded
+            return b"".join(body.splitlines()) if missing == _LONE_LAST and not is_text else decoded
         if encoding == "quoted-printable":
             return binascii.a2b_qp(body)
         if encoding in _UUENCODINGS:
-            return _uudecoded(body)
+            return _uudecode(body)
         if encoding not in _IDENTITIES:
             self.defect("unknown transfer encoding")
         return body
 
-    def defect(self, constant: str) -> None:
-        self.defects[constant] = None
+    def defect(self, name: str) -> None:
+        self.defects[name] = None
 
 
-def _uudecoded(body: bytes) -> bytes:
+def _uudecode(body: bytes) -> bytes:
     split = body.splitlines()
     if len(split) > MAX_UU_LINES + len(body) // 20:  # full lines have 61 characters
         return body
@@ -266,8 +268,8 @@ def _uudecoded(body: bytes) -> bytes:
             break
         try:
             decoded.append(binascii.a2b_uu(line))
-        except binascii.Error:  # some encoders write more characters than the line's length says
-            length = (((line[0] - 32) & 63) * 4 + 5) // 3  # of the count and the characters it asks for
+        except binascii.Error:  # some encoders write more characters than the line's count needs
+            length = (((line[0] - 32) & 63) * 4 + 5) // 3  # the count and the characters that it needs
             try:
                 decoded.append(binascii.a2b_uu(line[:length]))
             except binascii.Error:
@@ -276,7 +278,7 @@ def _uudecoded(body: bytes) -> bytes:
 
 
 def _bodies(root: Part) -> dict[int, tuple[Part, str]]:
-    """Return the leaves that are the message's text with their text, in order, by ``id``: parts may be equal."""
+    """Return the leaves that are body text, each with its text, in order, by ``id``: parts may be equal."""
     bodies: dict[int, tuple[Part, str]] = {}
     for leaf in root.walk():
         is_text = not leaf.children and leaf.content_type in ("text/plain", "text/html")
@@ -292,7 +294,7 @@ def _attachments(root: Part, bodies: dict[int, tuple[Part, str]], html: str) -> 
     return tuple(
         Attachment(
             number=number,
-            name=leaf.filename or _made_up_name(leaf, number),
+            name=leaf.filename or _default_name(leaf, number),
             content_type=leaf.content_type,
             inline=leaf.disposition == "inline" or (bool(leaf.content_id) and leaf.content_id in shown),
             payload=leaf.payload,
@@ -302,7 +304,7 @@ def _attachments(root: Part, bodies: dict[int, tuple[Part, str]], html: str) -> 
     )
 
 
-def _made_up_name(leaf: Part, number: int) -> str:
+def _default_name(leaf: Part, number: int) -> str:
     if leaf.content_type == "message/rfc822":
         fields, *_ = split_fields(leaf.payload[:MAX_SECTION])
         subject = next((value for name, value in fields if name.lower() == "subject"), "")
@@ -310,28 +312,29 @@ def _made_up_name(leaf: Part, number: int) -> str:
             return f"{title}.eml"
     if leaf.payload.startswith(b"-----BEGIN PGP MESSAGE-----"):
         return "encrypted.asc"
-    return made_up_name(leaf.content_type, number)
+    return default_name(leaf.content_type, number)
 
 
-def _text(root: Part, bodies: dict[int, tuple[Part, str]], nesting: int) -> str:
-    text = _body_text(root, bodies)
-    return text if text.strip() else _last_resort(root, nesting) or text
+def _text(root: Part, bodies: dict[int, tuple[Part, str]], page: Page | None = None, nesting: int = 0) -> str:
+    """Return the visible text of *root*. *page*: the contents of its only body, if that is HTML and was read."""
+    text = _body_text(root, bodies, page)
+    return text if text.strip() else _other_text(root, nesting) or text
 
 
-def _body_text(part: Part, bodies: dict[int, tuple[Part, str]]) -> str:
-    """Return the text a reader sees of *part*: of alternatives the plain one, else HTML as text."""
+def _body_text(part: Part, bodies: dict[int, tuple[Part, str]], page: Page | None) -> str:
+    """Return the visible text of *part*'s bodies: of alternatives the plain one, else the text of the HTML."""
     if not part.children:
         _, text = bodies.get(id(part), (part, ""))
-        return html_text(text, MAX_HTML // len(bodies)) if text and part.content_type == "text/html" else text
+        return html_text(text, MAX_HTML // len(bodies), page) if text and part.content_type == "text/html" else text
     if part.content_type == "multipart/alternative":
         blank = ""
         for child in sorted(part.children, key=_has_html):
-            text = _body_text(child, bodies)
+            text = _body_text(child, bodies, page)
             if text.strip():
                 return text
             blank = blank or text
         return blank
-    texts = [text for child in part.children if (text := _body_text(child, bodies)).strip()]
+    texts = [text for child in part.children if (text := _body_text(child, bodies, page)).strip()]
     return texts[0] if len(texts) == 1 else "\n\n".join(text.strip("\n") for text in texts)
 
 
@@ -339,11 +342,12 @@ def _has_html(part: Part) -> bool:
     return any(leaf.content_type == "text/html" for leaf in part.walk())
 
 
-def _last_resort(root: Part, nesting: int) -> str:
-    """Return text for a mail that has none of its own: the first other text in it, at last that of a message in it."""
+def _other_text(root: Part, nesting: int) -> str:
+    """Return the first text outside the bodies of *root*, for a message without body text: a text part's, else that
+    of a nested message."""
     leaves = [leaf for leaf in root.walk() if not leaf.children]
     for leaf in leaves:
-        if leaf.content_type.startswith("text/") and leaf.content_type not in _DATA:
+        if leaf.content_type.startswith("text/") and leaf.content_type not in _NOT_PROSE:
             text = part_text(leaf)
             text = html_text(text) if leaf.content_type in _MARKED_UP else text
             if text.strip():
@@ -351,7 +355,7 @@ def _last_resort(root: Part, nesting: int) -> str:
     for leaf in leaves:
         if leaf.content_type in ("message/rfc822", "message/global") and nesting < MAX_NESTED:
             inner = _Reader(leaf.payload).entity(0, len(leaf.payload), depth=0, default_type="text/plain")
-            text = _text(inner, _bodies(inner), nesting + 1)
+            text = _text(inner, _bodies(inner), nesting=nesting + 1)
         else:
             text = part_text(leaf) if leaf.content_type.startswith("message/") else ""
         if text.strip():
@@ -363,7 +367,7 @@ def _date(value: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(value[:MAX_DATE])
         date = date if date.tzinfo else date.replace(tzinfo=UTC)
-        date.astimezone(UTC)  # raises for what no clock can show
+        date.astimezone(UTC)  # raises if UTC cannot express it
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return date

@@ -211,7 +211,7 @@ class _Gate:
     def _pdf(self, where: str, payload: bytes) -> None:
         found = pdf.contents(payload, self._inflatable)
         self._inflatable -= found.inflated
-        for octets in found.octets:
+        for octets in found.searchable:
             self.octets(where, octets)
         if not found.complete:
             self._unchecked(where)
