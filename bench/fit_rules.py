@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.spam.rules import RuleSet, load_rules
 from email_handler.spam.stages import assess_content
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from email_handler.mail.html import html_text
-from email_handler.mail.message import parse
 from email_handler.mail.new_text import new_text
+from email_handler.mail.parsing import parse
 
 type Reader = Callable[[str, str], str]
 

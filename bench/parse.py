@@ -25,7 +25,7 @@ from cli.composition import COMPOSERS, Kind
 from cli.inspection import inspect_bytes
 from email_handler.conversations.owners import Owners
 from email_handler.identifiers import EmailAddress
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.spam.rules import builtin_rules
 
 ADDRESS_FIELDS = ("from", "sender", "reply-to", "to", "cc")

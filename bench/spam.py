@@ -27,7 +27,8 @@ from tempfile import TemporaryDirectory
 
 import pcre2
 
-from email_handler.mail.message import Message, parse
+from email_handler.mail.message import Message
+from email_handler.mail.parsing import parse
 from email_handler.spam.rules import RuleSet, adversarial_texts, builtin_rules, views
 from email_handler.spam.stages import assess_content
 

@@ -26,7 +26,7 @@ from email_handler.conversations.disposition import Disposition, Outcome, Reason
 from email_handler.conversations.records import MessageRecord
 from email_handler.errors import ArchiveObjectMissing
 from email_handler.identifiers import ArchiveKey, EmailAddress, ReceiptId
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.spam.rules import RuleSet
 from email_handler.spam.stages import assess_content
 from email_handler.usecases.held import CONFIRMED, RELEASED

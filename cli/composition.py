@@ -20,7 +20,7 @@ from email_handler.conversations.records import Conversation, MessageRecord
 from email_handler.conversations.routes import Routes
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.addresses import address_domain
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.acknowledgement import builtin_templates, compose_acknowledgement
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import acknowledgement_context, forward_context, reply_context

@@ -21,7 +21,8 @@ from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.records import LedgerItem, MessageRecord
 from email_handler.errors import ArchiveObjectMissing
 from email_handler.identifiers import FunctionName, ReceiptId
-from email_handler.mail.message import Message, parse
+from email_handler.mail.message import Message
+from email_handler.mail.parsing import parse
 from email_handler.usecases.held import is_open
 
 ALL = 10**9

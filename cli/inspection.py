@@ -18,8 +18,9 @@ from rich.text import Text
 from cli.terminal import AdminError, AsJson, ExitCode, out, print_json, print_pairs, tracked
 from email_handler.conversations.disposition import Disposition
 from email_handler.identifiers import ReceiptId
-from email_handler.mail.message import Message, parse
+from email_handler.mail.message import Message
 from email_handler.mail.new_text import new_text
+from email_handler.mail.parsing import parse
 from email_handler.senders.authentication import receipt_from_message, verify_sender
 from email_handler.senders.bounces import read_feedback
 from email_handler.senders.linkedin import linkedin_person

@@ -15,7 +15,7 @@ from rich.text import Text
 from cli.inspection import each_file, find_files, rules_of
 from cli.terminal import AdminError, AsJson, ExitCode, err, out, print_json, tracked
 from email_handler.conversations.disposition import Disposition, Outcome
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.spam import rules as spam_rules
 from email_handler.spam.stages import assess_content
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from email_handler.mail.message import Message, parse
+from email_handler.mail.message import Message
+from email_handler.mail.parsing import parse
 from tests.support.builders import entity, multipart
 
 FOLDER = Path(__file__).parents[1] / "data" / "contact_mail"

@@ -1,7 +1,7 @@
 """Fingerprints of received messages."""
 
 from email_handler.conversations.parsed import fingerprint
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from tests.support.builders import mail
 
 

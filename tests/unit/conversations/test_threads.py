@@ -14,7 +14,7 @@ from email_handler.conversations.threads import (
     wire_id,
 )
 from email_handler.identifiers import EmailAddress, ReceiptId
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from tests.support.builders import mail
 from tests.support.fakes import NOW
 from tests.support.records import JANE, OWNER, conversation, link

@@ -10,6 +10,7 @@ from email_handler.mail.addresses import (
     organizational_domain,
     read_mailboxes,
     same_address,
+    split_address,
     split_tag,
 )
 from email_handler.mail.headers import MAX_VALUE
@@ -43,46 +44,46 @@ def test_address_fields_are_read(value: str, expected: list[tuple[str, str]]) ->
     assert pairs(value) == expected
 
 
-def test_an_unquoted_comma_in_a_name_costs_no_part_of_it() -> None:
+def test_a_name_with_an_unquoted_comma_is_kept_whole() -> None:
     assert pairs("Doe Kundenservice, <service@shop.example>") == [("Doe Kundenservice", "service@shop.example")]
     assert pairs("Doe, Jane <jane@customer.example>") == [("Doe, Jane", "jane@customer.example")]
 
 
 def test_every_address_of_a_broken_field_is_found() -> None:
-    """Proof asks whether From holds exactly one address: none may hide."""
+    """A sender is verified only if From contains exactly one address, so none may hide."""
     assert [a for _, a in pairs("A <a@b.example> B <c@d.example>")] == ["a@b.example", "c@d.example"]
     assert [a for _, a in pairs("a@b.example c@d.example")] == ["a@b.example", "c@d.example"]
     assert [a for _, a in pairs("a@b.example", "c@d.example")] == ["a@b.example", "c@d.example"]
 
 
-def test_a_quote_that_never_closes_does_not_swallow_the_address() -> None:
+def test_an_unclosed_quote_does_not_hide_the_address() -> None:
     assert pairs('"Jane Doe <jane@customer.example>') == [('"Jane Doe', "jane@customer.example")]
 
 
-def test_an_address_in_a_name_is_a_name() -> None:
+def test_an_address_inside_a_name_is_part_of_the_name() -> None:
     assert pairs('"owner@example.com" <eve@evil.example>') == [("owner@example.com", "eve@evil.example")]
     assert pairs("owner@example.com <eve@evil.example>") == [("owner@example.com", "eve@evil.example")]
 
 
-def test_an_encoded_name_brings_in_no_address_and_no_line() -> None:
+def test_an_encoded_name_adds_no_address_and_no_line() -> None:
     name, address = pairs("=?utf-8?q?a=40b=2Eexample=2C_=0D=0ABcc=3A?= <jane@customer.example>")[0]
 
     assert address == "jane@customer.example"
     assert name == "a@b.example,  Bcc:"
 
 
-def test_half_an_address_at_the_end_of_a_cut_value_is_left_out() -> None:
+def test_a_partial_address_at_the_end_of_a_cut_value_is_ignored() -> None:
     value = ", ".join(["jane@customer.example"] * (MAX_VALUE // 20))
 
     assert {mailbox.address for mailbox in read_mailboxes([value])} == {"jane@customer.example"}
 
 
-def test_mailboxes_are_bounded() -> None:
+def test_the_number_of_mailboxes_is_limited() -> None:
     assert len(read_mailboxes(["a@b.example," * 1000] * 3)) == MAX_MAILBOXES
 
 
 @given(st.lists(st.text(alphabet=st.sampled_from('ab@.,;:<>()"\\[] \té='), max_size=60), max_size=3))
-def test_anything_is_read_into_addresses_on_one_line(values: list[str]) -> None:
+def test_any_text_yields_complete_addresses_on_one_line(values: list[str]) -> None:
     for mailbox in read_mailboxes(values):
         local, at, domain = mailbox.address.rpartition("@")
         assert (bool(local), at, bool(domain)) == (True, "@", True)
@@ -90,15 +91,15 @@ def test_anything_is_read_into_addresses_on_one_line(values: list[str]) -> None:
 
 
 @pytest.mark.parametrize("field", ["<a@b.example,c@d.example>", "<a@b@c.example>", "<a;b@c.example>", "<b@c.example,>"])
-def test_what_would_be_several_addresses_when_written_again_is_none(field: str) -> None:
+def test_an_address_that_would_be_several_when_written_again_is_ignored(field: str) -> None:
     assert pairs(f"Jane {field}") == []
 
 
-def test_comments_within_an_address_are_left_out() -> None:
+def test_comments_within_an_address_are_removed() -> None:
     assert pairs("Jane <jane(of the shop)@customer.example(main server)>") == [("Jane", "jane@customer.example")]
 
 
-def test_a_quoted_local_part_may_hold_anything() -> None:
+def test_a_quoted_local_part_may_contain_any_character() -> None:
     assert pairs('<"a,b @c"@d.example>') == [("", '"a,b @c"@d.example')]
 
 
@@ -108,12 +109,22 @@ def test_the_domain_of_an_address_is_written_in_ascii() -> None:
     assert ascii_address("nobody") == "nobody"
 
 
-def test_the_domain_of_an_address_is_lower_case() -> None:
-    assert address_domain("Jane@Customer.EXAMPLE") == "customer.example"
-    assert address_domain("jane") == ""
+@pytest.mark.parametrize(
+    ("address", "parts"),
+    [
+        ("Jane@Customer.EXAMPLE.", ("Jane", "customer.example")),
+        ('"a@b"@c.example', ('"a@b"', "c.example")),
+        ("@c.example", ("", "c.example")),
+        ("jane", ("", "")),
+        ("", ("", "")),
+    ],
+)
+def test_an_address_is_split_into_local_part_and_lower_case_domain(address: str, parts: tuple[str, str]) -> None:
+    assert split_address(address) == parts
+    assert address_domain(address) == parts[1]
 
 
-def test_the_same_mailbox_is_recognised_in_other_spellings() -> None:
+def test_spellings_of_the_same_mailbox_are_equal() -> None:
     assert same_address("Jane@Customer.example", "jane@customer.EXAMPLE")
     assert same_address("jane@bücher.example", "jane@xn--bcher-kva.example")
     assert not same_address("jane@customer.example", "jane+x@customer.example")
@@ -139,7 +150,7 @@ def test_tags_are_split_off(address: str, expected: tuple[str, str]) -> None:
     ("domain", "expected"),
     [
         ("mail.customer.example", "customer.example"),
-        ("a.b.customer.co.uk", "customer.co.uk"),  # no name kept for examples is below a public suffix of two labels
+        ("a.b.customer.co.uk", "customer.co.uk"),  # no reserved example name has a public suffix of two labels
         ("co.uk", "co.uk"),
         ("Customer.Example.", "customer.example"),
         ("mail.bücher.example", "xn--bcher-kva.example"),
@@ -147,11 +158,11 @@ def test_tags_are_split_off(address: str, expected: tuple[str, str]) -> None:
         ("a" * 400, "a" * 400),
     ],
 )
-def test_the_organizational_domain_is_found_by_the_public_suffix_list(domain: str, expected: str) -> None:
+def test_the_organizational_domain_follows_the_public_suffix_list(domain: str, expected: str) -> None:
     assert organizational_domain(domain) == expected
 
 
-def test_alignment_is_relaxed_but_not_across_customers_of_one_registry() -> None:
+def test_alignment_is_relaxed_within_an_organizational_domain_only() -> None:
     assert aligned("bounce.customer.example", "mail.customer.example")
     assert not aligned("a.co.uk", "b.co.uk")
     assert not aligned("customer.example", "customer.example.org")

@@ -39,13 +39,13 @@ def test_encoded_words_are_decoded(value: str, expected: str) -> None:
     assert decode_header(value) == expected
 
 
-def test_a_word_that_decodes_to_line_breaks_adds_no_line() -> None:
+def test_an_encoded_word_with_line_breaks_adds_no_line() -> None:
     assert decode_header("=?utf-8?q?Hello=0D=0ABcc=3A_eve=40evil.example?=") == "Hello Bcc: eve@evil.example"
     assert decode_header("=?utf-8?b?" + base64.b64encode("a\u2028b\x85c\x00d".encode()).decode() + "?=") == "a b cd"
 
 
 @given(st.text(alphabet=st.sampled_from("=?utf-8bqQB_ \t\r\n\x00é\u2028\x85AZ"), max_size=200) | st.text())
-def test_any_value_becomes_one_line_that_can_be_written(value: str) -> None:
+def test_any_value_becomes_one_encodable_line(value: str) -> None:
     decoded = decode_header(value.encode("utf-8", "ignore").decode())
 
     assert len(decoded.splitlines()) <= 1
@@ -72,7 +72,7 @@ def test_a_bare_carriage_return_hides_no_second_from() -> None:
     assert [name for name, _ in fields] == ["From", "X", "From"]
 
 
-def test_a_line_that_lost_its_indentation_hides_no_field_behind_it() -> None:
+def test_a_line_that_lost_its_indentation_hides_no_field_after_it() -> None:
     fields, rest, _ = split_fields(b"Received: by a.example\nwith SMTP\nFrom: a@b.example\n")
 
     assert fields == [("Received", "by a.example with SMTP"), ("From", "a@b.example")]
@@ -80,14 +80,14 @@ def test_a_line_that_lost_its_indentation_hides_no_field_behind_it() -> None:
 
 
 @pytest.mark.parametrize("charset", [b"utf-16", b"utf-7", b"cp037", b"unknown"])
-def test_a_charset_that_is_no_superset_of_ascii_hides_no_field(charset: bytes) -> None:
+def test_a_charset_that_does_not_extend_ascii_hides_no_field(charset: bytes) -> None:
     section = b"Subject: \xe9 +AGA-\r\nFrom: a@b.example\r\nContent-Type: text/plain; charset=" + charset + b"\r\n"
     for fields, _, _ in (split_fields(section), split_fields(section[:40], section[40:])):
         assert dict(fields)["From"] == "a@b.example"
         assert dict(fields)["Subject"] == "é +AGA-"
 
 
-def test_a_body_without_a_blank_line_before_it_is_found() -> None:
+def test_a_body_without_a_preceding_blank_line_is_found() -> None:
     section = b"Subject: a\n b\nHello Jane\nhow are you?\n"
     fields, rest, _ = split_fields(section)
 
@@ -96,23 +96,23 @@ def test_a_body_without_a_blank_line_before_it_is_found() -> None:
     assert section[rest:] == b"Hello Jane\nhow are you?\n"
 
 
-def test_an_mbox_separator_is_no_field_and_no_body() -> None:
+def test_an_mbox_separator_is_neither_a_field_nor_the_body() -> None:
     assert split_fields(b"From jane Mon Mar  2 09:00:00 2026\nSubject: x\n")[:2] == ([("Subject", "x")], None)
 
 
 @pytest.mark.parametrize(
-    ("octets", "expected"),
+    ("data", "expected"),
     [
         ("Grüße".encode(), "Grüße"),
         ("Grüße".encode("latin-1"), "Grüße"),
         ("привет".encode("koi8-r") + b"\nContent-Type: text/plain; charset=koi8-r", "привет"),
     ],
 )
-def test_raw_eight_bit_values_are_read(octets: bytes, expected: str) -> None:
-    assert split_fields(b"Subject: " + octets)[0][0] == ("Subject", expected)
+def test_unencoded_eight_bit_values_are_decoded(data: bytes, expected: str) -> None:
+    assert split_fields(b"Subject: " + data)[0][0] == ("Subject", expected)
 
 
-def test_sections_fields_and_values_are_bounded() -> None:
+def test_the_sizes_of_sections_fields_and_values_are_limited() -> None:
     assert split_fields(b"X: " + b"a" * (MAX_VALUE + 5))[0] == [("X", "a" * MAX_VALUE)]
     assert split_fields(b"X: " + b"a" * (MAX_VALUE + 5))[2]
     assert len(split_fields(b"X: a\n" * (MAX_FIELDS + 5))[0]) == MAX_FIELDS
@@ -137,17 +137,17 @@ def test_sections_fields_and_values_are_bounded() -> None:
         ("", "", {}),
     ],
 )
-def test_parameters_are_read(value: str, main: str, parameters: dict[str, str]) -> None:
+def test_parameters_are_parsed(value: str, main: str, parameters: dict[str, str]) -> None:
     assert parse_parameters(value) == (main, parameters)
 
 
 @given(st.text(alphabet=st.sampled_from(";=\"\\*'%a0C3 \t"), max_size=120))
-def test_any_parameters_are_read(value: str) -> None:
+def test_any_parameters_become_values_on_one_line(value: str) -> None:
     for text in parse_parameters(value)[1].values():
         assert len(text.splitlines()) <= 1
 
 
-def test_message_ids_are_read_whole() -> None:
+def test_message_ids_are_parsed() -> None:
     assert list(message_ids("<a@b.example> (comment) <c\n d@e.example>")) == ["a@b.example", "cd@e.example"]
     assert list(message_ids("a@b.example c@d.example none")) == ["a@b.example", "c@d.example"]
     assert list(message_ids("<a@b.example")) == ["a@b.example"]
@@ -164,12 +164,12 @@ def test_message_ids_are_read_whole() -> None:
         (b"", (b"", 0)),
     ],
 )
-def test_base64_is_read_as_far_as_it_goes(data: bytes, expected: tuple[bytes, int]) -> None:
+def test_incomplete_base64_is_decoded_as_far_as_possible(data: bytes, expected: tuple[bytes, int]) -> None:
     assert decode_base64(data) == expected
 
 
 @pytest.mark.parametrize(
-    ("charset", "octets", "expected"),
+    ("charset", "data", "expected"),
     [
         ("utf-8", "ü".encode(), "ü"),
         ("utf8", "ü".encode(), "ü"),
@@ -191,16 +191,16 @@ def test_base64_is_read_as_far_as_it_goes(data: bytes, expected: tuple[bytes, in
         ("", "ü".encode(), "ü"),
     ],
 )
-def test_charsets_are_read_by_what_senders_mean(charset: str, octets: bytes, expected: str) -> None:
-    assert decode(octets, charset) == expected
+def test_text_is_decoded_by_the_charset_that_senders_mean(charset: str, data: bytes, expected: str) -> None:
+    assert decode(data, charset) == expected
 
 
-def test_a_few_broken_octets_in_long_text_cost_only_themselves() -> None:
+def test_a_few_invalid_bytes_leave_the_rest_of_a_long_text_intact() -> None:
     assert decode("привет".encode() * 10 + b"\xd0", "utf-8") == "привет" * 10 + "\ufffd"
 
 
 @pytest.mark.parametrize("charset", ["idna", "punycode", "unicode_escape", "undefined", "hex", "zlib", "rot13", "\0"])
-def test_codecs_that_are_no_charsets_are_unknown(charset: str) -> None:
+def test_codecs_that_are_not_charsets_are_unknown(charset: str) -> None:
     assert codec_name(charset) == ""
 
 
@@ -211,13 +211,13 @@ def test_codecs_that_are_no_charsets_are_unknown(charset: str) -> None:
     )
     | st.text(max_size=20),
 )
-def test_any_octets_in_any_charset_are_text_that_can_be_written(octets: bytes, charset: str) -> None:
-    decode(octets, charset).encode()
+def test_any_bytes_in_any_charset_become_encodable_text(data: bytes, charset: str) -> None:
+    decode(data, charset).encode()
 
 
 @pytest.mark.parametrize("unit", ["=?a?q?", "=?", "; ", '"\\"', "(", '<"\\"', " ", ";a=", "=?a?q?x?= "])
-def test_hostile_values_give_nothing_but_what_is_in_them(unit: str) -> None:
-    """What takes more than linear time here takes minutes."""
+def test_hostile_values_are_decoded_to_their_own_characters(unit: str) -> None:
+    """With more than linear time, this test would take minutes."""
     value = (unit * MAX_VALUE)[:MAX_VALUE]
     first, parameters = parse_parameters(value)
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from email_handler.mail.html import MAX_HTML, html_text, links, read_page
+from email_handler.mail.html import MAX_HTML, html_text, read_page
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from email_handler.mail.html import MAX_HTML, html_text, links, read_page
         ("", ""),
     ],
 )
-def test_a_page_reads_as_a_person_sees_it(html: str, expected: str) -> None:
+def test_the_text_of_a_page_is_what_a_person_sees(html: str, expected: str) -> None:
     assert html_text(html) == expected
 
 
@@ -43,11 +43,11 @@ def test_a_page_reads_as_a_person_sees_it(html: str, expected: str) -> None:
         "<textarea>kept</textarea>",
     ],
 )
-def test_no_text_is_lost_to_broken_or_hiding_markup(html: str) -> None:
+def test_broken_or_hiding_markup_loses_no_text(html: str) -> None:
     assert "kept" in html_text(html)
 
 
-def test_a_page_of_pictures_alone_is_not_empty() -> None:
+def test_a_page_of_images_alone_has_text() -> None:
     assert html_text("<img src=x>") == "[image]"
     assert html_text("<a href='https://shop.example/'><img></a>") == "https://shop.example/"
 
@@ -65,14 +65,14 @@ def test_a_page_of_pictures_alone_is_not_empty() -> None:
         "mso-hide:all",
     ],
 )
-def test_hidden_text_is_told_from_what_is_seen(style: str) -> None:
+def test_hidden_text_is_separated_from_visible_text(style: str) -> None:
     page = read_page(f'<p>seen<span style="{style}">hid<b>den</b></span> too</p>')
 
     assert (page.text, page.hidden) == ("seen too", "hid den")
 
 
 @pytest.mark.parametrize("style", ["font-size:0.9em", "max-height:0.5in", "opacity:0.8", "display:block", "color:red"])
-def test_styles_that_hide_nothing_hide_nothing(style: str) -> None:
+def test_harmless_styles_hide_nothing(style: str) -> None:
     assert read_page(f'<p style="{style}">seen</p>').hidden == ""
 
 
@@ -85,29 +85,31 @@ def test_styles_that_hide_nothing_hide_nothing(style: str) -> None:
         '<td bgcolor="#123456"><span style="color:#123456">x</span></td>',
     ],
 )
-def test_text_in_the_colour_of_its_background_is_marked_and_kept(html: str) -> None:
+def test_text_in_the_color_of_its_background_is_both_hidden_and_kept(html: str) -> None:
     page = read_page(html)
 
     assert (page.text, page.hidden) == ("x", "x")
 
 
-def test_white_text_on_a_dark_or_pictured_ground_is_not_hidden() -> None:
+def test_white_text_on_a_dark_color_or_an_image_is_not_hidden() -> None:
     assert read_page("<td bgcolor=black><font color=white>x</font></td>").hidden == ""
     assert read_page("<td style='background:url(x.png)'><font color=white>x</font></td>").hidden == ""
 
 
-def test_links_are_listed_with_what_a_reader_sees_of_them() -> None:
+def test_links_are_listed_with_their_visible_text() -> None:
     html = "<a href='https://a.example/?x=1&amp;y=2'>see <b>this</b></a> <a name=top>no link</a><a href=b>c"
 
-    assert links(html) == (("https://a.example/?x=1&y=2", "see this"), ("b", "c"))
+    links = tuple((link.href, link.text) for link in read_page(html).links)
+
+    assert links == (("https://a.example/?x=1&y=2", "see this"), ("b", "c"))
 
 
-def test_text_behind_the_limit_is_kept_without_its_tags() -> None:
+def test_text_after_the_limit_is_kept_without_its_tags() -> None:
     assert html_text("<p>a</p><p>b</p>", 8).split() == ["a", "b"]
 
 
 @given(st.text(alphabet=st.sampled_from("<>/=\"'!-ab &#;x1\n"), max_size=300) | st.text(max_size=100))
-def test_any_text_is_read(html: str) -> None:
+def test_any_text_becomes_an_encodable_page(html: str) -> None:
     page = read_page(html)
 
     (page.text + page.hidden).encode()
@@ -134,8 +136,8 @@ def test_any_text_is_read(html: str) -> None:
         *("<a =\"'", "<p style='color:", '="', "</b>", "<table><td>", "<blockquote>x", "<a href=x>", "<textarea></"),
     ],
 )
-def test_a_hostile_page_of_the_greatest_length_says_what_a_short_one_says(unit: str) -> None:
-    """What takes more than linear time here takes minutes."""
+def test_a_hostile_page_of_maximum_length_reads_like_a_short_one(unit: str) -> None:
+    """With more than linear time, this test would take minutes."""
     long, short = read_page(unit * (MAX_HTML // len(unit))), read_page(unit * 20)
 
     assert set(long.text) == set(short.text)

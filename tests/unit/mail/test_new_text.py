@@ -1,4 +1,4 @@
-"""New text: what a writer added, whatever client quoted around it."""
+"""New text: what the author wrote, whichever client added the quotation."""
 
 import pytest
 from hypothesis import given
@@ -43,7 +43,7 @@ OWN = "Thank you, that works for me.\n\nShall we say Tuesday?"
         "发件人: Jane Doe\n发送时间: 2026年3月2日\n收件人: us\n主题: Offer",
     ],
 )
-def test_a_quotation_below_ends_the_new_text_in_every_clients_words(introduction: str) -> None:
+def test_new_text_ends_where_any_client_introduces_a_quotation(introduction: str) -> None:
     assert new_text(f"{OWN}\n\n{introduction}\n\nWould Monday suit you?\n") == OWN
     assert new_text(f"{OWN}\r\n\r\n{introduction}\r\n> Would Monday suit you?\r\n".replace("\r\n", "\n")) == OWN
 
@@ -64,7 +64,7 @@ def test_a_quotation_below_ends_the_new_text_in_every_clients_words(introduction
     ],
 )
 @pytest.mark.parametrize("mark", ["", "> "])
-def test_words_that_introduce_a_forwarded_mail_are_not_the_writers(introduction: str, mark: str) -> None:
+def test_the_introduction_of_a_forwarded_message_is_not_new_text(introduction: str, mark: str) -> None:
     forwarded = f"{mark}From: Jane Doe <jane@customer.example>\n{mark}Date: 3 May 2026 at 10:00\n{mark}Subject: Offer\n"
 
     assert new_text(f"{OWN}\n\n{introduction}\n\n{forwarded}{mark}\n{mark}Would Monday suit you?\n") == OWN
@@ -83,7 +83,7 @@ def test_words_that_introduce_a_forwarded_mail_are_not_the_writers(introduction:
         "-------- A language nobody here knows --------",
     ],
 )
-def test_a_drawn_line_above_a_mails_header_is_no_text_in_any_language(divider: str) -> None:
+def test_a_dashed_title_above_a_quoted_header_is_not_new_text_in_any_language(divider: str) -> None:
     header = "Saatja: Jane Doe <jane@customer.example>\nKuupäev: 3. mai 2026 10:00\nTeema: Offer\n"
 
     assert new_text(f"{OWN}\n\n{divider}\n{header}\nWould Monday suit you?\n") == OWN
@@ -98,11 +98,11 @@ def test_a_drawn_line_above_a_mails_header_is_no_text_in_any_language(divider: s
         "送信元: Jane Doe <jane@customer.example>\n件名: Offer\n日付: 2026年5月3日\n送信先: us",
     ],
 )
-def test_a_quoted_header_is_known_in_more_languages(header: str) -> None:
+def test_a_quoted_header_is_recognized_in_many_languages(header: str) -> None:
     assert new_text(f"{OWN}\n\n{header}\n\nWould Monday suit you?\n") == OWN
 
 
-def test_answers_between_quoted_lines_are_kept_in_their_places() -> None:
+def test_text_between_quoted_lines_is_kept_in_order() -> None:
     text = (
         "On 3 May 2026, Jane Doe <jane@customer.example> wrote:\n> Which day?\n\nTuesday.\n\n> Which place?\n\nYours.\n\n"
         "> On 2 May 2026, Joe wrote:\n> > Hello\n"
@@ -111,17 +111,17 @@ def test_answers_between_quoted_lines_are_kept_in_their_places() -> None:
     assert new_text(text) == "Tuesday.\n\nYours."
 
 
-def test_an_answer_below_the_quotation_is_kept() -> None:
+def test_text_below_the_quotation_is_kept() -> None:
     assert new_text("On 04/02/2026 06:26 PM, Jane wrote:\n> Hi\nHello Jane\n") == "Hello Jane"
 
 
-def test_a_paragraph_right_above_the_introduction_is_kept() -> None:
+def test_a_paragraph_directly_above_the_introduction_is_kept() -> None:
     text = 'I will try it as soon as I\nget back to a computer.\nOn Dec 8, 2026 2:10 PM, "Jane" <jane@customer.example> wrote:\n\n> Hi\n'
 
     assert new_text(text) == "I will try it as soon as I\nget back to a computer."
 
 
-def test_the_end_of_a_quoted_line_that_was_broken_is_no_answer() -> None:
+def test_the_end_of_a_broken_quoted_line_is_not_new_text() -> None:
     quoted = "> " + "a long quoted sentence that fills the line up to its very end " * 2
 
     assert new_text(f"Yes.\n\n{quoted}\nand goes on here\n> to its end.\n") == "Yes."
@@ -152,7 +152,7 @@ def test_the_end_of_a_quoted_line_that_was_broken_is_no_answer() -> None:
         "-Jane Doe",
     ],
 )
-def test_signatures_are_left_out(signature: str) -> None:
+def test_signatures_are_removed(signature: str) -> None:
     assert new_text(f"{OWN}\n\n{signature}\n") == OWN
     assert new_text(f"{OWN}\n\n{signature}\n\nOn 3 May 2026, Joe <joe@customer.example> wrote:\n> Hi\n") == OWN
 
@@ -179,7 +179,7 @@ def test_signatures_are_left_out(signature: str) -> None:
         "Call me at 10:30 or 11:45, please.",
     ],
 )
-def test_what_only_looks_like_quotation_or_signature_stays(text: str) -> None:
+def test_text_that_only_resembles_a_quotation_or_signature_is_kept(text: str) -> None:
     assert new_text(text).split() == text.split()
 
 
@@ -189,7 +189,7 @@ def test_a_bare_forward_has_no_new_text() -> None:
     )
 
 
-def test_a_mail_that_is_all_signature_keeps_it() -> None:
+def test_a_message_that_is_only_a_signature_keeps_it() -> None:
     assert new_text("-- \nJane Doe\n") == "--\nJane Doe"
 
 
@@ -208,7 +208,7 @@ def test_blank_lines_are_trimmed() -> None:
         '<div class="protonmail_quote">',
     ],
 )
-def test_where_the_text_shows_no_quotation_the_html_tells_it(element: str) -> None:
+def test_the_html_reveals_a_quotation_that_the_text_does_not_mark(element: str) -> None:
     html = f"<p>Tuesday is fine.</p>{element}<p>Which day?</p>"
 
     assert new_text("Tuesday is fine.\nWhich day?", html) == "Tuesday is fine."
@@ -239,7 +239,7 @@ def test_html_without_a_quotation_changes_nothing() -> None:
     ),
     st.text(max_size=60),
 )
-def test_any_text_gives_lines_of_its_own(pieces: list[str], rest: str) -> None:
+def test_the_new_lines_of_any_text_are_among_its_lines(pieces: list[str], rest: str) -> None:
     text = "".join(pieces) + rest
     lines = {line.rstrip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")}
 
@@ -265,8 +265,8 @@ def test_any_text_gives_lines_of_its_own(pieces: list[str], rest: str) -> None:
         "_\n",
     ],
 )
-def test_of_half_a_million_hostile_characters_as_much_is_new_as_of_some(piece: str) -> None:
-    """What takes more than linear time here takes minutes."""
+def test_a_long_hostile_text_has_the_same_new_lines_as_a_short_one(piece: str) -> None:
+    """With more than linear time, this test would take minutes."""
     much, some = (piece * (size // len(piece)) for size in (500_000, 500))
 
     assert set(new_text(much, much)) == set(new_text(some, some))

@@ -1,4 +1,4 @@
-"""Writing MIME: whatever the values, what is written keeps SES's rules and reads back as it was given."""
+"""Writing MIME: for any values, the output keeps SES's rules and parses back to them."""
 
 from email import message_from_bytes
 from email.message import Message
@@ -23,7 +23,7 @@ def _leaf(raw: bytes) -> Message:
 
 
 @given(st.text(max_size=3000))
-def test_any_text_reads_back_with_crlf(content: str) -> None:
+def test_any_text_parses_back_with_crlf(content: str) -> None:
     raw = _written(mime.text(content))
 
     expected = content.encode("utf-8", "replace").replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
@@ -39,7 +39,7 @@ def test_any_text_reads_back_with_crlf(content: str) -> None:
     st.text(max_size=300),
     st.sampled_from(["application/pdf", "message/rfc822", "multipart/mixed", "text/plain", "no type", "a/b; c=d"]),
 )
-def test_any_octets_read_back_as_they_were(payload: bytes, name: str, content_id: str, kind: str) -> None:
+def test_any_bytes_parse_back_unchanged(payload: bytes, name: str, content_id: str, kind: str) -> None:
     raw = _written(mime.multipart("mixed", [mime.binary(kind, payload, name=name, content_id=content_id)]))
 
     assert problems(raw) == []
@@ -47,13 +47,13 @@ def test_any_octets_read_back_as_they_were(payload: bytes, name: str, content_id
     assert isinstance(part, Message)
     read = part.get_payload(0).as_bytes() if part.is_multipart() else part.get_payload(decode=True)  # type: ignore[union-attr]
     if part.is_multipart():
-        assert mime.fits_seven_bits(payload)  # went as a message, and is one
+        assert mime.fits_seven_bits(payload)  # written as a nested message
     else:
         assert read == payload
 
 
 @given(st.text(max_size=2000))
-def test_any_subject_is_one_field_that_reads_back(subject: str) -> None:
+def test_any_subject_is_one_field_and_parses_back(subject: str) -> None:
     raw = _written(mime.text("x"), subject)
 
     assert problems(raw) == []
@@ -71,7 +71,7 @@ def test_any_display_name_keeps_the_address(name: str) -> None:
 
 
 @given(st.text(min_size=1, max_size=300))
-def test_any_file_name_reads_back_bounded(name: str) -> None:
+def test_any_file_name_parses_back_bounded(name: str) -> None:
     raw = _written(mime.multipart("mixed", [mime.binary("image/png", b"x", name=name)]))
 
     part = _leaf(raw).get_payload(0)
@@ -85,7 +85,7 @@ def test_a_long_file_name_keeps_its_extension() -> None:
     assert len(mime.file_name("ж" * 500 + ".pdf")) <= mime.NAME_LIMIT
 
 
-def test_ids_stay_whole() -> None:
+def test_message_ids_are_never_split() -> None:
     ids = [f"{'0100018f' * 8}-{n}@eu-west-1.amazonses.example" for n in range(12)]
 
     raw = mime.write((*ENDS, ("Subject", "x"), ("References", mime.message_ids(ids))), mime.text("x"), b"")
@@ -96,16 +96,16 @@ def test_ids_stay_whole() -> None:
 
 
 @pytest.mark.parametrize("odd", ["", "a b@c", "a@b>\r\nBcc: x@y.example", "ä@b.example", "x" * 600, "a<b@c"])
-def test_an_id_that_cannot_be_written_is_left_out(odd: str) -> None:
+def test_an_unwritable_message_id_is_left_out(odd: str) -> None:
     assert mime.message_ids(["a@b.example", odd, "c@d.example"]) == "<a@b.example>\r\n <c@d.example>"
 
 
-def test_a_line_break_in_a_value_makes_no_field() -> None:
+def test_a_line_break_in_a_value_adds_no_field() -> None:
     assert "\n" not in mime.unstructured("Hi\r\nBcc: x@y.example")
     assert "\n" not in mime.mailbox("Jane\r\nBcc: x", "a@b.example")
 
 
-def test_a_domain_beyond_ascii_is_written_as_dns_knows_it() -> None:
+def test_a_non_ascii_domain_is_written_in_ascii() -> None:
     assert mime.mailbox("Jane", "jane@bücher.example") == '"Jane" <jane@xn--bcher-kva.example>'
 
 
@@ -113,14 +113,14 @@ def test_direction_overrides_are_removed_from_names() -> None:
     assert mime.file_name("invoice\u202efdp.exe") == "invoice fdp.exe"
 
 
-def test_the_same_message_gives_the_same_octets_and_another_seed_other_boundaries() -> None:
+def test_the_seed_determines_the_boundaries() -> None:
     entity = mime.multipart("mixed", [mime.text("a"), mime.text("b")])
 
     assert mime.write((), entity, b"one") == mime.write((), entity, b"one")
     assert mime.write((), entity, b"one") != mime.write((), entity, b"two")
 
 
-def test_html_is_declared_as_it_is_encoded() -> None:
+def test_html_declares_the_charset_of_its_encoding() -> None:
     raw = mime.write((), mime.text('<meta http-equiv=x content="text/html; charset=koi8-r">', "html"), b"")
 
     assert b"charset=utf-8" in raw.partition(b"\r\n\r\n")[2]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.acknowledgement import compose_acknowledgement
 from tests.support.builders import mail
 from tests.support.compositions import CONTACT, PRIVATE, THREADING, acknowledgement_context

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from email_handler.conversations.disposition import Reason
 from email_handler.identifiers import ConversationId
 from email_handler.mail.html import html_text
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.outgoing import banner
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.reply import compose_reply

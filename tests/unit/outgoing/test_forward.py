@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from email_handler.identifiers import ConversationId
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.outgoing import forward
 from email_handler.outgoing.forward import FORWARD_LIMIT, compose_forward
 from email_handler.outgoing.sentinels import BEGIN

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from email_handler.conversations.disposition import Reason
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.acknowledgement import compose_acknowledgement
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.reply import compose_reply

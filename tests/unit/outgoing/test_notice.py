@@ -6,7 +6,7 @@ import pytest
 
 from email_handler.conversations.disposition import Reason
 from email_handler.conversations.owners import Owners
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.notice import NoticeKind, compose_notice
 from tests.support.records import OWNER, PUBLIC, conversation, forward, message
 from tests.support.ses_rules import problems

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from email_handler.identifiers import EmailAddress
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.reply import compose_reply
 from tests.support.builders import entity, mail, multipart

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.senders.bounces import Feedback, FeedbackKind, feedback_from_event, read_feedback
 from tests.support.builders import entity, mail, multipart
 

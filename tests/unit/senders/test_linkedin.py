@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.senders.linkedin import LinkedInPerson, linkedin_person, linkedin_slug
 from tests.support.builders import mail
 

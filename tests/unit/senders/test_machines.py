@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from email_handler.identifiers import EmailAddress, ReceiptId
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.senders.authentication import SenderVerification, SesReceipt
 from email_handler.senders.machines import automatic, refuse_acknowledgement
 from tests.support.builders import mail

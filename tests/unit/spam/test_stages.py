@@ -7,7 +7,8 @@ import pytest
 from email_handler.conversations.disposition import Outcome
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.addresses import Mailbox
-from email_handler.mail.message import Message, parse
+from email_handler.mail.message import Message
+from email_handler.mail.parsing import parse
 from email_handler.senders.authentication import SenderVerification, SesReceipt
 from email_handler.spam.rules import RuleSet, builtin_rules, load_rules
 from email_handler.spam.stages import Listed, assess_content, filter_message

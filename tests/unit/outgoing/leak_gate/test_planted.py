@@ -10,7 +10,7 @@ from itertools import product
 
 import pytest
 
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.reply import compose_reply
 from tests.support.builders import entity, mail, multipart
 from tests.support.compositions import PRIVATE, PUBLIC, THREAD, reply_context

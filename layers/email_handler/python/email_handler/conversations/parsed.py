@@ -12,8 +12,9 @@ from email_handler.conversations.thread_address import ThreadTarget
 from email_handler.conversations.threads import local_part, named_references
 from email_handler.identifiers import ArchiveKey, EmailAddress, FunctionName
 from email_handler.mail.addresses import address_domain
-from email_handler.mail.message import Message, parse
+from email_handler.mail.message import Message
 from email_handler.mail.new_text import new_text
+from email_handler.mail.parsing import parse
 from email_handler.senders.authentication import SenderVerification, SesReceipt, verify_sender
 from email_handler.senders.bounces import Feedback, read_feedback
 from email_handler.senders.linkedin import LinkedInPerson, linkedin_person

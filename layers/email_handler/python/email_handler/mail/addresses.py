@@ -1,4 +1,4 @@
-"""Addresses as values: reading them leniently, comparing them strictly."""
+"""Email addresses: reading them leniently, comparing them strictly."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,10 +10,10 @@ from publicsuffixlist import PublicSuffixList
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.headers import MAX_VALUE, decode_header
 
-MAX_MAILBOXES = 500  # of all fields of one name: what a reader could be shown, and more than a mail is sent to
-MAX_NAME = 200  # characters of a display name that are kept
-MAX_PHRASES = 3  # entries without an address that are joined to the next: "Doe, Jane, PhD, MBA <...>"
-MAX_ADDRESS = 320  # characters: 64 + "@" + 255 (RFC 5321 §4.5.3.1), longer ones are no addresses
+MAX_MAILBOXES = 500  # of all fields of one name; real messages have fewer
+MAX_NAME = 200  # characters kept of a display name
+MAX_PHRASES = 3  # entries without an address that join the next one: "Doe, Jane, PhD, MBA <...>"
+MAX_ADDRESS = 320  # characters: 64 + "@" + 255 (RFC 5321 §4.5.3.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +28,8 @@ class Mailbox:
     address: EmailAddress
 
 
-# The tokens of an address field. Each alternative starts with a character of its own, so no text is tried twice;
-# what opens and never closes is taken for an ordinary character by the last alternative.
+# The tokens of an address field. Each alternative starts with a different character, so no text is tried twice;
+# the last one takes an opening character that never closes as ordinary.
 _TOKEN = re.compile(
     r"""
       (?P<quoted>  " (?: [^"\\] | \\. )*+ " )
@@ -43,20 +43,20 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ROUTE = re.compile(r"@[^:]*+:")  # RFC 5322 §4.4: <@relay.example:jane@customer.example>
-_PLAIN = re.compile(r'([^"(),;:<>\\@]*+)<([^"(),;:<>\\\s]++)>')  # nearly all there are: a name, an address
+_PLAIN = re.compile(r'([^"(),;:<>\\@]*+)<([^"(),;:<>\\\s]++)>')  # nearly every field: a name, an address
 _BARE = re.compile(r"""(?<![^\s@])(?:"[^"]*+"|[^\s@"]++)@[^\s@"]++""")
 _COMMENT = re.compile(r"\((?:[^()\\]|\\.)*+\)")
-# Specials stand in quotes only (RFC 5322 §3.4.1): <a@b.example,c@d.example> would be two addresses when written again.
+# Specials need quotes (RFC 5322 §3.4.1): <a@b.example,c@d.example> would be two addresses when written again.
 _ADDRESS = re.compile(r"""(?:"(?:[^"\\]|\\.)*+"|[^"(),:;<>@\[\\\]]++)@[^"(),;<>@\\]++""")
 _DOT_SPACES = re.compile(r"(?<!\s)\s*+([.@])\s*+")  # RFC 5322 §4.4 allows white space around dots
 
 
 def read_mailboxes(values: Sequence[str]) -> tuple[Mailbox, ...]:
-    """Read undecoded address field values (``Header.raw``) leniently: one mailbox for each address found, in order.
+    """Return the mailboxes in undecoded address field values (``Header.raw``), in order, at most MAX_MAILBOXES.
 
-    Groups are opened, comments become names where there is no other, encoded words in names are decoded after the
-    field is taken apart (so a name cannot bring in an address). A part without ``@`` is joined to the name that
-    follows it (``ADAC Kundenservice, <service@…>``: an unquoted comma). Never raises; linear; at most MAX_MAILBOXES.
+    Groups are flattened. A comment becomes the name if there is no other. Encoded words are decoded after the field is
+    split, so a name cannot add an address. An entry without ``@`` joins the name that follows it
+    (``Doe Kundenservice, <service@…>``: an unquoted comma). Never raises; takes linear time.
     """
     found: list[Mailbox] = []
     for value in values:
@@ -88,21 +88,21 @@ def _read(value: str, *, cut: bool) -> Iterator[Mailbox]:
             entry.add_angle(text[1:-1])
         else:
             entry.add(text, quoted=kind == "quoted")
-    if not cut:  # the last entry of a value that was cut may be half an address
+    if not cut:  # the last entry of a cut value may be half an address
         yield from entry.finished(keep_name=False)
 
 
 class _Entry:
-    """What has been read since the last comma."""
+    """The tokens read since the last comma."""
 
     def __init__(self) -> None:
-        self.before: list[str] = []  # phrases of entries without an address, kept for the next one
+        self.before: list[str] = []  # phrases of entries without an address, for the next one
         self.clear()
 
     def clear(self) -> None:
-        self.phrase: list[str] = []  # text outside angle brackets, quotes undone
-        self.bare: list[str] = []  # the same as written: where a bare address can be
-        self.angles: list[tuple[str, str]] = []  # the phrase before each, and what is in it
+        self.phrase: list[str] = []  # text outside angle brackets, without its quotes
+        self.bare: list[str] = []  # the same with its quotes: it may contain a bare address
+        self.angles: list[tuple[str, str]] = []  # the phrase before each pair of brackets, and its contents
         self.comment: list[str] = []
 
     def add(self, text: str, *, quoted: bool) -> None:
@@ -142,9 +142,7 @@ def _mailbox(name: str, address: str) -> Iterator[Mailbox]:
     address = "".join(_COMMENT.sub("", address).split()) if '"' not in address else address.strip()
     if address.startswith("@"):
         address = _ROUTE.sub("", address, count=1)
-    local, at, domain = address.rpartition("@")
-    domain = domain.lower().rstrip(".")
-    address = f"{local}{at}{domain}"
+    address = "@".join(split_address(address))
     if len(address) <= MAX_ADDRESS and address.isprintable() and _ADDRESS.fullmatch(address):
         yield Mailbox(name=_plain(decode_header(name))[:MAX_NAME], address=EmailAddress(address))
 
@@ -154,26 +152,37 @@ def _plain(name: str) -> str:
     return name[1:-1].strip() if len(name) > 1 and name[0] == name[-1] and name[0] in "\"'" else name
 
 
+def split_address(address: str) -> tuple[str, str]:
+    """Return the local part of *address* as written and its domain in lower case, ("", "") if it has no ``@``.
+
+    The last ``@`` counts; dots at the end of the domain are removed.
+    """
+    local, at, domain = address.rpartition("@")
+    return (local, domain.lower().rstrip(".")) if at else ("", "")
+
+
 def address_domain(address: str) -> str:
-    """Return the part of *address* after its last ``@``, lower-case; "" where there is none."""
-    return address.rpartition("@")[2].lower().rstrip(".") if "@" in address else ""
+    """Return the domain of *address* in lower case, "" if it has no ``@``."""
+    return split_address(address)[1]
 
 
 def same_address(a: str, b: str) -> bool:
-    """Tell whether *a* and *b* are the same mailbox: case ignored (no server of note minds it in local parts),
-    IDN domains equal in either spelling. Tags count: ``jane+x@`` is not ``jane@``."""
+    """Return whether *a* and *b* are the same mailbox.
+
+    Case is ignored, in local parts too, as mail servers do. An internationalized domain equals its ASCII form. Tags
+    count: ``jane+x@`` is not ``jane@``.
+    """
     return _comparable(a) == _comparable(b) != ""
 
 
 def _comparable(address: str) -> str:
-    local, at, domain = address.strip().rpartition("@")
-    return f"{local.casefold()}@{ascii_domain(domain)}" if at and local and domain else ""
+    local, domain = split_address(address.strip())
+    return f"{local.casefold()}@{ascii_domain(domain)}" if local and domain else ""
 
 
 @lru_cache(maxsize=1024)
 def ascii_domain(domain: str) -> str:
-    """Return *domain* in lower-case ASCII (punycode, IDNA 2003 as in the standard library); as it is, lower-case,
-    where it cannot be written so."""
+    """Return *domain* in lower-case ASCII (IDNA 2003, the standard library's), or just lower-cased if that fails."""
     domain = domain.strip().lower().rstrip(".")
     if domain.isascii() or len(domain) > MAX_ADDRESS:
         return domain
@@ -184,35 +193,35 @@ def ascii_domain(domain: str) -> str:
 
 
 def split_tag(address: str) -> tuple[EmailAddress, str]:
-    """Split ``contact+tag@example.com`` into ``contact@example.com`` and ``tag`` (RFC 5233), "" without a tag."""
+    """Split ``contact+tag@example.com`` into ``contact@example.com`` and ``tag`` (RFC 5233), "" if it has none."""
     local, _, domain = address.rpartition("@")
     base, _, tag = local.partition("+")
-    if not base:  # "+x@example.com" is an address, not a tag of nobody
+    if not base:  # "+x@example.com" is an address without a tag
         return EmailAddress(address), ""
     return EmailAddress(f"{base}@{domain}"), tag
 
 
 def ascii_address(address: str) -> str:
-    """Return *address* with its domain in ASCII, as headers and SES want it; a local part stays as it is."""
+    """Return *address* with its domain in ASCII, as headers and SES require; the local part is unchanged."""
     local, at, domain = address.rpartition("@")
     return address if domain.isascii() else f"{local}{at}{ascii_domain(domain)}"
 
 
 def can_be_written_to(address: str) -> bool:
-    """Tell whether SES takes *address* as a recipient: it knows no local part beyond ASCII (RFC 6531)."""
-    local, _, domain = ascii_address(address).rpartition("@")
+    """Return whether SES accepts *address* as a recipient: it does not support non-ASCII local parts (RFC 6531)."""
+    local, domain = split_address(ascii_address(address))
     return bool(local and domain) and (local + domain).isascii() and not any(map(str.isspace, local + domain))
 
 
 @lru_cache(maxsize=1)
 def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList()  # 10,000 rules: read when first needed, once
+    return PublicSuffixList()  # 10,000 rules: read once, on first use
 
 
 @lru_cache(maxsize=1024)
 def organizational_domain(domain: str) -> str:
-    """Return the registrable domain above *domain* (RFC 7489 §3.2) in ASCII: ``customer.example`` for
-    ``mail.customer.example``, *domain* itself where it is a public suffix or nothing is known above it."""
+    """Return the organizational domain of *domain* (RFC 7489 §3.2) in ASCII: ``customer.example`` for
+    ``mail.customer.example``, *domain* itself if it is a public suffix."""
     name = ascii_domain(domain)
     if len(name) > MAX_ADDRESS:
         return name
@@ -220,6 +229,6 @@ def organizational_domain(domain: str) -> str:
 
 
 def aligned(a: str, b: str) -> bool:
-    """Tell whether the domains *a* and *b* are aligned in DMARC's relaxed sense (RFC 7489 §3.1): the same
-    organizational domain. Nothing is aligned with an empty domain."""
+    """Return whether the domains *a* and *b* have the same organizational domain: DMARC's relaxed alignment
+    (RFC 7489 §3.1). An empty domain is aligned with none."""
     return bool(a) and bool(b) and organizational_domain(a) == organizational_domain(b)

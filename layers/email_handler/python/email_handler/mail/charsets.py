@@ -1,12 +1,11 @@
-"""Bytes to text, whatever the mail calls their charset. Nothing raises and nothing is dropped."""
+"""Decoding bytes to text, whatever charset a message declares. Nothing raises, no text is lost."""
 
 import codecs
 import re
 from functools import lru_cache
 
-# What mail says, against the codec that reads it. Supersets stand in for the sets they extend, as browsers do
-# (WHATWG Encoding §4.2): senders label windows-1252 as iso-8859-1, GBK as gb2312, and so on. Keys are lower-case
-# without anything but letters and digits.
+# Declared charset to Python codec. A superset replaces the set that it extends, as in browsers (WHATWG Encoding
+# §4.2): senders label windows-1252 as iso-8859-1, GBK as gb2312, and so on. Keys are lower-case letters and digits.
 _CODECS = {
     "ansix341968": "ascii",
     "ansix31101983": "ascii",
@@ -53,21 +52,23 @@ _CODECS = {
     "windows949": "cp949",
 }
 
-# Codecs of Python's that are no charsets of mail: some are quadratic (punycode), some make surrogates.
-_NO_CHARSETS = frozenset(
-    ("idna", "mbcs", "oem", "palmos", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-8-sig")
-)
+# Python codecs that are not charsets: some take quadratic time (punycode), some produce surrogates.
+_NOT_CHARSETS = frozenset(
+    (
+        "idna", "mbcs", "oem", "palmos", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-8-sig",
+    )
+)  # fmt: skip
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _NOISE = re.compile(r"[^a-z0-9]")
-_MAX_NAME = 100  # characters of a charset name that are looked at; the longest registered one has 45
-_UNREADABLE = 10  # octets beyond ASCII for one that cannot be read: with fewer it is another charset
+_MAX_NAME = 100  # characters read of a charset name; the longest registered one has 45
+_PER_ERROR = 10  # non-ASCII bytes for each undecodable one; with fewer, the declared charset is wrong
 
 
 @lru_cache(maxsize=512)
 def codec_name(charset: str) -> str:
-    """Return the name of the Python codec for *charset* as a mail writes it, "" where it is unknown.
+    """Return the name of the Python codec for *charset* as a message declares it, "" if unknown.
 
-    Quotes, a ``3D`` from quoted-printable, an ``x-`` or ``charset=`` in front are ignored.
+    Quotes and the prefixes ``3D`` (from quoted-printable), ``x-`` and ``charset=`` are ignored.
     """
     name = _NOISE.sub("", charset[:_MAX_NAME].lower())
     candidates = [name, name.removeprefix("charset"), name.removeprefix("3d"), name.removeprefix("x")]
@@ -78,17 +79,19 @@ def codec_name(charset: str) -> str:
     for spelled in (charset[:_MAX_NAME].strip(" \t\"'").lower(), *candidates[1:], f"cp{windows}"):
         try:
             name = codecs.lookup(spelled).name
-            " ".encode(name)  # LookupError where it is a codec of octets, such as "hex"
+            " ".encode(name)  # LookupError if it is a bytes-to-bytes codec such as "hex"
         except (LookupError, ValueError):
             continue
-        if name not in _NO_CHARSETS:
+        if name not in _NOT_CHARSETS:
             return name
     return ""
 
 
 def decode(payload: bytes, charset: str) -> str:
-    """Return *payload* as text: by *charset* if that is known and fits, else as UTF-8 if it is that, else as
-    windows-1252. NULs and a byte order mark are removed; the text holds no surrogates."""
+    """Return *payload* decoded by *charset* if that is known and fits, else as UTF-8 if valid, else as windows-1252.
+
+    NULs and a byte order mark are removed; the text contains no surrogates.
+    """
     text = _decode(payload, codec_name(charset) if charset else "")
     if text[:1] == "\ufeff":
         text = text[1:]
@@ -101,7 +104,7 @@ def _decode(payload: bytes, codec: str) -> str:
     if codec:
         try:
             text = payload.decode(codec)
-        except ValueError:  # UnicodeError, and what odd codecs raise
+        except ValueError:  # UnicodeError, or what some codecs raise instead
             pass
         else:
             return _SURROGATES.sub("\ufffd", text) if codec == "utf-7" else text
@@ -111,7 +114,7 @@ def _decode(payload: bytes, codec: str) -> str:
         pass
     if codec and codec != "cp1252":
         text = _SURROGATES.sub("\ufffd", payload.decode(codec, "replace"))
-        beyond = len(payload) - len(payload.translate(None, bytes(range(128, 256))))
-        if text.count("\ufffd") * _UNREADABLE <= beyond:
+        non_ascii = len(payload) - len(payload.translate(None, bytes(range(128, 256))))
+        if text.count("\ufffd") * _PER_ERROR <= non_ascii:
             return text
     return payload.decode("cp1252", "replace")

@@ -1,13 +1,13 @@
-"""Text sent as ``format=flowed`` (RFC 3676): lines that were broken for transport, joined again."""
+"""Text sent as ``format=flowed`` (RFC 3676): joining the lines that were broken for transport."""
 
-MAX_FLOWED = 1_000_000  # characters; longer text stays as it came, no person wrote that
+MAX_FLOWED = 1_000_000  # characters; no person writes more, so longer text stays unchanged
 
 
 def unflow(text: str, *, delsp: bool) -> str:
-    """Return *text* (lines ended by LF) with its flowed paragraphs on one line each (RFC 3676 §4).
+    """Return *text* (lines ended by LF) with each flowed paragraph on one line (RFC 3676 §4).
 
-    Quotation marks are written as ``"> "`` once for each level; space-stuffing is undone; a signature separator
-    stays a line of its own. *delsp*: the space at the end of a flowed line is no text.
+    Quote marks become one ``>`` for each level and a space; space-stuffing is removed; a signature separator
+    stays on its own line. *delsp*: the space that ends a flowed line is not part of the text.
     """
     if len(text) > MAX_FLOWED:
         return text

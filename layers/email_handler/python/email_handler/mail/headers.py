@@ -1,4 +1,4 @@
-"""Header fields: split, unfold, decode. Everything here is linear in what it reads, and bounded."""
+"""Header fields: splitting, unfolding, decoding. Everything takes linear time and is bounded."""
 
 import binascii
 import re
@@ -7,25 +7,25 @@ from collections.abc import Iterator
 
 from email_handler.mail.charsets import codec_name, decode
 
-MAX_SECTION = 512 * 1024  # octets of one header section that are read; SES takes about 16 KB, real mail 60 KB
-MAX_FIELDS = 1000  # header fields of one entity; real mail has up to some 200 (Received, DKIM, ARC, X-)
-MAX_VALUE = 16_000  # characters of one value that are kept: the cut for patterns; long To fields fit
+MAX_SECTION = 512 * 1024  # bytes read of one header section; SES accepts about 16 KB, real messages have up to 60 KB
+MAX_FIELDS = 1000  # header fields of one entity; real messages have up to 200 (Received, DKIM, ARC, X-)
+MAX_VALUE = 16_000  # characters kept of one value, so that patterns stay fast; long To fields fit
 MAX_PARAMETERS = 60  # of one Content-Type or Content-Disposition, RFC 2231 pieces included
 MAX_IDS = 200  # message ids of one field
 
 _FOLD = re.compile(r"\n(?=[ \t])")
-_NAME = re.compile(r"[!-9;-~]{1,200}")  # RFC 5322 §3.6.8: printable US-ASCII but colon
-# Control characters (line breaks of every kind among them) and what Unicode counts as line breaks.
+_NAME = re.compile(r"[!-9;-~]{1,200}")  # RFC 5322 §3.6.8: printable US-ASCII except the colon
+# Control characters, line breaks of every kind, and byte order marks.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
 _WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?")  # RFC 2047 §2, up to the encoded text
 _PARAMETER = re.compile(r';\s*+([^\s=;"]{1,100}+)\s*+=\s*+("(?:[^"\\]|\\.)*+"|[^;]*+)', re.DOTALL)
 _ESCAPED = re.compile(r'\\(["\\])')
-_PIECE = re.compile(r"(?s)(.+?)(?:\*(\d{1,3}))?(\*?)")  # RFC 2231 §3 and §4: name, number, whether encoded
+_PIECE = re.compile(r"(?s)(.+?)(?:\*(\d{1,3}))?(\*?)")  # RFC 2231 §3 and §4: name, number, encoded or not
 _ID = re.compile(r"<([^<>]{1,1000}+)>")
 _ASCII = bytes(range(32, 127))
 _CHARSET = re.compile(rb"(?i)charset\s{0,9}=\s{0,9}\"?([a-z0-9_.:-]{1,40})")
-# A line within a header section that is no field ends it, unless one of these follows (a folded line that lost
-# its indentation): so no From field hides behind a broken line.
+# A line that is not a field ends the header section unless one of these fields follows: then it is a folded line
+# that lost its indentation. So a broken line cannot hide a From field.
 _SURE_FIELD = re.compile(
     r"(?im)^(?:content-[a-z-]+|mime-version|from|sender|reply-to|to|cc|subject|date|received|message-id|"
     r"return-path|dkim-signature|authentication-results|x-[a-z0-9-]+)[ \t]*:"
@@ -35,10 +35,10 @@ _SURE_FIELD = re.compile(
 def split_fields(section: bytes, following: bytes = b"") -> tuple[list[tuple[str, str]], int | None, bool]:
     """Split a header section (any line ends) into fields.
 
-    Returns ``(name, raw value)`` pairs, unfolded, values cut to :data:`MAX_VALUE`; the offset of the first line that
-    belongs to the body already (None where the section is whole); and whether a bound was reached. 8-bit text is
-    read as UTF-8, else by the charset that the section names, else by the one that *following* names (what stands
-    behind it: a first part's header), else as windows-1252.
+    Return ``(name, raw value)`` pairs, unfolded, values cut to :data:`MAX_VALUE`; the offset of the first line that
+    already belongs to the body (None if there is none); and whether a limit was reached. 8-bit text is decoded as
+    UTF-8 if valid, else by the charset declared in the section, else by the one declared in *following* (the bytes
+    after the section: the first part's header), else as windows-1252.
     """
     cut = len(section) > MAX_SECTION
     text = _section_text(section[:MAX_SECTION], following)
@@ -49,14 +49,14 @@ def split_fields(section: bytes, following: bytes = b"") -> tuple[list[tuple[str
     last_sure: int | None = None
     for number, line in enumerate(lines):
         name, colon, value = line.partition(":")
-        name = name.rstrip(" \t") if number else name.strip(" \t")  # the first line continues nothing
+        name = name.rstrip(" \t") if number else name.strip(" \t")  # the first line cannot be a continuation
         if colon and _NAME.fullmatch(name):
             if len(fields) == MAX_FIELDS:
                 return fields, None, True
             if len(value) > MAX_VALUE:
                 cut = True
             fields.append((name, value[: MAX_VALUE + 1].strip(" \t")[:MAX_VALUE]))
-        elif line and not (number == 0 and line.startswith(("From ", ">From "))):  # mbox's separator
+        elif line and not (number == 0 and line.startswith(("From ", ">From "))):  # the separator of mbox files
             if last_sure is None:
                 last_sure = _last_sure_field(lines)
             if not fields or (number > last_sure and not fields[-1][1].endswith(";")):
@@ -75,11 +75,11 @@ def _section_text(section: bytes, following: bytes) -> str:
     except UnicodeDecodeError:
         named = _CHARSET.search(section) or _CHARSET.search(following)
         charset = named[1].decode("ascii") if named else ""
-        return decode(section, charset if _holds_ascii(charset) else "")
+        return decode(section, charset if _extends_ascii(charset) else "")
 
 
-def _holds_ascii(charset: str) -> bool:
-    """Tell whether *charset* reads ASCII as ASCII: by UTF-16, say, every field of a section would be hidden."""
+def _extends_ascii(charset: str) -> bool:
+    """Return whether *charset* is a superset of ASCII: decoding by UTF-16, for example, would hide every field."""
     try:
         return _ASCII.decode(codec_name(charset) or "ascii") == _ASCII.decode("ascii")
     except ValueError:
@@ -87,7 +87,7 @@ def _holds_ascii(charset: str) -> bool:
 
 
 def _last_sure_field(lines: list[str]) -> int:
-    """Return the number of the last line that must be a header field, -1 without any; a delimiter ends the search."""
+    """Return the index of the last line that must be a header field, -1 if none; a delimiter ends the search."""
     last = -1
     for number, line in enumerate(lines):
         if line.startswith("--"):
@@ -98,7 +98,7 @@ def _last_sure_field(lines: list[str]) -> int:
 
 
 def _offset(section: bytes, number: int) -> int:
-    """Return where the unfolded line *number* begins in *section*."""
+    """Return the offset of the unfolded line *number* in *section*."""
     offset = 0
     for line in section.splitlines(keepends=True):
         if offset == 0 or line[:1] not in (b" ", b"\t"):
@@ -110,33 +110,33 @@ def _offset(section: bytes, number: int) -> int:
 
 
 def clean(text: str) -> str:
-    """Return *text* on one line, without control characters, outer white space removed."""
+    """Return *text* on one line, without control characters and outer white space."""
     return text if text.isprintable() and text[:1] != " " and text[-1:] != " " else _CONTROL.sub(" ", text).strip()
 
 
 def decode_header(value: str) -> str:
     """Return *value* with its encoded words (RFC 2047) decoded, on one line, without control characters.
 
-    Words in the same charset that follow each other are decoded together: some senders cut within a character.
-    A word that decodes to line breaks adds no line (header injection).
+    Adjacent words in the same charset are decoded together: some senders split a character. A word that decodes to
+    line breaks adds no line (header injection).
     """
-    return clean(_decoded(value[:MAX_VALUE])) if "=?" in value else clean(value[:MAX_VALUE])
+    return clean(_decode_words(value[:MAX_VALUE])) if "=?" in value else clean(value[:MAX_VALUE])
 
 
-def _decoded(value: str) -> str:
+def _decode_words(value: str) -> str:
     pieces: list[str] = []
     pending = b""
     pending_charset = ""
     at = 0
     while (word := _WORD.search(value, at)) and (end := value.find("?=", word.end())) >= 0:
         between = value[at : word.start()]
-        charset = word[1].partition("*")[0].lower()  # RFC 2231 §5: a language may follow
+        charset = word[1].partition("*")[0].lower()  # a language may follow (RFC 2231 §5)
         if pending and (between.strip() or charset != pending_charset):
             pieces.append(decode(pending, pending_charset))
             pending = b""
-        if between.strip() or (not pieces and not pending):  # white space between words is no text (RFC 2047 §6.2)
+        if between.strip() or (not pieces and not pending):  # white space between words does not count (RFC 2047 §6.2)
             pieces.append(between)
-        pending += _word(value[word.end() : end], word[2])
+        pending += _decode_word(value[word.end() : end], word[2])
         pending_charset = charset
         at = end + 2
     if pending:
@@ -145,14 +145,17 @@ def _decoded(value: str) -> str:
     return "".join(pieces)
 
 
-def _word(encoded: str, encoding: str) -> bytes:
+def _decode_word(encoded: str, encoding: str) -> bytes:
     data = encoded.encode("utf-8", "replace")
     return binascii.a2b_qp(data, header=True) if encoding in "qQ" else decode_base64(data)[0]
 
 
 def decode_base64(data: bytes) -> tuple[bytes, int]:
-    """Return the octets that *data* encodes and how many characters it lacks. Characters of no meaning are skipped,
-    missing padding is made up. Where 3 are missing, a lone last character is no octet and left out."""
+    """Return the decoded bytes of *data* and how many characters are missing at its end.
+
+    Characters outside the alphabet are skipped and missing padding is added. If 3 characters are missing, the last
+    one encodes no whole byte and is ignored.
+    """
     for missing, padding in ((0, b""), (2, b"==")):
         try:
             return binascii.a2b_base64(data + padding), missing
@@ -162,8 +165,10 @@ def decode_base64(data: bytes) -> tuple[bytes, int]:
 
 
 def parse_parameters(value: str) -> tuple[str, dict[str, str]]:
-    """Split a Content-Type or Content-Disposition value (undecoded) into its lower-case main value and its
-    parameters: names lower-case, RFC 2231 pieces joined and decoded, RFC 2047 words decoded as well, on one line."""
+    """Split an undecoded Content-Type or Content-Disposition value into its lower-case main value and its parameters.
+
+    Parameter names are lower-case. Values are on one line, RFC 2231 pieces joined and decoded, RFC 2047 words decoded.
+    """
     main = value.partition(";")[0].split()
     pieces: dict[str, list[tuple[int, bool, str]]] = {}
     for count, match in enumerate(_PARAMETER.finditer(value)):
@@ -179,11 +184,11 @@ def parse_parameters(value: str) -> tuple[str, dict[str, str]]:
             continue
         name, number, encoded = piece[1], int(piece[2] or -1), bool(piece[3])
         pieces.setdefault(name, []).append((number, encoded, text))
-    return (main[0].lower() if main else ""), {name: _joined(found) for name, found in pieces.items()}
+    return (main[0].lower() if main else ""), {name: _join(found) for name, found in pieces.items()}
 
 
-def _joined(found: list[tuple[int, bool, str]]) -> str:
-    """Join RFC 2231 pieces; a plain value and an encoded one of the same name may stand side by side: the latter."""
+def _join(found: list[tuple[int, bool, str]]) -> str:
+    """Join RFC 2231 pieces. Of a plain and an encoded value of one name, the encoded one counts."""
     if len(found) == 1 and not found[0][1]:
         return decode_header(found[0][2])
     numbered = sorted((f for f in found if f[0] >= 0), key=lambda f: f[0])
@@ -191,18 +196,20 @@ def _joined(found: list[tuple[int, bool, str]]) -> str:
     if not any(encoded for _, encoded, _ in chosen):
         return decode_header("".join(text for _, _, text in chosen))
     charset = ""
-    octets = b""
+    data = b""
     for place, (_, encoded, text) in enumerate(chosen):
         rest = text
         if place == 0 and encoded and text.count("'") >= 2:  # noqa: PLR2004 - charset'language'value
             charset, _, rest = text.split("'", 2)
-        octets += urllib.parse.unquote_to_bytes(rest) if encoded else rest.encode("utf-8", "replace")
-    return clean(decode(octets, charset))
+        data += urllib.parse.unquote_to_bytes(rest) if encoded else rest.encode("utf-8", "replace")
+    return clean(decode(data, charset))
 
 
 def message_ids(value: str) -> Iterator[str]:
-    """Yield the message ids of an undecoded Message-ID, In-Reply-To or References value, without angle brackets
-    and white space (RFC 5322 §3.6.4); words with an ``@`` where there are no brackets. At most MAX_IDS."""
+    """Yield the message ids of an undecoded Message-ID, In-Reply-To or References value (RFC 5322 §3.6.4).
+
+    Ids come without angle brackets and white space, at most MAX_IDS. Without brackets, words with an ``@`` are ids.
+    """
     found = [match[1] for match in _ID.finditer(value)] or [w.strip("<>") for w in value.split() if "@" in w]
     for text in found[:MAX_IDS]:
         if one := clean("".join(text.split())):

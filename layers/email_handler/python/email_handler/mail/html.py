@@ -1,21 +1,20 @@
-"""HTML of mail as text, links and hidden text, in one linear pass.
+"""Text, hidden text and links of an HTML body, read in one linear pass.
 
-A tokenizer and no tree: tree builders need quadratic time on nested elements (``<div>`` 80,000 times: 11 s in the
-fastest one), and ``html.parser`` on unfinished tags. Nothing raises and no text is lost.
+This is a tokenizer without a tree: tree builders take quadratic time on nested elements (11 s in the fastest one for
+``<div>`` 80,000 times), and ``html.parser`` on unfinished tags. Nothing raises and no text is lost.
 """
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from html import unescape
 
-MAX_HTML = 1_000_000  # characters that are read as HTML; mail clients stop far earlier (Gmail shows 102 kB)
+MAX_HTML = 1_000_000  # characters read as HTML; email clients stop far earlier (Gmail shows 102 kB)
 MAX_LINKS = 1000
-MAX_QUOTES = 30  # marks before a line: more quotations within each other show as so many
-MAX_OPEN = 200  # open elements that are remembered; further ones only pass their text on
+MAX_QUOTES = 30  # quote marks before a line; deeper quotations show this many
+MAX_OPEN = 200  # open elements remembered; of deeper ones only the text is read
 
-# The end of a tag, from behind its name. Quotes count behind "=" only, as in browsers; a quote that never closes is
-# an ordinary character. The possessive parts keep it linear for one tag.
+# A whole tag. As in browsers, quotes count only after "=", and a quote that never closes is an ordinary character.
+# Possessive quantifiers keep the time linear.
 _TAG = re.compile(r"""<(/?)([a-zA-Z][^\s/>]{0,40}+)((?:[^>=]++|=\s*+"[^"]*+"|=\s*+'[^']*+'|=)*+)>""")
 _ATTRIBUTE = re.compile(r"""([^\s=/>"']{1,60}+)\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s>]*+)""")
 _LEFTOVER = re.compile(r"<[^<>]*+>")
@@ -34,54 +33,24 @@ _COLOR = re.compile(
 _VOID = frozenset(
     ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr")
 )
+# Elements whose contents are text without tags.
 _RAW = frozenset(("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"))
 _CLOSING = {name: re.compile(f"(?i)</{name}(?=[\\s/>])") for name in _RAW}
-_SILENT = frozenset(("script", "style", "title"))  # their text is shown nowhere in a mail
-_LINES = frozenset(
-    (
-        "address",
-        "article",
-        "aside",
-        "body",
-        "center",
-        "dd",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figure",
-        "footer",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hr",
-        "li",
-        "main",
-        "nav",
-        "ol",
-        "pre",
-        "section",
-        "table",
-        "tbody",
-        "tfoot",
-        "thead",
-        "tr",
-        "ul",
-        "caption",
-    )
-)
+_NOT_SHOWN = frozenset(("script", "style", "title"))
 _PARAGRAPHS = frozenset(("p", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table"))
-_CLOSES_ITSELF = frozenset(("p", "li", "td", "th", "tr", "dt", "dd", "option"))
+_BLOCKS = _PARAGRAPHS | frozenset(
+    (
+        "address", "article", "aside", "body", "caption", "center", "dd", "div", "dl", "dt", "fieldset", "figure",
+        "footer", "form", "header", "hr", "li", "main", "nav", "pre", "section", "tbody", "tfoot", "thead", "tr",
+    )
+)  # fmt: skip
+_CLOSES_ITSELF = frozenset(("p", "li", "td", "th", "tr", "dt", "dd", "option"))  # another one ends it
+_BEFORE_BODY = frozenset(("html", "head", "base", "body", "link", "meta", "script", "style", "title"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One ``<a href>``: where it goes and what a reader sees of it."""
+    """One ``<a href>``: its destination and its visible text."""
 
     href: str
     text: str
@@ -89,46 +58,38 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What one pass over an HTML body finds."""
+    """The contents of an HTML body."""
 
-    text: str  # what a reader sees: blocks as lines, quotations marked with ``> ``, no line ends but ``\n``
-    hidden: str  # text that a reader does not see: display:none, size 0, colour of the background, ...
+    text: str  # the visible text: blocks as lines ended by ``\n``, quotations marked with ``> ``
+    hidden: str  # text that readers do not see: display:none, size 0, the background's color, ...
     links: tuple[Link, ...]
     images: int
 
 
-def html_text(html: str, limit: int = MAX_HTML) -> str:
-    """Return the text a reader sees of *html*; where there is none, what is hidden, then what its title, images and
-    links say: never "" unless the page is empty. Behind *limit* characters tags are only cut out, behind ten times as many
-    they stay."""
-    text = read_page(html[:limit]).text
+def html_text(html: str, limit: int = MAX_HTML, page: Page | None = None) -> str:
+    """Return the visible text of *html*, else its hidden text, else that of its title, images and links.
+
+    It is "" only if the page is empty. Only the first *limit* characters are read as HTML; after them tags are
+    removed, up to ten times *limit*. *page*: what :func:`read_page` returned for these *limit* characters, if known.
+    """
+    text = (page or read_page(html[:limit])).text
     if len(html) <= limit:
         return text
     return f"{text}\n{_LEFTOVER.sub(' ', html[limit : limit * 10])}{html[limit * 10 :]}"
 
 
-def links(html: str) -> tuple[tuple[str, str], ...]:
-    """Return ``(href, visible text)`` of the links in *html*, in order, at most MAX_LINKS."""
-    return tuple((link.href, link.text) for link in read_page(html).links)
-
-
 def read_page(html: str) -> Page:
-    """Read *html* (any text) once: text, hidden text, links. Linear; never raises."""
-    return _read(html[:MAX_HTML])
-
-
-@lru_cache(maxsize=1)  # parsing wants a mail's text, then the whole page
-def _read(html: str) -> Page:
+    """Read the first MAX_HTML characters of *html* (any text). Never raises; takes linear time."""
     reader = _Reader()
-    reader.read(html)
+    reader.read(html[:MAX_HTML])
     return reader.page()
 
 
 def body_start(html: str) -> int:
-    """Return where in *html* the contents of its body begin: behind ``<body>``, or at the first that can only be body.
+    """Return the offset in *html* of the body's contents: after ``<body>``, or before its first element or text.
 
-    What stands in comments, styles and titles is no tag; where those never end, or browsers differ about their end,
-    it is 0, so that nothing before the returned place can swallow what is put there. Linear.
+    Tags inside comments, styles and titles do not count. The offset is 0 if one of those never ends, or ends
+    differently in different browsers: it could hide what is inserted after it. Takes linear time.
     """
     at = 0
     while (start := html.find("<", at, MAX_HTML)) >= 0 and not html[at:start].strip():
@@ -139,7 +100,7 @@ def body_start(html: str) -> int:
                 return 0
         elif html.startswith(("<!", "<?"), start):
             end = html.find(">", start) + 1
-        elif tag is None or tag[2].lower() not in _UP_TO_BODY:
+        elif tag is None or tag[2].lower() not in _BEFORE_BODY:
             break
         else:
             end, name = tag.end(), tag[2].lower()
@@ -154,41 +115,40 @@ def body_start(html: str) -> int:
     return at
 
 
-_UP_TO_BODY = frozenset(("html", "head", "base", "body", "link", "meta", "script", "style", "title"))
-
-
 @dataclass(slots=True)
 class _Style:
-    """What an element passes on to what is in it."""
+    """What an element's contents inherit from it."""
 
     name: str
     invisible: bool  # display:none and the like
-    blended: bool  # the text has the colour of its background
+    blended: bool  # the text has the color of its background
     color: str
     background: str
 
 
 class _Reader:
+    """The state of one pass over an HTML text."""
+
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.line: list[str] = []
-        self.blank = False
+        self.blank = False  # a blank line precedes the next line
         self.hidden: list[str] = []
         self.links: list[Link] = []
         self.href: str | None = None
         self.link_text: list[str] = []
-        self.alternatives: list[str] = []
+        self.alternatives: list[str] = []  # the title and the texts of images
         self.images = 0
-        self.unclosed: set[str] = set()
+        self.unclosed: set[str] = set()  # raw elements without an end tag
         self.open = [_Style("", invisible=False, blended=False, color="#000", background="#fff")]
-        self.quotes = 0  # how many quotations are open
-        self.level = 0  # how many were at the last line
+        self.quotes = 0  # open quotations
+        self.level = 0  # quotations around the last line
         self.pre = 0
 
     def read(self, html: str) -> None:
         at = 0
         last_end = html.rfind(">")
-        comment_end = html.rfind("-->")  # a comment that never ends is a tag: the text behind it stays
+        comment_end = html.rfind("-->")  # a comment that never ends is read as a tag, so the text after it stays
         while (start := html.find("<", at)) >= 0:
             if start > at:
                 self.text(html[at:start])
@@ -202,7 +162,7 @@ class _Reader:
                 at = html.find("-->", start + 2) + 3
             elif html[start + 1 : start + 2] in ("!", "?", "/"):
                 at = html.find(">", start) + 1
-            elif html[start + 1 : start + 2].isalpha():  # a tag that does not end: all behind it is text
+            elif html[start + 1 : start + 2].isalpha():  # a tag that never ends: the rest is text
                 self.text(_LEFTOVER.sub(" ", html[start:]))
                 at = len(html)
                 break
@@ -221,18 +181,18 @@ class _Reader:
         if name not in _RAW or name in self.unclosed:
             return at
         closing = _CLOSING[name].search(html, at)
-        if closing is None:  # what follows is read as if the element were not there: no text is lost
+        if closing is None:  # read on as if the tag were not there, so that no text is lost
             self.unclosed.add(name)
             return at
         if name == "title":
             self.alternatives.append(html[at : closing.start()])
-        elif name not in _SILENT:
+        elif name not in _NOT_SHOWN:
             self.text(html[at : closing.start()])
         return closing.start()
 
     def start(self, name: str, attributes: str) -> None:
-        self.lay_out(name)
-        found = _attributes(attributes) if attributes and _interesting(name, attributes) else {}
+        self.start_line(name)
+        found = _attributes(attributes) if attributes and _needs_attributes(name, attributes) else {}
         if name == "img":
             self.images += 1
             if found.get("alt") and len(self.alternatives) < MAX_LINKS:
@@ -251,11 +211,11 @@ class _Reader:
         elif name == "pre":
             self.pre += 1
 
-    def lay_out(self, name: str) -> None:
-        """Make the line ends and marks that the beginning of an element shows as."""
+    def start_line(self, name: str) -> None:
+        """Add the line end, bullet or space with which the element *name* begins."""
         if name == "br":
             self.end_line(forced=True)
-        elif name in _LINES or name in _PARAGRAPHS:
+        elif name in _BLOCKS:
             self.end_line()
             self.blank = self.blank or name in _PARAGRAPHS
             if name == "li":
@@ -275,10 +235,10 @@ class _Reader:
                 color = declared[2]
             else:
                 background = declared[2]
-        color = _plain_color(color) or outer.color
-        background = _plain_color(background) or outer.background
+        color = _normal_color(color) or outer.color
+        background = _normal_color(background) or outer.background
         if "url(" in css or "background" in found:
-            background = "?"  # an image: no telling
+            background = "?"  # an image, so of unknown color
         return _Style(
             name,
             outer.invisible or "hidden" in found or bool(_HIDING.search(css)),
@@ -288,7 +248,7 @@ class _Reader:
         )
 
     def end(self, name: str) -> None:
-        if name in _LINES or name in _PARAGRAPHS:
+        if name in _BLOCKS:
             self.end_line()
             self.blank = self.blank or name in _PARAGRAPHS
         if name == "a":
@@ -357,7 +317,7 @@ class _Reader:
         return Page(text=text, hidden=hidden, links=tuple(self.links), images=self.images)
 
 
-def _interesting(name: str, attributes: str) -> bool:
+def _needs_attributes(name: str, attributes: str) -> bool:
     if name in ("a", "img"):
         return True
     lower = attributes.lower()
@@ -376,7 +336,7 @@ def _attributes(text: str) -> dict[str, str]:
     return found
 
 
-def _plain_color(color: str) -> str:
+def _normal_color(color: str) -> str:
     color = color.strip().lower().lstrip("#")
     color = {"white": "fff", "ffffff": "fff", "black": "000", "000000": "000", "rgb(255,255,255)": "fff"}.get(
         color.replace(" ", ""), color

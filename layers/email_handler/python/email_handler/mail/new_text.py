@@ -1,8 +1,8 @@
-"""What a writer added to a conversation: their text without quotation and signature, for snippets and search.
+"""The new text of a message: what its author wrote, without quotations and signature, for snippets and search.
 
-Read line by line, by what mail clients of all languages share rather than by a list of clients: quoted lines begin
-with ``>``; a quotation is introduced by a line with a date, a person and a colon, or by a block of header fields;
-a signature follows ``--``, a closing formula, or names the device. Every test looks at a bounded piece of text.
+Lines are judged by what email clients of all languages have in common, not by a list of clients: quoted lines begin
+with ``>``; a line with a date, a person and a colon, or a block of header fields, introduces a quotation; a signature
+follows ``--`` or a closing formula, or names the device. Every pattern sees a bounded piece of text.
 """
 
 import re
@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 
 from email_handler.mail.html import html_text
 
-TEXT_LIMIT = 1_000_000  # characters read; nobody writes more
-LINES_LIMIT = 20_000  # likewise
-_LINE_LIMIT = 500  # characters of a line that a test looks at
+TEXT_LIMIT = 1_000_000  # characters read; no person writes more
+LINES_LIMIT = 20_000  # lines read
+_LINE_LIMIT = 500  # characters of a line that patterns see
 _ATTRIBUTION_LINES = 4  # clients wrap "On … wrote:" at 78 columns
-_HEADER_LINES = 8  # a block of quoted header fields, wrapped values and blank lines included
+_HEADER_LINES = 8  # of a block of quoted header fields, with wrapped values and blank lines
 _SIGNATURE_LINES = 15
 
 _QUOTED = re.compile(r"\s{0,3}(?:>|&gt;)(?!:\s*$)")  # ">:" alone is the end of a wrapped "<address>:"
@@ -29,17 +29,17 @@ _WROTE = re.compile(
     r"|写道|寫道|写信|のメール|書きました|님이 작성|작성:|כתב|كتب|เขียน|ने लिखा",
     re.IGNORECASE,
 )
-_OPENS = re.compile(
+_BEGINS_ATTRIBUTION = re.compile(
     r"[\s>*-]{0,8}(?:on|am|le|el|em|il|op|den|på|kl|w dniu|dnia|dne|dňa|a|az|în|в|στις|in data|ngày|pada|vào|vo|"
     r"mon|tue|wed|thu|fri|sat|sun)\b|[\s>*-]{0,8}\d",
     re.IGNORECASE,
 )
-"""How lines that introduce a quotation begin: a preposition of date, a weekday, or the date itself."""
+"""The start of a line that introduces a quotation: a preposition before a date, a weekday, or the date itself."""
 
 _PREPOSITION = re.compile(
     r"\s{0,5}(?:on|am|le|el|em|il|op|den|w dniu|dnia|mon|tue|wed|thu|fri|sat|sun)\b", re.IGNORECASE
 )
-_TAIL = 60  # characters before the colon that say "wrote"
+_TAIL = 60  # characters before the colon that may contain "wrote"
 
 _LABEL = re.compile(r"[\s>*_|]{0,10}([^\W\d_][^:\uff1a*\n]{0,24}?)\s?\*{0,2}\s?[:\uff1a]")
 _FROM = re.compile(
@@ -75,13 +75,15 @@ _DIVIDER = re.compile(
     rf"|الرسالة|הודעה|αρχικό|{_FORWARDED})[^\n]{{0,60}}",
     re.IGNORECASE,
 )
-_FORWARDS = re.compile(rf"\s{{0,5}}(?:[^\n:]{{1,20}} )?(?:{_FORWARDED})[^\n:]{{0,30}}[:\uff1a]\s{{0,5}}", re.IGNORECASE)
-"""A line that introduces a forwarded mail without being drawn, as Apple Mail and MailMate write it."""
+_FORWARD_LINE = re.compile(
+    rf"\s{{0,5}}(?:[^\n:]{{1,20}} )?(?:{_FORWARDED})[^\n:]{{0,30}}[:\uff1a]\s{{0,5}}", re.IGNORECASE
+)
+"""A line without dashes that introduces a forwarded message, as Apple Mail and MailMate write it."""
 
-_DRAWN = re.compile(r"\s{0,3}-{3,12} ?[^\s-][^\n]{0,60}?-{3,12}\s{0,3}")
+_DASHED_TITLE = re.compile(r"\s{0,3}-{3,12} ?[^\s-][^\n]{0,60}?-{3,12}\s{0,3}")
 _TIME = re.compile(r"\d{1,2}[:.]\d\d")
 
-_MOBILE = re.compile(
+_DEVICE = re.compile(
     r"\s{0,5}(?:sent (?:from|via|with|using) |get outlook for |get bluemail|gesendet (?:von|mit|aus) |von meinem .{2,40} gesendet"
     r"|diese nachricht wurde von meinem|envoyé (?:de|depuis|à partir|avec) |télécharger outlook|enviado (?:desde|do|de|por|a partir) "
     r"|enviada (?:do|de) |obter o? ?outlook|obtener outlook|inviato da |scarica outlook|verzonden (?:vanaf|met|vanuit) "
@@ -90,12 +92,12 @@ _MOBILE = re.compile(
     r"|.{0,20}から送信|나의 .{1,20}에서 보냄|أُرسلت من|أرسلت من|נשלח מ|dikirim dari|được gửi từ|trimis (?:de pe|din))",
     re.IGNORECASE,
 )
-_MOBILE_LIMIT = 90
+_DEVICE_LIMIT = 90
 _SENTENCE = re.compile(r"[,;.!?](?: |$)")
 
-_RULED = re.compile(r"_{2,80}|[\u2014\u2013\u2015]{2,80}")
-_SHORT = 80  # characters: longer lines below a closing formula are sentences
-_NAMES = 2  # lines below "Thanks,": a name and perhaps a place
+_RULE_ABOVE_SIGNATURE = re.compile(r"_{2,80}|[\u2014\u2013\u2015]{2,80}")
+_SHORT = 80  # characters; longer lines below a closing formula are sentences
+_NAMES = 2  # lines below "Thanks,": a name and sometimes a place
 
 _CLOSING = re.compile(
     r"\s{0,5}(?:(?:kind|best|warm|warmest|many|my|with)(?: (?:kind|best|warm|kindest))? ?(?:regards|wishes)|kindest regards|regards"
@@ -131,10 +133,10 @@ _QUOTING_ELEMENT = re.compile(
 
 
 def new_text(text: str, html: str = "") -> str:
-    """Return what the writer of *text* added: no quoted lines, no introduction to them, no signature.
+    """Return the lines of *text* that its author wrote: no quoted lines, no introductions to them, no signature.
 
-    *text* is the plain text a reader sees; *html* the HTML body, "" where none. "" where nothing is new, as in a
-    bare forward. Answers written between quoted lines are kept, each in its place. Never raises; linear time.
+    *text* is the visible plain text; *html* is the HTML body, "" if there is none. The result is "" if nothing is new,
+    as in a bare forward. Text between quoted lines is kept in order. Never raises; takes linear time.
     """
     lines = text[:TEXT_LIMIT].replace("\r\n", "\n").replace("\r", "\n").split("\n", LINES_LIMIT)[:LINES_LIMIT]
     own = _own_lines(lines)
@@ -145,16 +147,16 @@ def new_text(text: str, html: str = "") -> str:
 
 
 def _above_quotation(html: str) -> list[str]:
-    """Return the lines above the element in which the client keeps the quotation, [] where it marks none.
+    """Return the author's lines above the element in which a client puts the quotation, [] if there is none.
 
-    For quotations that the plain text shows no sign of; it says what the HTML says (RFC 2046 §5.1.4).
+    This finds quotations that the plain text does not mark: both have the same contents (RFC 2046 §5.1.4).
     """
     found = _QUOTING_ELEMENT.search(html[:TEXT_LIMIT])
     return _own_lines(html_text(html[: found.start()]).split("\n", LINES_LIMIT)[:LINES_LIMIT]) if found else []
 
 
 def _own_lines(lines: Sequence[str]) -> list[str]:
-    """Return the lines that quote nothing, up to an unmarked quotation, which reaches to the end."""
+    """Return the lines that are not quoted, up to an unmarked quotation, which extends to the end."""
     heads = [line[:_LINE_LIMIT] for line in lines]
     quoted = [_QUOTED.match(head) is not None for head in heads]
     fields = [_field(head) for head in heads]
@@ -178,18 +180,18 @@ def _own_lines(lines: Sequence[str]) -> list[str]:
 
 
 def _is_wrapped_quote(heads: Sequence[str], quoted: Sequence[bool], number: int) -> bool:
-    """Tell whether a line is the end of a long quoted line that a gateway broke without repeating the mark."""
+    """Return whether a line is the end of a long quoted line that a gateway broke without repeating the mark."""
     between = 0 < number < len(heads) - 1 and quoted[number - 1] and quoted[number + 1]
     long_before = between and len(heads[number - 1]) >= 60  # noqa: PLR2004 - wrapped lines are nearly full
     return long_before and heads[number][:1].islower()
 
 
 def _begins_original(heads: Sequence[str], fields: Sequence[tuple[str, str]], number: int) -> bool:
-    """Tell whether an unmarked original begins here: a divider that says so, or a block of header fields."""
+    """Return whether an unmarked original begins here, with a divider or a block of header fields."""
     if _DIVIDER.fullmatch(heads[number]):
         return True
-    if _DRAWN.fullmatch(heads[number]):
-        return _shows_header(heads[number + 1 : number + 1 + _HEADER_LINES])
+    if _DASHED_TITLE.fullmatch(heads[number]):
+        return _is_unknown_header(heads[number + 1 : number + 1 + _HEADER_LINES])
     start = number
     if _RULE.fullmatch(heads[number]):
         start = next((at for at in range(number + 1, min(number + 4, len(heads))) if heads[at].strip()), number)
@@ -198,27 +200,27 @@ def _begins_original(heads: Sequence[str], fields: Sequence[tuple[str, str]], nu
     )
 
 
-def _shows_header(heads: Sequence[str]) -> bool:
-    """Tell whether lines are a mail's header in a language unknown here: three labels, an address and a time."""
+def _is_unknown_header(heads: Sequence[str]) -> bool:
+    """Return whether lines are a message header in an unknown language: three labels, an address and a time."""
     end = next((at for at, head in enumerate(heads) if not _LABEL.match(head)), len(heads))
     block = heads[:end]
     return len(block) >= 3 and any(map(_ADDRESS.search, block)) and any(map(_TIME.search, block))  # noqa: PLR2004
 
 
 def _is_header_block(heads: Sequence[str], fields: Sequence[tuple[str, str]]) -> bool:
-    """Tell whether lines are header fields of a quoted mail, in whatever language: three of them, or two with From.
+    """Return whether lines are header fields of a quoted message in a known language: three, or two with From.
 
-    A subject, a time of sending or an address must be among them: "From: Berlin, To: Paris, Date: …" is a journey.
+    They must include a subject, a time of sending or an address: "From: Berlin, To: Paris, Date: …" is a journey.
     """
     kinds = [kind for kind, _label in fields]
     end = next((at for at in range(1, len(kinds)) if not any(kinds[at : at + 3])), len(kinds))  # wrapped, blank lines
     labels = {label for kind, label in fields[:end] if kind}
-    shows_mail = not {"subject", "sent"}.isdisjoint(kinds[:end]) or any(_ADDRESS.search(heads[at]) for at in range(end))
-    return shows_mail and len(labels) >= (2 if "from" in kinds[:end] else 3)
+    is_message = not {"subject", "sent"}.isdisjoint(kinds[:end]) or any(_ADDRESS.search(heads[at]) for at in range(end))
+    return is_message and len(labels) >= (2 if "from" in kinds[:end] else 3)
 
 
 def _field(head: str) -> tuple[str, str]:
-    """Return what a line is as a header field ("from", "subject", "sent", "other", "" for none) and its label."""
+    """Return a line's kind of header field ("from", "subject", "sent", "other", "" for none) and its label."""
     found = _LABEL.match(head)
     label = found.group(1).strip(" *_").lower() if found else ""
     kinds = {"from": _FROM, "subject": _SUBJECT, "sent": _SENT, "other": _OTHER}
@@ -228,20 +230,20 @@ def _field(head: str) -> tuple[str, str]:
 def _attribution(heads: Sequence[str], quoted: Sequence[bool], number: int) -> int:
     """Return how many lines from *number* introduce a quotation ("On 3 May, Jane wrote:"), 0 for none.
 
-    Where a later line of a wrapped introduction would do by itself, the lines before it are the writer's own.
+    If a later one of these lines is an introduction by itself, the lines before it belong to the author.
     """
-    if not (_OPENS.match(heads[number]) or _DATE.search(heads[number]) or _ADDRESS.search(heads[number])):
-        return 1 if _introduces_marked(heads, quoted, number) else 0
+    if not (_BEGINS_ATTRIBUTION.match(heads[number]) or _DATE.search(heads[number]) or _ADDRESS.search(heads[number])):
+        return 1 if _introduces_quoted(heads, quoted, number) else 0
     for end in range(number + 1, min(number + _ATTRIBUTION_LINES, len(heads)) + 1):
         if quoted[end - 1] or not heads[end - 1].strip():
             return 0
         if not _may_end(heads[end - 1]):
             continue
         before_quote = _quote_follows(heads, quoted, end)
-        if _introduces(" ".join(heads[number:end]), marked=before_quote):
+        if _introduces(" ".join(heads[number:end]), before_quote=before_quote):
             later = range(number + 1, end)
             alone = (
-                _PREPOSITION.match(heads[at]) and _introduces(" ".join(heads[at:end]), marked=before_quote)
+                _PREPOSITION.match(heads[at]) and _introduces(" ".join(heads[at:end]), before_quote=before_quote)
                 for at in later
             )
             return 0 if any(alone) else end - number
@@ -251,7 +253,7 @@ def _attribution(heads: Sequence[str], quoted: Sequence[bool], number: int) -> i
 def _introduces_forward(
     heads: Sequence[str], fields: Sequence[tuple[str, str]], quoted: Sequence[bool], number: int
 ) -> bool:
-    if not _FORWARDS.fullmatch(heads[number]):
+    if not _FORWARD_LINE.fullmatch(heads[number]):
         return False
     following = next((at for at in range(number + 1, min(number + 4, len(heads))) if heads[at].strip()), 0)
     return bool(following) and (quoted[following] or _begins_original(heads, fields, following))
@@ -261,13 +263,13 @@ def _may_end(head: str) -> bool:
     return head.rstrip()[-1:] in (":", "\uff1a", "-") or _WROTE.search(head[-_TAIL:]) is not None
 
 
-def _introduces_marked(heads: Sequence[str], quoted: Sequence[bool], number: int) -> bool:
-    """Tell whether one line names the writer of the marked lines that follow ("Jane wrote:")."""
-    return _quote_follows(heads, quoted, number + 1) and _introduces(heads[number], marked=True)
+def _introduces_quoted(heads: Sequence[str], quoted: Sequence[bool], number: int) -> bool:
+    """Return whether one line names the author of the quoted lines that follow ("Jane wrote:")."""
+    return _quote_follows(heads, quoted, number + 1) and _introduces(heads[number], before_quote=True)
 
 
-def _introduces(joined: str, *, marked: bool) -> bool:
-    """Tell whether words introduce a quotation; where marked lines follow, that somebody wrote is enough."""
+def _introduces(joined: str, *, before_quote: bool) -> bool:
+    """Return whether words introduce a quotation; before quoted lines, a word for "wrote" is enough."""
     words = joined.strip().rstrip("-").rstrip()
     if len(words) > _LINE_LIMIT:
         return False
@@ -275,12 +277,12 @@ def _introduces(joined: str, *, marked: bool) -> bool:
     date = _DATE.search(words)
     address = _ADDRESS.search(words)
     if words.endswith((":", "\uff1a")):
-        return bool((date and (address or (wrote and _OPENS.match(words)))) or (marked and wrote))
-    return bool(wrote and date and address and _OPENS.match(words) and wrote.end() == len(words))
+        return bool((date and (address or (wrote and _BEGINS_ATTRIBUTION.match(words)))) or (before_quote and wrote))
+    return bool(wrote and date and address and _BEGINS_ATTRIBUTION.match(words) and wrote.end() == len(words))
 
 
 def _quote_follows(heads: Sequence[str], quoted: Sequence[bool], number: int) -> bool:
-    """Tell whether marked lines come next, blank lines aside."""
+    """Return whether the next lines are quoted; blank lines do not count."""
     for at in range(number, min(number + 6, len(heads))):
         if quoted[at]:
             return True
@@ -297,11 +299,11 @@ def _without_signature(own: Sequence[str]) -> list[str]:
 
 
 def _begins_signature(own: Sequence[str], number: int, head: str) -> bool:
-    """Tell whether a signature begins at line *number*: a mark or a device anywhere, a formula or a name near the end."""
+    """Return whether a signature begins at line *number*: a mark or device anywhere, a formula or name near the end."""
     stripped = head.strip()
     if not stripped:
         return False
-    device = len(stripped) < _MOBILE_LIMIT and _MOBILE.match(stripped) and not _SENTENCE.search(stripped)
+    device = len(stripped) < _DEVICE_LIMIT and _DEVICE.match(stripped) and not _SENTENCE.search(stripped)
     if stripped in ("--", "\u2014", "\u2013\u2013") or device:
         return True
     if len(own) - number > 2 * _SIGNATURE_LINES:
@@ -310,7 +312,7 @@ def _begins_signature(own: Sequence[str], number: int, head: str) -> bool:
     if not rest:
         return number > 0 and not own[number - 1].strip() and _DASHED_NAME.fullmatch(head) is not None
     return len(rest) < _SIGNATURE_LINES and (
-        _RULED.fullmatch(stripped) is not None
+        _RULE_ABOVE_SIGNATURE.fullmatch(stripped) is not None
         or (_CLOSING.fullmatch(stripped) is not None and all(len(line) <= _SHORT for line in rest))
         or (_THANKS.fullmatch(stripped) is not None and len(rest) <= _NAMES and all(map(_NAME.fullmatch, rest)))
     )

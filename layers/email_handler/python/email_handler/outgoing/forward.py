@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from email_handler.mail import calendar
 from email_handler.mail import writer as mime
 from email_handler.mail.charsets import decode
-from email_handler.mail.message import Message, Part, parse, part_text
+from email_handler.mail.message import Message, Part
+from email_handler.mail.parsing import parse, part_text
 from email_handler.outgoing import banner
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import ForwardContext
@@ -162,7 +163,9 @@ class _Rebuilding:
             return _container(part, map(self.as_it_came, part.children))
         if part.content_type in _CALENDARS:
             main, _, subtype = part.content_type.partition("/")
-            ours = calendar.for_owner(_text(part), self._context.identity.public_address, self._context.thread_address)
+            ours = calendar.with_parties(
+                _text(part), self._context.identity.public_address, self._context.thread_address
+            )
             if main == "text":
                 return mime.text(ours, subtype, part.parameters.items(), _placement(part))
             return _file(part, ours.encode())

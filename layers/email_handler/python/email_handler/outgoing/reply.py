@@ -13,7 +13,8 @@ from email_handler.identifiers import EmailAddress
 from email_handler.mail import writer as mime
 from email_handler.mail.addresses import Mailbox
 from email_handler.mail.charsets import decode
-from email_handler.mail.message import Message, Part, parse, part_text
+from email_handler.mail.message import Message, Part
+from email_handler.mail.parsing import parse, part_text
 from email_handler.outgoing import banner
 from email_handler.outgoing.composed import Composed, Place
 from email_handler.outgoing.context import ReplyContext

@@ -6,8 +6,9 @@ from email_handler.conversations.keys import MAX_NAME, attachment_key, text_key
 from email_handler.conversations.records import AttachmentRecord, MessageRecord
 from email_handler.errors import UnknownConversation
 from email_handler.identifiers import FunctionName, ReceiptId
-from email_handler.mail.message import Attachment, parse
+from email_handler.mail.message import Attachment
 from email_handler.mail.new_text import new_text
+from email_handler.mail.parsing import parse
 from email_handler.ports import Archive, Records, TextExtractor
 
 MAX_DESCRIBED = 200  # attachments in the record, whose item DynamoDB limits to 400 KB; all are stored

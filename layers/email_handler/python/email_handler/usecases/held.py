@@ -7,7 +7,7 @@ from email_handler.conversations.parsed import ParsedMessage, judged, message_re
 from email_handler.conversations.records import Decision, MessageRecord
 from email_handler.errors import NotHeld
 from email_handler.identifiers import EmailAddress, FunctionName, ReceiptId
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.ports import Commit, Known, ListKind, Question
 from email_handler.senders.authentication import SenderVerification, receipt_from_message
 from email_handler.usecases.configuration import Configuration

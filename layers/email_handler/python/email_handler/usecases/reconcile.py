@@ -8,7 +8,7 @@ from email_handler.conversations.keys import SETUP_OBJECT, raw_key, raw_prefix, 
 from email_handler.conversations.records import Decision, LedgerItem, PendingEvent, SendState
 from email_handler.errors import EmailHandlerError
 from email_handler.identifiers import FunctionName, LedgerId, ReceiptId
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.senders.authentication import receipt_from_message
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import finish

@@ -2,7 +2,7 @@
 
 from email_handler.conversations.jobs import Job
 from email_handler.errors import ConfigUnavailable
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.acknowledgement import builtin_templates, compose_acknowledgement
 from email_handler.outgoing.context import acknowledgement_context
 from email_handler.ports import ConfigSource, SendContext

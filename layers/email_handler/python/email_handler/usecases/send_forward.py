@@ -5,7 +5,7 @@ import json
 from email_handler.conversations.evolve import add_forward
 from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.records import TEXT_ONLY
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.context import forward_context
 from email_handler.outgoing.digest import DIGEST, compose_digest, from_json
 from email_handler.outgoing.forward import compose_forward

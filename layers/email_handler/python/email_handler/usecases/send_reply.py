@@ -7,7 +7,7 @@ from email_handler.conversations.jobs import Job
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.routes import Routes, load_routes
 from email_handler.errors import ConfigUnavailable
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.context import reply_context
 from email_handler.outgoing.reply import compose_reply
 from email_handler.ports import SendContext

@@ -1,7 +1,7 @@
-"""What a PDF shows and says (ISO 32000-1), as far as its inflated streams tell: enough to look for an address in it.
+"""The strings and streams of a PDF (ISO 32000-1): enough to search it for an address.
 
-No layout, no order: strings are joined as they follow each other. Fonts that number their glyphs are read through
-their ToUnicode maps (§9.10.3), each map tried on each stream, since which font is on is not followed.
+Layout is ignored: strings are joined in the order of the file. Fonts that number their glyphs are read through their
+ToUnicode maps (§9.10.3). The current font is not tracked, so each map is tried on each stream.
 """
 
 import base64
@@ -12,33 +12,33 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 MAX_STREAMS = 5000  # streams of one document
-MAX_MAPS = 40  # ToUnicode maps of one document; common ones have one for each font
-MAX_MAPPED = 20_000_000  # octets of text times maps that are tried
+MAX_MAPS = 40  # ToUnicode maps of one document; usually one for each font
+MAX_MAPPED = 20_000_000  # bytes of text, summed over the maps tried
 
-_SEALED = re.compile(rb"/Encrypt\b|/LZWDecode\b")
-_ZLIB = (b"\x78", b"\x48", b"\x58", b"\x68")  # first octet of a zlib stream (RFC 1950 §2.2), as writers set it
+_UNREADABLE = re.compile(rb"/Encrypt\b|/LZWDecode\b")
+_ZLIB = (b"\x78", b"\x48", b"\x58", b"\x68")  # usual first bytes of a zlib stream (RFC 1950 §2.2)
 _STREAM = re.compile(rb"stream\r?\n")
 _STRING = re.compile(rb"\(((?:[^()\\]|\\.)*+)\)|<([0-9A-Fa-f\s]{2,4000})>", re.DOTALL)
 _OCTAL = re.compile(rb"\\([0-7]{1,3})")
-_SHOWS = re.compile(rb"T[jJ]\b|['\"]\s")
+_SHOWS_TEXT = re.compile(rb"T[jJ]\b|['\"]\s")
 _SINGLE = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{4,32})>")
 _RANGE = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{4,8})>")
 _ARRAY = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<[0-9A-Fa-f]{2,8}>\s{0,8}\[([^\[\]]*+)\]")
-_CODES = 70_000  # codes of one map that are read: two octets tell 65,536
+_MAX_CODES = 70_000  # codes read of one map; two bytes have 65,536
 
 
 @dataclass(slots=True)
 class Contents:
-    """What was found: ``octets`` to look through, whether they are all (``complete``), and how much was inflated."""
+    """The contents of a document."""
 
-    octets: list[bytes] = field(default_factory=list)
-    complete: bool = True
-    inflated: int = 0
+    searchable: list[bytes] = field(default_factory=list)
+    complete: bool = True  # nothing was skipped
+    inflated: int = 0  # bytes
 
 
 def contents(document: bytes, limit: int) -> Contents:
-    """Return what *document* holds: itself, its inflated streams (at most *limit* octets) and its strings, decoded."""
-    found = Contents(octets=[document, _strings(document)], complete=not _SEALED.search(document))
+    """Return *document* itself, its inflated streams (at most *limit* bytes in all) and its decoded strings."""
+    found = Contents(searchable=[document, _strings(document)], complete=not _UNREADABLE.search(document))
     streams: list[bytes] = []
     for number, start in enumerate(_STREAM.finditer(document)):
         left = limit - found.inflated
@@ -48,23 +48,24 @@ def contents(document: bytes, limit: int) -> Contents:
         content = _inflated(document, start.end(), left)
         found.inflated += len(content)
         streams.append(content)
-    found.octets += streams
-    shown = [_strings(content) for content in streams if _SHOWS.search(content)]
-    found.octets += shown
+    found.searchable += streams
+    shown = [_strings(content) for content in streams if _SHOWS_TEXT.search(content)]
+    found.searchable += shown
     maps = [content for content in streams if b"beginbf" in content]
     budget = MAX_MAPPED
     for characters in map(_characters, maps[:MAX_MAPS]):
         for text in shown:
             budget -= len(text)
             if budget > 0:
-                found.octets.append(_mapped(text, characters))
-    if len(maps) > MAX_MAPS or budget <= 0 or (not maps and any(b"/Identity-H" in o for o in (document, *streams))):
+                found.searchable.append(_mapped(text, characters))
+    unmapped = not maps and any(b"/Identity-H" in data for data in (document, *streams))
+    if len(maps) > MAX_MAPS or budget <= 0 or unmapped:
         found.complete = False
     return found
 
 
 def _inflated(document: bytes, start: int, most: int) -> bytes:
-    """Return the stream that begins at *start*, b"" where it is packed by another filter (images, fonts)."""
+    """Return the inflated stream that begins at *start*, b"" if it has another filter (images, fonts)."""
     packed = document[start : start + most]
     if packed[:1] not in _ZLIB:
         packed, ended, _ = packed.partition(b"~>")
@@ -94,16 +95,16 @@ def _hexadecimal(digits: bytes) -> bytes:
 
 
 def _characters(cmap: bytes) -> dict[bytes, str]:
-    """Return what each code of a ToUnicode map means (§9.10.3, bfchar and bfrange). Bounded by _CODES."""
+    """Return the codes of a ToUnicode map (§9.10.3, bfchar and bfrange) with their characters, at most _MAX_CODES."""
     characters: dict[bytes, str] = {}
-    for count, (code, character) in enumerate(_meanings(cmap)):
-        if count == _CODES:
+    for count, (code, character) in enumerate(_mappings(cmap)):
+        if count == _MAX_CODES:
             break
         characters[code] = character
     return characters
 
 
-def _meanings(cmap: bytes) -> Iterator[tuple[bytes, str]]:
+def _mappings(cmap: bytes) -> Iterator[tuple[bytes, str]]:
     start = cmap.find(b"beginbf")
     while (end := cmap.find(b"endbf", start)) > start >= 0:
         section = cmap[start:end]
@@ -115,8 +116,8 @@ def _meanings(cmap: bytes) -> Iterator[tuple[bytes, str]]:
                 for at, code in enumerate(_consecutive(match[1], match[2])):
                     yield code, chr(min(int(match[3], 16) + at, 0x10FFFF))
             for match in _ARRAY.finditer(section):
-                meant = re.findall(rb"<([0-9A-Fa-f]{4,32})>", match[2])
-                yield from zip(_consecutive(match[1], b"f" * len(match[1])), map(_utf16, meant), strict=False)
+                values = re.findall(rb"<([0-9A-Fa-f]{4,32})>", match[2])
+                yield from zip(_consecutive(match[1], b"f" * len(match[1])), map(_utf16, values), strict=False)
         start = cmap.find(b"beginbf", end)
 
 

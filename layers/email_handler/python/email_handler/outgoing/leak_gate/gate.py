@@ -15,7 +15,8 @@ from email_handler.conversations.owners import Identity
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.charsets import decode
 from email_handler.mail.documents import pdf
-from email_handler.mail.message import Message, Part, parse
+from email_handler.mail.message import Message, Part
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.composed import Composed, Place
 from email_handler.outgoing.leak_gate import needles as masking
 
@@ -210,7 +211,7 @@ class _Gate:
     def _pdf(self, where: str, payload: bytes) -> None:
         found = pdf.contents(payload, self._inflatable)
         self._inflatable -= found.inflated
-        for octets in found.octets:
+        for octets in found.searchable:
             self.octets(where, octets)
         if not found.complete:
             self._unchecked(where)

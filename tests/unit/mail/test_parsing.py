@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from email_handler.mail.filenames import MAX_NAME, safe_filename
 from email_handler.mail.flowed import unflow
-from email_handler.mail.message import MAX_DEPTH, MAX_PARTS, Message, parse
+from email_handler.mail.message import Message
+from email_handler.mail.parsing import MAX_DEPTH, MAX_PARTS, parse
 from tests.support.builders import entity, mail, multipart
 
 TEXT = entity([("Content-Type", "text/plain")], b"Hello")
@@ -16,7 +17,7 @@ PDF = entity(
 )
 
 
-def test_raw_octets_in_a_header_are_read_by_the_charset_of_the_first_part() -> None:
+def test_unencoded_header_text_is_decoded_by_the_charset_of_the_first_part() -> None:
     part = entity([("Content-Type", 'text/plain; charset="gb2312"')], "你好".encode("gb2312"))
     message = parse(b"Subject: " + "系统退信".encode("gb2312") + b"\r\n" + multipart("mixed", part))
 
@@ -27,7 +28,7 @@ def names(message: Message) -> list[tuple[str, str, bytes]]:
     return [(a.name, a.content_type, a.payload) for a in message.attachments]
 
 
-def test_an_ordinary_mail_is_read() -> None:
+def test_an_ordinary_message_is_parsed() -> None:
     message = parse(
         mail(
             subject="Grüße",
@@ -56,7 +57,7 @@ def test_an_ordinary_mail_is_read() -> None:
 
 
 @given(st.binary(max_size=400))
-def test_any_octets_are_a_message(raw: bytes) -> None:
+def test_any_bytes_are_a_message(raw: bytes) -> None:
     assert parse(raw).size == len(raw)
 
 
@@ -76,7 +77,7 @@ _PIECES = [
 
 
 @given(st.lists(st.sampled_from(_PIECES) | st.binary(max_size=8), max_size=30))
-def test_any_mixture_of_mail_like_pieces_is_a_message(pieces: list[bytes]) -> None:
+def test_any_mixture_of_message_fragments_is_a_message(pieces: list[bytes]) -> None:
     message = parse(b"".join(pieces))
 
     assert message.subject.isprintable()
@@ -92,7 +93,7 @@ WHOLE = mail(
 
 @settings(max_examples=60)
 @given(st.data())
-def test_a_mail_with_octets_changed_or_cut_is_a_message(data: st.DataObject) -> None:
+def test_a_damaged_message_is_a_message(data: st.DataObject) -> None:
     raw = bytearray(WHOLE)
     for _ in range(data.draw(st.integers(0, 5))):
         at = data.draw(st.integers(0, len(raw) - 1))
@@ -101,7 +102,7 @@ def test_a_mail_with_octets_changed_or_cut_is_a_message(data: st.DataObject) -> 
 
 
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\n", b"\r"])
-def test_every_kind_of_line_end_is_read(line_end: bytes) -> None:
+def test_every_kind_of_line_end_is_accepted(line_end: bytes) -> None:
     message = parse(multipart("mixed", TEXT, PDF, headers=[("Subject", "x")]).replace(b"\r\n", line_end))
 
     assert message.subject == "x"
@@ -109,7 +110,7 @@ def test_every_kind_of_line_end_is_read(line_end: bytes) -> None:
     assert names(message) == [("a.pdf", "application/pdf", b"%PDF")]
 
 
-def test_alternatives_are_told_once() -> None:
+def test_the_text_of_alternatives_appears_once() -> None:
     message = parse(multipart("alternative", TEXT, HTML))
 
     assert message.text == "Hello"
@@ -117,19 +118,19 @@ def test_alternatives_are_told_once() -> None:
     assert message.attachments == ()
 
 
-def test_html_alone_gives_its_text() -> None:
+def test_the_text_of_html_alone_is_its_visible_text() -> None:
     assert parse(HTML).text == "Hello you"
 
 
-def test_text_and_html_one_after_the_other_are_both_told() -> None:
+def test_text_and_html_in_sequence_both_appear() -> None:
     assert parse(multipart("mixed", HTML, TEXT)).text == "Hello you\n\nHello"
 
 
-def test_an_empty_plain_alternative_gives_way_to_the_html() -> None:
+def test_html_replaces_an_empty_plain_alternative() -> None:
     assert parse(multipart("alternative", entity([], b" \r\n"), HTML)).text == "Hello you"
 
 
-def test_text_files_are_attachments_and_not_the_message() -> None:
+def test_attached_text_files_are_not_body_text() -> None:
     note = entity([("Content-Type", "text/plain"), ("Content-Disposition", "attachment; filename=n.txt")], b"note")
     message = parse(multipart("mixed", TEXT, note))
 
@@ -137,7 +138,7 @@ def test_text_files_are_attachments_and_not_the_message() -> None:
     assert names(message) == [("n.txt", "text/plain", b"note")]
 
 
-def test_a_mail_of_an_attached_text_alone_shows_that_text() -> None:
+def test_a_message_that_is_only_an_attached_text_shows_that_text() -> None:
     note = entity([("Content-Type", "text/plain"), ("Content-Disposition", "attachment; filename=n.txt")], b"note")
 
     assert parse(note).text == "note"
@@ -160,14 +161,14 @@ def test_a_multipart_without_a_usable_boundary_keeps_its_text(header: str) -> No
     assert "multipart without a usable boundary" in message.defects
 
 
-def test_a_boundary_that_differs_from_the_declared_one_is_found() -> None:
+def test_a_boundary_other_than_the_declared_one_is_found() -> None:
     message = parse(multipart("mixed", TEXT, PDF).replace(b'"=-outer"', b'"other"'))
 
     assert message.text == "Hello"
     assert names(message) == [("a.pdf", "application/pdf", b"%PDF")]
 
 
-def test_a_part_without_a_closing_delimiter_is_whole() -> None:
+def test_a_part_without_a_closing_delimiter_is_complete() -> None:
     raw = multipart("mixed", TEXT, PDF)
     message = parse(raw[: raw.rindex(b"--=-outer--")])
 
@@ -175,14 +176,14 @@ def test_a_part_without_a_closing_delimiter_is_whole() -> None:
     assert "no closing delimiter" in message.defects
 
 
-def test_payloads_are_what_was_encoded_octet_for_octet() -> None:
-    octets = bytes(range(256)) * 3
-    message = parse(mail(attachments=[("x.bin", "application/octet-stream", octets)]))
+def test_payloads_are_decoded_byte_for_byte() -> None:
+    payload = bytes(range(256)) * 3
+    message = parse(mail(attachments=[("x.bin", "application/octet-stream", payload)]))
 
-    assert message.attachments[0].payload == octets
+    assert message.attachments[0].payload == payload
 
 
-def test_a_nested_message_is_one_attachment_with_its_exact_octets() -> None:
+def test_a_nested_message_is_one_attachment_with_its_exact_bytes() -> None:
     inner = mail(subject="Inner: 1/2", html="<p>x</p>", attachments=[("a.pdf", "application/pdf", b"%PDF")])
     message = parse(multipart("mixed", TEXT, entity([("Content-Type", "message/rfc822")], inner)))
 
@@ -190,7 +191,7 @@ def test_a_nested_message_is_one_attachment_with_its_exact_octets() -> None:
     assert names(message) == [("Inner_ 1_2.eml", "message/rfc822", inner)]
 
 
-def test_a_mail_that_is_a_nested_message_alone_shows_that_text() -> None:
+def test_a_message_that_is_only_a_nested_message_shows_that_text() -> None:
     message = parse(entity([("Content-Type", "message/rfc822")], mail(text="inner text")))
 
     assert message.text.strip() == "inner text"
@@ -211,13 +212,13 @@ def test_a_mail_that_is_a_nested_message_alone_shows_that_text() -> None:
         ("application/x-unheard-of", "attachment-1.bin"),
     ],
 )
-def test_parts_without_a_name_are_named_for_what_they_are(content_type: str, name: str) -> None:
+def test_parts_without_a_name_are_named_after_their_type(content_type: str, name: str) -> None:
     part = entity([("Content-Type", content_type)], b"x")
 
     assert [a.name for a in parse(multipart("mixed", TEXT, part)).attachments] == [name]
 
 
-def test_an_encrypted_mail_is_named_for_what_it_is() -> None:
+def test_the_parts_of_an_encrypted_message_are_named() -> None:
     control = entity([("Content-Type", "application/pgp-encrypted")], b"Version: 1")
     secret = entity([("Content-Type", "application/octet-stream")], b"-----BEGIN PGP MESSAGE-----\r\n")
 
@@ -237,7 +238,7 @@ def test_an_encrypted_mail_is_named_for_what_it_is() -> None:
         ("attachment; filename*0=long; filename*1=er.pdf", "longer.pdf"),
     ],
 )
-def test_file_names_are_safe(disposition: str, expected: str) -> None:
+def test_file_names_are_made_safe(disposition: str, expected: str) -> None:
     part = entity([("Content-Type", "application/pdf"), ("Content-Disposition", disposition)], b"x")
 
     assert [a.name for a in parse(multipart("mixed", TEXT, part)).attachments] == [expected]
@@ -250,7 +251,7 @@ def test_a_long_file_name_keeps_its_extension() -> None:
     assert name.endswith("x.pdf")
 
 
-def test_pictures_that_the_html_shows_are_inline() -> None:
+def test_images_that_the_html_shows_are_inline() -> None:
     shown = entity([("Content-Type", "image/png"), ("Content-ID", "<a@x>")], b"1")
     other = entity([("Content-Type", "image/png"), ("Content-ID", "<b@x>")], b"2")
     html = entity([("Content-Type", "text/html")], b"<img src='cid:a%40x'>")
@@ -259,7 +260,7 @@ def test_pictures_that_the_html_shows_are_inline() -> None:
     assert [a.inline for a in message.attachments] == [True, False]
 
 
-def test_several_from_fields_are_counted_and_all_read() -> None:
+def test_several_from_fields_are_counted_and_parsed() -> None:
     message = parse(entity([("From", "a@b.example"), ("From", "c@d.example")], b""))
 
     assert message.from_fields == 2
@@ -267,11 +268,11 @@ def test_several_from_fields_are_counted_and_all_read() -> None:
 
 
 @pytest.mark.parametrize("sender", [None, "mailer-daemon", "<>", ""])
-def test_a_from_without_an_address_gives_none(sender: str | None) -> None:
+def test_a_from_field_without_an_address_has_no_mailbox(sender: str | None) -> None:
     assert parse(mail(sender=sender)).from_ == ()
 
 
-def test_a_subject_that_decodes_to_lines_is_one_line() -> None:
+def test_a_subject_with_encoded_line_breaks_is_one_line() -> None:
     raw = entity([("Subject", "=?utf-8?q?Hi=0D=0ABcc=3A_x=40y.example?=")], b"")
 
     assert parse(raw).subject == "Hi Bcc: x@y.example"
@@ -293,20 +294,20 @@ def test_dates_are_aware_or_none(value: str, expected: datetime | None) -> None:
     assert parse(mail(date=value)).date == expected
 
 
-def test_an_unknown_charset_costs_no_text() -> None:
+def test_an_unknown_charset_loses_no_text() -> None:
     message = parse(entity([("Content-Type", "text/plain; charset=x-klingon")], "Grüße".encode()))
 
     assert message.text == "Grüße"
     assert message.defects == ("unknown charset",)
 
 
-def test_html_without_a_declared_charset_is_read_by_its_own() -> None:
+def test_html_without_a_declared_charset_is_decoded_by_its_meta_element() -> None:
     html = "<meta charset=koi8-r><p>привет</p>".encode("koi8-r")
 
     assert parse(entity([("Content-Type", "text/html")], html)).text == "привет"
 
 
-def test_plain_words_labelled_base64_stay_words() -> None:
+def test_plain_text_labelled_base64_stays_text() -> None:
     raw = entity([("Content-Type", "text/plain"), ("Content-Transfer-Encoding", "base64")], b"Hello dear Jane Doe!\r\n")
 
     assert parse(raw).text == "Hello dear Jane Doe!\n"
@@ -318,7 +319,15 @@ def test_uuencoded_parts_are_decoded() -> None:
     assert parse(raw).text == "Hello"
 
 
-def test_nul_octets_are_no_text() -> None:
+@pytest.mark.parametrize("surplus", [b"X", b"XY", b"XYZ"])
+def test_surplus_characters_of_a_uuencoded_line_are_ignored(surplus: bytes) -> None:
+    lines = (b"begin 644 a.txt", b"%2&5L;&\\" + surplus, b"#(%EO" + surplus, b"`", b"end")
+    raw = entity([("Content-Transfer-Encoding", "x-uuencode")], b"\r\n".join(lines))
+
+    assert parse(raw).text == "Hello Yo"
+
+
+def test_nul_bytes_are_removed() -> None:
     assert parse(b"Subject: a\x00b\r\n\r\nx\x00y").text == "xy"
 
 
@@ -345,7 +354,7 @@ def test_flowed_paragraphs_follow_rfc_3676(flowed: str, text: str) -> None:
     assert unflow(flowed, delsp=False) == text
 
 
-def test_parts_nested_two_thousand_deep_keep_their_text() -> None:
+def test_text_nested_two_thousand_multiparts_deep_is_kept() -> None:
     raw = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(2000))
     message = parse(raw + b"\nHello at the bottom\n")
 
@@ -354,7 +363,7 @@ def test_parts_nested_two_thousand_deep_keep_their_text() -> None:
     assert len(list(message.root.walk())) == MAX_DEPTH + 1
 
 
-def test_too_many_parts_leave_the_rest_in_the_last_one() -> None:
+def test_parts_beyond_the_limit_stay_in_the_last_one() -> None:
     raw = multipart("mixed", *[entity([], b"part %d" % number) for number in range(MAX_PARTS + 100)])
     message = parse(raw)
 
@@ -380,8 +389,8 @@ def test_too_many_parts_leave_the_rest_in_the_last_one() -> None:
     ],
 )
 @pytest.mark.parametrize("head", [b"", b"Content-Type: multipart/mixed; boundary=b\n\n"])
-def test_text_behind_a_million_hostile_octets_is_read(head: bytes, unit: bytes) -> None:
-    """What takes more than linear time here takes minutes."""
+def test_text_after_a_million_hostile_bytes_is_found(head: bytes, unit: bytes) -> None:
+    """With more than linear time, this test would take minutes."""
     message = parse(head + unit * (1_000_000 // len(unit)) + b"\n\nHello\n")
 
     assert message.text.rstrip().endswith("Hello")
