@@ -1,4 +1,4 @@
-"""What all adapters share: how long they wait for AWS, and what of an AWS error may be told."""
+"""How long adapters wait for AWS, and the part of an AWS error that may be shown."""
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -8,10 +8,10 @@ CONFIG = Config(
     read_timeout=10,
     retries={"mode": "standard", "total_max_attempts": 3},
 )
-"""For every client but SES's (see :data:`email_handler.adapters.ses.SES_CONFIG`): at most half a minute a call."""
+"""For every client except SES's (see :data:`email_handler.adapters.ses.SES_CONFIG`): at most half a minute a call."""
 
 FAILURES = (ClientError, BotoCoreError)
-"""Everything a boto3 call raises when AWS says no, or says nothing."""
+"""Everything a boto3 call raises when AWS refuses or does not respond."""
 
 
 def code(error: ClientError | BotoCoreError) -> str:

@@ -10,7 +10,7 @@ from email_handler.conversations.records import PendingEvent
 from email_handler.errors import QueueUnavailable
 
 SOURCE = "email-handler"
-_BATCH = 10  # entries that PutEvents takes
+_BATCH = 10  # entries that PutEvents accepts
 
 
 class EventBridgeEvents:
@@ -22,7 +22,7 @@ class EventBridgeEvents:
         self._bus = bus
 
     def publish(self, events: Sequence[PendingEvent]) -> None:
-        """Publish *events*, each detail with the event's ``id``. Raises QueueUnavailable, also when only some failed:
+        """Publish *events*, each detail with the event's ``id``. Raises QueueUnavailable, also if only some failed:
         the next try publishes all again under the same ids."""
         for batch in batched(events, _BATCH):
             entries = [
@@ -36,9 +36,9 @@ class EventBridgeEvents:
                 for event in batch
             ]
             try:
-                answer = self._client.put_events(Entries=entries)
+                response = self._client.put_events(Entries=entries)
             except FAILURES as error:
                 raise QueueUnavailable(f"EventBridge failed: {code(error)}") from error
-            if answer["FailedEntryCount"]:
-                codes = sorted({entry["ErrorCode"] for entry in answer["Entries"] if "ErrorCode" in entry})
-                raise QueueUnavailable(f"EventBridge took only some events: {', '.join(codes)}")
+            if response["FailedEntryCount"]:
+                codes = sorted({entry["ErrorCode"] for entry in response["Entries"] if "ErrorCode" in entry})
+                raise QueueUnavailable(f"EventBridge accepted only some events: {', '.join(codes)}")

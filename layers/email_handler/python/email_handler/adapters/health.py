@@ -1,4 +1,4 @@
-"""Port Health: what SES and the dead-letter queues say about this deployment.
+"""Ports Health and Alerts: the state of SES and of the dead-letter queues, and the alarm topic.
 
 SES v2 ``GetAccount``, ``GetEmailIdentity``, ``GetSuppressedDestination``; SQS ``GetQueueAttributes``.
 """
@@ -15,7 +15,7 @@ NEARLY_ALL = 0.8  # of the daily quota
 
 
 class AwsHealth:
-    """Asks SES and SQS. A question that may not be asked (no permission, an emulator) is itself a condition."""
+    """Asks SES and SQS. A question that cannot be asked (no permission, an emulator) is itself a condition."""
 
     def __init__(
         self, ses: Any, sqs: Any, *, domain: str, mailboxes: Sequence[str], dead_letter_queue_urls: Sequence[str]
@@ -42,13 +42,13 @@ class AwsHealth:
         if account.get("SendingEnabled") is False:
             yield "SES has paused sending for this account: see the SES console, nothing leaves until then."
         if account.get("ProductionAccessEnabled") is False:
-            yield "SES is in the sandbox: only verified addresses get mail. Ask for production access."
+            yield "SES is in the sandbox: only verified addresses get email. Ask for production access."
         if account.get("EnforcementStatus", "HEALTHY") != "HEALTHY":
-            yield f"SES says {account['EnforcementStatus']}: bounces or complaints are too many. See the SES console."
+            yield f"SES says {account['EnforcementStatus']}: too many bounces or complaints. See the SES console."
         quota = account.get("SendQuota") or {}
         most, sent = float(quota.get("Max24HourSend", -1)), float(quota.get("SentLast24Hours", 0))
         if most > 0 and sent >= most * NEARLY_ALL:
-            yield f"{sent:.0f} of {most:.0f} mails a day are used up: ask SES for a higher quota."
+            yield f"{sent:.0f} of {most:.0f} emails a day are used up: ask SES for a higher quota."
 
     def _identity(self) -> Iterator[str]:
         identity = self._ses.get_email_identity(EmailIdentity=self._domain)

@@ -1,4 +1,4 @@
-"""TextExtractor by kreuzberg, which the attachment function alone carries."""
+"""Port TextExtractor by kreuzberg, a library that only the attachment function contains."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ import kreuzberg
 
 from email_handler.ports import Extracted
 
-MAX_PAYLOAD = 40 * 1024 * 1024  # octets: what SES receives at most
+MAX_PAYLOAD = 40 * 1024 * 1024  # bytes: the largest message that SES receives
 MAX_TEXT = 2_000_000  # characters kept of one attachment
 TIMEOUT = 30  # seconds for one document, well below the function's own time-out
-_FAILURES = (kreuzberg.KreuzbergError, RuntimeError)  # RuntimeError: the Rust side's word for an unknown format
+_FAILURES = (kreuzberg.KreuzbergError, RuntimeError)  # its Rust part raises RuntimeError for an unknown format
 
 
 class KreuzbergExtractor:
-    """Reads PDF, Office, mail and text documents; images are not read (no OCR: no language data ships)."""
+    """Reads PDF, Office, email and text documents. Images are not read: OCR needs language data, which is not shipped."""
 
     def __init__(self) -> None:
         """Configure the library once."""
@@ -21,7 +21,7 @@ class KreuzbergExtractor:
         self._config = configure(disable_ocr=True, use_cache=False, extraction_timeout_secs=TIMEOUT)
 
     def extract(self, payload: bytes, name: str, declared_type: str) -> Extracted:
-        """Return type and text of *payload*. The type is told by content alone: a stranger chose *name* and
+        """Return type and text of *payload*. Only its content decides the type: a stranger chose *name* and
         *declared_type*."""
         del name, declared_type
         if not payload:
@@ -31,7 +31,7 @@ class KreuzbergExtractor:
         except _FAILURES:
             detected = ""
         if not detected or len(payload) > MAX_PAYLOAD or (detected == "text/plain" and b"\0" in payload):
-            # The library calls bytes it does not know text; a program is not.
+            # The library takes unknown bytes for text; a program is not text.
             unknown = "" if detected == "text/plain" else detected
             return Extracted(detected_type=unknown, text="", status="unsupported")
         try:

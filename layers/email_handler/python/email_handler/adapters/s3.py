@@ -27,7 +27,7 @@ class S3Archive:
         try:
             body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except FAILURES as error:
-            raise _ours(error) from error
+            raise _translated(error) from error
         return body
 
     def put(self, key: str, body: bytes, content_type: str) -> None:
@@ -35,17 +35,17 @@ class S3Archive:
         try:
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
         except FAILURES as error:
-            raise _ours(error) from error
+            raise _translated(error) from error
 
     def let_expire(self, key: str, expires: bool) -> None:
-        """Tag the object for the lifecycle rule, or take its tags off. Raises ArchiveObjectMissing, ArchiveUnavailable."""
+        """Tag the object for the lifecycle rule, or remove its tags. Raises ArchiveObjectMissing, ArchiveUnavailable."""
         try:
             if expires:
                 self._client.put_object_tagging(Bucket=self._bucket, Key=key, Tagging={"TagSet": [EXPIRES]})
             else:
                 self._client.delete_object_tagging(Bucket=self._bucket, Key=key)
         except FAILURES as error:
-            raise _ours(error) from error
+            raise _translated(error) from error
 
     def keys(self, prefix: str) -> Iterator[tuple[ArchiveKey, datetime]]:
         """Yield every key below *prefix* with its last modification, a page of 1,000 at a time."""
@@ -54,12 +54,12 @@ class S3Archive:
                 for found in page.get("Contents", ()):
                     yield ArchiveKey(found["Key"]), found["LastModified"]
         except FAILURES as error:
-            raise _ours(error) from error
+            raise _translated(error) from error
 
 
-def _ours(error: ClientError | BotoCoreError) -> EmailHandlerError:
-    """S3 answers 403 for a missing key to a role that may not list the bucket: that is a deployment to be mended
-    (ArchiveUnavailable), not a missing object."""
+def _translated(error: ClientError | BotoCoreError) -> EmailHandlerError:
+    """Return our error. For a missing key S3 returns 403 to a role that may not list the bucket: then the deployment is
+    wrong (ArchiveUnavailable), and no object is missing."""
     if code(error) in {"NoSuchKey", "404"}:
         return ArchiveObjectMissing("the archive holds no object at a key that a record names")
     return ArchiveUnavailable(f"S3 failed: {code(error)}")

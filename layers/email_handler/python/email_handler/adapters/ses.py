@@ -1,4 +1,4 @@
-"""Mail out through SES v2, and what each of its refusals means for a send."""
+"""Sending through SES v2, and what each of its refusals means for a send."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,17 +28,17 @@ from email_handler.identifiers import SesId
 from email_handler.mail.addresses import ascii_address
 
 SES_CONFIG = Config(connect_timeout=3, read_timeout=30, retries={"total_max_attempts": 1})
-"""One attempt: botocore's own retries repeat time-outs, and SES has no idempotency token."""
+"""One attempt: botocore would also retry time-outs, and SES has no idempotency token."""
 
 LARGEST = 40 * 1024 * 1024
-"""Octets of raw content that v2 ``SendEmail`` takes."""
+"""Bytes of raw content that v2 ``SendEmail`` accepts."""
 
 REFUSALS: dict[str, type[EmailHandlerError]] = {
-    # SES will take it later.
+    # SES will accept it later.
     "TooManyRequestsException": SendingThrottled,
     "Throttling": SendingThrottled,
     "ThrottlingException": SendingThrottled,
-    "RequestTimeout": SendingThrottled,  # SES gave up reading the request
+    "RequestTimeout": SendingThrottled,  # SES stopped reading the request
     # Somebody must act first, or a day must pass.
     "LimitExceededException": SendingBlocked,
     "MailFromDomainNotVerifiedException": SendingBlocked,
@@ -50,8 +50,8 @@ REFUSALS: dict[str, type[EmailHandlerError]] = {
     "NotFoundException": MessageRefused,
     "InvalidParameterValue": MessageRefused,
 }
-"""SES's error codes. Another code of the 4xx class (no permission, expired credentials, ...) means that nothing was
-sent and that the deployment is wrong: SendingBlocked."""
+"""SES's error codes. Any other 4xx code (no permission, expired credentials, ...) means that nothing was sent and that
+the deployment is wrong: SendingBlocked."""
 
 # The request was never written: refused connections, DNS, connect time-outs, no credentials to sign with.
 _NOT_SENT = (
@@ -75,26 +75,26 @@ class SesMailer:
     def send(self, raw: bytes, sender: str, recipients: Sequence[str]) -> SesId:
         """Hand *raw* to SES once, from *sender* to the envelope *recipients*, and return SES's id.
 
-        Raises SendingThrottled, SendingBlocked or MessageRefused (MessageTooLarge): SES did not take it;
-        SendOutcomeUnknown: it may have.
+        Raises SendingThrottled, SendingBlocked or MessageRefused (MessageTooLarge) if SES did not accept it,
+        SendOutcomeUnknown if it may have.
         """
         if len(raw) > LARGEST:
-            raise MessageTooLarge("the composed message is over what SES takes")
+            raise MessageTooLarge("the composed message is larger than SES accepts")
         try:
-            answer = self._client.send_email(
+            response = self._client.send_email(
                 FromEmailAddress=sender,
                 Destination={"ToAddresses": [ascii_address(recipient) for recipient in recipients]},
                 Content={"Raw": {"Data": raw}},
                 ConfigurationSetName=self._configuration_set,
             )
         except FAILURES as error:
-            raise _ours(error) from error
-        if "MessageId" not in answer:
-            raise SendOutcomeUnknown("SES: an answer without an id")
-        return SesId(answer["MessageId"])
+            raise _translated(error) from error
+        if "MessageId" not in response:
+            raise SendOutcomeUnknown("SES: a response without an id")
+        return SesId(response["MessageId"])
 
 
-def _ours(error: ClientError | BotoCoreError) -> EmailHandlerError:
+def _translated(error: ClientError | BotoCoreError) -> EmailHandlerError:
     kind = _refusal(error) if isinstance(error, ClientError) else _silence(error)
     return kind(f"SES: {code(error)}")
 
@@ -108,8 +108,8 @@ def _refusal(error: ClientError) -> type[EmailHandlerError]:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if status < _SERVER_ERROR:
         return SendingBlocked
-    # An error body of SES has a code of letters. botocore makes "502" up where a proxy or load balancer answered,
-    # which does not say whether SES has read the request.
+    # SES's own error codes are words. botocore makes up a code such as "502" if a proxy or load balancer responded,
+    # which does not show whether SES has read the request.
     return SendingThrottled if code(error)[:1].isalpha() and code(error) != "no code" else SendOutcomeUnknown
 
 
@@ -118,4 +118,4 @@ def _silence(error: BotoCoreError) -> type[EmailHandlerError]:
         return SendingThrottled
     if isinstance(error, ParamValidationError):
         return MessageRefused
-    return SendOutcomeUnknown  # read time-out, reset, unreadable answer: the request may have been read
+    return SendOutcomeUnknown  # read time-out, reset, unreadable response: SES may have read the request

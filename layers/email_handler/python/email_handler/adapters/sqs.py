@@ -10,12 +10,12 @@ from email_handler.errors import QueueUnavailable
 from email_handler.ports import DeadLetter
 
 _REASON_LENGTH = 1000  # characters of a reason that a dead letter carries
-_HIDDEN = 600  # seconds for which a dead letter that is being looked at is hidden from others
-_BATCH = 10  # messages that SQS gives or takes at once
+_HIDDEN = 600  # seconds for which a dead letter is hidden from others while it is looked at
+_BATCH = 10  # messages that SQS returns or accepts at once
 
 
 class SqsJobs:
-    """Port Jobs. A sender knows its own two queues; those who receive mail know all three queues."""
+    """Port Jobs. A sender knows its own two queues; a receiving function knows all three send queues."""
 
     def __init__(self, client: Any, queues: Mapping[str, str], dead_letters: Mapping[str, str]) -> None:
         """Use *client* (boto3, SQS). *queues* and *dead_letters* map kinds of job to queue URLs."""
@@ -63,19 +63,19 @@ class DeadLetterQueues:
         """Use *client* (boto3, SQS) on the queues of *urls*."""
         self._client = client
         self._urls = urls
-        self._kept: dict[str, DeadLetter] = {}  # by handle: looked at and not discarded
+        self._kept: dict[str, DeadLetter] = {}  # by handle: looked at, not discarded
 
     def count(self) -> int:
-        """Return about how many letters there are."""
+        """Return the approximate number of letters."""
         total = 0
         for url in self._urls:
-            answer = self._call("get_queue_attributes", QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
-            total += int(answer["Attributes"]["ApproximateNumberOfMessages"])
+            response = self._call("get_queue_attributes", QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+            total += int(response["Attributes"]["ApproximateNumberOfMessages"])
         return total
 
     def letters(self) -> Iterator[DeadLetter]:
-        """Yield every message once, until the queues are empty. Those not discarded by then are shown to others
-        again at once. Raises QueueUnavailable."""
+        """Yield every message once, until the queues are empty. Those not discarded by then become visible again at once.
+        Raises QueueUnavailable."""
         seen: set[str] = set()
         try:
             for url in self._urls:
@@ -95,16 +95,16 @@ class DeadLetterQueues:
         self._kept.pop(letter.handle, None)
 
     def _receive(self, url: str) -> list[dict[str, Any]]:
-        answer = self._call(
+        response = self._call(
             "receive_message",
             QueueUrl=url,
             MaxNumberOfMessages=_BATCH,
             VisibilityTimeout=_HIDDEN,
-            WaitTimeSeconds=1,  # a receive that does not wait asks only some of SQS's servers
+            WaitTimeSeconds=1,  # without waiting, SQS asks only some of its servers
             MessageAttributeNames=["Reason", "Attempts"],
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
         )
-        found: list[dict[str, Any]] = answer.get("Messages", [])
+        found: list[dict[str, Any]] = response.get("Messages", [])
         return found
 
     def _show_again(self) -> None:
@@ -125,12 +125,12 @@ class DeadLetterQueues:
 
 
 def _letter(url: str, message: Mapping[str, Any]) -> DeadLetter:
-    told = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
+    attributes = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
     received = message.get("Attributes", {}).get("ApproximateReceiveCount", "0")
     return DeadLetter(
         queue=url,
         handle=message["ReceiptHandle"],
         body=message["Body"],
-        reason=told.get("Reason", ""),
-        attempts=int(told.get("Attempts") or received),
+        reason=attributes.get("Reason", ""),
+        attempts=int(attributes.get("Attempts") or received),
     )

@@ -1,4 +1,4 @@
-"""Configuration by the indirection: an SSM parameter names the S3 object."""
+"""Configuration documents in S3 that SSM parameters point to."""
 
 import time
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from email_handler.errors import ConfigUnavailable
 from email_handler.ports import ConfigDocument
 
 BUILTIN = "builtin"
-"""The parameter's value while it points to no object: the layer's own document is used."""
+"""The parameter's value if it points to no object: the layer's own document is used."""
 
 TTL = 60.0
-"""Seconds for which a document is believed to be the latest."""
+"""Seconds for which a copy counts as the latest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class _Copy:
 
 
 class SsmConfig:
-    """Port ConfigSource: parameters in SSM, documents in one bucket. Make one for the life of the environment."""
+    """Port ConfigSource: parameters in SSM, documents in one bucket. Create one for the life of the environment."""
 
     def __init__(self, ssm: Any, s3: Any, bucket: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Use boto3's *ssm* and *s3* clients on *bucket*; *monotonic* returns seconds."""
@@ -40,8 +40,8 @@ class SsmConfig:
     def read(self, parameter: str) -> ConfigDocument | None:
         """Return the document that *parameter* points to, None for ``builtin``; no call within the TTL.
 
-        When SSM or S3 fail, or the object is missing, the last good copy is used for another TTL, so that an outage
-        slows no mail; raises ConfigUnavailable where there is none.
+        If SSM or S3 fail, or the object is missing, the last good copy is used for another TTL, so that an outage
+        delays no message. Raises ConfigUnavailable if there is none.
         """
         now = self._monotonic()
         last = self._copies.get(parameter)

@@ -1,1 +1,4 @@
-"""What works without an operator's own configuration."""
+"""The rules and templates in force until the operator pushes their own; data only.
+
+Not here: code. config/ holds the editable copies.
+"""
