@@ -31,8 +31,8 @@ from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress, 
 from email_handler.mail.addresses import address_domain, aligned, can_be_written_to, split_tag
 from email_handler.ports import Commit, Known, Question
 from email_handler.senders.authentication import SesReceipt
+from email_handler.senders.auto_response import refuse_acknowledgement
 from email_handler.senders.linkedin import LinkedInPerson, linkedin_slug
-from email_handler.senders.machines import refuse_acknowledgement
 from email_handler.spam.stages import filter_message
 from email_handler.usecases.context import (
     Context,
