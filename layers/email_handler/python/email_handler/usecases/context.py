@@ -27,7 +27,8 @@ from email_handler.mail.new_text import new_text
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Archive, Clock, Commit, Events, Jobs, Known, NewToken, Question, Records, SendLedger
 from email_handler.senders.authentication import SenderVerification, SesReceipt, verify_sender
-from email_handler.senders.bounces import Feedback, read_feedback
+from email_handler.senders.bounces.feedback import Feedback
+from email_handler.senders.bounces.reading import read_feedback
 from email_handler.senders.linkedin import LinkedInPerson, linkedin_person
 from email_handler.senders.machines import automatic
 from email_handler.spam.rules import RuleSet
