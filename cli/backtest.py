@@ -1,7 +1,7 @@
-"""``email-handler rules backtest``: what a changed rule set would have done with mail that has its end.
+"""``email-handler rules backtest``: what a changed rule set would have decided about messages of the past.
 
-Only the rules are tried. What SES's verdicts and the operator's lists decided stays as it was, save for released mail:
-the operator's word is about what it says, so it counts as held again wherever the rules alone would hold it.
+Only the rules are tried. What SES's verdicts and the operator's lists decided stays as it was, except for released
+messages: the operator judged their content, so they count as held again if the rules alone would hold them.
 """
 
 from collections import Counter
@@ -22,24 +22,22 @@ from cli.connection import Connection, Endpoint, Stack, connect
 from cli.deployment import parameters
 from cli.inspection import each_file, find_files, rules_of
 from cli.terminal import AdminError, AsJson, ExitCode, err, out, plain, print_json, tracked
-from email_handler.conversations.disposition import Disposition, Outcome, Reason
+from email_handler.conversations.disposition import Disposition, Outcome
 from email_handler.conversations.records import MessageRecord
 from email_handler.errors import ArchiveObjectMissing
 from email_handler.identifiers import ArchiveKey, EmailAddress, ReceiptId
 from email_handler.mail.parsing import parse
 from email_handler.spam.rules import RuleSet
-from email_handler.spam.stages import assess_content
+from email_handler.spam.stages import assess_content, outcome_of
 from email_handler.usecases.held import CONFIRMED, RELEASED
 
-AT_ONCE = 8  # mails fetched side by side
-GRAVITY = (Outcome.DELIVER, Outcome.FLAG, Outcome.HOLD)
-HOLDING = {("verdicts", "virus"), ("verdicts", "spam"), ("verdicts", "dmarc"), ("list", "blocked")}
-FLAGGING = {("verdicts", "virus-unsure"), ("verdicts", "virus-scan-failed"), ("verdicts", "spam-unsure")}
+AT_ONCE = 8  # messages fetched at the same time
+DECIDED = (Outcome.DELIVER, Outcome.FLAG, Outcome.HOLD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """One mail under the new rules."""
+    """One message under the new rules."""
 
     id: str  # receipt, or path
     before: str  # deliver, flag, hold; released or confirmed by the operator
@@ -51,39 +49,40 @@ class Tried:
 
     @property
     def changed(self) -> bool:
-        """Tell whether the new rules decide otherwise."""
+        """Return whether the new rules decide otherwise."""
         return self.after != {"released": "deliver", "confirmed": "hold"}.get(self.before, self.before)
 
     @property
     def newly_held(self) -> bool:
-        """Tell whether mail that got through would be held: what must not go unseen."""
+        """Return whether a message that was forwarded would be held. The report lists these first."""
         return self.after == Outcome.HOLD and self.before in ("released", "deliver", "flag")
 
 
 def backtest(
     new: Annotated[Path, typer.Argument(metavar="NEW.toml", help="The changed rules.")],
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[FOLDER]", help="A folder of raw mail instead of the archive.")
+        Path | None, typer.Argument(metavar="[FOLDER]", help="A folder of raw messages instead of the archive.")
     ] = None,
-    days: Annotated[int, typer.Option(min=1, help="Of the archive: mail of the last DAYS.")] = 30,
+    days: Annotated[int, typer.Option(min=1, help="Of the archive: messages of the last DAYS.")] = 30,
     against: Annotated[
         Path | None, typer.Option(help="With FOLDER: the rules to compare with instead of the built-in set.")
     ] = None,
-    examples: Annotated[int, typer.Option(min=0, help="How many mails to show of each kind.")] = 10,
+    examples: Annotated[int, typer.Option(min=0, help="How many messages to show of each kind.")] = 10,
     stack: Stack = "",
     endpoint: Endpoint = "",
     as_json: AsJson = False,
 ) -> None:
-    """Try changed rules on mail of the archive or of a folder: what they would decide otherwise.
+    """Show what changed rules would decide otherwise, about the messages of the archive or of a folder.
 
-    Exit code 4 if mail that you have released would be held again. With --json one object a changed mail, and counts.
+    Exit code 4 if a message that you released would be held again. With --json: one object for each changed message,
+    and the counts.
     """
     rules = rules_of(new)
     if folder:
         if not folder.is_dir():
-            raise AdminError(f"{folder} is no folder of mail")
+            raise AdminError(f"{folder} is not a folder")
         files = list(find_files([folder]))
-        rules_of(against)  # at once, and not in each process, where it cannot be used
+        rules_of(against)  # an unusable file is reported here, not in each process
         tried: Iterable[Tried] = each_file(partial(try_file, new=new, against=against), files)
         total = len(files)
     else:
@@ -92,7 +91,7 @@ def backtest(
         tried, total = try_archive(connection, stored, rules), len(stored)
     counts: Counter[tuple[str, str]] = Counter()
     changed: list[Tried] = []
-    for one in tracked(tried, "mails", total):
+    for one in tracked(tried, "messages", total):
         counts[one.before, one.after] += 1
         if one.changed or one.newly_held:
             changed.append(one)
@@ -102,16 +101,16 @@ def backtest(
     if as_json:
         newly = sum(one.newly_held for one in changed)
         moves = {f"{before} to {after}": count for (before, after), count in sorted(counts.items())}
-        print_json({"mails": counts.total(), "changed": len(changed), "newly_held": newly, "held_again": held_again, "counts": moves})  # fmt: skip
+        print_json({"messages": counts.total(), "changed": len(changed), "newly_held": newly, "held_again": held_again, "counts": moves})  # fmt: skip
     else:
         _print_changes(counts, changed, examples)
     if held_again:
-        err.print(f"Held again would be: {held_again} of the mails that you released.", style="red")
+        err.print(f"Would be held again: {held_again} of the messages that you released.", style="red")
         raise typer.Exit(ExitCode.HELD_AGAIN)
 
 
 def try_file(path: Path, *, new: Path, against: Path | None) -> Tried:
-    """Return the file at *path* under both rule sets. What cannot be read counts as an empty mail."""
+    """Return the file at *path* under both rule sets. An unreadable file counts as an empty message."""
     try:
         message = parse(path.read_bytes())
     except OSError:
@@ -122,13 +121,15 @@ def try_file(path: Path, *, new: Path, against: Path | None) -> Tried:
 
 
 def try_archive(connection: Connection, stored: Sequence[ArchiveKey], rules: RuleSet) -> Iterator[Tried]:
-    """Yield each of *stored* that the filter decided about, under *rules*. Mail that has no decision yet, or none of
-    the filter's (bounces, duplicates, unknown recipients), is left out."""
+    """Yield each message of *stored* that the filter decided about, under *rules*.
+
+    Messages without a decision, or with one of another kind (bounces, duplicates, unknown recipients), are left out.
+    """
     public = [EmailAddress(address) for address in parameters(connection)["PublicAddresses"].split(",")]
 
     def fetch(key: ArchiveKey) -> tuple[MessageRecord, bytes] | None:
         record = connection.records.message(ReceiptId(key.rpartition("/")[2]), "inbound")
-        if record is None or record.outcome not in GRAVITY:
+        if record is None or record.outcome not in DECIDED:
             return None
         try:
             return record, connection.archive.get(key)
@@ -143,23 +144,14 @@ def try_archive(connection: Connection, stored: Sequence[ArchiveKey], rules: Rul
 
 
 def try_record(record: MessageRecord, raw: bytes, rules: RuleSet, public: Sequence[EmailAddress]) -> Tried:
-    """Return the mail of *record* under *rules*."""
+    """Return the message of *record* under *rules*."""
     content = assess_content(parse(raw), rules, public_addresses=public)
     if RELEASED in record.reasons:
         before, after = "released", content.outcome
     else:
         before = "confirmed" if CONFIRMED in record.reasons else record.outcome.value
-        after = _after(record.reasons, content.outcome)
+        after = outcome_of(record.reasons, content.outcome)
     return _tried(record.receipt, before, after, content, record.sender, record.subject)
-
-
-def _after(reasons: Sequence[Reason], by_rules: Outcome) -> Outcome:
-    """Return the gravest of what the other stages said then and the rules say now."""
-    told = {(reason.stage, reason.rule) for reason in reasons}
-    if ("list", "allowed") in told:
-        by_rules = Outcome.DELIVER
-    others = Outcome.HOLD if told & HOLDING else Outcome.FLAG if told & FLAGGING else Outcome.DELIVER
-    return max(others, by_rules, key=GRAVITY.index)
 
 
 def _tried(identifier: str, before: str, after: Outcome, content: Disposition, sender: str, subject: str) -> Tried:
@@ -184,12 +176,12 @@ def _print_changes(counts: Counter[tuple[str, str]], changed: Sequence[Tried], e
         column.justify = "right"
     for before in ("deliver", "flag", "hold", "released", "confirmed"):
         if any(was == before for was, _ in counts):
-            table.add_row(before, *(str(counts[before, after.value] or "-") for after in GRAVITY))
-    out.print("What became of the mail (rows), and what the new rules would do (columns):")
+            table.add_row(before, *(str(counts[before, after.value] or "-") for after in DECIDED))
+    out.print("What was decided (rows), and what the new rules would decide (columns):")
     out.print(table)
     held = [one for one in changed if one.newly_held]
     others = [one for one in changed if not one.newly_held]
-    for title, found in (("Got through, and would be held", held), ("Other changes", others)):
+    for title, found in (("Forwarded, and would be held", held), ("Other changes", others)):
         if not found:
             continue
         out.print(f"\n{title}: {len(found)}", style="bold")
@@ -199,5 +191,5 @@ def _print_changes(counts: Counter[tuple[str, str]], changed: Sequence[Tried], e
             )
             out.print(Text(f"  {one.id} {', '.join(one.rules)}", "dim"), soft_wrap=True)
         if len(found) > examples:
-            out.print(f"and {len(found) - examples} more (--json tells all)", style="dim")
-    out.print(f"\n{counts.total()} mails, {len(changed)} changed.")
+            out.print(f"and {len(found) - examples} more (--json shows all)", style="dim")
+    out.print(f"\n{counts.total()} messages, {len(changed)} changed.")

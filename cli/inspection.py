@@ -22,7 +22,7 @@ from email_handler.mail.message import Message
 from email_handler.mail.new_text import new_text
 from email_handler.mail.parsing import parse
 from email_handler.senders.authentication import receipt_from_message, verify_sender
-from email_handler.senders.bounces import read_feedback
+from email_handler.senders.bounces.reading import read_feedback
 from email_handler.senders.linkedin import linkedin_person
 from email_handler.senders.machines import automatic
 from email_handler.spam.rules import RuleSet, builtin_rules, load_rules

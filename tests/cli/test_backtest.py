@@ -1,4 +1,4 @@
-"""``email-handler rules backtest``: what changed rules would do, above all to mail that got through."""
+"""``email-handler rules backtest``: what changed rules would do, above all to messages that were forwarded."""
 
 import json
 from dataclasses import replace
@@ -34,6 +34,8 @@ no_match = ["a piano"]
 """
 HARMLESS = RULES.replace("kazoo", "ophicleide")
 VIRUS = Reason(stage="verdicts", rule="virus")
+SPAM = Reason(stage="verdicts", rule="spam")
+ALLOWED = Reason(stage="list", rule="allowed")
 
 
 def tried(text: str, outcome: Outcome, *reasons: Reason) -> Tried:
@@ -53,7 +55,9 @@ def tried(text: str, outcome: Outcome, *reasons: Reason) -> Tried:
         ("a piano", Outcome.HOLD, (VIRUS,), ("hold", "hold", False, False)),
         ("a piano", Outcome.HOLD, (CONFIRMED,), ("confirmed", "deliver", True, False)),
         ("a kazoo", Outcome.HOLD, (CONFIRMED,), ("confirmed", "hold", False, False)),
-        ("a kazoo", Outcome.DELIVER, (Reason(stage="list", rule="allowed"),), ("deliver", "deliver", False, False)),
+        ("a kazoo", Outcome.DELIVER, (ALLOWED,), ("deliver", "deliver", False, False)),
+        ("a kazoo", Outcome.DELIVER, (SPAM, ALLOWED), ("deliver", "deliver", False, False)),
+        ("a kazoo", Outcome.HOLD, (VIRUS, ALLOWED), ("hold", "hold", False, False)),
         ("a piano", Outcome.FLAG, (Reason(stage="verdicts", rule="spam-unsure"),), ("flag", "flag", False, False)),
     ],
 )
@@ -66,36 +70,38 @@ def test_only_the_rules_are_tried(
 
 
 def test_a_folder_is_judged_by_both_sets(tmp_path: Path) -> None:
-    (tmp_path / "mails").mkdir()
-    (tmp_path / "mails" / "1.eml").write_bytes(mail(text="a kazoo"))
-    (tmp_path / "mails" / "2.eml").write_bytes(mail(text="a piano"))
+    (tmp_path / "messages").mkdir()
+    (tmp_path / "messages" / "1.eml").write_bytes(mail(text="a kazoo"))
+    (tmp_path / "messages" / "2.eml").write_bytes(mail(text="a piano"))
     (tmp_path / "new.toml").write_text(RULES)
 
-    ran = CliRunner().invoke(app, ["rules", "backtest", str(tmp_path / "new.toml"), str(tmp_path / "mails"), "--json"])
+    ran = CliRunner().invoke(
+        app, ["rules", "backtest", str(tmp_path / "new.toml"), str(tmp_path / "messages"), "--json"]
+    )
 
     changed, counts = map(json.loads, ran.stdout.splitlines())
     assert ran.exit_code == 0
-    assert (changed["id"], changed["before"], changed["after"]) == (str(tmp_path / "mails/1.eml"), "deliver", "hold")
+    assert (changed["id"], changed["before"], changed["after"]) == (str(tmp_path / "messages/1.eml"), "deliver", "hold")
     assert (changed["rules"], changed["score"]) == (["kazoo"], 5.0)
-    assert (counts["mails"], counts["changed"], counts["newly_held"], counts["held_again"]) == (2, 1, 1, 0)
+    assert (counts["messages"], counts["changed"], counts["newly_held"], counts["held_again"]) == (2, 1, 1, 0)
 
 
 def test_people_see_a_table_and_examples(tmp_path: Path) -> None:
-    (tmp_path / "mails").mkdir()
-    (tmp_path / "mails" / "1.eml").write_bytes(mail(text="a kazoo", subject="Kazoos"))
+    (tmp_path / "messages").mkdir()
+    (tmp_path / "messages" / "1.eml").write_bytes(mail(text="a kazoo", subject="Kazoos"))
     (tmp_path / "new.toml").write_text(RULES)
 
-    ran = CliRunner().invoke(app, ["rules", "backtest", str(tmp_path / "new.toml"), str(tmp_path / "mails")])
+    ran = CliRunner().invoke(app, ["rules", "backtest", str(tmp_path / "new.toml"), str(tmp_path / "messages")])
 
-    for words in ("Got through, and would be held: 1", "Kazoos", "1 mails, 1 changed"):
+    for words in ("Forwarded, and would be held: 1", "Kazoos", "1 messages, 1 changed"):
         assert words in ran.output
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["no.toml"], "no.toml"), (["config/spam-rules.toml", "nowhere"], "nowhere is no folder")],
+    [(["no.toml"], "no.toml"), (["config/spam-rules.toml", "nowhere"], "nowhere is not a folder")],
 )
-def test_what_is_not_there_is_told(arguments: list[str], words: str) -> None:
+def test_a_missing_file_or_folder_is_reported(arguments: list[str], words: str) -> None:
     ran = CliRunner().invoke(app, ["rules", "backtest", *arguments])
 
     assert ran.exit_code == 1
@@ -111,7 +117,7 @@ def backtest(
 
 
 @pytest.mark.cloud
-def test_over_the_archive_released_mail_that_would_be_held_again_is_exit_code_4(
+def test_over_the_archive_a_released_message_that_would_be_held_again_gives_exit_code_4(
     cloud: LocalCloud, tmp_path: Path
 ) -> None:
     pitch = "We are an SEO company: guaranteed first page ranking, 500 quality backlinks, guest posts, a kazoo"
@@ -128,7 +134,7 @@ def test_over_the_archive_released_mail_that_would_be_held_again_is_exit_code_4(
 
 
 @pytest.mark.cloud
-def test_over_the_archive_rules_that_hold_nothing_again_are_fine(cloud: LocalCloud, tmp_path: Path) -> None:
+def test_over_the_archive_rules_that_hold_nothing_again_give_exit_code_0(cloud: LocalCloud, tmp_path: Path) -> None:
     offer = held(cloud, person())
 
     changed, counts = backtest(cloud, HARMLESS, tmp_path, code=0)

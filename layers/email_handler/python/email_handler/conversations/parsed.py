@@ -16,7 +16,8 @@ from email_handler.mail.message import Message
 from email_handler.mail.new_text import new_text
 from email_handler.mail.parsing import parse
 from email_handler.senders.authentication import SenderVerification, SesReceipt, verify_sender
-from email_handler.senders.bounces import Feedback, read_feedback
+from email_handler.senders.bounces.feedback import Feedback
+from email_handler.senders.bounces.reading import read_feedback
 from email_handler.senders.linkedin import LinkedInPerson, linkedin_person
 from email_handler.senders.machines import automatic
 

@@ -1,7 +1,7 @@
-"""What SES found out about a received message, and what of it proves who wrote.
+"""What SES found about a received message, and whether it verifies the sender.
 
-SES's verdicts name no domain: a DKIM PASS may be the attacker's own. Which domain passed stands only in the
-``Authentication-Results`` field that SES puts on top of the stored object, and anybody can send another one below it.
+SES's verdicts do not name a domain: a DKIM PASS may be for the attacker's own. The domain is only in the
+``Authentication-Results`` field that SES puts on top of the stored object. Anyone can send another such field below it.
 """
 
 import re
@@ -15,53 +15,54 @@ from email_handler.mail.message import Message
 AUTHSERV_ID = "amazonses.com"
 
 _FIELD_LIMIT = 4000
-"""Characters of an ``Authentication-Results`` or From field that are believed. A longer one may have been cut where
-its writer wanted it cut (``header.i=@victim.example`` out of ``…@victim.example.evil.test``), so it proves nothing."""
+"""Characters. A longer ``Authentication-Results`` or From field is not evidence: it may have been cut where its author
+wanted, as in ``header.i=@victim.example`` from ``…@victim.example.evil.test``."""
 
 _SES_ENDS_WITH = frozenset({"x-ses-receipt", "x-ses-dkim-signature"})
-"""The last fields of the block that SES puts on top; what stands below came with the mail."""
+"""The last fields of the block that SES puts on top. Fields below it came with the message."""
 
 _VERIFIED_BY = frozenset({"dmarc pass", "dkim aligned", "spf aligned"})
+"""The reasons for which a sender is verified."""
 
 _DOMAIN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){1,20}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SesReceipt:
-    """One SES receipt, normalised at the edge. Verdicts are open strings, upper-case, "" where missing:
-    PASS, FAIL, GRAY, PROCESSING_FAILED and DISABLED have been seen."""
+    """One SES receipt. Verdicts are open strings in upper case, "" if missing: SES documents PASS, FAIL, GRAY,
+    PROCESSING_FAILED and DISABLED."""
 
     id: ReceiptId
     envelope_sender: str  # "" for the null sender (bounces)
-    recipients: tuple[EmailAddress, ...]  # receipt.recipients: what this rule matched, the envelope
+    recipients: tuple[EmailAddress, ...]  # of the envelope: those that the receipt rule matched
     spam: str
     virus: str
     spf: str
     dkim: str
     dmarc: str
-    dmarc_policy: str  # none, quarantine, reject, "" where missing
+    dmarc_policy: str  # none, quarantine, reject, "" if missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenderVerification:
-    """Whether the mail proves who wrote it, and why not where it does not."""
+    """Whether the sender of a message is verified, and the reason."""
 
-    address: EmailAddress | None  # From's single address in lower case (to be compared) when verified, else None
+    address: EmailAddress | None  # if verified, From's single address in lower case, so that it can be compared
     reason: str  # constant: "dmarc pass", "dkim aligned", "spf aligned", "two From fields", ...
 
     @property
     def verified(self) -> bool:
-        """Tell whether the From address may be believed."""
+        """Return whether the From address is the sender's own."""
         return self.address is not None
 
 
 def verify_sender(message: Message, receipt: SesReceipt) -> SenderVerification:
-    """Decide "sender verified" for *message* as SES received it under *receipt*.
+    """Return whether *message*, as SES received it under *receipt*, verifies its sender.
 
-    Verified is one From field with one address, and DMARC PASS; or DMARC not FAIL and SES's own results show a DKIM
-    pass, or an SPF pass of the envelope sender, whose domain is aligned (RFC 7489 §3.1, relaxed) with From's.
-    A DMARC pass that SES's results state for another domain than the From we read is no proof: the two of us
-    read the field differently, and that is how such fields are forged.
+    It needs one From field with one address, and either DMARC PASS; or no DMARC FAIL, and in SES's own results a DKIM
+    pass, or an SPF pass of the envelope sender, for a domain aligned with From's (RFC 7489 §3.1, relaxed).
+    A DMARC pass does not count if SES's results state it for another domain than ours: then SES and we read From
+    differently, which is how forged From fields work.
     """
     problem = _from_problem(message) or ("dmarc fail" if receipt.dmarc == "FAIL" else "")
     if problem:
@@ -76,8 +77,8 @@ def receipt_from_message(
 ) -> SesReceipt:
     """Rebuild the receipt of a stored object whose event was lost, from the fields that SES put on top of it.
 
-    SES's ``Received`` field names the recipient where there was one; *recipients* are those to assume besides.
-    The DMARC policy stands nowhere in the object and is "".
+    SES's ``Received`` field names the recipient if there was only one; *recipients* are others to assume. The DMARC
+    policy is "": the object does not contain it.
     """
     top = _ses_fields(message)
     results = _ses_results(message)
@@ -95,24 +96,24 @@ def receipt_from_message(
 
 
 def _from_problem(message: Message) -> str:
-    """Return why From can prove nothing whatever SES found, "" where it is one field with one address."""
+    """Return why From cannot be verified, whatever SES found; "" if it is one field with one address."""
     overlong = any(len(header.raw) > _FIELD_LIMIT for header in message.headers if header.name.lower() == "from")
     problems = {
         "no From field": message.from_fields == 0,
         "several From fields": message.from_fields > 1,
         "no From address": not message.from_,
         "several From addresses": len(message.from_) > 1,
-        "malformed From address": overlong or not all(_is_address(mailbox.address) for mailbox in message.from_),
+        "malformed From address": overlong or not all(_domain(mailbox.address) for mailbox in message.from_),
     }
     return next((problem for problem, holds in problems.items() if holds), "")
 
 
 def _alignment(message: Message, receipt: SesReceipt, domain: str) -> str:
-    """Return which of :data:`_PROOFS` SES found for From's *domain*, else why there is none."""
+    """Return which of :data:`_VERIFIED_BY` SES found for From's *domain*, else why none applies."""
     results = _ses_results(message)
     if receipt.dmarc == "PASS":
-        judged = [result.properties.get("header.from", "") for result in results if result.passed("dmarc")]
-        if any(name and not aligned(_domain(name), domain) for name in judged):
+        stated = [result.properties.get("header.from", "") for result in results if result.passed("dmarc")]
+        if any(name and not aligned(_domain(name), domain) for name in stated):
             return "dmarc pass for another domain"
         return "dmarc pass"
     if any(_dkim_aligned(result, domain) for result in results if result.passed("dkim")):
@@ -126,28 +127,31 @@ def _alignment(message: Message, receipt: SesReceipt, domain: str) -> str:
 class _Result:
     """One ``;``-separated piece of the field: ``dkim=pass header.i=@example.com`` (RFC 8601 §2.2).
 
-    SES also ends pieces in the middle of SPF's properties (``client-ip=…; envelope-from=…; helo=…``): these
-    become results of those names, which nothing takes for a method.
+    SES also puts semicolons between SPF's properties (``client-ip=…; envelope-from=…; helo=…``). These become results
+    of their own, with names that are not methods.
     """
 
     method: str
     value: str
-    properties: dict[str, str]  # an unreadable or repeated property leaves the piece without any
+    properties: dict[str, str]  # empty if one of them is unreadable or repeated
 
     def passed(self, method: str) -> bool:
         return self.method == method and self.value == "pass"
 
 
 def _dkim_aligned(result: _Result, domain: str) -> bool:
-    """Signing domain and agent's identity must be aligned, whichever of them SES states."""
+    """Return whether the signing domain and the signer's identity are aligned, whichever of them SES states."""
     stated = [result.properties[key] for key in ("header.d", "header.i") if key in result.properties]
     return bool(stated) and all(aligned(_domain(value), domain) for value in stated)
 
 
 def _spf_aligned(results: Sequence[_Result], envelope_sender: str, domain: str) -> bool:
-    """SPF proves the envelope sender's domain, so where SES repeats that address it must be the same."""
+    """Return whether SPF verifies the envelope sender, and its domain is aligned.
+
+    If SES repeats the envelope sender in its results, its domain must be the same.
+    """
     spf = [result for result in results if result.method == "spf"]
-    if len(spf) != 1 or spf[0].value != "pass" or not envelope_sender:
+    if len(spf) != 1 or spf[0].value != "pass":
         return False
     envelope_domain = _domain(envelope_sender)
     repeated = [result.value for result in results if result.method == "envelope-from"]
@@ -155,18 +159,14 @@ def _spf_aligned(results: Sequence[_Result], envelope_sender: str, domain: str) 
     return all(_domain(value) == envelope_domain for value in repeated) and aligned(envelope_domain, domain)
 
 
-def _is_address(address: str) -> bool:
-    return bool(address.rpartition("@")[0] and _domain(address))
-
-
 def _domain(address: str) -> str:
-    """Return the domain of *address* (or a bare domain) in lower case, "" where it is none that DNS could hold."""
+    """Return the domain of *address* (or a bare domain) in lower case, "" if it could not be in the DNS."""
     domain = ascii_domain(address.rpartition("@")[2])
     return domain if _DOMAIN.fullmatch(domain) else ""
 
 
 def _ses_results(message: Message) -> tuple[_Result, ...]:
-    """Return the results of SES's own field: the first of its name, in the block on top, by SES's authserv-id."""
+    """Return the results in SES's own field: the first of its name, in the block on top, with SES's authserv-id."""
     field = _ses_fields(message).get("authentication-results", "")
     pieces = _pieces(field) if len(field) <= _FIELD_LIMIT else []
     if not pieces or not pieces[0] or pieces[0][0].lower() != AUTHSERV_ID:
@@ -175,9 +175,9 @@ def _ses_results(message: Message) -> tuple[_Result, ...]:
 
 
 def _ses_fields(message: Message) -> dict[str, str]:
-    """Return the first field of each name, lower-cased, that may be SES's: all before the end of its block.
+    """Return the first value of each field of SES's block, by lower-case name.
 
-    The block ends with ``X-SES-RECEIPT``, or before a second ``Received``: SES writes one, and on top.
+    The block ends at ``X-SES-RECEIPT``, or before a second ``Received``: SES writes one, at the top.
     """
     fields: dict[str, str] = {}
     for header in message.headers:
@@ -189,9 +189,9 @@ def _ses_fields(message: Message) -> dict[str, str]:
 
 
 def _pieces(field: str) -> list[list[str]]:
-    """Split *field* at semicolons into words, comments left out, quoted strings kept whole without their quotes.
+    """Return the words of each piece between semicolons, without comments; a quoted string is part of its word.
 
-    [] where a comment or a quoted string does not end: such a field proves nothing. One pass.
+    Return [] if a comment or a quoted string does not end: such a field does not count. One pass.
     """
     pieces: list[list[str]] = [[]]
     word = ""
@@ -209,7 +209,7 @@ def _pieces(field: str) -> list[list[str]]:
             depth += (character == "(") - (character == ")")
         elif character == '"':
             quoted = True
-        elif character in "(; \t\r\n":
+        elif character in "(; \t":
             if word:
                 pieces[-1].append(word)
             word = ""
@@ -234,13 +234,13 @@ def _result(words: Sequence[str]) -> _Result:
         properties[name.lower()] = given
     return _Result(
         method=method.partition("/")[0].lower(),  # RFC 8601 §2.2: a method may carry its version
-        value=value if "@" in value else value.lower(),
+        value=value.lower(),
         properties=properties,
     )
 
 
 def _verdict(results: Sequence[_Result], method: str) -> str:
-    """Return SES's verdict that *results* stand for: of several signatures the best counts, as in DMARC."""
+    """Return the verdict that SES would give for *results*. Of several signatures the best counts, as in DMARC."""
     values = {result.value for result in results if result.method == method}
     if not values:
         return ""

@@ -21,8 +21,8 @@ from email_handler.conversations.thread_address import read_thread_address, toke
 from email_handler.conversations.threads import choose, choose_on_linkedin, own_reference
 from email_handler.identifiers import ConversationId
 from email_handler.ports import Commit, Known, Question
+from email_handler.senders.auto_response import refuse_acknowledgement
 from email_handler.senders.linkedin import linkedin_slug
-from email_handler.senders.machines import refuse_acknowledgement
 from email_handler.spam.stages import filter_message
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context

@@ -11,7 +11,8 @@ from email_handler.conversations.records import Decision, MessageRecord
 from email_handler.errors import MalformedEvent, RecordChanged
 from email_handler.identifiers import ReceiptId
 from email_handler.ports import Commit, Known, Question
-from email_handler.senders.bounces import Feedback, feedback_from_event
+from email_handler.senders.bounces.feedback import Feedback
+from email_handler.senders.bounces.ses_events import feedback_from_event
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import decide_once

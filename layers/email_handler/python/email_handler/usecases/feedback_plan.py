@@ -8,7 +8,7 @@ from email_handler.conversations.keys import is_received, notice_id, text_only_f
 from email_handler.conversations.records import TEXT_ONLY, MessageRecord, SendState
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known
-from email_handler.senders.bounces import Feedback
+from email_handler.senders.bounces.feedback import Feedback
 from email_handler.usecases.decision import build_commit, new_send
 
 

@@ -1,0 +1,99 @@
+"""SES's own events about messages we sent, as EventBridge brings them or as SNS notifications by email.
+
+https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from email_handler.identifiers import SesId
+from email_handler.senders.bounces.feedback import CONTENT_SUBTYPES, Feedback, FeedbackKind
+from email_handler.senders.bounces.words import (
+    LINE_LIMIT,
+    RECIPIENTS_LIMIT,
+    addresses_in,
+    best_status_in,
+    distinct,
+    status_in,
+    without_addresses,
+)
+
+NOTIFICATION = "notificationType"  # a key of the JSON that SNS sends by email
+
+
+def feedback_from_event(detail: Mapping[str, Any]) -> Feedback | None:
+    """Read one of SES's event records: EventBridge's ``detail``, or the JSON of an SNS notification.
+
+    Return None for other events (Send, Delivery, Open …) and for anything without their structure. Never raises.
+    """
+    kind = str(detail.get("eventType") or detail.get("notificationType") or "").replace(" ", "").lower()
+    mail = _mapping(detail, "mail")
+    ses_id = SesId(_text(mail, "messageId"))
+    if not ses_id:
+        return None
+    if kind == "bounce":
+        body = _mapping(detail, "bounce")
+        final = _text(body, "bounceType") == "Permanent" or _text(body, "bounceSubType") in CONTENT_SUBTYPES
+        return _feedback(FeedbackKind.BOUNCE, ses_id, body, "bouncedRecipients", final)
+    if kind == "complaint":
+        return _feedback(FeedbackKind.COMPLAINT, ses_id, _mapping(detail, "complaint"), "complainedRecipients", True)
+    if kind == "deliverydelay":
+        return _feedback(FeedbackKind.DELAY, ses_id, _mapping(detail, "deliveryDelay"), "delayedRecipients", False)
+    if kind == "reject":
+        destination = [{"emailAddress": address} for address in _items(mail, "destination")]
+        body = {"recipients": destination, "reason": _mapping(detail, "reject").get("reason")}
+        return _feedback(FeedbackKind.REJECT, ses_id, body, "recipients", True)
+    return None
+
+
+def feedback_from_notification(notice: str) -> Feedback | None:
+    """Read the JSON of an SNS notification that arrived by email; None if it is about something else.
+
+    SES's notifications arrive that way if someone subscribed the topic by email.
+    """
+    start = notice.lstrip()
+    for _ in range(2):  # SNS may wrap it once
+        if not start.startswith("{"):
+            return None
+        try:
+            detail, _end = json.JSONDecoder(strict=False).raw_decode(start)
+        except (ValueError, RecursionError):
+            return None
+        feedback = feedback_from_event(detail)
+        if feedback is not None:
+            return feedback
+        start = str(detail.get("Message", ""))
+    return None
+
+
+def _feedback(kind: FeedbackKind, ses_id: SesId, body: Mapping[str, Any], key: str, permanent: bool) -> Feedback:
+    entries = [entry for entry in _items(body, key) if isinstance(entry, Mapping)]
+    recipients = (address for entry in entries for address in addresses_in(_text(entry, "emailAddress")))
+    diagnostic = next((text for entry in entries if (text := _text(entry, "diagnosticCode"))), _text(body, "reason"))
+    if (subtype := _text(body, "bounceSubType")) in CONTENT_SUBTYPES:
+        diagnostic = f"{subtype}: {diagnostic}"
+    status = next((text for entry in entries if (text := status_in(_text(entry, "status")))), "")
+    return Feedback(
+        kind=kind,
+        recipients=distinct(recipients),
+        status=status or best_status_in(diagnostic),
+        permanent=permanent,
+        diagnostic=without_addresses(diagnostic),
+        ses_id=ses_id,
+    )
+
+
+def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = value.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _items(value: Mapping[str, Any], key: str) -> Sequence[Any]:
+    found = value.get(key)
+    return found[:RECIPIENTS_LIMIT] if isinstance(found, list) else ()
+
+
+def _text(value: Mapping[str, Any], key: str) -> str:
+    found = value.get(key)
+    return found[:LINE_LIMIT] if isinstance(found, str) else ""

@@ -1,0 +1,149 @@
+"""A message's fields as searches see them, bounded in length, each made at most once."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from html import unescape
+from itertools import islice
+from urllib.parse import unquote
+
+import pcre2
+
+from email_handler.identifiers import EmailAddress
+from email_handler.mail.addresses import Mailbox, same_address, split_tag
+from email_handler.mail.html import Page, read_page
+from email_handler.mail.message import Message
+from email_handler.spam.normalise import WINDOW, encodable
+from email_handler.spam.rules import Rule, RuleSet, views
+
+_BODY_END = 96 * 1024  # characters read from each end of a body for what its HTML shows and where its links lead
+_MIDDLE = 64 * 1024  # characters from each end in which one more window is chosen
+_TAGS = 10_000  # read from each end of HTML; long newsletters have two thousand in all
+_ADDRESSES = 200  # web addresses read from the HTML's references, and as many from the text
+_REFERENCE = pcre2.compile(r"\b(?:src|action|background)\s*+=\s*+[\"']?+([^\"'\s>]++)", pcre2.IGNORECASE)
+_BARE_ADDRESS = pcre2.compile(r"\b(?:https?://|www\.)[^\s<>\"']++", pcre2.IGNORECASE)
+_SHOWN_HOST = pcre2.compile(r"^\s*+(?:https?://)?+((?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,24})(?:[/:?#]\S*+)?\s*+$", pcre2.I)
+_HOST = pcre2.compile(r"^\s*+https?://(?:[^/@\s]*+@)?+\[?+([^/:?#\]\s]++)", pcre2.I)
+
+
+class Content:
+    """What the rules and signals of stage 3 read of a message."""
+
+    def __init__(self, message: Message, rules: RuleSet, public_addresses: Sequence[EmailAddress]) -> None:
+        self.message = message
+        self.rules = rules
+        self.public_addresses = public_addresses
+        self._views: dict[str, tuple[str, ...]] = {}
+
+    def matches(self, rule: Rule) -> bool:
+        """Return whether *rule* matches its field, as received or normalised. Raises :class:`pcre2.LibraryError`."""
+        seen = self._sieved.get(rule.id, ()) if rule.field == "text" else self._seen(rule.field)
+        return bool(seen) and any(map(rule.search, seen))
+
+    @cached_property
+    def html(self) -> str:
+        """Return both ends of the HTML body, with no more tags than are read."""
+        html = _both_ends(self.message.html)
+        if not self.too_many_tags:
+            return html
+        return "<".join(html.split("<", _TAGS)[:_TAGS]) + "\n<" + "<".join(html.rsplit("<", _TAGS)[1:])
+
+    @cached_property
+    def too_many_tags(self) -> bool:
+        """Return whether tags of the HTML body are left out."""
+        return _both_ends(self.message.html).count("<") > 2 * _TAGS
+
+    @cached_property
+    def page(self) -> Page:
+        """Return what the HTML body shows, hides and links to."""
+        known = self.message.page
+        return known if known is not None and self.html == self.message.html else read_page(self.html)
+
+    @cached_property
+    def shown(self) -> str:
+        """Return the HTML body's visible text, "" if it is the same as the plain text, which is searched anyway.
+
+        Long texts are not compared: windows that are equal in both are searched only once in any case.
+        """
+        text, plain = self.page.text, self.message.text
+        if not text or text == plain:
+            return ""
+        return "" if len(text) + len(plain) < _BODY_END and text.split() == plain.split() else text
+
+    @cached_property
+    def destinations(self) -> tuple[tuple[str, str], ...]:
+        """Return for each link to the web the host that its text shows, "" if none, and the host it leads to."""
+        web = [(_SHOWN_HOST.match(link.text), host) for link in self.page.links if (host := _HOST.match(link.href))]
+        return tuple((shown.group(1).lower() if shown else "", host.group(1).lower()) for shown, host in web)
+
+    @cached_property
+    def urls(self) -> tuple[str, ...]:
+        """Return every web address once, and its percent-decoded form if that differs."""
+        found = [
+            *(link.href for link in self.page.links),
+            *(unescape(found.group(1)) for found in islice(_REFERENCE.finditer(self.html), _ADDRESSES)),
+            *(found.group() for found in islice(_BARE_ADDRESS.finditer(_both_ends(self.message.text)), _ADDRESSES)),
+        ]
+        return tuple(dict.fromkeys([*found, *(unquote(url) for url in found if "%" in url)]))
+
+    def _seen(self, field: str) -> tuple[str, ...]:
+        if field not in self._views:
+            self._views[field] = views(field, *self._texts(field))
+        return self._views[field]
+
+    @cached_property
+    def _sieved(self) -> dict[str, list[str]]:
+        """Return for each rule on text the views that it may match."""
+        sieved: dict[str, list[str]] = {}
+        for view in self._seen("text"):
+            for rule in self.rules.text_sieve.may_match(view):
+                sieved.setdefault(rule, []).append(view)
+        return sieved
+
+    def _texts(self, field: str) -> tuple[str, ...]:
+        message = self.message
+        match field:
+            case "subject":
+                texts = [message.subject]
+            case "text":  # the subject is part of both bodies, and is searched even without a body
+                bodies = [body for body in (message.text, self.shown) if body] or [""]
+                texts = [*(f"{message.subject}\n{body}" for body in bodies), *map(self._middle, bodies)]
+            case "html":
+                texts = [message.html]
+            case "urls":
+                texts = ["\n".join(self.urls)]
+            case "from":
+                texts = ["\n".join(map(_spelled, message.from_))]
+            case "reply-to":
+                texts = ["\n".join(map(_spelled, message.reply_to))]
+            case "attachment names":
+                texts = ["\n".join(attachment.name for attachment in message.attachments)]
+            case _:
+                texts = ["\n".join(message.header_all(field.removeprefix("header ")))]
+        return tuple(text for text in texts if text)
+
+    def _middle(self, body: str) -> str:
+        """Return one more window of a long body, between the two at its ends: the one that most rules may match.
+
+        So padding on both sides hides nothing, and a long text does not sum up the points of all its parts.
+        """
+        if len(body) <= 2 * WINDOW:
+            return ""
+        body = encodable(body)
+        ends = (body,) if len(body) <= 2 * _MIDDLE else (body[:_MIDDLE], body[-_MIDDLE:])
+        windows = {end[at : at + WINDOW]: None for end in ends for at in range(0, len(end) - WINDOW // 2, WINDOW // 2)}
+        return max(windows, key=lambda window: len(self.rules.text_sieve.may_match(window)))
+
+
+def is_public(address: str, public_addresses: Sequence[EmailAddress]) -> bool:
+    """Return whether *address* is a public address, ignoring case and the tag of ``contact+tag@``: SES delivers both
+    to the same rule."""
+    untagged, _ = split_tag(address)
+    return any(same_address(public, address) or same_address(public, untagged) for public in public_addresses)
+
+
+def _both_ends(text: str) -> str:
+    return encodable(text if len(text) <= 2 * _BODY_END else f"{text[:_BODY_END]}\n{text[-_BODY_END:]}")
+
+
+def _spelled(mailbox: Mailbox) -> str:
+    return f"{mailbox.name} <{mailbox.address}>"
