@@ -9,6 +9,7 @@ from email_handler.identifiers import ConversationId, EmailAddress
 from email_handler.mail.message import Message
 from email_handler.outgoing.acknowledgement import builtin_templates
 from email_handler.outgoing.composed import AcknowledgementContext, ForwardContext, ReplyContext
+from email_handler.outgoing.leak_gate.needles import Needles
 
 PRIVATE = EmailAddress("me@private.example")
 PUBLIC = EmailAddress("contact@example.com")
@@ -24,6 +25,7 @@ IDENTITY = Identity(
     private_addresses=(PRIVATE, EmailAddress("alias+desk@home.example")),
     hidden_terms=("Rumpelstiltskin", "blue door lane"),
 )
+NEEDLES = Needles(IDENTITY)
 THREADING = Threading(
     subject="Re: Hello",
     in_reply_to="first@customer.example",

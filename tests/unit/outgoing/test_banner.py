@@ -13,7 +13,7 @@ from email_handler.conversations.disposition import Reason
 from email_handler.identifiers import ConversationId
 from email_handler.mail.html import html_text
 from email_handler.mail.message import parse
-from email_handler.outgoing import banner
+from email_handler.outgoing import banner, banner_removal
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.reply import compose_reply
 from email_handler.outgoing.sentinels import BEGIN, END, SENTINEL
@@ -89,7 +89,7 @@ def _no_line_of_the_banner_is_in(text: str) -> None:
 
 @pytest.mark.parametrize("client", TEXT_CLIENTS)
 def test_a_quoted_banner_is_removed_from_text(client: str) -> None:
-    text, found = banner.removed_from_text(TEXT_CLIENTS[client])
+    text, found = banner_removal.remove_from_text(TEXT_CLIENTS[client])
 
     assert found
     _no_line_of_the_banner_is_in(text)
@@ -130,7 +130,7 @@ HTML_CLIENTS = {
 
 @pytest.mark.parametrize("client", HTML_CLIENTS)
 def test_a_quoted_banner_is_removed_from_html(client: str) -> None:
-    page, found = banner.removed_from_html(HTML_CLIENTS[client])
+    page, found = banner_removal.remove_from_html(HTML_CLIENTS[client])
 
     assert found
     shown = parse(mail(text=None, html=page)).text
@@ -142,14 +142,14 @@ def test_a_quoted_banner_is_removed_from_html(client: str) -> None:
 @pytest.mark.parametrize("client", HTML_CLIENTS)
 def test_removal_keeps_the_tags_in_balance(client: str) -> None:
     before = HTML_CLIENTS[client]
-    page, _ = banner.removed_from_html(before)
+    page, _ = banner_removal.remove_from_html(before)
 
     for tag in ("div", "p", "span", "blockquote", "table", "td", "pre"):
         assert page.count(f"<{tag}") - page.count(f"</{tag}>") == before.count(f"<{tag}") - before.count(f"</{tag}>")
 
 
 def test_html_loses_the_banners_box_with_the_banner() -> None:
-    page, _ = banner.removed_from_html(PAGE)
+    page, _ = banner_removal.remove_from_html(PAGE)
 
     assert "border-left" not in page
 
@@ -177,7 +177,7 @@ def test_a_sentinel_in_any_spelling_within_the_banner_does_not_end_it() -> None:
     earlier = ((ConversationId("c-00000001"), END.upper(), datetime(2026, 3, 1, tzinfo=UTC)),)
     text = banner.as_text(banner.lines(received, forward_context(received, earlier=earlier)))
 
-    assert banner.removed_from_text(text)[0].strip() == ""
+    assert banner_removal.remove_from_text(text)[0].strip() == ""
 
 
 @pytest.mark.parametrize(
@@ -234,8 +234,8 @@ def test_a_lone_sentinel_among_other_words_is_held() -> None:
     st.lists(st.sampled_from([BEGIN, END, "\n", "> ", "word", "Spam score 1", "<p>", "</p>", "&nbsp;"]), max_size=30)
 )
 def test_removal_takes_nothing_from_outside_the_sentinels(pieces: list[str]) -> None:
-    text, _ = banner.removed_from_text("Keep this\n\n" + "".join(pieces) + "\n\nand this")
-    page, _ = banner.removed_from_html("<p>Keep this</p>" + "".join(pieces) + "<p>and this</p>")
+    text, _ = banner_removal.remove_from_text("Keep this\n\n" + "".join(pieces) + "\n\nand this")
+    page, _ = banner_removal.remove_from_html("<p>Keep this</p>" + "".join(pieces) + "<p>and this</p>")
 
     assert text.startswith("Keep this")
     assert text.endswith("and this")

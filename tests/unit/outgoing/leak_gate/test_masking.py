@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from email_handler.identifiers import EmailAddress
-from email_handler.outgoing.leak_gate.needles import (
+from email_handler.outgoing.leak_gate.masking import mask, places
+from email_handler.outgoing.leak_gate.needles import Needles
+from email_handler.outgoing.leak_gate.views import (
     ENTITY,
     MARKUP,
     PERCENT,
     QUOTED,
     WRAPPED,
     decode,
-    mask,
-    places,
     view,
 )
-from tests.support.compositions import CONTACT, IDENTITY, PUBLIC, THREAD
+from tests.support.compositions import CONTACT, IDENTITY, NEEDLES, PUBLIC, THREAD
 from tests.support.look_alikes import LOOK_ALIKES
 
 
@@ -28,8 +28,8 @@ from tests.support.look_alikes import LOOK_ALIKES
 def test_what_only_looks_alike_is_left_as_it_is(text: str, around: str) -> None:
     written = around.format(text)
 
-    assert (written, ()) == mask(written, IDENTITY, CONTACT)
-    assert places(written, IDENTITY) == ()
+    assert (written, ()) == mask(written, NEEDLES, CONTACT)
+    assert places(written, NEEDLES) == ()
 
 
 @pytest.mark.parametrize(
@@ -73,15 +73,15 @@ def test_what_only_looks_alike_is_left_as_it_is(text: str, around: str) -> None:
 def test_what_is_the_owners_is_found_and_replaced(written: str, around: str) -> None:
     text = around.format(written)
 
-    assert places(text, IDENTITY)
-    assert places(mask(text, IDENTITY, CONTACT)[0], IDENTITY) == ()
+    assert places(text, NEEDLES)
+    assert places(mask(text, NEEDLES, CONTACT)[0], NEEDLES) == ()
 
 
 @pytest.mark.parametrize(
     "following", [".", ", thanks", ".\r\nNext", ".Next", ".pdf", "-", "_", "/x", "…", "。", ".DOCX is", "'s"]
 )
 def test_what_follows_an_address_does_not_hide_it(following: str) -> None:
-    text, _ = mask("me@private.example" + following, IDENTITY, CONTACT)
+    text, _ = mask("me@private.example" + following, NEEDLES, CONTACT)
 
     assert text == PUBLIC + following
 
@@ -89,7 +89,7 @@ def test_what_follows_an_address_does_not_hide_it(following: str) -> None:
 def test_the_rest_of_the_text_stays_character_by_character() -> None:
     text = "Dear Jane,\r\n  write to me@private.example,\tor call.\r\n\r\n-- \r\nMe &amp; co 100%\r\n"
 
-    masked, what = mask(text, IDENTITY, CONTACT)
+    masked, what = mask(text, NEEDLES, CONTACT)
 
     assert masked == text.replace("me@private.example", PUBLIC)
     assert what == ("private address",)
@@ -98,7 +98,7 @@ def test_the_rest_of_the_text_stays_character_by_character() -> None:
 def test_a_thread_address_becomes_the_contacts_own() -> None:
     text = f"On Monday, Jane Doe <{THREAD}> wrote:\r\n> and cc {THREAD.replace('@', '+all@')}"
 
-    masked, what = mask(text, IDENTITY, CONTACT)
+    masked, what = mask(text, NEEDLES, CONTACT)
 
     assert masked == f"On Monday, Jane Doe <{CONTACT}> wrote:\r\n> and cc {CONTACT}"
     assert what == ("thread address",)
@@ -118,13 +118,13 @@ def test_a_thread_address_becomes_the_contacts_own() -> None:
     ],
 )  # fmt: skip
 def test_html_keeps_its_tags(page: str, expected: str) -> None:
-    assert mask(page, IDENTITY, CONTACT, markup=True)[0] == expected
+    assert mask(page, NEEDLES, CONTACT, markup=True)[0] == expected
 
 
 def test_many_addresses_and_no_at_all_take_time_in_proportion() -> None:
     hostile = ("me+" * 50 + "@private.example ") * 2000 + "<" * 50_000 + "a" * 200_000 + "&#" * 50_000 + "%" * 50_000
 
-    masked, _ = mask(hostile, IDENTITY, CONTACT, markup=True)
+    masked, _ = mask(hostile, NEEDLES, CONTACT, markup=True)
 
     assert "@private.example" not in masked
 
@@ -148,9 +148,9 @@ def test_a_view_shows_what_decoding_shows_and_maps_back(text: str) -> None:
     st.text(max_size=200),
 )
 def test_whatever_stands_around_it_masking_leaves_nothing_to_find(before: str, address: str, after: str) -> None:
-    masked, _ = mask(before + " " + address + " " + after, IDENTITY, CONTACT)
+    masked, _ = mask(before + " " + address + " " + after, NEEDLES, CONTACT)
 
-    assert places(masked, IDENTITY) == ()
+    assert places(masked, NEEDLES) == ()
     assert not re.search("me@private.example(?![a-z.-])", masked)
 
 
@@ -168,4 +168,4 @@ def test_whatever_stands_around_it_masking_leaves_nothing_to_find(before: str, a
 def test_gmail_has_one_mailbox_for_many_spellings(text: str, is_theirs: bool) -> None:
     identity = replace(IDENTITY, private_addresses=(EmailAddress("first.last@gmail.com"),))
 
-    assert bool(places(text, identity)) == is_theirs
+    assert bool(places(text, Needles(identity))) == is_theirs

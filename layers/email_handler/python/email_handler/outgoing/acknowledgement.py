@@ -8,6 +8,7 @@ from email_handler.mail import writer as mime
 from email_handler.mail.message import Message
 from email_handler.outgoing.composed import AcknowledgementContext, Composed
 from email_handler.outgoing.leak_gate import gate as leaks
+from email_handler.outgoing.leak_gate.needles import Needles
 
 
 def builtin_templates() -> tuple[str, str]:
@@ -46,4 +47,4 @@ def compose_acknowledgement(message: Message, context: AcknowledgementContext) -
         ("Precedence", "bulk"),
     )
     body = mime.multipart("alternative", (mime.text(text), mime.text(page, "html")))
-    return leaks.gate(mime.write(fields, body, f"{context.recipient} {answered}".encode()), identity)
+    return leaks.gate(mime.write(fields, body, f"{context.recipient} {answered}".encode()), Needles(identity))

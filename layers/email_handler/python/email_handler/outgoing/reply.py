@@ -14,10 +14,11 @@ from email_handler.mail import writer as mime
 from email_handler.mail.addresses import Mailbox
 from email_handler.mail.charsets import decode
 from email_handler.mail.message import Message, Part, parse, part_text
-from email_handler.outgoing import banner
+from email_handler.outgoing import banner_removal
 from email_handler.outgoing.composed import Composed, Place, ReplyContext
 from email_handler.outgoing.leak_gate import gate as leaks
-from email_handler.outgoing.leak_gate import needles as masking
+from email_handler.outgoing.leak_gate import masking
+from email_handler.outgoing.leak_gate.needles import BANNER, Needles
 from email_handler.outgoing.sentinels import defused
 
 _SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
@@ -36,7 +37,8 @@ def compose_reply(message: Message, context: ReplyContext) -> Composed:
     """Return the owner's *message* as it goes to the contact. Never raises; held where the leak gate found something
     that could not be replaced. ``places`` tell what was replaced, removed or held."""
     identity = leaks.for_recipients(_with_the_writer(context.identity, message), context.recipients)
-    cleaning = _Cleaning(message, context, identity)
+    needles = Needles(identity)
+    cleaning = _Cleaning(message, context, needles)
     body = cleaning.entity(message.root) or mime.text("")
     subject, _ = cleaning.masked(defused(context.threading.subject), "header Subject")
     answered = mime.message_ids((context.threading.in_reply_to,))
@@ -49,7 +51,7 @@ def compose_reply(message: Message, context: ReplyContext) -> Composed:
         *((("References", references),) if references else ()),
     )
     seed = message.raw or message.message_id.encode("utf-8", "replace")
-    return leaks.gate(mime.write(fields, body, seed), identity, tuple(cleaning.places))
+    return leaks.gate(mime.write(fields, body, seed), needles, tuple(cleaning.places))
 
 
 def _with_the_writer(identity: Identity, message: Message) -> Identity:
@@ -73,16 +75,16 @@ class _Cleaning:
     """Rebuilds the owner's parts without what is the owner's; ``places`` tell what was done, ``prefix`` where."""
 
     def __init__(
-        self, message: Message, context: ReplyContext, identity: Identity, prefix: str = "", depth: int = 0
+        self, message: Message, context: ReplyContext, needles: Needles, prefix: str = "", depth: int = 0
     ) -> None:
         self._context = context
-        self._identity = identity
+        self._needles = needles
         self._prefix = prefix
         self._depth = depth
         self._numbers = {id(attachment.part): attachment.number for attachment in message.attachments}
         own = hashlib.sha256(message.raw).hexdigest()[:16]
         self._ids = {
-            part.content_id: f"part{number}.{own}@{identity.domain}"
+            part.content_id: f"part{number}.{own}@{needles.identity.domain}"
             for number, part in enumerate(message.root.walk(), 1)
             if part.content_id
         }  # a client's own ids name its host
@@ -94,7 +96,7 @@ class _Cleaning:
     def masked(self, text: str, where: str, *, markup: bool = False) -> tuple[str, bool]:
         """Return *text* masked, with the places noted, and whether it changed."""
         text = self._spoken.sub("", text)
-        masked, whats = masking.mask(text, self._identity, self._context.contact, markup=markup)
+        masked, whats = masking.mask(text, self._needles, self._context.contact, markup=markup)
         for what in whats:
             self.places[Place(where=where, action="replaced", what=what)] = None
         return masked, bool(whats)
@@ -119,7 +121,7 @@ class _Cleaning:
     def _is_the_owners(self, part: Part) -> bool:
         """Tell whether *part* is a signature, or a key with the owner's address: clients attach it unasked."""
         return part.content_type in _SIGNATURES or (
-            part.content_type == "application/pgp-keys" and leaks.gives_away(part, self._identity)
+            part.content_type == "application/pgp-keys" and leaks.gives_away(part, self._needles)
         )
 
     def _container(self, part: Part) -> mime.Entity | None:
@@ -137,14 +139,14 @@ class _Cleaning:
         else:
             text = decode(part.payload, part.parameters.get("charset", ""))  # flowed text stays flowed
         if part.content_type == "text/html":
-            cleaned, found = banner.removed_from_html(text)
+            cleaned, found = banner_removal.remove_from_html(text)
             cleaned = _ID_REFERENCE.sub(lambda match: "cid:" + self._ids.get(match[1], match[1]), cleaned)
         else:
-            cleaned, found = banner.removed_from_text(text)
+            cleaned, found = banner_removal.remove_from_text(text)
             if body:
                 cleaned = self._without_armour(cleaned, where)
         if found:
-            self._removed(where, masking.BANNER)
+            self._removed(where, BANNER)
         cleaned, _ = self.masked(cleaned, where, markup=part.content_type == "text/html")
         if cleaned == text and not body:
             return self._file(part, part.payload, where)
@@ -164,10 +166,10 @@ class _Cleaning:
 
     def _nested(self, part: Part, where: str) -> mime.Entity:
         """Return an attached message as it is, or, if it gives the owner away, cleaned like the mail it came in."""
-        if self._depth >= _NESTED_KEPT or not leaks.gives_away(part, self._identity):
+        if self._depth >= _NESTED_KEPT or not leaks.gives_away(part, self._needles):
             return self._file(part, part.payload, where)
         message = parse(part.payload)
-        inner = _Cleaning(message, self._context, self._identity, f"{where}: ", self._depth + 1)
+        inner = _Cleaning(message, self._context, self._needles, f"{where}: ", self._depth + 1)
         body = inner.entity(message.root) or mime.text("")
         fields = [
             ("From", inner.mailboxes(message.from_, "From")),

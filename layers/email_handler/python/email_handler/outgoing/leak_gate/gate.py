@@ -17,7 +17,8 @@ from email_handler.mail.charsets import decode
 from email_handler.mail.documents import pdf
 from email_handler.mail.message import Message, Part, parse
 from email_handler.outgoing.composed import Composed, Place
-from email_handler.outgoing.leak_gate import needles as masking
+from email_handler.outgoing.leak_gate import masking
+from email_handler.outgoing.leak_gate.needles import PRIVATE, Needles
 
 MAX_INFLATED = 64 * 1024 * 1024  # octets that one message's documents may unpack to: a zip bomb stops here
 MAX_READ = 16 * 1024 * 1024  # octets of one message's files that are read as text in every way of writing it
@@ -55,18 +56,18 @@ def for_recipients(identity: Identity, recipients: tuple[EmailAddress, ...]) -> 
     return replace(identity, private_addresses=others)
 
 
-def gate(raw: bytes, identity: Identity, places: tuple[Place, ...] = ()) -> Composed:
+def gate(raw: bytes, needles: Needles, places: tuple[Place, ...] = ()) -> Composed:
     """Return *raw* as composed: held where :func:`check` finds anything. *places* tell what was done before."""
-    found = check(raw, identity)
+    found = check(raw, needles)
     held = tuple(place for place in found if place.action == "held")
     unchecked = tuple(place.where for place in found if place.action == "unchecked")
     return Composed(raw=raw, places=(*places, *held), held=bool(held), unchecked=unchecked)
 
 
-def check(raw: bytes, identity: Identity) -> tuple[Place, ...]:
+def check(raw: bytes, needles: Needles) -> tuple[Place, ...]:
     """Return every place of the finished message *raw* that gives the owner away (``held``), and every part that
     could not be looked into (``unchecked``). Never raises; linear in *raw* and in MAX_INFLATED."""
-    gate_ = _Gate(identity)
+    gate_ = _Gate(needles)
     gate_.message(parse(raw), "", 0)
     told = {place.what for place in gate_.places}
     # What lies between the parts, and whatever parsing dropped. Soft breaks undone: "me@here.example=" at the end of
@@ -75,9 +76,9 @@ def check(raw: bytes, identity: Identity) -> tuple[Place, ...]:
     return tuple(place for place in gate_.places if place.where != "message" or place.what not in told)
 
 
-def gives_away(part: Part, identity: Identity) -> bool:
+def gives_away(part: Part, needles: Needles) -> bool:
     """Tell whether the leaf *part* holds anything that must not leave."""
-    gate_ = _Gate(identity)
+    gate_ = _Gate(needles)
     gate_.payload("", part, 0)
     return any(place.action == "held" for place in gate_.places)
 
@@ -85,8 +86,9 @@ def gives_away(part: Part, identity: Identity) -> bool:
 class _Gate:
     """One look through a message. ``places`` is filled in the order of the message, each place once."""
 
-    def __init__(self, identity: Identity) -> None:
-        self._identity = identity
+    def __init__(self, needles: Needles) -> None:
+        self._needles = needles
+        self._identity = needles.identity
         self._inflatable = MAX_INFLATED
         self._readable = MAX_READ
         self.places: dict[Place, None] = {}
@@ -118,7 +120,7 @@ class _Gate:
         host = value.strip(" <>").rpartition("@")[2].lower()
         private = {address.rpartition("@")[2].lower() for address in self._identity.private_addresses}
         if host in private - {self._identity.domain.lower()}:
-            self._found(where, masking.PRIVATE)
+            self._found(where, PRIVATE)
 
     def payload(self, where: str, part: Part, depth: int) -> None:
         payload, kind = part.payload, part.content_type
@@ -164,12 +166,12 @@ class _Gate:
         if not "".join(self._identity.hidden_terms).isascii():
             texts.add(payload.decode("utf-8", "ignore"))
         for seen in texts:
-            for what in masking.places(seen, self._identity, plain=True):
+            for what in masking.places(seen, self._needles, plain=True):
                 self._found(where, what)
         lowered = text.lower()
         for address in self._identity.private_addresses:
             if chr(len(address)) + address.lower() in lowered or "\0" + address.lower() in lowered:
-                self._found(where, masking.PRIVATE)
+                self._found(where, PRIVATE)
 
     def _document(self, where: str, payload: bytes, depth: int) -> None:
         if payload.startswith(b"PK\x03\x04") or _ZIP_END in payload[-_ZIP_END_AT:]:
@@ -218,9 +220,9 @@ class _Gate:
     def _text(self, where: str, text: str, *, markup: bool = False) -> None:
         if not text:
             return
-        for what in masking.places(text, self._identity, markup=markup):
+        for what in masking.places(text, self._needles, markup=markup):
             self._found(where, what)
-        for what in masking.places("\n".join((*_base64_runs(text), _uuencoded(text))), self._identity, plain=True):
+        for what in masking.places("\n".join((*_base64_runs(text), _uuencoded(text))), self._needles, plain=True):
             self._found(where, what)
 
     def _found(self, where: str, what: str) -> None:
