@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from email_handler.identifiers import EmailAddress
 from email_handler.outgoing.composed import Place
-from email_handler.outgoing.leak_gate import gate as leaks
+from email_handler.outgoing.leak_gate import gate
 from email_handler.outgoing.leak_gate.needles import Needles
 from tests.support.builders import mail, multipart
 from tests.support.compositions import CONTACT, IDENTITY, NEEDLES, PRIVATE, THREAD
 
 
 def _places(raw: bytes) -> set[tuple[str, str, str]]:
-    return {(place.where, place.action, place.what) for place in leaks.check(raw, NEEDLES)}
+    return {(place.where, place.action, place.what) for place in gate.check(raw, NEEDLES)}
 
 
 def _with_file(payload: bytes, content_type: str = "application/octet-stream", name: str = "a.bin") -> bytes:
@@ -36,7 +36,7 @@ def _zip(*members: tuple[str, bytes]) -> bytes:
 
 
 def test_a_clean_message_has_no_places() -> None:
-    assert leaks.check(mail(html="<p>x</p>", attachments=[("a.pdf", "application/pdf", b"%PDF-1.4")]), NEEDLES) == ()
+    assert gate.check(mail(html="<p>x</p>", attachments=[("a.pdf", "application/pdf", b"%PDF-1.4")]), NEEDLES) == ()
 
 
 @pytest.mark.parametrize(
@@ -79,20 +79,20 @@ def test_it_tells_what() -> None:
     ],
 )
 def test_what_it_cannot_open_it_names(payload: bytes, kind: str) -> None:
-    assert leaks.check(_with_file(payload, kind), NEEDLES) == (
+    assert gate.check(_with_file(payload, kind), NEEDLES) == (
         Place(where=f"attachment 1 ({kind})", action="unchecked", what="contents"),
     )
 
 
 def test_what_is_unchecked_does_not_hold() -> None:
-    composed = leaks.gate(_with_file(b"\x1f\x8b\x08 packed", "application/gzip"), NEEDLES)
+    composed = gate.composed(_with_file(b"\x1f\x8b\x08 packed", "application/gzip"), NEEDLES)
 
     assert not composed.held
     assert composed.unchecked == ("attachment 1 (application/gzip)",)
 
 
 def test_of_bombs_no_more_than_the_bound_is_looked_at() -> None:
-    zeros = bytes(leaks.MAX_INFLATED // 4)
+    zeros = bytes(gate.MAX_INFLATED // 4)
     bomb = _zip(*[(f"{n}.xml", zeros) for n in range(6)])
     stream = b"stream\n" + zlib.compress(zeros) + b"\nendstream\n"
 
@@ -108,30 +108,30 @@ def test_a_member_that_lies_about_its_size_is_unchecked() -> None:
 
 
 def test_an_owner_who_writes_to_themselves_may_read_their_address() -> None:
-    alone = leaks.for_recipients(IDENTITY, (PRIVATE,))
+    alone = gate.for_recipients(IDENTITY, (PRIVATE,))
 
-    assert leaks.check(mail(to=PRIVATE), Needles(alone)) == ()
-    assert leaks.for_recipients(IDENTITY, (PRIVATE, CONTACT)) == IDENTITY
+    assert gate.check(mail(to=PRIVATE), Needles(alone)) == ()
+    assert gate.for_recipients(IDENTITY, (PRIVATE, CONTACT)) == IDENTITY
 
 
 def test_terms_beyond_ascii_are_found_in_octets() -> None:
     identity = replace(IDENTITY, hidden_terms=("Schloßallee",))
 
-    assert leaks.check(_with_file("\x01 Schloßallee 1".encode()), Needles(identity))
+    assert gate.check(_with_file("\x01 Schloßallee 1".encode()), Needles(identity))
 
 
 def test_many_owners_are_looked_for_at_once() -> None:
     many = replace(IDENTITY, private_addresses=tuple(EmailAddress(f"o{n}@h{n}.example") for n in range(50)))
 
-    assert leaks.check(mail(text="o49@h49.example\r\n"), Needles(many))
-    assert leaks.check(mail(text="o48@h49.example\r\n"), Needles(many)) == ()
+    assert gate.check(mail(text="o49@h49.example\r\n"), Needles(many))
+    assert gate.check(mail(text="o48@h49.example\r\n"), Needles(many)) == ()
 
 
 @given(st.binary(max_size=2000))
 def test_any_octets_are_looked_through_without_a_fault(raw: bytes) -> None:
-    leaks.check(raw, NEEDLES)
-    leaks.check(_with_file(b"%PDF-1.4 stream\n" + raw), NEEDLES)
-    leaks.check(_with_file(b"PK\x03\x04" + raw), NEEDLES)
+    gate.check(raw, NEEDLES)
+    gate.check(_with_file(b"%PDF-1.4 stream\n" + raw), NEEDLES)
+    gate.check(_with_file(b"PK\x03\x04" + raw), NEEDLES)
 
 
 def _cmap(*lines: str) -> bytes:

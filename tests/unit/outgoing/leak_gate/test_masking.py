@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from email_handler.identifiers import EmailAddress
-from email_handler.outgoing.leak_gate.masking import mask, places
+from email_handler.outgoing.leak_gate.masking import found_in, mask
 from email_handler.outgoing.leak_gate.needles import Needles
 from email_handler.outgoing.leak_gate.views import (
     ENTITY,
@@ -29,7 +29,7 @@ def test_what_only_looks_alike_is_left_as_it_is(text: str, around: str) -> None:
     written = around.format(text)
 
     assert (written, ()) == mask(written, NEEDLES, CONTACT)
-    assert places(written, NEEDLES) == ()
+    assert found_in(written, NEEDLES) == ()
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_what_only_looks_alike_is_left_as_it_is(text: str, around: str) -> None:
 def test_what_is_the_owners_is_found_and_replaced(written: str, around: str) -> None:
     text = around.format(written)
 
-    assert places(text, NEEDLES)
-    assert places(mask(text, NEEDLES, CONTACT)[0], NEEDLES) == ()
+    assert found_in(text, NEEDLES)
+    assert found_in(mask(text, NEEDLES, CONTACT)[0], NEEDLES) == ()
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_view_shows_what_decoding_shows_and_maps_back(text: str) -> None:
 def test_whatever_stands_around_it_masking_leaves_nothing_to_find(before: str, address: str, after: str) -> None:
     masked, _ = mask(before + " " + address + " " + after, NEEDLES, CONTACT)
 
-    assert places(masked, NEEDLES) == ()
+    assert found_in(masked, NEEDLES) == ()
     assert not re.search("me@private.example(?![a-z.-])", masked)
 
 
@@ -168,4 +168,4 @@ def test_whatever_stands_around_it_masking_leaves_nothing_to_find(before: str, a
 def test_gmail_has_one_mailbox_for_many_spellings(text: str, is_theirs: bool) -> None:
     identity = replace(IDENTITY, private_addresses=(EmailAddress("first.last@gmail.com"),))
 
-    assert bool(places(text, Needles(identity))) == is_theirs
+    assert bool(found_in(text, Needles(identity))) == is_theirs

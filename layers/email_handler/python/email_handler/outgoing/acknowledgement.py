@@ -7,7 +7,7 @@ from string import Template
 from email_handler.mail import writer as mime
 from email_handler.mail.message import Message
 from email_handler.outgoing.composed import AcknowledgementContext, Composed
-from email_handler.outgoing.leak_gate import gate as leaks
+from email_handler.outgoing.leak_gate import gate
 from email_handler.outgoing.leak_gate.needles import Needles
 
 
@@ -24,7 +24,7 @@ def compose_acknowledgement(message: Message, context: AcknowledgementContext) -
     Nothing of the contact's text is quoted: a forged sender must not be able to make us deliver a text of theirs.
     Their subject appears as the subject alone. Placeholders that a template misspells stay as they are written.
     """
-    identity = leaks.for_recipients(context.identity, (context.recipient,))
+    identity = gate.for_recipients(context.identity, (context.recipient,))
     values = {
         **context.values,
         "name": mime.one_line(context.name, 60),
@@ -47,4 +47,4 @@ def compose_acknowledgement(message: Message, context: AcknowledgementContext) -
         ("Precedence", "bulk"),
     )
     body = mime.multipart("alternative", (mime.text(text), mime.text(page, "html")))
-    return leaks.gate(mime.write(fields, body, f"{context.recipient} {answered}".encode()), Needles(identity))
+    return gate.composed(mime.write(fields, body, f"{context.recipient} {answered}".encode()), Needles(identity))

@@ -16,8 +16,8 @@ from email_handler.mail.charsets import decode
 from email_handler.mail.message import Message, Part, parse, part_text
 from email_handler.outgoing import banner_removal
 from email_handler.outgoing.composed import Composed, Place, ReplyContext
-from email_handler.outgoing.leak_gate import gate as leaks
-from email_handler.outgoing.leak_gate import masking
+from email_handler.outgoing.leak_gate import gate
+from email_handler.outgoing.leak_gate.masking import mask
 from email_handler.outgoing.leak_gate.needles import BANNER, Needles
 from email_handler.outgoing.sentinels import defused
 
@@ -36,7 +36,7 @@ _ID_REFERENCE = re.compile(r"cid:([^\"'\s<>)]{1,500})", re.IGNORECASE)
 def compose_reply(message: Message, context: ReplyContext) -> Composed:
     """Return the owner's *message* as it goes to the contact. Never raises; held where the leak gate found something
     that could not be replaced. ``places`` tell what was replaced, removed or held."""
-    identity = leaks.for_recipients(_with_the_writer(context.identity, message), context.recipients)
+    identity = gate.for_recipients(_with_the_writer(context.identity, message), context.recipients)
     needles = Needles(identity)
     cleaning = _Cleaning(message, context, needles)
     body = cleaning.entity(message.root) or mime.text("")
@@ -51,7 +51,7 @@ def compose_reply(message: Message, context: ReplyContext) -> Composed:
         *((("References", references),) if references else ()),
     )
     seed = message.raw or message.message_id.encode("utf-8", "replace")
-    return leaks.gate(mime.write(fields, body, seed), needles, tuple(cleaning.places))
+    return gate.composed(mime.write(fields, body, seed), needles, tuple(cleaning.places))
 
 
 def _with_the_writer(identity: Identity, message: Message) -> Identity:
@@ -96,7 +96,7 @@ class _Cleaning:
     def masked(self, text: str, where: str, *, markup: bool = False) -> tuple[str, bool]:
         """Return *text* masked, with the places noted, and whether it changed."""
         text = self._spoken.sub("", text)
-        masked, whats = masking.mask(text, self._needles, self._context.contact, markup=markup)
+        masked, whats = mask(text, self._needles, self._context.contact, markup=markup)
         for what in whats:
             self.places[Place(where=where, action="replaced", what=what)] = None
         return masked, bool(whats)
@@ -121,7 +121,7 @@ class _Cleaning:
     def _is_the_owners(self, part: Part) -> bool:
         """Tell whether *part* is a signature, or a key with the owner's address: clients attach it unasked."""
         return part.content_type in _SIGNATURES or (
-            part.content_type == "application/pgp-keys" and leaks.gives_away(part, self._needles)
+            part.content_type == "application/pgp-keys" and gate.reveals(part, self._needles)
         )
 
     def _container(self, part: Part) -> mime.Entity | None:
@@ -166,7 +166,7 @@ class _Cleaning:
 
     def _nested(self, part: Part, where: str) -> mime.Entity:
         """Return an attached message as it is, or, if it gives the owner away, cleaned like the mail it came in."""
-        if self._depth >= _NESTED_KEPT or not leaks.gives_away(part, self._needles):
+        if self._depth >= _NESTED_KEPT or not gate.reveals(part, self._needles):
             return self._file(part, part.payload, where)
         message = parse(part.payload)
         inner = _Cleaning(message, self._context, self._needles, f"{where}: ", self._depth + 1)

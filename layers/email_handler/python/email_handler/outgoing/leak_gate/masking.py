@@ -8,15 +8,17 @@ from email_handler.outgoing.leak_gate.views import (
     MARKUP,
     PERCENT,
     QUOTED,
-    Decoding,
+    Chain,
     decode,
     view,
 )
 
 
-def places(text: str, needles: Needles, *, markup: bool = False, plain: bool = False) -> tuple[str, ...]:
-    """Return what *text* holds in any view (each of PRIVATE, THREAD, TERM, BANNER at most once). ``markup`` looks
-    at it as HTML or XML too, ``plain`` only as it is."""
+def found_in(text: str, needles: Needles, *, markup: bool = False, plain: bool = False) -> tuple[str, ...]:
+    """Return which of PRIVATE, THREAD, TERM and BANNER *text* holds, in any view, each once.
+
+    ``markup`` also reads *text* as HTML or XML; ``plain`` reads it only as it stands.
+    """
     found: dict[str, None] = {}
     for chain in ((),) if plain else HTML_CHAINS if markup else CHAINS:
         if (seen := decode(text, chain)) is not None:
@@ -25,35 +27,34 @@ def places(text: str, needles: Needles, *, markup: bool = False, plain: bool = F
 
 
 def mask(text: str, needles: Needles, contact: str, *, markup: bool = False) -> tuple[str, tuple[str, ...]]:
-    """Return *text* without the owner's addresses (the public address stands in), hidden terms (removed) and thread
-    addresses (*contact* stands in), and what was replaced. ``markup`` says that *text* is HTML.
+    """Return *text* masked, and what was replaced (PRIVATE, THREAD, TERM). ``markup`` means that *text* is HTML.
 
-    Sentinels are left: :mod:`banner` removes them with what they enclose.
+    The public address replaces the owner's addresses and *contact* replaces thread addresses; hidden terms are
+    removed. Sentinels stay: :mod:`banner_removal` removes them together with the banner.
     """
+    stand_ins = {PRIVATE: needles.identity.public_address, THREAD: contact, TERM: ""}
     replaced: dict[str, None] = {}
     for chain in HTML_CHAINS if markup else CHAINS:
-        seen = decode(text, chain)
-        if seen is None or not any(finding.what != BANNER for finding in needles.find(seen)):
+        decoded = decode(text, chain)
+        if decoded is None or all(finding.what == BANNER for finding in needles.find(decoded)):
             continue
-        mapped = view(text, chain)
+        seen = view(text, chain)
         edits: list[tuple[int, int, str]] = []
-        for finding in needles.find(mapped.text):
-            stand_in = {PRIVATE: needles.identity.public_address, THREAD: contact, TERM: ""}.get(finding.what)
-            if stand_in is None:
+        for finding in needles.find(seen.text):
+            if finding.what not in stand_ins:
                 continue
             replaced[finding.what] = None
-            ranges = list(mapped.sources(finding.start, finding.end))
-            if (
-                MARKUP not in chain and LINES not in chain
-            ):  # what folding and soft breaks put between goes too; tags stay
+            ranges = seen.sources(finding.start, finding.end)
+            if MARKUP not in chain and LINES not in chain:  # tags within an address stay, folds and soft breaks do not
                 ranges = [(ranges[0][0], ranges[-1][1])]
-            shown = _as_written(stand_in, mapped.text[finding.start : finding.end], chain)
+            shown = _as_written(stand_ins[finding.what], seen.text[finding.start : finding.end], chain)
             edits += [(start, end, "" if number else shown) for number, (start, end) in enumerate(ranges)]
         text = _edited(text, edits)
     return text, tuple(replaced)
 
 
-def _as_written(stand_in: str, found: str, chain: tuple[Decoding, ...]) -> str:
+def _as_written(stand_in: str, found: str, chain: Chain) -> str:
+    """Return *stand_in* encoded as *found* was, so that a link stays a link."""
     if PERCENT in chain or "%40" in found:
         return stand_in.replace("@", "%40")
     if QUOTED in chain or "=40" in found:

@@ -12,44 +12,52 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
+
+
+class Piece(NamedTuple):
+    """A run of characters of a view, and the range of the source that it stands for."""
+
+    length: int  # characters in the view
+    start: int
+    end: int
+    literal: bool  # maps character by character; any other piece (an entity, ``%40``) maps as a whole
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A decoded text and where its characters stand in the text it was made of.
-
-    ``shown[i]`` is the offset in ``text`` and ``pieces[i]`` the ``(start, end, literal)`` in the source: a literal
-    piece maps character by character, others (an entity, ``%40``) as a whole.
-    """
+    """A decoded text that remembers where each of its characters stands in the source."""
 
     text: str
-    shown: tuple[int, ...]
-    pieces: tuple[tuple[int, int, bool], ...]
+    pieces: tuple[Piece, ...]
+    offsets: tuple[int, ...]  # where each piece starts in ``text``, and last where ``text`` ends
 
-    def sources(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Yield the source ranges that ``text[start:end]`` came from, in order."""
-        index = bisect_right(self.shown, start) - 1
-        while index < len(self.shown) and self.shown[index] < end:
-            offset, (source, source_end, literal) = self.shown[index], self.pieces[index]
-            if literal:
-                length = source_end - source
-                first, last = max(start - offset, 0), min(end - offset, length)
-                if first < last:
-                    yield source + first, source + last
-            else:
-                yield source, source_end
-            index += 1
+    def cut(self, start: int, end: int) -> Iterator[Piece]:
+        """Yield the pieces of ``text[start:end]`` in order, the first and the last cut to fit."""
+        for index in range(bisect_right(self.offsets, start) - 1, len(self.pieces)):
+            offset, piece = self.offsets[index], self.pieces[index]
+            if offset >= end:
+                return
+            first, last = max(start - offset, 0), min(end - offset, piece.length)
+            if first < last:
+                source = (piece.start + first, piece.start + last) if piece.literal else (piece.start, piece.end)
+                yield Piece(last - first, *source, piece.literal)
+
+    def sources(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Return the source ranges that ``text[start:end]`` comes from, in order."""
+        return [(piece.start, piece.end) for piece in self.cut(start, end)]
 
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """One way of writing text that a reader's client undoes.
+    """One way of writing text that a reader's program undoes.
 
-    ``whole`` undoes it all at once, fast; ``tokens`` and ``meaning`` do so piece by piece, for a :class:`View`.
+    ``whole`` decodes a text at once, fast; ``tokens`` and ``meaning`` decode it piece by piece, for a :class:`View`.
     """
 
-    sign: str  # a text without these characters is not written so; "" where there are no such characters
+    sign: str  # only a text with these characters can be encoded this way; "" if any text can
     whole: Callable[[str], str]
     tokens: re.Pattern[str]
     meaning: Callable[[str], str]
@@ -89,7 +97,7 @@ def _plain(text: str) -> str:
 
 
 _REFERENCE = r"&#?[A-Za-z0-9]{1,31};?"
-# Default ignorable code points (Unicode, DerivedCoreProperties), those of scripts whose letters need them aside.
+# Unicode's default ignorable code points (DerivedCoreProperties), except those that some scripts' letters need.
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef]+"
 )
@@ -116,16 +124,19 @@ LINES = Decoding(
         _line_break(token) if token.startswith("<") else " " if token.endswith("\n") else _without_markup(token)
     ),
 )
-"""HTML as lines of text: a tag that begins or ends a block breaks the line, a line break of the source does not."""
+"""HTML as lines of text: the tags of a block break the line, a line break of the source does not."""
 FOLDED = _removing(r"\r?\n[ \t]")  # RFC 5545 §3.1, RFC 6350 §3.2
 FLOWED = _removing(r" \r?\n>*")  # RFC 3676 with DelSp
-WRAPPED = _removing(r" ?\r?\n[>| \t]*")  # and whatever quoting made of it
+WRAPPED = _removing(r" ?\r?\n[>| \t]*")  # a line that a client wrapped, then quoted
 
 LETTERS = Decoding("", lambda text: _OTHER_FORMS.sub(lambda found: _plain(found[0]), text), _OTHER_FORMS, _plain)
-"""Full-width and mathematical letters, and the full stops that name servers take for dots (RFC 3490 §3.1)."""
+"""Full-width and mathematical letters, and the full stops that count as dots in domain names (RFC 3490 §3.1)."""
 COMMENT = Decoding("<!--", lambda text: _COMMENT.sub("", text), _COMMENT, _nothing)
 
-CHAINS: tuple[tuple[Decoding, ...], ...] = (
+type Chain = tuple[Decoding, ...]
+"""Encodings to undo one after the other."""
+
+CHAINS: tuple[Chain, ...] = (
     (),
     (LETTERS,),
     (PERCENT,),
@@ -142,7 +153,7 @@ HTML_CHAINS = (*CHAINS, (MARKUP,), (MARKUP, WRAPPED), (COMMENT,), (COMMENT, MARK
 
 
 def decode(text: str, chain: Iterable[Decoding]) -> str | None:
-    """Return *text* with each encoding of *chain* undone; None where one of them does not occur in it."""
+    """Return *text* with each encoding of *chain* undone in turn, or None if one of them does not occur in it."""
     for decoding in chain:
         decoded = decoding.whole(text) if decoding.sign in text else text
         if decoded == text:
@@ -152,8 +163,8 @@ def decode(text: str, chain: Iterable[Decoding]) -> str | None:
 
 
 def view(text: str, chain: Iterable[Decoding]) -> View:
-    """Return the view of *text* that undoes each encoding of *chain* in turn."""
-    seen = View(text, (0,), ((0, len(text), True),))
+    """Return the :class:`View` of *text* with each encoding of *chain* undone in turn."""
+    seen = _view((text,), (Piece(len(text), 0, len(text), literal=True),))
     for decoding in chain:
         seen = _decoded(seen, decoding)
     return seen
@@ -161,39 +172,21 @@ def view(text: str, chain: Iterable[Decoding]) -> View:
 
 def _decoded(seen: View, decoding: Decoding) -> View:
     chunks: list[str] = []
-    shown: list[int] = []
-    pieces: list[tuple[int, int, bool]] = []
-    length = position = 0
-
-    def add(chunk: str, origin: Iterable[tuple[int, int]], *, literal: bool) -> None:
-        nonlocal length
-        if literal:  # what is literal here may have been decoded before: keep its pieces apart
-            start = position
-            index = bisect_right(seen.shown, start) - 1
-            end = start + len(chunk)
-            while index < len(seen.shown) and seen.shown[index] < end:
-                offset, (source, source_end, plain) = seen.shown[index], seen.pieces[index]
-                width = (seen.shown[index + 1] if index + 1 < len(seen.shown) else len(seen.text)) - offset
-                first, last = max(start - offset, 0), min(end - offset, width)
-                if first < last:
-                    shown.append(length)
-                    pieces.append((source + first, source + last, True) if plain else (source, source_end, False))
-                    length += last - first
-                index += 1
-        else:
-            ranges = list(origin)
-            if ranges:
-                shown.append(length)
-                pieces.append((ranges[0][0], ranges[-1][1], False))
-                length += len(chunk)
-        chunks.append(chunk)
-
+    pieces: list[Piece] = []
+    position = 0
     for token in decoding.tokens.finditer(seen.text):
-        if token.start() > position:
-            add(seen.text[position : token.start()], (), literal=True)
-        if shown_as := decoding.meaning(token[0]):
-            add(shown_as, seen.sources(*token.span()), literal=False)
+        chunks.append(seen.text[position : token.start()])
+        pieces += seen.cut(position, token.start())
+        if meaning := decoding.meaning(token[0]):
+            sources = seen.sources(*token.span())
+            chunks.append(meaning)
+            pieces.append(Piece(len(meaning), sources[0][0], sources[-1][1], literal=False))
         position = token.end()
-    if position < len(seen.text):
-        add(seen.text[position:], (), literal=True)
-    return View("".join(chunks), tuple(shown), tuple(pieces))
+    chunks.append(seen.text[position:])
+    pieces += seen.cut(position, len(seen.text))
+    return _view(chunks, pieces)
+
+
+def _view(chunks: Iterable[str], pieces: Iterable[Piece]) -> View:
+    pieces = tuple(pieces)
+    return View("".join(chunks), pieces, tuple(accumulate((piece.length for piece in pieces), initial=0)))
