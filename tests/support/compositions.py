@@ -1,4 +1,4 @@
-"""Contexts for composing: one deployment, one conversation, values that a test changes by keyword."""
+"""Contexts for composing, of one deployment and one conversation; a test changes values by keyword."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -61,7 +61,7 @@ def forward_context(message: Message, **changes: Any) -> ForwardContext:
 
 
 def reply_context(**changes: Any) -> ReplyContext:
-    """Return the context of the owner's answer to the contact alone."""
+    """Return the context of the owner's reply to the contact alone."""
     context = ReplyContext(
         identity=IDENTITY, threading=THREADING, contact=CONTACT, recipients=(CONTACT,), contact_name="Jane Doe"
     )

@@ -54,11 +54,11 @@ def test_a_clean_message_has_no_places() -> None:
         (multipart("mixed", b"\r\nx", headers=[("From", "a@b.example")]) + PRIVATE.encode(), "message"),
     ],
 )
-def test_it_tells_where(raw: bytes, where: str) -> None:
+def test_it_reports_where(raw: bytes, where: str) -> None:
     assert (where, "held", "private address") in _places(raw)
 
 
-def test_it_tells_what() -> None:
+def test_it_reports_what() -> None:
     found = {
         what
         for _, _, what in _places(mail(text=f"{PRIVATE} {THREAD} Rumpelstiltskin [email-handler: only you see this]"))
@@ -78,20 +78,20 @@ def test_it_tells_what() -> None:
         (b"0\x80enveloped", "application/pkcs7-mime"),
     ],
 )
-def test_what_it_cannot_open_it_names(payload: bytes, kind: str) -> None:
+def test_what_it_cannot_open_is_unchecked(payload: bytes, kind: str) -> None:
     assert gate.check(_with_file(payload, kind), NEEDLES) == (
         Place(where=f"attachment 1 ({kind})", action="unchecked", what="contents"),
     )
 
 
-def test_what_is_unchecked_does_not_hold() -> None:
+def test_an_unchecked_part_does_not_hold_the_message() -> None:
     composed = gate.composed(_with_file(b"\x1f\x8b\x08 packed", "application/gzip"), NEEDLES)
 
     assert not composed.held
     assert composed.unchecked == ("attachment 1 (application/gzip)",)
 
 
-def test_of_bombs_no_more_than_the_bound_is_looked_at() -> None:
+def test_no_more_than_the_limit_of_a_bomb_is_unpacked() -> None:
     zeros = bytes(gate.MAX_INFLATED // 4)
     bomb = _zip(*[(f"{n}.xml", zeros) for n in range(6)])
     stream = b"stream\n" + zlib.compress(zeros) + b"\nendstream\n"
@@ -107,20 +107,20 @@ def test_a_member_that_lies_about_its_size_is_unchecked() -> None:
     assert {action for _, action, _ in _places(_with_file(lying))} <= {"unchecked"}
 
 
-def test_an_owner_who_writes_to_themselves_may_read_their_address() -> None:
+def test_an_owner_who_writes_to_themselves_may_see_their_address() -> None:
     alone = gate.for_recipients(IDENTITY, (PRIVATE,))
 
     assert gate.check(mail(to=PRIVATE), Needles(alone)) == ()
     assert gate.for_recipients(IDENTITY, (PRIVATE, CONTACT)) == IDENTITY
 
 
-def test_terms_beyond_ascii_are_found_in_octets() -> None:
+def test_terms_beyond_ascii_are_found_in_binary_files() -> None:
     identity = replace(IDENTITY, hidden_terms=("Schloßallee",))
 
     assert gate.check(_with_file("\x01 Schloßallee 1".encode()), Needles(identity))
 
 
-def test_many_owners_are_looked_for_at_once() -> None:
+def test_many_owners_addresses_are_found() -> None:
     many = replace(IDENTITY, private_addresses=tuple(EmailAddress(f"o{n}@h{n}.example") for n in range(50)))
 
     assert gate.check(mail(text="o49@h49.example\r\n"), Needles(many))
@@ -128,7 +128,7 @@ def test_many_owners_are_looked_for_at_once() -> None:
 
 
 @given(st.binary(max_size=2000))
-def test_any_octets_are_looked_through_without_a_fault(raw: bytes) -> None:
+def test_any_bytes_are_checked_without_an_error(raw: bytes) -> None:
     gate.check(raw, NEEDLES)
     gate.check(_with_file(b"%PDF-1.4 stream\n" + raw), NEEDLES)
     gate.check(_with_file(b"PK\x03\x04" + raw), NEEDLES)
@@ -150,14 +150,14 @@ def _pdf(*streams: bytes) -> bytes:
         ["1 beginbfrange", f"<0001> <0060> [{' '.join(f'<{n:04x}>' for n in range(0x21, 0x81))}]", "endbfrange"],
     ],
 )
-def test_a_pdf_is_read_through_its_fonts_own_numbers(cmap: list[str]) -> None:
+def test_a_pdf_is_read_through_the_glyph_numbers_of_its_fonts(cmap: list[str]) -> None:
     glyphs = "".join(f"{ord(c) - 32:04x}" for c in PRIVATE)
     drawn = zlib.compress(f"BT [<{glyphs[:8]}> -12 <{glyphs[8:]}>] TJ ET".encode())
 
     assert {action for _, action, _ in _places(_with_file(_pdf(_cmap(*cmap), drawn)))} == {"held"}
 
 
-def test_a_pdf_without_its_fonts_numbers_is_unchecked() -> None:
+def test_a_pdf_without_a_character_map_is_unchecked() -> None:
     assert {action for _, action, _ in _places(_with_file(_pdf(zlib.compress(b"BT <00010002> Tj ET"))))} == {
         "unchecked"
     }
@@ -166,13 +166,13 @@ def test_a_pdf_without_its_fonts_numbers_is_unchecked() -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        b"/Author (\\376\\377" + b"".join(b"\\000" + bytes([octet]) for octet in PRIVATE.encode()) + b")",
+        b"/Author (\\376\\377" + b"".join(b"\\000" + bytes([byte]) for byte in PRIVATE.encode()) + b")",
         b"/Author <FEFF" + PRIVATE.encode("utf-16-be").hex().encode() + b">",
         b"/Author (me\\100private.example)",
         b"stream\n" + base64.a85encode(zlib.compress(PRIVATE.encode())) + b"~>\nendstream",
     ],
 )
-def test_a_pdfs_strings_are_read_as_they_are_meant(written: bytes) -> None:
+def test_a_pdfs_strings_are_decoded(written: bytes) -> None:
     assert {action for _, action, _ in _places(_with_file(b"%PDF-1.4\n" + written))} == {"held"}
 
 
@@ -193,8 +193,8 @@ def test_a_uuencoded_file_in_the_text_is_read() -> None:
         b"<aa" * 500_000,
     ],
 )
-def test_an_address_beside_hostile_streams_of_a_pdf_is_found(content: bytes) -> None:
-    """What takes more than linear time here takes minutes."""
+def test_an_address_beside_hostile_pdf_streams_is_found(content: bytes) -> None:
+    """Anything slower than linear would take minutes here."""
     pdf = _pdf(zlib.compress(content), zlib.compress(f"BT ({PRIVATE}) Tj".encode()))
 
     assert ("attachment 1 (application/octet-stream)", "held", "private address") in _places(_with_file(pdf))

@@ -1,6 +1,6 @@
-"""The banner: what the owner should know of a message before reading it.
+"""The banner: what the owner should know about a message before reading it.
 
-It is made for a phone: a few short lines, the important ones first, nothing said that the mail itself shows.
+It is made for a phone: a few short lines, the important ones first, nothing that the message itself shows.
 """
 
 import html
@@ -15,10 +15,10 @@ from email_handler.outgoing.composed import ForwardContext
 from email_handler.outgoing.sentinels import BEGIN, END, defused
 
 _KILO = 1000
-_NO_FILES = frozenset(  # what clients show as something else than a file
+_NO_FILES = frozenset(  # what clients do not show as files
     ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature", "text/calendar")
 )
-SHOWN = 10  # others, attachments, earlier conversations and rules that are named; of the rest the number is told
+SHOWN = 10  # other recipients, attachments and rules that are listed; the rest is counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +29,27 @@ class Line:
     warning: bool = False
 
 
-def size(octets: int) -> str:
-    """Return a size for people: ``840 B``, ``12 kB``, ``3.4 MB``."""
-    if octets < _KILO:
-        return f"{octets} B"
-    return f"{octets / _KILO:.0f} kB" if octets < _KILO**2 else f"{octets / _KILO**2:.1f} MB"
+def size(length: int) -> str:
+    """Return *length* (bytes) for people: ``840 B``, ``12 kB``, ``3.4 MB``."""
+    if length < _KILO:
+        return f"{length} B"
+    return f"{length / _KILO:.0f} kB" if length < _KILO**2 else f"{length / _KILO**2:.1f} MB"
 
 
 def lines(message: Message, context: ForwardContext, left_out: tuple[str, ...] = ()) -> tuple[Line, ...]:
-    """Return the banner's lines for *message*. *left_out* describes attachments that stayed in the archive."""
+    """Return the banner's lines for *message*. *left_out* describes what stayed in the archive."""
     return (
         *_warnings(context),
-        *_answering(message, context),
+        *_replying(message, context),
         *_files(message, left_out),
-        *_standing(context),
+        *_history(context),
         *_filtering(context),
     )
 
 
 def _warnings(context: ForwardContext) -> Iterator[Line]:
     if context.possible_duplicate:
-        yield Line("This may be a second copy: SES's answer to the first was lost.", warning=True)
+        yield Line("This may be a second copy: SES's response to the first was lost.", warning=True)
     if context.flagged:
         yield Line("Looks like spam. No acknowledgement was sent.", warning=True)
     sender = _shown(context.sender) or "no sender address"
@@ -59,18 +59,18 @@ def _warnings(context: ForwardContext) -> Iterator[Line]:
         yield Line(f"{sender}: sender NOT verified ({_shown(context.verification)})", warning=True)
 
 
-def _answering(message: Message, context: ForwardContext) -> Iterator[Line]:
+def _replying(message: Message, context: ForwardContext) -> Iterator[Line]:
     target = _shown(context.reply_address)
     if not target:
-        yield Line("An answer cannot be sent: the mail names no address to answer to.", warning=True)
+        yield Line("You cannot reply: the message has no address to reply to.", warning=True)
     elif context.reply_differs:
-        yield Line(f"Your answer goes to {target}: another domain than the sender's", warning=True)
+        yield Line(f"Your reply goes to {target}: not the sender's domain", warning=True)
     else:
-        yield Line(f"Your answer goes to {target}")
+        yield Line(f"Your reply goes to {target}")
     if others := _others(message, context):
-        yield Line("Also addressed: " + _listed(others))
+        yield Line("Other recipients: " + _listed(others))
         if context.verified:
-            yield Line(f"To answer everyone, write to {context.everyone_address}")
+            yield Line(f"To reply to everyone, write to {context.everyone_address}")
 
 
 def _files(message: Message, left_out: tuple[str, ...]) -> Iterator[Line]:
@@ -80,18 +80,18 @@ def _files(message: Message, left_out: tuple[str, ...]) -> Iterator[Line]:
         if not file.inline and file.content_type not in _NO_FILES
     ]
     if left_out:
-        yield Line("Too large to forward whole. Left out, and kept in the archive:", warning=True)
+        yield Line("Too large to forward whole. Left out, but kept in the archive:", warning=True)
         yield from (Line(f"- {entry}") for entry in left_out)
     elif files:
         yield Line("Attachments: " + _listed(files))
 
 
-def _standing(context: ForwardContext) -> Iterator[Line]:
+def _history(context: ForwardContext) -> Iterator[Line]:
     count = "first message" if context.number == 1 else f"message {context.number} since {_day(context.started_at)}"
     tag = f", tag {_shown(context.source, 60)}" if context.source else ""
     yield Line(f"{context.conversation}: {count}, to {context.identity.public_address}{tag}")
     if context.earlier:
-        earlier = [f"{of} “{_shown(subject, 50)}” ({_day(at)})" for of, subject, at in context.earlier]
+        earlier = [f"{id_} “{_shown(subject, 50)}” ({_day(at)})" for id_, subject, at in context.earlier]
         yield Line("Earlier: " + _listed(earlier, 3))
     if context.linkedin_thread:
         yield Line(f"On LinkedIn: {_shown(context.linkedin_thread, 300)}")
@@ -131,31 +131,31 @@ def _shown(text: str, limit: int = 120) -> str:
 
 
 def as_text(shown: tuple[Line, ...]) -> str:
-    """Return the banner as lines of plain text, sentinels included, with an empty line behind."""
+    """Return the banner as lines of plain text between the sentinels, and an empty line."""
     body = "\n".join(("! " if line.warning else "") + line.text for line in shown)
     return f"{BEGIN}\n{body}\n{END}\n\n"
 
 
-_SEEN = "display:block!important;visibility:visible!important;opacity:1!important;"
+_VISIBLE = "display:block!important;visibility:visible!important;opacity:1!important;"
 
 
 def as_html(shown: tuple[Line, ...]) -> str:
-    """Return the banner as one HTML block. Styles are inline and few: clients drop the rest, and both light and dark
-    themes stay readable."""
-    # A style sheet of the contact's must not hide it: an important style of the element's own wins. (What hides the
-    # whole body hides their text too.)
-    # The sentinels stand outside the box: when what is between them is taken out again, no empty box is left.
-    quiet = f'<div dir="ltr" style="{_SEEN}font-size:11px;color:#888;margin:0 0 8px">'
+    """Return the banner as an HTML block. It has a few inline styles, readable in light and dark themes, because
+    clients drop the rest."""
+    # Important inline styles win over the contact's style sheet, which therefore cannot hide the banner. (Whatever
+    # hides the whole body hides their text too.) The sentinels stand outside the box: removing everything between
+    # them leaves no empty box.
+    quiet = f'<div dir="ltr" style="{_VISIBLE}font-size:11px;color:#888;margin:0 0 8px">'
     body = "\r\n".join(
-        f'<div style="{_SEEN}font-size:13px!important;color:#b00020!important;font-weight:bold">'
+        f'<div style="{_VISIBLE}font-size:13px!important;color:#b00020!important;font-weight:bold">'
         f"! {html.escape(line.text)}</div>"
         if line.warning
-        else f'<div style="{_SEEN}">{html.escape(line.text)}</div>'
+        else f'<div style="{_VISIBLE}">{html.escape(line.text)}</div>'
         for line in shown
     )
     return (
         f"\r\n{quiet}{BEGIN}</div>\r\n"
-        f'<div dir="ltr" style="{_SEEN}padding:4px 10px;border-left:3px solid #888;'
+        f'<div dir="ltr" style="{_VISIBLE}padding:4px 10px;border-left:3px solid #888;'
         f'font:13px/1.4 -apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif">\r\n{body}\r\n</div>\r\n'
         f"{quiet}{END}</div>\r\n"
     )
