@@ -15,7 +15,7 @@ from email_handler.identifiers import EmailAddress
 from email_handler.outgoing.composed import Place
 from email_handler.outgoing.leak_gate import gate
 from email_handler.outgoing.leak_gate.needles import Needles
-from tests.support.builders import mail, multipart
+from tests.support.builders import entity, mail, multipart
 from tests.support.compositions import CONTACT, IDENTITY, NEEDLES, PRIVATE, THREAD
 
 
@@ -91,7 +91,8 @@ def test_an_unchecked_part_does_not_hold_the_message() -> None:
     assert composed.unchecked == ("attachment 1 (application/gzip)",)
 
 
-def test_no_more_than_the_limit_of_a_bomb_is_unpacked() -> None:
+def test_no_more_than_the_limit_of_a_bomb_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "MAX_INFLATED", 1_000_000)
     zeros = bytes(gate.MAX_INFLATED // 4)
     bomb = _zip(*[(f"{n}.xml", zeros) for n in range(6)])
     stream = b"stream\n" + zlib.compress(zeros) + b"\nendstream\n"
@@ -105,6 +106,58 @@ def test_a_member_that_lies_about_its_size_is_unchecked() -> None:
     lying = honest.replace((1000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
 
     assert {action for _, action, _ in _places(_with_file(lying))} <= {"unchecked"}
+
+
+@pytest.mark.parametrize("name", [f"{PRIVATE}.dwg", f"plan of {PRIVATE}.x"])
+def test_an_address_before_any_file_type_is_found_in_a_files_name(name: str) -> None:
+    assert ("attachment 1 (application/octet-stream) name", "held", "private address") in _places(
+        _with_file(b"x", name=name)
+    )
+
+
+@pytest.mark.parametrize("content_id", ["<logo@private.example>", "<logo@PRIVATE.example>", "<private.example>"])
+def test_the_host_of_a_content_id_is_found(content_id: str) -> None:
+    image = entity([("Content-Type", "image/png"), ("Content-ID", content_id)], b"x")
+
+    assert _places(multipart("related", image, headers=[("From", "a@b.example")])) == {
+        ("attachment 1 (image/png) header Content-ID", "held", "private address")
+    }
+
+
+def test_an_id_of_the_public_domain_is_fine_though_an_owner_has_an_address_there() -> None:
+    owner_there = replace(IDENTITY, private_addresses=(EmailAddress("boss@example.com"),))
+
+    assert gate.check(mail(message_id="<1@example.com>"), Needles(owner_there)) == ()
+
+
+@pytest.mark.parametrize("commented", ["archive", "member"])
+def test_the_comments_of_an_archive_are_read_as_text(commented: str) -> None:
+    comment = base64.b64encode(f"made by {PRIVATE}".encode())
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        member = zipfile.ZipInfo("a.txt")
+        if commented == "archive":
+            archive.comment = comment
+        else:
+            member.comment = comment
+        archive.writestr(member, b"x")
+
+    assert {action for _, action, _ in _places(_with_file(packed.getvalue()))} == {"held"}
+
+
+def test_an_archive_of_too_many_members_is_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "MAX_MEMBERS", 3)
+    enough, too_many = (_zip(*((f"{n}.txt", b"x") for n in range(count))) for count in (3, 4))
+
+    assert _places(_with_file(enough)) == set()
+    assert {action for _, action, _ in _places(_with_file(too_many))} == {"unchecked"}
+
+
+@pytest.mark.parametrize("before", ["", "x", "xy", "xyz", "/a/b-c_"])
+def test_base64_is_read_at_every_alignment(before: str) -> None:
+    encoded = base64.b64encode(f"from {PRIVATE} to you".encode()).decode().rstrip("=")
+
+    assert {action for _, action, _ in _places(mail(text=f"see {before}{encoded}\r\n"))} == {"held"}
 
 
 def test_an_owner_who_writes_to_themselves_may_see_their_address() -> None:
