@@ -1,4 +1,4 @@
-"""Contexts for composing: one deployment, one conversation, values that a test changes by keyword."""
+"""Contexts for composing, of one deployment and one conversation; a test changes values by keyword."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ from email_handler.identifiers import ConversationId, EmailAddress
 from email_handler.mail.message import Message
 from email_handler.outgoing.acknowledgement import builtin_templates
 from email_handler.outgoing.context import AcknowledgementContext, ForwardContext, ReplyContext
+from email_handler.outgoing.leak_gate.needles import Needles
 
 PRIVATE = EmailAddress("me@private.example")
 PUBLIC = EmailAddress("contact@example.com")
@@ -25,6 +26,7 @@ IDENTITY = Identity(
     private_addresses=(PRIVATE, EmailAddress("alias+desk@home.example")),
     hidden_terms=("Rumpelstiltskin", "blue door lane"),
 )
+NEEDLES = Needles(IDENTITY)
 THREADING = Threading(
     subject="Re: Hello",
     in_reply_to="first@customer.example",
@@ -60,7 +62,7 @@ def forward_context(message: Message, **changes: Any) -> ForwardContext:
 
 
 def reply_context(**changes: Any) -> ReplyContext:
-    """Return the context of the owner's answer to the contact alone."""
+    """Return the context of the owner's reply to the contact alone."""
     context = ReplyContext(
         identity=IDENTITY, threading=THREADING, contact=CONTACT, recipients=(CONTACT,), contact_name="Jane Doe"
     )

@@ -1,7 +1,7 @@
-"""Goldens: what a transformation makes of a mail, kept beside the mail so that a person can read both.
+"""Goldens: a message and what we compose from it, side by side so that a person can read both.
 
-``tests/data/golden/<transformation>/<case>.in.eml`` and ``.out.eml``. Where the outcome differs, the test fails and
-leaves ``<case>.out.actual.eml``; ``make golden`` accepts those after they have been read.
+``tests/data/golden/<kind>/<case>.in.eml`` and ``.out.eml``. If the outcome differs, the test fails and leaves
+``<case>.out.actual.eml``; read it, then accept it with ``make golden``.
 """
 
 import re
@@ -12,18 +12,18 @@ GOLDEN = Path(__file__).parent.parent / "data" / "golden"
 _BOUNDARY = re.compile(rb"=_[0-9a-f]{24}_(\d+)")
 
 
-def cases(transformation: str) -> list[str]:
-    """Return the names of the mails that wait for *transformation*, such as ``forward/inline_image``."""
-    return sorted(f"{transformation}/{p.name[: -len('.in.eml')]}" for p in (GOLDEN / transformation).glob("*.in.eml"))
+def cases(kind: str) -> list[str]:
+    """Return the names of the cases of *kind*, such as ``forward/inline_image``."""
+    return sorted(f"{kind}/{p.name[: -len('.in.eml')]}" for p in (GOLDEN / kind).glob("*.in.eml"))
 
 
 def given(name: str) -> bytes:
-    """Return the mail that goes in."""
+    """Return the message that the case *name* starts from."""
     return (GOLDEN / f"{name}.in.eml").read_bytes()
 
 
-def assert_same_mail(actual: bytes, name: str) -> None:
-    """Compare *actual* with the golden, MIME boundaries aside; keep it beside the golden where they differ."""
+def assert_golden(actual: bytes, name: str) -> None:
+    """Compare *actual* with the golden except for MIME boundaries; if they differ, keep it beside the golden."""
     actual = _BOUNDARY.sub(rb"=_boundary_\1", actual)
     expected = GOLDEN / f"{name}.out.eml"
     if expected.exists() and expected.read_bytes() == actual:

@@ -1,4 +1,4 @@
-"""What resembles the owner's addresses and terms of `compositions.IDENTITY`, and is somebody else's."""
+"""Addresses and words that resemble those of ``compositions.IDENTITY`` but are not private."""
 
 LOOK_ALIKES = (
     "notme@private.example",
@@ -40,7 +40,7 @@ LOOK_ALIKES = (
     "contact@example.com",
     "c-7k2m9qxd.abcdefghjk@example.com",
     "c-7k2m9qxd@thread.example.org",
-    "me@thread-example.com",  # no domain of ours but for a pattern's unescaped dot
+    "me@thread-example.com",  # matches only if a pattern does not escape its dot
     "me@mythread.example.com",
     "thread.example.com",
     "https://thread.example.com/faq",

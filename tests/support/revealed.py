@@ -1,5 +1,7 @@
-"""Everything that a curious recipient could read in a message, by the standard library alone: the tests' own oracle,
-which shares no code with the leak gate."""
+"""Everything that a curious recipient could read in a message: the tests' own oracle.
+
+It uses only the standard library and shares no code with the leak gate.
+"""
 
 import base64
 import binascii
@@ -17,7 +19,7 @@ from urllib.parse import unquote
 
 
 def revealed(raw: bytes) -> str:
-    """Return all texts of *raw*, each decoded in every way that makes sense, lower-case, one after another."""
+    """Return all texts of *raw* in lower case, each decoded in every way that makes sense."""
     return "\n".join(seen.lower() for text in _texts(raw) for seen in _ways(text))
 
 

@@ -1,4 +1,4 @@
-"""What SES asks of a raw message (its developer guide's page on raw e-mail, and the refusals that users report)."""
+"""What SES requires of a raw message (its developer guide's page on raw email, and refusals that users report)."""
 
 import re
 from collections.abc import Iterator
@@ -16,20 +16,20 @@ _FIELD = re.compile(rb"([!-9;-~]+):[ \t](?:.*)")
 
 
 def problems(raw: bytes) -> list[str]:
-    """Return what SES would refuse or spoil in *raw*, [] where nothing."""
+    """Return what SES would refuse or damage in *raw*."""
     return list(_problems(raw))
 
 
 def _problems(raw: bytes) -> Iterator[str]:
     section, blank, _ = raw.partition(b"\r\n\r\n")
     if not blank:
-        yield "no blank line behind the header section"
+        yield "no blank line after the header section"
     if len(section) > HEADER_SECTION_LIMIT:
         yield "header section over 16 KB"
     if len(raw) > MESSAGE_LIMIT:
         yield "over 40 MB"
     if any(len(line) > LINE_LIMIT for line in raw.split(b"\r\n")):
-        yield "a line over 998 octets"
+        yield "a line over 998 bytes"
     if re.search(rb"\r(?!\n)|(?<!\r)\n", raw):
         yield "a bare CR or LF"
     if not raw.isascii() or b"\0" in raw:
@@ -43,11 +43,11 @@ def _header_problems(section: bytes) -> Iterator[str]:
     for line in section.split(b"\r\n"):
         if line[:1] in (b" ", b"\t"):
             if not line.strip():
-                yield "a folded line of nothing but white space"
+                yield "a folded line of white space only"
             continue
         field = _FIELD.fullmatch(line)
         if field is None:
-            yield "a header line that is no field"
+            yield "a header line that is not a field"
         else:
             names.append(field[1].lower())
     yield from (f"Duplicate header '{name.decode()}'" for name in sorted({n for n in names if names.count(n) > 1}))
@@ -81,7 +81,7 @@ def _entity_problems(part: Message) -> Iterator[str]:
         "binary",
     }:
         yield "a multipart with a transfer encoding"
-    if part.get_content_maintype() == "multipart" and part.is_multipart():  # what is attached as a message is content
+    if part.get_content_maintype() == "multipart" and part.is_multipart():  # an attached message is content
         for child in part.get_payload():
             assert isinstance(child, Message)
             yield from _entity_problems(child)

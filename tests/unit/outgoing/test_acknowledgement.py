@@ -1,4 +1,4 @@
-"""The acknowledgement: polite, by machine, and nothing of the contact's text in it."""
+"""The acknowledgement is marked as automatic and quotes nothing of the contact's text."""
 
 from email import message_from_bytes
 
@@ -15,7 +15,7 @@ from tests.support.ses_rules import problems
 RECEIVED = parse(mail(text="Buy at https://spam.example now\r\n", message_id="<first@customer.example>"))
 
 
-def test_it_tells_other_machines_that_it_is_one() -> None:
+def test_its_headers_mark_it_as_automatic() -> None:
     message = message_from_bytes(compose_acknowledgement(RECEIVED, acknowledgement_context()).raw)
 
     assert message["From"] == '"Example Desk" <contact@example.com>'
@@ -27,7 +27,7 @@ def test_it_tells_other_machines_that_it_is_one() -> None:
     assert message.get_content_type() == "multipart/alternative"
 
 
-def test_it_quotes_nothing() -> None:
+def test_it_quotes_nothing_of_the_message() -> None:
     assert b"spam.example" not in compose_acknowledgement(RECEIVED, acknowledgement_context()).raw
 
 
@@ -47,14 +47,14 @@ def test_values_are_filled_in_and_escaped_in_html() -> None:
 
 
 @pytest.mark.parametrize("template", [f"Write to {PRIVATE}", "I am Rumpelstiltskin", "c-1.abc@thread.example.com"])
-def test_a_template_that_gives_the_owner_away_is_held(template: str) -> None:
+def test_an_acknowledgement_is_held_if_its_template_reveals_the_owner(template: str) -> None:
     composed = compose_acknowledgement(RECEIVED, acknowledgement_context(text_template=template))
 
     assert composed.held
 
 
 @given(st.text(max_size=300), st.text(max_size=300))
-def test_any_name_and_subject_make_a_mail_by_ses_rules(name: str, subject: str) -> None:
+def test_ses_accepts_the_acknowledgement_for_any_name_and_subject(name: str, subject: str) -> None:
     threading = type(THREADING)(subject=subject, in_reply_to="a@b.example", references=("r@example.com", "a@b.example"))
 
     composed = compose_acknowledgement(RECEIVED, acknowledgement_context(name=name, threading=threading))

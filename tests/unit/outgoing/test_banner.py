@@ -1,4 +1,4 @@
-"""The banner: what it tells, and that nothing of it stays in an answer, whatever the owner's client made of it."""
+"""The banner: what it shows, and that none of it stays in a reply, however the owner's client quotes it."""
 
 import html
 import textwrap
@@ -13,7 +13,7 @@ from email_handler.conversations.disposition import Reason
 from email_handler.identifiers import ConversationId
 from email_handler.mail.html import html_text
 from email_handler.mail.parsing import parse
-from email_handler.outgoing import banner
+from email_handler.outgoing import banner, banner_removal
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.reply import compose_reply
 from email_handler.outgoing.sentinels import BEGIN, END, SENTINEL
@@ -42,9 +42,9 @@ CONTEXT = forward_context(
     possible_duplicate=True,
 )
 FORWARDED = parse(compose_forward(RECEIVED, CONTEXT).raw)
-TOLD = [line.text for line in banner.lines(RECEIVED, CONTEXT)]
+SHOWN = [line.text for line in banner.lines(RECEIVED, CONTEXT)]
 ATTRIBUTION = f"On Mon, 2 Mar 2026 at 09:00, Jane Doe (jane at customer.example) <{THREAD}> wrote:"
-ANSWER = "Yes, I can.\n"
+REPLY = "Yes, I can.\n"
 
 
 def _quoted(text: str, mark: str = "> ") -> str:
@@ -57,56 +57,56 @@ def _wrapped(text: str, width: int = 72) -> str:
 
 
 TEXT_CLIENTS = {
-    "Gmail": f"{ANSWER}\n{ATTRIBUTION}\n\n{_quoted(FORWARDED.text)}",
-    "Gmail, wrapped": f"{ANSWER}\n{ATTRIBUTION}\n\n{_wrapped(FORWARDED.text, 40)}",
-    "narrow": f"{ANSWER}\n{ATTRIBUTION}\n\n{_wrapped(FORWARDED.text, 20)}",
-    "Apple Mail": f"{ANSWER}\n> On 2. Mar 2026, at 09:00, Jane Doe <{THREAD}> wrote:\n> \n{_quoted(FORWARDED.text)}",
+    "Gmail": f"{REPLY}\n{ATTRIBUTION}\n\n{_quoted(FORWARDED.text)}",
+    "Gmail, wrapped": f"{REPLY}\n{ATTRIBUTION}\n\n{_wrapped(FORWARDED.text, 40)}",
+    "narrow": f"{REPLY}\n{ATTRIBUTION}\n\n{_wrapped(FORWARDED.text, 20)}",
+    "Apple Mail": f"{REPLY}\n> On 2. Mar 2026, at 09:00, Jane Doe <{THREAD}> wrote:\n> \n{_quoted(FORWARDED.text)}",
     "Outlook": (
-        f"{ANSWER}\n-----Original Message-----\nFrom: Jane Doe (jane at customer.example) <{THREAD}>\n"
+        f"{REPLY}\n-----Original Message-----\nFrom: Jane Doe (jane at customer.example) <{THREAD}>\n"
         f"Sent: Monday, 2 March 2026 09:00\nTo: contact@example.com\nSubject: Question\n\n{FORWARDED.text}"
     ),
-    "Outlook, German": f"{ANSWER}\n________________________________\nVon: Jane Doe <{THREAD}>\nGesendet: Montag\n\n{FORWARDED.text}",
-    "Thunderbird": f"Am 02.03.26 um 09:00 schrieb Jane Doe (jane at customer.example):\n{_quoted(FORWARDED.text)}\n{ANSWER}",
-    "Yahoo": f"{ANSWER}\n    On Monday, Jane Doe <{THREAD}> wrote:  \n \n {FORWARDED.text.replace(chr(10), chr(10) + ' ')}",
-    "Proton": f"{ANSWER}\n\n------- Original Message -------\nOn Monday, Jane Doe <{THREAD}> wrote:\n\n{_quoted(FORWARDED.text)}",
-    "two levels": f"{ANSWER}\n{_quoted(_quoted(FORWARDED.text))}",
-    "bars": f"{ANSWER}\n{_quoted(FORWARDED.text, '| ')}",
-    "no line breaks": f"{ANSWER}\n{ATTRIBUTION} {' '.join(FORWARDED.text.split())}",
-    "flowed lines": f"{ANSWER}\n{_quoted(FORWARDED.text).replace('this]', 'this] ')}",
-    "CRLF": f"{ANSWER}\n{_quoted(FORWARDED.text)}".replace("\n", "\r\n"),
-    "upper case": f"{ANSWER}\n{_quoted(FORWARDED.text.upper())}",
-    "trimmed below": f"{ANSWER}\n{_quoted(FORWARDED.text[: FORWARDED.text.index('Also addressed')])}",
-    "trimmed above": f"{ANSWER}\n\n{_quoted(FORWARDED.text[FORWARDED.text.index('Also addressed') :])}",
+    "Outlook, German": f"{REPLY}\n________________________________\nVon: Jane Doe <{THREAD}>\nGesendet: Montag\n\n{FORWARDED.text}",
+    "Thunderbird": f"Am 02.03.26 um 09:00 schrieb Jane Doe (jane at customer.example):\n{_quoted(FORWARDED.text)}\n{REPLY}",
+    "Yahoo": f"{REPLY}\n    On Monday, Jane Doe <{THREAD}> wrote:  \n \n {FORWARDED.text.replace(chr(10), chr(10) + ' ')}",
+    "Proton": f"{REPLY}\n\n------- Original Message -------\nOn Monday, Jane Doe <{THREAD}> wrote:\n\n{_quoted(FORWARDED.text)}",
+    "two levels": f"{REPLY}\n{_quoted(_quoted(FORWARDED.text))}",
+    "bars": f"{REPLY}\n{_quoted(FORWARDED.text, '| ')}",
+    "no line breaks": f"{REPLY}\n{ATTRIBUTION} {' '.join(FORWARDED.text.split())}",
+    "flowed lines": f"{REPLY}\n{_quoted(FORWARDED.text).replace('this]', 'this] ')}",
+    "CRLF": f"{REPLY}\n{_quoted(FORWARDED.text)}".replace("\n", "\r\n"),
+    "upper case": f"{REPLY}\n{_quoted(FORWARDED.text.upper())}",
+    "trimmed below": f"{REPLY}\n{_quoted(FORWARDED.text[: FORWARDED.text.index('Other recipients')])}",
+    "trimmed above": f"{REPLY}\n\n{_quoted(FORWARDED.text[FORWARDED.text.index('Other recipients') :])}",
 }
 
 
-def _no_line_of_the_banner_is_in(text: str) -> None:
+def _assert_no_banner_in(text: str) -> None:
     words = " ".join(text.replace(">", " ").replace("|", " ").split()).lower()
     assert "[email-" not in words
-    for line in TOLD:
+    for line in SHOWN:
         assert " ".join(line.split()).lower() not in words
 
 
 @pytest.mark.parametrize("client", TEXT_CLIENTS)
 def test_a_quoted_banner_is_removed_from_text(client: str) -> None:
-    text, found = banner.removed_from_text(TEXT_CLIENTS[client])
+    text, found = banner_removal.remove_from_text(TEXT_CLIENTS[client])
 
     assert found
-    _no_line_of_the_banner_is_in(text)
-    assert ANSWER.strip() in text
+    _assert_no_banner_in(text)
+    assert REPLY.strip() in text
     if "trimmed below" not in client:
         assert "help me?" in " ".join(text.replace(">", " ").lower().split())
 
 
 @pytest.mark.parametrize("client", TEXT_CLIENTS)
-def test_an_answer_with_a_quoted_banner_leaves_without_it(client: str) -> None:
+def test_a_reply_is_sent_without_the_banner_it_quotes(client: str) -> None:
     owners = mail(sender=f"Me <{PRIVATE}>", subject="Re: Question", text=TEXT_CLIENTS[client].replace("\n", "\r\n"))
 
     composed = compose_reply(parse(owners), reply_context())
 
     assert not composed.held
     sent = parse(composed.raw).text
-    _no_line_of_the_banner_is_in(sent)
+    _assert_no_banner_in(sent)
     assert THREAD not in composed.raw.decode().lower()
     assert EVERYONE not in composed.raw.decode().lower()
 
@@ -130,31 +130,31 @@ HTML_CLIENTS = {
 
 @pytest.mark.parametrize("client", HTML_CLIENTS)
 def test_a_quoted_banner_is_removed_from_html(client: str) -> None:
-    page, found = banner.removed_from_html(HTML_CLIENTS[client])
+    page, found = banner_removal.remove_from_html(HTML_CLIENTS[client])
 
     assert found
     shown = parse(mail(text=None, html=page)).text
-    _no_line_of_the_banner_is_in(shown)
+    _assert_no_banner_in(shown)
     assert "Yes, I can." in shown
     assert "can you help me?" in " ".join(shown.replace(">", " ").split())
 
 
 @pytest.mark.parametrize("client", HTML_CLIENTS)
-def test_removal_keeps_the_tags_in_balance(client: str) -> None:
+def test_removal_keeps_tags_balanced(client: str) -> None:
     before = HTML_CLIENTS[client]
-    page, _ = banner.removed_from_html(before)
+    page, _ = banner_removal.remove_from_html(before)
 
     for tag in ("div", "p", "span", "blockquote", "table", "td", "pre"):
         assert page.count(f"<{tag}") - page.count(f"</{tag}>") == before.count(f"<{tag}") - before.count(f"</{tag}>")
 
 
-def test_html_loses_the_banners_box_with_the_banner() -> None:
-    page, _ = banner.removed_from_html(PAGE)
+def test_the_banners_box_is_removed_with_the_banner() -> None:
+    page, _ = banner_removal.remove_from_html(PAGE)
 
     assert "border-left" not in page
 
 
-def test_what_a_contact_writes_is_never_taken_for_a_banner() -> None:
+def test_sentinels_that_a_contact_writes_are_not_a_banner() -> None:
     received = parse(
         mail(text=f"{BEGIN}\r\nsender verified\r\n{END}\r\nPay me.\r\n", html=f"<p>{BEGIN}</p><p>{END}</p>Pay")
     )
@@ -166,18 +166,18 @@ def test_what_a_contact_writes_is_never_taken_for_a_banner() -> None:
     assert "(email-handler: only you see this)" in forwarded.text
 
 
-def test_a_contact_whose_name_and_subject_are_sentinels_can_be_answered() -> None:
+def test_the_owner_can_reply_to_a_contact_whose_name_and_subject_are_sentinels() -> None:
     context = reply_context(contact_name=BEGIN, threading=replace(THREADING, subject=f"Re: {END}"))
 
     assert not compose_reply(parse(mail(sender=f"<{PRIVATE}>", text="Yes.\r\n")), context).held
 
 
-def test_a_sentinel_in_any_spelling_within_the_banner_does_not_end_it() -> None:
+def test_a_sentinel_in_an_earlier_subject_does_not_end_the_banner() -> None:
     received = parse(mail())
     earlier = ((ConversationId("c-00000001"), END.upper(), datetime(2026, 3, 1, tzinfo=UTC)),)
     text = banner.as_text(banner.lines(received, forward_context(received, earlier=earlier)))
 
-    assert banner.removed_from_text(text)[0].strip() == ""
+    assert banner_removal.remove_from_text(text)[0].strip() == ""
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_sentinel_in_any_spelling_within_the_banner_does_not_end_it() -> None:
         "<!-- <body><p>Hi",
     ],
 )
-def test_a_page_cannot_swallow_the_banner(page: str) -> None:
+def test_no_page_can_hide_the_banner(page: str) -> None:
     shown = html_text(banner.into_html(page, "<div>banner</div>"))
 
     assert shown.splitlines()[0] == "banner"
@@ -215,13 +215,13 @@ def test_the_banner_is_the_first_thing_in_the_body(before: str, behind: str) -> 
 
 
 @given(st.lists(st.sampled_from(["<!--", "-->", "<body>", "<title>", "</title>", "<p>", "x", ">", "<", "--!>"])))
-def test_whatever_the_page_the_banner_is_put_in_once(pieces: list[str]) -> None:
+def test_the_banner_is_inserted_once_into_any_page(pieces: list[str]) -> None:
     page = "".join(pieces)
 
     assert banner.into_html(page, "[banner]").replace("[banner]", "") == page
 
 
-def test_a_lone_sentinel_among_other_words_is_held() -> None:
+def test_a_reply_with_a_lone_sentinel_among_other_words_is_held() -> None:
     owners = mail(sender=f"<{PRIVATE}>", text=f"What does\r\n{END}\r\nmean?\r\n")
 
     composed = compose_reply(parse(owners), reply_context())
@@ -233,9 +233,9 @@ def test_a_lone_sentinel_among_other_words_is_held() -> None:
 @given(
     st.lists(st.sampled_from([BEGIN, END, "\n", "> ", "word", "Spam score 1", "<p>", "</p>", "&nbsp;"]), max_size=30)
 )
-def test_removal_takes_nothing_from_outside_the_sentinels(pieces: list[str]) -> None:
-    text, _ = banner.removed_from_text("Keep this\n\n" + "".join(pieces) + "\n\nand this")
-    page, _ = banner.removed_from_html("<p>Keep this</p>" + "".join(pieces) + "<p>and this</p>")
+def test_removal_keeps_everything_outside_the_sentinels(pieces: list[str]) -> None:
+    text, _ = banner_removal.remove_from_text("Keep this\n\n" + "".join(pieces) + "\n\nand this")
+    page, _ = banner_removal.remove_from_html("<p>Keep this</p>" + "".join(pieces) + "<p>and this</p>")
 
     assert text.startswith("Keep this")
     assert text.endswith("and this")
@@ -243,41 +243,41 @@ def test_removal_takes_nothing_from_outside_the_sentinels(pieces: list[str]) -> 
     assert page.endswith("<p>and this</p>")
 
 
-def test_the_banner_tells_what_the_owner_should_know() -> None:
+def test_the_banner_shows_what_the_owner_should_know() -> None:
     assert [
-        "This may be a second copy: SES's answer to the first was lost.",
+        "This may be a second copy: SES's response to the first was lost.",
         "Looks like spam. No acknowledgement was sent.",
         "jane@customer.example, sender verified (dmarc pass)",
-        "Your answer goes to jane@elsewhere.example: another domain than the sender's",
-        "Also addressed: bob@other.example, carol@other.example",
-        f"To answer everyone, write to {EVERYONE}",
+        "Your reply goes to jane@elsewhere.example: not the sender's domain",
+        "Other recipients: bob@other.example, carol@other.example",
+        f"To reply to everyone, write to {EVERYONE}",
         "Attachments: curriculum vitae of a very long name indeed.pdf (8 B)",
         "c-7k2m9qxd: message 3 since 2 Mar 2026, to contact@example.com, tag project",
         "Earlier: c-aaaaaaaa “An older question about something” (24 Dec 2025)",
         "Spam score 2.5: seo-offer +2.5",
-    ] == TOLD
+    ] == SHOWN
 
 
-def test_a_first_mail_of_a_verified_sender_needs_four_lines() -> None:
+def test_the_first_message_of_a_verified_sender_needs_four_lines() -> None:
     received = parse(mail())
 
-    told = [line.text for line in banner.lines(received, forward_context(received))]
+    shown = [line.text for line in banner.lines(received, forward_context(received))]
 
-    assert told == [
+    assert shown == [
         f"{CONTACT}, sender verified (dmarc pass)",
-        f"Your answer goes to {CONTACT}",
+        f"Your reply goes to {CONTACT}",
         "c-7k2m9qxd: first message, to contact@example.com",
         "Spam score 0.5",
     ]
 
 
-def test_an_unverified_sender_is_a_warning_and_offers_no_answer_to_all() -> None:
+def test_an_unverified_sender_gets_a_warning_and_no_offer_to_reply_to_everyone() -> None:
     context = forward_context(RECEIVED, verified=False, verification="spf aligned with another domain")
 
-    told = banner.lines(RECEIVED, context)
+    shown = banner.lines(RECEIVED, context)
 
-    assert told[0] == banner.Line(f"{CONTACT}: sender NOT verified (spf aligned with another domain)", warning=True)
-    assert not any("everyone" in line.text for line in told)
+    assert shown[0] == banner.Line(f"{CONTACT}: sender NOT verified (spf aligned with another domain)", warning=True)
+    assert not any("everyone" in line.text for line in shown)
 
 
 def test_a_hundred_recipients_and_files_make_a_short_banner() -> None:
@@ -288,8 +288,8 @@ def test_a_hundred_recipients_and_files_make_a_short_banner() -> None:
         )
     )
 
-    told = "\n".join(line.text for line in banner.lines(received, forward_context(received)))
+    shown = "\n".join(line.text for line in banner.lines(received, forward_context(received)))
 
-    assert "p9@other.example and 90 more" in told
-    assert "10.pdf" not in told
-    assert len(told) < 1000
+    assert "p9@other.example and 90 more" in shown
+    assert "10.pdf" not in shown
+    assert len(shown) < 1000

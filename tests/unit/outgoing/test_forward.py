@@ -1,4 +1,4 @@
-"""The forward: nothing of the contact's mail is lost, and nothing of its headers decides where an answer goes."""
+"""The forward loses nothing of the contact's message, and its headers do not decide where a reply goes."""
 
 import base64
 import re
@@ -29,7 +29,7 @@ def _forwarded(raw: bytes, **changes: object) -> bytes:
     return compose_forward(message, forward_context(message, **changes)).raw
 
 
-def test_only_headers_of_ours_leave() -> None:
+def test_only_our_own_headers_are_sent() -> None:
     raw = _forwarded(
         mail(
             reply_to="evil@elsewhere.example",
@@ -62,14 +62,14 @@ def test_only_headers_of_ours_leave() -> None:
         ("张伟", "z@x.example", "张伟 (z at x.example)"),
     ],
 )
-def test_from_tells_who_wrote_and_leads_to_the_thread(name: str, address: str, shown: str) -> None:
+def test_from_shows_the_sender_and_leads_to_the_thread(name: str, address: str, shown: str) -> None:
     raw = _forwarded(mail(), sender_name=name, sender=address)
 
     (sender,) = message_from_bytes(raw, policy=default)["From"].addresses
     assert (sender.display_name, sender.addr_spec) == (shown, THREAD)
 
 
-def test_headers_for_the_owners_filters() -> None:
+def test_it_has_headers_for_the_owners_filters() -> None:
     raw = _forwarded(mail(), source="project", score=-0.25, conversation=ConversationId("linkedin-jane-doe"))
 
     message = message_from_bytes(raw)
@@ -88,7 +88,7 @@ FILES = [
 ]
 
 
-def test_attachments_arrive_octet_by_octet() -> None:
+def test_attachments_keep_every_byte() -> None:
     parts = [
         entity(
             [
@@ -108,14 +108,14 @@ def test_attachments_arrive_octet_by_octet() -> None:
 
 
 @given(st.binary(max_size=500))
-def test_any_attachment_arrives_octet_by_octet(payload: bytes) -> None:
+def test_any_attachment_keeps_every_byte(payload: bytes) -> None:
     back = parse(_forwarded(mail(attachments=[("a.bin", "application/octet-stream", payload)])))
 
     assert [a.payload for a in back.attachments] == [payload]
 
 
 @given(st.binary(max_size=800))
-def test_any_octets_are_forwarded_by_ses_rules(raw: bytes) -> None:
+def test_ses_accepts_the_forward_of_any_bytes(raw: bytes) -> None:
     assert problems(_forwarded(raw)) == []
 
 
@@ -134,7 +134,7 @@ def test_any_octets_are_forwarded_by_ses_rules(raw: bytes) -> None:
         max_size=25,
     )
 )  # fmt: skip
-def test_any_structure_is_forwarded_with_the_banner(pieces: list[bytes]) -> None:
+def test_a_message_of_any_structure_gets_a_banner(pieces: list[bytes]) -> None:
     raw = _forwarded(b"".join(pieces))
 
     assert problems(raw) == []
@@ -142,7 +142,7 @@ def test_any_structure_is_forwarded_with_the_banner(pieces: list[bytes]) -> None
     assert any(BEGIN in text for text in (back.text, back.html))
 
 
-def test_where_only_the_html_says_something_the_plain_text_says_it_too() -> None:
+def test_a_blank_plain_text_gets_the_text_of_the_html() -> None:
     raw = _forwarded(mail(text=" \r\n", html="<p>Hello, this is Jane.</p>"))
 
     plain, html = message_from_bytes(raw, policy=default).iter_parts()
@@ -164,7 +164,7 @@ def test_inline_images_stay_inline() -> None:
 SIGNED = b"--sig\r\nContent-Type: text/plain\r\n\r\nSigned,  exactly so. \r\n\r\n--sig\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--sig--\r\n"
 
 
-def test_signed_mail_stays_intact_also_within_other_parts() -> None:
+def test_a_signed_message_stays_intact_even_within_other_parts() -> None:
     signed = entity([("Content-Type", 'multipart/signed; protocol="application/pgp-signature"; boundary=sig')], SIGNED)
 
     assert SIGNED[:-2] in _forwarded(entity([("From", "a@b.example")]) + signed)
@@ -174,9 +174,9 @@ def test_signed_mail_stays_intact_also_within_other_parts() -> None:
     assert SIGNED[:-2] in _forwarded(listed)
 
 
-def test_signed_mail_that_cannot_travel_goes_along_whole() -> None:
-    octets = SIGNED.replace(b"exactly", b"exactly \xe4")
-    raw = entity([("From", "a@b.example"), ("Content-Type", "multipart/signed; boundary=sig")], octets)
+def test_a_signed_message_that_cannot_be_sent_unchanged_is_attached_whole() -> None:
+    content = SIGNED.replace(b"exactly", b"exactly \xe4")
+    raw = entity([("From", "a@b.example"), ("Content-Type", "multipart/signed; boundary=sig")], content)
 
     back = parse(_forwarded(raw))
 
@@ -184,7 +184,7 @@ def test_signed_mail_that_cannot_travel_goes_along_whole() -> None:
     assert raw in [a.payload for a in back.attachments]
 
 
-def test_mail_too_deep_to_read_goes_along_whole() -> None:
+def test_a_message_nested_too_deep_is_attached_whole() -> None:
     head = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(200))
     raw = head + b"Content-Type: text/plain\r\n\r\ndeep\r\n"
 
@@ -194,7 +194,7 @@ def test_mail_too_deep_to_read_goes_along_whole() -> None:
     assert any(raw in (a.payload, a.payload.rstrip()) for a in back.attachments) or raw in _forwarded(raw)
 
 
-def test_over_the_limit_the_text_goes_with_a_list_of_the_rest() -> None:
+def test_over_the_limit_the_text_and_a_list_of_the_rest_are_sent() -> None:
     big = bytes(FORWARD_LIMIT * 3 // 4 + 1)
     raw = _forwarded(
         mail(text="The text.\r\n", attachments=[("film.mp4", "video/mp4", big), ("b.txt", "text/csv", b"x")])
@@ -209,22 +209,22 @@ def test_over_the_limit_the_text_goes_with_a_list_of_the_rest() -> None:
     assert "raw/inbound/receipt-1" in text
 
 
-def test_text_only_is_for_a_forward_that_was_refused() -> None:
+def test_a_refused_forward_is_sent_again_as_text_only() -> None:
     raw = _forwarded(mail(attachments=[("virus.exe", "application/x-msdownload", b"MZ")]), text_only=True)
 
     assert parse(raw).attachments == ()
     assert "virus.exe (2 B)" in parse(raw).text
 
 
-def test_an_endless_text_is_cut_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_text_is_cut_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forward, "FORWARD_LIMIT", 1000)
 
     text = parse(_forwarded(mail(text="x" * 70 + "\r\n" + "word " * (forward.TEXT_KEPT // 4)))).text
 
-    assert "the text goes on in the archive" in text
+    assert "the rest of the text is in the archive" in text
 
 
-def test_a_retry_composes_the_same_octets() -> None:
+def test_a_retry_composes_the_same_bytes() -> None:
     raw = mail(html="<p>x</p>", attachments=[("a.pdf", "application/pdf", b"x")])
 
     assert _forwarded(raw) == _forwarded(raw)
@@ -244,21 +244,21 @@ END:VCALENDAR\r
 
 @pytest.mark.parametrize("us", ["", "ATTENDEE;RSVP=TRUE:mailto:Contact+x@example.com\r\n"])
 @pytest.mark.parametrize("kind", ["text/calendar", "application/ics"])
-def test_an_invitation_is_answered_to_us_and_nobody_past_us(us: str, kind: str) -> None:
+def test_responses_to_an_invitation_come_to_us_alone(us: str, kind: str) -> None:
     ics = INVITATION.format(method="REQUEST", us=us).encode()
 
     (calendar,) = parse(_forwarded(mail(attachments=[("invite.ics", kind, ics)]))).attachments
 
-    said = re.sub("\r?\n ", "", calendar.payload.decode())
-    assert f'ORGANIZER;CN="Doe, Jane":mailto:{THREAD}' in said
-    assert said.lower().count("attendee") == 1
-    assert re.search(r"(?i)ATTENDEE;.*:mailto:contact(\+x)?@example.com", said)
-    assert "bob@" not in said
-    assert "desk@" not in said
+    event = re.sub("\r?\n ", "", calendar.payload.decode())
+    assert f'ORGANIZER;CN="Doe, Jane":mailto:{THREAD}' in event
+    assert event.lower().count("attendee") == 1
+    assert re.search(r"(?i)ATTENDEE;.*:mailto:contact(\+x)?@example.com", event)
+    assert "bob@" not in event
+    assert "desk@" not in event
 
 
 @pytest.mark.parametrize("method", ["REPLY", "COUNTER", "PUBLISH"])
-def test_calendars_that_invite_nobody_stay_as_they_are(method: str) -> None:
+def test_a_calendar_without_an_invitation_is_unchanged(method: str) -> None:
     ics = INVITATION.format(method=method, us="")
 
     (calendar,) = parse(_forwarded(mail(attachments=[("x.ics", "text/calendar", ics.encode())]))).attachments
@@ -266,7 +266,7 @@ def test_calendars_that_invite_nobody_stay_as_they_are(method: str) -> None:
     assert calendar.payload.decode() == ics
 
 
-def test_events_without_organizer_get_no_attendee() -> None:
+def test_an_event_without_organizer_gets_no_attendee() -> None:
     ics = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:Holiday\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
 
     (calendar,) = parse(_forwarded(mail(attachments=[("x.ics", "text/calendar", ics.encode())]))).attachments
@@ -274,7 +274,7 @@ def test_events_without_organizer_get_no_attendee() -> None:
     assert calendar.payload.decode() == ics
 
 
-def test_long_subjects_and_many_ids_stay_within_ses_rules() -> None:
+def test_ses_accepts_long_subjects_and_many_ids() -> None:
     threading = type(THREADING)(
         subject="日本語" * 300,
         in_reply_to="x" * 400 + "@y.example",

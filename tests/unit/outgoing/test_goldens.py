@@ -1,4 +1,4 @@
-"""Each transformation against mails in and out that a person can read side by side. A new case is a new file."""
+"""Each kind of message, compared with examples in and out that a person can read. A new case is a new file."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from email_handler.outgoing.acknowledgement import compose_acknowledgement
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.reply import compose_reply
 from tests.support.compositions import THREADING, acknowledgement_context, forward_context, reply_context
-from tests.support.golden import GOLDEN, assert_same_mail, cases, given
+from tests.support.golden import GOLDEN, assert_golden, cases, given
 from tests.support.ses_rules import problems
 
 FORWARDS: dict[str, dict[str, Any]] = {
@@ -47,7 +47,7 @@ def test_forward(name: str) -> None:
     composed = compose_forward(message, forward_context(message, **FORWARDS.get(name, {})))
 
     assert problems(composed.raw) == []
-    assert_same_mail(composed.raw, name)
+    assert_golden(composed.raw, name)
 
 
 @pytest.mark.parametrize("name", cases("reply"))
@@ -56,7 +56,7 @@ def test_reply(name: str) -> None:
 
     assert problems(composed.raw) == []
     assert composed.held == ("held" in name)
-    assert_same_mail(composed.raw, name)
+    assert_golden(composed.raw, name)
 
 
 @pytest.mark.parametrize("name", cases("acknowledgement"))
@@ -70,12 +70,12 @@ def test_acknowledgement(name: str) -> None:
 
     assert problems(composed.raw) == []
     assert not composed.held
-    assert_same_mail(composed.raw, name)
+    assert_golden(composed.raw, name)
 
 
-def test_every_case_is_told_in_the_readme() -> None:
-    told = (GOLDEN / "README.md").read_text("utf-8")
+def test_the_readme_describes_every_case() -> None:
+    described = (GOLDEN / "README.md").read_text("utf-8")
 
     everything = [name for kind in ("forward", "reply", "acknowledgement") for name in cases(kind)]
     assert len(everything) >= 20
-    assert [name for name in everything if f"`{name}`" not in told] == []
+    assert [name for name in everything if f"`{name}`" not in described] == []

@@ -1,4 +1,4 @@
-"""Notices: what the owner hears of an answer that did not reach the contact."""
+"""Notices: what the owner learns about a reply that did not reach the contact."""
 
 from email import message_from_bytes
 
@@ -21,7 +21,7 @@ HELD = message(
 
 @pytest.mark.parametrize("kind", NoticeKind)
 @pytest.mark.parametrize("known", [conversation(), None])
-def test_every_notice_is_a_machines_mail_to_the_owner(kind: NoticeKind, known: object) -> None:
+def test_every_notice_is_an_automatic_email_to_the_owner(kind: NoticeKind, known: object) -> None:
     composed = compose_notice(kind, owners=OWNERS, record=HELD, conversation=known, item=forward())  # type: ignore[arg-type]
 
     raw = composed.raw
@@ -34,7 +34,7 @@ def test_every_notice_is_a_machines_mail_to_the_owner(kind: NoticeKind, known: o
     assert OWNER not in raw.decode()
 
 
-def test_it_says_what_why_and_where() -> None:
+def test_it_explains_what_happened_why_and_where() -> None:
     composed = compose_notice(NoticeKind.LEAK, owners=OWNERS, record=HELD, conversation=conversation(), item=forward())
 
     text = parse(composed.raw).text
@@ -44,7 +44,7 @@ def test_it_says_what_why_and_where() -> None:
     assert "raw/reply/receipt-1" in text
 
 
-def test_a_bounce_names_recipient_and_status() -> None:
+def test_a_bounce_shows_recipient_and_status() -> None:
     bounce = message(feedback={"recipient": "jane@customer.example", "status": "5.1.1", "ses id": ""})
 
     composed = compose_notice(
@@ -56,7 +56,7 @@ def test_a_bounce_names_recipient_and_status() -> None:
     assert "Status: 5.1.1" in text
 
 
-def test_it_stands_in_the_owners_thread() -> None:
+def test_it_joins_the_owners_thread() -> None:
     known = conversation(owner_subject="Hello there")
 
     composed = compose_notice(NoticeKind.LEAK, owners=OWNERS, record=HELD, conversation=known, item=forward())

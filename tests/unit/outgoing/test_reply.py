@@ -1,4 +1,4 @@
-"""The reply: what the owner wrote, from the public address, to whom the record says."""
+"""The reply: what the owner wrote, from the public address, to the recipients of the record."""
 
 import base64
 from email import message_from_bytes
@@ -22,7 +22,7 @@ def _reply(raw: bytes, **changes: object) -> Composed:
     return compose_reply(parse(raw), reply_context(**changes))
 
 
-def test_only_headers_of_ours_leave() -> None:
+def test_only_our_own_headers_are_sent() -> None:
     composed = _reply(
         mail(
             sender=f"Real Name <{PRIVATE}>",
@@ -44,7 +44,7 @@ def test_only_headers_of_ours_leave() -> None:
     assert message["To"] == f'"Jane Doe" <{CONTACT}>'
 
 
-def test_everyone_is_addressed_by_the_record_alone() -> None:
+def test_only_the_record_decides_the_recipients() -> None:
     everyone = (CONTACT, EmailAddress("bob@other.example"))
 
     message = message_from_bytes(_reply(mail(to="evil@elsewhere.example"), recipients=everyone).raw)
@@ -53,7 +53,7 @@ def test_everyone_is_addressed_by_the_record_alone() -> None:
 
 
 @pytest.mark.parametrize("text", LOOK_ALIKES)
-def test_a_mail_that_only_looks_alike_is_not_altered(text: str) -> None:
+def test_a_message_with_look_alikes_is_unchanged(text: str) -> None:
     owners = parse(
         mail(text=f"See {text} today.\r\n", html=f"<p>{text}</p>", attachments=[("a.txt", "text/csv", text.encode())])
     )
@@ -67,7 +67,7 @@ def test_a_mail_that_only_looks_alike_is_not_altered(text: str) -> None:
     assert [a.payload for a in sent.attachments] == [text.encode()]
 
 
-def test_attachments_arrive_octet_by_octet() -> None:
+def test_attachments_keep_every_byte() -> None:
     payload = bytes(range(256)) * 10
 
     sent = parse(_reply(mail(attachments=[("Plan.bin", "application/octet-stream", payload)])).raw)
@@ -75,7 +75,7 @@ def test_attachments_arrive_octet_by_octet() -> None:
     assert [(a.name, a.payload) for a in sent.attachments] == [("Plan.bin", payload)]
 
 
-def test_inline_images_stay_inline_under_an_id_of_ours() -> None:
+def test_inline_images_stay_inline_under_our_own_id() -> None:
     raw = mail(text=None, html='<img src="cid:a@private.example">', inline=[("a@private.example", "image/png", b"x")])
 
     composed = _reply(raw)
@@ -110,13 +110,13 @@ def test_signed_text_loses_its_armour_and_keeps_its_words() -> None:
     assert parse(_reply(mail(text=text)).raw).text == "Hello,\n-- \nMe\n- an item\n"
 
 
-def test_text_with_dashes_that_is_not_signed_stays() -> None:
+def test_unsigned_text_keeps_its_dashes() -> None:
     text = "- one\r\n- - two\r\n-----BEGIN PGP SIGNATURE----- is what it says\r\n"
 
     assert parse(_reply(mail(text=text)).raw).text == text.replace("\r\n", "\n")
 
 
-def test_the_owners_key_is_kept_when_it_shows_the_public_address_only() -> None:
+def test_the_owners_key_is_kept_if_it_shows_only_the_public_address() -> None:
     def key(address: str) -> bytes:
         armour = base64.encodebytes(b"\x99\x01" * 30 + f"Me <{address}>".encode()).decode()
         return f"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{armour}\n-----END PGP PUBLIC KEY BLOCK-----".encode()
@@ -140,7 +140,7 @@ def test_flowed_text_stays_flowed() -> None:
     assert b"one \r\ntwo\r\n" in raw
 
 
-def test_what_the_owner_says_of_the_contact_in_brackets_stays() -> None:
+def test_a_contacts_address_that_the_owner_writes_in_brackets_stays() -> None:
     text = "Ask Jane (jane at customer.example) about it.\r\n"
 
     assert parse(_reply(mail(text=text)).raw).text == text.replace("\r\n", "\n")
@@ -153,13 +153,13 @@ def test_a_hidden_term_is_removed_from_subject_and_text() -> None:
     assert [place.what for place in composed.places] == ["hidden term"]
 
 
-def test_an_owner_who_tries_their_own_address_gets_an_answer() -> None:
+def test_an_owner_who_writes_to_their_own_public_address_gets_a_reply() -> None:
     composed = _reply(mail(text=f"to {PRIVATE}\r\n"), contact=PRIVATE, recipients=(PRIVATE,))
 
     assert not composed.held
 
 
-def test_a_document_that_gives_the_owner_away_holds_the_answer_and_tells_where() -> None:
+def test_a_reply_is_held_if_a_document_reveals_the_owner_and_the_place_is_listed() -> None:
     composed = _reply(mail(attachments=[("cv.pdf", "application/pdf", f"%PDF-1.4 ({PRIVATE})".encode())]))
 
     assert composed.held
@@ -168,17 +168,17 @@ def test_a_document_that_gives_the_owner_away_holds_the_answer_and_tells_where()
     ]
 
 
-def test_an_empty_answer_is_an_empty_answer() -> None:
+def test_an_empty_reply_stays_empty() -> None:
     assert parse(_reply(b"From: x@y.example\r\n\r\n").raw).text.strip() == ""
 
 
 @given(st.binary(max_size=800))
-def test_any_octets_make_an_answer_by_ses_rules(raw: bytes) -> None:
+def test_ses_accepts_the_reply_from_any_bytes(raw: bytes) -> None:
     assert problems(_reply(raw).raw) == []
 
 
 @pytest.mark.parametrize("indent", range(30, 80))
-def test_a_look_alike_that_a_soft_break_cuts_in_two_is_not_held(indent: int) -> None:
+def test_a_look_alike_cut_by_a_soft_break_is_not_held(indent: int) -> None:
     composed = _reply(mail(text="ä" + "x" * indent + " me@private.example.test and me@private.examples\r\n"))
 
     assert not composed.held
@@ -200,8 +200,8 @@ def test_a_look_alike_that_a_soft_break_cuts_in_two_is_not_held(indent: int) -> 
         "> " * 100_000,
     ],
 )
-def test_a_term_behind_hostile_text_does_not_leave(text: str) -> None:
-    """What takes more than linear time here takes minutes."""
+def test_a_term_behind_hostile_text_is_found(text: str) -> None:
+    """Anything slower than linear would take minutes here."""
     composed = _reply(mail(text=f"{text}\r\nRumpelstiltskin\r\n", html=f"<p>{text}</p><p>Rumpelstiltskin</p>"))
 
     assert composed.held or "rumpelstiltskin" not in revealed(composed.raw)

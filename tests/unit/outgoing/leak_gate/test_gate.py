@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from email_handler.identifiers import EmailAddress
 from email_handler.outgoing.composed import Place
-from email_handler.outgoing.leak_gate import gate as leaks
-from tests.support.builders import mail, multipart
-from tests.support.compositions import CONTACT, IDENTITY, PRIVATE, THREAD
+from email_handler.outgoing.leak_gate import gate
+from email_handler.outgoing.leak_gate.needles import Needles
+from tests.support.builders import entity, mail, multipart
+from tests.support.compositions import CONTACT, IDENTITY, NEEDLES, PRIVATE, THREAD
 
 
 def _places(raw: bytes) -> set[tuple[str, str, str]]:
-    return {(place.where, place.action, place.what) for place in leaks.check(raw, IDENTITY)}
+    return {(place.where, place.action, place.what) for place in gate.check(raw, NEEDLES)}
 
 
 def _with_file(payload: bytes, content_type: str = "application/octet-stream", name: str = "a.bin") -> bytes:
@@ -35,7 +36,7 @@ def _zip(*members: tuple[str, bytes]) -> bytes:
 
 
 def test_a_clean_message_has_no_places() -> None:
-    assert leaks.check(mail(html="<p>x</p>", attachments=[("a.pdf", "application/pdf", b"%PDF-1.4")]), IDENTITY) == ()
+    assert gate.check(mail(html="<p>x</p>", attachments=[("a.pdf", "application/pdf", b"%PDF-1.4")]), NEEDLES) == ()
 
 
 @pytest.mark.parametrize(
@@ -53,11 +54,11 @@ def test_a_clean_message_has_no_places() -> None:
         (multipart("mixed", b"\r\nx", headers=[("From", "a@b.example")]) + PRIVATE.encode(), "message"),
     ],
 )
-def test_it_tells_where(raw: bytes, where: str) -> None:
+def test_it_reports_where(raw: bytes, where: str) -> None:
     assert (where, "held", "private address") in _places(raw)
 
 
-def test_it_tells_what() -> None:
+def test_it_reports_what() -> None:
     found = {
         what
         for _, _, what in _places(mail(text=f"{PRIVATE} {THREAD} Rumpelstiltskin [email-handler: only you see this]"))
@@ -77,21 +78,22 @@ def test_it_tells_what() -> None:
         (b"0\x80enveloped", "application/pkcs7-mime"),
     ],
 )
-def test_what_it_cannot_open_it_names(payload: bytes, kind: str) -> None:
-    assert leaks.check(_with_file(payload, kind), IDENTITY) == (
+def test_what_it_cannot_open_is_unchecked(payload: bytes, kind: str) -> None:
+    assert gate.check(_with_file(payload, kind), NEEDLES) == (
         Place(where=f"attachment 1 ({kind})", action="unchecked", what="contents"),
     )
 
 
-def test_what_is_unchecked_does_not_hold() -> None:
-    composed = leaks.gate(_with_file(b"\x1f\x8b\x08 packed", "application/gzip"), IDENTITY)
+def test_an_unchecked_part_does_not_hold_the_message() -> None:
+    composed = gate.composed(_with_file(b"\x1f\x8b\x08 packed", "application/gzip"), NEEDLES)
 
     assert not composed.held
     assert composed.unchecked == ("attachment 1 (application/gzip)",)
 
 
-def test_of_bombs_no_more_than_the_bound_is_looked_at() -> None:
-    zeros = bytes(leaks.MAX_INFLATED // 4)
+def test_no_more_than_the_limit_of_a_bomb_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "MAX_INFLATED", 1_000_000)
+    zeros = bytes(gate.MAX_INFLATED // 4)
     bomb = _zip(*[(f"{n}.xml", zeros) for n in range(6)])
     stream = b"stream\n" + zlib.compress(zeros) + b"\nendstream\n"
 
@@ -106,31 +108,83 @@ def test_a_member_that_lies_about_its_size_is_unchecked() -> None:
     assert {action for _, action, _ in _places(_with_file(lying))} <= {"unchecked"}
 
 
-def test_an_owner_who_writes_to_themselves_may_read_their_address() -> None:
-    alone = leaks.for_recipients(IDENTITY, (PRIVATE,))
+@pytest.mark.parametrize("name", [f"{PRIVATE}.dwg", f"plan of {PRIVATE}.x"])
+def test_an_address_before_any_file_type_is_found_in_a_files_name(name: str) -> None:
+    assert ("attachment 1 (application/octet-stream) name", "held", "private address") in _places(
+        _with_file(b"x", name=name)
+    )
 
-    assert leaks.check(mail(to=PRIVATE), alone) == ()
-    assert leaks.for_recipients(IDENTITY, (PRIVATE, CONTACT)) == IDENTITY
+
+@pytest.mark.parametrize("content_id", ["<logo@private.example>", "<logo@PRIVATE.example>", "<private.example>"])
+def test_the_host_of_a_content_id_is_found(content_id: str) -> None:
+    image = entity([("Content-Type", "image/png"), ("Content-ID", content_id)], b"x")
+
+    assert _places(multipart("related", image, headers=[("From", "a@b.example")])) == {
+        ("attachment 1 (image/png) header Content-ID", "held", "private address")
+    }
 
 
-def test_terms_beyond_ascii_are_found_in_octets() -> None:
+def test_an_id_of_the_public_domain_is_fine_though_an_owner_has_an_address_there() -> None:
+    owner_there = replace(IDENTITY, private_addresses=(EmailAddress("boss@example.com"),))
+
+    assert gate.check(mail(message_id="<1@example.com>"), Needles(owner_there)) == ()
+
+
+@pytest.mark.parametrize("commented", ["archive", "member"])
+def test_the_comments_of_an_archive_are_read_as_text(commented: str) -> None:
+    comment = base64.b64encode(f"made by {PRIVATE}".encode())
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        member = zipfile.ZipInfo("a.txt")
+        if commented == "archive":
+            archive.comment = comment
+        else:
+            member.comment = comment
+        archive.writestr(member, b"x")
+
+    assert {action for _, action, _ in _places(_with_file(packed.getvalue()))} == {"held"}
+
+
+def test_an_archive_of_too_many_members_is_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "MAX_MEMBERS", 3)
+    enough, too_many = (_zip(*((f"{n}.txt", b"x") for n in range(count))) for count in (3, 4))
+
+    assert _places(_with_file(enough)) == set()
+    assert {action for _, action, _ in _places(_with_file(too_many))} == {"unchecked"}
+
+
+@pytest.mark.parametrize("before", ["", "x", "xy", "xyz", "/a/b-c_"])
+def test_base64_is_read_at_every_alignment(before: str) -> None:
+    encoded = base64.b64encode(f"from {PRIVATE} to you".encode()).decode().rstrip("=")
+
+    assert {action for _, action, _ in _places(mail(text=f"see {before}{encoded}\r\n"))} == {"held"}
+
+
+def test_an_owner_who_writes_to_themselves_may_see_their_address() -> None:
+    alone = gate.for_recipients(IDENTITY, (PRIVATE,))
+
+    assert gate.check(mail(to=PRIVATE), Needles(alone)) == ()
+    assert gate.for_recipients(IDENTITY, (PRIVATE, CONTACT)) == IDENTITY
+
+
+def test_terms_beyond_ascii_are_found_in_binary_files() -> None:
     identity = replace(IDENTITY, hidden_terms=("Schloßallee",))
 
-    assert leaks.check(_with_file("\x01 Schloßallee 1".encode()), identity)
+    assert gate.check(_with_file("\x01 Schloßallee 1".encode()), Needles(identity))
 
 
-def test_many_owners_are_looked_for_at_once() -> None:
+def test_many_owners_addresses_are_found() -> None:
     many = replace(IDENTITY, private_addresses=tuple(EmailAddress(f"o{n}@h{n}.example") for n in range(50)))
 
-    assert leaks.check(mail(text="o49@h49.example\r\n"), many)
-    assert leaks.check(mail(text="o48@h49.example\r\n"), many) == ()
+    assert gate.check(mail(text="o49@h49.example\r\n"), Needles(many))
+    assert gate.check(mail(text="o48@h49.example\r\n"), Needles(many)) == ()
 
 
 @given(st.binary(max_size=2000))
-def test_any_octets_are_looked_through_without_a_fault(raw: bytes) -> None:
-    leaks.check(raw, IDENTITY)
-    leaks.check(_with_file(b"%PDF-1.4 stream\n" + raw), IDENTITY)
-    leaks.check(_with_file(b"PK\x03\x04" + raw), IDENTITY)
+def test_any_bytes_are_checked_without_an_error(raw: bytes) -> None:
+    gate.check(raw, NEEDLES)
+    gate.check(_with_file(b"%PDF-1.4 stream\n" + raw), NEEDLES)
+    gate.check(_with_file(b"PK\x03\x04" + raw), NEEDLES)
 
 
 def _cmap(*lines: str) -> bytes:
@@ -149,14 +203,14 @@ def _pdf(*streams: bytes) -> bytes:
         ["1 beginbfrange", f"<0001> <0060> [{' '.join(f'<{n:04x}>' for n in range(0x21, 0x81))}]", "endbfrange"],
     ],
 )
-def test_a_pdf_is_read_through_its_fonts_own_numbers(cmap: list[str]) -> None:
+def test_a_pdf_is_read_through_the_glyph_numbers_of_its_fonts(cmap: list[str]) -> None:
     glyphs = "".join(f"{ord(c) - 32:04x}" for c in PRIVATE)
     drawn = zlib.compress(f"BT [<{glyphs[:8]}> -12 <{glyphs[8:]}>] TJ ET".encode())
 
     assert {action for _, action, _ in _places(_with_file(_pdf(_cmap(*cmap), drawn)))} == {"held"}
 
 
-def test_a_pdf_without_its_fonts_numbers_is_unchecked() -> None:
+def test_a_pdf_without_a_character_map_is_unchecked() -> None:
     assert {action for _, action, _ in _places(_with_file(_pdf(zlib.compress(b"BT <00010002> Tj ET"))))} == {
         "unchecked"
     }
@@ -165,13 +219,13 @@ def test_a_pdf_without_its_fonts_numbers_is_unchecked() -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        b"/Author (\\376\\377" + b"".join(b"\\000" + bytes([octet]) for octet in PRIVATE.encode()) + b")",
+        b"/Author (\\376\\377" + b"".join(b"\\000" + bytes([byte]) for byte in PRIVATE.encode()) + b")",
         b"/Author <FEFF" + PRIVATE.encode("utf-16-be").hex().encode() + b">",
         b"/Author (me\\100private.example)",
         b"stream\n" + base64.a85encode(zlib.compress(PRIVATE.encode())) + b"~>\nendstream",
     ],
 )
-def test_a_pdfs_strings_are_read_as_they_are_meant(written: bytes) -> None:
+def test_a_pdfs_strings_are_decoded(written: bytes) -> None:
     assert {action for _, action, _ in _places(_with_file(b"%PDF-1.4\n" + written))} == {"held"}
 
 
@@ -192,8 +246,8 @@ def test_a_uuencoded_file_in_the_text_is_read() -> None:
         b"<aa" * 500_000,
     ],
 )
-def test_an_address_beside_hostile_streams_of_a_pdf_is_found(content: bytes) -> None:
-    """What takes more than linear time here takes minutes."""
+def test_an_address_beside_hostile_pdf_streams_is_found(content: bytes) -> None:
+    """Anything slower than linear would take minutes here."""
     pdf = _pdf(zlib.compress(content), zlib.compress(f"BT ({PRIVATE}) Tj".encode()))
 
     assert ("attachment 1 (application/octet-stream)", "held", "private address") in _places(_with_file(pdf))

@@ -1,4 +1,4 @@
-"""Masking: what is the owner's is replaced however it is written; what only looks like it is left alone."""
+"""Masking replaces what is private, however it is written, and leaves alone what only looks like it."""
 
 import re
 from dataclasses import replace
@@ -8,28 +8,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from email_handler.identifiers import EmailAddress
-from email_handler.outgoing.leak_gate.needles import (
+from email_handler.outgoing.leak_gate.masking import found_in, mask
+from email_handler.outgoing.leak_gate.needles import Needles
+from email_handler.outgoing.leak_gate.views import (
     ENTITY,
     MARKUP,
     PERCENT,
     QUOTED,
     WRAPPED,
     decode,
-    mask,
-    places,
     view,
 )
-from tests.support.compositions import CONTACT, IDENTITY, PUBLIC, THREAD
+from tests.support.compositions import CONTACT, IDENTITY, NEEDLES, PUBLIC, THREAD
 from tests.support.look_alikes import LOOK_ALIKES
 
 
 @pytest.mark.parametrize("text", LOOK_ALIKES)
 @pytest.mark.parametrize("around", ["{}", "Write to {} today.", "<{}>", "({})", "> {}\n", '"{}",', "see:{};"])
-def test_what_only_looks_alike_is_left_as_it_is(text: str, around: str) -> None:
+def test_look_alikes_are_unchanged(text: str, around: str) -> None:
     written = around.format(text)
 
-    assert (written, ()) == mask(written, IDENTITY, CONTACT)
-    assert places(written, IDENTITY) == ()
+    assert (written, ()) == mask(written, NEEDLES, CONTACT)
+    assert found_in(written, NEEDLES) == ()
 
 
 @pytest.mark.parametrize(
@@ -70,35 +70,35 @@ def test_what_only_looks_alike_is_left_as_it_is(text: str, around: str) -> None:
 @pytest.mark.parametrize(
     "around", ["{}", "Write to {}.", "<{}>", "mailto:{}?subject=x", "*{}*", "_{}_", "请写信到{}谢谢"]
 )
-def test_what_is_the_owners_is_found_and_replaced(written: str, around: str) -> None:
+def test_what_is_private_is_found_and_replaced(written: str, around: str) -> None:
     text = around.format(written)
 
-    assert places(text, IDENTITY)
-    assert places(mask(text, IDENTITY, CONTACT)[0], IDENTITY) == ()
+    assert found_in(text, NEEDLES)
+    assert found_in(mask(text, NEEDLES, CONTACT)[0], NEEDLES) == ()
 
 
 @pytest.mark.parametrize(
     "following", [".", ", thanks", ".\r\nNext", ".Next", ".pdf", "-", "_", "/x", "…", "。", ".DOCX is", "'s"]
 )
-def test_what_follows_an_address_does_not_hide_it(following: str) -> None:
-    text, _ = mask("me@private.example" + following, IDENTITY, CONTACT)
+def test_an_address_is_found_whatever_follows_it(following: str) -> None:
+    text, _ = mask("me@private.example" + following, NEEDLES, CONTACT)
 
     assert text == PUBLIC + following
 
 
-def test_the_rest_of_the_text_stays_character_by_character() -> None:
+def test_the_rest_of_the_text_is_unchanged() -> None:
     text = "Dear Jane,\r\n  write to me@private.example,\tor call.\r\n\r\n-- \r\nMe &amp; co 100%\r\n"
 
-    masked, what = mask(text, IDENTITY, CONTACT)
+    masked, what = mask(text, NEEDLES, CONTACT)
 
     assert masked == text.replace("me@private.example", PUBLIC)
     assert what == ("private address",)
 
 
-def test_a_thread_address_becomes_the_contacts_own() -> None:
+def test_a_thread_address_becomes_the_contacts_address() -> None:
     text = f"On Monday, Jane Doe <{THREAD}> wrote:\r\n> and cc {THREAD.replace('@', '+all@')}"
 
-    masked, what = mask(text, IDENTITY, CONTACT)
+    masked, what = mask(text, NEEDLES, CONTACT)
 
     assert masked == f"On Monday, Jane Doe <{CONTACT}> wrote:\r\n> and cc {CONTACT}"
     assert what == ("thread address",)
@@ -118,19 +118,19 @@ def test_a_thread_address_becomes_the_contacts_own() -> None:
     ],
 )  # fmt: skip
 def test_html_keeps_its_tags(page: str, expected: str) -> None:
-    assert mask(page, IDENTITY, CONTACT, markup=True)[0] == expected
+    assert mask(page, NEEDLES, CONTACT, markup=True)[0] == expected
 
 
-def test_many_addresses_and_no_at_all_take_time_in_proportion() -> None:
+def test_masking_takes_linear_time() -> None:
     hostile = ("me+" * 50 + "@private.example ") * 2000 + "<" * 50_000 + "a" * 200_000 + "&#" * 50_000 + "%" * 50_000
 
-    masked, _ = mask(hostile, IDENTITY, CONTACT, markup=True)
+    masked, _ = mask(hostile, NEEDLES, CONTACT, markup=True)
 
     assert "@private.example" not in masked
 
 
 @given(st.text(alphabet="ab%4=026;&#x<>\r\n @.", max_size=60))
-def test_a_view_shows_what_decoding_shows_and_maps_back(text: str) -> None:
+def test_a_view_has_the_decoded_text_and_maps_it_back(text: str) -> None:
     for chain in ((PERCENT,), (ENTITY, PERCENT), (MARKUP,), (WRAPPED,), (QUOTED, WRAPPED)):
         seen = view(text, chain)
 
@@ -147,15 +147,15 @@ def test_a_view_shows_what_decoding_shows_and_maps_back(text: str) -> None:
     st.sampled_from(["me@private.example", "me%40private.example", THREAD]),
     st.text(max_size=200),
 )
-def test_whatever_stands_around_it_masking_leaves_nothing_to_find(before: str, address: str, after: str) -> None:
-    masked, _ = mask(before + " " + address + " " + after, IDENTITY, CONTACT)
+def test_masking_leaves_nothing_to_find_whatever_is_around_it(before: str, address: str, after: str) -> None:
+    masked, _ = mask(before + " " + address + " " + after, NEEDLES, CONTACT)
 
-    assert places(masked, IDENTITY) == ()
+    assert found_in(masked, NEEDLES) == ()
     assert not re.search("me@private.example(?![a-z.-])", masked)
 
 
 @pytest.mark.parametrize(
-    ("text", "is_theirs"),
+    ("text", "is_private"),
     [
         ("first.last@gmail.com", True),
         ("firstlast@gmail.com", True),
@@ -165,7 +165,7 @@ def test_whatever_stands_around_it_masking_leaves_nothing_to_find(before: str, a
         ("first..last@gmail.com", False),
     ],
 )
-def test_gmail_has_one_mailbox_for_many_spellings(text: str, is_theirs: bool) -> None:
+def test_gmail_has_one_mailbox_for_many_spellings(text: str, is_private: bool) -> None:
     identity = replace(IDENTITY, private_addresses=(EmailAddress("first.last@gmail.com"),))
 
-    assert bool(places(text, identity)) == is_theirs
+    assert bool(found_in(text, Needles(identity))) == is_private

@@ -1,4 +1,4 @@
-"""The owner's address, planted in every place and encoding of an answer of theirs, never reaches the contact."""
+"""The owner's address, planted in every place and encoding of a reply, never reaches the contact."""
 
 import base64
 import io
@@ -35,12 +35,12 @@ SPELLINGS: dict[str, Written] = {
 
 
 def _body(subtype: str, text: str, charset: str, encoding: str, **parameters: str) -> bytes:
-    octets = text.encode(charset)
+    content = text.encode(charset)
     encoded = {
-        "7bit": lambda: octets,
-        "base64": lambda: base64.encodebytes(octets).replace(b"\n", b"\r\n"),
-        "quoted-printable": lambda: quopri.encodestring(octets).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"),
-        "soft breaks": lambda: b"=\r\n".join(octets[at : at + 5] for at in range(0, len(octets), 5)),
+        "7bit": lambda: content,
+        "base64": lambda: base64.encodebytes(content).replace(b"\n", b"\r\n"),
+        "quoted-printable": lambda: quopri.encodestring(content).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"),
+        "soft breaks": lambda: b"=\r\n".join(content[at : at + 5] for at in range(0, len(content), 5)),
     }[encoding]()
     name = "quoted-printable" if encoding == "soft breaks" else encoding
     further = "".join(f"; {key}={value}" for key, value in parameters.items())
@@ -84,8 +84,8 @@ def _pdf(drawn: bytes) -> bytes:
 
 
 def _key(address: str) -> bytes:
-    octets = b"\x99\x01\x0d\x04" * 9 + b"\xb4\x1c" + f"Me <{address}>".encode() + b"\x89\x01" * 20
-    armour = base64.encodebytes(octets).decode()
+    key = b"\x99\x01\x0d\x04" * 9 + b"\xb4\x1c" + f"Me <{address}>".encode() + b"\x89\x01" * 20
+    armour = base64.encodebytes(key).decode()
     return f"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{armour}=AbCd\n-----END PGP PUBLIC KEY BLOCK-----\n".encode()
 
 
@@ -167,9 +167,9 @@ def _elsewhere() -> Iterator[tuple[str, Planted]]:
     yield "text file", lambda a: _file("text/plain", f"log of {a}\n".encode(), "log.txt")
     yield "csv file", lambda a: _file("text/csv", f"name,mail\r\nMe,{a}\r\n".encode(), "list.csv")
     yield "utf-16 file", lambda a: _file("text/plain", f"log of {a}\n".encode("utf-16"), "log.txt")
-    yield "octets", lambda a: _file("application/octet-stream", b"\0\1\2" + a.encode() + b"\xff")
-    yield "utf-16 octets", lambda a: _file("application/msword", b"\1\2\3" + a.encode("utf-16-le") + b"\xff")
-    yield "utf-16 octets, big-endian", lambda a: _file("application/msword", b"\1\2" + a.encode("utf-16-be"))
+    yield "binary", lambda a: _file("application/octet-stream", b"\0\1\2" + a.encode() + b"\xff")
+    yield "utf-16 binary", lambda a: _file("application/msword", b"\1\2\3" + a.encode("utf-16-le") + b"\xff")
+    yield "utf-16 binary, big-endian", lambda a: _file("application/msword", b"\1\2" + a.encode("utf-16-be"))
     yield "docx", lambda a: _file("application/zip", _zip("word/document.xml", f"<w:t>{a}</w:t>"), "a.docx")
     yield (
         "docx, in two runs",
@@ -249,7 +249,7 @@ def _elsewhere() -> Iterator[tuple[str, Planted]]:
 def _disguised() -> Iterator[tuple[str, Planted]]:
     encoded = {
         "base64": base64.encodebytes,
-        "quoted-printable": lambda octets: octets.replace(b"@", b"=\r\n@"),
+        "quoted-printable": lambda content: content.replace(b"@", b"=\r\n@"),
     }
     for encoding, encode in encoded.items():
         inner = lambda a, c=encoding, e=encode: entity(  # noqa: E731
@@ -322,7 +322,7 @@ def test_there_are_enough_plants() -> None:
 
 
 @pytest.mark.parametrize("planted", [pytest.param(make, id=name) for name, make in PLANTED])
-def test_a_planted_address_never_leaves(planted: Planted) -> None:
+def test_a_planted_address_is_never_sent(planted: Planted) -> None:
     composed = compose_reply(parse(planted(PRIVATE)), reply_context())
 
     if not composed.held:
@@ -334,15 +334,15 @@ def test_a_planted_address_never_leaves(planted: Planted) -> None:
 
 
 @pytest.mark.parametrize("planted", [pytest.param(make, id=name) for name, make in _disguised()])
-def test_however_it_is_disguised_it_is_found(planted: Planted) -> None:
-    """Also where the tests' own oracle does not see it."""
+def test_a_disguised_address_is_found(planted: Planted) -> None:
+    """Even if the tests' own oracle does not see it."""
     composed = compose_reply(parse(planted(PRIVATE)), reply_context())
 
     assert "private address" in {place.what for place in composed.places}
 
 
 @pytest.mark.parametrize("planted", [pytest.param(make, id=name) for name, make in _in_text() if "word B" not in name])
-def test_in_text_it_is_replaced_and_the_answer_is_sent(planted: Planted) -> None:
+def test_an_address_in_text_is_replaced_and_the_reply_is_sent(planted: Planted) -> None:
     composed = compose_reply(parse(planted(PRIVATE)), reply_context())
 
     assert not composed.held
@@ -350,7 +350,7 @@ def test_in_text_it_is_replaced_and_the_answer_is_sent(planted: Planted) -> None
 
 
 @pytest.mark.parametrize("planted", [pytest.param(make, id=name) for name, make in PLANTED])
-def test_the_same_mail_with_another_address_is_sent_as_it_is(planted: Planted) -> None:
+def test_the_same_message_with_another_address_is_sent(planted: Planted) -> None:
     composed = compose_reply(parse(planted("you@public.example")), reply_context())
 
     assert not composed.held

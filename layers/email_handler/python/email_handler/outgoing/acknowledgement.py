@@ -1,6 +1,7 @@
-"""The acknowledgement: a polite word that the mail arrived, once for each contact (RFC 3834)."""
+"""The acknowledgement: confirms once to each contact that their message arrived (RFC 3834)."""
 
 import html
+from dataclasses import replace
 from importlib.resources import files
 from string import Template
 
@@ -8,7 +9,9 @@ from email_handler.mail import writer as mime
 from email_handler.mail.message import Message
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import AcknowledgementContext
-from email_handler.outgoing.leak_gate import gate as leaks
+from email_handler.outgoing.headers import threading_fields
+from email_handler.outgoing.leak_gate import gate
+from email_handler.outgoing.leak_gate.needles import Needles
 
 
 def builtin_templates() -> tuple[str, str]:
@@ -18,13 +21,12 @@ def builtin_templates() -> tuple[str, str]:
 
 
 def compose_acknowledgement(message: Message, context: AcknowledgementContext) -> Composed:
-    """Return the acknowledgement of *message*. Never raises; held where the templates or the values give the owner
-    away.
+    """Return the acknowledgement of *message*, held if a template or a value reveals what is private. Never raises.
 
-    Nothing of the contact's text is quoted: a forged sender must not be able to make us deliver a text of theirs.
-    Their subject appears as the subject alone. Placeholders that a template misspells stay as they are written.
+    It quotes nothing of the contact's text, so that nobody can make us deliver a text to an address they forged; their
+    subject becomes the subject only. A placeholder that a template misspells stays as it is written.
     """
-    identity = leaks.for_recipients(context.identity, (context.recipient,))
+    identity = gate.for_recipients(context.identity, (context.recipient,))
     values = {
         **context.values,
         "name": mime.one_line(context.name, 60),
@@ -34,17 +36,17 @@ def compose_acknowledgement(message: Message, context: AcknowledgementContext) -
     }
     text = Template(context.text_template).safe_substitute(values)
     page = Template(context.html_template).safe_substitute({name: html.escape(v) for name, v in values.items()})
-    answered = mime.message_ids((context.threading.in_reply_to or message.message_id,))
-    references = mime.message_ids(context.threading.references)
+    threading = replace(context.threading, in_reply_to=context.threading.in_reply_to or message.message_id)
     fields = (
         ("From", mime.mailbox(identity.display_name, identity.public_address)),
         ("To", mime.mailbox("", context.recipient)),
-        ("Subject", mime.unstructured(context.threading.subject)),
-        *((("In-Reply-To", answered),) if answered else ()),
-        *((("References", references),) if references else ()),
+        *threading_fields(threading),
         ("Auto-Submitted", "auto-replied"),
         ("X-Auto-Response-Suppress", "DR, RN, NRN, OOF, AutoReply"),
         ("Precedence", "bulk"),
     )
     body = mime.multipart("alternative", (mime.text(text), mime.text(page, "html")))
-    return leaks.gate(mime.write(fields, body, f"{context.recipient} {answered}".encode()), identity)
+    return gate.composed(
+        mime.write(fields, body, f"{context.recipient} {mime.message_ids((threading.in_reply_to,))}".encode()),
+        Needles(identity),
+    )

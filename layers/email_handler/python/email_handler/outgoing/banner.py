@@ -1,10 +1,9 @@
-"""The banner: what the owner should know of a message before reading it, and its removal from their answer.
+"""The banner: what the owner should know about a message before reading it.
 
-It is made for a phone: a few short lines, the important ones first, nothing said that the mail itself shows.
+It is made for a phone: a few short lines, the important ones first, nothing that the message itself shows.
 """
 
 import html
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,16 +12,13 @@ from email_handler.mail import writer as mime
 from email_handler.mail.html import body_start
 from email_handler.mail.message import Message
 from email_handler.outgoing.context import ForwardContext
-from email_handler.outgoing.leak_gate.needles import LINES, view
-from email_handler.outgoing.sentinels import BEGIN, END, SENTINEL, SENTINEL_START, defused
+from email_handler.outgoing.sentinels import BEGIN, END, defused
 
 _KILO = 1000
-_NO_FILES = frozenset(  # what clients show as something else than a file
+_NO_FILES = frozenset(  # what clients do not show as files
     ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature", "text/calendar")
 )
-SHOWN = 10  # others, attachments, earlier conversations and rules that are named; of the rest the number is told
-LINES_LIMIT = 300  # lines that a banner can have, the list of what was left out included
-REGION_LIMIT = 20_000  # characters between two sentinels that are still one banner
+SHOWN = 10  # other recipients, attachments and rules that are listed; the rest is counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +29,27 @@ class Line:
     warning: bool = False
 
 
-def size(octets: int) -> str:
-    """Return a size for people: ``840 B``, ``12 kB``, ``3.4 MB``."""
-    if octets < _KILO:
-        return f"{octets} B"
-    return f"{octets / _KILO:.0f} kB" if octets < _KILO**2 else f"{octets / _KILO**2:.1f} MB"
+def size(length: int) -> str:
+    """Return *length* (bytes) for people: ``840 B``, ``12 kB``, ``3.4 MB``."""
+    if length < _KILO:
+        return f"{length} B"
+    return f"{length / _KILO:.0f} kB" if length < _KILO**2 else f"{length / _KILO**2:.1f} MB"
 
 
 def lines(message: Message, context: ForwardContext, left_out: tuple[str, ...] = ()) -> tuple[Line, ...]:
-    """Return the banner's lines for *message*. *left_out* describes attachments that stayed in the archive."""
+    """Return the banner's lines for *message*. *left_out* describes what stayed in the archive."""
     return (
         *_warnings(context),
-        *_answering(message, context),
+        *_replying(message, context),
         *_files(message, left_out),
-        *_standing(context),
+        *_history(context),
         *_filtering(context),
     )
 
 
 def _warnings(context: ForwardContext) -> Iterator[Line]:
     if context.possible_duplicate:
-        yield Line("This may be a second copy: SES's answer to the first was lost.", warning=True)
+        yield Line("This may be a second copy: SES's response to the first was lost.", warning=True)
     if context.flagged:
         yield Line("Looks like spam. No acknowledgement was sent.", warning=True)
     sender = _shown(context.sender) or "no sender address"
@@ -63,18 +59,18 @@ def _warnings(context: ForwardContext) -> Iterator[Line]:
         yield Line(f"{sender}: sender NOT verified ({_shown(context.verification)})", warning=True)
 
 
-def _answering(message: Message, context: ForwardContext) -> Iterator[Line]:
+def _replying(message: Message, context: ForwardContext) -> Iterator[Line]:
     target = _shown(context.reply_address)
     if not target:
-        yield Line("An answer cannot be sent: the mail names no address to answer to.", warning=True)
+        yield Line("You cannot reply: the message has no address to reply to.", warning=True)
     elif context.reply_differs:
-        yield Line(f"Your answer goes to {target}: another domain than the sender's", warning=True)
+        yield Line(f"Your reply goes to {target}: not the sender's domain", warning=True)
     else:
-        yield Line(f"Your answer goes to {target}")
+        yield Line(f"Your reply goes to {target}")
     if others := _others(message, context):
-        yield Line("Also addressed: " + _listed(others))
+        yield Line("Other recipients: " + _listed(others))
         if context.verified:
-            yield Line(f"To answer everyone, write to {context.everyone_address}")
+            yield Line(f"To reply to everyone, write to {context.everyone_address}")
 
 
 def _files(message: Message, left_out: tuple[str, ...]) -> Iterator[Line]:
@@ -84,18 +80,18 @@ def _files(message: Message, left_out: tuple[str, ...]) -> Iterator[Line]:
         if not file.inline and file.content_type not in _NO_FILES
     ]
     if left_out:
-        yield Line("Too large to forward whole. Left out, and kept in the archive:", warning=True)
+        yield Line("Too large to forward whole. Left out, but kept in the archive:", warning=True)
         yield from (Line(f"- {entry}") for entry in left_out)
     elif files:
         yield Line("Attachments: " + _listed(files))
 
 
-def _standing(context: ForwardContext) -> Iterator[Line]:
+def _history(context: ForwardContext) -> Iterator[Line]:
     count = "first message" if context.number == 1 else f"message {context.number} since {_day(context.started_at)}"
     tag = f", tag {_shown(context.source, 60)}" if context.source else ""
     yield Line(f"{context.conversation}: {count}, to {context.identity.public_address}{tag}")
     if context.earlier:
-        earlier = [f"{of} “{_shown(subject, 50)}” ({_day(at)})" for of, subject, at in context.earlier]
+        earlier = [f"{id_} “{_shown(subject, 50)}” ({_day(at)})" for id_, subject, at in context.earlier]
         yield Line("Earlier: " + _listed(earlier, 3))
     if context.linkedin_thread:
         yield Line(f"On LinkedIn: {_shown(context.linkedin_thread, 300)}")
@@ -135,31 +131,31 @@ def _shown(text: str, limit: int = 120) -> str:
 
 
 def as_text(shown: tuple[Line, ...]) -> str:
-    """Return the banner as lines of plain text, sentinels included, with an empty line behind."""
+    """Return the banner as lines of plain text between the sentinels, and an empty line."""
     body = "\n".join(("! " if line.warning else "") + line.text for line in shown)
     return f"{BEGIN}\n{body}\n{END}\n\n"
 
 
-_SEEN = "display:block!important;visibility:visible!important;opacity:1!important;"
+_VISIBLE = "display:block!important;visibility:visible!important;opacity:1!important;"
 
 
 def as_html(shown: tuple[Line, ...]) -> str:
-    """Return the banner as one HTML block. Styles are inline and few: clients drop the rest, and both light and dark
-    themes stay readable."""
-    # A style sheet of the contact's must not hide it: an important style of the element's own wins. (What hides the
-    # whole body hides their text too.)
-    # The sentinels stand outside the box: when what is between them is taken out again, no empty box is left.
-    quiet = f'<div dir="ltr" style="{_SEEN}font-size:11px;color:#888;margin:0 0 8px">'
+    """Return the banner as an HTML block. It has a few inline styles, readable in light and dark themes, because
+    clients drop the rest."""
+    # Important inline styles win over the contact's style sheet, which therefore cannot hide the banner. (Whatever
+    # hides the whole body hides their text too.) The sentinels stand outside the box: removing everything between
+    # them leaves no empty box.
+    quiet = f'<div dir="ltr" style="{_VISIBLE}font-size:11px;color:#888;margin:0 0 8px">'
     body = "\r\n".join(
-        f'<div style="{_SEEN}font-size:13px!important;color:#b00020!important;font-weight:bold">'
+        f'<div style="{_VISIBLE}font-size:13px!important;color:#b00020!important;font-weight:bold">'
         f"! {html.escape(line.text)}</div>"
         if line.warning
-        else f'<div style="{_SEEN}">{html.escape(line.text)}</div>'
+        else f'<div style="{_VISIBLE}">{html.escape(line.text)}</div>'
         for line in shown
     )
     return (
         f"\r\n{quiet}{BEGIN}</div>\r\n"
-        f'<div dir="ltr" style="{_SEEN}padding:4px 10px;border-left:3px solid #888;'
+        f'<div dir="ltr" style="{_VISIBLE}padding:4px 10px;border-left:3px solid #888;'
         f'font:13px/1.4 -apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif">\r\n{body}\r\n</div>\r\n'
         f"{quiet}{END}</div>\r\n"
     )
@@ -169,137 +165,3 @@ def into_html(page: str, banner: str) -> str:
     """Return *page* with *banner* as the first thing in its body."""
     at = body_start(page)
     return page[:at] + banner + page[at:]
-
-
-# --- Removal ---------------------------------------------------------------------------------------------------------
-
-
-def removed_from_text(text: str) -> tuple[str, bool]:
-    """Return *text* without banners, however a client quoted them, and whether there was one."""
-    if SENTINEL_START not in text.lower():
-        return text, False
-    edits = _regions(text)
-    if not edits:
-        return text, False
-    chunks: list[str] = []
-    position = 0
-    for start, end in edits:
-        line = text.rfind("\n", 0, start) + 1
-        following = text.find("\n", end)
-        following = len(text) if following < 0 else following + 1
-        # Nothing but quotation marks around it: the lines go as a whole, and an empty one of ours behind them.
-        if not text[line:start].strip(" >|\t\r") and not text[end:following].strip(" >|\t\r\n"):
-            start, end = line, following  # noqa: PLW2901 - the region grows to whole lines
-            blank = text.find("\n", end)
-            if blank >= 0 and not text[end:blank].strip(" >|\t\r"):
-                end = blank + 1  # noqa: PLW2901 - likewise
-        chunks.append(text[position : max(start, position)])
-        position = max(end, position)
-    return "".join((*chunks, text[position:])), True
-
-
-def removed_from_html(page: str) -> tuple[str, bool]:
-    """Return *page* without banners, however a client rebuilt their markup, and whether there was one.
-
-    What stays of a region are the tags that it opens and does not close, or closes and did not open: the page
-    around it keeps its structure.
-    """
-    if "email-" not in page.lower():
-        return page, False
-    seen = view(page, (LINES,))
-    edits = _regions(seen.text)
-    if not edits:
-        return page, False
-    chunks: list[str] = []
-    position = 0
-    for start, end in edits:
-        ranges = list(seen.sources(start, end))
-        first, last = ranges[0][0], ranges[-1][1]
-        chunks += (page[position:first], _unbalanced(page[first:last]))
-        position = last
-    return "".join((*chunks, page[position:])), True
-
-
-_TAG = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9:-]*)[^<>]*>")
-_VOID = frozenset(("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"))
-
-
-def _unbalanced(region: str) -> str:
-    kept: list[re.Match[str]] = []
-    for tag in _TAG.finditer(region):
-        name = tag["name"].lower()
-        if name in _VOID or tag[0].endswith("/>"):
-            continue
-        if tag["close"] and kept and not kept[-1]["close"] and kept[-1]["name"].lower() == name:
-            kept.pop()
-        else:
-            kept.append(tag)
-    return "".join(tag[0] for tag in kept)
-
-
-def _regions(text: str) -> list[tuple[int, int]]:
-    """Return where the banners in *text* stand: from a first sentinel to the second that belongs to it.
-
-    Of a banner that the owner's trimming cut in two, a sentinel and lines of the banner's form are left: they are a
-    region if they reach to the next empty line or the quotation's edge. Else the sentinel stays, for the leak gate
-    to see: nobody can tell what stands around it.
-    """
-    regions: list[tuple[int, int]] = []
-    begun: re.Match[str] | None = None
-    for match in SENTINEL.finditer(text):
-        if match.lastgroup == "end" and begun and match.end() - begun.start() <= REGION_LIMIT:
-            regions.append((begun.start(), match.end()))
-            begun = None
-            continue
-        if begun:
-            regions += _cut_below(text, begun)
-        begun = match if match.lastgroup == "begin" else None
-        if begun is None:
-            regions += _cut_above(text, match)
-    if begun:
-        regions += _cut_below(text, begun)
-    return regions
-
-
-_FORM = re.compile(
-    r"(?:! )?(?:This may be a second copy|Looks like spam|An answer cannot be sent|Your answer goes to |"
-    r"Also addressed: |To answer everyone, write to |Too large to forward whole|- |Attachments: |"
-    r"Earlier: |On LinkedIn: |Spam score |Filter: |[a-z0-9-]{1,60}: (?:first message|message \d+ since)|"
-    r".{1,200} sender (?:NOT )?verified \()"
-)
-_QUOTE_MARKS = " >|\t\r\xa0"
-
-
-def _cut_below(text: str, begin: re.Match[str]) -> list[tuple[int, int]]:
-    end = begin.end()
-    if text[end : _line_end(text, end)].strip(_QUOTE_MARKS):
-        return []
-    for _ in range(LINES_LIMIT):
-        start, stop = _line_end(text, end) + 1, _line_end(text, _line_end(text, end) + 1)
-        line = text[start:stop].strip(_QUOTE_MARKS)
-        if not line or start > len(text):
-            return [(begin.start(), end)]
-        if not _FORM.match(line):
-            return []
-        end = stop
-    return []
-
-
-def _cut_above(text: str, end: re.Match[str]) -> list[tuple[int, int]]:
-    start = text.rfind("\n", 0, end.start()) + 1
-    quoted = text[start : end.start()].strip()
-    if quoted.strip(_QUOTE_MARKS):
-        return []
-    for _ in range(LINES_LIMIT):
-        above = text.rfind("\n", 0, max(start - 1, 0)) + 1
-        line = text[above : max(start - 1, 0)]
-        if start == 0 or not _FORM.match(line.strip(_QUOTE_MARKS)):
-            is_edge = not line.strip(_QUOTE_MARKS) or (bool(quoted) and not line.lstrip().startswith(">"))
-            return [(start, end.end())] if start == 0 or is_edge else []
-        start = above
-    return []
-
-
-def _line_end(text: str, at: int) -> int:
-    end = text.find("\n", at)
-    return len(text) if end < 0 else end

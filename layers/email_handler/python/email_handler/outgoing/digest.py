@@ -1,4 +1,4 @@
-"""The digest of held mail: one mail to the owner, with everything needed to decide and nothing that can be clicked."""
+"""The digest of held messages: one email to the owner, with all they need to decide and nothing to click."""
 
 import html
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from email_handler.mail import writer as mime
 from email_handler.outgoing.composed import Composed
 
 DIGEST = "digest"  # a ledger item's ``note``, beside NoticeKind's values
-MAX_ENTRIES = 50  # shown in one mail; the rest is counted
+MAX_ENTRIES = 50  # shown in one email; the rest is counted
 MAX_SUBJECT = 120
 MAX_REASONS = 3
 
@@ -53,7 +53,7 @@ def to_json(entries: Sequence[HeldEntry]) -> list[dict[str, Any]]:
 
 
 def from_json(values: Sequence[dict[str, Any]]) -> list[HeldEntry]:
-    """Return the entries that :func:`to_json` made."""
+    """Return the entries that :func:`to_json` turned into *values*."""
     return [
         HeldEntry(**{**value, "at": datetime.fromisoformat(value["at"]), "reasons": tuple(value["reasons"])})
         for value in values
@@ -63,14 +63,14 @@ def from_json(values: Sequence[dict[str, Any]]) -> list[HeldEntry]:
 def compose_digest(entries: Sequence[HeldEntry], *, owners: Owners, item: LedgerItem) -> Composed:
     """Return the digest of *entries* (newest first) to the owner, as text and HTML.
 
-    Addresses and subjects of held mail are shown as text, never as links: some of them were written to be clicked.
+    Addresses and subjects are shown as text, never as links: some senders want them clicked.
     """
     count = "One message is" if len(entries) == 1 else f"{len(entries)} messages are"
     title = f"{count} held"
     blocks = [_block(entry) for entry in entries[:MAX_ENTRIES]]
     more = len(entries) - len(blocks)
     ending = [f"… and {more} more: email-handler held list"] if more > 0 else []
-    ending.append("Held mail is kept for 90 days. Nothing has to be done about what is rightly held.")
+    ending.append("Held messages are kept for 90 days. You need not do anything about messages that are rightly held.")
     text = "\n\n".join((f"{title}.", *("\n".join(block) for block in blocks), *ending)) + "\n"
     page = "".join(
         (
@@ -80,7 +80,7 @@ def compose_digest(entries: Sequence[HeldEntry], *, owners: Owners, item: Ledger
         )
     )
     fields = (
-        ("From", mime.mailbox("Held mail", owners.notices_address)),
+        ("From", mime.mailbox("Held messages", owners.notices_address)),
         ("To", owners.public_addresses[0]),
         ("Subject", mime.unstructured(title)),
         ("Auto-Submitted", "auto-generated"),
@@ -103,5 +103,5 @@ def _block(entry: HeldEntry) -> list[str]:
 
 
 def _unlinked(address: str) -> str:
-    """Return *address* so that no client makes a link of it."""
+    """Return *address* in a form that no client turns into a link."""
     return address.replace("@", " at ")

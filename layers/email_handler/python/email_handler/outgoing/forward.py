@@ -1,8 +1,8 @@
-"""The forward: a contact's mail as the owner gets it.
+"""The forward: a contact's message as the owner gets it.
 
-The body keeps its structure, every attachment its octets; the headers are ours. What must not be touched (signed and
-encrypted mail) travels as it came beside the banner; what cannot be rebuilt or is too large is described and, where
-it fits, attached whole.
+The body keeps its structure and every attachment its bytes; the headers are ours. A signed or encrypted message goes
+unchanged beside the banner. A message that cannot be rebuilt is attached whole; of one that is too large, the text and
+a list of the rest are sent.
 """
 
 import re
@@ -16,10 +16,11 @@ from email_handler.mail.parsing import parse, part_text
 from email_handler.outgoing import banner
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import ForwardContext
+from email_handler.outgoing.headers import threading_fields
 from email_handler.outgoing.sentinels import defused
 
 FORWARD_LIMIT = 25 * 1024 * 1024  # bytes as sent: what common mailboxes accept
-TEXT_KEPT = 1_000_000  # characters of the text that go with a list when the mail itself is too large
+TEXT_KEPT = 1_000_000  # characters of the text that are sent with the list if the message is too large
 LIST_KEPT = 200  # entries of that list
 _CALENDARS = frozenset(("text/calendar", "application/ics"))
 
@@ -27,29 +28,22 @@ _CALENDARS = frozenset(("text/calendar", "application/ics"))
 def compose_forward(message: Message, context: ForwardContext) -> Composed:
     """Return *message* as it goes to the owner. Never raises, whatever the message holds; never held.
 
-    The octets are a function of the arguments: a retry composes the same mail.
+    The bytes depend on the arguments alone: a retry composes the same message.
     """
     fields = _fields(context)
     if not context.text_only:
         raw = mime.write(fields, _entity(message, context), message.raw or repr(fields).encode())
         if len(raw) <= FORWARD_LIMIT:
             return Composed(raw=raw)
-    listed = _text_and_list(message, context)
-    return Composed(raw=mime.write(fields, listed, message.raw or repr(fields).encode()))
+    shortened = _text_and_list(message, context)
+    return Composed(raw=mime.write(fields, shortened, message.raw or repr(fields).encode()))
 
 
 def _fields(context: ForwardContext) -> mime.Fields:
-    fields = [
+    return (
         ("From", mime.mailbox(_from_name(context), context.thread_address)),
         ("To", context.identity.public_address),
-        ("Subject", mime.unstructured(context.threading.subject)),
-    ]
-    if answered := mime.message_ids((context.threading.in_reply_to,)):
-        fields.append(("In-Reply-To", answered))
-    if references := mime.message_ids(context.threading.references):
-        fields.append(("References", references))
-    return (
-        *fields,
+        *threading_fields(context.threading),
         ("X-Auto-Response-Suppress", "OOF, AutoReply"),
         ("X-Email-Handler-Conversation", context.conversation),
         ("X-Email-Handler-Inbox", mime.unstructured(_inbox(context))),
@@ -63,16 +57,16 @@ def _inbox(context: ForwardContext) -> str:
 
 
 def _from_name(context: ForwardContext) -> str:
-    """Return ``Jane Doe (jane at customer.example)``: who wrote, in a form that no client takes for the address to answer to."""
+    """Return ``Jane Doe (jane at customer.example)``: no client takes that for the address to reply to."""
     if context.linkedin_thread or context.conversation.startswith("linkedin-"):
-        return f"{_spoken(context.sender_name) or 'Somebody'} (LinkedIn)"
-    name, address = _spoken(context.sender_name), _spoken(context.sender)
+        return f"{_spelled(context.sender_name) or 'Somebody'} (LinkedIn)"
+    name, address = _spelled(context.sender_name), _spelled(context.sender)
     if not address:
         return name or "no sender"
     return f"{name} ({address})" if name else address
 
 
-def _spoken(text: str) -> str:
+def _spelled(text: str) -> str:
     return mime.one_line(text.replace("@", " at ").replace('"', "").replace("<", "").replace(">", ""), 80)
 
 
@@ -80,13 +74,13 @@ def _entity(message: Message, context: ForwardContext) -> mime.Entity:
     shown = banner.lines(message, context)
     rebuilt = _Rebuilding(message, context, shown)
     entity = rebuilt.with_banner(message.root) or mime.multipart(
-        "mixed", (mime.text(banner.as_text(shown)), rebuilt.as_it_came(message.root))
+        "mixed", (mime.text(banner.as_text(shown)), rebuilt.unchanged(message.root))
     )
-    return mime.multipart("mixed", (entity, original(message))) if rebuilt.whole else entity
+    return mime.multipart("mixed", (entity, _original(message))) if rebuilt.whole else entity
 
 
-def original(message: Message) -> mime.Entity:
-    """Return the whole mail as an attachment: a message where the transport allows, else a file of its octets."""
+def _original(message: Message) -> mime.Entity:
+    """Return the whole message as an attachment: as a message if it can be sent so, else as a file of its bytes."""
     return mime.binary("message/rfc822", message.raw, name="original.eml")
 
 
@@ -96,13 +90,13 @@ def _text_and_list(message: Message, context: ForwardContext) -> mime.Entity:
         f"{file.number:02d} {mime.one_line(file.name, 80)} ({banner.size(len(file.payload))})"
         for file in message.attachments[:LIST_KEPT]
     ]
-    if more := len(message.attachments) - LIST_KEPT:
-        listed += [f"and {more} more"] if more > 0 else []
+    if (more := len(message.attachments) - LIST_KEPT) > 0:
+        listed.append(f"and {more} more")
     if message.attachments:
         listed.append(f"the files: attachments/{context.conversation}/{receipt}/")
-    listed.append(f"the whole mail: {context.archive_key} ({banner.size(message.size)})")
+    listed.append(f"the whole message: {context.archive_key} ({banner.size(message.size)})")
     text = banner.as_text(banner.lines(message, context, tuple(listed))) + defused(message.text[:TEXT_KEPT])
-    return mime.text(text + ("\n[the text goes on in the archive]" if len(message.text) > TEXT_KEPT else ""))
+    return mime.text(text + ("\n[the rest of the text is in the archive]" if len(message.text) > TEXT_KEPT else ""))
 
 
 class _Rebuilding:
@@ -111,7 +105,7 @@ class _Rebuilding:
     def __init__(self, message: Message, context: ForwardContext, shown: tuple[banner.Line, ...]) -> None:
         self._context = context
         self._shown = shown
-        self._said = message.text
+        self._text = message.text
         self._attached = {id(attachment.part) for attachment in message.attachments}
         self._signed = {
             id(part): _signed(part, message.raw)
@@ -120,10 +114,10 @@ class _Rebuilding:
         }
         self.whole = bool(message.raw) and (
             None in self._signed.values() or not _UNREAD.isdisjoint(message.defects)
-        )  # whether the mail must go along whole, beside what could be read of it
+        )  # whether the message must be attached whole, beside what could be read of it
 
     def with_banner(self, part: Part) -> mime.Entity | None:
-        """Return *part* with the banner on top of its body, None where it has no body to put one on."""
+        """Return *part* with the banner on top of its body, or None if it has no body."""
         if id(part) in self._attached or self._signed.get(id(part)) or part.content_type == "multipart/encrypted":
             return None
         if part.children:
@@ -138,29 +132,32 @@ class _Rebuilding:
 
     def _container_with_banner(self, part: Part) -> mime.Entity | None:
         if part.content_type == "multipart/alternative":
-            tried = [(self._said_with_banner(child) or self.with_banner(child), child) for child in part.children]
+            tried = [(self._text_with_banner(child) or self.with_banner(child), child) for child in part.children]
             if not any(entity for entity, _ in tried):
                 return None
-            return _container(part, (entity or self.as_it_came(child) for entity, child in tried))
+            return _container(part, (entity or self.unchanged(child) for entity, child in tried))
         first, *rest = part.children
         entity = self.with_banner(first)
         if entity is not None:
-            return _container(part, (entity, *map(self.as_it_came, rest)))
+            return _container(part, (entity, *map(self.unchanged, rest)))
         if part.content_type != "multipart/mixed":
             return None
-        return _container(part, (mime.text(banner.as_text(self._shown)), *map(self.as_it_came, part.children)))
+        return _container(part, (mime.text(banner.as_text(self._shown)), *map(self.unchanged, part.children)))
 
-    def _said_with_banner(self, part: Part) -> mime.Entity | None:
-        """Return for a blank plain alternative what the others say, lest its reader see the banner alone; else None."""
+    def _text_with_banner(self, part: Part) -> mime.Entity | None:
+        """Return the other alternatives' text with the banner if *part* is a blank plain one, else None.
+
+        Its reader would see the banner alone.
+        """
         blank = part.content_type == "text/plain" and id(part) not in self._attached and not _text(part).strip()
-        return mime.text(banner.as_text(self._shown) + defused(self._said)) if blank else None
+        return mime.text(banner.as_text(self._shown) + defused(self._text)) if blank else None
 
-    def as_it_came(self, part: Part) -> mime.Entity:
-        """Return *part* rebuilt without any change but to calendars."""
+    def unchanged(self, part: Part) -> mime.Entity:
+        """Return *part* rebuilt, with calendars changed and nothing else."""
         if signed := self._signed.get(id(part)):
             return signed
         if part.children:
-            return _container(part, map(self.as_it_came, part.children))
+            return _container(part, map(self.unchanged, part.children))
         if part.content_type in _CALENDARS:
             main, _, subtype = part.content_type.partition("/")
             ours = calendar.with_parties(
@@ -183,23 +180,25 @@ _UNREAD = frozenset(
         "too many parts",
     )
 )
-"""Defects of a message whose parts do not tell all that it holds."""
+"""Defects of a message whose parts do not show everything that it holds."""
 
 
 def _signed(part: Part, raw: bytes) -> mime.Entity | None:
-    """Return a multipart/signed entity with its octets as they came (RFC 1847 §2.1: octets are what is signed).
-    None where they could not travel so, or would not be read as *part*."""
+    """Return a multipart/signed entity with its bytes unchanged: they are what is signed (RFC 1847 §2.1).
+
+    None if they cannot be sent as they are, or would not be read as *part*.
+    """
     boundary = part.parameters.get("boundary", "").encode("utf-8", "replace")
     first = re.search(rb"^--" + re.escape(boundary) + rb"[ \t]*\r?$", raw, re.MULTILINE)
     end = raw.find(b"\n--" + boundary + b"--", first.end()) if first and boundary else -1
     if first is None or end < 0:
         return None
-    octets = raw[first.start() : end].removesuffix(b"\r") + b"\r\n--" + boundary + b"--\r\n"
+    content = raw[first.start() : end].removesuffix(b"\r") + b"\r\n--" + boundary + b"--\r\n"
     field = mime.content_type_field(part.content_type, part.parameters.items())
-    again = parse(f"Content-Type: {field}\r\n\r\n".encode() + octets)
-    if not mime.fits_seven_bits(octets) or _payloads(again.root) != _payloads(part):
+    again = parse(f"Content-Type: {field}\r\n\r\n".encode() + content)
+    if not mime.fits_seven_bits(content) or _payloads(again.root) != _payloads(part):
         return None
-    return mime.Entity(fields=(("Content-Type", field),), body=octets)
+    return mime.Entity(fields=(("Content-Type", field),), body=content)
 
 
 def _payloads(part: Part) -> list[tuple[str, bytes]]:
@@ -224,7 +223,7 @@ def _file(part: Part, payload: bytes) -> mime.Entity:
 
 
 def _text(part: Part) -> str:
-    """Return a leaf's text, paragraphs of flowed text (RFC 3676) left as they are."""
+    """Return a leaf's text; flowed text (RFC 3676) keeps its line breaks."""
     flowed = part.content_type == "text/plain"
     return decode(part.payload, part.parameters.get("charset", "")) if flowed else part_text(part)
 

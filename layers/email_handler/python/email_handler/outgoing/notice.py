@@ -1,4 +1,4 @@
-"""Notices: what the system tells the owner about an answer of theirs that did not reach the contact."""
+"""Notices: emails to the owner about a reply of theirs that did not reach the contact."""
 
 import html
 from enum import StrEnum
@@ -7,19 +7,21 @@ from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord
 from email_handler.conversations.threads import threading_for_owner
 from email_handler.mail import writer as mime
+from email_handler.mail.addresses import address_domain
 from email_handler.outgoing.composed import Composed
+from email_handler.outgoing.headers import threading_fields
 
 
 class NoticeKind(StrEnum):
-    """What the owner is told; kept in a ledger item's ``note``."""
+    """What a notice is about; kept in a ledger item's ``note``."""
 
-    NOT_VERIFIED = "not-verified"  # somebody wrote to a thread address and is not verified to be the owner
+    NOT_VERIFIED = "not-verified"  # a message to a thread address is not verified to be the owner's
     WRONG_TOKEN = "wrong-token"  # noqa: S105 - the owner wrote to a thread address that opens no conversation
     SEVERAL = "several"  # the owner wrote to more than one conversation at once
-    VIRUS = "virus"  # SES found a virus in the owner's answer
-    NO_ADDRESS = "no-address"  # the contact left no address to answer to
-    LEAK = "leak"  # the leak gate held the answer
-    BOUNCED = "bounced"  # the answer left and came back
+    VIRUS = "virus"  # SES found a virus in the owner's reply
+    NO_ADDRESS = "no-address"  # the contact left no address to reply to
+    LEAK = "leak"  # the leak gate held the reply
+    BOUNCED = "bounced"  # the reply was sent and bounced
 
 
 _TITLES = {
@@ -27,53 +29,53 @@ _TITLES = {
     NoticeKind.WRONG_TOKEN: "Not sent: unknown thread address",
     NoticeKind.SEVERAL: "Not sent: several conversations",
     NoticeKind.VIRUS: "Not sent: virus found",
-    NoticeKind.NO_ADDRESS: "Not sent: no address to answer to",
+    NoticeKind.NO_ADDRESS: "Not sent: no address to reply to",
     NoticeKind.LEAK: "Held: your private address is in it",
-    NoticeKind.BOUNCED: "Your answer bounced",
+    NoticeKind.BOUNCED: "Your reply bounced",
 }
 _TEXTS = {
     NoticeKind.NOT_VERIFIED: """\
-A mail in your name came to this conversation's thread address, but nothing proves that you wrote it. Nothing was
-sent to the contact.
+An email in your name arrived at this conversation's thread address, but it is not verified that you sent it. Nothing
+was sent to the contact.
 
-If it was you: send it again from a mailbox or alias that is listed as yours, through its provider's own server, so
-that SPF or DKIM can prove it. If it was not you, there is nothing to do.""",
+If you sent it, send it again from a mailbox or alias that is listed as yours, through its provider's own server, so
+that DMARC or DKIM can verify it. If you did not, there is nothing to do.""",
     NoticeKind.WRONG_TOKEN: """\
-Your mail went to a thread address that opens no conversation. Nothing was sent.
+Your email went to a thread address that opens no conversation. Nothing was sent.
 
-Answer the forwarded mail itself, so that your mail program fills in its address.""",
+Reply to the forwarded email itself, so that your email program fills in its address.""",
     NoticeKind.SEVERAL: """\
-Your mail went to the thread addresses of several conversations at once, which do not know of each other. Nothing was
-sent.
+Your email went to the thread addresses of several conversations at once. Their contacts do not know of each other, so
+nothing was sent.
 
-Write to each by itself.""",
+Write to each conversation separately.""",
     NoticeKind.VIRUS: """\
-Your answer was not sent: the virus scan found something in it.
+Your reply was not sent: the virus scan found something in it.
 
-Remove the attachment in question and send the answer again.""",
+Remove the attachment in question and send the reply again.""",
     NoticeKind.NO_ADDRESS: """\
-Your answer was not sent: the contact's mail names no address to answer to.
+Your reply was not sent: the contact's email has no address to reply to.
 
-If you know another address of theirs, write to it directly, but note that this shows your own.""",
+If you know another address of theirs, you can write to it directly, but they will see your own address.""",
     NoticeKind.LEAK: """\
-Your answer was not sent: it would have shown the contact what you keep private, in a place where it could not be
-replaced.
+Your reply was not sent: it would have shown the contact something that you keep private, in a place where it could not
+be replaced.
 
-Change those places and send the answer again.""",
+Change the places listed below and send the reply again.""",
     NoticeKind.BOUNCED: """\
-Your answer left, but the contact's mail server did not take it.
+Your reply was sent, but the contact's mail server did not accept it.
 
-Check the address, or try another one of theirs.""",
+Check the address, or try another address of theirs.""",
 }
 
 
 def compose_notice(
     kind: NoticeKind, *, owners: Owners, record: MessageRecord, conversation: Conversation | None, item: LedgerItem
 ) -> Composed:
-    """Return the notice *kind* about the message of *record*, for the owner.
+    """Return the notice *kind* to the owner about the message of *record*.
 
-    It stands in the conversation's own thread of the owner's mailbox where there is a conversation. Nothing of the
-    refused mail is quoted.
+    It joins the conversation's thread in the owner's mailbox, if there is a conversation. It quotes nothing of the
+    refused message.
     """
     fields = [
         ("From", mime.mailbox(_TITLES[kind], owners.notices_address)),
@@ -82,22 +84,18 @@ def compose_notice(
     if conversation:
         threading = threading_for_owner(
             conversation,
-            conversation.public_address.rpartition("@")[2],
+            address_domain(conversation.public_address),
             f"Re: {conversation.owner_subject}",
             mailbox=item.recipients[0],
         )
-        fields.append(("Subject", mime.unstructured(threading.subject)))
-        if answered := mime.message_ids((threading.in_reply_to,)):
-            fields.append(("In-Reply-To", answered))
-        if references := mime.message_ids(threading.references):
-            fields.append(("References", references))
+        fields += threading_fields(threading)
     else:
         fields.append(("Subject", mime.unstructured(f"{_TITLES[kind]}: {record.subject}")))
     fields += [("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All")]
-    explained, facts = _TEXTS[kind], _facts(record, conversation)
-    text = "\n\n".join((_TITLES[kind], explained, "\n".join(facts))) + "\n"
-    paragraphs = (*map(html.escape, explained.split("\n\n")), "<br>\n".join(map(html.escape, facts)))
-    page = f"<p><b>{html.escape(_TITLES[kind])}</b></p>\n" + "".join(f"<p>{text}</p>\n" for text in paragraphs)
+    facts = _facts(record, conversation)
+    text = "\n\n".join((_TITLES[kind], _TEXTS[kind], "\n".join(facts))) + "\n"
+    paragraphs = (*map(html.escape, _TEXTS[kind].split("\n\n")), "<br>\n".join(map(html.escape, facts)))
+    page = f"<p><b>{html.escape(_TITLES[kind])}</b></p>\n" + "".join(f"<p>{shown}</p>\n" for shown in paragraphs)
     body = mime.multipart("alternative", (mime.text(text), mime.text(page, "html")))
     return Composed(raw=mime.write(tuple(fields), body, item.id.encode()))
 

@@ -1,6 +1,6 @@
-"""The reply: the owner's answer as the contact gets it, from the public address and with nothing of the owner's else.
+"""The reply: the owner's message as the contact gets it, from the public address and without anything private.
 
-Headers are ours, the body is cleaned, attachments are kept; then the leak gate reads the finished message.
+The headers are ours, the body is cleaned, attachments are kept; then the leak gate reads the finished message.
 """
 
 import hashlib
@@ -15,16 +15,18 @@ from email_handler.mail.addresses import Mailbox
 from email_handler.mail.charsets import decode
 from email_handler.mail.message import Message, Part
 from email_handler.mail.parsing import parse, part_text
-from email_handler.outgoing import banner
+from email_handler.outgoing import banner_removal
 from email_handler.outgoing.composed import Composed, Place
 from email_handler.outgoing.context import ReplyContext
-from email_handler.outgoing.leak_gate import gate as leaks
-from email_handler.outgoing.leak_gate import needles as masking
+from email_handler.outgoing.headers import threading_fields
+from email_handler.outgoing.leak_gate import gate
+from email_handler.outgoing.leak_gate.masking import mask
+from email_handler.outgoing.leak_gate.needles import BANNER, Needles
 from email_handler.outgoing.sentinels import defused
 
 _SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
-_OF_TEXT = frozenset(("application/ics", "message/delivery-status", "message/disposition-notification"))
-_NESTED_KEPT = 3  # messages within messages that are cleaned; deeper ones are left to the gate
+_TEXT_TYPES = frozenset(("application/ics", "message/delivery-status", "message/disposition-notification"))
+_NESTED_KEPT = 3  # levels of messages within messages that are cleaned; deeper ones are left to the gate
 _NESTED_ADDRESSES = 50  # addresses of one field of such a message
 _ARMOURED = re.compile(
     r"^-----BEGIN PGP SIGNED MESSAGE-----\r?\n(?:[A-Za-z-]++:[^\n]*+\n)*+\r?\n|"
@@ -35,31 +37,32 @@ _ID_REFERENCE = re.compile(r"cid:([^\"'\s<>)]{1,500})", re.IGNORECASE)
 
 
 def compose_reply(message: Message, context: ReplyContext) -> Composed:
-    """Return the owner's *message* as it goes to the contact. Never raises; held where the leak gate found something
-    that could not be replaced. ``places`` tell what was replaced, removed or held."""
-    identity = leaks.for_recipients(_with_the_writer(context.identity, message), context.recipients)
-    cleaning = _Cleaning(message, context, identity)
+    """Return the owner's *message* as it goes to the contact, held if the leak gate finds what could not be replaced.
+
+    ``places`` list what was replaced, removed or held. Never raises.
+    """
+    identity = gate.for_recipients(_with_sender(context.identity, message), context.recipients)
+    needles = Needles(identity)
+    cleaning = _Cleaning(message, context, needles)
     body = cleaning.entity(message.root) or mime.text("")
     subject, _ = cleaning.masked(defused(context.threading.subject), "header Subject")
-    answered = mime.message_ids((context.threading.in_reply_to,))
-    references = mime.message_ids(context.threading.references)
     fields = (
         ("From", mime.mailbox(identity.display_name, identity.public_address)),
         ("To", _recipients(context)),
-        ("Subject", mime.unstructured(subject)),
-        *((("In-Reply-To", answered),) if answered else ()),
-        *((("References", references),) if references else ()),
+        *threading_fields(replace(context.threading, subject=subject)),
     )
     seed = message.raw or message.message_id.encode("utf-8", "replace")
-    return leaks.gate(mime.write(fields, body, seed), identity, tuple(cleaning.places))
+    return gate.composed(mime.write(fields, body, seed), needles, tuple(cleaning.places))
 
 
-def _with_the_writer(identity: Identity, message: Message) -> Identity:
-    """Return *identity* with the address that the answer comes from: it is an owner's, though perhaps a mailbox that
-    the conversation does not go to."""
-    writers = (EmailAddress(box.address.lower()) for box in message.from_)
+def _with_sender(identity: Identity, message: Message) -> Identity:
+    """Return *identity* with the sender of the reply among the private addresses.
+
+    The sender is an owner, but the conversation may be routed to other mailboxes.
+    """
+    senders = (EmailAddress(box.address.lower()) for box in message.from_)
     public = identity.public_address.lower()
-    further = tuple(a for a in writers if a not in identity.private_addresses and a != public)
+    further = tuple(a for a in senders if a not in identity.private_addresses and a != public)
     return replace(identity, private_addresses=(*identity.private_addresses, *further))
 
 
@@ -72,39 +75,39 @@ def _recipients(context: ReplyContext) -> str:
 
 
 class _Cleaning:
-    """Rebuilds the owner's parts without what is the owner's; ``places`` tell what was done, ``prefix`` where."""
+    """Rebuilds the owner's parts without anything private. ``places`` list what was done; ``prefix`` begins their names."""
 
     def __init__(
-        self, message: Message, context: ReplyContext, identity: Identity, prefix: str = "", depth: int = 0
+        self, message: Message, context: ReplyContext, needles: Needles, prefix: str = "", depth: int = 0
     ) -> None:
         self._context = context
-        self._identity = identity
+        self._needles = needles
         self._prefix = prefix
         self._depth = depth
         self._numbers = {id(attachment.part): attachment.number for attachment in message.attachments}
         own = hashlib.sha256(message.raw).hexdigest()[:16]
         self._ids = {
-            part.content_id: f"part{number}.{own}@{identity.domain}"
+            part.content_id: f"part{number}.{own}@{needles.identity.domain}"
             for number, part in enumerate(message.root.walk(), 1)
             if part.content_id
-        }  # a client's own ids name its host
-        # The name that a forward gives the contact, "Jane Doe (jane at customer.example)", as clients quote it.
-        spoken = re.escape(context.contact.replace("@", " at "))
-        self._spoken = re.compile(rf' ?\({spoken}\)(?=(?:"|&quot;)?\s{{0,4}}(?:<|&lt;|\[|:|$))')
+        }  # ids of the owner's client name its host
+        # The contact's address in the From name of a forward, "Jane Doe (jane at customer.example)", as clients quote it.
+        spelled = re.escape(context.contact.replace("@", " at "))
+        self._spelled_address = re.compile(rf' ?\({spelled}\)(?=(?:"|&quot;)?\s{{0,4}}(?:<|&lt;|\[|:|$))')
         self.places: dict[Place, None] = {}
 
     def masked(self, text: str, where: str, *, markup: bool = False) -> tuple[str, bool]:
-        """Return *text* masked, with the places noted, and whether it changed."""
-        text = self._spoken.sub("", text)
-        masked, whats = masking.mask(text, self._identity, self._context.contact, markup=markup)
-        for what in whats:
+        """Return *text* masked, and whether anything was replaced; note it in ``places``."""
+        text = self._spelled_address.sub("", text)
+        masked, replaced = mask(text, self._needles, self._context.contact, markup=markup)
+        for what in replaced:
             self.places[Place(where=where, action="replaced", what=what)] = None
-        return masked, bool(whats)
+        return masked, bool(replaced)
 
     def entity(self, part: Part) -> mime.Entity | None:
-        """Return *part* cleaned; None where nothing of it is to leave."""
+        """Return *part* cleaned, or None if nothing of it may leave."""
         where, kind = self._where(part), part.content_type
-        if self._is_the_owners(part):
+        if self._is_signature_or_key(part):
             self._removed(where, "signature")
             return None
         if kind == "multipart/signed" and part.children:
@@ -114,14 +117,14 @@ class _Cleaning:
             return self._container(part)
         if kind == "message/rfc822":
             return self._nested(part, where)
-        if kind.startswith(("text/", "multipart/")) or kind in _OF_TEXT:
+        if kind.startswith(("text/", "multipart/")) or kind in _TEXT_TYPES:
             return self._text(part, where)
         return self._file(part, part.payload, where)
 
-    def _is_the_owners(self, part: Part) -> bool:
-        """Tell whether *part* is a signature, or a key with the owner's address: clients attach it unasked."""
+    def _is_signature_or_key(self, part: Part) -> bool:
+        """Return whether *part* is a signature, or a key that names the owner: clients attach both unasked."""
         return part.content_type in _SIGNATURES or (
-            part.content_type == "application/pgp-keys" and leaks.gives_away(part, self._identity)
+            part.content_type == "application/pgp-keys" and gate.reveals(part, self._needles)
         )
 
     def _container(self, part: Part) -> mime.Entity | None:
@@ -133,26 +136,24 @@ class _Cleaning:
         return mime.multipart(subtype, children, kept) if children else None
 
     def _text(self, part: Part, where: str) -> mime.Entity:
-        body = id(part) not in self._numbers
-        if part.content_type == "text/html":
+        is_html, is_body = part.content_type == "text/html", id(part) not in self._numbers
+        if is_html:
             text = part_text(part)
-        else:
-            text = decode(part.payload, part.parameters.get("charset", ""))  # flowed text stays flowed
-        if part.content_type == "text/html":
-            cleaned, found = banner.removed_from_html(text)
+            cleaned, found = banner_removal.remove_from_html(text)
             cleaned = _ID_REFERENCE.sub(lambda match: "cid:" + self._ids.get(match[1], match[1]), cleaned)
         else:
-            cleaned, found = banner.removed_from_text(text)
-            if body:
+            text = decode(part.payload, part.parameters.get("charset", ""))  # flowed text stays flowed
+            cleaned, found = banner_removal.remove_from_text(text)
+            if is_body:
                 cleaned = self._without_armour(cleaned, where)
         if found:
-            self._removed(where, masking.BANNER)
-        cleaned, _ = self.masked(cleaned, where, markup=part.content_type == "text/html")
-        if cleaned == text and not body:
+            self._removed(where, BANNER)
+        cleaned, _ = self.masked(cleaned, where, markup=is_html)
+        if cleaned == text and not is_body:
             return self._file(part, part.payload, where)
-        subtype = part.content_type[5:] if part.content_type.startswith("text/") else "plain"
-        if part.content_type in _OF_TEXT:
+        if part.content_type in _TEXT_TYPES:
             return self._file(part, cleaned.encode("utf-8", "replace"), where)
+        subtype = part.content_type[5:] if part.content_type.startswith("text/") else "plain"
         return mime.text(cleaned, subtype, part.parameters.items(), self._placement(part, where))
 
     def _without_armour(self, text: str, where: str) -> str:
@@ -165,11 +166,11 @@ class _Cleaning:
         return re.sub(r"(?m)^- ", "", plain)  # RFC 4880 §7.1: dash-escaped lines
 
     def _nested(self, part: Part, where: str) -> mime.Entity:
-        """Return an attached message as it is, or, if it gives the owner away, cleaned like the mail it came in."""
-        if self._depth >= _NESTED_KEPT or not leaks.gives_away(part, self._identity):
+        """Return an attached message unchanged, or, if it reveals what is private, cleaned like the message around it."""
+        if self._depth >= _NESTED_KEPT or not gate.reveals(part, self._needles):
             return self._file(part, part.payload, where)
         message = parse(part.payload)
-        inner = _Cleaning(message, self._context, self._identity, f"{where}: ", self._depth + 1)
+        inner = _Cleaning(message, self._context, self._needles, f"{where}: ", self._depth + 1)
         body = inner.entity(message.root) or mime.text("")
         fields = [
             ("From", inner.mailboxes(message.from_, "From")),

@@ -1,6 +1,6 @@
-"""The two lines that enclose everything we add to a forward, and how they are recognised again.
+"""The two lines that enclose everything we add to a forward, and how they are recognised in a reply.
 
-They are plain ASCII sentences: a client can quote, re-wrap, recode or restyle them and they are still there.
+They are plain ASCII sentences, so that they survive a client that quotes, re-wraps, recodes or restyles them.
 """
 
 import re
@@ -9,7 +9,7 @@ BEGIN = "[email-handler: only you see this]"
 END = "[email-handler: their message follows]"
 
 SENTINEL_START = "[email-"
-"""Every sentinel holds this, in lower case, however it is wrapped."""
+"""Every sentinel holds this in its lower-case form, however it is wrapped."""
 
 
 def _tolerant(line: str) -> str:
@@ -17,10 +17,12 @@ def _tolerant(line: str) -> str:
 
 
 SENTINEL = re.compile(f"(?P<begin>{_tolerant(BEGIN)})|(?P<end>{_tolerant(END)})", re.IGNORECASE)
-"""Either sentinel, also when a client re-wrapped and quoted it."""
+"""Either sentinel, even if a client re-wrapped and quoted it."""
 
 
 def defused(text: str) -> str:
-    """Return *text* with any sentinel that a contact wrote made ordinary: theirs must neither pass for our banner
-    nor make the reply lose what stands behind it."""
+    """Return *text* with each sentinel in round brackets, so that it is none.
+
+    What a contact writes must neither pass for our banner nor make the reply lose the text behind it.
+    """
     return SENTINEL.sub(lambda match: "(" + match[0][1:-1] + ")", text)

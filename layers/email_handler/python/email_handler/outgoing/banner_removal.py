@@ -1,0 +1,138 @@
+"""Removing the banner from the owner's reply, however their client quoted it."""
+
+import re
+
+from email_handler.outgoing.leak_gate.views import LINES, view
+from email_handler.outgoing.sentinels import SENTINEL, SENTINEL_START
+
+LINES_LIMIT = 300  # lines of a banner with a full list of what was left out
+REGION_LIMIT = 20_000  # characters from one sentinel to the other of the same banner
+
+
+def remove_from_text(text: str) -> tuple[str, bool]:
+    """Return *text* without banners, however a client quoted them, and whether there was one."""
+    if SENTINEL_START not in text.lower():
+        return text, False
+    regions = _regions(text)
+    chunks: list[str] = []
+    position = 0
+    for start, end in regions:
+        line = text.rfind("\n", 0, start) + 1
+        following = text.find("\n", end)
+        following = len(text) if following < 0 else following + 1
+        # With nothing but quotation marks around it, remove whole lines, and the empty line that we put below.
+        if not text[line:start].strip(" >|\t\r") and not text[end:following].strip(" >|\t\r\n"):
+            start, end = line, following  # noqa: PLW2901 - the region grows to whole lines
+            blank = text.find("\n", end)
+            if blank >= 0 and not text[end:blank].strip(" >|\t\r"):
+                end = blank + 1  # noqa: PLW2901 - likewise
+        chunks.append(text[position : max(start, position)])
+        position = max(end, position)
+    return "".join((*chunks, text[position:])), bool(regions)
+
+
+def remove_from_html(page: str) -> tuple[str, bool]:
+    """Return *page* without banners, however a client rebuilt their markup, and whether there was one.
+
+    Tags that a banner's region opens without closing, or closes without opening, stay: they belong to the page.
+    """
+    if "email-" not in page.lower():
+        return page, False
+    seen = view(page, (LINES,))
+    regions = _regions(seen.text)
+    chunks: list[str] = []
+    position = 0
+    for start, end in regions:
+        sources = seen.sources(start, end)
+        first, last = sources[0][0], sources[-1][1]
+        chunks += (page[position:first], _unbalanced(page[first:last]))
+        position = last
+    return "".join((*chunks, page[position:])), bool(regions)
+
+
+_TAG = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9:-]*)[^<>]*>")
+_VOID = frozenset(("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"))
+
+
+def _unbalanced(region: str) -> str:
+    kept: list[re.Match[str]] = []
+    for tag in _TAG.finditer(region):
+        name = tag["name"].lower()
+        if name in _VOID or tag[0].endswith("/>"):
+            continue
+        if tag["close"] and kept and not kept[-1]["close"] and kept[-1]["name"].lower() == name:
+            kept.pop()
+        else:
+            kept.append(tag)
+    return "".join(tag[0] for tag in kept)
+
+
+def _regions(text: str) -> list[tuple[int, int]]:
+    """Return the start and end of each banner in *text*, sentinels included.
+
+    If the owner trimmed the quotation, one sentinel and some lines of the banner may be left. They are a region if
+    they reach to an empty line or to the quotation's edge. Otherwise the sentinel stays and the leak gate holds the
+    reply, because the text around it may be anybody's.
+    """
+    regions: list[tuple[int, int]] = []
+    begun: re.Match[str] | None = None
+    for match in SENTINEL.finditer(text):
+        if match.lastgroup == "end" and begun and match.end() - begun.start() <= REGION_LIMIT:
+            regions.append((begun.start(), match.end()))
+            begun = None
+            continue
+        if begun:
+            regions += _cut_below(text, begun)
+        begun = match if match.lastgroup == "begin" else None
+        if begun is None:
+            regions += _cut_above(text, match)
+    if begun:
+        regions += _cut_below(text, begun)
+    return regions
+
+
+_BANNER_LINE = re.compile(  # how each line of banner.lines begins
+    r"(?:! )?(?:This may be a second copy|Looks like spam|You cannot reply|Your reply goes to |"
+    r"Other recipients: |To reply to everyone, write to |Too large to forward whole|- |Attachments: |"
+    r"Earlier: |On LinkedIn: |Spam score |Filter: |[a-z0-9-]{1,60}: (?:first message|message \d+ since)|"
+    r".{1,200} sender (?:NOT )?verified \()"
+)
+_QUOTE_MARKS = " >|\t\r\xa0"
+
+
+def _cut_below(text: str, begin: re.Match[str]) -> list[tuple[int, int]]:
+    """Return the region of a banner whose end is missing: from *begin* down over lines of a banner."""
+    end = begin.end()
+    if text[end : _line_end(text, end)].strip(_QUOTE_MARKS):
+        return []
+    for _ in range(LINES_LIMIT):
+        start = _line_end(text, end) + 1
+        stop = _line_end(text, start)
+        line = text[start:stop].strip(_QUOTE_MARKS)
+        if not line or start > len(text):
+            return [(begin.start(), end)]
+        if not _BANNER_LINE.match(line):
+            return []
+        end = stop
+    return []
+
+
+def _cut_above(text: str, end: re.Match[str]) -> list[tuple[int, int]]:
+    """Return the region of a banner whose beginning is missing: from *end* up over lines of a banner."""
+    start = text.rfind("\n", 0, end.start()) + 1
+    quoted = text[start : end.start()].strip()
+    if quoted.strip(_QUOTE_MARKS):
+        return []
+    for _ in range(LINES_LIMIT):
+        above = text.rfind("\n", 0, max(start - 1, 0)) + 1
+        line = text[above : max(start - 1, 0)]
+        if start == 0 or not _BANNER_LINE.match(line.strip(_QUOTE_MARKS)):
+            is_edge = not line.strip(_QUOTE_MARKS) or (bool(quoted) and not line.lstrip().startswith(">"))
+            return [(start, end.end())] if start == 0 or is_edge else []
+        start = above
+    return []
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
