@@ -1,4 +1,4 @@
-# What a developer types. `make` alone tells what there is; `make demo` and `make test` set up all they need.
+# The developer's commands. `make` alone lists them; `make demo` and `make test` set up everything they need.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -22,43 +22,43 @@ help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: .venv/.made .venv-cloud/.made .venv-runtime/.made ## Make the environments; leaves the command at .venv/bin/email-handler
+setup: .venv/.made .venv-cloud/.made .venv-runtime/.made ## Create the environments and install the command as .venv/bin/email-handler
 	@:
 
 PYTHONS := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.12.*/bin/python)
 
-# Any Python brings uv, and uv finds or fetches 3.12, whose path this file keeps.
+# Any Python can install uv, and uv finds or downloads 3.12. This file stores the path of that Python.
 .venv-uv/.$(UV_VERSION):
 	@python=; for each in python3.12 python3 python $(PYTHONS); do \
 		"$$each" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 8))' 2>/dev/null && { python=$$each; break; }; \
 	done; \
-	[ -n "$$python" ] || { echo "No Python with venv found: install Python 3.12 (on Debian, python3-venv too) and type make setup again." >&2; exit 1; }; \
+	[ -n "$$python" ] || { echo "No Python with venv found: install Python 3.12 (on Debian, python3-venv too) and run make setup again." >&2; exit 1; }; \
 	echo "uv $(UV_VERSION): .venv-uv" >&2; \
 	rm -rf .venv-uv && "$$python" -m venv .venv-uv && \
 	.venv-uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@for each in 3.12 $(PYTHONS); do found=$$($(UV) python find --system $$each 2>/dev/null) && break; done; \
 	[ -n "$$found" ] || { $(UV) python install --quiet 3.12 2>/dev/null && found=$$($(UV) python find --system 3.12); }; \
-	[ -n "$$found" ] || { echo "Python 3.12 is missing and could not be fetched: install it (pyenv install 3.12, say) and type make setup again." >&2; exit 1; }; \
+	[ -n "$$found" ] || { echo "Python 3.12 is missing and could not be downloaded: install it (for example, pyenv install 3.12) and run make setup again." >&2; exit 1; }; \
 	echo "$$found" > $@
 
 SYNC = $(UV) sync --quiet --locked --python "$$(cat .venv-uv/.$(UV_VERSION))"
 
 .venv/.made: pyproject.toml uv.lock .venv-uv/.$(UV_VERSION)
-	@echo "Python to work with: .venv" >&2
+	@echo "Python for development: .venv" >&2
 	@UV_PROJECT_ENVIRONMENT=.venv $(SYNC) && touch $@
 
 .venv-cloud/.made: pyproject.toml uv.lock .venv-uv/.$(UV_VERSION)
-	@echo "Python of the local cloud: .venv-cloud" >&2
+	@echo "Python for the local cloud: .venv-cloud" >&2
 	@UV_PROJECT_ENVIRONMENT=.venv-cloud $(SYNC) --only-group cloud && touch $@
 
 .venv-runtime/.made: pyproject.toml uv.lock .venv-uv/.$(UV_VERSION)
-	@echo "Python of its functions: .venv-runtime" >&2
+	@echo "Python for its functions: .venv-runtime" >&2
 	@UV_PROJECT_ENVIRONMENT=.venv-runtime $(SYNC) --only-group runtime && touch $@
 
 # --- Code -------------------------------------------------------------------------------------------------------------
 
 .PHONY: format
-format: setup ## Format the code and mend what can be mended
+format: setup ## Format the code and fix what can be fixed automatically
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -73,11 +73,11 @@ check: setup ## Format, lint, types, import rules, template
 	$(BIN)/sam validate --lint
 
 .PHONY: lock
-lock: setup ## Resolve the dependencies anew and write the layer's requirements.txt from them
+lock: setup ## Resolve the dependencies again and write the layer's requirements.txt
 	$(UV) lock
 	$(MAKE) $(REQUIREMENTS)
 
-# The project's dependencies less those of the operator's command; boto3 comes with Lambda's runtime.
+# The project's dependencies without those of the operator's command; boto3 is part of Lambda's runtime.
 REQUIREMENTS := layers/email_handler/requirements.txt
 $(REQUIREMENTS): pyproject.toml uv.lock | .venv-uv/.$(UV_VERSION)
 	$(UV) export --quiet --locked --no-default-groups --no-emit-project --no-header --no-annotate \
@@ -86,7 +86,7 @@ $(REQUIREMENTS): pyproject.toml uv.lock | .venv-uv/.$(UV_VERSION)
 # --- Tests ------------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup ## All tests: units, template, contracts, the deployed stack, mail in to mail out
+test: setup ## All tests: units, template, contracts, and the deployed stack from SMTP to sent email
 	$(BIN)/pytest
 
 .PHONY: test-unit
@@ -103,8 +103,8 @@ golden: setup ## Accept the *.actual.eml that failed golden tests wrote, after y
 
 # --- Build and run ----------------------------------------------------------------------------------------------------
 
-# Two builds that never mix: for AWS (the template's arm64) and for this machine. SAM does not tell the layer's make the
-# architecture, and its cache does not know it, hence ARCH and a cache for each.
+# Two separate builds: for AWS (the template's arm64) and for this machine. SAM does not pass the architecture to the
+# layer's make, and its cache ignores it; so ARCH is set here, and each build has its own cache.
 BUILD = ARCH=$(1) $(BIN)/sam build --parallel --cached --build-dir .aws-sam/$(2) --cache-dir .aws-sam/cache-$(2) \
 	--parameter-overrides Architecture=$(1)
 ARCH ?= arm64
@@ -118,25 +118,25 @@ build-local: setup ## Build for this machine, as the local cloud and sam local i
 	$(call BUILD,$(HOST),local)
 
 .PHONY: demo
-demo: setup ## See mail go in over SMTP and the right mail come out (JSON=1 for JSON lines)
+demo: setup ## Send email in over SMTP and see what comes out (JSON=1 for JSON lines)
 	@$(BIN)/python -m cli.demo $(if $(JSON),--json)
 
 .PHONY: invoke
 invoke: setup ## Run one function on one sample: make invoke F=inbound E=first_contact
-	@[ -n "$(F)" ] && [ -n "$(E)" ] || { echo "Say which function and which event: make invoke F=inbound E=first_contact" >&2; exit 2; }
+	@[ -n "$(F)" ] && [ -n "$(E)" ] || { echo "Name a function and an event: make invoke F=inbound E=first_contact" >&2; exit 2; }
 	@$(BIN)/python -m cloud.invoke $(F) $(E)
 
 .PHONY: invoke-container
 invoke-container: setup ## The same in AWS's runtime image: needs Docker and email-handler local up --bind 0.0.0.0
-	@[ -n "$(F)" ] && [ -n "$(E)" ] || { echo "Say which function and which event: make invoke-container F=inbound E=first_contact" >&2; exit 2; }
+	@[ -n "$(F)" ] && [ -n "$(E)" ] || { echo "Name a function and an event: make invoke-container F=inbound E=first_contact" >&2; exit 2; }
 	@$(BIN)/python -m cloud.sam_local $(F) $(E)
 
 .PHONY: local-up
-local-up: setup ## Start the local cloud and its SMTP door; Ctrl-C ends it
+local-up: setup ## Start the local cloud and its SMTP port; Ctrl-C stops it
 	@$(BIN)/email-handler local up
 
 .PHONY: local-down
-local-down: setup ## End a local cloud that runs elsewhere
+local-down: setup ## Stop a local cloud that runs in another terminal
 	@$(BIN)/email-handler local down
 
 .PHONY: local-outbox
@@ -144,26 +144,26 @@ local-outbox: setup ## List what the local cloud has sent
 	@$(BIN)/email-handler local outbox
 
 .PHONY: bench
-bench: setup ## Measure: make bench B=parse ARGS="FOLDER…" runs bench/parse.py on folders of mail
-	@[ -f "bench/$(B).py" ] || { echo "Say what to measure, B=" $(basename $(notdir $(wildcard bench/*.py))) >&2; exit 2; }
+bench: setup ## Measure: make bench B=parse ARGS="FOLDER…" runs bench/parse.py on folders of messages
+	@[ -f "bench/$(B).py" ] || { echo "Name what to measure, B=" $(basename $(notdir $(wildcard bench/*.py))) >&2; exit 2; }
 	@$(BIN)/python -m bench.$(B) $(ARGS)
 
 .PHONY: faults
-faults: setup ## Break every AWS call of every function in every way, and audit what came of it (JSON=1)
+faults: setup ## Break every AWS call of every function in every way, and audit the result (JSON=1)
 	@$(BIN)/python -m tests.faults.matrix $(if $(JSON),--json)
 
 .PHONY: soak
-soak: setup ## Many mails while AWS fails and functions die, then an audit (MAILS=1000 SEED=1 FAULTS=0.05 SES_DOWN=1 JSON=1)
+soak: setup ## Send many messages while AWS fails and functions die, then audit (MAILS=1000 SEED=1 FAULTS=0.05 SES_DOWN=1 JSON=1)
 	@$(BIN)/python -m bench.soak --mails $(or $(MAILS),1000) --seed $(or $(SEED),1) --faults $(or $(FAULTS),0.05) \
 		$(if $(SES_DOWN),--ses-down-first-half) $(if $(JSON),--json)
 
 .PHONY: deploy
 deploy: ## Deploy: make deploy ENV=dev|prod|local [ARGS=--guided] (docs/deploy.md)
-	@grep -q '^\[$(or $(ENV),none).deploy.parameters\]' samconfig.toml || { echo "ENV=$(ENV) is no environment of samconfig.toml; there are:" \
+	@grep -q '^\[$(or $(ENV),none).deploy.parameters\]' samconfig.toml || { echo "ENV=$(ENV) is not in samconfig.toml; there are:" \
 		$$(sed -n 's/^\[\(.*\)\.deploy\.parameters\]/\1/p' samconfig.toml) >&2; exit 2; }
 	@$(MAKE) $(if $(filter local,$(ENV)),build-local,build)
 	$(BIN)/sam deploy --config-env $(ENV) $(ARGS)
 
 .PHONY: clean
-clean: ## Remove what was built and what the local cloud kept; the environments stay
+clean: ## Remove what was built and the local cloud's data; the environments stay
 	rm -rf .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

@@ -1,4 +1,4 @@
-"""The samples in events/: each told in the README, each well-formed, none with a real name or number in it."""
+"""The samples in events/: each listed in the README, well-formed, and without a real name or number."""
 
 import json
 import re
@@ -11,8 +11,8 @@ EVENTS = Path(__file__).parents[2] / "events"
 README = (EVENTS / "README.md").read_text()
 FUNCTIONS = ("inbound", "reply", "attachment", "ack_sender", "forward_sender", "reply_sender")
 ENVELOPES = sorted(EVENTS.glob("*/*.json"))
-MAILS = sorted(EVENTS.glob("mail/*.eml"))
-WITHOUT_MAIL = {"never_stored", "never_recorded"}  # what the bad cases name
+MESSAGES = sorted(EVENTS.glob("mail/*.eml"))
+WITHOUT_MESSAGE = {"never_stored", "never_recorded"}  # what the bad cases refer to
 
 _RESERVED = re.compile(r"(?:.*\.)?(?:example\.(?:com|org|net)|[\w-]+\.(?:example|test|invalid)|example|test|invalid)")
 _ADDRESS = re.compile(r"[\w.+%-]+@([\w-]+(?:\.[\w-]+)+)")
@@ -26,10 +26,10 @@ def _name(path: Path) -> str:
 
 
 def test_every_file_has_a_line_in_the_readme_and_every_line_a_file() -> None:
-    told = set(re.findall(r"^\| `([^`]+)` \|", README, re.MULTILINE))
+    listed = set(re.findall(r"^\| `([^`]+)` \|", README, re.MULTILINE))
     there = {_name(path) for path in EVENTS.rglob("*") if path.is_file()} - {"README.md"}
 
-    assert told == there
+    assert listed == there
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -42,7 +42,7 @@ def test_every_function_has_at_least_three_cases(function: str) -> None:
 
 
 @pytest.mark.parametrize("path", ENVELOPES, ids=_name)
-def test_an_envelope_is_json_of_its_sources_shape_and_holds_no_mail(path: Path) -> None:
+def test_an_envelope_is_json_in_the_form_of_its_source_without_the_message(path: Path) -> None:
     event = json.loads(path.read_text())
 
     if "Records" in event:
@@ -55,16 +55,16 @@ def test_an_envelope_is_json_of_its_sources_shape_and_holds_no_mail(path: Path) 
 
 
 @pytest.mark.parametrize("path", ENVELOPES, ids=_name)
-def test_an_envelope_names_a_mail_that_is_there(path: Path) -> None:
+def test_an_envelope_refers_to_a_message_that_exists(path: Path) -> None:
     text = path.read_text()
     named = set(re.findall(r"raw/(?:inbound|reply)/(\w+)", text))
     named |= set(re.findall(r'"messageId": "(\w+)"', text)) if "aws:ses" in text else set()
 
-    assert {f"mail/{name}.eml" for name in named - WITHOUT_MAIL} <= {_name(mail) for mail in MAILS}
+    assert {f"mail/{name}.eml" for name in named - WITHOUT_MESSAGE} <= {_name(path) for path in MESSAGES}
 
 
-@pytest.mark.parametrize("path", MAILS, ids=_name)
-def test_a_mail_has_a_header_a_body_and_crlf_throughout(path: Path) -> None:
+@pytest.mark.parametrize("path", MESSAGES, ids=_name)
+def test_a_message_has_a_header_a_body_and_crlf_throughout(path: Path) -> None:
     raw = path.read_bytes()
 
     assert message_from_bytes(raw)["From"]
@@ -72,12 +72,12 @@ def test_a_mail_has_a_header_a_body_and_crlf_throughout(path: Path) -> None:
     assert b"\r\n\r\n" in raw
 
 
-@pytest.mark.parametrize("path", MAILS, ids=_name)
-def test_a_mail_is_named_by_an_envelope(path: Path) -> None:
+@pytest.mark.parametrize("path", MESSAGES, ids=_name)
+def test_an_envelope_refers_to_each_message(path: Path) -> None:
     assert any(path.stem in envelope.read_text() for envelope in ENVELOPES)
 
 
-@pytest.mark.parametrize("path", [*ENVELOPES, *MAILS], ids=_name)
+@pytest.mark.parametrize("path", [*ENVELOPES, *MESSAGES], ids=_name)
 def test_only_names_and_numbers_reserved_for_examples_appear(path: Path) -> None:
     text = path.read_bytes().decode("utf-8", "replace").replace("=\r\n", "")
     hosts = {host.lower() for pattern in (_ADDRESS, _HOST) for host in pattern.findall(text)}

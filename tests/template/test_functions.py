@@ -26,7 +26,7 @@ def variables(function: str) -> dict[str, object]:
     return {**shared, **own}
 
 
-def test_every_function_folder_is_deployed_under_the_id_that_follows_from_its_name() -> None:
+def test_every_function_folder_is_deployed_under_the_logical_id_derived_from_its_name() -> None:
     deployed = {name: properties["CodeUri"] for name, properties in FUNCTIONS.items()}
 
     assert {logical_id(folder): f"functions/{folder}" for folder in FOLDERS} == deployed
@@ -40,14 +40,14 @@ def test_the_variables_are_the_fields_of_the_settings_class(function: str) -> No
 
 
 @pytest.mark.parametrize("function", SENDERS)
-def test_a_sender_is_told_its_own_timeout_and_queues(function: str) -> None:
-    """A lease that ends before the function does would let a second attempt send the same mail."""
-    told = variables(function)
+def test_a_sender_gets_its_own_timeout_and_queues(function: str) -> None:
+    """If a lease ended before the function, a second attempt could send the same message."""
+    given = variables(function)
     stem = function.removesuffix("SenderFunction")
 
-    assert str(timeout(function)) == told["TIMEOUT_SECONDS"]
-    assert {"Ref": f"{stem}Queue"} == told["QUEUE_URL"]
-    assert {"Ref": f"{stem}DeadLetters"} == told["DEAD_LETTER_QUEUE_URL"]
+    assert str(timeout(function)) == given["TIMEOUT_SECONDS"]
+    assert {"Ref": f"{stem}Queue"} == given["QUEUE_URL"]
+    assert {"Ref": f"{stem}DeadLetters"} == given["DEAD_LETTER_QUEUE_URL"]
 
 
 def test_forwards_and_notices_use_the_configuration_set_that_suppresses_nobody() -> None:
@@ -62,7 +62,7 @@ def test_forwards_and_notices_use_the_configuration_set_that_suppresses_nobody()
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_every_function_has_a_log_of_its_own_that_ends(function: str) -> None:
+def test_every_function_has_its_own_log_that_expires(function: str) -> None:
     log = name_of(FUNCTIONS[function]["LoggingConfig"]["LogGroup"])
 
     assert function.replace("Function", "Log") == log
@@ -70,7 +70,7 @@ def test_every_function_has_a_log_of_its_own_that_ends(function: str) -> None:
 
 
 @pytest.mark.parametrize("function", ASYNCHRONOUS)
-def test_an_asynchronous_run_that_fails_for_good_is_kept(function: str) -> None:
+def test_an_asynchronous_invocation_that_fails_for_good_is_kept(function: str) -> None:
     destination = FUNCTIONS[function]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
 
     assert destination == {"Type": "SQS", "Destination": {"Fn::GetAtt": "ProcessingFailures.Arn"}}
@@ -85,7 +85,7 @@ def test_the_reconciler_runs_daily_in_both_receiving_functions() -> None:
         assert schedule["Properties"]["OmitName"] is True, "SAM's name is the same in every stack of an account"
 
 
-def test_layer_and_functions_are_of_one_architecture() -> None:
+def test_layer_and_functions_have_the_same_architecture() -> None:
     layer = RESOURCES["EmailHandlerLayer"]
 
     assert layer["Metadata"]["BuildArchitecture"] == {"Ref": "Architecture"}

@@ -1,4 +1,4 @@
-"""The layer's sources: what is locked is what ships."""
+"""The layer's requirements are those of the lock file."""
 
 import subprocess
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.support.stack import PROJECT
 
 
-def test_the_requirements_are_what_the_lock_file_says(tmp_path: Path) -> None:
+def test_the_requirements_are_those_of_the_lock_file(tmp_path: Path) -> None:
     """``make lock`` writes them."""
     written = tmp_path / "requirements.txt"
     make = ["make", "--silent", "--directory", str(PROJECT), f"REQUIREMENTS={written}", str(written)]
@@ -15,7 +15,7 @@ def test_the_requirements_are_what_the_lock_file_says(tmp_path: Path) -> None:
     assert (PROJECT / "layers/email_handler/requirements.txt").read_text() == written.read_text()
 
 
-def test_lambdas_own_libraries_and_the_operators_stay_out_of_the_layer() -> None:
+def test_the_layer_contains_neither_lambdas_own_libraries_nor_the_operators() -> None:
     lines = (PROJECT / "layers/email_handler/requirements.txt").read_text().splitlines()
     names = {line.partition("==")[0] for line in lines if "==" in line}
 
@@ -23,7 +23,7 @@ def test_lambdas_own_libraries_and_the_operators_stay_out_of_the_layer() -> None
     assert not names & {"boto3", "botocore", "typer", "rich", "kreuzberg", "pydantic"}
 
 
-def test_only_attachment_ships_a_library_of_its_own_and_it_is_the_one_tests_use() -> None:
+def test_only_attachment_has_its_own_library_and_the_tests_use_the_same_version() -> None:
     (path,) = PROJECT.glob("functions/*/requirements.txt")
     (requirement,) = path.read_text().split()
 

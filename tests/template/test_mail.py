@@ -1,4 +1,4 @@
-"""Receiving, sending and DNS, as SES demands it."""
+"""Receiving, sending and DNS, as SES requires."""
 
 from typing import Any
 
@@ -17,15 +17,15 @@ def test_the_thread_rule_runs_first_and_the_inbound_rule_after_it() -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_rule_says_what_ses_would_default_wrongly(name: str) -> None:
+def test_a_rule_sets_what_ses_would_default_wrongly(name: str) -> None:
     rule = RULES[name]
 
     assert (rule["Enabled"], rule["ScanEnabled"], rule["TlsPolicy"]) == (True, True, "Optional")
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_rule_stores_and_then_calls_its_function_and_stops_nothing(name: str) -> None:
-    """A StopAction would hide a mail to both rules from one function, a BounceAction would make backscatter."""
+def test_a_rule_stores_the_message_then_calls_its_function_and_does_not_stop(name: str) -> None:
+    """A StopAction would hide a message to both rules from one function; a BounceAction would create backscatter."""
     store, call = RULES[name]["Actions"]
     folder = FUNCTION_OF[name].removesuffix("Function").lower()
 
@@ -35,7 +35,7 @@ def test_a_rule_stores_and_then_calls_its_function_and_stops_nothing(name: str) 
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_rule_waits_for_the_policy_and_the_permission_that_ses_tries(name: str) -> None:
+def test_a_rule_is_created_after_the_policy_and_the_permission_that_ses_checks(name: str) -> None:
     permission = f"{FUNCTION_OF[name]}MayBeCalledBySes"
 
     assert ["ArchivePolicy", permission] == RESOURCES[name]["DependsOn"]
@@ -43,7 +43,7 @@ def test_a_rule_waits_for_the_policy_and_the_permission_that_ses_tries(name: str
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_policy_and_permission_name_the_very_rule(name: str) -> None:
+def test_policy_and_permission_name_exactly_that_rule(name: str) -> None:
     end = f"receipt-rule-set/${{ReceiptRules}}:receipt-rule/{RULES[name]['Name']}"
     permission = RESOURCES[f"{FUNCTION_OF[name]}MayBeCalledBySes"]["Properties"]
     policy = RESOURCES["ArchivePolicy"]["Properties"]["PolicyDocument"]["Statement"][1]["Fn::If"][1]
@@ -54,13 +54,13 @@ def test_policy_and_permission_name_the_very_rule(name: str) -> None:
 
 
 def test_the_rules_recipients_cannot_overlap() -> None:
-    """A domain matches itself only, not its subdomains, and addresses are of the domain above."""
+    """A domain matches only itself, not its subdomains; the addresses are in the parent domain."""
     assert RULES["ThreadRule"]["Recipients"] == [{"Fn::Sub": "${ThreadSubdomain}.${Domain}"}]
     assert RULES["InboundRule"]["Recipients"] == {"Fn::Split": [",", {"Ref": "PublicAddresses"}]}
 
 
-def test_mail_and_dns_stay_away_without_receive_mail() -> None:
-    """The local cloud has neither; attributes of the identity are then in no output."""
+def test_without_receive_mail_there_are_no_ses_rules_and_no_dns_records() -> None:
+    """The local cloud has neither; then no output uses an attribute of the identity."""
     conditions = {
         name: resource.get("Condition")
         for name, resource in RESOURCES.items()
@@ -75,7 +75,7 @@ def test_mail_and_dns_stay_away_without_receive_mail() -> None:
             assert output["Condition"] == "MailResources", name
 
 
-def test_the_identity_signs_never_falls_back_and_tells_of_bounces_by_event_only() -> None:
+def test_the_identity_signs_never_falls_back_and_reports_bounces_by_event_only() -> None:
     identity = RESOURCES["Identity"]["Properties"]
 
     assert identity["DkimAttributes"] == {"SigningEnabled": True}
@@ -83,7 +83,7 @@ def test_the_identity_signs_never_falls_back_and_tells_of_bounces_by_event_only(
     assert identity["FeedbackAttributes"] == {"EmailForwardingEnabled": False}
 
 
-def test_both_configuration_sets_publish_feedback_that_one_rule_brings_to_inbound() -> None:
+def test_both_configuration_sets_publish_feedback_that_one_rule_sends_to_inbound() -> None:
     kinds = {
         "bounce": "Email Bounced",
         "complaint": "Email Complaint Received",
@@ -107,8 +107,8 @@ def _text(value: Any) -> str:
     return str(text)
 
 
-def test_the_outputs_list_every_record_that_a_hosted_zone_would_get() -> None:
-    """But for the optional SPF of the domain itself, which nobody needs."""
+def test_the_outputs_list_every_record_that_a_hosted_zone_would_contain() -> None:
+    """Except the optional SPF record of the domain itself, which sending does not need."""
     records = [record.get("Fn::If", [None, record])[1] for record in RESOURCES["MailDns"]["Properties"]["RecordSets"]]
     wanted = set()
     for record in records:
@@ -116,6 +116,6 @@ def test_the_outputs_list_every_record_that_a_hosted_zone_would_get() -> None:
         owner = name.get("Fn::Sub") or f"${{{_text(name)}}}"
         wanted.add(f"{owner} {kind} " + (f"${{{_text(value)}}}" if kind == "CNAME" else _text(value)))
     wanted.remove('${Domain} TXT "v=spf1 include:amazonses.com -all"')
-    told = {_text(output["Value"]) for name, output in TEMPLATE["Outputs"].items() if name.startswith("Dns")}
+    listed = {_text(output["Value"]) for name, output in TEMPLATE["Outputs"].items() if name.startswith("Dns")}
 
-    assert wanted == told
+    assert wanted == listed

@@ -1,4 +1,4 @@
-"""What the Makefile promises to whoever types it."""
+"""What the Makefile promises to its users."""
 
 import re
 import subprocess
@@ -19,15 +19,15 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["make", *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=30, check=False)
 
 
-def test_make_alone_tells_of_every_target() -> None:
+def test_make_alone_lists_every_target() -> None:
     shown = set(re.findall(r"(?m)^  make ([a-z-]+)", make().stdout))
 
     assert set(re.findall(r"(?m)^\.PHONY: ([a-z-]+)$", MAKEFILE)) == shown
 
 
 @pytest.mark.parametrize("environment", ["", "nowhere", "default"])
-def test_an_environment_that_samconfig_does_not_have_is_refused_before_anything_is_built(environment: str) -> None:
-    """SAM itself ignores an unknown one and deploys the defaults."""
+def test_an_environment_missing_from_samconfig_is_rejected_before_anything_is_built(environment: str) -> None:
+    """SAM itself ignores an unknown environment and deploys the defaults."""
     refused = make("deploy", f"ENV={environment}")
 
     assert refused.returncode == 2
@@ -35,7 +35,7 @@ def test_an_environment_that_samconfig_does_not_have_is_refused_before_anything_
     assert refused.stdout == ""
 
 
-def test_the_environments_are_three_stacks_with_parameters_that_the_template_has() -> None:
+def test_the_three_environments_use_only_parameters_of_the_template() -> None:
     assert {"local", "dev", "prod"} == DEPLOYS.keys()
     assert DEPLOYS["dev"]["stack_name"] != DEPLOYS["prod"]["stack_name"]
     for settings in [*DEPLOYS.values(), SAMCONFIG["default"]["local_invoke"]["parameters"]]:
@@ -44,12 +44,12 @@ def test_the_environments_are_three_stacks_with_parameters_that_the_template_has
         assert given <= TEMPLATE["Parameters"].keys()
 
 
-def test_production_is_confirmed_and_protected() -> None:
+def test_production_needs_confirmation_and_is_protected() -> None:
     assert DEPLOYS["prod"]["confirm_changeset"] is True
     assert "DeletionProtection=true" in DEPLOYS["prod"]["parameter_overrides"]
 
 
-def test_every_parameter_says_what_it_is() -> None:
+def test_every_parameter_has_a_description_and_a_constraint() -> None:
     for name, parameter in TEMPLATE["Parameters"].items():
         assert len(parameter["Description"]) > 20, name
         checked = {"AllowedPattern", "AllowedValues", "MaxLength", "MinValue"} & parameter.keys()
@@ -57,14 +57,14 @@ def test_every_parameter_says_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("target", ["build", "build-local"])
-def test_a_build_tells_sam_and_the_layers_make_the_same_processor(target: str) -> None:
-    """SAM passes it on to its own builders only, and its cache does not know it: one folder for each build."""
+def test_a_build_passes_the_same_processor_to_sam_and_to_the_layers_make(target: str) -> None:
+    """SAM passes it to its own builders only, and its cache ignores it: each build has its own folder."""
     (command,) = re.findall(
         r"ARCH=(\S+).*--build-dir \S+/(\S+) --cache-dir \S+-(\S+) .*Architecture=(\S+)", planned(target)
     )
-    told_make, build, cache, told_sam = command
+    of_make, build, cache, of_sam = command
 
-    assert told_make == told_sam
+    assert of_make == of_sam
     assert build == cache
 
 

@@ -1,4 +1,4 @@
-"""Each function's role: its own, one statement a need, nothing by wildcard."""
+"""Each function has its own role, with one statement for each need and no wildcards."""
 
 from collections import Counter
 from typing import Any
@@ -29,7 +29,7 @@ def test_no_two_functions_share_a_role() -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_nothing_is_allowed_by_wildcard(function: str) -> None:
-    """But for questions that IAM has no resource for."""
+    """Except questions that IAM has no resource for."""
     for statement in statements(function):
         assert statement["Effect"] == "Allow"
         assert not [action for action in listed(statement["Action"]) if "*" in action]
@@ -38,7 +38,7 @@ def test_nothing_is_allowed_by_wildcard(function: str) -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_each_statement_says_what_it_is_for(function: str) -> None:
+def test_each_statement_has_an_id_that_says_what_it_is_for(function: str) -> None:
     sids = Counter(statement["Sid"] for statement in statements(function))
 
     assert all(sid.isalnum() and sum(map(str.isupper, sid)) >= 2 for sid in sids), "IAM takes letters and digits"
@@ -46,8 +46,8 @@ def test_each_statement_says_what_it_is_for(function: str) -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_missing_object_is_told_from_a_forbidden_one(function: str) -> None:
-    """Without ListBucket on the bucket as a whole, S3 answers 403 where there is no object."""
+def test_a_missing_object_can_be_distinguished_from_a_forbidden_one(function: str) -> None:
+    """Without ListBucket on the bucket as a whole, S3 answers 403 for a missing object."""
     (statement,) = allowed(function, "s3:ListBucket")
 
     assert statement["Resource"] == {"Fn::GetAtt": "Archive.Arn"}
@@ -55,7 +55,7 @@ def test_a_missing_object_is_told_from_a_forbidden_one(function: str) -> None:
 
 
 @pytest.mark.parametrize("function", SENDERS)
-def test_a_sender_sends_under_its_own_addresses_and_configuration_set_only(function: str) -> None:
+def test_a_sender_can_use_only_its_own_addresses_and_configuration_set(function: str) -> None:
     stem, addresses, _ = SENDERS[function]
     (statement,) = allowed(function, "ses:SendRawEmail")
 
@@ -67,13 +67,13 @@ def test_a_sender_sends_under_its_own_addresses_and_configuration_set_only(funct
 
 
 @pytest.mark.parametrize("function", sorted(FUNCTIONS.keys() - SENDERS.keys()))
-def test_who_does_not_send_may_not_send(function: str) -> None:
+def test_other_functions_may_not_send(function: str) -> None:
     assert not allowed(function, "ses:SendEmail")
     assert not allowed(function, "ses:SendRawEmail")
 
 
 @pytest.mark.parametrize("function", SENDERS)
-def test_a_sender_takes_puts_off_and_parks_jobs_of_its_own_queue(function: str) -> None:
+def test_a_sender_takes_postpones_and_dead_letters_jobs_of_its_own_queue_only(function: str) -> None:
     stem = function.removesuffix("SenderFunction")
 
     for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"):
@@ -84,7 +84,7 @@ def test_a_sender_takes_puts_off_and_parks_jobs_of_its_own_queue(function: str) 
 
 
 @pytest.mark.parametrize("function", SENDERS)
-def test_a_sender_stores_only_mail_of_its_kinds(function: str) -> None:
+def test_a_sender_stores_only_its_own_kinds_of_message(function: str) -> None:
     *_, kinds = SENDERS[function]
     (statement,) = allowed(function, "s3:PutObject")
 
@@ -92,7 +92,7 @@ def test_a_sender_stores_only_mail_of_its_kinds(function: str) -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_received_mail_is_never_overwritten_by_a_function(function: str) -> None:
+def test_no_function_can_overwrite_a_received_message(function: str) -> None:
     writable = [target for entry in allowed(function, "s3:PutObject") for target in listed(entry["Resource"])]
 
     assert not [target for target in writable if target["Fn::Sub"].startswith("${Archive.Arn}/raw/inbound")]
@@ -101,7 +101,7 @@ def test_received_mail_is_never_overwritten_by_a_function(function: str) -> None
     assert not allowed(function, "s3:DeleteObject")
 
 
-def test_the_archive_is_closed_to_plain_connections_and_open_to_our_rules_only() -> None:
+def test_the_archive_refuses_plain_connections_and_accepts_only_our_rules() -> None:
     denied, from_ses = RESOURCES["ArchivePolicy"]["Properties"]["PolicyDocument"]["Statement"]
     condition, statement, otherwise = from_ses["Fn::If"]
 

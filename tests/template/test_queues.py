@@ -1,4 +1,4 @@
-"""Queues, dead letters and alarms: what fails is retried or parked where somebody hears of it."""
+"""Queues, dead letters and alarms: what fails is retried, or dead-lettered with an alarm."""
 
 from typing import Any
 
@@ -32,14 +32,14 @@ def test_each_sender_has_a_queue_and_each_queue_dead_letters() -> None:
         DEAD_LETTER_QUEUES
     )
     for name in SEND_QUEUES:
-        parking = name_of(QUEUES[name]["RedrivePolicy"]["deadLetterTargetArn"])
+        dead_letters = name_of(QUEUES[name]["RedrivePolicy"]["deadLetterTargetArn"])
 
-        assert name.replace("Queue", "DeadLetters") == parking
+        assert name.replace("Queue", "DeadLetters") == dead_letters
 
 
 @pytest.mark.parametrize("function", SENDERS)
-def test_a_failed_record_comes_back_alone(function: str) -> None:
-    """Without ReportBatchItemFailures a handler's answer is ignored and every job counts as done."""
+def test_a_failed_record_returns_alone(function: str) -> None:
+    """Without ReportBatchItemFailures, a handler's result is ignored and every job counts as done."""
     event = SENDERS[function]
 
     assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -61,19 +61,19 @@ def test_a_job_stays_hidden_for_six_times_the_functions_timeout(function: str) -
 
 @pytest.mark.parametrize("name", SEND_QUEUES)
 def test_a_job_outlives_four_days_of_waiting_and_dead_letters_outlive_the_job(name: str) -> None:
-    """A dead-letter queue counts from the first enqueuing, so it must keep longer than the source."""
+    """A dead-letter queue counts from the first enqueuing, so it must keep jobs longer than the source."""
     kept = QUEUES[name]["MessageRetentionPeriod"]
-    parking = name_of(QUEUES[name]["RedrivePolicy"]["deadLetterTargetArn"])
+    dead_letters = name_of(QUEUES[name]["RedrivePolicy"]["deadLetterTargetArn"])
 
-    assert 4 * 86400 < kept < QUEUES[parking]["MessageRetentionPeriod"]
+    assert 4 * 86400 < kept < QUEUES[dead_letters]["MessageRetentionPeriod"]
 
 
-def test_the_fuse_does_not_blow_before_a_sender_parks_by_age() -> None:
+def test_max_receive_count_is_above_what_a_sender_needs_before_it_dead_letters_by_age() -> None:
     """Backoff reaches an hour: 4 days are about 100 receives."""
     assert {200} == {QUEUES[name]["RedrivePolicy"]["maxReceiveCount"] for name in SEND_QUEUES}
 
 
-def test_ten_alarms_watch_six_functions_and_four_parking_queues() -> None:
+def test_ten_alarms_watch_six_functions_and_four_dead_letter_queues() -> None:
     assert sorted(FUNCTIONS) == sorted(watched("Errors"))
     assert sorted(DEAD_LETTER_QUEUES) == sorted(watched("ApproximateNumberOfMessagesVisible"))
     assert len(ALARMS) == 10
@@ -96,5 +96,5 @@ def test_an_alarm_on_dead_letters_is_not_silenced_by_a_queue_that_stopped_report
 
 
 def test_cloudwatch_can_publish_to_the_topic() -> None:
-    """It cannot where the topic is encrypted with alias/aws/sns."""
+    """It cannot if the topic is encrypted with alias/aws/sns."""
     assert "KmsMasterKeyId" not in TEMPLATE["Resources"]["AlarmTopic"]["Properties"]

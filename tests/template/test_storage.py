@@ -1,4 +1,4 @@
-"""Table, archive and pointers against what the adapters expect of them."""
+"""Table, archive and pointers match what the adapters expect."""
 
 from email_handler.adapters.dynamodb.keys import INDEXES
 from tests.support.stack import RESOURCES
@@ -11,7 +11,7 @@ def keys(schema: list[dict[str, str]]) -> list[tuple[str, str]]:
     return [(key["AttributeName"], key["KeyType"]) for key in schema]
 
 
-def test_the_table_has_the_adapters_indexes_newest_first_with_everything_in_them() -> None:
+def test_the_table_has_the_adapters_indexes_by_time_with_all_attributes() -> None:
     assert keys(TABLE["KeySchema"]) == [("pk", "HASH"), ("sk", "RANGE")]
     assert list(INDEXES) == [index["IndexName"] for index in TABLE["GlobalSecondaryIndexes"]]
     for index in TABLE["GlobalSecondaryIndexes"]:
@@ -19,7 +19,7 @@ def test_the_table_has_the_adapters_indexes_newest_first_with_everything_in_them
         assert index["Projection"] == {"ProjectionType": "ALL"}
 
 
-def test_the_table_forgets_what_expires_can_be_restored_and_costs_nothing_idle() -> None:
+def test_the_table_deletes_expired_items_can_be_restored_and_costs_nothing_while_idle() -> None:
     assert TABLE["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
     assert TABLE["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert TABLE["BillingMode"] == "PAY_PER_REQUEST"
@@ -34,12 +34,12 @@ def test_the_archive_is_private_encrypted_and_versioned() -> None:
     assert ARCHIVE["VersioningConfiguration"] == {"Status": "Enabled"}
 
 
-def test_deleting_the_stack_keeps_mail_and_records() -> None:
+def test_deleting_the_stack_keeps_messages_and_records() -> None:
     for name in ("Archive", "Records"):
         assert RESOURCES[name]["DeletionPolicy"].startswith("Retain")
         assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
 
 
-def test_pointers_begin_at_what_the_layer_has_built_in() -> None:
+def test_pointers_start_at_the_layers_built_in_documents() -> None:
     for name in ("RulesPointer", "RoutesPointer", "AcknowledgementPointer"):
         assert RESOURCES[name]["Properties"]["Value"] == "builtin"
