@@ -146,7 +146,7 @@ class Demo:
         step.check("soil samples" in mailclient.body(_raw(self.reply)), "It has the owner's text")
         content = mailclient.readable(_raw(self.reply)).lower()
         step.check(OWNER not in content, "The owner's address is nowhere in it")
-        step.check("@thread." not in content, "No thread address is in it")
+        step.check("@thread." not in content, "No address at thread.example.com is in it")
         lines = [line for line in (BEGIN, *banner(forward), END) if line.lower() in content]
         step.check(not lines, "No line of the banner is in it", lines)
 

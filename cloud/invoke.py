@@ -24,7 +24,7 @@ from cloud import PROJECT, receipt
 from cloud.cloud import LocalCloud, running
 from cloud.deploy import ARCHITECTURE, Deployment
 from cloud.errors import LocalCloudError
-from cloud.receipt import KINDS, Verdicts
+from cloud.receipt import VERDICT_KINDS, Verdicts
 
 _HOST = "host.docker.internal"  # this machine as containers see it; samconfig.toml adds the name on Linux
 _err = Console(stderr=True)
@@ -82,7 +82,7 @@ def store_sample(cloud: LocalCloud, name: str, event: Any) -> None:
     ses = next((record["ses"] for record in event.get("Records", []) if "receipt" in record.get("ses", {})), None)
     if ses:
         found = ses["receipt"]
-        stated = {kind: found[f"{kind}Verdict"]["status"] for kind in KINDS if f"{kind}Verdict" in found}
+        stated = {kind: found[f"{kind}Verdict"]["status"] for kind in VERDICT_KINDS if f"{kind}Verdict" in found}
         message = replace(
             message,
             sender=ses["mail"].get("source", ""),

@@ -18,7 +18,7 @@ _EVENT_HEADERS = 10 * 1024  # bytes of headers in an event
 _LONGEST_VALUE = 4096  # characters of a field that are parsed as addresses or words
 _FIELD = re.compile(rb"(?m)^([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
 _VERDICTS = re.compile(rb"(?im)^%s:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)" % VERDICTS_FIELD.encode())
-KINDS = ("spam", "virus", "spf", "dkim", "dmarc")
+VERDICT_KINDS = ("spam", "virus", "spf", "dkim", "dmarc")
 _RESULTS = {"PASS": "pass", "FAIL": "fail", "GRAY": "none", "PROCESSING_FAILED": "temperror"}  # RFC 8601 §2.7
 
 
@@ -137,7 +137,7 @@ def event(message: Accepted, obj: bytes, recipients: Sequence[str], function_arn
             headers.append({"name": name, "value": value})
     when = timestamp(message.at)
     v = message.verdicts
-    verdicts = {f"{kind}Verdict": {"status": getattr(v, kind)} for kind in KINDS}
+    verdicts = {f"{kind}Verdict": {"status": getattr(v, kind)} for kind in VERDICT_KINDS}
     return {
         "Records": [
             {
