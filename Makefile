@@ -129,7 +129,7 @@ invoke: setup ## Run one function on one sample: make invoke F=inbound E=first_c
 .PHONY: invoke-container
 invoke-container: setup ## The same in AWS's runtime image: needs Docker and email-handler local up --bind 0.0.0.0
 	@[ -n "$(F)" ] && [ -n "$(E)" ] || { echo "Name a function and an event: make invoke-container F=inbound E=first_contact" >&2; exit 2; }
-	@$(BIN)/python -m cloud.sam_local $(F) $(E)
+	@$(BIN)/python -m cloud.invoke --container $(F) $(E)
 
 .PHONY: local-up
 local-up: setup ## Start the local cloud and its SMTP port; Ctrl-C stops it

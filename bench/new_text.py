@@ -1,8 +1,8 @@
 """Scores ``new_text`` and two libraries on folders of real replies: ``python -m bench.new_text FOLDER…``.
 
-A file counts as right when what is left equals what a person marked as the writer's own lines (bench/new_text.toml),
-white space aside. Also printed: mean F1 of the words kept, and the slowest text of a set made to stall parsers.
-The libraries are no dependencies of the project; those that are not installed are left out:
+A file counts as right if the result equals the lines that a person marked as the writer's own (bench/new_text.toml),
+apart from white space. Also printed: the mean F1 of the words kept, and the slowest of a set of hostile texts.
+The project does not depend on the libraries; those that are not installed are skipped:
 ``uv run --with mail-parser-reply --with email-reply-parser --with quotequail python -m bench.new_text FOLDER…``
 """
 
@@ -28,7 +28,7 @@ MARKS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="ut
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One reply: its text and HTML, and the readings that count as right."""
+    """One reply: its text and HTML, and the results that count as right."""
 
     name: str
     text: str
@@ -37,7 +37,7 @@ class Case:
 
 
 def cases(folder: Path) -> Iterator[Case]:
-    """Yield the replies below *folder* that the table knows."""
+    """Yield the replies below *folder* that are in the table."""
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         relative = f"{path.parent.name}/{path.name}"
         texts = next((v for k, v in MARKS["texts"].items() if fnmatch.fnmatchcase(relative, k) or k == path.name), None)
@@ -83,7 +83,7 @@ def readers() -> dict[str, Reader]:
         try:
             found[name] = make(importlib.import_module(name))
         except ImportError:
-            print(f"{name} is not installed: left out")
+            print(f"{name} is not installed: skipped")
     return found
 
 
@@ -97,7 +97,7 @@ def _mail_parser_reply(module: Any) -> Reader:
 def _supports(module: Any, language: str) -> bool:
     try:
         module.EmailReplyParser(languages=[language]).read(text="x")
-    except Exception:  # noqa: BLE001 - whatever it raises, the language is not there
+    except Exception:  # noqa: BLE001 - any exception means that the language is not supported
         return False
     return True
 
@@ -134,7 +134,7 @@ HOSTILE = {
 
 
 def main() -> None:
-    """Print the table for the folders given."""
+    """Print the table for the given folders."""
     all_cases = [case for folder in sys.argv[1:] for case in cases(Path(folder))]
     print(f"{len(all_cases)} replies\n\n| reader | right | F1 | slowest | slowest hostile |\n|---|---|---|---|---|")
     wrong: list[str] = []
@@ -144,7 +144,7 @@ def main() -> None:
             started = time.perf_counter()
             try:
                 got = read(case.text, case.html)
-            except Exception as error:  # noqa: BLE001 - a library that raises gave no answer
+            except Exception as error:  # noqa: BLE001 - a library that raises has no result
                 got = f"raised {type(error).__name__}"
             slowest = max(slowest, time.perf_counter() - started)
             ok = any(got.split() == wanted.split() for wanted in case.accepted)
@@ -160,7 +160,7 @@ def main() -> None:
 
 
 def _worst(read: Reader) -> str:
-    """Return the slowest hostile text; each is tried at a tenth of its size first, and left where that takes 0.3 s."""
+    """Return the slowest hostile text. Each is tried at a tenth of its size first, and no further if that takes 0.3 s."""
     worst, name = 0.0, ""
     for label, text in HOSTILE.items():
         for piece in (text[: len(text) // 10], text):
