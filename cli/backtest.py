@@ -5,7 +5,7 @@ the operator's word is about what it says, so it counts as held again wherever t
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,10 +18,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from cli.connection import Connection, Endpoint, Stack, connect
-from cli.deployment import parameters
-from cli.inspection import each_file, find_files, rules_of
-from cli.terminal import AdminError, AsJson, ExitCode, err, out, plain, print_json, tracked
+from cli.connection import Connection, connect
+from cli.inspection import each_file, find_files, read_rules
+from cli.options import AsJson, Endpoint, Stack
+from cli.terminal import CommandError, ExitCode, err, out, plain, print_json, tracked
 from email_handler.conversations.disposition import Disposition, Outcome, Reason
 from email_handler.conversations.records import MessageRecord
 from email_handler.errors import ArchiveObjectMissing
@@ -78,13 +78,12 @@ def backtest(
 
     Exit code 4 if mail that you have released would be held again. With --json one object a changed mail, and counts.
     """
-    rules = rules_of(new)
+    rules = read_rules(new)
     if folder:
         if not folder.is_dir():
-            raise AdminError(f"{folder} is no folder of mail")
+            raise CommandError(f"{folder} is no folder of mail")
         files = list(find_files([folder]))
-        rules_of(against)  # at once, and not in each process, where it cannot be used
-        tried: Iterable[Tried] = each_file(partial(try_file, new=new, against=against), files)
+        tried: Iterable[Tried] = each_file(partial(_trial, new, against), files)
         total = len(files)
     else:
         connection = connect(stack, endpoint)
@@ -110,13 +109,17 @@ def backtest(
         raise typer.Exit(ExitCode.HELD_AGAIN)
 
 
-def try_file(path: Path, *, new: Path, against: Path | None) -> Tried:
+def _trial(new: Path, against: Path | None) -> Callable[[Path], Tried]:
+    return partial(try_file, new=read_rules(new), against=read_rules(against))
+
+
+def try_file(path: Path, *, new: RuleSet, against: RuleSet) -> Tried:
     """Return the file at *path* under both rule sets. What cannot be read counts as an empty mail."""
     try:
         message = parse(path.read_bytes())
     except OSError:
         message = parse(b"")
-    before, after = assess_content(message, rules_of(against)), assess_content(message, rules_of(new))
+    before, after = assess_content(message, against), assess_content(message, new)
     sender = message.from_[0].address if message.from_ else ""
     return _tried(str(path), before.outcome.value, after.outcome, after, sender, message.subject)
 
@@ -124,7 +127,7 @@ def try_file(path: Path, *, new: Path, against: Path | None) -> Tried:
 def try_archive(connection: Connection, stored: Sequence[ArchiveKey], rules: RuleSet) -> Iterator[Tried]:
     """Yield each of *stored* that the filter decided about, under *rules*. Mail that has no decision yet, or none of
     the filter's (bounces, duplicates, unknown recipients), is left out."""
-    public = [EmailAddress(address) for address in parameters(connection)["PublicAddresses"].split(",")]
+    public = [EmailAddress(address) for address in connection.parameters["PublicAddresses"].split(",")]
 
     def fetch(key: ArchiveKey) -> tuple[MessageRecord, bytes] | None:
         record = connection.records.message(ReceiptId(key.rpartition("/")[2]), "inbound")

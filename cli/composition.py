@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from cli.inspection import believed, find_files
-from cli.terminal import AdminError, AsJson, ExitCode, err, print_json, tracked
+from cli.options import AsJson
+from cli.terminal import CommandError, ExitCode, err, print_json, tracked
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Conversation, Status
@@ -123,7 +124,7 @@ def _write(target: Path, raw: bytes) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(raw)
     except OSError as error:
-        raise AdminError(f"cannot write {target}: {error.strerror}. Choose another folder with --out.") from error
+        raise CommandError(f"cannot write {target}: {error.strerror}. Choose another folder with --out.") from error
 
 
 def _conversation(message: Message, owners: Owners, contact: EmailAddress) -> Conversation:

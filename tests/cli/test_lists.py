@@ -29,7 +29,7 @@ def test_addresses_and_domains_are_listed_in_lower_case(text: str, entry: str) -
 @pytest.mark.parametrize(
     "text", ["", "jane", "jane@", "@", "jane@localhost", "a b@customer.example", "customer..example", "*.example"]
 )
-def test_what_is_neither_is_a_mistake_in_the_command_line(text: str) -> None:
+def test_other_text_is_a_mistake_in_the_command_line(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         read_entry(text)
 
@@ -53,7 +53,7 @@ def test_an_entry_moves_from_list_to_list_and_off(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.cloud
-def test_taking_off_what_is_on_no_list_is_told(cloud: LocalCloud) -> None:
+def test_unlisting_an_entry_that_is_on_no_list_fails(cloud: LocalCloud) -> None:
     ran = CliRunner().invoke(app, ["unlist", "nobody.example", "--endpoint", cloud.endpoint])
 
     assert ran.exit_code == 1

@@ -24,8 +24,8 @@ def run(cloud: LocalCloud, *arguments: str, code: int = 0) -> list[dict[str, Any
     return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
-def talk(cloud: LocalCloud, name: str) -> Conversation:
-    """Return a new conversation of the cloud's table."""
+def stored(cloud: LocalCloud, name: str) -> Conversation:
+    """Store a new conversation in the cloud's table and return it."""
     made = conversation(id=ConversationId(name))
     whole = commit(f"receipt of {name}", conversation=made)
     connect(endpoint=cloud.endpoint).records.commit(replace(whole, decision=replace(whole.decision, done=True)))
@@ -33,10 +33,8 @@ def talk(cloud: LocalCloud, name: str) -> Conversation:
 
 
 @pytest.mark.parametrize(("options", "status"), [([], Status.CLOSED), (["--spam"], Status.SPAM)])
-def test_a_conversation_is_closed_and_found_by_its_status(
-    cloud: LocalCloud, options: list[str], status: Status
-) -> None:
-    made = talk(cloud, f"c-{status}")
+def test_a_closed_conversation_is_found_by_its_status(cloud: LocalCloud, options: list[str], status: Status) -> None:
+    made = stored(cloud, f"c-{status}")
     records = connect(endpoint=cloud.endpoint).records
 
     assert run(cloud, made.id, *options) == [{"conversation": made.id, "status": status}]
@@ -44,7 +42,7 @@ def test_a_conversation_is_closed_and_found_by_its_status(
     assert list(records.find("status", status)) == [replace(made, status=status, version=2)]
 
 
-def test_a_conversation_that_is_not_there_is_told_and_the_others_are_closed(cloud: LocalCloud) -> None:
-    made = talk(cloud, "c-another")
+def test_an_unknown_conversation_fails_and_the_others_are_closed(cloud: LocalCloud) -> None:
+    made = stored(cloud, "c-another")
 
     assert run(cloud, "c-nowhere1", made.id, code=1) == [{"conversation": made.id, "status": "closed"}]

@@ -1,19 +1,19 @@
-"""``email-handler rules``: editing the spam rules by evidence. Pure: files in, tables out, no AWS."""
+"""``email-handler rules check`` and ``test``: try spam rules on files. Pure: files in, tables out, no AWS."""
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from cli.inspection import each_file, find_files, rules_of
-from cli.terminal import AdminError, AsJson, ExitCode, err, out, print_json, tracked
+from cli.inspection import each_file, find_files, read_rules
+from cli.options import AsJson, RulesFile
+from cli.terminal import CommandError, fail_if, new_table, out, print_json, print_line, print_note, tracked
 from email_handler.conversations.disposition import Disposition, Outcome
 from email_handler.mail.message import parse
 from email_handler.spam import rules as spam_rules
@@ -21,43 +21,42 @@ from email_handler.spam.stages import assess_content
 
 RULES_FILE = Path("config/spam-rules.toml")
 
-app = typer.Typer(no_args_is_help=True, help="Check and try the spam rules.")
+app = typer.Typer(no_args_is_help=True, help="Check, try and change the spam rules.")
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The rules file.")]
 
 
 @app.command()
 def check(file: File = RULES_FILE, as_json: AsJson = False) -> None:
-    """Check a rules file: its form, every rule's examples, and that no pattern can be made to stall.
+    """Check a rules file: its form, every rule's examples, and that no text can make a pattern stall.
 
-    With --json one object a finding: rule, problem. Exit code 1 if there is any.
+    With --json one object for each finding: rule, problem. The exit code is 1 if there is any.
     """
     try:
         document = file.read_bytes()
     except OSError as error:
-        raise AdminError(f"{file}: {error.strerror}. Name the rules file, such as {RULES_FILE}.") from error
+        raise CommandError(f"{file}: {error.strerror}. Name the rules file, such as {RULES_FILE}.") from error
     findings = spam_rules.check(document)
     for finding in findings:
         if as_json:
             print_json(asdict(finding))
         else:
             out.print(Text.assemble((finding.rule or str(file), "bold"), f" {finding.problem}"))
-    if findings:
-        raise typer.Exit(ExitCode.FAILED)
+    fail_if(findings)
     loaded = spam_rules.load_rules(document, file.name)
-    err.print(f"{file}: {len(loaded.rules)} rules and {len(loaded.signals)} signals, nothing to complain about.")
+    print_note(f"{file}: {len(loaded.rules)} rules and {len(loaded.signals)} signals, no findings.")
 
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What the rules made of one folder of mail."""
+    """The outcomes of one folder of messages."""
 
     name: str
     label: str  # "spam" or "ham"
     outcomes: Counter[str] = field(default_factory=Counter)
     fired: Counter[str] = field(default_factory=Counter)  # messages by rule
-    decided: Counter[str] = field(default_factory=Counter)  # messages by rule without which they had ended otherwise
-    wrong: list[str] = field(default_factory=list)  # paths: ham held or flagged, spam delivered
+    decided: Counter[str] = field(default_factory=Counter)  # messages by rule that changed their outcome
+    wrong: list[str] = field(default_factory=list)  # paths of ham that was held or flagged, and of delivered spam
 
     def add(self, path: str, outcome: str, fired: Sequence[tuple[str, bool]]) -> None:
         """Count one message."""
@@ -70,7 +69,7 @@ class Tally:
 
     @property
     def messages(self) -> int:
-        """Return how many there were."""
+        """Return the number of messages."""
         return self.outcomes.total()
 
 
@@ -80,57 +79,50 @@ def measure(
         list[Path],
         typer.Argument(
             metavar="FOLDER…",
-            help="Folders of raw mail with spam or ham in their names, such as spam_2 or easy-ham, or above such.",
+            help="Folders of raw messages with spam or ham in their names, such as spam_2 or easy-ham, or their parents.",
         ),
     ],
-    rules: Annotated[Path | None, typer.Option(help="A rules file instead of the built-in set.")] = None,
-    wrong: Annotated[bool, typer.Option(help="List the messages that were judged wrongly as well.")] = False,
+    rules: RulesFile = None,
+    wrong: Annotated[bool, typer.Option(help="Also list the messages that were judged wrongly.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Try the rules on labelled mail: caught, flagged, missed and wrongly held, by folder and by rule.
+    """Try the rules on labelled messages: held, flagged, missed and wrongly held, by folder and by rule.
 
-    With --json one object a folder and one a rule; "decided" counts the messages that had ended otherwise without
-    that rule.
+    With --json one object for each folder and each rule; "decided" counts the messages that would have had another
+    outcome without that rule.
     """
     labelled = [(name, label, list(find_files([folder]))) for name, label, folder in _labelled(folders)]
-    total = sum(len(files) for _, _, files in labelled)
+    files = [path for _, _, paths in labelled for path in paths]
+    judged = tracked(each_file(partial(_judge, rules), files), "messages", len(files))
     tallies = []
-    judged = tracked(_judged(labelled, rules), "messages", total)
-    for name, label, files in labelled:
+    for name, label, paths in labelled:
         tally = Tally(name=name, label=label)
-        for path in files:
+        for path in paths:
             tally.add(str(path), *next(judged))
         tallies.append(tally)
-    weights = _weights(rules)
+    by_rule = list(_by_rule(tallies, read_rules(rules)))
     if as_json:
-        _print_lines(tallies, weights, wrong=wrong)
+        _print_lines(tallies, by_rule, wrong=wrong)
     else:
-        _print_tables(tallies, weights, wrong=wrong)
-
-
-def _judged(
-    labelled: Sequence[tuple[str, str, list[Path]]], rules: Path | None
-) -> Iterator[tuple[str, tuple[tuple[str, bool], ...]]]:
-    files = [path for _, _, paths in labelled for path in paths]
-    return each_file(partial(judge_file, rules_file=rules), files)
+        _print_tables(tallies, by_rule, wrong=wrong)
 
 
 def _labelled(folders: Sequence[Path]) -> Iterator[tuple[str, str, Path]]:
-    """Yield name, label and path of each folder of mail. Raises AdminError for one that says of itself nothing."""
+    """Yield name, label and path of each folder of messages. Raises CommandError if one has no label."""
     for folder in folders:
         if label := _label(folder):
             yield folder.name, label, folder
             continue
         if not folder.is_dir():
-            raise AdminError(f"{folder} is no folder")
+            raise CommandError(f"{folder} is not a folder")
         below = [(sub.name, _label(sub), sub) for sub in sorted(folder.iterdir()) if sub.is_dir()]
         if not any(label for _, label, _ in below):
-            raise AdminError(f"{folder}: neither its own name nor a sub-folder's has the word spam or ham")
+            raise CommandError(f"{folder}: neither its own name nor a sub-folder's has the word spam or ham")
         for name, label, sub in below:
             if label:
                 yield name, label, sub
             else:
-                err.print(f"{name}: left out, its name has neither spam nor ham", style="yellow", markup=False)
+                print_note(f"{name}: left out, its name has neither spam nor ham", "yellow")
 
 
 def _label(folder: Path) -> str:
@@ -138,9 +130,12 @@ def _label(folder: Path) -> str:
     return next((label for label in ("spam", "ham") if label in words), "") if folder.is_dir() else ""
 
 
-def judge_file(path: Path, rules_file: Path | None) -> tuple[str, tuple[tuple[str, bool], ...]]:
-    """Return the outcome for one file, and each rule that matched with whether it decided that."""
-    rules = rules_of(rules_file)
+def _judge(rules_file: Path | None) -> Callable[[Path], tuple[str, tuple[tuple[str, bool], ...]]]:
+    return partial(judge_file, rules=read_rules(rules_file))
+
+
+def judge_file(path: Path, rules: spam_rules.RuleSet) -> tuple[str, tuple[tuple[str, bool], ...]]:
+    """Return the outcome for one file, and for each rule that matched whether the outcome depends on it."""
     disposition = assess_content(parse(path.read_bytes()), rules)
     fired = tuple(
         (reason.rule, _outcome(disposition, rules, without=reason.weight) is not disposition.outcome)
@@ -157,14 +152,10 @@ def _outcome(disposition: Disposition, rules: spam_rules.RuleSet, *, without: fl
     return Outcome.FLAG if score >= rules.flag or limited else Outcome.DELIVER
 
 
-def _weights(rules_file: Path | None) -> dict[str, float]:
-    rules = rules_of(rules_file)
-    weights = {rule.id: rule.weight for rule in rules.rules}
-    return weights | {signal.id: signal.weight for signal in rules.signals.values()}
-
-
-def _by_rule(tallies: Sequence[Tally], weights: dict[str, float]) -> Iterator[dict[str, Any]]:
-    for rule, weight in weights.items():
+def _by_rule(tallies: Sequence[Tally], rules: spam_rules.RuleSet) -> Iterator[dict[str, Any]]:
+    weights = [(rule.id, rule.weight) for rule in rules.rules]
+    weights += [(signal.id, signal.weight) for signal in rules.signals.values()]
+    for rule, weight in weights:
         yield {"rule": rule, "weight": weight} | {
             f"{name}{label}": sum(getattr(tally, counted)[rule] for tally in tallies if tally.label == label)
             for label in ("spam", "ham")
@@ -172,7 +163,7 @@ def _by_rule(tallies: Sequence[Tally], weights: dict[str, float]) -> Iterator[di
         }
 
 
-def _print_lines(tallies: Sequence[Tally], weights: dict[str, float], *, wrong: bool) -> None:
+def _print_lines(tallies: Sequence[Tally], by_rule: Sequence[dict[str, Any]], *, wrong: bool) -> None:
     for tally in tallies:
         line = {
             "set": tally.name,
@@ -183,34 +174,34 @@ def _print_lines(tallies: Sequence[Tally], weights: dict[str, float], *, wrong: 
             "delivered": tally.outcomes[Outcome.DELIVER],
         }
         print_json(line | ({"wrong": tally.wrong} if wrong else {}))
-    for line in _by_rule(tallies, weights):
+    for line in by_rule:
         print_json(line)
 
 
-def _print_tables(tallies: Sequence[Tally], weights: dict[str, float], *, wrong: bool) -> None:
-    table = Table("Folder", "Mail", "Messages", "Held", "Flagged", "Delivered", "Right", box=None, header_style="bold")
+def _print_tables(tallies: Sequence[Tally], by_rule: Sequence[dict[str, Any]], *, wrong: bool) -> None:
+    numbers = ("Messages", "Held", "Flagged", "Delivered", "Right")
+    table = new_table("Folder", "Label", *numbers, right=numbers)
     for tally in (*tallies, *_totals(tallies)):
         delivered = tally.outcomes[Outcome.DELIVER]
         right = delivered if tally.label == "ham" else tally.messages - delivered
         share = f"{right / tally.messages:.1%}" if tally.messages else "-"
         counts = (tally.outcomes[outcome] for outcome in (Outcome.HOLD, Outcome.FLAG, Outcome.DELIVER))
         table.add_row(tally.name, tally.label, str(tally.messages), *map(str, counts), share)
-    by_rule = Table("Rule", "Weight", "Spam", "Ham", "Decided spam", "Decided ham", box=None, header_style="bold")
-    lines = list(_by_rule(tallies, weights))
-    fired = [line for line in lines if line["spam"] or line["ham"]]
-    for line in sorted(fired, key=lambda line: -line["spam"]):
-        counts = (line[name] for name in ("spam", "ham", "decided_spam", "decided_ham"))
-        by_rule.add_row(line["rule"], f"{line['weight']:g}", *map(str, counts))
-    for one in (table, by_rule):
-        for column in one.columns[-4:]:
-            column.justify = "right"
-    out.print(table, "", *([by_rule] if fired else []))
-    if silent := len(lines) - len(fired):
+    out.print(table, "")
+    fired = [line for line in by_rule if line["spam"] or line["ham"]]
+    if fired:
+        counted = ("Spam", "Ham", "Decided spam", "Decided ham")
+        table = new_table("Rule", "Weight", *counted, right=counted)
+        for line in sorted(fired, key=lambda line: -line["spam"]):
+            counts = (line[name] for name in ("spam", "ham", "decided_spam", "decided_ham"))
+            table.add_row(line["rule"], f"{line['weight']:g}", *map(str, counts))
+        out.print(table)
+    if silent := len(by_rule) - len(fired):
         out.print(f"{silent} rule{'s' * (silent > 1)} never fired (--json names them)")
     if wrong:
         for tally in tallies:
             for path in tally.wrong:
-                out.print(Text(f"{tally.label} judged wrongly: {path}"), soft_wrap=True)
+                print_line(f"{tally.label} judged wrongly: {path}")
 
 
 def _totals(tallies: Sequence[Tally]) -> Iterator[Tally]:

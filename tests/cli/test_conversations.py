@@ -17,7 +17,7 @@ OTTO = "otto@orchard.example"
 
 @pytest.fixture(scope="module")
 def receipt(cloud: LocalCloud) -> str:
-    """Otto's first mail, handed in and gone through."""
+    """Otto's first message, received and processed."""
     raw = (PROJECT / "events/mail/first_contact.eml").read_bytes()
     for jane, otto in ((b"jane@customer.example", OTTO.encode()), (b"Jane", b"Otto"), (b"garden-plan-", b"orchard-")):
         raw = raw.replace(jane, otto)
@@ -47,7 +47,7 @@ def text(cloud: LocalCloud, *arguments: str, columns: int = 200) -> str:
     return ran.output
 
 
-def test_list_tells_conversations_without_the_token_that_opens_them(conversation: dict[str, Any]) -> None:
+def test_list_shows_conversations_without_their_secret_token(conversation: dict[str, Any]) -> None:
     assert (conversation["contact"], conversation["status"], conversation["received"]) == (OTTO, "open", 1)
     assert "token" not in conversation
 
@@ -59,11 +59,11 @@ def test_list_finds_by_every_index(cloud: LocalCloud, conversation: dict[str, An
     assert conversation["id"] in [found["id"] for found in lines(cloud, "list", *question)]
 
 
-def test_list_shows_people_a_table(cloud: LocalCloud, conversation: dict[str, Any]) -> None:
+def test_list_prints_a_table_without_json(cloud: LocalCloud, conversation: dict[str, Any]) -> None:
     assert conversation["id"] in text(cloud, "list")
 
 
-def test_show_tells_messages_files_and_sends(cloud: LocalCloud, conversation: dict[str, Any], receipt: str) -> None:
+def test_show_lists_messages_files_and_sends(cloud: LocalCloud, conversation: dict[str, Any], receipt: str) -> None:
     (shown,) = lines(cloud, "show", conversation["id"])
 
     (message,) = shown["messages"]
@@ -93,7 +93,7 @@ def test_why_finds_a_message_by_receipt_send_ses_id_and_conversation(
 
 
 @pytest.mark.parametrize("command", ["show", "why"])
-def test_what_is_there_to_be_copied_is_whole_in_80_columns(
+def test_ids_and_keys_are_whole_in_80_columns(
     cloud: LocalCloud, conversation: dict[str, Any], receipt: str, command: str
 ) -> None:
     (why,) = lines(cloud, "why", receipt)
@@ -101,13 +101,13 @@ def test_what_is_there_to_be_copied_is_whole_in_80_columns(
     if command == "why":
         ids += [*why["archive"], why["decision"]["rules_version"], *(send["ses_id"] for send in why["sends"])]
 
-    told = text(cloud, command, conversation["id"], columns=80)
+    shown = text(cloud, command, conversation["id"], columns=80)
 
-    assert [one for one in ids if one not in told] == []
+    assert [one for one in ids if one not in shown] == []
 
 
 def test_addresses_in_the_outbox_are_whole_in_80_columns(cloud: LocalCloud, receipt: str) -> None:
-    del receipt  # its forward bears the longest address
+    del receipt  # its forward has the longest address
     folder = cloud.outbox.parent
 
     ran = CliRunner().invoke(app, ["local", "outbox", "--folder", str(folder)], env={"COLUMNS": "80"})
@@ -119,12 +119,12 @@ def test_search_finds_by_words_of_the_record_and_with_text_by_those_of_files(clo
     assert [found["receipt"] for found in lines(cloud, "search", "otto", "GARDEN", "--days", "2")] == [receipt]
     assert lines(cloud, "search", "otto", "wheelchairs", "--days", "2", code=1) == []
     found = lines(cloud, "search", "orchard", "wheelchairs", "--text", "--days", "2", code=1)
-    assert found == [], "the words must stand together: in the record or in the texts"
+    assert found == [], "all words must occur in the record, or all in the texts"
     assert receipt in [found["receipt"] for found in lines(cloud, "search", "wheelchairs", "--text", "--days", "2")]
 
 
 @pytest.mark.parametrize("command", ["show", "why"])
-def test_an_id_that_is_nobodys_is_told_with_what_to_do(cloud: LocalCloud, command: str) -> None:
+def test_an_unknown_id_fails_with_advice(cloud: LocalCloud, command: str) -> None:
     ran = CliRunner().invoke(app, [command, "nonsense", "--endpoint", cloud.endpoint])
 
     assert ran.exit_code == 1
@@ -132,7 +132,7 @@ def test_an_id_that_is_nobodys_is_told_with_what_to_do(cloud: LocalCloud, comman
     assert "email-handler" in str(ran.exception)
 
 
-def test_another_stacks_name_is_told(cloud: LocalCloud) -> None:
+def test_an_unknown_stack_fails_with_its_name(cloud: LocalCloud) -> None:
     ran = CliRunner().invoke(app, ["list", "--endpoint", cloud.endpoint, "--stack", "other"])
 
     assert ran.exit_code == 1
