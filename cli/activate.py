@@ -28,12 +28,8 @@ def activate(
         raise CommandError(f"{connection.where} has no receipt rules: it is deployed with ReceiveMail=false")
     with aws_errors(connection.where):
         before = make_active(connection.session.client("ses"), ours, replace=replace)
-    active = (
-        f"{ours} is active already."
-        if before == ours
-        else f"{ours} is active (before: {before or 'none'}). Next: email-handler doctor"
-    )
-    print_result({"active": ours, "before": before}, active, as_json=as_json)
+    state = "active already" if before == ours else f"active (before: {before or 'none'}). Next: email-handler doctor"
+    print_result({"active": ours, "before": before}, f"{ours} is {state}", as_json=as_json)
 
 
 def make_active(ses: Any, ours: str, *, replace: bool) -> str:

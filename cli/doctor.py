@@ -157,8 +157,8 @@ def check_condition(condition: str, *, receives: bool, emulated: bool) -> Check:
     if found.startswith("Could not ask"):
         found, todo = condition, "It is missing, or you lack the permission: deploy again, or see the SES console."
     # Without ReceiveMail the operator sets up SES and knows its state, but dead letters wait all the same.
-    ours = receives or "DeadLetters" in found or "ProcessingFailures" in found
-    return Check("SES and queues", State.WRONG if ours else State.NOTE, found, todo)
+    serious = receives or "DeadLetters" in found or "ProcessingFailures" in found
+    return Check("SES and queues", State.WRONG if serious else State.NOTE, found, todo)
 
 
 def _documents(connection: Connection) -> Iterator[Check]:

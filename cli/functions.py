@@ -28,9 +28,9 @@ class Functions:
         """Run *function* on *payload*, wait for its end, and return its result. Raises CommandError if it failed."""
         name = f"{function.capitalize()}Function"
         with aws_errors(self._where):
-            answer = self._client.invoke(FunctionName=self._names[name], Payload=json.dumps(payload).encode())
-            result = json.loads(answer["Payload"].read() or b"null")
-        if "FunctionError" in answer:
+            response = self._client.invoke(FunctionName=self._names[name], Payload=json.dumps(payload).encode())
+            result = json.loads(response["Payload"].read() or b"null")
+        if "FunctionError" in response:
             error = result.get("errorType", "an error") if isinstance(result, dict) else "an error"
             raise CommandError(f"{name} failed with {error}: its log says more (docs/runbook.md). Then try again.")
         return result

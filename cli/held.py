@@ -157,24 +157,15 @@ def _receiver(connection: Connection, receipt: str) -> FunctionName:
 
 
 def _describe(record: MessageRecord, message: Message | None) -> dict[str, Any]:
-    headers = (
-        {field: [plain(value) for value in message.header_all(field)] for field in SHOWN_FIELDS} if message else {}
-    )
-    files = message.attachments if message else ()
-    return {
-        "receipt": record.receipt,
-        "function": record.function,
-        "outcome": record.outcome,
-        "at": record.at,
-        "score": record.score,
-        "rules_version": record.rules_version,
-        "verified": record.verified,
-        "verification": record.verification,
+    fields = ("receipt", "function", "outcome", "at", "score", "rules_version", "verified", "verification")
+    headers = {field: [*map(plain, message.header_all(field))] for field in SHOWN_FIELDS} if message else {}
+    return {field: getattr(record, field) for field in fields} | {
         "reasons": [asdict(reason) for reason in record.reasons],
         "headers": {field: values for field, values in headers.items() if values},
         "text": plain(message.text[:SHOWN_TEXT]) if message else "",
         "attachments": [
-            {"name": plain(found.name), "type": found.content_type, "size": len(found.payload)} for found in files
+            {"name": plain(found.name), "type": found.content_type, "size": len(found.payload)}
+            for found in (message.attachments if message else ())
         ],
         "archive_key": record.archive_key,
     }

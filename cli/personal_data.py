@@ -43,22 +43,6 @@ class Case:
         """Return the conversation's id, or ``none``."""
         return self.conversation.id if self.conversation else NONE
 
-    @property
-    def prefixes(self) -> list[str]:
-        """Return the archive's prefixes of its texts and attachments."""
-        places = [f"{message.conversation or NONE}/{message.receipt}/" for message in self.messages]
-        if self.conversation:
-            places = [f"{self.conversation.id}/"]
-        return [f"{kind}/{place}" for kind in ("text", "attachments") for place in places]
-
-    @property
-    def keys(self) -> list[str]:
-        """Return the archive's keys of its messages, as received and as sent."""
-        return [
-            *(message.archive_key for message in self.messages),
-            *(send.sent_key for send in self.sends if send.sent_key),
-        ]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdings:
@@ -220,7 +204,12 @@ def _erase_objects(connection: Connection, case: Case) -> int:
     """Delete every version of the objects of *case*, and return how many there were."""
     s3 = connection.session.client("s3")
     count = 0
-    wanted = [(prefix, False) for prefix in case.prefixes] + [(key, True) for key in case.keys]
+    keys = [message.archive_key for message in case.messages] + [send.sent_key for send in case.sends if send.sent_key]
+    places = [f"{message.conversation or NONE}/{message.receipt}/" for message in case.messages]
+    if case.conversation:
+        places = [f"{case.conversation.id}/"]
+    prefixes = [f"{kind}/{place}" for kind in ("text", "attachments") for place in places]
+    wanted = [(prefix, False) for prefix in prefixes] + [(key, True) for key in keys]
     with aws_errors(connection.where):
         for prefix, exact in wanted:
             pages = s3.get_paginator("list_object_versions").paginate(Bucket=connection.bucket, Prefix=prefix)
@@ -231,8 +220,8 @@ def _erase_objects(connection: Connection, case: Case) -> int:
                 if not exact or found["Key"] == prefix
             ]
             for batch in batched(versions, 1000):
-                answer = s3.delete_objects(Bucket=connection.bucket, Delete={"Objects": list(batch), "Quiet": True})
-                if errors := answer.get("Errors"):
+                response = s3.delete_objects(Bucket=connection.bucket, Delete={"Objects": list(batch), "Quiet": True})
+                if errors := response.get("Errors"):
                     raise CommandError(f"S3 did not delete {len(errors)} objects ({errors[0].get('Code')}): try again")
             count += len(versions)
     return count

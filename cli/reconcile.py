@@ -53,9 +53,9 @@ def reconcile(
     With --dry-run nothing is changed: everything unfinished is counted and listed. The exit code is then 5 if there is
     anything but acknowledgements that may or may not have been sent (those are never sent again).
     """
+    began = parse_since(since) if since else None
+    connection = connect(stack, endpoint)
     if dry_run:
-        began = parse_since(since) if since else None
-        connection = connect(stack, endpoint)
         audited = audit(
             archive=connection.archive,
             records=connection.records,
@@ -66,7 +66,6 @@ def reconcile(
         )
         _print_audit(audited, as_json=as_json)
         return
-    connection = connect(stack, endpoint)
     functions = Functions(connection)
     failed = 0
     for function in tracked(RECEIVERS, "functions", len(RECEIVERS)):

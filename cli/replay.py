@@ -20,15 +20,10 @@ from email_handler.usecases.reconcile import SETUP_OBJECT
 
 AT_ONCE = 4  # parallel replays: fewer than Lambda grants the smallest account
 
-_DONE = {
-    "kept": "decided before, nothing left to do",
-    "finished": "decided before, finished now",
-    "decided": "had no decision, decided now",
-}
-_WOULD_BE = {
-    "kept": "decided, nothing left to do",
-    "finished": "decided, would be finished",
-    "decided": "has no decision, would be decided",
+_EFFECTS = {  # what a replay did, and with --dry-run would do
+    "kept": ("decided before, nothing left to do", "decided, nothing left to do"),
+    "finished": ("decided before, finished now", "decided, would be finished"),
+    "decided": ("had no decision, decided now", "has no decision, would be decided"),
 }
 
 
@@ -83,14 +78,14 @@ def replay(
 
 
 def _print_replay(connection: Connection, line: dict[str, Any]) -> None:
-    message = f"{line['receipt']} {line['function']}"
+    done, would_be = _EFFECTS[line["what"]]
     if "error" in line:
         print_note(f"{line['receipt']}: {line['error']}", "red")
-    elif "jobs" in line:
-        result = describe_result(line, ledger_items(connection, line["jobs"]))
-        print_line(f"{message}, {_DONE[line['what']]}: {result}")
-    else:
-        print_line(f"{message}, {_WOULD_BE[line['what']]}")
+        return
+    effect = would_be
+    if "jobs" in line:
+        effect = f"{done}: {describe_result(line, ledger_items(connection, line['jobs']))}"
+    print_line(f"{line['receipt']} {line['function']}, {effect}")
 
 
 def replay_effect(before: Decision | None) -> str:

@@ -23,6 +23,9 @@ RULES_FILE = Path("config/spam-rules.toml")
 
 app = typer.Typer(no_args_is_help=True, help="Check, try and change the spam rules.")
 
+type Judgement = tuple[Outcome, Sequence[tuple[str, bool]]]
+"""The outcome for one message, and each rule that matched with whether the outcome depends on it."""
+
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The rules file.")]
 
 
@@ -58,8 +61,9 @@ class Tally:
     decided: Counter[str] = field(default_factory=Counter)  # messages by rule that changed their outcome
     wrong: list[str] = field(default_factory=list)  # paths of ham that was held or flagged, and of delivered spam
 
-    def add(self, path: str, outcome: str, fired: Sequence[tuple[str, bool]]) -> None:
+    def add(self, path: str, judgement: Judgement) -> None:
         """Count one message."""
+        outcome, fired = judgement
         self.outcomes[outcome] += 1
         for rule, decisive in fired:
             self.fired[rule] += 1
@@ -98,7 +102,7 @@ def measure(
     for name, label, paths in labelled:
         tally = Tally(name=name, label=label)
         for path in paths:
-            tally.add(str(path), *next(judged))
+            tally.add(str(path), next(judged))
         tallies.append(tally)
     by_rule = list(_by_rule(tallies, read_rules(rules)))
     if as_json:
@@ -130,18 +134,18 @@ def _label(folder: Path) -> str:
     return next((label for label in ("spam", "ham") if label in words), "") if folder.is_dir() else ""
 
 
-def _judge(rules_file: Path | None) -> Callable[[Path], tuple[str, tuple[tuple[str, bool], ...]]]:
-    return partial(judge_file, rules=read_rules(rules_file))
+def _judge(rules_file: Path | None) -> Callable[[Path], Judgement]:
+    """Return a function that judges one file."""
+    rules = read_rules(rules_file)
 
+    def judge(path: Path) -> Judgement:
+        disposition = assess_content(parse(path.read_bytes()), rules)
+        return disposition.outcome, [
+            (reason.rule, _outcome(disposition, rules, without=reason.weight) is not disposition.outcome)
+            for reason in disposition.reasons
+        ]
 
-def judge_file(path: Path, rules: spam_rules.RuleSet) -> tuple[str, tuple[tuple[str, bool], ...]]:
-    """Return the outcome for one file, and for each rule that matched whether the outcome depends on it."""
-    disposition = assess_content(parse(path.read_bytes()), rules)
-    fired = tuple(
-        (reason.rule, _outcome(disposition, rules, without=reason.weight) is not disposition.outcome)
-        for reason in disposition.reasons
-    )
-    return disposition.outcome.value, fired
+    return judge
 
 
 def _outcome(disposition: Disposition, rules: spam_rules.RuleSet, *, without: float) -> Outcome:
@@ -164,15 +168,10 @@ def _by_rule(tallies: Sequence[Tally], rules: spam_rules.RuleSet) -> Iterator[di
 
 
 def _print_lines(tallies: Sequence[Tally], by_rule: Sequence[dict[str, Any]], *, wrong: bool) -> None:
+    outcomes = {"held": Outcome.HOLD, "flagged": Outcome.FLAG, "delivered": Outcome.DELIVER}
     for tally in tallies:
-        line = {
-            "set": tally.name,
-            "label": tally.label,
-            "messages": tally.messages,
-            "held": tally.outcomes[Outcome.HOLD],
-            "flagged": tally.outcomes[Outcome.FLAG],
-            "delivered": tally.outcomes[Outcome.DELIVER],
-        }
+        counts = {name: tally.outcomes[outcome] for name, outcome in outcomes.items()}
+        line = {"set": tally.name, "label": tally.label, "messages": tally.messages, **counts}
         print_json(line | ({"wrong": tally.wrong} if wrong else {}))
     for line in by_rule:
         print_json(line)

@@ -1,27 +1,17 @@
 """``email-handler close``."""
 
-import json
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from cli.connection import connect
-from cli.main import app
 from cloud.cloud import LocalCloud
 from email_handler.conversations.records import Conversation, Status
 from email_handler.identifiers import ConversationId
+from tests.support.operator import lines
 from tests.support.records import commit, conversation
 
 pytestmark = pytest.mark.cloud
-
-
-def run(cloud: LocalCloud, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
-    ran = CliRunner().invoke(app, ["close", *arguments, "--endpoint", cloud.endpoint, "--json"])
-
-    assert ran.exit_code == code, ran.output
-    return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
 def stored(cloud: LocalCloud, name: str) -> Conversation:
@@ -37,7 +27,7 @@ def test_a_closed_conversation_is_found_by_its_status(cloud: LocalCloud, options
     made = stored(cloud, f"c-{status}")
     records = connect(endpoint=cloud.endpoint).records
 
-    assert run(cloud, made.id, *options) == [{"conversation": made.id, "status": status}]
+    assert lines(cloud, "close", made.id, *options) == [{"conversation": made.id, "status": status}]
     assert records.conversation(made.id) == replace(made, status=status, version=2)
     assert list(records.find("status", status)) == [replace(made, status=status, version=2)]
 
@@ -45,4 +35,4 @@ def test_a_closed_conversation_is_found_by_its_status(cloud: LocalCloud, options
 def test_an_unknown_conversation_fails_and_the_others_are_closed(cloud: LocalCloud) -> None:
     made = stored(cloud, "c-another")
 
-    assert run(cloud, "c-nowhere1", made.id, code=1) == [{"conversation": made.id, "status": "closed"}]
+    assert lines(cloud, "close", "c-nowhere1", made.id, code=1) == [{"conversation": made.id, "status": "closed"}]

@@ -1,6 +1,5 @@
 """``email-handler list``, ``show``, ``search`` and ``why`` against the deployed stack."""
 
-import json
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from cloud.cloud import LocalCloud
 from tests.conftest import PROJECT
+from tests.support.operator import lines, run
 
 pytestmark = pytest.mark.cloud
 
@@ -33,15 +33,8 @@ def conversation(cloud: LocalCloud, receipt: str) -> dict[str, Any]:
     return found
 
 
-def lines(cloud: LocalCloud, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
-    ran = CliRunner().invoke(app, [*arguments, "--endpoint", cloud.endpoint, "--json"])
-
-    assert ran.exit_code == code, ran.output
-    return [json.loads(line) for line in ran.stdout.splitlines()]
-
-
 def text(cloud: LocalCloud, *arguments: str, columns: int = 200) -> str:
-    ran = CliRunner().invoke(app, [*arguments, "--endpoint", cloud.endpoint], env={"COLUMNS": str(columns)})
+    ran = run(cloud, *arguments, columns=columns)
 
     assert ran.exit_code == 0, ran.output
     return ran.output
@@ -125,7 +118,7 @@ def test_search_finds_by_words_of_the_record_and_with_text_by_those_of_files(clo
 
 @pytest.mark.parametrize("command", ["show", "why"])
 def test_an_unknown_id_fails_with_advice(cloud: LocalCloud, command: str) -> None:
-    ran = CliRunner().invoke(app, [command, "nonsense", "--endpoint", cloud.endpoint])
+    ran = run(cloud, command, "nonsense")
 
     assert ran.exit_code == 1
     assert "nonsense" in str(ran.exception)
@@ -133,7 +126,7 @@ def test_an_unknown_id_fails_with_advice(cloud: LocalCloud, command: str) -> Non
 
 
 def test_an_unknown_stack_fails_with_its_name(cloud: LocalCloud) -> None:
-    ran = CliRunner().invoke(app, ["list", "--endpoint", cloud.endpoint, "--stack", "other"])
+    ran = run(cloud, "list", "--stack", "other")
 
     assert ran.exit_code == 1
     assert "there is no stack other" in str(ran.exception)

@@ -1,15 +1,11 @@
 """``email-handler allow``, ``block``, ``unlist`` and ``lists``."""
 
-import json
-from typing import Any
-
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from cli.lists import read_entry
-from cli.main import app
 from cloud.cloud import LocalCloud
+from tests.support.operator import lines, run
 
 
 @pytest.mark.parametrize(
@@ -34,13 +30,6 @@ def test_other_text_is_a_mistake_in_the_command_line(text: str) -> None:
         read_entry(text)
 
 
-def lines(cloud: LocalCloud, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
-    ran = CliRunner().invoke(app, [*arguments, "--endpoint", cloud.endpoint, "--json"])
-
-    assert ran.exit_code == code, ran.output
-    return [json.loads(line) for line in ran.stdout.splitlines()]
-
-
 @pytest.mark.cloud
 def test_an_entry_moves_from_list_to_list_and_off(cloud: LocalCloud) -> None:
     entry = "lister.example"
@@ -54,7 +43,7 @@ def test_an_entry_moves_from_list_to_list_and_off(cloud: LocalCloud) -> None:
 
 @pytest.mark.cloud
 def test_unlisting_an_entry_that_is_on_no_list_fails(cloud: LocalCloud) -> None:
-    ran = CliRunner().invoke(app, ["unlist", "nobody.example", "--endpoint", cloud.endpoint])
+    ran = run(cloud, "unlist", "nobody.example")
 
     assert ran.exit_code == 1
     assert "nobody.example is on no list" in str(ran.exception)
