@@ -48,7 +48,14 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
     from email_handler.adapters.s3 import S3Archive  # noqa: PLC0415
 
     if not stack and not endpoint:
-        endpoint = running_local_cloud()
+        from cloud.cloud import running  # noqa: PLC0415  (it imports the servers, which only this question needs)
+
+        local = running(PROJECT)
+        if local is None:
+            raise CommandError(
+                "which deployment? Name a stack at AWS with --stack, or start the local cloud: email-handler local up"
+            )
+        endpoint = local.endpoint
     stack = stack or STACK
     place = endpoint or "AWS"
     with aws_errors(place):
@@ -74,18 +81,6 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
             session=session,
             emulated=bool(endpoint),
         )
-
-
-def running_local_cloud() -> str:
-    """Return the endpoint of this project's running local cloud. Raises CommandError if none runs."""
-    from cloud.cloud import running  # noqa: PLC0415  (it imports the servers, which only this question needs)
-
-    address = running(PROJECT)
-    if address is None:
-        raise CommandError(
-            "which deployment? Name a stack at AWS with --stack, or start the local cloud: email-handler local up"
-        )
-    return address.endpoint
 
 
 @contextmanager

@@ -9,7 +9,7 @@ within a minute.
 import hashlib
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from string import Template
@@ -105,9 +105,9 @@ ACKNOWLEDGEMENT = Document(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """One value that a pointer had."""
+    """One value that a pointer had, as ``show --json`` prints it."""
 
-    number: int
+    version: int
     key: str
     at: datetime | None
 
@@ -130,9 +130,9 @@ def key_for(document: Document, body: bytes, now: datetime) -> str:
     return f"config/{document.folder}/{now:%Y%m%dT%H%M%SZ}-{hashlib.sha256(body).hexdigest()[:8]}{document.suffix}"
 
 
-def before_last(history: Sequence[Version]) -> Version | None:
-    """Return what was in force before the present value; *history* has the oldest first."""
-    return next((version for version in reversed(history) if version.key != history[-1].key), None)
+def previous(history: Sequence[Version]) -> str:
+    """Return the key in force before the present one, "" if there is none; *history* has the oldest first."""
+    return next((version.key for version in reversed(history) if version.key != history[-1].key), "")
 
 
 class Pointer:
@@ -150,11 +150,11 @@ class Pointer:
         with aws_errors(self.connection.where):
             pages = self._ssm.get_paginator("get_parameter_history").paginate(Name=self.parameter)
             found = [
-                Version(number=entry["Version"], key=entry["Value"].strip(), at=entry.get("LastModifiedDate"))
+                Version(version=entry["Version"], key=entry["Value"].strip(), at=entry.get("LastModifiedDate"))
                 for page in pages
                 for entry in page["Parameters"]
             ]
-        return sorted(found, key=lambda version: version.number)
+        return sorted(found, key=lambda version: version.version)
 
     def body(self, key: str) -> bytes | None:
         """Return the document at *key*, None if the archive has none or it is the built-in one."""
@@ -174,10 +174,9 @@ class Pointer:
         Raises CommandError if there is none.
         """
         history = self.history()
-        now, earlier = history[-1].key, before_last(history)
-        if not to and earlier is None:
+        now, key = history[-1].key, to or previous(history)
+        if not key:
             raise CommandError(f"nothing was in force before {now}: name one with --to")
-        key = to or (earlier.key if earlier else "")
         if key != BUILTIN and self.body(key) is None:
             raise CommandError(
                 f"the archive holds no {key}: name another with --to ({self.document.name} show lists them)"
@@ -240,7 +239,7 @@ def add_commands(app: typer.Typer, document: Document) -> None:
         history = pointer.history()
         problems = pointer.problems(history[-1].key)
         if as_json:
-            versions = [{"version": one.number, "key": one.key, "at": one.at} for one in reversed(history)]
+            versions = [asdict(version) for version in reversed(history)]
             print_json({"in_force": history[-1].key, "problems": list(problems), "history": versions})
         else:
             _print_history(history, problems)
@@ -261,7 +260,7 @@ def _print_history(history: Sequence[Version], problems: Sequence[str]) -> None:
     print_pairs(**{"In force": history[-1].key, "Since": when(history[-1].at), "Problems": "\n".join(problems)})
     table = new_table("Version", "When", "Key")
     for version in reversed(history[:-1]):
-        table.add_row(str(version.number), when(version.at), Text(version.key))
+        table.add_row(str(version.version), when(version.at), Text(version.key))
     if len(history) > 1:
         out.print()
         out.print(table)

@@ -35,7 +35,7 @@ class ExitCode(IntEnum):
     """What scripts can rely on; ``email-handler --help`` lists them."""
 
     DONE = 0
-    FAILED = 1  # it failed, or a part of it did: the text says what to do
+    FAILED = 1  # it failed, or a part of it did; the text explains what to do
     USAGE = 2  # the command line is wrong (Click's own)
     HELD = 3  # compose: at least one message must not leave
     HELD_AGAIN = 4  # rules backtest: a released message would be held again

@@ -12,8 +12,8 @@ from cli.documents import (
     RULES,
     Version,
     acknowledgement_findings,
-    before_last,
     key_for,
+    previous,
     read_document,
     routes_findings,
 )
@@ -40,13 +40,13 @@ no_match = ["a piano"]
 
 
 def version(number: int, key: str) -> Version:
-    return Version(number=number, key=key, at=None)
+    return Version(version=number, key=key, at=None)
 
 
 def test_the_previous_value_is_the_last_different_one() -> None:
-    assert before_last([version(1, "a"), version(2, "b"), version(3, "b")]) == version(1, "a")
-    assert before_last([version(1, "a"), version(2, "b"), version(3, "a")]) == version(2, "b")
-    assert before_last([version(1, "a")]) is None
+    assert previous([version(1, "a"), version(2, "b"), version(3, "b")]) == "a"
+    assert previous([version(1, "a"), version(2, "b"), version(3, "a")]) == "b"
+    assert previous([version(1, "a")]) == ""
 
 
 def test_a_key_has_the_time_and_a_hash() -> None:
