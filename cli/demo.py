@@ -27,6 +27,7 @@ from cloud.cloud import LocalCloud
 from cloud.errors import LocalCloudError
 from cloud.ses import Sent
 from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.keys import text_key
 from email_handler.conversations.records import MessageRecord
 from email_handler.identifiers import ConversationId, FunctionName, ReceiptId
 from email_handler.outgoing.sentinels import BEGIN, END
@@ -123,7 +124,7 @@ class Demo:
         files = {part.get_filename(): part.get_content() for part in forwarded.iter_attachments()}
         pdf = next(part.get_content() for part in mailclient.read(raw).iter_attachments())
         step.check(files.get("garden-plan.pdf") == pdf, "The PDF is attached, byte for byte", sorted(map(str, files)))
-        key = f"text/{record.conversation}/{receipt}/01.txt"
+        key = text_key(record.conversation, receipt, "01")
         archive = self.connection.archive
         (found,) = self._eventually(lambda: [key for key, _ in archive.keys(key)], f"the PDF's text at {key}")
         text = archive.get(found).decode()

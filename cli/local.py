@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from cli.terminal import AsJson, err, out, print_hanging, print_json
+from cli.options import AsJson
+from cli.terminal import err, out, print_hanging, print_json
 from cloud import PROJECT
 from cloud.errors import LocalCloudError
+from email_handler.mail.addresses import address_domain
 
 if TYPE_CHECKING:
     from cloud.cloud import Address, LocalCloud
@@ -234,7 +236,7 @@ def _compose(author: str, recipients: list[str], subject: str, text: str, attach
     message["To"] = ", ".join(recipients)
     message["Subject"] = subject
     message["Date"] = formatdate(localtime=True)
-    message["Message-ID"] = make_msgid(domain=author.rpartition("@")[2])
+    message["Message-ID"] = make_msgid(domain=address_domain(author))
     message.set_content(text)
     for path in attachments:
         main, _, sub = (guess_type(path.name)[0] or "application/octet-stream").partition("/")

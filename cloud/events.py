@@ -6,6 +6,7 @@ from typing import Any, Literal
 from cloud.clients import ACCOUNT, REGION
 from cloud.receipt import timestamp
 from cloud.ses import Sent
+from email_handler.mail.addresses import address_domain
 
 type FeedbackKind = Literal["Bounce", "Complaint", "Reject", "DeliveryDelay"]
 
@@ -21,7 +22,7 @@ def feedback(
 ) -> dict[str, Any]:
     """Return the event about *sent*, for all its recipients. *status* and *diagnostic* go into bounces and delays."""
     when = timestamp(at)
-    domain = sent.sender.rpartition("@")[2]
+    domain = address_domain(sent.sender)
     recipients = [{"emailAddress": address} for address in sent.recipients]
     failed = [{**one, "action": "failed", "status": status, "diagnosticCode": diagnostic} for one in recipients]
     report = {"feedbackId": f"{sent.ses_id[:16]}-feedback-000000", "timestamp": when}

@@ -12,6 +12,7 @@ from typing import Any
 from cloud.clients import REGION
 from cloud.mailclient import decoded
 from cloud.ses import header_section
+from email_handler.mail.addresses import address_domain
 
 VERDICTS_FIELD = "X-Local-Verdicts"
 _EVENT_HEADERS = 10 * 1024  # bytes of headers in an event
@@ -204,4 +205,4 @@ def _fields(section: bytes) -> list[tuple[str, str]]:
 def _from_domain(raw: bytes) -> str:
     value = next((value for name, value in _fields(header_section(raw)) if name.lower() == "from"), "")
     parties = _parties(value[:_LONGEST_VALUE])
-    return parties[0][1].rpartition("@")[2].lower() if parties else ""
+    return address_domain(parties[0][1]) if parties else ""

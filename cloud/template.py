@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from cloud.errors import LocalCloudError
+from email_handler.mail.addresses import split_address
 
 
 class _Loader(yaml.SafeLoader):
@@ -62,7 +63,7 @@ class ReceiptRule:
         ``example.com`` is that domain only, ``.example.com`` its subdomains only, and ``user@example.com`` also
         ``user+tag@example.com``.
         """
-        local, _, domain = recipient.lower().rpartition("@")
+        local, domain = split_address(recipient.lower())
         untagged = f"{local.partition('+')[0]}@{domain}"
         return not self.recipients or any(
             domain.endswith(entry) if entry.startswith(".") else entry in {domain, f"{local}@{domain}", untagged}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from anyascii import anyascii
 
+from email_handler.mail.addresses import split_address
 from email_handler.mail.message import Message
 
 _SLUG_LIMIT = 40
@@ -54,7 +55,7 @@ def linkedin_person(message: Message, verified_at_linkedin: bool) -> LinkedInPer
     if not verified_at_linkedin or len(message.from_) != 1:
         return None
     sender = message.from_[0]
-    local, _, domain = sender.address.lower().rpartition("@")
+    local, domain = split_address(sender.address.lower())
     if domain != "linkedin.com" and not domain.endswith(".linkedin.com"):
         return None
     name = _person_name(sender.name)
