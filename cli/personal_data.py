@@ -13,12 +13,11 @@ from cli.connection import Connection, aws_errors, connect
 from cli.conversations import decisions_of, find_conversation, public_fields, sends_of
 from cli.options import AsJson, Endpoint, Stack
 from cli.terminal import CommandError, fail_if, json_document, out, print_json, print_line, print_note, tracked
-from email_handler.conversations.keys import is_received
+from email_handler.conversations.keys import NO_CONVERSATION, attachments_prefix, is_received, text_prefix
 from email_handler.conversations.records import Contact, Conversation, LedgerItem, MessageRecord, SendState
 from email_handler.errors import ArchiveObjectMissing
 
 ALL = 10**9
-NONE = "none"  # the folder of messages without a conversation, in the archive and in an export
 
 KEPT = (
     "The table's point-in-time recovery keeps the records for up to 35 days (AWS's longest).",
@@ -42,7 +41,7 @@ class Case:
     @property
     def name(self) -> str:
         """Return the conversation's id, or ``none``."""
-        return self.conversation.id if self.conversation else NONE
+        return self.conversation.id if self.conversation else NO_CONVERSATION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,10 +205,9 @@ def _erase_objects(connection: Connection, case: Case) -> int:
     s3 = connection.session.client("s3")
     count = 0
     keys = [message.archive_key for message in case.messages] + [send.sent_key for send in case.sends if send.sent_key]
-    places = [f"{message.conversation or NONE}/{message.receipt}/" for message in case.messages]
-    if case.conversation:
-        places = [f"{case.conversation.id}/"]
-    prefixes = [f"{kind}/{place}" for kind in ("text", "attachments") for place in places]
+    places = [(case.conversation.id, "")] if case.conversation else []
+    places = places or [(message.conversation, message.receipt) for message in case.messages]
+    prefixes = [prefix(*place) for prefix in (text_prefix, attachments_prefix) for place in places]
     wanted = [(prefix, False) for prefix in prefixes] + [(key, True) for key in keys]
     with aws_errors(connection.where):
         for prefix, exact in wanted:
