@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from email_handler.identifiers import EmailAddress
 from email_handler.outgoing.leak_gate.masking import found_in, mask
-from email_handler.outgoing.leak_gate.needles import Needles
+from email_handler.outgoing.leak_gate.needles import Finding, Needles
 from email_handler.outgoing.leak_gate.views import (
     ENTITY,
     MARKUP,
@@ -61,6 +61,16 @@ def test_look_alikes_are_unchanged(text: str, around: str) -> None:
         "me\uff20private.example",
         "me\\u0040private.example",
         "bounces+17-me=private.example@lists.example",
+        "bounces+17-me+shop=private.example@lists.example",
+        "SRS0=Ab=XY=private.example=me@forwarder.example",
+        "SRS0=Ab=XY=private.example=me+shop@forwarder.example",
+        "ME@PRIVATE.EXAMPLE,X",
+        "me+" + "x" * 100 + "@private.example",
+        "blue-door_lane",
+        "me\ufe6bprivate.example",
+        "&#37;6de&#37;40private.example",
+        "%256de%2540private.example",
+        "=6De=40priv\r\n ate.example",
         "Rumpelstiltskin",
         "RUMPELSTILTSKIN",
         "Blue Door Lane",
@@ -93,6 +103,40 @@ def test_the_rest_of_the_text_is_unchanged() -> None:
 
     assert masked == text.replace("me@private.example", PUBLIC)
     assert what == ("private address",)
+
+
+@pytest.mark.parametrize(
+    "sign",
+    ["%2Bshop%40", "=40", "\uff20", "&#64;", "&#x40;", "&commat;", "\\x40", "\\u0040", "\\'40", "\\40 ", " @ ", "\xa0@", "@\xa0"],
+)  # fmt: skip
+def test_a_file_that_is_read_only_as_it_stands_may_hold_an_encoded_sign(sign: str) -> None:
+    assert found_in(f"me{sign}private.example", NEEDLES, plain=True) == ("private address",)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "me<b>@</b>priv\r\n> ate.example",
+        "me<!-- <b> -->@private.example",
+        "me<!-- > --><b>@</b>private.example",
+        "Blue<br>Door<div>Lane",
+        "&#109;e<b>&commat;</b>private.example",
+    ],
+)
+def test_what_a_page_shows_is_found(page: str) -> None:
+    assert found_in(page, NEEDLES, markup=True)
+    assert found_in(mask(page, NEEDLES, CONTACT, markup=True)[0], NEEDLES, markup=True) == ()
+
+
+def test_a_thread_domain_without_a_local_part_is_found() -> None:
+    assert mask("@thread.example.com", NEEDLES, CONTACT) == (CONTACT, ("thread address",))
+
+
+@pytest.mark.parametrize("term", ["me", "private", "example"])
+def test_a_term_within_an_address_is_a_part_of_it(term: str) -> None:
+    needles = Needles(replace(IDENTITY, hidden_terms=(term,)))
+
+    assert needles.find("to me@private.example") == [Finding(3, 21, "private address")]
 
 
 def test_a_thread_address_becomes_the_contacts_address() -> None:
