@@ -171,9 +171,9 @@ class LocalCloud:
         """
         return submit(self.smtp_port, raw, sender, recipients)
 
-    def sent(self) -> list[Sent]:
-        """Return what SES was given to send, oldest first."""
-        return read_outbox(self.outbox)
+    def sent(self, after: int = 0) -> list[Sent]:
+        """Return what SES was given to send, oldest first, without the first *after*."""
+        return read_outbox(self.outbox, after)
 
     def wait_until[T](self, condition: Callable[[], T], limit: float = 30, what: str = "the local cloud") -> T:
         """Return *condition*'s first true value. Raises TimeoutError naming *what* after *limit* seconds."""
@@ -191,7 +191,7 @@ class LocalCloud:
 
         Looked at twice, since work moves from one place to another between two looks.
         """
-        return not any(sum(self.unfinished().values()) for _ in range(2))
+        return not any(count for _ in range(2) for _, count in self._waiting())
 
     def settle(self, limit: float = 60) -> None:
         """Wait until the cloud is quiescent. Raises TimeoutError."""
@@ -199,16 +199,19 @@ class LocalCloud:
 
     def unfinished(self) -> dict[str, int]:
         """Return how many jobs each send queue holds, visible or not, and how many invocations run or wait for a retry."""
+        return dict(self._waiting())
+
+    def _waiting(self) -> Iterator[tuple[str, int]]:
+        """Yield the same counts one by one, the cheapest question first."""
+        yield "invocations", in_flight(self.endpoint)
         names = [
             "ApproximateNumberOfMessages",
             "ApproximateNumberOfMessagesNotVisible",
             "ApproximateNumberOfMessagesDelayed",
         ]
-        waiting = {"invocations": in_flight(self.endpoint)}
         for queue in _SEND_QUEUES:
             answer = self.clients.sqs.get_queue_attributes(QueueUrl=self.resources[queue], AttributeNames=names)
-            waiting[queue] = sum(int(answer["Attributes"].get(name, 0)) for name in names)
-        return waiting
+            yield queue, sum(int(answer["Attributes"].get(name, 0)) for name in names)
 
     def ses_event(self, kind: FeedbackKind, ses_id: str, **details: Any) -> None:
         """Publish SES's feedback on the sent mail *ses_id* as its configuration set would (see events.feedback).

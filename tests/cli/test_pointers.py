@@ -111,9 +111,8 @@ def test_a_folder_without_both_templates_is_told(tmp_path: Path) -> None:
 # On the deployed stack
 
 
-@pytest.fixture
-def restored(cloud: LocalCloud) -> Iterator[None]:
-    """Put all three documents in force again that were before the test."""
+def put_back(cloud: LocalCloud) -> Iterator[None]:
+    """Put all three documents in force again that were before."""
     ssm = cloud.clients.ssm
     names = [cloud.resources[name] for name in ("RulesPointer", "RoutesPointer", "AcknowledgementPointer")]
     before = {name: ssm.get_parameter(Name=name)["Parameter"]["Value"] for name in names}
@@ -123,13 +122,15 @@ def restored(cloud: LocalCloud) -> Iterator[None]:
     start_anew(cloud)
 
 
+restored = pytest.fixture(put_back, name="restored")
+restored_at_last = pytest.fixture(put_back, name="restored_at_last", scope="module")
 _deployments = count(1)
 
 
-def start_anew(cloud: LocalCloud) -> None:
-    """Let the functions start anew, as after a deployment: they keep documents for a minute."""
+def start_anew(cloud: LocalCloud, *functions: str) -> None:
+    """Let *functions*, or all that read documents, start anew, as after a deployment: they keep them for a minute."""
     cloud.settle()
-    for function in ("InboundFunction", "ReplyFunction"):
+    for function in functions or ("InboundFunction", "ReplyFunction"):
         cloud.clients.lambda_.update_function_configuration(
             FunctionName=cloud.resources[function], MemorySize=1024 + next(_deployments)
         )
@@ -222,9 +223,12 @@ HALF_BAD = SOUND.replace(
 
 
 @pytest.fixture
-def in_force(cloud: LocalCloud, restored: None) -> Callable[[bytes | None], str]:
-    """Put a document in force without a check; None points to an object that is not there. Returns the key."""
-    del restored
+def in_force(cloud: LocalCloud, restored_at_last: None) -> Callable[[bytes | None], str]:
+    """Put a document in force for inbound without a check; None points to an object that is not there. Return the key.
+
+    Each start of a function takes seconds, so the old documents return only after the last of these tests.
+    """
+    del restored_at_last
 
     def put(document: bytes | None) -> str:
         key = f"config/hostile/{next(_deployments)}.toml"
@@ -232,7 +236,7 @@ def in_force(cloud: LocalCloud, restored: None) -> Callable[[bytes | None], str]
             cloud.clients.s3.put_object(Bucket=cloud.resources["Archive"], Key=key, Body=document)
         pointer = cloud.resources["RulesPointer"]
         cloud.clients.ssm.put_parameter(Name=pointer, Value=key, Type="String", Overwrite=True)
-        start_anew(cloud)
+        start_anew(cloud, "InboundFunction")
         return key
 
     return put
