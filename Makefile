@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 # sam looks for pip, and the layer's build for uv, on the PATH.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
+# With it, each of the many processes would compile all its imports again.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 HOST := $(subst aarch64,arm64,$(shell uname -m))
@@ -85,13 +87,16 @@ $(REQUIREMENTS): pyproject.toml uv.lock | .venv-uv/.$(UV_VERSION)
 
 # --- Tests ------------------------------------------------------------------------------------------------------------
 
+# One process for each processor. More than four would wait for the one that has the deployed stack.
+SHARED := --numprocesses=logical --maxprocesses=4
+
 .PHONY: test
 test: setup ## All tests: units, template, contracts, and the deployed stack from SMTP to sent email
-	$(BIN)/pytest
+	$(BIN)/pytest $(SHARED)
 
 .PHONY: test-unit
 test-unit: setup ## Only the tests that need no local cloud: two or three minutes
-	$(BIN)/pytest -m 'not cloud'
+	$(BIN)/pytest $(SHARED) -m 'not cloud'
 
 .PHONY: test-localstack
 test-localstack: setup ## The tests of the deployed stack on LocalStack: needs Docker and its image (make test does not)

@@ -205,7 +205,7 @@ def _erase_objects(connection: Connection, case: Case) -> int:
     s3 = connection.session.client("s3")
     count = 0
     keys = [message.archive_key for message in case.messages] + [send.sent_key for send in case.sends if send.sent_key]
-    places = [(case.conversation.id, "")] if case.conversation else []
+    places: list[tuple[str, str]] = [(case.conversation.id, "")] if case.conversation else []
     places = places or [(message.conversation, message.receipt) for message in case.messages]
     prefixes = [prefix(*place) for prefix in (text_prefix, attachments_prefix) for place in places]
     wanted = [(prefix, False) for prefix in prefixes] + [(key, True) for key in keys]

@@ -169,9 +169,9 @@ class LocalCloud:
         """
         return submit(self.smtp_port, raw, sender, recipients)
 
-    def sent(self) -> list[Sent]:
-        """Return the messages that were sent, oldest first."""
-        return read_outbox(self.outbox)
+    def sent(self, after: int = 0) -> list[Sent]:
+        """Return the messages that were sent, oldest first, without the first *after*."""
+        return read_outbox(self.outbox, after)
 
     def wait_until[T](self, condition: Callable[[], T], limit: float = 30, what: str = "the local cloud") -> T:
         """Return *condition*'s first true value. Raise TimeoutError naming *what* after *limit* seconds."""
@@ -182,7 +182,7 @@ class LocalCloud:
 
         This checks twice, since work may move from one place to another during a check.
         """
-        return not any(sum(self.unfinished().values()) for _ in range(2))
+        return not any(count for _ in range(2) for _, count in self._waiting())
 
     def settle(self, limit: float = 60) -> None:
         """Wait until the cloud is quiescent. Raise TimeoutError after *limit* seconds."""
@@ -190,16 +190,19 @@ class LocalCloud:
 
     def unfinished(self) -> dict[str, int]:
         """Return the number of jobs in each send queue, visible or not, and of invocations that run or wait for a retry."""
+        return dict(self._waiting())
+
+    def _waiting(self) -> Iterator[tuple[str, int]]:
+        """Yield the same counts one by one, the cheapest question first."""
+        yield "invocations", in_flight(self.endpoint)
         names = [
             "ApproximateNumberOfMessages",
             "ApproximateNumberOfMessagesNotVisible",
             "ApproximateNumberOfMessagesDelayed",
         ]
-        waiting = {"invocations": in_flight(self.endpoint)}
         for queue in _SEND_QUEUES:
             found = self.clients.sqs.get_queue_attributes(QueueUrl=self.resources[queue], AttributeNames=names)
-            waiting[queue] = sum(int(found["Attributes"].get(name, 0)) for name in names)
-        return waiting
+            yield queue, sum(int(found["Attributes"].get(name, 0)) for name in names)
 
     def ses_event(self, kind: FeedbackKind, ses_id: str, **details: Any) -> None:
         """Publish SES's feedback on the sent message *ses_id* as its configuration set would (see events.feedback).

@@ -177,9 +177,9 @@ class SesEndpoint(HttpServer):
         return sent
 
 
-def read_outbox(outbox: Path) -> list[Sent]:
-    """Return the envelopes in the folder *outbox*, oldest first."""
-    envelopes = [json.loads(path.read_text()) for path in sorted(outbox.glob("[0-9]*.json"))]
+def read_outbox(outbox: Path, after: int = 0) -> list[Sent]:
+    """Return the envelopes in the folder *outbox*, oldest first, without the first *after*."""
+    envelopes = [json.loads(path.read_text()) for path in sorted(outbox.glob("[0-9]*.json"))[after:]]
     return [Sent(**envelope | {"recipients": tuple(envelope["recipients"])}) for envelope in envelopes]
 
 

@@ -111,9 +111,8 @@ def test_a_folder_without_both_templates_fails(tmp_path: Path) -> None:
 # On the deployed stack
 
 
-@pytest.fixture
-def restored(cloud: LocalCloud) -> Iterator[None]:
-    """Restore all three documents after the test."""
+def restore(cloud: LocalCloud) -> Iterator[None]:
+    """Restore all three documents afterwards."""
     ssm = cloud.clients.ssm
     names = [cloud.resources[name] for name in ("RulesPointer", "RoutesPointer", "AcknowledgementPointer")]
     before = {name: ssm.get_parameter(Name=name)["Parameter"]["Value"] for name in names}
@@ -123,13 +122,15 @@ def restored(cloud: LocalCloud) -> Iterator[None]:
     restart_functions(cloud)
 
 
+restored = pytest.fixture(restore, name="restored")
+restored_at_the_end = pytest.fixture(restore, name="restored_at_the_end", scope="module")
 _deployments = count(1)
 
 
-def restart_functions(cloud: LocalCloud) -> None:
-    """Restart the functions, as a deployment does: they keep documents for a minute."""
+def restart_functions(cloud: LocalCloud, *functions: str) -> None:
+    """Restart *functions*, or all that read documents, as a deployment does: they keep documents for a minute."""
     cloud.settle()
-    for function in ("InboundFunction", "ReplyFunction"):
+    for function in functions or ("InboundFunction", "ReplyFunction"):
         cloud.clients.lambda_.update_function_configuration(
             FunctionName=cloud.resources[function], MemorySize=1024 + next(_deployments)
         )
@@ -222,9 +223,10 @@ HALF_BAD = SOUND.replace(
 
 
 @pytest.fixture
-def in_force(cloud: LocalCloud, restored: None) -> Callable[[bytes | None], str]:
-    """Return a function that puts a document in force unchecked (None: a missing object) and returns its key."""
-    del restored
+def in_force(cloud: LocalCloud, restored_at_the_end: None) -> Callable[[bytes | None], str]:
+    """Return a function that puts a document in force for inbound, unchecked (None: a missing object), and returns its
+    key. Each restart takes seconds, so the old documents come back only after the last of these tests."""
+    del restored_at_the_end
 
     def put(document: bytes | None) -> str:
         key = f"config/hostile/{next(_deployments)}.toml"
@@ -232,7 +234,7 @@ def in_force(cloud: LocalCloud, restored: None) -> Callable[[bytes | None], str]
             cloud.clients.s3.put_object(Bucket=cloud.resources["Archive"], Key=key, Body=document)
         pointer = cloud.resources["RulesPointer"]
         cloud.clients.ssm.put_parameter(Name=pointer, Value=key, Type="String", Overwrite=True)
-        restart_functions(cloud)
+        restart_functions(cloud, "InboundFunction")
         return key
 
     return put

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from email_handler.identifiers import EmailAddress
-from email_handler.mail.message import parse
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.composed import Place
 from email_handler.outgoing.leak_gate import gate
 from email_handler.outgoing.leak_gate.needles import Needles
