@@ -3,6 +3,7 @@
 from functools import cache, cached_property
 from typing import Any
 
+import boto3
 from botocore.config import Config
 
 REGION = "us-east-1"
