@@ -249,6 +249,7 @@ def test_messages_within_messages_are_read_up_to_a_limit() -> None:
     ("payload", "content_type"),
     [
         (b"\0-----BEGIN PGP PUBLIC KEY BLOCK-----\n" + base64.b64encode(b"key of " + PRIVATE.encode()), "application/x-key"),
+        (b"\0" + base64.b64encode(b"to " + PRIVATE.encode()), "message/delivery-status"),
         (f"to {PRIVATE}".encode("cp037"), "text/plain; charset=cp037"),
         (f"to {PRIVATE}".encode("utf-16-le"), "text/plain; charset=us-ascii"),
         (b"\xff\xfe" + "me%2540private.example".encode("utf-16-le"), "application/x-text"),
@@ -272,6 +273,12 @@ def test_an_archive_behind_a_program_may_have_a_long_comment() -> None:
         archive.comment = b"x" * 60_000
 
     assert {action for _, action, _ in _places(_with_file(b"MZ\0" + packed.getvalue()))} == {"held"}
+
+
+def test_the_base64_of_a_short_address_is_read() -> None:
+    short = Needles(replace(IDENTITY, private_addresses=(EmailAddress("ab@c.example"),)))
+
+    assert gate.check(mail(text=base64.b64encode(b"ab@c.example").decode() + "\r\n"), short)
 
 
 def test_base64_for_links_is_read() -> None:

@@ -70,6 +70,12 @@ PRIVATE = (
     "&#37;6de&#37;40private.example",
     "%256de%2540private.example",
     "=6De=40priv\r\n ate.example",
+    "&#109e@private.example",
+    "".join(chr(ord(c) + 0xFEE0) for c in "me@private.example"),
+    "\U0001d426\U0001d41e@private.example",
+    "me@private\u3002example",
+    "me@private\uff61example",
+    *(f"me@pri{mark}vate{mark}.example" for mark in "\u061c\u180e\u200f\u202e\u2066\ufe0f\ufeff"),
     "Rumpelstiltskin",
     "RUMPELSTILTSKIN",
     "Blue Door Lane",
@@ -128,6 +134,43 @@ def test_a_file_that_is_read_only_as_it_stands_may_hold_an_encoded_sign(sign: st
 def test_what_a_page_shows_is_found(page: str) -> None:
     assert found_in(page, NEEDLES, markup=True)
     assert found_in(mask(page, NEEDLES, CONTACT, markup=True)[0], NEEDLES, markup=True) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("to me@priv\r\n ate.example.", f"to {PUBLIC}."),
+        ("?u=%6d%65%40private.example", "?u=contact%40example.com"),
+        ("".join(f"%{ord(c):02x}" for c in "me@private.example,me@private.example"), "contact%40example.com"),
+        ("=6De=40private.example", "contact=40example.com"),
+        ("me=40private.example", "contact=40example.com"),
+        ("[email-handler: only you see this] me@private.example", f"[email-handler: only you see this] {PUBLIC}"),
+    ],
+)
+def test_the_public_address_is_written_as_the_private_one_was(text: str, masked: str) -> None:
+    assert mask(text, NEEDLES, CONTACT) == (masked, ("private address",))
+
+
+def test_a_tag_within_a_term_stays() -> None:
+    assert mask("at Blue<br><i>Door</i> Lane.", NEEDLES, CONTACT, markup=True) == ("at <i></i>.", ("hidden term",))
+
+
+def test_the_longest_term_is_removed_and_a_blank_one_is_ignored() -> None:
+    needles = Needles(replace(IDENTITY, hidden_terms=("blue", " ", "blue door lane")))
+
+    assert mask("at blue door lane.", needles, CONTACT) == ("at .", ("hidden term",))
+
+
+def test_the_configured_addresses_may_be_in_any_case() -> None:
+    identity = replace(
+        IDENTITY, private_addresses=(EmailAddress("Me@Private.EXAMPLE"),), thread_domain="Thread.Example.COM"
+    )
+
+    assert found_in(f"me@private.example {THREAD}", Needles(identity)) == ("private address", "thread address")
+
+
+def test_a_sentinel_is_found_in_any_case() -> None:
+    assert found_in("[EMAIL-HANDLER: ONLY YOU SEE THIS]", NEEDLES) == ("banner",)
 
 
 def test_a_thread_domain_without_a_local_part_is_found() -> None:
