@@ -32,9 +32,7 @@ class Functions:
             result = json.loads(response["Payload"].read() or b"null")
         if "FunctionError" in response:
             error = result.get("errorType", "an error") if isinstance(result, dict) else "an error"
-            raise CommandError(
-                f"{name} failed with {error}: its log has the details (docs/runbook.md). Then try again."
-            )
+            raise CommandError(f"{name} failed with {error}: see its log (docs/runbook.md). Then try again.")
         return result
 
     def start(self, name: str, payload: Any) -> None:

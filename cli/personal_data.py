@@ -230,7 +230,7 @@ def _print_summary(summary: dict[str, Any], *, erased: bool) -> None:
     names = ", ".join(summary["conversations"]) or "no conversation"
     what = f"{names}: {summary['messages']} messages and {summary['sends']} sends"
     if not erased:
-        print_line(f"With --yes these would be erased for good: {what}")
+        print_line(f"Would be erased for good with --yes: {what}")
         return
     print_line(f"Erased: {what}; {summary['items']} items of the table, {summary['objects']} objects")
     out.print("What this cannot reach:", style="bold")
