@@ -95,7 +95,7 @@ test: setup ## All tests: units, template, contracts, and the deployed stack fro
 	$(BIN)/pytest $(SHARED)
 
 .PHONY: test-unit
-test-unit: setup ## Only the tests that need no local cloud: two or three minutes
+test-unit: setup ## Only the tests that need no local cloud: a minute or two
 	$(BIN)/pytest $(SHARED) -m 'not cloud'
 
 .PHONY: test-localstack

@@ -4,18 +4,22 @@ Fixtures, each made once a session: ``emulator`` (MiniStack alone, 1 s), ``clien
 stack deployed by ``sam deploy``, 10 s and more). EMAIL_HANDLER_ENDPOINT names another LocalStack-compatible endpoint to
 deploy to: the same tests then run there.
 
-``pytest -n 2`` shares the tests among processes. All tests of ``cloud`` go to one of them, since they share its stack;
-every other file goes to whichever process is free, as one piece, so that fixtures of a module are made once.
+``pytest -n 2`` shares the tests among processes, a file at a time. The files that use ``cloud`` all go to one process,
+since they share its stack, and they go first, since they take longest.
 """
 
 import os
+import re
 import signal
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from pytest_socket import socket_allow_hosts
+from xdist.scheduler import LoadFileScheduling
 
 from cloud.clients import Clients
 from cloud.cloud import LocalCloud
@@ -39,19 +43,27 @@ os.environ |= {
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in this hook, too
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share the tests among pytest-xdist's processes by files, and the files on the stack as if they were one."""
+    sharing = LoadFileScheduling(config, log)
+    sharing._split_scope = lambda test: "the stack" if _on_the_stack(_file(test)) else _file(test)
+    return sharing
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Group the tests for pytest-xdist, the longest groups first. Without pytest-xdist's processes, change nothing."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        name = "cloud" if _on_the_stack(item) else item.path.relative_to(PROJECT).as_posix()
-        item.add_marker(pytest.mark.xdist_group(name))
-    items.sort(key=lambda item: (not _on_the_stack(item), item.get_closest_marker("cloud") is None))
+    """Let pytest-xdist's processes begin with what takes longest. Without them the order is that of the folders."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: (not _on_the_stack(_file(item.nodeid)), item.get_closest_marker("cloud") is None))
 
 
-def _on_the_stack(item: pytest.Item) -> bool:
-    return "cloud" in getattr(item, "fixturenames", ())
+def _file(test: str) -> str:
+    return test.partition("::")[0]
+
+
+@cache
+def _on_the_stack(file: str) -> bool:
+    """Return whether *file* names the type of the fixture ``cloud``. Types are checked, so all its users do."""
+    return re.search(r"\bLocalCloud\b", (PROJECT / file).read_text()) is not None
 
 
 @pytest.fixture(autouse=True)

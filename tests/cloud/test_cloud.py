@@ -1,11 +1,5 @@
 """The whole local cloud, with the deployed stack."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +7,6 @@ import pytest
 
 from cloud.cloud import LocalCloud
 from cloud.deploy import upload_config
-from cloud.emulator import require_free, wait_until
 from cloud.errors import LocalCloudError
 from cloud.invoke import logical_id, read_event, samples_named, store_sample
 from cloud.ses import Fault
@@ -142,64 +135,3 @@ def test_the_error_about_an_unknown_sample_lists_the_known_ones() -> None:
         read_event(PROJECT / "events", "inbound", "nothing")
     with pytest.raises(LocalCloudError, match=r"events has .*inbound, .*reply"):
         read_event(PROJECT / "events", "nobody", "nothing")
-
-
-class TestCommands:
-    """``email-handler local`` from up to down, as a user types it."""
-
-    def run(self, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "cli.local", *arguments, f"--folder={folder}"]
-        return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=300)
-
-    def test_up_send_outbox_down(self, tmp_path: Path) -> None:
-        up = self.run("up", "--detach", "--smtp-port=0", "--json", folder=tmp_path)
-        address = json.loads(up.stdout)
-        try:
-            again = self.run("up", folder=tmp_path)
-            sent = self.run("send", "--from=zoe@customer.example", "--wait", "--json", folder=tmp_path)
-            typo = self.run("send", "--verdicts=spm=FAIL", folder=tmp_path)
-            listed = self.run("outbox", "--json", folder=tmp_path)
-            shown = self.run("outbox", "1", folder=tmp_path)
-        finally:
-            down = self.run("down", "--json", folder=tmp_path)
-
-        assert again.returncode == 1
-        assert "already running" in again.stderr
-        assert len(json.loads(sent.stdout)["ses_message_id"]) == 40
-        assert "554" in typo.stderr
-        assert {tuple(json.loads(line)["recipients"]) for line in listed.stdout.splitlines()} == {
-            ("zoe@customer.example",),
-            ("owner@private.example",),
-        }
-        assert message_from_bytes(shown.stdout.encode())["Message-ID"].endswith("@email.amazonses.com>")
-        assert json.loads(down.stdout) == {"stopped": address["pid"]}
-        require_free(address["smtp_port"], "")
-        assert not (tmp_path / "cloud.json").exists()
-
-    @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-    def test_a_cloud_that_is_stopped_while_it_starts_leaves_nothing_behind(
-        self, tmp_path: Path, ending: signal.Signals
-    ) -> None:
-        command = [sys.executable, "-m", "cli.local", "up", "--smtp-port=0", f"--folder={tmp_path}"]
-        up = subprocess.Popen(
-            command, cwd=PROJECT, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.DEVNULL
-        )
-        # Not the folder: it exists shortly before the watchdog, which is to remove it.
-        wait_until(lambda: _processes_of(f"{tmp_path}/local-cloud-"), 30, "the emulator's start")
-
-        up.send_signal(ending)
-        up.wait()
-
-        wait_until(lambda: not list(tmp_path.glob("local-cloud-*")), 30, "the emulator's end")
-        wait_until(lambda: not _processes_of(str(tmp_path)), 30, "the end of all its processes")
-
-
-def _processes_of(text: str) -> list[str]:
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if text.encode() in (process / "environ").read_bytes():
-                found.append(process.name)
-        except OSError:
-            continue
-    return found
