@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from email_handler.conversations.evolve import with_link
 from email_handler.conversations.records import Conversation, Status
 from email_handler.conversations.threads import (
@@ -51,6 +53,13 @@ def test_the_same_subject_joins_while_the_conversation_is_open_and_recent() -> N
     assert choice(by_topic=conversation(contact=EmailAddress("kim@example.org"))) is None
 
 
+@pytest.mark.parametrize("status", list(Status))
+def test_the_same_subject_joins_a_conversation_that_is_neither_closed_nor_spam(status: Status) -> None:
+    joined = choice(by_topic=conversation(status=status)) is not None
+
+    assert joined == (status not in (Status.CLOSED, Status.SPAM))
+
+
 def exchange() -> Conversation:
     one = with_link(conversation(), link("r1", "m1@example.org", "s1@email.amazonses.com"))
     return with_link(one, link("r2", "s2@email.amazonses.com", "o2@private.example"))
@@ -92,6 +101,17 @@ def test_ids_are_looked_up_nearest_first_and_bounded() -> None:
 
     assert found[:2] == ("last", message.references[-1].partition("@")[0])
     assert len(found) <= MAX_REFERENCES
+
+
+def test_of_too_many_ids_the_nearest_and_the_oldest_are_looked_up() -> None:
+    ids = " ".join(f"<m{number}@example.org>" for number in range(500))
+    message = parse(mail(references=ids))
+    known = [reference.partition("@")[0] for reference in reversed(message.references)]
+    half = MAX_REFERENCES // 2
+
+    assert len(known) > MAX_REFERENCES
+    assert named_references(message) == (*known[:half], *known[-half:])
+    assert named_references(message)[-1] == "m0"
 
 
 def test_ses_ids_get_the_host_of_their_region() -> None:

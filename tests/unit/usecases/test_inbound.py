@@ -11,6 +11,7 @@ from email_handler.errors import ArchiveObjectMissing, QueueUnavailable, RecordC
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress
 from email_handler.usecases.inbound import receive
 from tests.support.builders import entity, mail, multipart
+from tests.support.records import JANE, contact
 from tests.support.world import OWNER, PUBLIC, THREAD, World, read
 
 
@@ -306,6 +307,14 @@ def test_a_reply_address_within_the_senders_organisation_is_no_reason_to_warn(wo
     differs = [world.records.conversations[ConversationId(d.conversation)].reply_differs for d in (one, two)]
 
     assert differs == [False, True]
+
+
+@pytest.mark.parametrize("why", ["unreachable", "written_to"])
+def test_a_contact_who_bounced_or_had_a_reply_is_not_acknowledged(world: World, why: str) -> None:
+    world.records.contacts[JANE] = contact(version=1, **{why: True})
+    world.arrive(mail())
+
+    assert kinds(world) == [JobKind.FORWARD]
 
 
 def test_acknowledgements_end_at_the_days_cap(world: World) -> None:

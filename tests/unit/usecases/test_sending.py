@@ -1,6 +1,6 @@
 """What the senders do when SES, the table or the archive fails: nothing lost, nothing sent twice unmarked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,6 +12,7 @@ from email_handler.errors import (
     ArchiveUnavailable,
     LeaseHeld,
     MessageRefused,
+    QueueUnavailable,
     RecordChanged,
     RecordsUnavailable,
     RetryLater,
@@ -19,6 +20,7 @@ from email_handler.errors import (
     SendingThrottled,
     SendOutcomeUnknown,
 )
+from email_handler.identifiers import SesId
 from email_handler.usecases.backoff import DEAD_LETTER_AFTER, DEAD_LETTER_BLOCKED_AFTER
 from email_handler.usecases.sending import SendResult
 from tests.support.builders import mail
@@ -80,6 +82,26 @@ def test_what_ses_refuses_for_good_is_parked_at_once_with_its_reason(world: Worl
         (kind, "MessageRejected", 1)
     ]
     assert send(world, kind) is SendResult.SKIPPED
+
+
+@BOTH
+def test_the_ledger_gives_no_job_up_before_its_dead_letter_is_queued(world: World, kind: JobKind) -> None:
+    world.mailer.fail("send", MessageRefused("MessageRejected"))
+    world.jobs.fail("dead_letter", QueueUnavailable("down"))
+    with pytest.raises(QueueUnavailable):
+        send(world, kind)
+
+    assert item(world, kind).state is SendState.SENDING
+
+
+@BOTH
+def test_a_crash_between_the_dead_letter_and_the_ledger_leaves_the_letter(world: World, kind: JobKind) -> None:
+    world.mailer.fail("send", MessageRefused("MessageRejected"))
+    world.records.fail("give_back", RecordsUnavailable("down"))
+    with pytest.raises(RecordsUnavailable):
+        send(world, kind)
+
+    assert [dead.kind for dead in world.jobs.dead_lettered] == [kind]
 
 
 def test_a_forward_whose_answer_was_lost_is_sent_again_and_marked(world: World) -> None:
@@ -178,6 +200,23 @@ def test_a_conversation_that_changed_while_we_sent_is_read_anew(world: World) ->
     assert send(world, JobKind.FORWARD) is SendResult.SENT
     assert len(world.mailer.sent) == 1
     assert item(world, JobKind.FORWARD).state is SendState.SENT
+
+
+def test_a_message_that_arrives_while_another_is_sent_is_kept_in_the_conversation(world: World) -> None:
+    sending = world.mailer.send
+
+    def send_slowly(raw: bytes, sender: str, recipients: Sequence[str]) -> SesId:
+        world.arrive(mail(subject="Re: Hello", message_id="<second@customer.example>", text="One more thing"))
+        return sending(raw, sender, recipients)
+
+    world.mailer.send = send_slowly  # type: ignore[method-assign]
+    assert send(world, JobKind.FORWARD) is SendResult.SENT
+
+    (conversation,) = world.records.conversations.values()
+    assert conversation.received == 2
+    assert [link.contact_id for link in conversation.links] == ["first@customer.example", "second@customer.example"]
+    assert [bool(link.owner_ids) for link in conversation.links] == [True, False]
+    assert len(world.mailer.sent) == 1
 
 
 @BOTH
