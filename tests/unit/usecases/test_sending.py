@@ -22,7 +22,7 @@ from email_handler.errors import (
 )
 from email_handler.identifiers import SesId
 from email_handler.usecases.backoff import DEAD_LETTER_AFTER, DEAD_LETTER_BLOCKED_AFTER
-from email_handler.usecases.sending import SendResult
+from email_handler.usecases.sending import TRIES, SendResult
 from tests.support.builders import mail
 from tests.support.world import OWNER, SENDERS, World
 
@@ -305,3 +305,65 @@ def test_the_operators_own_template_is_used(world: World) -> None:
     send(world, JobKind.ACKNOWLEDGEMENT)
 
     assert b"Hei Jane" in world.mailer.sent[0].raw
+
+
+@BOTH
+def test_nothing_is_sent_that_the_archive_does_not_hold(world: World, kind: JobKind) -> None:
+    world.archive.fail("put", ArchiveUnavailable("down"))
+    with pytest.raises(RetryLater):
+        send(world, kind)
+
+    assert world.mailer.sent == []
+
+
+def test_an_acknowledgement_that_may_have_left_before_a_crash_is_recorded_as_unknown(world: World) -> None:
+    world.records.claim(job(world, JobKind.ACKNOWLEDGEMENT).ledger, world.now, world.now + LEASE)
+    world.now += LEASE
+    send(world, JobKind.ACKNOWLEDGEMENT)
+
+    unknown = item(world, JobKind.ACKNOWLEDGEMENT)
+    assert (unknown.state, unknown.reason) == (SendState.UNKNOWN, "the attempt before ended without a record")
+    assert send(world, JobKind.ACKNOWLEDGEMENT) is SendResult.SKIPPED
+
+
+def test_a_job_without_a_ledger_item_is_dead_lettered_without_attempts(world: World) -> None:
+    lost = job(world, JobKind.FORWARD)
+    world.records.ledger.clear()
+    SENDERS[JobKind.FORWARD](lost, world.dispatch)
+
+    (letter,) = world.jobs.dead_lettered
+    assert (letter.body, letter.kind, letter.attempts) == (lost.to_json(), JobKind.FORWARD, 0)
+
+
+def test_a_refusal_without_a_text_is_recorded_by_its_name(world: World) -> None:
+    world.mailer.fail("send", MessageRefused(""))
+    send(world, JobKind.FORWARD)
+
+    assert item(world, JobKind.FORWARD).reason == "MessageRefused"
+
+
+def test_a_delay_without_a_text_is_recorded_by_its_name(world: World) -> None:
+    world.mailer.fail("send", SendingThrottled(""))
+    with pytest.raises(RetryLater):
+        send(world, JobKind.FORWARD)
+
+    assert item(world, JobKind.FORWARD).reason == "SendingThrottled"
+
+
+def test_a_job_is_tried_until_its_patience_is_over(world: World) -> None:
+    world.now += DEAD_LETTER_AFTER
+    world.mailer.fail("send", SendingThrottled("not now"))
+    with pytest.raises(RetryLater):
+        send(world, JobKind.FORWARD)
+    world.now += timedelta(seconds=1)
+    world.mailer.fail("send", SendingThrottled("not now"))
+
+    assert send(world, JobKind.FORWARD) is SendResult.DEAD_LETTERED
+
+
+def test_a_send_is_recorded_at_the_last_try(world: World) -> None:
+    for _ in range(TRIES - 1):
+        world.records.fail("sent", RecordChanged("lost"))
+
+    assert send(world, JobKind.FORWARD) is SendResult.SENT
+    assert item(world, JobKind.FORWARD).state is SendState.SENT
