@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from email_handler.conversations.evolve import MAX_LINKS, add_message, with_link
+from email_handler.conversations.evolve import MAX_LINKS, add_message, start, with_link
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage, parse_received
-from email_handler.conversations.records import Status
-from email_handler.identifiers import ArchiveKey, ReceiptId
+from email_handler.conversations.records import Conversation, Status
+from email_handler.conversations.routes import Routes
+from email_handler.identifiers import ArchiveKey, EmailAddress, ReceiptId
 from email_handler.senders.authentication import SesReceipt
 from tests.support.builders import mail
 from tests.support.fakes import NOW
@@ -26,12 +27,19 @@ RECEIPT = SesReceipt(
     dmarc="PASS",
     dmarc_policy="",
 )
+UNVERIFIED = {"spf": "GRAY", "dkim": "GRAY", "dmarc": "GRAY"}
+MALLORY = EmailAddress("mallory@evil.example")
 
 
 def parsed(raw: bytes, **verdicts: str) -> ParsedMessage:
     """Return *raw* as inbound reads it: from Jane, verified unless *verdicts* differ."""
     receipt = replace(RECEIPT, **verdicts)  # type: ignore[arg-type]
     return parse_received(raw, receipt, "inbound", ArchiveKey("raw/inbound/receipt-2"), NOW)
+
+
+def parsed_by(headers: dict[str, str], **verdicts: str) -> ParsedMessage:
+    """Return a message that would rename the thread, redirect its replies and bring Kim in."""
+    return parsed(mail(subject="Something else", cc="kim@customer.example", **headers), **verdicts)
 
 
 def test_a_link_gains_the_other_sides_id_once_it_is_known() -> None:
@@ -63,3 +71,49 @@ def test_a_machines_message_does_not_reopen_a_conversation(status: Status) -> No
     after = add_message(conversation(status=status), out_of_office, JANE, OWNERS)
 
     assert (after.status, after.received) == (status, 2)
+
+
+def new_conversation(message: ParsedMessage, reply_address: str = JANE) -> Conversation:
+    """Return the conversation that *message* starts."""
+    return start(
+        message,
+        None,
+        EmailAddress(reply_address),
+        owners=OWNERS,
+        routes=Routes(),
+        new_token=lambda length: "x" * length,
+    )
+
+
+def test_a_conversation_that_names_no_public_address_is_at_the_first_one() -> None:
+    message = parsed(mail())
+    started = new_conversation(replace(message, receipt=replace(message.receipt, recipients=())))
+
+    assert (started.public_address, started.source, started.mailboxes) == (PUBLIC, "", (OWNER,))
+
+
+def test_an_unverified_first_message_says_where_replies_go_and_warns_if_that_is_elsewhere() -> None:
+    started = new_conversation(parsed(mail(), **UNVERIFIED), "kim@elsewhere.example")
+
+    assert (started.reply_address, started.reply_differs, started.verified) == ("kim@elsewhere.example", True, False)
+
+
+@pytest.mark.parametrize(
+    "untrusted",
+    [parsed_by({}, **UNVERIFIED), parsed_by({"auto_submitted": "auto-replied"})],
+    ids=["unverified", "machine"],
+)
+def test_only_a_verified_person_changes_where_replies_go_and_what_the_thread_is_called(
+    untrusted: ParsedMessage,
+) -> None:
+    before = conversation(verified=False, reply_address=JANE)
+    after = add_message(before, untrusted, MALLORY, OWNERS)
+    trusted = add_message(before, parsed_by({}), MALLORY, OWNERS)
+
+    assert (after.reply_address, after.reply_differs, after.links[-1].reply_address) == (JANE, False, JANE)
+    assert (after.subject, after.owner_subject, after.participants) == ("Hello", "Hello", ())
+    assert not after.verified
+    assert (trusted.reply_address, trusted.reply_differs, trusted.links[-1].reply_address) == (MALLORY, True, MALLORY)
+    assert (trusted.subject, trusted.owner_subject) == ("Something else", "Something else")
+    assert trusted.participants == ("kim@customer.example",)
+    assert trusted.verified

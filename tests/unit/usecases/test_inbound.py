@@ -6,9 +6,12 @@ import pytest
 
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.parsed import parse_received
 from email_handler.conversations.records import Status
+from email_handler.conversations.thread_address import ThreadTarget
 from email_handler.errors import ArchiveObjectMissing, QueueUnavailable, RecordChanged, RecordsUnavailable
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress
+from email_handler.usecases.contact_message import NAMESAKES, contact_question
 from email_handler.usecases.inbound import receive
 from tests.support.builders import entity, mail, multipart
 from tests.support.records import JANE, contact
@@ -425,3 +428,22 @@ def test_the_forward_comes_from_the_thread_address_and_names_the_public_one(worl
     assert f"{conversation.id}.{conversation.token}@thread.example.com" in forward["From"]
     assert PUBLIC in forward["To"]
     assert conversation.reply_address == EmailAddress("sales@customer.example")
+
+
+def test_the_last_number_is_shared_by_all_further_namesakes(world: World) -> None:
+    conversations = [
+        world.arrive(linkedin(number, url=URL.replace("abc", f"thread{number}"))).conversation
+        for number in range(1, NAMESAKES + 2)
+    ]
+
+    assert conversations[0] == "linkedin-jane-doe"
+    assert conversations[-2:] == [f"linkedin-jane-doe-{NAMESAKES}"] * 2
+
+
+def test_a_thread_address_decides_about_the_conversation_even_of_a_linkedin_message(world: World) -> None:
+    target = ThreadTarget(conversation=ConversationId("c-00000001"), token="0123456789", everyone=False)
+    receipt = world.store(linkedin(1, url=URL))
+    parsed = parse_received(linkedin(1, url=URL), receipt, "inbound", ArchiveKey("raw/inbound/r1"), world.now)
+
+    assert contact_question(parsed, world.context).conversation == "linkedin-jane-doe"
+    assert contact_question(replace(parsed, target=target), world.context).conversation == "c-00000001"
