@@ -3,6 +3,7 @@
 import ast
 import copy
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
@@ -58,15 +59,17 @@ def mutants(path: Path, root: Path = PACKAGE) -> Iterator[Mutant]:
     source = path.read_text()
     tree = ast.parse(source)
     lines = source.splitlines()
+    seen: Counter[tuple[int, str]] = Counter()
     for name, function in functions(tree):
         for statement, change, edits in _in_function(function):
             at = getattr(edits[0][2], "lineno", statement.lineno)
+            seen[at, change] += 1
             yield Mutant(
                 file=path.relative_to(root).as_posix(),
                 function=name,
                 line=at,
                 text=lines[at - 1].strip(),
-                change=change,
+                change=change if seen[at, change] == 1 else f"{change} (number {seen[at, change]} of the line)",
                 lines=_header(statement),
                 tree=tree,
                 edits=edits,

@@ -35,6 +35,7 @@ def test_conditions_values_and_calls_are_changed(found: list[Mutant]) -> None:
         "max(known.ages[1:]) -> min(known.ages[1:])",
         "[1:] -> [:]",
         "1 -> 2",
+        "1 -> 2 (number 2 of the line)",
         "known.state in (1, 'b') -> known.state not in (1, 'b')",
         "known.state in (1, 'b') -> known.state in (1,)",
         "known.state in (1, 'b') -> known.state in ('b',)",
