@@ -162,6 +162,10 @@ soak: setup ## Send many messages while AWS fails and functions die, then audit 
 	@$(BIN)/python -m bench.soak --mails $(or $(MAILS),1000) --seed $(or $(SEED),1) --faults $(or $(FAULTS),0.05) \
 		$(if $(SES_DOWN),--ses-down-first-half) $(if $(JSON),--json)
 
+.PHONY: mutants
+mutants: setup ## Change the core in small ways and list the changes that no test notices (F=sending LIMIT=50 SEED=1)
+	@$(BIN)/python -m tests.mutants $(if $(F),--file $(F)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(SEED),--seed $(SEED))
+
 .PHONY: deploy
 deploy: ## Deploy: make deploy ENV=dev|prod|local [ARGS=--guided] (docs/deploy.md)
 	@grep -q '^\[$(or $(ENV),none).deploy.parameters\]' samconfig.toml || { echo "ENV=$(ENV) is not in samconfig.toml; there are:" \

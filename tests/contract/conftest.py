@@ -1,5 +1,6 @@
 """Every port twice: the fake and the adapter on the emulator, held to the same cases."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,7 +40,7 @@ def clock() -> MovableClock:
 @pytest.fixture
 def unique() -> Callable[[str], str]:
     """Names for resources of one test in an emulator that all tests share."""
-    return lambda kind: f"{kind}-{next(_numbers)}"
+    return lambda kind: f"{kind}-{os.getpid()}-{next(_numbers)}"  # `make mutants` forks
 
 
 @pytest.fixture

@@ -263,6 +263,18 @@ def test_the_same_answer_recorded_again_is_harmless(ledger: Table) -> None:
     assert list(ledger.unpublished(NOW + LEASE)) == []
 
 
+def test_a_bounced_send_stays_bounced_when_the_response_of_ses_is_recorded_again(ledger: Table) -> None:
+    response = sent(claim(ledger))
+    ledger.sent(response)
+    ledger.commit(commit("bounce", bounced=FORWARD))
+    bounced = stored(ledger)
+
+    ledger.sent(response)
+
+    assert bounced.state is SendState.BOUNCED
+    assert stored(ledger) == bounced
+
+
 def test_another_answer_to_a_send_that_is_done_is_refused(ledger: Table) -> None:
     item = claim(ledger)
     ledger.sent(sent(item))

@@ -34,7 +34,7 @@ HOUR = timedelta(hours=1)
 
 
 def question(receipt: str = "receipt-2", **fields: object) -> Question:
-    return Question(**{"receipt": ReceiptId(receipt), "function": "inbound", **fields})  # type: ignore[arg-type]  # a test's keywords
+    return Question(**{"receipt": ReceiptId(receipt), "decider": "inbound", **fields})  # type: ignore[arg-type]  # a test's keywords
 
 
 def at_once(*calls: Callable[[], object]) -> list[object]:
@@ -543,3 +543,17 @@ def test_feedback_on_a_send_that_is_not_there_writes_nothing(table: Table) -> No
         table.commit(commit(bounced=LedgerId("forward-none")))
 
     assert list(chain(table.messages(CONVERSATION), table.unfinished(NOW + HOUR))) == []
+
+
+def test_a_bounce_ends_an_unknown_send_as_bounced(table: Table) -> None:
+    table.commit(first_contact())
+    claimed = table.claim(acknowledgement().id, NOW, NOW + HOUR)
+    assert claimed is not None
+    table.give_back(claimed, SendState.UNKNOWN, "the attempt before ended without a record", NOW)
+
+    table.commit(commit("bounce", bounced=acknowledgement().id))
+
+    (bounced,) = table.find("send_state", "bounced")
+    assert isinstance(bounced, LedgerItem)
+    assert bounced.id == acknowledgement().id
+    assert list(table.find("send_state", "unknown")) == []

@@ -1,7 +1,59 @@
 """How a conversation changes with each message and each send."""
 
-from email_handler.conversations.evolve import MAX_LINKS, with_link
-from tests.support.records import conversation, link
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from email_handler.conversations.evolve import (
+    MAX_EARLIER,
+    MAX_LINKS,
+    MAX_PARTICIPANTS,
+    add_message,
+    add_reply,
+    add_sent_reply,
+    contact_after,
+    start,
+    with_link,
+)
+from email_handler.conversations.owners import Owners
+from email_handler.conversations.parsed import ParsedMessage, parse_received
+from email_handler.conversations.records import Conversation, Status
+from email_handler.conversations.routes import Routes
+from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress, ReceiptId
+from email_handler.senders.authentication import SesReceipt
+from email_handler.senders.bounces import Feedback
+from email_handler.senders.linkedin import LinkedInPerson
+from tests.support.builders import mail
+from tests.support.fakes import NOW
+from tests.support.records import CONVERSATION, JANE, OWNER, PUBLIC, contact, conversation, link
+
+OWNERS = Owners(public_addresses=(PUBLIC,), thread_domain="thread.example.com", forward_to=(OWNER,))
+RECEIPT = SesReceipt(
+    id=ReceiptId("receipt-2"),
+    envelope_sender=JANE,
+    recipients=(PUBLIC,),
+    spam="PASS",
+    virus="PASS",
+    spf="PASS",
+    dkim="PASS",
+    dmarc="PASS",
+    dmarc_policy="",
+)
+UNVERIFIED = {"spf": "GRAY", "dkim": "GRAY", "dmarc": "GRAY"}
+MALLORY = EmailAddress("mallory@evil.example")
+
+
+def parsed(raw: bytes, **verdicts: str) -> ParsedMessage:
+    """Return *raw* as inbound reads it: from Jane, verified unless *verdicts* differ."""
+    receipt = replace(RECEIPT, **verdicts)  # type: ignore[arg-type]
+    return parse_received(raw, receipt, "inbound", ArchiveKey("raw/inbound/receipt-2"), NOW)
+
+
+def parsed_by(headers: dict[str, Any], **verdicts: str) -> ParsedMessage:
+    """Return a message that would rename the thread, redirect its replies and bring Kim in."""
+    return parsed(mail(subject="Something else", cc="kim@customer.example", **headers), **verdicts)
 
 
 def test_a_link_gains_the_other_sides_id_once_it_is_known() -> None:
@@ -17,3 +69,155 @@ def test_links_keep_the_first_and_the_last_messages() -> None:
         grown = with_link(grown, link(f"r{number}", contact_id=f"m{number}@example.org"))
 
     assert [one.receipt for one in grown.links] == ["r0", *(f"r{n}" for n in range(30 - MAX_LINKS + 1, 30))]
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_a_persons_message_makes_an_answered_or_closed_conversation_wait_for_the_owner(status: Status) -> None:
+    after = add_message(conversation(status=status), parsed(mail()), JANE, OWNERS)
+
+    waits = status in (Status.ANSWERED, Status.CLOSED, Status.WAITING)
+    assert after.status is (Status.WAITING if waits else status)
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_a_machines_message_does_not_reopen_a_conversation(status: Status) -> None:
+    out_of_office = parsed(mail(auto_submitted="auto-replied"))
+    after = add_message(conversation(status=status), out_of_office, JANE, OWNERS)
+
+    assert (after.status, after.received) == (status, 2)
+
+
+def new_conversation(message: ParsedMessage, reply_address: str = JANE) -> Conversation:
+    """Return the conversation that *message* starts."""
+    return start(
+        message,
+        None,
+        EmailAddress(reply_address),
+        owners=OWNERS,
+        routes=Routes(),
+        new_token=lambda length: "x" * length,
+    )
+
+
+def test_a_conversation_that_names_no_public_address_is_at_the_first_one() -> None:
+    message = parsed(mail())
+    started = new_conversation(replace(message, receipt=replace(message.receipt, recipients=())))
+
+    assert (started.public_address, started.source, started.mailboxes) == (PUBLIC, "", (OWNER,))
+
+
+def test_an_unverified_first_message_says_where_replies_go_and_warns_if_that_is_elsewhere() -> None:
+    started = new_conversation(parsed(mail(), **UNVERIFIED), "kim@elsewhere.example")
+
+    assert (started.reply_address, started.reply_differs, started.verified) == ("kim@elsewhere.example", True, False)
+
+
+@pytest.mark.parametrize(
+    "untrusted",
+    [parsed_by({}, **UNVERIFIED), parsed_by({"auto_submitted": "auto-replied"})],
+    ids=["unverified", "machine"],
+)
+def test_only_a_verified_person_changes_where_replies_go_and_what_the_thread_is_called(
+    untrusted: ParsedMessage,
+) -> None:
+    before = conversation(verified=False, reply_address=JANE)
+    after = add_message(before, untrusted, MALLORY, OWNERS)
+    trusted = add_message(before, parsed_by({}), MALLORY, OWNERS)
+
+    assert (after.reply_address, after.reply_differs, after.links[-1].reply_address) == (JANE, False, JANE)
+    assert (after.subject, after.owner_subject, after.participants) == ("Hello", "Hello", ())
+    assert not after.verified
+    assert (trusted.reply_address, trusted.reply_differs, trusted.links[-1].reply_address) == (MALLORY, True, MALLORY)
+    assert (trusted.subject, trusted.owner_subject) == ("Something else", "Something else")
+    assert trusted.participants == ("kim@customer.example",)
+    assert trusted.verified
+
+
+def test_a_message_is_counted_with_its_contact_and_leads_the_contacts_conversations() -> None:
+    earlier = tuple((ConversationId(f"c-{number}"), "Hello", NOW) for number in range(MAX_EARLIER))
+    known = contact(messages=3, conversations=earlier, updated_at=NOW - timedelta(days=1))
+    after = contact_after(parsed(mail()), known, conversation())
+    again = contact_after(parsed(mail()), after, conversation(subject="Hello again"))
+
+    assert after is not None
+    assert again is not None
+    assert (after.messages, after.updated_at) == (4, NOW)
+    assert after.conversations == ((CONVERSATION, "Hello", NOW), *earlier[:-1])
+    assert again.conversations == ((CONVERSATION, "Hello again", NOW), *earlier[:-1])
+
+
+def test_linkedin_feedback_and_senders_without_an_address_are_no_contacts() -> None:
+    message = parsed(mail())
+    person = LinkedInPerson(name="Jane Doe", thread_url="")
+    feedback = Feedback(kind="complaint", recipients=(JANE,), status="5.1.1", permanent=True)
+    nobody = replace(parsed(mail(sender=None)), receipt=replace(RECEIPT, envelope_sender=""))
+
+    assert contact_after(message, None, conversation()) is not None
+    assert contact_after(replace(message, person=person), None, conversation()) is None
+    assert contact_after(replace(message, feedback=feedback), None, conversation()) is None
+    assert contact_after(nobody, None, conversation()) is None
+
+
+def test_a_reply_from_an_alias_is_of_the_first_mailbox() -> None:
+    second = EmailAddress("second@private.example")
+    before = conversation(mailboxes=(OWNER, second), updated_at=NOW - timedelta(days=1))
+    reply = parsed(mail(message_id="<o1@private.example>"))
+    alias = EmailAddress("alias@private.example")
+    writers = {OWNER: OWNER, second: second, alias: OWNER}
+
+    for writer, mailbox in writers.items():
+        after = add_reply(before, reply, writer)
+        assert after.links[-1].owner_ids == {mailbox: "o1@private.example"}
+        assert after.updated_at == NOW
+    assert add_reply(replace(before, mailboxes=()), reply, alias).links[-1].owner_ids == {alias: "o1@private.example"}
+
+
+def test_a_subject_that_the_owner_changes_renames_both_sides() -> None:
+    before = conversation()
+    renamed = add_reply(before, parsed(mail(subject="Re: An offer")), OWNER)
+    same = add_reply(before, parsed(mail(subject="Re: Hello")), OWNER)
+
+    assert (renamed.subject, renamed.owner_subject) == ("An offer", "An offer")
+    assert (same.subject, same.owner_subject) == ("Hello", "Hello")
+
+
+def test_a_reply_that_left_is_counted_and_dated() -> None:
+    before = conversation(sent=3, status=Status.WAITING)
+    after = add_sent_reply(before, ReceiptId("r1"), "s1@email.amazonses.com", NOW + timedelta(hours=1))
+
+    assert (after.sent, after.status, after.updated_at) == (4, Status.ANSWERED, NOW + timedelta(hours=1))
+    assert after.links == (link("r1", "s1@email.amazonses.com"),)
+
+
+def test_a_reply_that_left_gains_the_contacts_id_and_keeps_the_owners() -> None:
+    before = with_link(conversation(), link("r1", owner_id="o1@private.example"))
+    after = with_link(before, link("r1", contact_id="s1@email.amazonses.com"))
+
+    assert after.links == (link("r1", "s1@email.amazonses.com", "o1@private.example"),)
+
+
+def test_as_many_links_as_are_kept_stay_whole() -> None:
+    grown = conversation()
+    for number in range(MAX_LINKS):
+        grown = with_link(grown, link(f"r{number}"))
+
+    assert [one.receipt for one in grown.links] == [f"r{number}" for number in range(MAX_LINKS)]
+
+
+def test_participants_are_bounded() -> None:
+    copied = ", ".join(f"p{number}@customer.example" for number in range(MAX_PARTICIPANTS + 5))
+    after = add_message(conversation(), parsed(mail(cc=copied)), JANE, OWNERS)
+
+    assert len(after.participants) == MAX_PARTICIPANTS
+
+
+def test_a_message_dates_its_conversation() -> None:
+    before = conversation(updated_at=NOW - timedelta(days=1))
+
+    assert add_message(before, parsed(mail(), **UNVERIFIED), JANE, OWNERS).updated_at == NOW
+
+
+def test_a_message_with_no_usable_reply_address_leaves_the_known_one() -> None:
+    after = add_message(conversation(reply_differs=True), parsed(mail()), None, OWNERS)
+
+    assert (after.reply_address, after.reply_differs) == (JANE, True)

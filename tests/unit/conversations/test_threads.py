@@ -1,6 +1,9 @@
 """Which conversation a message joins, and the ids that keep it one thread."""
 
+from dataclasses import replace
 from datetime import timedelta
+
+import pytest
 
 from email_handler.conversations.evolve import with_link
 from email_handler.conversations.records import Conversation, Status
@@ -8,16 +11,22 @@ from email_handler.conversations.threads import (
     MAX_REFERENCES,
     TOPIC_AGE,
     choose,
+    choose_on_linkedin,
+    local_part,
     named_references,
+    own_reference,
+    replied_to,
+    reply_recipients,
     threading_for_contact,
     threading_for_owner,
     wire_id,
 )
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.parsing import parse
+from email_handler.senders.linkedin import LinkedInPerson
 from tests.support.builders import mail
 from tests.support.fakes import NOW
-from tests.support.records import JANE, OWNER, conversation, link
+from tests.support.records import JANE, OWNER, conversation, link, reference
 
 
 def choice(**given_: object) -> Conversation | None:
@@ -49,6 +58,13 @@ def test_the_same_subject_joins_while_the_conversation_is_open_and_recent() -> N
     assert choice(by_topic=conversation(), now=NOW + TOPIC_AGE) is not None
     assert choice(by_topic=conversation(), now=NOW + TOPIC_AGE + timedelta(seconds=1)) is None
     assert choice(by_topic=conversation(contact=EmailAddress("kim@example.org"))) is None
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_the_same_subject_joins_a_conversation_that_is_neither_closed_nor_spam(status: Status) -> None:
+    joined = choice(by_topic=conversation(status=status)) is not None
+
+    assert joined == (status not in (Status.CLOSED, Status.SPAM))
 
 
 def exchange() -> Conversation:
@@ -94,6 +110,89 @@ def test_ids_are_looked_up_nearest_first_and_bounded() -> None:
     assert len(found) <= MAX_REFERENCES
 
 
+def test_of_too_many_ids_the_nearest_and_the_oldest_are_looked_up() -> None:
+    ids = " ".join(f"<m{number}@example.org>" for number in range(500))
+    message = parse(mail(references=ids))
+    known = [reference.partition("@")[0] for reference in reversed(message.references)]
+    half = MAX_REFERENCES // 2
+
+    assert len(known) > MAX_REFERENCES
+    assert named_references(message) == (*known[:half], *known[-half:])
+    assert named_references(message)[-1] == "m0"
+
+
 def test_ses_ids_get_the_host_of_their_region() -> None:
     assert wire_id("0100abc", "us-east-1") == "0100abc@email.amazonses.com"
     assert wire_id("0102abc", "eu-west-1") == "0102abc@eu-west-1.amazonses.com"
+
+
+def test_the_local_part_of_an_id_is_cut_to_what_a_key_takes() -> None:
+    assert local_part(f" <{'x' * 400}y@example.org>") == "x" * 400
+
+
+def test_an_id_without_a_local_part_is_not_looked_up() -> None:
+    assert named_references(
+        parse(mail(in_reply_to="<@example.org>", references="<@example.net> <m1@example.org>"))
+    ) == ("m1",)
+
+
+def test_a_message_without_an_id_leaves_no_reference() -> None:
+    message = parse(mail(message_id=None))
+
+    assert own_reference(message, conversation(), ReceiptId("r1"), ()) == ()
+
+
+def test_a_message_whose_id_is_known_leaves_no_second_reference() -> None:
+    message = parse(mail(message_id="<m1@example.org>"))
+    own = reference("m1", receipt=ReceiptId("r1"))
+
+    assert own_reference(message, conversation(), ReceiptId("r1"), (reference("other"),)) == (own,)
+    assert own_reference(message, conversation(), ReceiptId("r1"), (reference("other"), own)) == ()
+
+
+KIM = EmailAddress("kim@example.org")
+
+
+def test_a_reply_goes_where_the_message_it_names_says_else_to_the_last_verified_address() -> None:
+    known = conversation(
+        links=(
+            link("r1", owner_id="s1@email.amazonses.com", reply_address=KIM),
+            link("r2", owner_id="s2@email.amazonses.com"),
+        )
+    )
+
+    def recipients(**headers: str) -> tuple[str, ...]:
+        return reply_recipients(parse(mail(**headers)), known, everyone=False, at_most=10)  # type: ignore[arg-type]
+
+    assert recipients(in_reply_to="<s1@email.amazonses.com>") == (KIM,)
+    assert recipients(in_reply_to="<s2@email.amazonses.com>") == (JANE,)
+    assert recipients(in_reply_to="<unknown@example.org>") == (JANE,)
+    assert recipients(references="<s2@email.amazonses.com> <s1@email.amazonses.com>") == (KIM,)
+    assert recipients(references="<s1@email.amazonses.com> <s2@email.amazonses.com>") == (JANE,)
+
+
+def test_a_reply_to_everyone_goes_to_a_bounded_number_and_to_no_empty_address() -> None:
+    others = tuple(EmailAddress(f"p{number}@example.org") for number in range(10))
+    known = conversation(participants=others)
+    message = parse(mail())
+
+    assert reply_recipients(message, known, everyone=True, at_most=5) == (JANE, *others[:4])
+    assert reply_recipients(message, replace(known, reply_address=""), everyone=True, at_most=20) == others
+
+
+def test_the_message_replied_to_is_the_one_that_is_named() -> None:
+    known = exchange()
+
+    assert replied_to(parse(mail(in_reply_to="<s1@email.amazonses.com>")), known) == known.links[0]
+    assert replied_to(parse(mail(in_reply_to="<unknown@example.org>")), known) is None
+
+
+def test_a_linkedin_message_joins_by_ids_only_the_linkedin_conversation_of_its_person() -> None:
+    person = LinkedInPerson(name="Jane", thread_url="")
+    by_email = conversation()
+    of_kim = conversation(contact_name="Kim", linkedin_thread="https://linkedin.example/1")
+    of_jane = conversation(linkedin_thread="https://linkedin.example/2")
+
+    assert choose_on_linkedin(person, by_id=None, by_reference=(by_email, of_kim, of_jane)) == of_jane
+    assert choose_on_linkedin(person, by_id=None, by_reference=(by_email, of_kim)) is None
+    assert choose_on_linkedin(person, by_id=of_kim, by_reference=(of_jane,)) == of_kim

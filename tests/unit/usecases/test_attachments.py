@@ -5,6 +5,7 @@ import json
 import pytest
 
 from email_handler.adapters.dynamodb.items import write
+from email_handler.conversations.keys import MAX_NAME
 from email_handler.errors import UnknownConversation
 from email_handler.identifiers import ReceiptId
 from email_handler.ports import Extracted
@@ -84,3 +85,15 @@ def test_the_longest_names_there_are_fit_the_record(world: World) -> None:
 def test_an_unknown_message_is_refused(world: World) -> None:
     with pytest.raises(UnknownConversation):
         store_attachments(ReceiptId("x"), "inbound", archive=world.archive, records=world.records, extractor=Reader())
+
+
+def test_a_long_name_and_a_long_type_are_cut_in_the_record(world: World) -> None:
+    long = "x" * (MAX_NAME + 1)
+    headers = [("Content-Type", f"x/{long}"), ("Content-Disposition", f'attachment; filename="{long}"')]
+    sender = [("From", "jane@customer.example")]
+    decision = world.arrive(multipart("mixed", entity(headers, b"x"), headers=sender))
+    (stored,) = store_attachments(
+        decision.receipt, "inbound", archive=world.archive, records=world.records, extractor=Reader()
+    )
+
+    assert (len(stored.name), len(stored.declared_type)) == (MAX_NAME, MAX_NAME)

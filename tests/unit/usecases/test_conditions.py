@@ -1,6 +1,15 @@
 """What no alarm sees is told once a day."""
 
-from email_handler.usecases.conditions import report_conditions
+from dataclasses import replace
+from datetime import timedelta
+
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.records import SendState
+from email_handler.identifiers import LedgerId
+from email_handler.usecases.conditions import REPORTED_FOR, left_over, report_conditions, undelivered
+from email_handler.usecases.reconcile import Reconciled
+from tests.support.records import forward
+from tests.support.world import World
 
 
 class Asked:
@@ -39,3 +48,30 @@ def test_all_that_is_wrong_goes_out_in_one_message() -> None:
     assert "rules: one was skipped" in text
     assert "SES has paused sending" in text
     assert "docs/runbook.md" in text
+
+
+def test_messages_that_could_not_be_taken_up_are_counted() -> None:
+    done = Reconciled(seen=3, taken_up=(), finished=0, queued=0, failed={"one": "down", "two": "down"})
+
+    (sentence,) = left_over(done)
+    assert sentence.startswith("2 stored messages")
+    assert left_over(replace(done, failed={})) == ()
+
+
+def test_what_a_mailbox_of_the_owner_refused_within_a_week_is_counted() -> None:
+    world = World()
+    at = world.now - REPORTED_FOR
+    for number, (kind, age) in enumerate(
+        [
+            (JobKind.FORWARD, timedelta()),
+            (JobKind.NOTICE, timedelta()),
+            (JobKind.FORWARD, timedelta(seconds=1)),
+            (JobKind.REPLY, timedelta()),
+            (JobKind.ACKNOWLEDGEMENT, timedelta()),
+        ]
+    ):
+        item = forward(id=LedgerId(f"send-{number}"), kind=kind, state=SendState.BOUNCED, queued_at=at - age)
+        world.records.ledger[item.id] = item
+
+    (sentence,) = undelivered(world.context)
+    assert sentence.startswith("2 emails")

@@ -70,3 +70,19 @@ def test_an_outage_leaves_the_last_good_documents_in_force() -> None:
     config.fail("read", ConfigUnavailable("down"))
 
     assert source.begin()().rules is good.rules
+
+
+def test_every_mailbox_of_the_routes_is_an_owners() -> None:
+    owners = reader(None, ROUTE)[0].begin()().owners
+
+    assert owners.include("x@private.example")
+
+
+def test_routes_are_read_again_only_when_their_document_changes() -> None:
+    config = Changing({"rules": None, "routes": ROUTE})
+    source = ConfigurationReader(config, "rules", "routes", OWNERS)
+    first, same = source.begin()(), source.begin()()
+    config.documents["routes"], config.version = ROUTE.replace(b"x@", b"y@"), 2
+
+    assert first.routes is same.routes
+    assert source.begin()().owners.routed == {"y@private.example"}

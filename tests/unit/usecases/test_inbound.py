@@ -6,11 +6,17 @@ import pytest
 
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.parsed import message_record, parse_received
 from email_handler.conversations.records import Status
+from email_handler.conversations.thread_address import ThreadTarget
 from email_handler.errors import ArchiveObjectMissing, QueueUnavailable, RecordChanged, RecordsUnavailable
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress
+from email_handler.ports import Known
+from email_handler.usecases.contact_message import NAMESAKES, contact_question, plan_delivery
+from email_handler.usecases.decision import HELD_FOR, TRIES
 from email_handler.usecases.inbound import receive
 from tests.support.builders import entity, mail, multipart
+from tests.support.records import JANE, contact
 from tests.support.world import OWNER, PUBLIC, THREAD, World, read
 
 
@@ -308,6 +314,14 @@ def test_a_reply_address_within_the_senders_organisation_is_no_reason_to_warn(wo
     assert differs == [False, True]
 
 
+@pytest.mark.parametrize("why", ["unreachable", "written_to"])
+def test_a_contact_who_bounced_or_had_a_reply_is_not_acknowledged(world: World, why: str) -> None:
+    world.records.contacts[JANE] = contact(version=1, **{why: True})
+    world.arrive(mail())
+
+    assert kinds(world) == [JobKind.FORWARD]
+
+
 def test_acknowledgements_end_at_the_days_cap(world: World) -> None:
     world.ack_daily_cap = 1
     world.arrive(mail())
@@ -416,3 +430,95 @@ def test_the_forward_comes_from_the_thread_address_and_names_the_public_one(worl
     assert f"{conversation.id}.{conversation.token}@thread.example.com" in forward["From"]
     assert PUBLIC in forward["To"]
     assert conversation.reply_address == EmailAddress("sales@customer.example")
+
+
+def test_the_last_number_is_shared_by_all_further_namesakes(world: World) -> None:
+    conversations = [
+        world.arrive(linkedin(number, url=URL.replace("abc", f"thread{number}"))).conversation
+        for number in range(1, NAMESAKES + 2)
+    ]
+
+    assert conversations[0] == "linkedin-jane-doe"
+    assert conversations[-2:] == [f"linkedin-jane-doe-{NAMESAKES}"] * 2
+
+
+def test_a_thread_address_decides_about_the_conversation_even_of_a_linkedin_message(world: World) -> None:
+    target = ThreadTarget(conversation=ConversationId("c-00000001"), token="0123456789", everyone=False)
+    receipt = world.store(linkedin(1, url=URL))
+    parsed = parse_received(linkedin(1, url=URL), receipt, "inbound", ArchiveKey("raw/inbound/r1"), world.now)
+
+    assert contact_question(parsed, world.context).conversation == "linkedin-jane-doe"
+    assert contact_question(replace(parsed, target=target), world.context).conversation == "c-00000001"
+
+
+def test_two_linkedin_messages_without_a_thread_are_two_persons(world: World) -> None:
+    conversations = [world.arrive(linkedin(number)).conversation for number in (1, 2)]
+
+    assert conversations == ["linkedin-jane-doe", "linkedin-jane-doe-2"]
+
+
+def thread_of(world: World, conversation: str) -> str:
+    known = world.records.conversations[ConversationId(conversation)]
+    return f"{known.id}.{known.token}@{THREAD}"
+
+
+def test_a_contact_who_copies_the_thread_address_is_delivered(world: World) -> None:
+    first = world.arrive(mail())
+    copied = mail(
+        to=f"{thread_of(world, first.conversation)}, {PUBLIC}", message_id="<m2@customer.example>", text="More"
+    )
+
+    assert world.arrive(copied).outcome is Outcome.DELIVER
+
+
+def test_an_owner_who_writes_to_the_public_address_alone_is_delivered(world: World) -> None:
+    assert world.arrive(mail(sender=OWNER)).outcome is Outcome.DELIVER
+
+
+def test_the_reply_to_all_of_a_mailbox_that_only_the_conversation_knows_is_recorded(world: World) -> None:
+    """Its route is gone since."""
+    first = world.arrive(mail())
+    former = EmailAddress("former@private.example")
+    known = world.records.conversations[ConversationId(first.conversation)]
+    world.records.conversations[known.id] = replace(known, mailboxes=(former,))
+    copy = mail(
+        sender=former,
+        to=f"{thread_of(world, first.conversation)}, {PUBLIC}",
+        in_reply_to="<first@customer.example>",
+        message_id="<o@private.example>",
+    )
+
+    assert world.arrive(copy).outcome is Outcome.RECORD
+
+
+def test_a_contact_at_the_thread_address_joins_with_any_subject_and_no_ids(world: World) -> None:
+    first = world.arrive(mail())
+    other = mail(subject="Something else", message_id="<m2@customer.example>", text="More")
+
+    assert world.arrive(other, to=thread_of(world, first.conversation)).conversation == first.conversation
+
+
+def test_a_dropped_message_and_its_record_expire(world: World) -> None:
+    dropped = world.arrive(mail(), to="nobody@example.com")
+
+    assert world.archive.expiring == {f"raw/inbound/{dropped.receipt}"}
+    assert world.records.expires[dropped.receipt, "inbound"] == world.now + HELD_FOR
+
+
+def test_a_decision_is_planned_again_up_to_its_last_try_and_then_fails(world: World) -> None:
+    for _ in range(TRIES - 1):
+        world.records.fail("commit", RecordChanged("lost"))
+    assert world.arrive(mail()).outcome is Outcome.DELIVER
+    for _ in range(TRIES):
+        world.records.fail("commit", RecordChanged("lost"))
+    with pytest.raises(RecordChanged):
+        world.arrive(mail(message_id="<m2@customer.example>", text="More"))
+
+
+def test_a_flagged_message_is_not_acknowledged(world: World) -> None:
+    parsed = parse_received(mail(), world.store(mail()), "inbound", ArchiveKey("raw/inbound/r1"), world.now)
+    question = contact_question(parsed, world.context)
+    record = message_record(parsed, world.owners, Outcome.FLAG)
+    commit = plan_delivery(parsed, record, question, Known(), world.configuration, world.context)
+
+    assert [item.kind for item in commit.ledger] == [JobKind.FORWARD]

@@ -57,3 +57,13 @@ def test_a_replay_of_mail_without_a_decision_forwards_it(world: World) -> None:
 def test_what_is_no_request_is_refused(world: World, request_: dict[str, Any]) -> None:
     with pytest.raises(MalformedEvent):
         operate(request_, world.context)
+
+
+@pytest.mark.parametrize(("do", "word", "kind"), [("release", "allow", "allow"), ("confirm", "block", "block")])
+def test_the_sender_is_listed_only_if_the_request_asks_for_it(world: World, do: str, word: str, kind: str) -> None:
+    operate({"receipt": "r1", "function": "inbound", "do": do}, world.context)
+    operate({"receipt": "r1", "function": "inbound", "do": do, word: "true"}, world.context)
+    assert world.records.lists == {}
+
+    operate({"receipt": "r1", "function": "inbound", "do": do, word: True}, world.context)
+    assert world.records.lists == {"jane@customer.example": kind}

@@ -221,3 +221,34 @@ def test_a_contact_who_wrote_to_the_thread_address_is_not_acknowledged_by_the_pa
     reconcile("reply", world.context)
 
     assert recipients(world.run()) == [(OWNER,)]
+
+
+def test_an_event_is_forgotten_only_after_it_is_published(world: World) -> None:
+    world.arrive(mail())
+    world.events.fail("publish", QueueUnavailable("down"))
+    with pytest.raises(QueueUnavailable):
+        world.run()
+    world.now += OVERDUE + timedelta(seconds=1)
+    world.events.fail("publish", QueueUnavailable("down"))
+    failed = reconcile("inbound", world.context)
+
+    assert len(failed.failed) == 1
+    assert len(world.records.sent_events) == 1
+    assert reconcile("inbound", world.context).finished == 1
+    assert world.records.sent_events == {}
+
+
+def test_what_is_not_overdue_is_left_to_the_ordinary_retries(world: World) -> None:
+    world.jobs.fail("queue", QueueUnavailable("down"))
+    with pytest.raises(QueueUnavailable):
+        world.arrive(mail())
+    world.now += OVERDUE - timedelta(seconds=1)
+
+    assert reconcile("inbound", world.context).finished == 0
+
+
+def test_a_pass_counts_what_it_saw(world: World) -> None:
+    left_behind(world)
+    world.now += SETTLED
+
+    assert (reconcile("inbound", world.context).seen, reconcile("reply", world.context).queued) == (1, 0)

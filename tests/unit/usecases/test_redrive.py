@@ -1,6 +1,7 @@
 """What was parked is sent again, once."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -93,3 +94,32 @@ def test_a_redriven_job_has_its_patience_anew(world: World) -> None:
     (item,) = world.records.ledger.values()
 
     assert (item.state, item.queued_at) == (SendState.QUEUED, world.now)
+
+
+def test_a_redriven_send_waits_as_long_as_a_new_one(world: World) -> None:
+    world.now += timedelta(days=30)
+    run(world)
+
+    (item,) = world.records.ledger.values()
+    assert item.queued_at == world.now
+
+
+def test_a_letter_whose_send_is_queued_already_is_queued_again(world: World) -> None:
+    """A crash came between the ledger's change and the queue."""
+    (item,) = world.records.ledger.values()
+    world.records.give_back(item, SendState.QUEUED, "", world.now)
+
+    assert [line.what for line in run(world)] == [Redriven.QUEUED]
+    assert len(world.run()) == 1
+
+
+def test_a_failed_send_without_a_letter_is_redriven_if_it_is_of_the_kinds_asked_for(world: World) -> None:
+    world.jobs.dead_lettered.clear()
+
+    def of(kind: JobKind) -> list[Redrive]:
+        parts = {"records": world.records, "ledger": world.records, "jobs": world.jobs, "clock": world.clock}
+        return list(redrive(letters=Letters(world), kinds=(kind,), **parts))  # type: ignore[arg-type]
+
+    assert of(JobKind.REPLY) == []
+    assert [line.what for line in of(JobKind.FORWARD)] == [Redriven.QUEUED]
+    assert len(world.run()) == 1

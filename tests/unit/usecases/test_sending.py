@@ -1,6 +1,6 @@
 """What the senders do when SES, the table or the archive fails: nothing lost, nothing sent twice unmarked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,6 +12,7 @@ from email_handler.errors import (
     ArchiveUnavailable,
     LeaseHeld,
     MessageRefused,
+    QueueUnavailable,
     RecordChanged,
     RecordsUnavailable,
     RetryLater,
@@ -19,8 +20,9 @@ from email_handler.errors import (
     SendingThrottled,
     SendOutcomeUnknown,
 )
+from email_handler.identifiers import SesId
 from email_handler.usecases.backoff import DEAD_LETTER_AFTER, DEAD_LETTER_BLOCKED_AFTER
-from email_handler.usecases.sending import SendResult
+from email_handler.usecases.sending import TRIES, SendResult
 from tests.support.builders import mail
 from tests.support.world import OWNER, SENDERS, World
 
@@ -80,6 +82,26 @@ def test_what_ses_refuses_for_good_is_parked_at_once_with_its_reason(world: Worl
         (kind, "MessageRejected", 1)
     ]
     assert send(world, kind) is SendResult.SKIPPED
+
+
+@BOTH
+def test_the_ledger_gives_no_job_up_before_its_dead_letter_is_queued(world: World, kind: JobKind) -> None:
+    world.mailer.fail("send", MessageRefused("MessageRejected"))
+    world.jobs.fail("dead_letter", QueueUnavailable("down"))
+    with pytest.raises(QueueUnavailable):
+        send(world, kind)
+
+    assert item(world, kind).state is SendState.SENDING
+
+
+@BOTH
+def test_a_crash_between_the_dead_letter_and_the_ledger_leaves_the_letter(world: World, kind: JobKind) -> None:
+    world.mailer.fail("send", MessageRefused("MessageRejected"))
+    world.records.fail("give_back", RecordsUnavailable("down"))
+    with pytest.raises(RecordsUnavailable):
+        send(world, kind)
+
+    assert [dead.kind for dead in world.jobs.dead_lettered] == [kind]
 
 
 def test_a_forward_whose_answer_was_lost_is_sent_again_and_marked(world: World) -> None:
@@ -180,6 +202,23 @@ def test_a_conversation_that_changed_while_we_sent_is_read_anew(world: World) ->
     assert item(world, JobKind.FORWARD).state is SendState.SENT
 
 
+def test_a_message_that_arrives_while_another_is_sent_is_kept_in_the_conversation(world: World) -> None:
+    sending = world.mailer.send
+
+    def send_slowly(raw: bytes, sender: str, recipients: Sequence[str]) -> SesId:
+        world.arrive(mail(subject="Re: Hello", message_id="<second@customer.example>", text="One more thing"))
+        return sending(raw, sender, recipients)
+
+    world.mailer.send = send_slowly  # type: ignore[method-assign]
+    assert send(world, JobKind.FORWARD) is SendResult.SENT
+
+    (conversation,) = world.records.conversations.values()
+    assert conversation.received == 2
+    assert [link.contact_id for link in conversation.links] == ["first@customer.example", "second@customer.example"]
+    assert [bool(link.owner_ids) for link in conversation.links] == [True, False]
+    assert len(world.mailer.sent) == 1
+
+
 @BOTH
 def test_an_answer_of_ses_that_the_table_would_not_take_is_found_by_the_next_attempt(
     world: World, kind: JobKind
@@ -266,3 +305,65 @@ def test_the_operators_own_template_is_used(world: World) -> None:
     send(world, JobKind.ACKNOWLEDGEMENT)
 
     assert b"Hei Jane" in world.mailer.sent[0].raw
+
+
+@BOTH
+def test_nothing_is_sent_that_the_archive_does_not_hold(world: World, kind: JobKind) -> None:
+    world.archive.fail("put", ArchiveUnavailable("down"))
+    with pytest.raises(RetryLater):
+        send(world, kind)
+
+    assert world.mailer.sent == []
+
+
+def test_an_acknowledgement_that_may_have_left_before_a_crash_is_recorded_as_unknown(world: World) -> None:
+    world.records.claim(job(world, JobKind.ACKNOWLEDGEMENT).ledger, world.now, world.now + LEASE)
+    world.now += LEASE
+    send(world, JobKind.ACKNOWLEDGEMENT)
+
+    unknown = item(world, JobKind.ACKNOWLEDGEMENT)
+    assert (unknown.state, unknown.reason) == (SendState.UNKNOWN, "the attempt before ended without a record")
+    assert send(world, JobKind.ACKNOWLEDGEMENT) is SendResult.SKIPPED
+
+
+def test_a_job_without_a_ledger_item_is_dead_lettered_without_attempts(world: World) -> None:
+    lost = job(world, JobKind.FORWARD)
+    world.records.ledger.clear()
+    SENDERS[JobKind.FORWARD](lost, world.dispatch)
+
+    (letter,) = world.jobs.dead_lettered
+    assert (letter.body, letter.kind, letter.attempts) == (lost.to_json(), JobKind.FORWARD, 0)
+
+
+def test_a_refusal_without_a_text_is_recorded_by_its_name(world: World) -> None:
+    world.mailer.fail("send", MessageRefused(""))
+    send(world, JobKind.FORWARD)
+
+    assert item(world, JobKind.FORWARD).reason == "MessageRefused"
+
+
+def test_a_delay_without_a_text_is_recorded_by_its_name(world: World) -> None:
+    world.mailer.fail("send", SendingThrottled(""))
+    with pytest.raises(RetryLater):
+        send(world, JobKind.FORWARD)
+
+    assert item(world, JobKind.FORWARD).reason == "SendingThrottled"
+
+
+def test_a_job_is_tried_until_its_patience_is_over(world: World) -> None:
+    world.now += DEAD_LETTER_AFTER
+    world.mailer.fail("send", SendingThrottled("not now"))
+    with pytest.raises(RetryLater):
+        send(world, JobKind.FORWARD)
+    world.now += timedelta(seconds=1)
+    world.mailer.fail("send", SendingThrottled("not now"))
+
+    assert send(world, JobKind.FORWARD) is SendResult.DEAD_LETTERED
+
+
+def test_a_send_is_recorded_at_the_last_try(world: World) -> None:
+    for _ in range(TRIES - 1):
+        world.records.fail("sent", RecordChanged("lost"))
+
+    assert send(world, JobKind.FORWARD) is SendResult.SENT
+    assert item(world, JobKind.FORWARD).state is SendState.SENT

@@ -32,7 +32,7 @@ from email_handler.usecases.feedback_plan import plan_feedback
 NAMESAKES = 20  # LinkedIn persons of one name that get a number of their own; more share the last
 
 
-def decide_contact_message(parsed: ParsedMessage, context: Context, *, acknowledge: bool = True) -> Decision:
+def decide_contact_message(parsed: ParsedMessage, context: Context, *, acknowledge: bool) -> Decision:
     """Decide about a contact's message, at most once for its receipt."""
     question = contact_question(parsed, context)
 
