@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from email_handler.mail import writer as mime
+from email_handler.mail import writer
 from email_handler.mail.html import body_start
 from email_handler.mail.message import Message
 from email_handler.outgoing.context import ForwardContext
@@ -127,7 +127,7 @@ def _listed(entries: list[str], most: int = SHOWN) -> str:
 
 
 def _shown(text: str, limit: int = 120) -> str:
-    return defused(mime.one_line(text, limit))
+    return defused(writer.one_line(text, limit))
 
 
 def as_text(shown: tuple[Line, ...]) -> str:
