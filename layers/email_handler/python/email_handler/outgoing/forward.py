@@ -44,22 +44,22 @@ def _fields(context: ForwardContext) -> writer.Fields:
         ("To", context.identity.public_address),
         *threading_fields(context.threading),
         ("X-Auto-Response-Suppress", "OOF, AutoReply"),
-        ("X-Email-Handler-Conversation", context.conversation),
+        ("X-Email-Handler-Conversation", context.conversation.id),
         ("X-Email-Handler-Inbox", writer.unstructured(_inbox(context))),
-        ("X-Email-Handler-Score", f"{context.score:.1f}"),
+        ("X-Email-Handler-Score", f"{context.record.score:.1f}"),
     )
 
 
 def _inbox(context: ForwardContext) -> str:
     local, _, domain = context.identity.public_address.partition("@")
-    return f"{local}+{context.source}@{domain}" if context.source else context.identity.public_address
+    return f"{local}+{context.record.source}@{domain}" if context.record.source else context.identity.public_address
 
 
 def _from_name(context: ForwardContext) -> str:
     """Return ``Jane Doe (jane at customer.example)``: no client takes that for the address to reply to."""
-    if context.linkedin_thread or context.conversation.startswith("linkedin-"):
-        return f"{_spelled(context.sender_name) or 'Somebody'} (LinkedIn)"
-    name, address = _spelled(context.sender_name), _spelled(context.sender)
+    if context.conversation.linkedin_thread or context.conversation.id.startswith("linkedin-"):
+        return f"{_spelled(context.record.sender_name) or 'Somebody'} (LinkedIn)"
+    name, address = _spelled(context.record.sender_name), _spelled(context.record.sender)
     if not address:
         return name or "no sender"
     return f"{name} ({address})" if name else address
@@ -84,7 +84,7 @@ def _original(message: Message) -> writer.Entity:
 
 
 def _text_and_list(message: Message, context: ForwardContext) -> writer.Entity:
-    receipt = context.archive_key.rpartition("/")[2]
+    receipt = context.record.archive_key.rpartition("/")[2]
     listed = [
         f"{file.number:02d} {writer.one_line(file.name, 80)} ({banner.size(len(file.payload))})"
         for file in message.attachments[:LIST_KEPT]
@@ -92,8 +92,8 @@ def _text_and_list(message: Message, context: ForwardContext) -> writer.Entity:
     if (more := len(message.attachments) - LIST_KEPT) > 0:
         listed.append(f"and {more} more")
     if message.attachments:
-        listed.append(f"the files: attachments/{context.conversation}/{receipt}/")
-    listed.append(f"the whole message: {context.archive_key} ({banner.size(message.size)})")
+        listed.append(f"the files: attachments/{context.conversation.id}/{receipt}/")
+    listed.append(f"the whole message: {context.record.archive_key} ({banner.size(message.size)})")
     text = banner.as_text(banner.lines(message, context, tuple(listed))) + defused(message.text[:TEXT_KEPT])
     return writer.text(text + ("\n[the rest of the text is in the archive]" if len(message.text) > TEXT_KEPT else ""))
 
