@@ -1,16 +1,17 @@
 """Contexts for composing, of one deployment and one conversation; a test changes values by keyword."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from email_handler.conversations.owners import Identity
 from email_handler.conversations.threads import Threading
-from email_handler.identifiers import ConversationId, EmailAddress
+from email_handler.identifiers import EmailAddress
 from email_handler.mail.message import Message
 from email_handler.outgoing.acknowledgement import builtin_templates
 from email_handler.outgoing.context import AcknowledgementContext, ForwardContext, ReplyContext
 from email_handler.outgoing.leak_gate.needles import Needles
+from tests.support.records import conversation, message
 
 PRIVATE = EmailAddress("me@private.example")
 PUBLIC = EmailAddress("contact@example.com")
@@ -34,31 +35,37 @@ THREADING = Threading(
 )
 
 
-def forward_context(message: Message, **changes: Any) -> ForwardContext:
+def forward_context(received: Message, **changes: Any) -> ForwardContext:
     """Return the context of a contact's first message, its sender verified."""
-    sender = message.from_[0] if message.from_ else None
+    sender = received.from_[0] if received.from_ else None
+    address = sender.address if sender else ""
+    record = message(reasons=(), score=0.5, sender=address, sender_name=sender.name if sender else "")
+    begun = conversation(
+        id="c-7k2m9qxd", token="abcdefghjk", public_address=PUBLIC, started_at=datetime(2026, 3, 2, 9, tzinfo=UTC)
+    )
     context = ForwardContext(
         identity=IDENTITY,
+        record=record,
+        conversation=begun,
         thread_address=THREAD,
-        everyone_address=EVERYONE,
-        conversation=ConversationId("c-7k2m9qxd"),
-        threading=replace(THREADING, subject=message.subject),
+        threading=replace(THREADING, subject=received.subject),
         number=1,
-        started_at=datetime(2026, 3, 2, 9, tzinfo=UTC),
         earlier=(),
-        sender_name=sender.name if sender else "",
-        sender=sender.address if sender else "",
-        verified=True,
-        verification="dmarc pass",
-        flagged=False,
-        score=0.5,
-        reasons=(),
-        source="",
-        reply_address=sender.address if sender else "",
-        reply_differs=False,
-        archive_key="raw/inbound/receipt-1",
+        reply_address=address,
     )
-    return replace(context, **changes)
+    return changed(context, **changes)
+
+
+def changed(context: ForwardContext, **changes: Any) -> ForwardContext:
+    """Return *context* with *changes*, each in the first of context, record and conversation with such a field."""
+
+    def within(value: Any) -> dict[str, Any]:
+        return {field.name: changes.pop(field.name) for field in fields(value) if field.name in changes}
+
+    own, of_record, of_conversation = within(context), within(context.record), within(context.conversation)
+    assert not changes
+    record, begun = replace(context.record, **of_record), replace(context.conversation, **of_conversation)
+    return replace(context, record=record, conversation=begun, **own)
 
 
 def reply_context(**changes: Any) -> ReplyContext:

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from email_handler.mail import writer as mime
+from email_handler.mail import writer
 from tests.support.ses_rules import problems
 
 ENDS = ("From", "a@b.example"), ("To", "c@d.example")
 
 
-def _written(entity: mime.Entity, subject: str = "x") -> bytes:
-    return mime.write((*ENDS, ("Subject", mime.unstructured(subject))), entity, b"seed")
+def _written(entity: writer.Entity, subject: str = "x") -> bytes:
+    return writer.write((*ENDS, ("Subject", writer.unstructured(subject))), entity, b"seed")
 
 
 def _leaf(raw: bytes) -> Message:
@@ -24,7 +24,7 @@ def _leaf(raw: bytes) -> Message:
 
 @given(st.text(max_size=3000))
 def test_any_text_parses_back_with_crlf(content: str) -> None:
-    raw = _written(mime.text(content))
+    raw = _written(writer.text(content))
 
     expected = content.encode("utf-8", "replace").replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     assert problems(raw) == []
@@ -40,30 +40,32 @@ def test_any_text_parses_back_with_crlf(content: str) -> None:
     st.sampled_from(["application/pdf", "message/rfc822", "multipart/mixed", "text/plain", "no type", "a/b; c=d"]),
 )
 def test_any_bytes_parse_back_unchanged(payload: bytes, name: str, content_id: str, kind: str) -> None:
-    raw = _written(mime.multipart("mixed", [mime.binary(kind, payload, name=name, content_id=content_id)]))
+    raw = _written(writer.multipart("mixed", [writer.binary(kind, payload, name=name, content_id=content_id)]))
 
     assert problems(raw) == []
     part = _leaf(raw).get_payload(0)
     assert isinstance(part, Message)
     read = part.get_payload(0).as_bytes() if part.is_multipart() else part.get_payload(decode=True)  # type: ignore[union-attr]
     if part.is_multipart():
-        assert mime.fits_seven_bits(payload)  # written as a nested message
+        assert writer.fits_seven_bits(payload)  # written as a nested message
     else:
         assert read == payload
 
 
 @given(st.text(max_size=2000))
 def test_any_subject_is_one_field_and_parses_back(subject: str) -> None:
-    raw = _written(mime.text("x"), subject)
+    raw = _written(writer.text("x"), subject)
 
     assert problems(raw) == []
     read = message_from_bytes(raw, policy=default)["Subject"]
-    assert mime.one_line(subject).split() == str(read).split()
+    assert writer.one_line(subject).split() == str(read).split()
 
 
 @given(st.text(max_size=400))
 def test_any_display_name_keeps_the_address(name: str) -> None:
-    raw = mime.write((("From", mime.mailbox(name, "a@b.example")), ENDS[1], ("Subject", "x")), mime.text("x"), b"")
+    raw = writer.write(
+        (("From", writer.mailbox(name, "a@b.example")), ENDS[1], ("Subject", "x")), writer.text("x"), b""
+    )
 
     assert problems(raw) == []
     (address,) = message_from_bytes(raw, policy=default)["From"].addresses
@@ -72,23 +74,23 @@ def test_any_display_name_keeps_the_address(name: str) -> None:
 
 @given(st.text(min_size=1, max_size=300))
 def test_any_file_name_parses_back_bounded(name: str) -> None:
-    raw = _written(mime.multipart("mixed", [mime.binary("image/png", b"x", name=name)]))
+    raw = _written(writer.multipart("mixed", [writer.binary("image/png", b"x", name=name)]))
 
     part = _leaf(raw).get_payload(0)
     assert isinstance(part, Message)
     assert problems(raw) == []
-    assert (part.get_filename() or "").split() == mime.file_name(name).split()
+    assert (part.get_filename() or "").split() == writer.file_name(name).split()
 
 
 def test_a_long_file_name_keeps_its_extension() -> None:
-    assert mime.file_name("ж" * 500 + ".pdf").endswith("ж.pdf")
-    assert len(mime.file_name("ж" * 500 + ".pdf")) <= mime.NAME_LIMIT
+    assert writer.file_name("ж" * 500 + ".pdf").endswith("ж.pdf")
+    assert len(writer.file_name("ж" * 500 + ".pdf")) <= writer.NAME_LIMIT
 
 
 def test_message_ids_are_never_split() -> None:
     ids = [f"{'0100018f' * 8}-{n}@eu-west-1.amazonses.example" for n in range(12)]
 
-    raw = mime.write((*ENDS, ("Subject", "x"), ("References", mime.message_ids(ids))), mime.text("x"), b"")
+    raw = writer.write((*ENDS, ("Subject", "x"), ("References", writer.message_ids(ids))), writer.text("x"), b"")
 
     assert all(f"<{id_}>".encode() in raw for id_ in ids)
     assert b"=?" not in raw
@@ -97,30 +99,30 @@ def test_message_ids_are_never_split() -> None:
 
 @pytest.mark.parametrize("odd", ["", "a b@c", "a@b>\r\nBcc: x@y.example", "ä@b.example", "x" * 600, "a<b@c"])
 def test_an_unwritable_message_id_is_left_out(odd: str) -> None:
-    assert mime.message_ids(["a@b.example", odd, "c@d.example"]) == "<a@b.example>\r\n <c@d.example>"
+    assert writer.message_ids(["a@b.example", odd, "c@d.example"]) == "<a@b.example>\r\n <c@d.example>"
 
 
 def test_a_line_break_in_a_value_adds_no_field() -> None:
-    assert "\n" not in mime.unstructured("Hi\r\nBcc: x@y.example")
-    assert "\n" not in mime.mailbox("Jane\r\nBcc: x", "a@b.example")
+    assert "\n" not in writer.unstructured("Hi\r\nBcc: x@y.example")
+    assert "\n" not in writer.mailbox("Jane\r\nBcc: x", "a@b.example")
 
 
 def test_a_non_ascii_domain_is_written_in_ascii() -> None:
-    assert mime.mailbox("Jane", "jane@bücher.example") == '"Jane" <jane@xn--bcher-kva.example>'
+    assert writer.mailbox("Jane", "jane@bücher.example") == '"Jane" <jane@xn--bcher-kva.example>'
 
 
 def test_direction_overrides_are_removed_from_names() -> None:
-    assert mime.file_name("invoice\u202efdp.exe") == "invoice fdp.exe"
+    assert writer.file_name("invoice\u202efdp.exe") == "invoice fdp.exe"
 
 
 def test_the_seed_determines_the_boundaries() -> None:
-    entity = mime.multipart("mixed", [mime.text("a"), mime.text("b")])
+    entity = writer.multipart("mixed", [writer.text("a"), writer.text("b")])
 
-    assert mime.write((), entity, b"one") == mime.write((), entity, b"one")
-    assert mime.write((), entity, b"one") != mime.write((), entity, b"two")
+    assert writer.write((), entity, b"one") == writer.write((), entity, b"one")
+    assert writer.write((), entity, b"one") != writer.write((), entity, b"two")
 
 
 def test_html_declares_the_charset_of_its_encoding() -> None:
-    raw = mime.write((), mime.text('<meta http-equiv=x content="text/html; charset=koi8-r">', "html"), b"")
+    raw = writer.write((), writer.text('<meta http-equiv=x content="text/html; charset=koi8-r">', "html"), b"")
 
     assert b"charset=utf-8" in raw.partition(b"\r\n\r\n")[2]

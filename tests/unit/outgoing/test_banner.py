@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from email_handler.conversations.disposition import Reason
+from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.identifiers import ConversationId
 from email_handler.mail.html import html_text
 from email_handler.mail.parsing import parse
@@ -19,7 +19,16 @@ from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.reply import compose_reply
 from email_handler.outgoing.sentinels import BEGIN, END, SENTINEL
 from tests.support.builders import mail
-from tests.support.compositions import CONTACT, EVERYONE, PRIVATE, THREAD, THREADING, forward_context, reply_context
+from tests.support.compositions import (
+    CONTACT,
+    EVERYONE,
+    PRIVATE,
+    THREAD,
+    THREADING,
+    changed,
+    forward_context,
+    reply_context,
+)
 
 RECEIVED = parse(
     mail(
@@ -33,7 +42,7 @@ RECEIVED = parse(
 CONTEXT = forward_context(
     RECEIVED,
     number=3,
-    flagged=True,
+    outcome=Outcome.FLAG,
     score=2.5,
     reasons=(Reason(stage="patterns", rule="seo-offer", weight=2.5),),
     source="project",
@@ -304,7 +313,7 @@ def test_a_hundred_recipients_and_files_make_a_short_banner() -> None:
     ],
 )
 def test_every_line_of_a_trimmed_banner_is_recognised(changes: dict[str, Any]) -> None:
-    shown = banner.as_text(banner.lines(RECEIVED, replace(CONTEXT, **changes), ("01 film.mp4 (20 MB)",)))
+    shown = banner.as_text(banner.lines(RECEIVED, changed(CONTEXT, **changes), ("01 film.mp4 (20 MB)",)))
 
     text, found = banner_removal.remove_from_text("Yes.\n\n" + _quoted(shown.partition("\n" + END)[0]))
 

@@ -70,7 +70,7 @@ def test_from_shows_the_sender_and_leads_to_the_thread(name: str, address: str, 
 
 
 def test_it_has_headers_for_the_owners_filters() -> None:
-    raw = _forwarded(mail(), source="project", score=-0.25, conversation=ConversationId("linkedin-jane-doe"))
+    raw = _forwarded(mail(), source="project", score=-0.25, id=ConversationId("linkedin-jane-doe"))
 
     message = message_from_bytes(raw)
     assert message["X-Email-Handler-Conversation"] == "linkedin-jane-doe"

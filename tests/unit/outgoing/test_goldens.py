@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from email_handler.conversations.disposition import Reason
+from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.mail.parsing import parse
 from email_handler.outgoing.acknowledgement import compose_acknowledgement
 from email_handler.outgoing.forward import compose_forward
@@ -18,7 +18,7 @@ FORWARDS: dict[str, dict[str, Any]] = {
     "forward/suspicious": {
         "verified": False,
         "verification": "nothing aligned",
-        "flagged": True,
+        "outcome": Outcome.FLAG,
         "score": 3.5,
         "reasons": (
             Reason(stage="verdicts", rule="spam-gray"),
@@ -28,7 +28,7 @@ FORWARDS: dict[str, dict[str, Any]] = {
         "reply_differs": True,
     },
     "forward/linkedin": {
-        "conversation": "linkedin-jane-doe",
+        "id": "linkedin-jane-doe",
         "sender_name": "Jane Doe",
         "linkedin_thread": "https://www.linkedin.example/messaging/thread/2-abc==/",
     },

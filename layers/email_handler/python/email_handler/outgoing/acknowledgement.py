@@ -5,7 +5,7 @@ from dataclasses import replace
 from importlib.resources import files
 from string import Template
 
-from email_handler.mail import writer as mime
+from email_handler.mail import writer
 from email_handler.mail.message import Message
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import AcknowledgementContext
@@ -29,8 +29,8 @@ def compose_acknowledgement(message: Message, context: AcknowledgementContext) -
     identity = gate.for_recipients(context.identity, (context.recipient,))
     values = {
         **context.values,
-        "name": mime.one_line(context.name, 60),
-        "subject": mime.one_line(context.threading.subject, 120),
+        "name": writer.one_line(context.name, 60),
+        "subject": writer.one_line(context.threading.subject, 120),
         "public_address": identity.public_address,
         "display_name": identity.display_name or identity.public_address,
     }
@@ -38,15 +38,15 @@ def compose_acknowledgement(message: Message, context: AcknowledgementContext) -
     page = Template(context.html_template).safe_substitute({name: html.escape(v) for name, v in values.items()})
     threading = replace(context.threading, in_reply_to=context.threading.in_reply_to or message.message_id)
     fields = (
-        ("From", mime.mailbox(identity.display_name, identity.public_address)),
-        ("To", mime.mailbox("", context.recipient)),
+        ("From", writer.mailbox(identity.display_name, identity.public_address)),
+        ("To", writer.mailbox("", context.recipient)),
         *threading_fields(threading),
         ("Auto-Submitted", "auto-replied"),
         ("X-Auto-Response-Suppress", "DR, RN, NRN, OOF, AutoReply"),
         ("Precedence", "bulk"),
     )
-    body = mime.multipart("alternative", (mime.text(text), mime.text(page, "html")))
+    body = writer.multipart("alternative", (writer.text(text), writer.text(page, "html")))
     return gate.composed(
-        mime.write(fields, body, f"{context.recipient} {mime.message_ids((threading.in_reply_to,))}".encode()),
+        writer.write(fields, body, f"{context.recipient} {writer.message_ids((threading.in_reply_to,))}".encode()),
         Needles(identity),
     )

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from email_handler.mail import writer as mime
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.thread_address import thread_address
+from email_handler.mail import writer
 from email_handler.mail.html import body_start
 from email_handler.mail.message import Message
 from email_handler.outgoing.context import ForwardContext
@@ -50,27 +52,28 @@ def lines(message: Message, context: ForwardContext, left_out: tuple[str, ...] =
 def _warnings(context: ForwardContext) -> Iterator[Line]:
     if context.possible_duplicate:
         yield Line("This may be a second copy: SES's response to the first was lost.", warning=True)
-    if context.flagged:
+    if context.record.outcome is Outcome.FLAG:
         yield Line("Looks like spam. No acknowledgement was sent.", warning=True)
-    sender = _shown(context.sender) or "no sender address"
-    if context.verified:
-        yield Line(f"{sender}, sender verified ({_shown(context.verification)})")
+    sender = _shown(context.record.sender) or "no sender address"
+    if context.record.verified:
+        yield Line(f"{sender}, sender verified ({_shown(context.record.verification)})")
     else:
-        yield Line(f"{sender}: sender NOT verified ({_shown(context.verification)})", warning=True)
+        yield Line(f"{sender}: sender NOT verified ({_shown(context.record.verification)})", warning=True)
 
 
 def _replying(message: Message, context: ForwardContext) -> Iterator[Line]:
     target = _shown(context.reply_address)
     if not target:
         yield Line("You cannot reply: the message has no address to reply to.", warning=True)
-    elif context.reply_differs:
+    elif context.conversation.reply_differs:
         yield Line(f"Your reply goes to {target}: not the sender's domain", warning=True)
     else:
         yield Line(f"Your reply goes to {target}")
     if others := _others(message, context):
         yield Line("Other recipients: " + _listed(others))
-        if context.verified:
-            yield Line(f"To reply to everyone, write to {context.everyone_address}")
+        if context.record.verified:
+            everyone = thread_address(context.conversation, context.identity.thread_domain, everyone=True)
+            yield Line(f"To reply to everyone, write to {everyone}")
 
 
 def _files(message: Message, left_out: tuple[str, ...]) -> Iterator[Line]:
@@ -87,20 +90,24 @@ def _files(message: Message, left_out: tuple[str, ...]) -> Iterator[Line]:
 
 
 def _history(context: ForwardContext) -> Iterator[Line]:
-    count = "first message" if context.number == 1 else f"message {context.number} since {_day(context.started_at)}"
-    tag = f", tag {_shown(context.source, 60)}" if context.source else ""
-    yield Line(f"{context.conversation}: {count}, to {context.identity.public_address}{tag}")
+    count = (
+        "first message"
+        if context.number == 1
+        else f"message {context.number} since {_day(context.conversation.started_at)}"
+    )
+    tag = f", tag {_shown(context.record.source, 60)}" if context.record.source else ""
+    yield Line(f"{context.conversation.id}: {count}, to {context.identity.public_address}{tag}")
     if context.earlier:
         earlier = [f"{id_} “{_shown(subject, 50)}” ({_day(at)})" for id_, subject, at in context.earlier]
         yield Line("Earlier: " + _listed(earlier, 3))
-    if context.linkedin_thread:
-        yield Line(f"On LinkedIn: {_shown(context.linkedin_thread, 300)}")
+    if context.conversation.linkedin_thread:
+        yield Line(f"On LinkedIn: {_shown(context.conversation.linkedin_thread, 300)}")
 
 
 def _filtering(context: ForwardContext) -> Iterator[Line]:
-    matched = [f"{reason.rule} {reason.weight:+g}" for reason in context.reasons if reason.stage == "patterns"]
-    yield Line(f"Spam score {context.score:.1f}" + (": " + _listed(matched) if matched else ""))
-    if further := [str(reason) for reason in context.reasons if reason.stage != "patterns"]:
+    matched = [f"{reason.rule} {reason.weight:+g}" for reason in context.record.reasons if reason.stage == "patterns"]
+    yield Line(f"Spam score {context.record.score:.1f}" + (": " + _listed(matched) if matched else ""))
+    if further := [str(reason) for reason in context.record.reasons if reason.stage != "patterns"]:
         yield Line("Filter: " + _listed(further))
 
 
@@ -109,7 +116,7 @@ def _day(at: datetime) -> str:
 
 
 def _others(message: Message, context: ForwardContext) -> list[str]:
-    known = {context.identity.public_address.lower(), context.sender.lower(), context.reply_address.lower()}
+    known = {context.identity.public_address.lower(), context.record.sender.lower(), context.reply_address.lower()}
     thread = "@" + context.identity.thread_domain.lower()
     local, _, domain = context.identity.public_address.lower().partition("@")
     found: dict[str, None] = {}
@@ -127,7 +134,7 @@ def _listed(entries: list[str], most: int = SHOWN) -> str:
 
 
 def _shown(text: str, limit: int = 120) -> str:
-    return defused(mime.one_line(text, limit))
+    return defused(writer.one_line(text, limit))
 
 
 def as_text(shown: tuple[Line, ...]) -> str:

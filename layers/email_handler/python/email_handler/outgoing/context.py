@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.conversations.owners import Identity, Owners
 from email_handler.conversations.records import Contact, Conversation, MessageRecord
 from email_handler.conversations.subjects import first_subject, renamed, reply_subject
@@ -19,25 +18,13 @@ class ForwardContext:
     """What the banner and the headers of a forward need."""
 
     identity: Identity
-    thread_address: EmailAddress  # ``<id>.<token>@thread.<domain>``
-    everyone_address: EmailAddress  # ``<id>.<token>+all@thread.<domain>``
-    conversation: ConversationId
+    record: MessageRecord
+    conversation: Conversation
+    thread_address: EmailAddress
     threading: Threading
     number: int  # this is the contact's n-th message here
-    started_at: datetime
     earlier: tuple[tuple[ConversationId, str, datetime], ...]  # the contact's other conversations
-    sender_name: str  # of From, or the LinkedIn person
-    sender: str  # From's address for display, "" if none
-    verified: bool
-    verification: str
-    flagged: bool
-    score: float
-    reasons: tuple[Reason, ...]
-    source: str
     reply_address: str  # where a reply will go
-    reply_differs: bool
-    archive_key: str
-    linkedin_thread: str = ""
     possible_duplicate: bool = False  # SES's response to the first copy was lost
     text_only: bool = False  # text and a list of the rest: the whole was refused for content or size
 
@@ -85,9 +72,9 @@ def forward_context(
     subject = first_subject(message.subject) if number == 1 or is_new_name else f"Re: {conversation.owner_subject}"
     return ForwardContext(
         identity=identity,
+        record=record,
+        conversation=conversation,
         thread_address=thread_address(conversation, owners.thread_domain),
-        everyone_address=thread_address(conversation, owners.thread_domain, everyone=True),
-        conversation=conversation.id,
         threading=threading_for_owner(
             conversation,
             identity.domain,
@@ -96,20 +83,8 @@ def forward_context(
             named=(*message.in_reply_to, *reversed(message.references)),
         ),
         number=number,
-        started_at=conversation.started_at,
         earlier=tuple(entry for entry in (contact.conversations if contact else ()) if entry[0] != conversation.id),
-        sender_name=record.sender_name,
-        sender=record.sender,
-        verified=record.verified,
-        verification=record.verification,
-        flagged=record.outcome is Outcome.FLAG,
-        score=record.score,
-        reasons=record.reasons,
-        source=record.source,
         reply_address=own_reply_address or conversation.reply_address,
-        reply_differs=conversation.reply_differs,
-        archive_key=record.archive_key,
-        linkedin_thread=conversation.linkedin_thread,
         possible_duplicate=possible_duplicate,
         text_only=text_only,
     )

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import LedgerItem, MessageRecord
-from email_handler.mail import writer as mime
+from email_handler.mail import writer
 from email_handler.outgoing.composed import Composed
 
 DIGEST = "digest"  # a ledger item's ``note``, beside NoticeKind's values
@@ -80,14 +80,14 @@ def compose_digest(entries: Sequence[HeldEntry], *, owners: Owners, item: Ledger
         )
     )
     fields = (
-        ("From", mime.mailbox("Held messages", owners.notices_address)),
+        ("From", writer.mailbox("Held messages", owners.notices_address)),
         ("To", owners.public_addresses[0]),
-        ("Subject", mime.unstructured(title)),
+        ("Subject", writer.unstructured(title)),
         ("Auto-Submitted", "auto-generated"),
         ("X-Auto-Response-Suppress", "All"),
     )
-    body = mime.multipart("alternative", (mime.text(text), mime.text(page, "html")))
-    return Composed(raw=mime.write(fields, body, item.id.encode()))
+    body = writer.multipart("alternative", (writer.text(text), writer.text(page, "html")))
+    return Composed(raw=writer.write(fields, body, item.id.encode()))
 
 
 def _block(entry: HeldEntry) -> list[str]:
@@ -95,8 +95,8 @@ def _block(entry: HeldEntry) -> list[str]:
     verification = "" if entry.verified else ", not verified"
     release = f"email-handler held release {entry.receipt}" + (" --function reply" if entry.function == "reply" else "")
     return [
-        mime.one_line(entry.subject, MAX_SUBJECT) or "(no subject)",
-        f"  from {mime.one_line(named, MAX_SUBJECT) or 'nobody'}{verification}, {entry.at:%Y-%m-%d %H:%M} UTC",
+        writer.one_line(entry.subject, MAX_SUBJECT) or "(no subject)",
+        f"  from {writer.one_line(named, MAX_SUBJECT) or 'nobody'}{verification}, {entry.at:%Y-%m-%d %H:%M} UTC",
         f"  held: {'; '.join(entry.reasons[:MAX_REASONS]) or 'no reason recorded'} (score {entry.score:g})",
         f"  {release}",
     ]

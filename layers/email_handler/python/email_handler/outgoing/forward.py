@@ -8,8 +8,7 @@ a list of the rest are sent.
 import re
 from collections.abc import Iterable
 
-from email_handler.mail import calendar
-from email_handler.mail import writer as mime
+from email_handler.mail import calendar, writer
 from email_handler.mail.charsets import decode
 from email_handler.mail.message import Message, Part
 from email_handler.mail.parsing import parse, part_text
@@ -32,71 +31,71 @@ def compose_forward(message: Message, context: ForwardContext) -> Composed:
     """
     fields = _fields(context)
     if not context.text_only:
-        raw = mime.write(fields, _entity(message, context), message.raw or repr(fields).encode())
+        raw = writer.write(fields, _entity(message, context), message.raw or repr(fields).encode())
         if len(raw) <= FORWARD_LIMIT:
             return Composed(raw=raw)
     shortened = _text_and_list(message, context)
-    return Composed(raw=mime.write(fields, shortened, message.raw or repr(fields).encode()))
+    return Composed(raw=writer.write(fields, shortened, message.raw or repr(fields).encode()))
 
 
-def _fields(context: ForwardContext) -> mime.Fields:
+def _fields(context: ForwardContext) -> writer.Fields:
     return (
-        ("From", mime.mailbox(_from_name(context), context.thread_address)),
+        ("From", writer.mailbox(_from_name(context), context.thread_address)),
         ("To", context.identity.public_address),
         *threading_fields(context.threading),
         ("X-Auto-Response-Suppress", "OOF, AutoReply"),
-        ("X-Email-Handler-Conversation", context.conversation),
-        ("X-Email-Handler-Inbox", mime.unstructured(_inbox(context))),
-        ("X-Email-Handler-Score", f"{context.score:.1f}"),
+        ("X-Email-Handler-Conversation", context.conversation.id),
+        ("X-Email-Handler-Inbox", writer.unstructured(_inbox(context))),
+        ("X-Email-Handler-Score", f"{context.record.score:.1f}"),
     )
 
 
 def _inbox(context: ForwardContext) -> str:
     local, _, domain = context.identity.public_address.partition("@")
-    return f"{local}+{context.source}@{domain}" if context.source else context.identity.public_address
+    return f"{local}+{context.record.source}@{domain}" if context.record.source else context.identity.public_address
 
 
 def _from_name(context: ForwardContext) -> str:
     """Return ``Jane Doe (jane at customer.example)``: no client takes that for the address to reply to."""
-    if context.linkedin_thread or context.conversation.startswith("linkedin-"):
-        return f"{_spelled(context.sender_name) or 'Somebody'} (LinkedIn)"
-    name, address = _spelled(context.sender_name), _spelled(context.sender)
+    if context.conversation.linkedin_thread or context.conversation.id.startswith("linkedin-"):
+        return f"{_spelled(context.record.sender_name) or 'Somebody'} (LinkedIn)"
+    name, address = _spelled(context.record.sender_name), _spelled(context.record.sender)
     if not address:
         return name or "no sender"
     return f"{name} ({address})" if name else address
 
 
 def _spelled(text: str) -> str:
-    return mime.one_line(text.replace("@", " at ").replace('"', "").replace("<", "").replace(">", ""), 80)
+    return writer.one_line(text.replace("@", " at ").replace('"', "").replace("<", "").replace(">", ""), 80)
 
 
-def _entity(message: Message, context: ForwardContext) -> mime.Entity:
+def _entity(message: Message, context: ForwardContext) -> writer.Entity:
     shown = banner.lines(message, context)
     rebuilt = _Rebuilding(message, context, shown)
-    entity = rebuilt.with_banner(message.root) or mime.multipart(
-        "mixed", (mime.text(banner.as_text(shown)), rebuilt.unchanged(message.root))
+    entity = rebuilt.with_banner(message.root) or writer.multipart(
+        "mixed", (writer.text(banner.as_text(shown)), rebuilt.unchanged(message.root))
     )
-    return mime.multipart("mixed", (entity, _original(message))) if rebuilt.whole else entity
+    return writer.multipart("mixed", (entity, _original(message))) if rebuilt.whole else entity
 
 
-def _original(message: Message) -> mime.Entity:
+def _original(message: Message) -> writer.Entity:
     """Return the whole message as an attachment: as a message if it can be sent so, else as a file of its bytes."""
-    return mime.binary("message/rfc822", message.raw, name="original.eml")
+    return writer.binary("message/rfc822", message.raw, name="original.eml")
 
 
-def _text_and_list(message: Message, context: ForwardContext) -> mime.Entity:
-    receipt = context.archive_key.rpartition("/")[2]
+def _text_and_list(message: Message, context: ForwardContext) -> writer.Entity:
+    receipt = context.record.archive_key.rpartition("/")[2]
     listed = [
-        f"{file.number:02d} {mime.one_line(file.name, 80)} ({banner.size(len(file.payload))})"
+        f"{file.number:02d} {writer.one_line(file.name, 80)} ({banner.size(len(file.payload))})"
         for file in message.attachments[:LIST_KEPT]
     ]
     if (more := len(message.attachments) - LIST_KEPT) > 0:
         listed.append(f"and {more} more")
     if message.attachments:
-        listed.append(f"the files: attachments/{context.conversation}/{receipt}/")
-    listed.append(f"the whole message: {context.archive_key} ({banner.size(message.size)})")
+        listed.append(f"the files: attachments/{context.conversation.id}/{receipt}/")
+    listed.append(f"the whole message: {context.record.archive_key} ({banner.size(message.size)})")
     text = banner.as_text(banner.lines(message, context, tuple(listed))) + defused(message.text[:TEXT_KEPT])
-    return mime.text(text + ("\n[the rest of the text is in the archive]" if len(message.text) > TEXT_KEPT else ""))
+    return writer.text(text + ("\n[the rest of the text is in the archive]" if len(message.text) > TEXT_KEPT else ""))
 
 
 class _Rebuilding:
@@ -116,7 +115,7 @@ class _Rebuilding:
             None in self._signed.values() or not _UNREAD.isdisjoint(message.defects)
         )  # whether the message must be attached whole, beside what could be read of it
 
-    def with_banner(self, part: Part) -> mime.Entity | None:
+    def with_banner(self, part: Part) -> writer.Entity | None:
         """Return *part* with the banner on top of its body, or None if it has no body."""
         if id(part) in self._attached or self._signed.get(id(part)) or part.content_type == "multipart/encrypted":
             return None
@@ -124,13 +123,13 @@ class _Rebuilding:
             return self._container_with_banner(part)
         if part.content_type == "text/html":
             page = banner.into_html(defused(_text(part)), banner.as_html(self._shown))
-            return mime.text(page, "html", (), mime.placement("", "", part.content_id))
+            return writer.text(page, "html", (), writer.placement("", "", part.content_id))
         if part.content_type == "text/plain" or part.content_type.startswith("multipart/"):  # one without boundary
             body = banner.as_text(self._shown) + defused(_text(part))
-            return mime.text(body, "plain", _flow(part), mime.placement("", "", part.content_id))
+            return writer.text(body, "plain", _flow(part), writer.placement("", "", part.content_id))
         return None
 
-    def _container_with_banner(self, part: Part) -> mime.Entity | None:
+    def _container_with_banner(self, part: Part) -> writer.Entity | None:
         if part.content_type == "multipart/alternative":
             tried = [(self._text_with_banner(child) or self.with_banner(child), child) for child in part.children]
             if not any(entity for entity, _ in tried):
@@ -142,17 +141,17 @@ class _Rebuilding:
             return _container(part, (entity, *map(self.unchanged, rest)))
         if part.content_type != "multipart/mixed":
             return None
-        return _container(part, (mime.text(banner.as_text(self._shown)), *map(self.unchanged, part.children)))
+        return _container(part, (writer.text(banner.as_text(self._shown)), *map(self.unchanged, part.children)))
 
-    def _text_with_banner(self, part: Part) -> mime.Entity | None:
+    def _text_with_banner(self, part: Part) -> writer.Entity | None:
         """Return the other alternatives' text with the banner if *part* is a blank plain one, else None.
 
         Its reader would see the banner alone.
         """
         blank = part.content_type == "text/plain" and id(part) not in self._attached and not _text(part).strip()
-        return mime.text(banner.as_text(self._shown) + defused(self._text)) if blank else None
+        return writer.text(banner.as_text(self._shown) + defused(self._text)) if blank else None
 
-    def unchanged(self, part: Part) -> mime.Entity:
+    def unchanged(self, part: Part) -> writer.Entity:
         """Return *part* rebuilt, with calendars changed and nothing else."""
         if signed := self._signed.get(id(part)):
             return signed
@@ -164,10 +163,10 @@ class _Rebuilding:
                 _text(part), self._context.identity.public_address, self._context.thread_address
             )
             if main == "text":
-                return mime.text(ours, subtype, part.parameters.items(), _placement(part))
+                return writer.text(ours, subtype, part.parameters.items(), _placement(part))
             return _file(part, ours.encode())
         if part.content_type in {"text/plain", "text/html"} and id(part) not in self._attached:
-            return mime.text(defused(_text(part)), part.content_type[5:], _flow(part), _placement(part))
+            return writer.text(defused(_text(part)), part.content_type[5:], _flow(part), _placement(part))
         return _file(part, part.payload)
 
 
@@ -183,7 +182,7 @@ _UNREAD = frozenset(
 """Defects of a message whose parts do not show everything that it holds."""
 
 
-def _signed(part: Part, raw: bytes) -> mime.Entity | None:
+def _signed(part: Part, raw: bytes) -> writer.Entity | None:
     """Return a multipart/signed entity with its bytes unchanged: they are what is signed (RFC 1847 §2.1).
 
     None if they cannot be sent as they are, or would not be read as *part*.
@@ -194,25 +193,25 @@ def _signed(part: Part, raw: bytes) -> mime.Entity | None:
     if first is None or end < 0:
         return None
     content = raw[first.start() : end].removesuffix(b"\r") + b"\r\n--" + boundary + b"--\r\n"
-    field = mime.content_type_field(part.content_type, part.parameters.items())
+    field = writer.content_type_field(part.content_type, part.parameters.items())
     again = parse(f"Content-Type: {field}\r\n\r\n".encode() + content)
-    if not mime.fits_seven_bits(content) or _payloads(again.root) != _payloads(part):
+    if not writer.fits_seven_bits(content) or _payloads(again.root) != _payloads(part):
         return None
-    return mime.Entity(fields=(("Content-Type", field),), body=content)
+    return writer.Entity(fields=(("Content-Type", field),), body=content)
 
 
 def _payloads(part: Part) -> list[tuple[str, bytes]]:
     return [(leaf.content_type, leaf.payload) for leaf in part.walk()]
 
 
-def _container(part: Part, children: Iterable[mime.Entity]) -> mime.Entity:
+def _container(part: Part, children: Iterable[writer.Entity]) -> writer.Entity:
     main, _, subtype = part.content_type.partition("/")
     known = subtype if main == "multipart" and subtype != "signed" else "mixed"
-    return mime.multipart(known, children, part.parameters.items())
+    return writer.multipart(known, children, part.parameters.items())
 
 
-def _file(part: Part, payload: bytes) -> mime.Entity:
-    return mime.binary(
+def _file(part: Part, payload: bytes) -> writer.Entity:
+    return writer.binary(
         part.content_type,
         payload,
         part.parameters.items(),
@@ -232,5 +231,5 @@ def _flow(part: Part) -> tuple[tuple[str, str], ...]:
     return tuple((name, part.parameters[name]) for name in ("format", "delsp") if name in part.parameters)
 
 
-def _placement(part: Part) -> mime.Fields:
-    return mime.placement(part.disposition, part.filename, part.content_id)
+def _placement(part: Part) -> writer.Fields:
+    return writer.placement(part.disposition, part.filename, part.content_id)

@@ -1,13 +1,13 @@
 """Header fields that the messages we compose have in common."""
 
 from email_handler.conversations.threads import Threading
-from email_handler.mail import writer as mime
+from email_handler.mail import writer
 
 
-def threading_fields(threading: Threading) -> mime.Fields:
+def threading_fields(threading: Threading) -> writer.Fields:
     """Return Subject, and In-Reply-To and References if *threading* has ids for them."""
     ids = (
-        ("In-Reply-To", mime.message_ids((threading.in_reply_to,))),
-        ("References", mime.message_ids(threading.references)),
+        ("In-Reply-To", writer.message_ids((threading.in_reply_to,))),
+        ("References", writer.message_ids(threading.references)),
     )
-    return (("Subject", mime.unstructured(threading.subject)), *(field for field in ids if field[1]))
+    return (("Subject", writer.unstructured(threading.subject)), *(field for field in ids if field[1]))

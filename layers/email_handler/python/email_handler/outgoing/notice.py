@@ -6,7 +6,7 @@ from enum import StrEnum
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord
 from email_handler.conversations.threads import threading_for_owner
-from email_handler.mail import writer as mime
+from email_handler.mail import writer
 from email_handler.mail.addresses import address_domain
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.headers import threading_fields
@@ -78,7 +78,7 @@ def compose_notice(
     refused message.
     """
     fields = [
-        ("From", mime.mailbox(_TITLES[kind], owners.notices_address)),
+        ("From", writer.mailbox(_TITLES[kind], owners.notices_address)),
         ("To", conversation.public_address if conversation else owners.public_addresses[0]),
     ]
     if conversation:
@@ -90,21 +90,23 @@ def compose_notice(
         )
         fields += threading_fields(threading)
     else:
-        fields.append(("Subject", mime.unstructured(f"{_TITLES[kind]}: {record.subject}")))
+        fields.append(("Subject", writer.unstructured(f"{_TITLES[kind]}: {record.subject}")))
     fields += [("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All")]
     facts = _facts(record, conversation)
     text = "\n\n".join((_TITLES[kind], _TEXTS[kind], "\n".join(facts))) + "\n"
     paragraphs = (*map(html.escape, _TEXTS[kind].split("\n\n")), "<br>\n".join(map(html.escape, facts)))
     page = f"<p><b>{html.escape(_TITLES[kind])}</b></p>\n" + "".join(f"<p>{shown}</p>\n" for shown in paragraphs)
-    body = mime.multipart("alternative", (mime.text(text), mime.text(page, "html")))
-    return Composed(raw=mime.write(tuple(fields), body, item.id.encode()))
+    body = writer.multipart("alternative", (writer.text(text), writer.text(page, "html")))
+    return Composed(raw=writer.write(tuple(fields), body, item.id.encode()))
 
 
 def _facts(record: MessageRecord, conversation: Conversation | None) -> list[str]:
-    facts = [f"Subject: {mime.one_line(record.subject, 200) or 'none'}"]
+    facts = [f"Subject: {writer.one_line(record.subject, 200) or 'none'}"]
     facts += [f"Why: {reason.detail}" for reason in record.reasons if reason.detail]
     facts += [
-        f"{name.capitalize()}: {mime.one_line(value, 300)}" for name, value in sorted(record.feedback.items()) if value
+        f"{name.capitalize()}: {writer.one_line(value, 300)}"
+        for name, value in sorted(record.feedback.items())
+        if value
     ]
     if conversation:
         facts.append(f"Conversation: {conversation.id}")

@@ -10,7 +10,7 @@ from email.utils import format_datetime
 
 from email_handler.conversations.owners import Identity
 from email_handler.identifiers import EmailAddress
-from email_handler.mail import writer as mime
+from email_handler.mail import writer
 from email_handler.mail.addresses import Mailbox
 from email_handler.mail.charsets import decode
 from email_handler.mail.message import Message, Part
@@ -44,15 +44,15 @@ def compose_reply(message: Message, context: ReplyContext) -> Composed:
     identity = gate.for_recipients(_with_sender(context.identity, message), context.recipients)
     needles = Needles(identity)
     cleaning = _Cleaning(message, context, needles)
-    body = cleaning.entity(message.root) or mime.text("")
+    body = cleaning.entity(message.root) or writer.text("")
     subject, _ = cleaning.masked(defused(context.threading.subject), "header Subject")
     fields = (
-        ("From", mime.mailbox(identity.display_name, identity.public_address)),
+        ("From", writer.mailbox(identity.display_name, identity.public_address)),
         ("To", _recipients(context)),
         *threading_fields(replace(context.threading, subject=subject)),
     )
     seed = message.raw or message.message_id.encode("utf-8", "replace")
-    return gate.composed(mime.write(fields, body, seed), needles, tuple(cleaning.places))
+    return gate.composed(writer.write(fields, body, seed), needles, tuple(cleaning.places))
 
 
 def _with_sender(identity: Identity, message: Message) -> Identity:
@@ -68,7 +68,7 @@ def _with_sender(identity: Identity, message: Message) -> Identity:
 
 def _recipients(context: ReplyContext) -> str:
     shown = (
-        mime.mailbox(defused(context.contact_name) if address == context.contact else "", address)
+        writer.mailbox(defused(context.contact_name) if address == context.contact else "", address)
         for address in context.recipients
     )
     return ",\r\n ".join(shown)
@@ -104,7 +104,7 @@ class _Cleaning:
             self.places[Place(where=where, action="replaced", what=what)] = None
         return masked, bool(replaced)
 
-    def entity(self, part: Part) -> mime.Entity | None:
+    def entity(self, part: Part) -> writer.Entity | None:
         """Return *part* cleaned, or None if nothing of it may leave."""
         where, kind = self._where(part), part.content_type
         if self._is_signature_or_key(part):
@@ -127,15 +127,15 @@ class _Cleaning:
             part.content_type == "application/pgp-keys" and gate.reveals(part, self._needles)
         )
 
-    def _container(self, part: Part) -> mime.Entity | None:
+    def _container(self, part: Part) -> writer.Entity | None:
         children = [entity for child in part.children if (entity := self.entity(child)) is not None]
         subtype = part.content_type.partition("/")[2] if part.content_type.startswith("multipart/") else "mixed"
         if len(children) == 1 and subtype in {"mixed", "alternative"}:
             return children[0]
         kept = [(name, value) for name, value in part.parameters.items() if name in {"type", "report-type"}]
-        return mime.multipart(subtype, children, kept) if children else None
+        return writer.multipart(subtype, children, kept) if children else None
 
-    def _text(self, part: Part, where: str) -> mime.Entity:
+    def _text(self, part: Part, where: str) -> writer.Entity:
         is_html, is_body = part.content_type == "text/html", id(part) not in self._numbers
         if is_html:
             text = part_text(part)
@@ -154,7 +154,7 @@ class _Cleaning:
         if part.content_type in _TEXT_TYPES:
             return self._file(part, cleaned.encode("utf-8", "replace"), where)
         subtype = part.content_type[5:] if part.content_type.startswith("text/") else "plain"
-        return mime.text(cleaned, subtype, part.parameters.items(), self._placement(part, where))
+        return writer.text(cleaned, subtype, part.parameters.items(), self._placement(part, where))
 
     def _without_armour(self, text: str, where: str) -> str:
         if "-----BEGIN PGP SIGNATURE-----" not in text:
@@ -165,22 +165,22 @@ class _Cleaning:
         self._removed(where, "signature")
         return re.sub(r"(?m)^- ", "", plain)  # RFC 4880 §7.1: dash-escaped lines
 
-    def _nested(self, part: Part, where: str) -> mime.Entity:
+    def _nested(self, part: Part, where: str) -> writer.Entity:
         """Return an attached message unchanged, or, if it reveals what is private, cleaned like the message around it."""
         if self._depth >= _NESTED_KEPT or not gate.reveals(part, self._needles):
             return self._file(part, part.payload, where)
         message = parse(part.payload)
         inner = _Cleaning(message, self._context, self._needles, f"{where}: ", self._depth + 1)
-        body = inner.entity(message.root) or mime.text("")
+        body = inner.entity(message.root) or writer.text("")
         fields = [
             ("From", inner.mailboxes(message.from_, "From")),
             ("To", inner.mailboxes(message.to, "To")),
             ("Cc", inner.mailboxes(message.cc, "Cc")),
             ("Date", format_datetime(message.date) if message.date else ""),
-            ("Subject", mime.unstructured(inner.masked(message.subject, f"{where}: header Subject")[0])),
+            ("Subject", writer.unstructured(inner.masked(message.subject, f"{where}: header Subject")[0])),
         ]
         self.places |= inner.places
-        raw = mime.write(tuple(field for field in fields if field[1]), body, part.payload)
+        raw = writer.write(tuple(field for field in fields if field[1]), body, part.payload)
         return self._file(part, raw, where)
 
     def mailboxes(self, boxes: tuple[Mailbox, ...], name: str) -> str:
@@ -188,12 +188,12 @@ class _Cleaning:
         where = f"{self._prefix}header {name}"
         kept = [box for box in boxes[:_NESTED_ADDRESSES] if box.address.isascii() and " " not in box.address]
         return ",\r\n ".join(
-            mime.mailbox(self.masked(box.name, where)[0], self.masked(box.address, where)[0]) for box in kept
+            writer.mailbox(self.masked(box.name, where)[0], self.masked(box.address, where)[0]) for box in kept
         )
 
-    def _file(self, part: Part, payload: bytes, where: str) -> mime.Entity:
+    def _file(self, part: Part, payload: bytes, where: str) -> writer.Entity:
         name, content_id = self._name(part, where), self._ids.get(part.content_id, "")
-        return mime.binary(
+        return writer.binary(
             part.content_type,
             payload,
             part.parameters.items(),
@@ -202,8 +202,8 @@ class _Cleaning:
             content_id=content_id,
         )
 
-    def _placement(self, part: Part, where: str) -> mime.Fields:
-        return mime.placement(part.disposition, self._name(part, where), self._ids.get(part.content_id, ""))
+    def _placement(self, part: Part, where: str) -> writer.Fields:
+        return writer.placement(part.disposition, self._name(part, where), self._ids.get(part.content_id, ""))
 
     def _name(self, part: Part, where: str) -> str:
         stem, dot, extension = part.filename.rpartition(".")

@@ -38,63 +38,63 @@ UNFINISHED, UNPUBLISHED = "unfinished", "unpublished"
 _VERDICTS = {Outcome.HOLD: "held", Outcome.FLAG: "flagged", Outcome.DROP: "dropped"}
 
 
-def decision_key(receipt: ReceiptId, decider: Decider) -> Key:
+def decision(receipt: ReceiptId, decider: Decider) -> Key:
     """Return the key of a decision."""
     return f"RECEIPT#{key_part(receipt)}", f"DECISION#{decider}"
 
 
-def message_key(receipt: ReceiptId, function: FunctionName) -> Key:
+def message(receipt: ReceiptId, function: FunctionName) -> Key:
     """Return the key of a message."""
     return f"RECEIPT#{key_part(receipt)}", f"MESSAGE#{function}"
 
 
-def conversation_key(conversation: str) -> Key:
+def conversation(conversation: str) -> Key:
     """Return the key of a conversation."""
     return f"CONV#{key_part(conversation)}", "CONV"
 
 
-def pointer_key(message: MessageRecord) -> Key:
+def pointer(message: MessageRecord) -> Key:
     """Return the key by which a conversation lists *message*."""
     at = timestamp(message.at)
     return f"CONV#{key_part(message.conversation)}", f"MESSAGE#{at}#{key_part(message.receipt)}#{message.function}"
 
 
-def contact_key(address: str) -> Key:
+def contact(address: str) -> Key:
     """Return the key of a contact."""
     return f"CONTACT#{key_part(address.lower())}", "CONTACT"
 
 
-def topic_key(contact: str, subject: str) -> Key:
+def topic(contact: str, subject: str) -> Key:
     """Return the key of a contact's latest conversation with a base subject."""
     return f"TOPIC#{key_part(contact.lower())}", f"SUBJECT#{key_part(subject.casefold())}"
 
 
-def reference_key(local_part: str) -> Key:
+def reference(local_part: str) -> Key:
     """Return the key of a Message-ID's part before ``@``."""
     return f"REF#{key_part(local_part)}", "REF"
 
 
-def print_key(fingerprint: str) -> Key:
+def fingerprint(fingerprint: str) -> Key:
     """Return the key of a fingerprint."""
     return f"PRINT#{key_part(fingerprint)}", "PRINT"
 
 
-def send_key(ledger: LedgerId | str) -> Key:
+def send(ledger: LedgerId | str) -> Key:
     """Return the key of a send."""
     return f"SEND#{key_part(ledger)}", "SEND"
 
 
-def event_key(ledger: LedgerId) -> Key:
+def event(ledger: LedgerId) -> Key:
     """Return the key of a send's event."""
     return f"SEND#{key_part(ledger)}", "EVENT"
 
 
-def count_key(day: str) -> Key:
+def count(day: str) -> Key:
     """Return the key of a day's count of acknowledgements."""
     return f"COUNT#{day}", "COUNT"
 
 
-def listed_key(entry: str) -> Key:
+def listed(entry: str) -> Key:
     """Return the key of an entry of the operator's lists."""
     return "LIST", key_part(entry.lower()) or "-"
 

@@ -7,18 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+from email_handler.adapters.dynamodb import keys
 from email_handler.adapters.dynamodb.items import Attributes, Item, read, read_optional, timestamp, write
-from email_handler.adapters.dynamodb.keys import (
-    UNPUBLISHED,
-    contact_key,
-    conversation_key,
-    event_key,
-    indexed,
-    ledger_attributes,
-    message_key,
-    reference_key,
-    send_key,
-)
 from email_handler.adapters.dynamodb.records import versioned
 from email_handler.adapters.dynamodb.table import Table
 from email_handler.conversations.records import (
@@ -48,8 +38,8 @@ class DynamoLedger:
         """Return the send with its conversation, message and contact: the ledger item, then one batch."""
         attributes = self._stored(ledger)
         item = read(LedgerItem, attributes)
-        message = message_key(item.source, item.source_function)
-        conversation, contact = conversation_key(item.conversation), contact_key(attributes.get("contact", ""))
+        message = keys.message(item.source, item.source_function)
+        conversation, contact = keys.conversation(item.conversation), keys.contact(attributes.get("contact", ""))
         found = self._table.get_many([message, conversation, contact])
         if message not in found or (item.conversation and conversation not in found):
             raise UnknownConversation("a send names a conversation or message that the table does not hold")
@@ -61,7 +51,7 @@ class DynamoLedger:
         )
 
     def _stored(self, ledger: LedgerId) -> Attributes:
-        attributes = self._table.get(send_key(ledger))
+        attributes = self._table.get(keys.send(ledger))
         if attributes is None:
             raise UnknownConversation("the table holds no such send")
         return attributes
@@ -84,7 +74,7 @@ class DynamoLedger:
         }
         if_queued = "#state = :queued OR #claim = :claim"
         queued = values | {"queued": SendState.QUEUED.value}
-        claimed = self._table.write(self._table.update(send_key(ledger), changes, if_queued, queued))
+        claimed = self._table.write(self._table.update(keys.send(ledger), changes, if_queued, queued))
         if claimed is not None:
             return read(LedgerItem, claimed)
         item = read(LedgerItem, self._stored(ledger))
@@ -94,7 +84,7 @@ class DynamoLedger:
             if_expired = "(#state = :sending AND #attempt = :attempt) OR #claim = :claim"
             expired = values | {"attempt": item.attempt, "possible_duplicate": True}
             changes += ", #possible_duplicate = :possible_duplicate"
-            claimed = self._table.write(self._table.update(send_key(ledger), changes, if_expired, expired))
+            claimed = self._table.write(self._table.update(keys.send(ledger), changes, if_expired, expired))
             if claimed is not None:
                 return read(LedgerItem, claimed)
         raise LeaseHeld("another worker is sending this; its lease still runs")
@@ -105,13 +95,13 @@ class DynamoLedger:
         writes = [
             self._change(item, commit.item.attempt, SendState.SENDING),
             # SES's ids are ours alone: even if a sender claimed this one before, it leads to this send.
-            self._table.put(reference_key(commit.reference.local_part), write(commit.reference)),
+            self._table.put(keys.reference(commit.reference.local_part), write(commit.reference)),
             *versioned(self._table, commit.conversation, commit.contact),
         ]
         if commit.event:
-            unpublished = indexed(self._clock(), send_state=UNPUBLISHED)
+            unpublished = keys.indexed(self._clock(), send_state=keys.UNPUBLISHED)
             attributes = {"ledger": item.id, "event": write(commit.event)}
-            writes.append(self._table.put(event_key(item.id), attributes | unpublished))
+            writes.append(self._table.put(keys.event(item.id), attributes | unpublished))
         try:
             self._table.transact(writes)
         except RecordChanged:
@@ -121,11 +111,11 @@ class DynamoLedger:
 
     def published(self, ledger: LedgerId) -> None:
         """Forget the event of a send. Idempotent."""
-        self._table.delete(event_key(ledger))
+        self._table.delete(keys.event(ledger))
 
     def unpublished(self, before: datetime) -> Iterator[tuple[LedgerId, PendingEvent]]:
         """Yield unpublished events of sends, oldest first, page after page. Eventually consistent."""
-        for attributes in self._table.waiting(UNPUBLISHED, before):
+        for attributes in self._table.waiting(keys.UNPUBLISHED, before):
             yield LedgerId(attributes["ledger"]), read(PendingEvent, attributes["event"])
 
     def give_back(self, item: LedgerItem, state: SendState, reason: str, due: datetime) -> None:
@@ -138,19 +128,19 @@ class DynamoLedger:
 
     def by_ses_id(self, ses_id: SesId) -> LedgerItem | None:
         """Return the send that SES knows as *ses_id*."""
-        reference = read_optional(Reference, self._table.get(reference_key(ses_id)))
+        reference = read_optional(Reference, self._table.get(keys.reference(ses_id)))
         if reference is None or not reference.ledger:
             return None
-        return read_optional(LedgerItem, self._table.get(send_key(reference.ledger)))
+        return read_optional(LedgerItem, self._table.get(keys.send(reference.ledger)))
 
     def _change(self, item: LedgerItem, attempt: int, state: SendState) -> Item:
         """Return the write that stores *item*, if the stored attempt and state are these."""
-        attributes = ledger_attributes(item)
+        attributes = keys.ledger_attributes(item)
         gone = [name for name in ("lease_until", "by_send_state") if name not in attributes]
         assignments = ", ".join(f"#{name} = :{name}" for name in attributes)
         removals = f" REMOVE {', '.join(f'#{name}' for name in gone)}" if gone else ""
         return self._table.update(
-            send_key(item.id),
+            keys.send(item.id),
             assignments + removals,
             "#attempt = :read_attempt AND #state = :read_state",
             attributes | {"read_attempt": attempt, "read_state": state.value},

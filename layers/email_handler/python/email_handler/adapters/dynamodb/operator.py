@@ -5,18 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from email_handler.adapters.dynamodb import keys
 from email_handler.adapters.dynamodb.items import read, read_optional
-from email_handler.adapters.dynamodb.keys import (
-    contact_key,
-    conversation_key,
-    decision_key,
-    event_key,
-    message_key,
-    pointer_key,
-    reference_key,
-    send_key,
-    topic_key,
-)
 from email_handler.adapters.dynamodb.records import versioned
 from email_handler.adapters.dynamodb.table import PRESENT, Key, Table
 from email_handler.conversations.records import Contact, Conversation, LedgerItem, MessageRecord, Status
@@ -37,7 +27,7 @@ class DynamoOperator:
         The version counts up, so a concurrent writer must read the conversation again.
         """
         change = self._table.update(
-            conversation_key(conversation),
+            keys.conversation(conversation),
             "#status = :status, #by_status = :status, #version = #version + :one",
             PRESENT,
             {"status": status.value, "one": 1},
@@ -67,28 +57,29 @@ class DynamoOperator:
         ids = [message.message_id for message in messages] + [send.ses_id for send in sends]
         for link in conversation.links if conversation else ():
             ids += [link.contact_id, *link.owner_ids.values()]
-        references = self._table.get_many([reference_key(local_part(id_)) for id_ in ids if id_])
-        keys = [key for key, reference in references.items() if reference["receipt"] in about]  # others' ids stay
+        references = self._table.get_many([keys.reference(local_part(id_)) for id_ in ids if id_])
+        to_delete = [key for key, reference in references.items() if reference["receipt"] in about]  # others' ids stay
         for send in sends:
-            keys += [event_key(send.id), send_key(send.id)]
+            to_delete += [keys.event(send.id), keys.send(send.id)]
         for message in messages:
-            keys += [decision_key(message.receipt, message.function), message_key(message.receipt, message.function)]
+            id_ = message.receipt, message.function
+            to_delete += [keys.decision(*id_), keys.message(*id_)]
             if any(reason.stage == "operator" for reason in message.reasons):
-                keys.append(decision_key(message.receipt, "operator"))
+                to_delete.append(keys.decision(message.receipt, "operator"))
             if message.conversation:
-                keys.append(pointer_key(message))
+                to_delete.append(keys.pointer(message))
         if conversation:
-            keys += self._topics(conversation.contact, conversation.id)
-            keys.append(conversation_key(conversation.id))
-        return self._delete(keys)
+            to_delete += self._topics(conversation.contact, conversation.id)
+            to_delete.append(keys.conversation(conversation.id))
+        return self._delete(to_delete)
 
     def contact(self, address: str) -> Contact | None:
         """Return what is known of one contact."""
-        return read_optional(Contact, self._table.get(contact_key(address)))
+        return read_optional(Contact, self._table.get(keys.contact(address)))
 
     def erase_contact(self, address: str) -> int:
         """Delete the record of a contact, whose conversations are erased; return how many items that were."""
-        return self._delete([*self._topics(address), contact_key(address)])
+        return self._delete([*self._topics(address), keys.contact(address)])
 
     def forget_conversation(self, contact: Contact, conversation: ConversationId) -> None:
         """Remove an erased conversation from its *contact*'s record. Raises RecordChanged: read the contact again."""
@@ -97,12 +88,12 @@ class DynamoOperator:
 
     def _topics(self, contact: str, conversation: str = "") -> list[Key]:
         """Return the keys of a contact's topics, of one conversation or of all."""
-        found = self._table.query("#pk = :pk", {"pk": topic_key(contact, "")[0]}, ConsistentRead=True)
+        found = self._table.query("#pk = :pk", {"pk": keys.topic(contact, "")[0]}, ConsistentRead=True)
         return [(topic["pk"], topic["sk"]) for topic in found if conversation in ("", topic["conversation"])]
 
-    def _delete(self, keys: Sequence[Key]) -> int:
-        there = self._table.get_many(keys)
-        for key in keys:
+    def _delete(self, to_delete: Sequence[Key]) -> int:
+        there = self._table.get_many(to_delete)
+        for key in to_delete:
             if key in there:
                 self._table.delete(key)
         return len(there)
