@@ -37,7 +37,6 @@ from rich.table import Table
 from cloud import mailclient, receipt
 from cloud.clients import REGION
 from cloud.cloud import LocalCloud
-from cloud.proxy import Call, Proxy, between
 from cloud.ses import Sent
 from email_handler import bootstrap
 from email_handler.adapters.dynamodb.items import encode, timestamp, write
@@ -51,6 +50,7 @@ from email_handler.senders.authentication import SesReceipt
 from email_handler.usecases.inbound import receive
 from email_handler.usecases.send_forward import send_forward
 from tests.support.builders import mail
+from tests.support.proxy import Call, Proxy, between
 
 PROJECT = Path(__file__).parents[1]
 PUBLIC, OWNER = "contact@example.com", "owner@private.example"

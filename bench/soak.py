@@ -1,8 +1,8 @@
 """The soak: many messages by SMTP while AWS fails and functions are killed; then everything recovers, and an audit.
 
 ``make soak [MAILS=1000] [SEED=1] [FAULTS=0.05] [SES_DOWN=1] [JSON=1]``. The stack is deployed to its own local cloud,
-its functions reach AWS through a proxy (``cloud/proxy.py``), and FAULTS of their calls fail: half of those in all of
-botocore's attempts, the others only in the first. With SES_DOWN, SES is unavailable for the first half of the messages.
+its functions reach AWS through a proxy (``tests/support/proxy.py``), and FAULTS of their calls fail: half of those in
+all of botocore's attempts, the others only in the first. With SES_DOWN, SES is unavailable for the first half of the messages.
 Which calls fail depends on SEED, function, operation and the number of such calls before.
 
 The audit counts from outside: messages that the SMTP server accepted, messages that were sent (each has the number of
@@ -35,7 +35,6 @@ from cloud import mailclient
 from cloud.clients import REGION
 from cloud.cloud import LocalCloud
 from cloud.emulator import in_flight, wait_until
-from cloud.proxy import Call, Fault, Proxy, between
 from cloud.ses import Sent
 from email_handler import bootstrap
 from email_handler.adapters.dynamodb.items import decode
@@ -48,6 +47,7 @@ from email_handler.identifiers import FunctionName, ReceiptId
 from email_handler.usecases.audit import audit
 from email_handler.usecases.reconcile import SETTLED, reconcile
 from tests.support.builders import entity, mail, multipart
+from tests.support.proxy import Call, Fault, Proxy, between
 from tests.support.table import DynamoTable
 
 PROJECT = Path(__file__).parents[1]

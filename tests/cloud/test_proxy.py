@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from cloud.clients import REGION, Clients
 from cloud.emulator import Emulator
-from cloud.proxy import Call, Fault, Proxy
+from tests.support.proxy import Call, Fault, Proxy
 
 pytestmark = pytest.mark.cloud
 
