@@ -1,4 +1,4 @@
-"""Ten exchanges through the deployed stack with every client on either side: SMTP in, mail out, one thread on each."""
+"""Ten exchanges through the deployed stack, with each email client on either side: one thread in each mailbox."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +15,10 @@ from email_handler.identifiers import ConversationId
 from tests.support.builders import mail
 from tests.support.clients import (
     CLIENTS,
-    Answer,
-    Mail,
-    Written,
-    named_ids_are_there,
+    Client,
+    Draft,
+    MailboxMessage,
+    in_reply_to_is_known,
     one_thread_in_apple_mail,
     one_thread_in_gmail,
     one_thread_in_outlook,
@@ -34,43 +34,45 @@ AT_ONCE = 3  # conversations; each waits most of the time
 
 @dataclass
 class Side:
-    """One person: their client, and their mailbox with what came and what they sent."""
+    """One person: their client, and their mailbox with received messages and sent copies."""
 
     address: str
-    client: Answer
-    mailbox: list[Mail] = field(default_factory=list)
+    client: Client
+    mailbox: list[MailboxMessage] = field(default_factory=list)
 
-    def answers(self, received: bytes, number: int) -> tuple[bytes, str]:
-        """Return the answer to *received*, and where it goes."""
-        self.mailbox.append(Mail.of(received, ours=True))
-        written = Written(
+    def reply(self, received: bytes, number: int) -> tuple[bytes, str]:
+        """Return the reply to *received* and its recipient."""
+        self.mailbox.append(MailboxMessage.of(received, ours=True))
+        draft = Draft(
             sender=self.address, message_id=f"{number}.{self.address}", text=f"This is {self.address}, number {number}."
         )
-        raw = self.client(received, written)
-        self.mailbox.append(Mail.of(raw, ours=False))
+        raw = self.client(received, draft)
+        self.mailbox.append(MailboxMessage.of(raw, ours=False))
         return raw, str(read(received)["From"].addresses[0].addr_spec)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Post:
-    """The cloud as a postman sees it."""
+class Delivery:
+    """The cloud as a mail server sees it."""
 
     cloud: LocalCloud
 
-    def carries(self, raw: bytes, sender: str, to: str, awaited: Callable[[Sent], bool]) -> bytes:
-        """Hand *raw* in and return the mail that comes out for it, as it is delivered."""
+    def exchange(self, raw: bytes, sender: str, to: str, awaited: Callable[[Sent], bool]) -> bytes:
+        """Hand *raw* in; return the first message sent after it that *awaited* accepts, as delivered."""
         seen = len(self.cloud.sent())
         self.cloud.send(raw, sender, [to])
         sent = self.cloud.wait_until(
-            lambda: next((one for one in self.cloud.sent(after=seen) if awaited(one)), None), 120, "what a mail causes"
+            lambda: next((one for one in self.cloud.sent(after=seen) if awaited(one)), None),
+            120,
+            "the message that is sent for it",
         )
         assert sent is not None
         return Path(sent.eml).read_bytes()
 
 
 def converse(cloud: LocalCloud, contact: Side, owner: Side) -> None:
-    """Let the two exchange mail; each mail that leaves is awaited, so only one is under way at a time."""
-    post = Post(cloud=cloud)
+    """Let the two exchange messages. Each message that is sent is awaited, so that only one is in transit."""
+    delivery = Delivery(cloud=cloud)
     topic = f"Plans for {contact.address.partition('@')[2]}"
 
     def for_owner(sent: Sent) -> bool:
@@ -80,22 +82,24 @@ def converse(cloud: LocalCloud, contact: Side, owner: Side) -> None:
         return contact.address in sent.recipients
 
     raw = mail(sender=contact.address, subject=topic, message_id=f"<0.{contact.address}>", text="May we talk?\r\n")
-    contact.mailbox.append(Mail.of(raw, ours=False))
-    forward = post.carries(raw, contact.address, PUBLIC, for_owner)
+    contact.mailbox.append(MailboxMessage.of(raw, ours=False))
+    forward = delivery.exchange(raw, contact.address, PUBLIC, for_owner)
     for number in range(1, EXCHANGES + 1):
-        raw, thread = owner.answers(forward, number)
-        answer = post.carries(raw, OWNER, thread, lambda sent: for_contact(sent) and "Auto-Submitted" not in head(sent))
-        raw, public = contact.answers(answer, number)
+        raw, thread = owner.reply(forward, number)
+        reply = delivery.exchange(
+            raw, OWNER, thread, lambda sent: for_contact(sent) and "Auto-Submitted" not in head(sent)
+        )
+        raw, public = contact.reply(reply, number)
         assert public == PUBLIC
-        forward = post.carries(raw, contact.address, PUBLIC, for_owner)
-    owner.mailbox.append(Mail.of(forward, ours=True))
+        forward = delivery.exchange(raw, contact.address, PUBLIC, for_owner)
+    owner.mailbox.append(MailboxMessage.of(forward, ours=True))
 
 
 def head(sent: Sent) -> str:
     return Path(sent.eml).read_bytes().partition(b"\r\n\r\n")[0].decode()
 
 
-def test_ten_exchanges_with_each_client_on_either_side_are_one_conversation_and_one_thread_each(
+def test_ten_exchanges_with_each_client_on_either_side_are_one_conversation_and_one_thread_per_mailbox(
     cloud: LocalCloud,
 ) -> None:
     names = list(CLIENTS)
@@ -120,4 +124,4 @@ def test_ten_exchanges_with_each_client_on_either_side_are_one_conversation_and_
             assert one_thread_in_gmail(side.mailbox)
             assert one_thread_in_outlook(side.mailbox)
             assert one_thread_in_apple_mail(side.mailbox)
-            assert named_ids_are_there(side.mailbox)
+            assert in_reply_to_is_known(side.mailbox)

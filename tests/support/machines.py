@@ -1,4 +1,4 @@
-"""What answers mail without a person: each kind as a function from the mail it got to the mail it writes."""
+"""Machines that respond to messages: each kind is a function from the message it received to its response."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from tests.support.builders import entity, mail, multipart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Got:
-    """A mail that a machine got."""
+class Received:
+    """A message that a machine received."""
 
     raw: bytes  # as delivered, with the Message-ID it has on the wire
-    by: str  # whose mailbox the machine keeps
-    number: int  # differs for each
+    by: str  # the address of the mailbox
+    number: int  # different for each message
 
     @property
     def subject(self) -> str:
@@ -30,80 +30,96 @@ class Got:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """What it writes to the address that the mail came from."""
+class Response:
+    """The response, to the address that the message came from."""
 
     raw: bytes
     envelope_sender: str
 
 
-type Machine = Callable[[Got], Written]
+type Machine = Callable[[Received], Response]
 
 
-def _answer(got: Got, *, subject: str, envelope_sender: str = "", sender: str = "", **fields: str) -> Written:
+def _respond(
+    received: Received, *, subject: str, envelope_sender: str = "", sender: str = "", **fields: str
+) -> Response:
     raw = mail(
-        sender=sender or got.by,
+        sender=sender or received.by,
         subject=subject,
-        message_id=f"<auto{got.number}@{got.host}>",
-        text=f"This is answer number {got.number}. We will read your mail soon.\r\n",
-        **{"in_reply_to": f"<{got.message_id}>", "references": f"<{got.message_id}>", **fields},  # type: ignore[arg-type]
+        message_id=f"<auto{received.number}@{received.host}>",
+        text=f"This is answer number {received.number}. We will read your mail soon.\r\n",
+        **{"in_reply_to": f"<{received.message_id}>", "references": f"<{received.message_id}>", **fields},  # type: ignore[arg-type]
     )
-    return Written(raw=raw, envelope_sender=envelope_sender)
+    return Response(raw=raw, envelope_sender=envelope_sender)
 
 
-def vacation_of_gmail(got: Got) -> Written:
-    return _answer(
-        got, subject=f"Out of Office Re: {got.subject}", envelope_sender=got.by, precedence="bulk", x_autoreply="yes",
+def vacation_of_gmail(received: Received) -> Response:
+    return _respond(
+        received,
+        subject=f"Out of Office Re: {received.subject}",
+        envelope_sender=received.by,
+        precedence="bulk",
+        x_autoreply="yes",
         auto_submitted="auto-replied",
-    )  # fmt: skip
+    )
 
 
-def vacation_of_exchange(got: Got) -> Written:
-    return _answer(
-        got, subject=f"Automatic reply: {got.subject}", auto_submitted="auto-generated",
-        x_auto_response_suppress="All", x_ms_exchange_generated_message_source="Mailbox Rules Agent",
-    )  # fmt: skip
+def vacation_of_exchange(received: Received) -> Response:
+    return _respond(
+        received,
+        subject=f"Automatic reply: {received.subject}",
+        auto_submitted="auto-generated",
+        x_auto_response_suppress="All",
+        x_ms_exchange_generated_message_source="Mailbox Rules Agent",
+    )
 
 
-def vacation_of_sieve(got: Got) -> Written:
-    """Answer by RFC 5230, as Dovecot does."""
-    return _answer(got, subject=f"Auto: {got.subject}", auto_submitted="auto-replied (vacation)")
+def vacation_of_sieve(received: Received) -> Response:
+    """Respond by RFC 5230, as Dovecot does."""
+    return _respond(received, subject=f"Auto: {received.subject}", auto_submitted="auto-replied (vacation)")
 
 
-def vacation_by_subject_alone(got: Got) -> Written:
-    """Answer as an old German client does: no field says it."""
-    return _answer(got, subject=f"Abwesenheitsnotiz: {got.subject}", envelope_sender=got.by)
+def vacation_by_subject_alone(received: Received) -> Response:
+    """Respond as an old German client does, with no header field that marks it as automatic."""
+    return _respond(received, subject=f"Abwesenheitsnotiz: {received.subject}", envelope_sender=received.by)
 
 
-def mailer_daemon(got: Got) -> Written:
-    """Write a daemon's text that is no report and names nothing."""
-    return _answer(got, subject="Warning: could not send message", sender=f"MAILER-DAEMON@{got.host}")
+def mailer_daemon(received: Received) -> Response:
+    """Respond with a daemon's text that is no delivery report and has no ids of a message."""
+    return _respond(received, subject="Warning: could not send message", sender=f"MAILER-DAEMON@{received.host}")
 
 
-def list_auto_answer(got: Got) -> Written:
-    return _answer(
-        got, subject="Your message to announce awaits moderator approval", envelope_sender=f"announce-bounces@{got.host}",
-        sender=f"announce-owner@{got.host}", precedence="bulk", list_id=f"<announce.{got.host}>", x_beenthere=got.by,
-    )  # fmt: skip
+def list_auto_response(received: Received) -> Response:
+    return _respond(
+        received,
+        subject="Your message to announce awaits moderator approval",
+        envelope_sender=f"announce-bounces@{received.host}",
+        sender=f"announce-owner@{received.host}",
+        precedence="bulk",
+        list_id=f"<announce.{received.host}>",
+        x_beenthere=received.by,
+    )
 
 
-def desk(got: Got) -> Written:
-    """Acknowledge as another desk, with nothing that says so but a number in the subject."""
-    return _answer(got, subject=f"[#{1000 + got.number}] {got.subject}", envelope_sender=got.by)
+def desk(received: Received) -> Response:
+    """Acknowledge as a help desk does, recognisable only by a number in the subject."""
+    return _respond(received, subject=f"[#{1000 + received.number}] {received.subject}", envelope_sender=received.by)
 
 
-def desk_with_new_addresses(got: Got) -> Written:
-    """Answer as a desk from an address of its own for each case."""
-    sender = f"case-{got.number}@{got.host}"
-    return _answer(got, subject=f"[#{1000 + got.number}] {got.subject}", envelope_sender=sender, sender=sender)
+def desk_with_new_addresses(received: Received) -> Response:
+    """Respond as a help desk with a new address for each case."""
+    sender = f"case-{received.number}@{received.host}"
+    return _respond(
+        received, subject=f"[#{1000 + received.number}] {received.subject}", envelope_sender=sender, sender=sender
+    )
 
 
-def desk_with_new_tags(got: Got) -> Written:
-    """Answer as a desk with a tag for each case, on subjects of its own, and without naming any id."""
-    sender = f"desk+{got.number}@{got.host}"
-    return _answer(
-        got,
-        subject=f"Case {got.number} was opened",
+def desk_with_new_tags(received: Received) -> Response:
+    """Respond as a help desk with a tag for each case and its own subjects, without any id."""
+    sender = f"desk+{received.number}@{received.host}"
+    return _respond(
+        received,
+        subject=f"Case {received.number} was opened",
         envelope_sender=sender,
         sender=sender,
         in_reply_to="",
@@ -111,61 +127,76 @@ def desk_with_new_tags(got: Got) -> Written:
     )
 
 
-def desk_without_ids(got: Got) -> Written:
-    """Acknowledge as a desk on subjects of its own, without naming any id."""
-    return _answer(got, subject=f"Case {got.number} was opened", envelope_sender=got.by, in_reply_to="", references="")
+def desk_without_ids(received: Received) -> Response:
+    """Acknowledge as a help desk with its own subjects, without any id."""
+    return _respond(
+        received,
+        subject=f"Case {received.number} was opened",
+        envelope_sender=received.by,
+        in_reply_to="",
+        references="",
+    )
 
 
-def challenge(got: Got) -> Written:
-    """Ask for a person's confirmation, as challenge-response filters do."""
-    return _answer(
-        got, subject="Please confirm that you are a person", envelope_sender=got.by,
-        reply_to=f"confirm+{got.number}@{got.host}",
-    )  # fmt: skip
+def challenge(received: Received) -> Response:
+    """Ask for a confirmation by a person, as challenge-response filters do."""
+    return _respond(
+        received,
+        subject="Please confirm that you are a person",
+        envelope_sender=received.by,
+        reply_to=f"confirm+{received.number}@{received.host}",
+    )
 
 
-def _report(got: Got, kind: str, subject: str, note: str, status: bytes) -> Written:
-    returned = entity([("Message-ID", f"<{got.message_id}>"), ("Subject", got.subject)], b"")
+def _report(received: Received, kind: str, subject: str, note: str, status: bytes) -> Response:
+    returned = entity([("Message-ID", f"<{received.message_id}>"), ("Subject", received.subject)], b"")
     raw = multipart(
         f"report; report-type={kind}",
         entity([("Content-Type", "text/plain")], note.encode()),
         status,
         entity([("Content-Type", "text/rfc822-headers")], returned),
         headers=[
-            ("From", f"Mail Delivery System <MAILER-DAEMON@{got.host}>" if kind == "delivery-status" else got.by),
+            (
+                "From",
+                f"Mail Delivery System <MAILER-DAEMON@{received.host}>" if kind == "delivery-status" else received.by,
+            ),
             ("To", "contact@example.com"),
             ("Subject", subject),
-            ("Message-ID", f"<report{got.number}@{got.host}>"),
+            ("Message-ID", f"<report{received.number}@{received.host}>"),
             ("MIME-Version", "1.0"),
         ],
     )
-    return Written(raw=raw, envelope_sender="")
+    return Response(raw=raw, envelope_sender="")
 
 
-def bounce(got: Got) -> Written:
-    """RFC 3464."""
-    fields = f"Reporting-MTA: dns; mx.{got.host}\r\n\r\nFinal-Recipient: rfc822; {got.by}\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+def bounce(received: Received) -> Response:
+    """Report by RFC 3464 that the message was not delivered."""
+    fields = f"Reporting-MTA: dns; mx.{received.host}\r\n\r\nFinal-Recipient: rfc822; {received.by}\r\nAction: failed\r\nStatus: 5.1.1\r\n"
     status = entity([("Content-Type", "message/delivery-status")], fields.encode())
-    return _report(got, "delivery-status", "Undelivered Mail Returned to Sender", "It could not be delivered.", status)
+    return _report(
+        received, "delivery-status", "Undelivered Mail Returned to Sender", "It could not be delivered.", status
+    )
 
 
-def receipt(got: Got) -> Written:
-    """RFC 8098: it was displayed."""
-    fields = f"Final-Recipient: rfc822; {got.by}\r\nOriginal-Message-ID: <{got.message_id}>\r\nDisposition: automatic-action/MDN-sent-automatically; displayed\r\n"
+def receipt(received: Received) -> Response:
+    """Report by RFC 8098 that the message was displayed."""
+    fields = f"Final-Recipient: rfc822; {received.by}\r\nOriginal-Message-ID: <{received.message_id}>\r\nDisposition: automatic-action/MDN-sent-automatically; displayed\r\n"
     status = entity([("Content-Type", "message/disposition-notification")], fields.encode())
-    return _report(got, "disposition-notification", f"Read: {got.subject}", "It was displayed.", status)
+    return _report(received, "disposition-notification", f"Read: {received.subject}", "It was displayed.", status)
 
 
-def redirect(got: Got) -> Written:
-    """Send the mail on, unchanged."""
-    return Written(raw=got.raw, envelope_sender=got.by)
+def redirect(received: Received) -> Response:
+    """Send the message on, unchanged."""
+    return Response(raw=received.raw, envelope_sender=received.by)
 
 
-def redirect_with_new_ids(got: Got) -> Written:
-    """Send the mail on under an id of its own, as some gateways do."""
-    return Written(
-        raw=with_fields(got.raw, Message_ID=f"<again{got.number}@{got.host}>", Date="Tue, 03 Mar 2026 09:00:00 +0000"),
-        envelope_sender=got.by,
+def redirect_with_new_ids(received: Received) -> Response:
+    """Send the message on under a new id, as some gateways do."""
+    return Response(
+        raw=with_fields(
+            received.raw, Message_ID=f"<again{received.number}@{received.host}>", Date="Tue, 03 Mar 2026 09:00:00 +0000"
+        ),
+        envelope_sender=received.by,
     )
 
 
@@ -177,7 +208,7 @@ MACHINES: dict[str, Machine] = {
         vacation_of_sieve,
         vacation_by_subject_alone,
         mailer_daemon,
-        list_auto_answer,
+        list_auto_response,
         desk,
         desk_with_new_addresses,
         desk_with_new_tags,

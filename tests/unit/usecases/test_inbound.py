@@ -1,4 +1,4 @@
-"""What becomes of mail to a public address, from the stored bytes to what leaves."""
+"""A message to a public address, from the stored bytes to what is sent."""
 
 from dataclasses import replace
 
@@ -52,7 +52,7 @@ def test_no_event_holds_the_owners_mailbox_or_the_text(world: World) -> None:
     assert not any(OWNER in str(e.detail) or "secret plan" in str(e.detail) for e in world.events.published)
 
 
-def test_the_same_event_again_decides_and_sends_nothing_new(world: World) -> None:
+def test_a_repeated_event_keeps_the_decision_and_sends_nothing(world: World) -> None:
     first = world.arrive(mail(), receipt="r1")
     world.run()
     again = world.arrive(mail(), receipt="r1")
@@ -61,7 +61,7 @@ def test_the_same_event_again_decides_and_sends_nothing_new(world: World) -> Non
     assert world.run() == []
 
 
-def test_the_same_mail_under_another_receipt_is_recorded_as_a_copy(world: World) -> None:
+def test_the_same_message_under_another_receipt_is_recorded_as_a_copy(world: World) -> None:
     world.arrive(mail(), receipt="r1")
     world.run()
     copy = world.arrive(mail(), receipt="r2")
@@ -75,7 +75,7 @@ def test_the_same_mail_under_another_receipt_is_recorded_as_a_copy(world: World)
 UNVERIFIED = {"spf": "GRAY", "dkim": "GRAY", "dmarc": "GRAY"}
 
 
-def test_a_held_copy_that_came_first_does_not_swallow_the_mail(world: World) -> None:
+def test_a_message_is_delivered_although_an_earlier_copy_was_held(world: World) -> None:
     held = world.arrive(mail(), spf="FAIL", dmarc="FAIL", dmarc_policy="reject")
     genuine = world.arrive(mail())
 
@@ -83,13 +83,13 @@ def test_a_held_copy_that_came_first_does_not_swallow_the_mail(world: World) -> 
     assert kinds(world) == [JobKind.FORWARD, JobKind.ACKNOWLEDGEMENT]
 
 
-def test_a_dropped_copy_that_came_first_does_not_swallow_the_mail(world: World) -> None:
+def test_a_message_is_delivered_although_an_earlier_copy_was_dropped(world: World) -> None:
     dropped = world.arrive(mail(), to="nobody@example.com")
 
     assert (dropped.outcome, world.arrive(mail()).outcome) == (Outcome.DROP, Outcome.DELIVER)
 
 
-def test_an_unverified_copy_that_came_first_does_not_stand_for_the_persons_mail(world: World) -> None:
+def test_a_verified_message_is_delivered_although_an_unverified_copy_came_first(world: World) -> None:
     world.arrive(mail(reply_to="mallory@evil.example"), **UNVERIFIED)
     world.run()
     genuine = world.arrive(mail())
@@ -99,13 +99,13 @@ def test_an_unverified_copy_that_came_first_does_not_stand_for_the_persons_mail(
 
 
 @pytest.mark.parametrize("first", [{}, UNVERIFIED], ids=["verified", "unverified"])
-def test_an_unverified_copy_that_comes_later_is_recorded_as_a_copy(world: World, first: dict[str, str]) -> None:
+def test_a_later_unverified_copy_is_recorded_as_a_copy(world: World, first: dict[str, str]) -> None:
     world.arrive(mail(), **first)
 
     assert world.arrive(mail(), **UNVERIFIED).outcome is Outcome.RECORD
 
 
-def test_a_second_message_of_the_contact_joins_and_is_not_acknowledged_again(world: World) -> None:
+def test_a_contacts_second_message_joins_the_conversation_and_is_not_acknowledged_again(world: World) -> None:
     first = world.arrive(mail())
     world.run()
     second = world.arrive(mail(subject="Re: Hello", message_id="<second@customer.example>", text="One more thing"))
@@ -115,14 +115,14 @@ def test_a_second_message_of_the_contact_joins_and_is_not_acknowledged_again(wor
     assert world.records.conversations[ConversationId(first.conversation)].received == 2
 
 
-def test_a_contact_whose_clients_differ_in_capitals_stays_in_the_conversation(world: World) -> None:
+def test_a_contacts_address_in_other_capitals_stays_in_the_conversation(world: World) -> None:
     world.arrive(mail(subject="Question", sender="Jane <Jane@Customer.example>", message_id="<1@customer.example>"))
     world.arrive(mail(subject="Re: Question", sender="<jane@customer.example>", message_id="<2@customer.example>"))
 
     assert len(world.records.conversations) == 1
 
 
-def test_another_subject_starts_another_conversation_still_without_acknowledgement(world: World) -> None:
+def test_a_new_subject_starts_a_conversation_without_a_second_acknowledgement(world: World) -> None:
     first = world.arrive(mail())
     other = world.arrive(mail(subject="Something else", message_id="<second@customer.example>"))
 
@@ -136,7 +136,7 @@ def test_an_unverified_sender_is_forwarded_but_not_acknowledged(world: World) ->
     assert kinds(world) == [JobKind.FORWARD]
 
 
-def test_unverified_mail_with_a_contacts_ids_and_subject_starts_its_own_conversation(world: World) -> None:
+def test_an_unverified_message_with_a_contacts_ids_and_subject_starts_its_own_conversation(world: World) -> None:
     first = world.arrive(mail())
     forged = world.arrive(
         mail(
@@ -153,14 +153,14 @@ def test_unverified_mail_with_a_contacts_ids_and_subject_starts_its_own_conversa
     assert original.reply_address == "jane@customer.example"
 
 
-def test_a_repeated_message_id_does_not_take_over_where_answers_go(world: World) -> None:
+def test_a_repeated_message_id_still_refers_to_the_first_conversation(world: World) -> None:
     first = world.arrive(mail())
     world.arrive(mail(sender="mallory@evil.example", text="mine now"))
 
     assert world.records.references["first"].conversation == first.conversation
 
 
-def test_one_mail_without_an_id_to_a_public_and_a_thread_address_is_forwarded_once(world: World) -> None:
+def test_a_message_without_an_id_to_a_public_and_a_thread_address_is_forwarded_once(world: World) -> None:
     first = world.arrive(mail())
     world.run()
     conversation = world.records.conversations[ConversationId(first.conversation)]
@@ -173,7 +173,7 @@ def test_one_mail_without_an_id_to_a_public_and_a_thread_address_is_forwarded_on
     assert [one.recipients for one in world.run()] == [(OWNER,)]
 
 
-def test_a_report_that_names_an_allowed_address_is_not_allowed_by_it(world: World) -> None:
+def test_a_delivery_report_that_names_an_allowed_address_is_still_held(world: World) -> None:
     world.records.put_listed("jane@customer.example", "allow")
     status = entity(
         [("Content-Type", "message/delivery-status")],
@@ -185,7 +185,7 @@ def test_a_report_that_names_an_allowed_address_is_not_allowed_by_it(world: Worl
     assert world.arrive(raw, envelope_sender="mallory@evil.example", spam="FAIL").outcome is Outcome.HOLD
 
 
-def test_mail_for_nobody_here_is_dropped_with_a_record(world: World) -> None:
+def test_a_message_to_an_unknown_address_is_dropped_with_a_recorded_reason(world: World) -> None:
     decision = world.arrive(mail(), to="nobody@example.com")
 
     assert decision.outcome is Outcome.DROP
@@ -194,7 +194,9 @@ def test_mail_for_nobody_here_is_dropped_with_a_record(world: World) -> None:
 
 
 @pytest.mark.parametrize("verdicts", [{"virus": "FAIL"}, {"spam": "FAIL"}, {"dmarc": "FAIL", "dmarc_policy": "reject"}])
-def test_what_ses_condemns_is_held_and_nobody_is_mailed(world: World, verdicts: dict[str, str]) -> None:
+def test_a_message_that_fails_a_check_of_ses_is_held_and_nothing_is_sent(
+    world: World, verdicts: dict[str, str]
+) -> None:
     decision = world.arrive(mail(), **verdicts)
 
     assert decision.outcome is Outcome.HOLD
@@ -203,7 +205,7 @@ def test_what_ses_condemns_is_held_and_nobody_is_mailed(world: World, verdicts: 
     assert (decision.receipt, "inbound") in world.records.expires
 
 
-def test_the_tag_of_the_address_is_recorded_as_source(world: World) -> None:
+def test_the_tag_of_the_public_address_is_recorded_as_the_source(world: World) -> None:
     decision = world.arrive(mail(to="contact+project@example.com"), to="contact+project@example.com")
 
     conversation = world.records.conversations[ConversationId(decision.conversation)]
@@ -218,7 +220,7 @@ def test_a_route_sends_a_copy_to_each_of_its_mailboxes(world: World) -> None:
     assert sorted(one.recipients for one in forwards) == [("a@private.example",), ("b@private.example",)]
 
 
-def test_mail_to_two_public_addresses_goes_to_the_mailboxes_of_both_once(world: World) -> None:
+def test_a_message_to_two_public_addresses_is_forwarded_once_to_each_mailbox_of_both(world: World) -> None:
     sales = EmailAddress("sales@example.com")
     world.owners = replace(world.owners, public_addresses=(PUBLIC, sales))
     world.route(b'[[route]]\naddress = "sales@example.com"\nto = ["bob@desk.example", "%s"]\n' % OWNER.encode())
@@ -228,7 +230,7 @@ def test_mail_to_two_public_addresses_goes_to_the_mailboxes_of_both_once(world: 
     assert [one.recipients for one in forwards] == [(OWNER,), ("bob@desk.example",)]
 
 
-def test_a_route_that_leads_back_to_us_leads_to_nobody(world: World) -> None:
+def test_a_public_address_in_a_route_is_ignored(world: World) -> None:
     world.route(
         b'[[route]]\nto = ["contact+x@example.com", "a@private.example"]\ntag = "a"\n[[route]]\nto = "contact@example.com"\n'
     )
@@ -239,7 +241,7 @@ def test_a_route_that_leads_back_to_us_leads_to_nobody(world: World) -> None:
     assert sorted(one.recipients for one in forwards) == [("a@private.example",), (OWNER,)]
 
 
-def test_a_mailbox_of_any_route_is_neither_answered_nor_copied(world: World) -> None:
+def test_a_mailbox_of_a_route_becomes_neither_reply_address_nor_participant(world: World) -> None:
     world.route(b'[[route]]\nto = "other@private.example"\ntag = "other"\n')
     decision = world.arrive(mail(reply_to="other@private.example", cc="Other@private.example, kim@customer.example"))
     conversation = world.records.conversations[ConversationId(decision.conversation)]
@@ -248,8 +250,8 @@ def test_a_mailbox_of_any_route_is_neither_answered_nor_copied(world: World) -> 
     assert conversation.participants == ("kim@customer.example",)
 
 
-def test_an_address_that_ses_cannot_write_to_spoils_no_answer(world: World) -> None:
-    """SES refuses the whole answer for one of them, and for good."""
+def test_an_address_that_ses_cannot_send_to_is_left_out_of_replies(world: World) -> None:
+    """One such recipient would make SES refuse the whole reply for good."""
     decision = world.arrive(mail(reply_to="jäne@customer.example", cc="käte@x.example, kim@bücher.example"))
     conversation = world.records.conversations[ConversationId(decision.conversation)]
 
@@ -257,7 +259,7 @@ def test_an_address_that_ses_cannot_write_to_spoils_no_answer(world: World) -> N
     assert conversation.participants == ("kim@bücher.example",)
 
 
-def test_addresses_are_the_same_in_capitals_whoever_wrote_them_so(world: World) -> None:
+def test_addresses_that_differ_only_in_capitals_are_the_same(world: World) -> None:
     decision = world.arrive(
         mail(
             sender="Jane@customer.example",
@@ -271,13 +273,13 @@ def test_addresses_are_the_same_in_capitals_whoever_wrote_them_so(world: World) 
     assert conversation.participants == ("kim@customer.example",)
 
 
-def test_an_out_of_office_is_forwarded_but_not_acknowledged(world: World) -> None:
+def test_an_out_of_office_reply_is_forwarded_but_not_acknowledged(world: World) -> None:
     world.arrive(mail(auto_submitted="auto-replied", subject="Out of office: Hello"))
 
     assert kinds(world) == [JobKind.FORWARD]
 
 
-def test_an_out_of_office_changes_neither_subject_nor_status_nor_where_answers_go(world: World) -> None:
+def test_an_out_of_office_reply_changes_neither_subject_nor_status_nor_reply_address(world: World) -> None:
     first = world.arrive(mail())
     before = world.records.conversations[ConversationId(first.conversation)]
     world.arrive(
@@ -297,14 +299,14 @@ def test_an_out_of_office_changes_neither_subject_nor_status_nor_where_answers_g
     assert forward["Subject"] == "Re: Hello"
 
 
-def test_an_answer_without_a_subject_keeps_the_talks_own(world: World) -> None:
+def test_a_message_without_a_subject_keeps_the_subject_of_its_conversation(world: World) -> None:
     first = world.arrive(mail())
     world.arrive(mail(subject="Re:", in_reply_to="<first@customer.example>", message_id="<m2@customer.example>"))
 
     assert world.records.conversations[ConversationId(first.conversation)].subject == "Hello"
 
 
-def test_a_reply_address_within_the_senders_organisation_is_no_reason_to_warn(world: World) -> None:
+def test_only_a_reply_address_outside_the_senders_organisation_is_recorded_as_different(world: World) -> None:
     one = world.arrive(mail(reply_to="<jane@mail.customer.example>"))
     two = world.arrive(
         mail(sender="kim@x.example", reply_to="<kim@y.example>", message_id="<k@x.example>", subject="Other")
@@ -322,7 +324,7 @@ def test_a_contact_who_bounced_or_had_a_reply_is_not_acknowledged(world: World, 
     assert kinds(world) == [JobKind.FORWARD]
 
 
-def test_acknowledgements_end_at_the_days_cap(world: World) -> None:
+def test_acknowledgements_stop_at_the_daily_cap(world: World) -> None:
     world.ack_daily_cap = 1
     world.arrive(mail())
     world.arrive(mail(sender="kim@customer.example", message_id="<k@customer.example>"))
@@ -344,14 +346,14 @@ def linkedin(number: int, *, name: str = "Jane Doe", url: str = "") -> bytes:
 URL = "https://www.linkedin.com/messaging/thread/2-abc=="
 
 
-def test_a_linkedin_person_has_a_conversation_by_name_and_is_not_acknowledged(world: World) -> None:
+def test_a_linkedin_contact_has_a_conversation_named_after_them_and_is_not_acknowledged(world: World) -> None:
     decision = world.arrive(linkedin(1, url=URL))
 
     assert decision.conversation == "linkedin-jane-doe"
     assert kinds(world) == [JobKind.FORWARD]
 
 
-def test_the_same_linkedin_thread_joins_and_a_namesake_gets_a_number(world: World) -> None:
+def test_the_same_linkedin_thread_joins_its_conversation_and_a_namesake_gets_a_number(world: World) -> None:
     world.arrive(linkedin(1, url=URL))
     same = world.arrive(linkedin(2, url=URL))
     namesake = world.arrive(linkedin(3, url=URL.replace("abc", "xyz")))
@@ -360,7 +362,7 @@ def test_the_same_linkedin_thread_joins_and_a_namesake_gets_a_number(world: Worl
     assert namesake.conversation == "linkedin-jane-doe-2"
 
 
-def test_a_forged_linkedin_mail_is_an_ordinary_one(world: World) -> None:
+def test_a_forged_linkedin_message_is_treated_as_an_ordinary_message(world: World) -> None:
     decision = world.arrive(linkedin(1, url=URL), dmarc="GRAY", spf="GRAY", dkim="GRAY")
 
     assert decision.conversation.startswith("c-") or decision.outcome is Outcome.HOLD
@@ -377,7 +379,7 @@ def test_the_owners_reply_to_all_is_left_to_the_reply_function(world: World) -> 
     assert world.run() == []
 
 
-def test_a_lost_race_is_decided_anew(world: World) -> None:
+def test_a_lost_race_is_decided_again(world: World) -> None:
     world.records.fail("commit", RecordChanged("lost"))
     decision = world.arrive(mail())
 
@@ -385,7 +387,7 @@ def test_a_lost_race_is_decided_anew(world: World) -> None:
     assert len(world.records.conversations) == 1
 
 
-def test_a_commit_whose_answer_was_lost_is_found_by_the_second_run(world: World) -> None:
+def test_a_commit_with_a_lost_response_is_found_by_the_second_run(world: World) -> None:
     world.records.fail("commit", RecordsUnavailable("lost"), after=True)
     with pytest.raises(RecordsUnavailable):
         world.arrive(mail(), receipt="r1")
@@ -395,7 +397,7 @@ def test_a_commit_whose_answer_was_lost_is_found_by_the_second_run(world: World)
     assert len(world.run()) == 2
 
 
-def test_a_queue_that_fails_after_the_decision_is_served_by_the_second_run(world: World) -> None:
+def test_jobs_that_could_not_be_queued_are_queued_by_the_second_run(world: World) -> None:
     world.jobs.fail("queue", QueueUnavailable("down"))
     with pytest.raises(QueueUnavailable):
         world.arrive(mail(), receipt="r1")
@@ -414,7 +416,7 @@ def test_a_message_that_is_not_in_the_archive_fails_the_invocation(world: World)
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x00" * 100, b"From: ,,,\r\n\r\n", b"garbage without any header"])
-def test_mail_that_cannot_be_read_is_forwarded_all_the_same(world: World, raw: bytes) -> None:
+def test_a_message_that_cannot_be_parsed_is_still_forwarded(world: World, raw: bytes) -> None:
     decision = world.arrive(raw, dmarc="GRAY", spf="GRAY", dkim="GRAY")
     left = world.run()
 
@@ -422,7 +424,7 @@ def test_mail_that_cannot_be_read_is_forwarded_all_the_same(world: World, raw: b
     assert [one.recipients for one in left] == [(OWNER,)]
 
 
-def test_the_forward_comes_from_the_thread_address_and_names_the_public_one(world: World) -> None:
+def test_the_forward_comes_from_the_thread_address_and_shows_the_public_address_as_recipient(world: World) -> None:
     decision = world.arrive(mail(reply_to="<sales@customer.example>"))
     forward = read(next(one for one in world.run() if one.recipients == (OWNER,)))
 

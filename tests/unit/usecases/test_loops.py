@@ -12,7 +12,7 @@ from email_handler.identifiers import EmailAddress
 from email_handler.usecases.digest import send_digest
 from tests.support.builders import mail
 from tests.support.fakes import Sent
-from tests.support.machines import MACHINES, Got, Machine
+from tests.support.machines import MACHINES, Machine, Received
 from tests.support.world import OWNER, PUBLIC, THREAD, World
 
 JANE = "jane@customer.example"
@@ -69,7 +69,7 @@ class Answering:
         by = f"desk@{OWNER.rpartition('@')[2]}" if recipient == OWNER and "desk" in self.machine.__name__ else recipient
         if recipient == OWNER and self.machine.__name__ == "challenge":
             by = f"filter@{OWNER.rpartition('@')[2]}"
-        written = self.machine(Got(raw=raw, by=by, number=self._number))
+        written = self.machine(Received(raw=raw, by=by, number=self._number))
         to = PUBLIC if redirected else sent.sender
         self.to_contacts += recipient != OWNER
         self.world.arrive(written.raw, to=to, envelope_sender=written.envelope_sender)
