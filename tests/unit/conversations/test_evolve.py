@@ -23,7 +23,7 @@ from email_handler.conversations.records import Conversation, Status
 from email_handler.conversations.routes import Routes
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress, ReceiptId
 from email_handler.senders.authentication import SesReceipt
-from email_handler.senders.bounces.feedback import Feedback
+from email_handler.senders.bounces.feedback import Feedback, FeedbackKind
 from email_handler.senders.linkedin import LinkedInPerson
 from tests.support.builders import mail
 from tests.support.fakes import NOW
