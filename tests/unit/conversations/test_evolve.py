@@ -149,7 +149,7 @@ def test_a_message_is_counted_with_its_contact_and_leads_the_contacts_conversati
 def test_linkedin_feedback_and_senders_without_an_address_are_no_contacts() -> None:
     message = parsed(mail())
     person = LinkedInPerson(name="Jane Doe", thread_url="")
-    feedback = Feedback(kind="complaint", recipients=(JANE,), status="5.1.1", permanent=True)
+    feedback = Feedback(kind=FeedbackKind.COMPLAINT, recipients=(JANE,), status="5.1.1", permanent=True)
     nobody = replace(parsed(mail(sender=None)), receipt=replace(RECEIPT, envelope_sender=""))
 
     assert contact_after(message, None, conversation()) is not None
