@@ -23,7 +23,7 @@ from email_handler.conversations.records import Conversation, Status
 from email_handler.conversations.routes import Routes
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress, ReceiptId
 from email_handler.senders.authentication import SesReceipt
-from email_handler.senders.bounces import Feedback
+from email_handler.senders.bounces import Feedback, FeedbackKind
 from email_handler.senders.linkedin import LinkedInPerson
 from tests.support.builders import mail
 from tests.support.fakes import NOW
@@ -149,7 +149,7 @@ def test_a_message_is_counted_with_its_contact_and_leads_the_contacts_conversati
 def test_linkedin_feedback_and_senders_without_an_address_are_no_contacts() -> None:
     message = parsed(mail())
     person = LinkedInPerson(name="Jane Doe", thread_url="")
-    feedback = Feedback(kind="complaint", recipients=(JANE,), status="5.1.1", permanent=True)
+    feedback = Feedback(kind=FeedbackKind.COMPLAINT, recipients=(JANE,), status="5.1.1", permanent=True)
     nobody = replace(parsed(mail(sender=None)), receipt=replace(RECEIPT, envelope_sender=""))
 
     assert contact_after(message, None, conversation()) is not None
