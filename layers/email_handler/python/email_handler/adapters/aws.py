@@ -3,11 +3,7 @@
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-CONFIG = Config(
-    connect_timeout=2,
-    read_timeout=10,
-    retries={"mode": "standard", "total_max_attempts": 3},
-)
+CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
 """For every client except SES's (see :data:`email_handler.adapters.ses.SES_CONFIG`): at most half a minute a call."""
 
 FAILURES = (ClientError, BotoCoreError)

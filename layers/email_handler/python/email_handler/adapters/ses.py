@@ -15,15 +15,8 @@ from botocore.exceptions import (
     ProxyConnectionError,
 )
 
+from email_handler import errors
 from email_handler.adapters.aws import FAILURES, code
-from email_handler.errors import (
-    EmailHandlerError,
-    MessageRefused,
-    MessageTooLarge,
-    SendingBlocked,
-    SendingThrottled,
-    SendOutcomeUnknown,
-)
 from email_handler.identifiers import SesId
 from email_handler.mail.addresses import ascii_address
 
@@ -33,22 +26,22 @@ SES_CONFIG = Config(connect_timeout=3, read_timeout=30, retries={"total_max_atte
 LARGEST = 40 * 1024 * 1024
 """Bytes of raw content that v2 ``SendEmail`` accepts."""
 
-REFUSALS: dict[str, type[EmailHandlerError]] = {
+REFUSALS: dict[str, type[errors.EmailHandlerError]] = {
     # SES will accept it later.
-    "TooManyRequestsException": SendingThrottled,
-    "Throttling": SendingThrottled,
-    "ThrottlingException": SendingThrottled,
-    "RequestTimeout": SendingThrottled,  # SES stopped reading the request
+    "TooManyRequestsException": errors.SendingThrottled,
+    "Throttling": errors.SendingThrottled,
+    "ThrottlingException": errors.SendingThrottled,
+    "RequestTimeout": errors.SendingThrottled,  # SES stopped reading the request
     # Somebody must act first, or a day must pass.
-    "LimitExceededException": SendingBlocked,
-    "MailFromDomainNotVerifiedException": SendingBlocked,
-    "SendingPausedException": SendingBlocked,
-    "AccountSuspendedException": SendingBlocked,
+    "LimitExceededException": errors.SendingBlocked,
+    "MailFromDomainNotVerifiedException": errors.SendingBlocked,
+    "SendingPausedException": errors.SendingBlocked,
+    "AccountSuspendedException": errors.SendingBlocked,
     # The same message will be refused again.
-    "MessageRejected": MessageRefused,
-    "BadRequestException": MessageRefused,
-    "NotFoundException": MessageRefused,
-    "InvalidParameterValue": MessageRefused,
+    "MessageRejected": errors.MessageRefused,
+    "BadRequestException": errors.MessageRefused,
+    "NotFoundException": errors.MessageRefused,
+    "InvalidParameterValue": errors.MessageRefused,
 }
 """SES's error codes. Any other 4xx code (no permission, expired credentials, ...) means that nothing was sent and that
 the deployment is wrong: SendingBlocked."""
@@ -79,7 +72,7 @@ class SesMailer:
         SendOutcomeUnknown if it may have.
         """
         if len(raw) > LARGEST:
-            raise MessageTooLarge("the composed message is larger than SES accepts")
+            raise errors.MessageTooLarge("the composed message is larger than SES accepts")
         try:
             response = self._client.send_email(
                 FromEmailAddress=sender,
@@ -90,32 +83,34 @@ class SesMailer:
         except FAILURES as error:
             raise _translated(error) from error
         if "MessageId" not in response:
-            raise SendOutcomeUnknown("SES: a response without an id")
+            raise errors.SendOutcomeUnknown("SES: a response without an id")
         return SesId(response["MessageId"])
 
 
-def _translated(error: ClientError | BotoCoreError) -> EmailHandlerError:
+def _translated(error: ClientError | BotoCoreError) -> errors.EmailHandlerError:
     kind = _refusal(error) if isinstance(error, ClientError) else _silence(error)
     return kind(f"SES: {code(error)}")
 
 
-def _refusal(error: ClientError) -> type[EmailHandlerError]:
+def _refusal(error: ClientError) -> type[errors.EmailHandlerError]:
     known = REFUSALS.get(code(error))
-    if known is SendingThrottled and "quota" in error.response["Error"].get("Message", "").lower():
-        return SendingBlocked  # "Daily message quota exceeded": hours, not seconds
+    if known is errors.SendingThrottled and "quota" in error.response["Error"].get("Message", "").lower():
+        return errors.SendingBlocked  # "Daily message quota exceeded": hours, not seconds
     if known:
         return known
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if status < _SERVER_ERROR:
-        return SendingBlocked
+        return errors.SendingBlocked
     # SES's own error codes are words. botocore makes up a code such as "502" if a proxy or load balancer responded,
     # which does not show whether SES has read the request.
-    return SendingThrottled if code(error)[:1].isalpha() and code(error) != "no code" else SendOutcomeUnknown
+    return (
+        errors.SendingThrottled if code(error)[:1].isalpha() and code(error) != "no code" else errors.SendOutcomeUnknown
+    )
 
 
-def _silence(error: BotoCoreError) -> type[EmailHandlerError]:
+def _silence(error: BotoCoreError) -> type[errors.EmailHandlerError]:
     if isinstance(error, _NOT_SENT):
-        return SendingThrottled
+        return errors.SendingThrottled
     if isinstance(error, ParamValidationError):
-        return MessageRefused
-    return SendOutcomeUnknown  # read time-out, reset, unreadable response: SES may have read the request
+        return errors.MessageRefused
+    return errors.SendOutcomeUnknown  # read time-out, reset, unreadable response: SES may have read the request

@@ -163,11 +163,7 @@ def _mailboxes(
         mailbox
         for address, tag in named
         for mailbox in routes.mailboxes_for(
-            address=address,
-            tag=tag,
-            subject=parsed.message.subject,
-            sender=parsed.sender,
-            otherwise=owners.forward_to,
+            address=address, tag=tag, subject=parsed.message.subject, sender=parsed.sender, otherwise=owners.forward_to
         )
         if not owners.is_ours(mailbox)  # it would come back to us
     )

@@ -194,10 +194,7 @@ def _leaf(
         encoding, body = "quoted-printable", _quoted_printable(data)
     else:
         encoding, body = "base64", base64.encodebytes(data).replace(b"\n", b"\r\n")
-    head = (
-        ("Content-Type", content_type_field(content_type, parameters)),
-        ("Content-Transfer-Encoding", encoding),
-    )
+    head = (("Content-Type", content_type_field(content_type, parameters)), ("Content-Transfer-Encoding", encoding))
     return Entity(fields=(*head, *fields), body=body)
 
 

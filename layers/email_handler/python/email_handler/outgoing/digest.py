@@ -1,6 +1,5 @@
 """The digest of held messages: one email to the owner, with all they need to decide and nothing to click."""
 
-import html
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import LedgerItem, MessageRecord
 from email_handler.mail import writer
 from email_handler.outgoing.composed import Composed
+from email_handler.outgoing.notice import compose_for_owner
 
 DIGEST = "digest"  # a ledger item's ``note``, beside NoticeKind's values
 MAX_ENTRIES = 50  # shown in one email; the rest is counted
@@ -71,23 +71,12 @@ def compose_digest(entries: Sequence[HeldEntry], *, owners: Owners, item: Ledger
     more = len(entries) - len(blocks)
     ending = [f"… and {more} more: email-handler held list"] if more > 0 else []
     ending.append("Held messages are kept for 90 days. You need not do anything about messages that are rightly held.")
-    text = "\n\n".join((f"{title}.", *("\n".join(block) for block in blocks), *ending)) + "\n"
-    page = "".join(
-        (
-            f"<p><b>{html.escape(title)}</b></p>\n",
-            *("<p>" + "<br>\n".join(map(html.escape, block)) + "</p>\n" for block in blocks),
-            *(f"<p>{html.escape(line)}</p>\n" for line in ending),
-        )
-    )
     fields = (
         ("From", writer.mailbox("Held messages", owners.notices_address)),
         ("To", owners.public_addresses[0]),
         ("Subject", writer.unstructured(title)),
-        ("Auto-Submitted", "auto-generated"),
-        ("X-Auto-Response-Suppress", "All"),
     )
-    body = writer.multipart("alternative", (writer.text(text), writer.text(page, "html")))
-    return Composed(raw=writer.write(fields, body, item.id.encode()))
+    return compose_for_owner(fields, f"{title}.", [*blocks, *([line] for line in ending)], item)
 
 
 def _block(entry: HeldEntry) -> list[str]:

@@ -1,6 +1,7 @@
 """Notices: emails to the owner about a reply of theirs that did not reach the contact."""
 
 import html
+from collections.abc import Sequence
 from enum import StrEnum
 
 from email_handler.conversations.owners import Owners
@@ -91,13 +92,20 @@ def compose_notice(
         fields += threading_fields(threading)
     else:
         fields.append(("Subject", writer.unstructured(f"{_TITLES[kind]}: {record.subject}")))
-    fields += [("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All")]
-    facts = _facts(record, conversation)
-    text = "\n\n".join((_TITLES[kind], _TEXTS[kind], "\n".join(facts))) + "\n"
-    paragraphs = (*map(html.escape, _TEXTS[kind].split("\n\n")), "<br>\n".join(map(html.escape, facts)))
-    page = f"<p><b>{html.escape(_TITLES[kind])}</b></p>\n" + "".join(f"<p>{shown}</p>\n" for shown in paragraphs)
+    paragraphs = [*([paragraph] for paragraph in _TEXTS[kind].split("\n\n")), _facts(record, conversation)]
+    return compose_for_owner(tuple(fields), _TITLES[kind], paragraphs, item)
+
+
+def compose_for_owner(
+    fields: writer.Fields, title: str, paragraphs: Sequence[Sequence[str]], item: LedgerItem
+) -> Composed:
+    """Return an email of ours with *title* and *paragraphs* of lines, as text and HTML. No machine responds to it."""
+    text = "\n\n".join((title, *map("\n".join, paragraphs))) + "\n"
+    shown = ("<br>\n".join(map(html.escape, paragraph)) for paragraph in paragraphs)
+    page = f"<p><b>{html.escape(title.rstrip('.'))}</b></p>\n" + "".join(f"<p>{lines}</p>\n" for lines in shown)
     body = writer.multipart("alternative", (writer.text(text), writer.text(page, "html")))
-    return Composed(raw=writer.write(tuple(fields), body, item.id.encode()))
+    fields = (*fields, ("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All"))
+    return Composed(raw=writer.write(fields, body, item.id.encode()))
 
 
 def _facts(record: MessageRecord, conversation: Conversation | None) -> list[str]:

@@ -15,12 +15,7 @@ MAX_DESCRIBED = 200  # attachments in the record, whose item DynamoDB limits to 
 
 
 def store_attachments(
-    receipt: ReceiptId,
-    function: FunctionName,
-    *,
-    archive: Archive,
-    records: Records,
-    extractor: TextExtractor,
+    receipt: ReceiptId, function: FunctionName, *, archive: Archive, records: Records, extractor: TextExtractor
 ) -> tuple[AttachmentRecord, ...]:
     """Store the body's text, the new text, each attachment and its text, then describe them in the message's record: at
     least once, and a second run writes the same objects and the same record.

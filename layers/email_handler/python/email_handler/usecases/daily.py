@@ -26,9 +26,7 @@ def inbound_pass(context: Context, *, health: Health, alerts: Alerts) -> DailyRe
     digest = send_digest(context)
     problems = (*context.configuration().problems, *left_over(reconciled), *undelivered(context))
     return DailyReport(
-        reconciled=reconciled,
-        digest=digest,
-        conditions=report_conditions(problems, health=health, alerts=alerts),
+        reconciled=reconciled, digest=digest, conditions=report_conditions(problems, health=health, alerts=alerts)
     )
 
 

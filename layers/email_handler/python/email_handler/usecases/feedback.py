@@ -48,10 +48,7 @@ def record_feedback(detail: Mapping[str, Any], context: Context) -> Decision:
         return commit
 
     question = Question(
-        receipt=receipt,
-        decider="inbound",
-        references=(feedback.ses_id,),
-        contact=next(iter(feedback.recipients), ""),
+        receipt=receipt, decider="inbound", references=(feedback.ses_id,), contact=next(iter(feedback.recipients), "")
     )
     return decide_once(question, plan, context)
 

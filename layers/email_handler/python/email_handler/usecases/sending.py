@@ -5,22 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
+from email_handler import errors
 from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.keys import sent_key, ses_id_key
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Contact, Conversation, LedgerItem, PendingEvent, Reference, SendState
 from email_handler.conversations.threads import wire_id
-from email_handler.errors import (
-    ArchiveObjectMissing,
-    EmailHandlerError,
-    PermanentError,
-    RecordChanged,
-    RecordsUnavailable,
-    RetryLater,
-    SendingBlocked,
-    SendOutcomeUnknown,
-    UnknownConversation,
-)
 from email_handler.identifiers import EmailAddress, SesId
 from email_handler.ports import Archive, Clock, ConfigSource, Events, Jobs, Mailer, SendContext, SendLedger, SentCommit
 from email_handler.usecases.backoff import DEAD_LETTER_AFTER, DEAD_LETTER_BLOCKED_AFTER, delay
@@ -84,7 +74,7 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
     now = dispatch.clock()
     try:
         item = dispatch.ledger.claim(job.ledger, now, now + dispatch.lease)
-    except UnknownConversation as error:
+    except errors.UnknownConversation as error:
         dispatch.jobs.dead_letter(job.to_json(), job.kind, str(error), attempts=0)
         return SendResult.DEAD_LETTERED
     if item is None:
@@ -101,11 +91,11 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
         if ses_id is None:
             dispatch.archive.put(sent_key(item.kind, item.id), draft.raw, "message/rfc822")
             ses_id = dispatch.mailer.send(draft.raw, draft.sender, item.recipients)
-    except EmailHandlerError as error:
+    except errors.EmailHandlerError as error:
         return _not_sent(item, error, dispatch)
     try:
         _record(item, ses_id, draft, context, dispatch)
-    except (RecordsUnavailable, RecordChanged):
+    except (errors.RecordsUnavailable, errors.RecordChanged):
         dispatch.archive.put(ses_id_key(item.kind, item.id), ses_id.encode(), "text/plain")
         raise
     return SendResult.SENT
@@ -115,25 +105,25 @@ def _composed(compose: Compose, context: SendContext, raw: bytes) -> Draft:
     """Compose. A mistake of ours dead-letters the job at once under its name: retrying would repeat it for hours."""
     try:
         return compose(context, raw)
-    except EmailHandlerError:
+    except errors.EmailHandlerError:
         raise
     except Exception as error:
-        raise PermanentError(f"could not be composed: {type(error).__name__}") from error
+        raise errors.PermanentError(f"could not be composed: {type(error).__name__}") from error
 
 
 def _kept_ses_id(item: LedgerItem, dispatch: Dispatch) -> SesId | None:
     """Return SES's id for an earlier attempt whose record only the archive accepted."""
     try:
         return SesId(dispatch.archive.get(ses_id_key(item.kind, item.id)).decode())
-    except ArchiveObjectMissing:
+    except errors.ArchiveObjectMissing:
         return None
 
 
-def _not_sent(item: LedgerItem, error: EmailHandlerError, dispatch: Dispatch) -> SendResult:
+def _not_sent(item: LedgerItem, error: errors.EmailHandlerError, dispatch: Dispatch) -> SendResult:
     """Do with the item what *error* asks for: dead-letter it, leave it UNKNOWN, or put it off."""
-    if isinstance(error, PermanentError):
+    if isinstance(error, errors.PermanentError):
         return _dead_letter(item, str(error) or type(error).__name__, dispatch)
-    if isinstance(error, SendOutcomeUnknown):
+    if isinstance(error, errors.SendOutcomeUnknown):
         if item.kind is JobKind.ACKNOWLEDGEMENT:
             dispatch.ledger.give_back(item, SendState.UNKNOWN, str(error), dispatch.clock())
             return SendResult.UNKNOWN
@@ -141,16 +131,16 @@ def _not_sent(item: LedgerItem, error: EmailHandlerError, dispatch: Dispatch) ->
     return _put_off(item, error, dispatch)
 
 
-def _put_off(item: LedgerItem, error: EmailHandlerError, dispatch: Dispatch) -> SendResult:
+def _put_off(item: LedgerItem, error: errors.EmailHandlerError, dispatch: Dispatch) -> SendResult:
     """Give the item back and say when it is due, or dead-letter it if it has waited long enough."""
     now = dispatch.clock()
-    patience = DEAD_LETTER_BLOCKED_AFTER if isinstance(error, SendingBlocked) else DEAD_LETTER_AFTER
+    patience = DEAD_LETTER_BLOCKED_AFTER if isinstance(error, errors.SendingBlocked) else DEAD_LETTER_AFTER
     reason = str(error) or type(error).__name__
     if now - item.queued_at > patience:
         return _dead_letter(item, reason, dispatch)
     pause = delay(item.attempt, dispatch.chance())
     dispatch.ledger.give_back(item, SendState.QUEUED, reason, now + pause)
-    raise RetryLater(reason, int(pause.total_seconds())) from error
+    raise errors.RetryLater(reason, int(pause.total_seconds())) from error
 
 
 def _dead_letter(item: LedgerItem, reason: str, dispatch: Dispatch) -> SendResult:
@@ -176,7 +166,7 @@ def _record(item: LedgerItem, ses_id: SesId, draft: Draft, context: SendContext,
             dispatch.ledger.sent(
                 SentCommit(item=sent, reference=reference, conversation=conversation, contact=contact, event=event)
             )
-        except RecordChanged:
+        except errors.RecordChanged:
             if attempt == TRIES:
                 raise
             context = dispatch.ledger.context(item.id)
@@ -206,5 +196,5 @@ def _event(detail_type: str, item: LedgerItem, dispatch: Dispatch) -> PendingEve
 def conversation_of(context: SendContext) -> Conversation:
     """Return the send's conversation. Raises UnknownConversation."""
     if context.conversation is None:
-        raise UnknownConversation("the send names a conversation that the table does not hold")
+        raise errors.UnknownConversation("the send names a conversation that the table does not hold")
     return context.conversation

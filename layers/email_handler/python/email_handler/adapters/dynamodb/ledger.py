@@ -66,12 +66,7 @@ class DynamoLedger:
             "#state = :sending, #by_send_state = :sending, #attempt = #attempt + :one,"
             " #lease_until = :lease, #claim = :claim"
         )
-        values = {
-            "sending": SendState.SENDING.value,
-            "one": 1,
-            "lease": timestamp(lease_until),
-            "claim": uuid4().hex,
-        }
+        values = {"sending": SendState.SENDING.value, "one": 1, "lease": timestamp(lease_until), "claim": uuid4().hex}
         if_queued = "#state = :queued OR #claim = :claim"
         queued = values | {"queued": SendState.QUEUED.value}
         claimed = self._table.write(self._table.update(keys.send(ledger), changes, if_queued, queued))

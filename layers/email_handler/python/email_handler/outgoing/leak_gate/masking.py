@@ -1,17 +1,7 @@
 """Finding and replacing what must not leave, however it is written."""
 
+from email_handler.outgoing.leak_gate import views
 from email_handler.outgoing.leak_gate.needles import BANNER, PRIVATE, TERM, THREAD, Needles
-from email_handler.outgoing.leak_gate.views import (
-    CHAINS,
-    HTML_CHAINS,
-    LINES,
-    MARKUP,
-    PERCENT,
-    QUOTED,
-    Chain,
-    decode,
-    view,
-)
 
 
 def found_in(text: str, needles: Needles, *, markup: bool = False, plain: bool = False) -> tuple[str, ...]:
@@ -20,8 +10,8 @@ def found_in(text: str, needles: Needles, *, markup: bool = False, plain: bool =
     ``markup`` also reads *text* as HTML or XML; ``plain`` reads it only as it stands.
     """
     found: dict[str, None] = {}
-    for chain in ((),) if plain else HTML_CHAINS if markup else CHAINS:
-        if (seen := decode(text, chain)) is not None:
+    for chain in ((),) if plain else views.HTML_CHAINS if markup else views.CHAINS:
+        if (seen := views.decode(text, chain)) is not None:
             found |= dict.fromkeys(finding.what for finding in needles.find(seen))
     return tuple(found)
 
@@ -34,18 +24,20 @@ def mask(text: str, needles: Needles, contact: str, *, markup: bool = False) -> 
     """
     stand_ins = {PRIVATE: needles.identity.public_address, THREAD: contact, TERM: ""}
     replaced: dict[str, None] = {}
-    for chain in HTML_CHAINS if markup else CHAINS:
-        decoded = decode(text, chain)
+    for chain in views.HTML_CHAINS if markup else views.CHAINS:
+        decoded = views.decode(text, chain)
         if decoded is None or all(finding.what == BANNER for finding in needles.find(decoded)):
             continue
-        seen = view(text, chain)
+        seen = views.view(text, chain)
         edits: list[tuple[int, int, str]] = []
         for finding in needles.find(seen.text):
             if finding.what not in stand_ins:
                 continue
             replaced[finding.what] = None
             ranges = seen.sources(finding.start, finding.end)
-            if MARKUP not in chain and LINES not in chain:  # tags within an address stay, folds and soft breaks do not
+            if (
+                views.MARKUP not in chain and views.LINES not in chain
+            ):  # tags within an address stay, folds and soft breaks do not
                 ranges = [(ranges[0][0], ranges[-1][1])]
             shown = _as_written(stand_ins[finding.what], seen.text[finding.start : finding.end], chain)
             edits += [(start, end, "" if number else shown) for number, (start, end) in enumerate(ranges)]
@@ -53,11 +45,11 @@ def mask(text: str, needles: Needles, contact: str, *, markup: bool = False) -> 
     return text, tuple(replaced)
 
 
-def _as_written(stand_in: str, found: str, chain: Chain) -> str:
+def _as_written(stand_in: str, found: str, chain: views.Chain) -> str:
     """Return *stand_in* encoded as *found* was, so that a link stays a link."""
-    if PERCENT in chain or "%40" in found:
+    if views.PERCENT in chain or "%40" in found:
         return stand_in.replace("@", "%40")
-    if QUOTED in chain or "=40" in found:
+    if views.QUOTED in chain or "=40" in found:
         return stand_in.replace("@", "=40")
     return stand_in
 

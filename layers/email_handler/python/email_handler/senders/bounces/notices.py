@@ -11,19 +11,10 @@ from collections.abc import Sequence
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.addresses import split_address
 from email_handler.mail.message import Message
+from email_handler.senders.bounces import words
 from email_handler.senders.bounces.feedback import Feedback, FeedbackKind
 from email_handler.senders.bounces.reports import RETURNED_TYPES, Report, leaves
 from email_handler.senders.bounces.ses_events import NOTIFICATION
-from email_handler.senders.bounces.words import (
-    ENHANCED_STATUS,
-    LINE_LIMIT,
-    REPLY_CODE,
-    addresses_in,
-    best_status_in,
-    distinct,
-    lines_of,
-    without_addresses,
-)
 from email_handler.senders.machines import automatic, is_list, is_no_reply
 
 _DAEMON = re.compile(
@@ -91,7 +82,9 @@ def is_failure_notice(message: Message, report: Report, envelope_sender: str | N
         or (not message.from_ and bool(_DAEMON.search(message.header("From").lower())))
     )
     notice = report.notice
-    evidence = bool(report.below or ENHANCED_STATUS.search(notice) or NOTIFICATION in notice or RETURNED_TYPES & types)
+    evidence = bool(
+        report.below or words.ENHANCED_STATUS.search(notice) or NOTIFICATION in notice or RETURNED_TYPES & types
+    )
     if daemon:
         return evidence or _reports_failure(message)
     if _has_form_of_notice(message, notice):
@@ -107,49 +100,49 @@ def read_notice(message: Message, report: Report) -> Feedback | None:
     """
     lines = report.notice.split("\n")
     recipients = (
-        distinct(addresses_in(message.header("X-Failed-Recipients")))
+        words.distinct(words.addresses_in(message.header("X-Failed-Recipients")))
         or _failed_addresses(message, lines)
         or report.returned_recipients
     )
-    status = best_status_in(report.notice)
+    status = words.best_status_in(report.notice)
     if message.root.content_type == "multipart/report" and not (recipients and (status or _reports_failure(message))):
         return None  # a read receipt or another report
-    words = f"{message.subject}\n{report.notice}".lower()
-    waits = _CONTINUES.search(words) or (_DELAY.search(words) and not _SOUNDS_FINAL.search(words))
-    delayed = bool(waits) and not _GIVEN_UP.search(words)
+    wording = f"{message.subject}\n{report.notice}".lower()
+    waits = _CONTINUES.search(wording) or (_DELAY.search(wording) and not _SOUNDS_FINAL.search(wording))
+    delayed = bool(waits) and not _GIVEN_UP.search(wording)
     return Feedback(
         kind=FeedbackKind.DELAY if delayed else FeedbackKind.BOUNCE,
         recipients=recipients,
         status=status,
         permanent=not delayed and not status.startswith("4"),
         original_message_id=report.original_message_id,
-        diagnostic=without_addresses(_diagnostic_line(lines)),
+        diagnostic=words.without_addresses(_diagnostic_line(lines)),
     )
 
 
 def _reports_failure(message: Message) -> bool:
-    start = " ".join(lines_of(message.text)[:80])[:8000]
-    words = f"{message.subject[:LINE_LIMIT]} {start}".lower().replace("\u2019", "'")
-    return _FAILURE.search(words) is not None or NOTIFICATION.lower() in words
+    start = " ".join(words.lines_of(message.text)[:80])[:8000]
+    wording = f"{message.subject[: words.LINE_LIMIT]} {start}".lower().replace("\u2019", "'")
+    return _FAILURE.search(wording) is not None or NOTIFICATION.lower() in wording
 
 
 def _has_form_of_notice(message: Message, notice: str) -> bool:
     """Return whether *message* has the form of a notice of failure, whoever signed it: the subject reports a failure,
     the first lines do so again, and right below them stands an address that is not one of the message's own."""
-    subject = message.subject[:LINE_LIMIT].lower()
+    subject = message.subject[: words.LINE_LIMIT].lower()
     if _FORWARDED.match(subject) or not _FAILURE.search(subject.replace("\u2019", "'")):
         return False
     own = _correspondents(message)
-    lines = [line for line in lines_of(notice) if line.strip()][: _OPENING + _NAMED_BELOW]
+    lines = [line for line in words.lines_of(notice) if line.strip()][: _OPENING + _NAMED_BELOW]
     stated: int | None = None
     for number, line in enumerate(lines):
-        words = line.lower().replace("\u2019", "'")
-        if words.lstrip().startswith(">") or _PERSONAL.search(words):
+        wording = line.lower().replace("\u2019", "'")
+        if wording.lstrip().startswith(">") or _PERSONAL.search(wording):
             return False
         address = _leading_address(line)
         if stated is not None and number - stated <= _NAMED_BELOW and address and address.lower() not in own:
             return True
-        if number < _OPENING and _FAILURE.search(words):
+        if number < _OPENING and _FAILURE.search(wording):
             stated = number
     return False
 
@@ -162,7 +155,7 @@ def _failed_addresses(message: Message, lines: Sequence[str]) -> tuple[EmailAddr
     own = _correspondents(message)
     ranks: tuple[list[EmailAddress], ...] = ([], [], [], [])
     for line in _below_announcement(lines):
-        addresses = addresses_in(line)
+        addresses = words.addresses_in(line)
         if not addresses:
             continue
         begins = bool(_leading_address(line))
@@ -171,7 +164,7 @@ def _failed_addresses(message: Message, lines: Sequence[str]) -> tuple[EmailAddr
             local = address.partition("@")[0].lower()
             foreign = address.lower() not in own and not _DAEMON.fullmatch(local)
             ranks[rank if foreign else 3].append(address)
-    return next((distinct(addresses) for addresses in ranks if addresses), ())
+    return next((words.distinct(addresses) for addresses in ranks if addresses), ())
 
 
 def _correspondents(message: Message) -> set[str]:
@@ -181,7 +174,7 @@ def _correspondents(message: Message) -> set[str]:
 
 def _leading_address(line: str) -> str:
     """Return the address that *line* begins with, "" if it begins with anything else."""
-    addresses = addresses_in(line)
+    addresses = words.addresses_in(line)
     start = _BEGINS_LINE.match(line)
     begins = addresses and start is not None and line[start.end() :].lower().startswith(addresses[0].lower())
     return addresses[0] if begins else ""
@@ -201,4 +194,6 @@ def _below_announcement(lines: Sequence[str]) -> Sequence[str]:
 
 def _diagnostic_line(lines: Sequence[str]) -> str:
     """Return the first line with an enhanced status code, else the first with a reply code, else ""."""
-    return next((line for pattern in (ENHANCED_STATUS, REPLY_CODE) for line in lines if pattern.search(line)), "")
+    return next(
+        (line for pattern in (words.ENHANCED_STATUS, words.REPLY_CODE) for line in lines if pattern.search(line)), ""
+    )

@@ -6,17 +6,8 @@ from dataclasses import dataclass
 
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.message import Message, Part
+from email_handler.senders.bounces import words
 from email_handler.senders.bounces.feedback import Feedback, FeedbackKind
-from email_handler.senders.bounces.words import (
-    LINE_LIMIT,
-    TEXT_LIMIT,
-    addresses_in,
-    best_status_in,
-    distinct,
-    lines_of,
-    status_in,
-    without_addresses,
-)
 
 _STATUS_TYPES = ("message/delivery-status", "message/global-delivery-status", "message/x-delivery-status")
 RETURNED_TYPES = frozenset((
@@ -64,7 +55,7 @@ class Report:
     def returned_recipients(self) -> tuple[EmailAddress, ...]:
         """Return the returned message's recipient if it is only one: of several, any may have failed."""
         for name in ("x-envelope-to", FORWARDED_COMPLAINT, "x-failed-recipients", "original-recipient", "to"):
-            found = distinct(addresses_in(self.returned.get(name, "")))
+            found = words.distinct(words.addresses_in(self.returned.get(name, "")))
             if len(found) == 1:
                 return found
         return ()
@@ -110,22 +101,22 @@ def read_delivery_report(report: Report, groups: Sequence[Mapping[str, str]]) ->
     if not chosen:
         return None
     kind = FeedbackKind.BOUNCE if failed else FeedbackKind.DELAY
-    recipients = distinct(
+    recipients = words.distinct(
         address
         for group in chosen
         for name in ("final-recipient", "original-recipient")
-        for address in addresses_in(group.get(name, "").rpartition(";")[2])[:1]
+        for address in words.addresses_in(group.get(name, "").rpartition(";")[2])[:1]
     )
     diagnostic = next((group["diagnostic-code"] for group in chosen if group.get("diagnostic-code")), "")
-    stated = (status_in(group.get("status", "")) for group in chosen)
-    status = next((text for text in stated if text), "") or best_status_in(diagnostic)
+    stated = (words.status_in(group.get("status", "")) for group in chosen)
+    status = next((text for text in stated if text), "") or words.best_status_in(diagnostic)
     return Feedback(
         kind=kind,
         recipients=recipients or report.returned_recipients,
         status=status,
         permanent=kind is FeedbackKind.BOUNCE and not status.startswith("4"),
         original_message_id=report.original_message_id,
-        diagnostic=without_addresses(diagnostic.removeprefix("smtp;").removeprefix("SMTP;")),
+        diagnostic=words.without_addresses(diagnostic.removeprefix("smtp;").removeprefix("SMTP;")),
     )
 
 
@@ -157,8 +148,8 @@ def _names_recipient(group: Mapping[str, str]) -> bool:
 
 
 def _action(group: Mapping[str, str]) -> str:
-    words = group.get("action", "failed").lower().split()
-    return words[0].strip(";,()") if words else "failed"
+    stated = group.get("action", "failed").lower().split()
+    return stated[0].strip(";,()") if stated else "failed"
 
 
 def leaves(part: Part) -> Iterator[Part]:
@@ -173,9 +164,9 @@ def leaves(part: Part) -> Iterator[Part]:
 def fields_in(text: str) -> Iterator[tuple[str, str]]:
     """Yield (name in lower case, value) of each field in *text*, continuation lines joined; ("", "") for a gap."""
     name, value = "", ""
-    for line in (*lines_of(text), ""):
+    for line in (*words.lines_of(text), ""):
         if name and line[:1] in (" ", "\t") and line.strip():
-            value += " " + line.strip() if len(value) < LINE_LIMIT else ""
+            value += " " + line.strip() if len(value) < words.LINE_LIMIT else ""
             continue
         if name:
             yield name, value
@@ -198,7 +189,7 @@ def _header_fields(text: str) -> dict[str, str]:
 
 def _split_returned(text: str) -> tuple[str, str]:
     """Split a notice where the message it returns begins: at a divider line, or at a field of the message's header."""
-    lines = lines_of(text)
+    lines = words.lines_of(text)
     for number, line in enumerate(lines):
         stripped = line.strip().lower()
         drawn = stripped.startswith(_DRAWN) or stripped.endswith(":") or stripped.rstrip(". ").endswith("follows")
@@ -216,4 +207,4 @@ def _holds_header(part: Part) -> bool:
 
 def _decoded(part: Part) -> str:
     """Return the start of a report part as text. Its RFC requires ASCII; other characters do not matter here."""
-    return part.payload[:TEXT_LIMIT].decode("utf-8", errors="replace")
+    return part.payload[: words.TEXT_LIMIT].decode("utf-8", errors="replace")

@@ -8,16 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from email_handler.identifiers import SesId
+from email_handler.senders.bounces import words
 from email_handler.senders.bounces.feedback import CONTENT_SUBTYPES, Feedback, FeedbackKind
-from email_handler.senders.bounces.words import (
-    LINE_LIMIT,
-    RECIPIENTS_LIMIT,
-    addresses_in,
-    best_status_in,
-    distinct,
-    status_in,
-    without_addresses,
-)
 
 NOTIFICATION = "notificationType"  # a key of the JSON that SNS sends by email
 
@@ -69,17 +61,17 @@ def feedback_from_notification(notice: str) -> Feedback | None:
 
 def _feedback(kind: FeedbackKind, ses_id: SesId, body: Mapping[str, Any], key: str, permanent: bool) -> Feedback:
     entries = [entry for entry in _items(body, key) if isinstance(entry, Mapping)]
-    recipients = (address for entry in entries for address in addresses_in(_text(entry, "emailAddress")))
+    recipients = (address for entry in entries for address in words.addresses_in(_text(entry, "emailAddress")))
     diagnostic = next((text for entry in entries if (text := _text(entry, "diagnosticCode"))), _text(body, "reason"))
     if (subtype := _text(body, "bounceSubType")) in CONTENT_SUBTYPES:
         diagnostic = f"{subtype}: {diagnostic}"
-    status = next((text for entry in entries if (text := status_in(_text(entry, "status")))), "")
+    status = next((text for entry in entries if (text := words.status_in(_text(entry, "status")))), "")
     return Feedback(
         kind=kind,
-        recipients=distinct(recipients),
-        status=status or best_status_in(diagnostic),
+        recipients=words.distinct(recipients),
+        status=status or words.best_status_in(diagnostic),
         permanent=permanent,
-        diagnostic=without_addresses(diagnostic),
+        diagnostic=words.without_addresses(diagnostic),
         ses_id=ses_id,
     )
 
@@ -91,9 +83,9 @@ def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _items(value: Mapping[str, Any], key: str) -> Sequence[Any]:
     found = value.get(key)
-    return found[:RECIPIENTS_LIMIT] if isinstance(found, list) else ()
+    return found[: words.RECIPIENTS_LIMIT] if isinstance(found, list) else ()
 
 
 def _text(value: Mapping[str, Any], key: str) -> str:
     found = value.get(key)
-    return found[:LINE_LIMIT] if isinstance(found, str) else ""
+    return found[: words.LINE_LIMIT] if isinstance(found, str) else ""
