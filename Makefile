@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 # sam looks for pip, and the layer's build for uv, on the PATH.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
+# With it, each of the many processes would compile all its imports again.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 HOST := $(subst aarch64,arm64,$(shell uname -m))
@@ -85,13 +87,16 @@ $(REQUIREMENTS): pyproject.toml uv.lock | .venv-uv/.$(UV_VERSION)
 
 # --- Tests ------------------------------------------------------------------------------------------------------------
 
+# One process for each processor. More than four would wait for the one that has the deployed stack.
+SHARED := --numprocesses=logical --maxprocesses=4
+
 .PHONY: test
 test: setup ## All tests: units, template, contracts, and the deployed stack from SMTP to sent email
-	$(BIN)/pytest
+	$(BIN)/pytest $(SHARED)
 
 .PHONY: test-unit
 test-unit: setup ## Only the tests that need no local cloud: two or three minutes
-	$(BIN)/pytest -m 'not cloud'
+	$(BIN)/pytest $(SHARED) -m 'not cloud'
 
 .PHONY: test-localstack
 test-localstack: setup ## The tests of the deployed stack on LocalStack: needs Docker and its image (make test does not)
@@ -129,7 +134,7 @@ invoke: setup ## Run one function on one sample: make invoke F=inbound E=first_c
 .PHONY: invoke-container
 invoke-container: setup ## The same in AWS's runtime image: needs Docker and email-handler local up --bind 0.0.0.0
 	@[ -n "$(F)" ] && [ -n "$(E)" ] || { echo "Name a function and an event: make invoke-container F=inbound E=first_contact" >&2; exit 2; }
-	@$(BIN)/python -m cloud.sam_local $(F) $(E)
+	@$(BIN)/python -m cloud.invoke --container $(F) $(E)
 
 .PHONY: local-up
 local-up: setup ## Start the local cloud and its SMTP port; Ctrl-C stops it

@@ -1,13 +1,13 @@
-"""Fit the weights of the spam rules to labelled mail, and show by cross-validation what they are worth.
+"""Fits the weights of the spam rules to labelled messages, and measures them by cross-validation.
 
     python -m bench.fit_rules --spam FOLDER… --ham FOLDER… [--write]
 
-A message's score s is the sum of the weights of what matched; the fit takes it for a log-odds, p(spam) = 1 / (1 + exp(flag - s)),
-and minimises the log loss by coordinate descent, ham counting more than spam. Weights stay between 0 and half the flag
-threshold, so that text can only add and one fitted rule alone never flags. Only entries marked ``fitted = true`` change:
-how mail is made up and advertised. What it is about (SEO, loans, phishing) keeps the weight that the file gives it,
-since no labelled set holds what comes tomorrow; nor do entries change that matched too few messages. The figures printed first are cross-validated: each message is scored with
-weights fitted without it. ``--write`` puts the weights fitted on all messages into the rules file.
+A message's score s is the sum of the weights of the rules that matched. The fit treats it as log-odds, p(spam) =
+1 / (1 + exp(flag - s)), and minimises the log loss by coordinate descent, with more weight on ham than on spam. Weights
+stay between 0 and HEAVIEST of the flag threshold, so that a match never lowers a score and no fitted rule flags alone.
+Only entries with ``fitted = true`` that matched enough messages change: those on form and advertising. Rules on topics
+(SEO, loans, phishing) keep their weights, since no labelled set has tomorrow's topics. The cross-validated figures score
+each message with weights fitted without it. ``--write`` puts the weights fitted on all messages into the rules file.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from email_handler.spam.stages import assess_content
 BUILTIN = Path(__file__).parents[1] / "layers/email_handler/python/email_handler/builtin/spam-rules.toml"
 FOLDS = 10
 SWEEPS = 40
-FEWEST_MATCHES = 10  # a rule that matched fewer messages keeps its weight
-HAM_COUNTS = 5.0  # one ham against one spam: a wrongly held mail costs more than a missed spam
+FEWEST_MATCHES = 10  # a rule that matches fewer messages keeps its weight
+HAM_COUNTS = 5.0  # weight of one ham against one spam: a wrongly held message costs more than missed spam
 PULL = 0.5  # strength of the pull towards PRIOR, in messages
 PRIOR = 1.0
 HEAVIEST = 0.6  # of the flag threshold
@@ -35,7 +35,7 @@ HEAVIEST = 0.6  # of the flag threshold
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One labelled message: where it lies and what matched."""
+    """One labelled message: its path and the rules that matched."""
 
     path: Path
     spam: bool
@@ -50,7 +50,7 @@ def samples(folders: Sequence[Path], rules: RuleSet, *, spam: bool) -> Iterator[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """The weights of a rules file, and which of them may change."""
+    """The weights of a rules file, and which of them may be fitted."""
 
     by_rule: Mapping[str, float]
     fitted: frozenset[str]
@@ -59,7 +59,7 @@ class Weights:
 
     @classmethod
     def of(cls, document: bytes, rules: RuleSet) -> "Weights":
-        """Read them from *document*, which *rules* were loaded from."""
+        """Read the weights from *document*, from which *rules* were loaded."""
         table = tomllib.loads(document.decode())
         entries = [*table.get("signal", []), *table["rule"]]
         signals = {signal.id: signal.weight for signal in rules.signals.values()}
@@ -72,7 +72,7 @@ class Weights:
 
 
 def fit(labelled: Sequence[Sample], weights: Weights) -> dict[str, float]:
-    """Return the weights by rule, those that may change and matched enough of *labelled* replaced by fitted ones."""
+    """Return the weights by rule; those that may change and matched enough of *labelled* are fitted."""
     fitted = dict(weights.by_rule)
     matches: dict[str, list[int]] = {}
     for number, sample in enumerate(labelled):
@@ -96,13 +96,13 @@ def fit(labelled: Sequence[Sample], weights: Weights) -> dict[str, float]:
 
 
 def outcome(sample: Sample, by_rule: Mapping[str, float], thresholds: Weights) -> str:
-    """Return what stage 3 would say with the weights *by_rule*."""
+    """Return stage 3's outcome with the weights *by_rule*."""
     score = round(sum(by_rule[rule] for rule in sample.matched), 3)
     return "held" if score >= thresholds.hold else "flagged" if score >= thresholds.flag else "delivered"
 
 
 def cross_validated(labelled: Sequence[Sample], weights: Weights) -> list[str]:
-    """Return each sample's outcome under weights that were fitted without its fold."""
+    """Return each sample's outcome with weights that were fitted without its fold."""
     outcomes = [""] * len(labelled)
     for fold in range(FOLDS):
         seen = [sample for number, sample in enumerate(labelled) if number % FOLDS != fold]
@@ -118,7 +118,7 @@ def table(labelled: Sequence[Sample], outcomes: Sequence[str]) -> None:
     for sample, result in zip(labelled, outcomes, strict=True):
         for name in (f"  {sample.path.parent.name}", "all spam" if sample.spam else "all ham"):
             counts.setdefault(name, Counter())[result] += 1
-    print(f"{'':20} {'mails':>6} {'held':>6} {'flagged':>8} {'held %':>8} {'held or flagged %':>18}")
+    print(f"{'':20} {'files':>6} {'held':>6} {'flagged':>8} {'held %':>8} {'held or flagged %':>18}")
     for name, count in sorted(counts.items()):
         total, held, flagged = count.total(), count["held"], count["flagged"]
         print(
@@ -127,7 +127,7 @@ def table(labelled: Sequence[Sample], outcomes: Sequence[str]) -> None:
 
 
 def write(path: Path, weights: Mapping[str, float]) -> None:
-    """Put *weights* into the rules file, nothing else changed."""
+    """Replace the weights in the rules file, and nothing else."""
     text = path.read_text(encoding="utf-8")
     for rule, weight in weights.items():
         text = re.sub(rf'(?m)(^id = "{re.escape(rule)}"\n(?:(?!\[).*\n)*?weight = )[\d.]+', rf"\g<1>{weight}", text)
@@ -135,13 +135,13 @@ def write(path: Path, weights: Mapping[str, float]) -> None:
 
 
 def main() -> None:
-    """Fit, show, and write if asked to."""
+    """Fit, print, and write with ``--write``."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--spam", type=Path, nargs="+", required=True)
     arguments.add_argument("--ham", type=Path, nargs="+", required=True)
     arguments.add_argument("--rules", type=Path, default=BUILTIN)
     arguments.add_argument(
-        "--write", action="store_true", help="put the weights fitted on all mail into the rules file"
+        "--write", action="store_true", help="put the weights fitted on all messages into the rules file"
     )
     given = arguments.parse_args()
     document = given.rules.read_bytes()

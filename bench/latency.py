@@ -1,16 +1,16 @@
-"""How long a mail takes on the local cloud, and which AWS calls that is made of.
+"""Measures how long a message takes in the local cloud, and lists the AWS calls it needs.
 
 ``make bench B=latency [ARGS="--rounds 20 --idle --lengths 1 100 10000"]``. Three parts:
 
-* first contacts, follow-ups and the owner's answers by SMTP, one at a time, on warm functions: each function's time
-  from its first AWS call to its last, and from SMTP's 250 to the mail in the outbox, as p50 and p95; then the calls in
-  order. What overlaps in time counts once: "one after another" is the longest chain. The first contacts are handed to
-  inbound by a synchronous invocation too, which times all of it, the emulator's own 50 ms included.
-* ``--idle``: one more mail, once the rules and routes have to be looked at again (a minute).
-* conversations of ``--lengths`` messages (written straight into the table), which get one more: time and peak memory
-  of inbound's and forward-sender's work, run in this process.
+* First contacts, follow-ups and the owner's replies by SMTP, one at a time, on warm functions: each function's time
+  from its first AWS call to its last, and from SMTP's 250 to the message in the outbox, as p50 and p95; then the calls
+  in order. Calls that overlap count once: "one after another" is the longest chain. Inbound also gets first contacts by
+  synchronous invocation, which measures the whole run, including about 50 ms of the emulator.
+* ``--idle``: one more message, when rules and routes are due to be read again (after a minute).
+* Conversations of ``--lengths`` messages (written directly to the table) that get one more: time and peak memory of
+  inbound's and forward-sender's work, run in this process.
 
-The last line is JSON. Fails where inbound makes more than 6 calls one after another or its p95 is over a second.
+The last line is JSON. The exit code is 1 if inbound makes more than 6 calls one after another or its p95 is over a second.
 """
 
 import argparse
@@ -63,25 +63,25 @@ _console = Console(stderr=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One invocation, as its calls show it."""
+    """One invocation, known by its calls."""
 
     seconds: float
     calls: tuple[Call, ...]
 
     @classmethod
     def of(cls, calls: Sequence[Call]) -> "Run":
-        """Take the *calls* of one invocation."""
+        """Return the run that made *calls*."""
         ordered = tuple(sorted(calls, key=lambda call: call.began))
         return cls(seconds=max(call.ended for call in calls) - ordered[0].began, calls=ordered)
 
     @property
     def configured(self) -> bool:
-        """Whether it looked again for the rules and routes in force."""
+        """Whether it read the pointers to rules and routes again."""
         return any(call.service == "ssm" for call in self.calls)
 
     @property
     def steps(self) -> list[list[Call]]:
-        """Return the calls as a chain: each step waits for the one before it; what overlaps is in one step."""
+        """Return the calls as a chain: each step waits for the one before it, and calls that overlap share a step."""
         chain: list[list[Call]] = []
         for call in self.calls:
             if chain and call.began < min(other.ended for other in chain[-1]):
@@ -97,13 +97,13 @@ class Latency:
     def __init__(self, cloud: LocalCloud, proxy: Proxy) -> None:
         """Measure *cloud*, whose functions call AWS through *proxy*."""
         self.cloud, self.proxy = cloud, proxy
-        self.runs: dict[tuple[str, str], list[Run]] = defaultdict(list)  # by what was sent, and function
+        self.runs: dict[tuple[str, str], list[Run]] = defaultdict(list)  # by kind of message, and function
         self.through: dict[str, list[float]] = defaultdict(list)  # seconds from 250 to the outbox
         self.invoked: list[float] = []
         self._number = 0
 
     def measure(self, what: str, raw: bytes, sender: str, to: str, *, warm: bool = True) -> list[Sent]:
-        """Send one mail, wait for peace, and note every function's run (unless this is to warm up)."""
+        """Send one message, wait until it is processed, and record every function's run unless it is a warm-up."""
         self.proxy.calls.clear()
         before = len(self.cloud.sent())
         self.cloud.send(raw, sender, [to])
@@ -118,7 +118,7 @@ class Latency:
         return sent
 
     def story(self, *, warm: bool = True) -> None:
-        """Send a first contact's mail, their next one, and the owner's answer."""
+        """Send a first contact's message, their next one, and the owner's reply."""
         self._number += 1
         jane, host = f"jane{self._number}@customer.example", f"{self._number}.customer.example"
         first = mail(sender=jane, subject=f"Question {self._number}", message_id=f"<first-{host}@{host}>")
@@ -131,19 +131,20 @@ class Latency:
         )
         self.measure("follow-up", again, jane, PUBLIC, warm=warm)
         (forwarded,) = [one for one in sent if one.recipients == (OWNER,)]
-        answer = mailclient.answer(
+        reply = mailclient.reply(
             Path(forwarded.eml).read_bytes(),
             sender=f"The Owner <{OWNER}>",
             message_id=f"answer-{host}@{host}",
             text="Yes.",
         )
-        self.measure("owner's answer", answer, OWNER, forwarded.sender, warm=warm)
+        self.measure("owner's answer", reply, OWNER, forwarded.sender, warm=warm)
 
     def invoke(self) -> None:
-        """Time one synchronous invocation of inbound, all included."""
+        """Measure one synchronous invocation of inbound."""
         self._number += 1
         jane = f"jane{self._number}@customer.example"
-        accepted = accept(jane, mail(sender=jane, subject="Hello", message_id=f"<{self._number}@customer.example>"))
+        raw = mail(sender=jane, subject="Hello", message_id=f"<{self._number}@customer.example>")
+        accepted = receipt.accept(raw, jane, [PUBLIC])
         body = receipt.stored(accepted)
         self.cloud.clients.s3.put_object(
             Bucket=self.cloud.resources["Archive"], Key=f"raw/inbound/{accepted.message_id}", Body=body
@@ -155,12 +156,12 @@ class Latency:
         self.cloud.settle()
 
     def idle(self) -> Run:
-        """Return inbound's run for a follow-up that comes when the configuration must be looked at again."""
+        """Return inbound's run for a follow-up that arrives when the configuration must be read again."""
         self._number += 1
         jane = f"jane{self._number}@customer.example"
         first = mail(sender=jane, subject="Later", message_id=f"<{self._number}@customer.example>")
         self.measure("", first, jane, PUBLIC, warm=False)
-        time.sleep(TTL + 1)  # not for luck: that is how long the configuration is believed
+        time.sleep(TTL + 1)  # how long the configuration is cached
         again = mail(
             sender=jane,
             subject="Re: Later",
@@ -169,20 +170,6 @@ class Latency:
         )
         self.measure("", again, jane, PUBLIC, warm=False)
         return Run.of([call for call in self.proxy.calls if call.function == "InboundFunction"])
-
-
-def accept(sender: str, raw: bytes) -> receipt.Accepted:
-    """Return *raw* as SES takes it."""
-    raw, verdicts = receipt.take_verdicts(raw, sender)
-    return receipt.Accepted(
-        message_id=receipt.new_message_id(),
-        at=datetime.now(UTC),
-        helo="mx.customer.example",
-        sender=sender,
-        recipients=(PUBLIC,),
-        raw=raw,
-        verdicts=verdicts,
-    )
 
 
 def p(quantile: float, seconds: Sequence[float]) -> float:
@@ -194,10 +181,10 @@ def p(quantile: float, seconds: Sequence[float]) -> float:
 
 
 class Lengths:
-    """Conversations as long as asked for, and what one more mail in each costs."""
+    """Conversations of given lengths, and the cost of one more message in each."""
 
     def __init__(self, cloud: LocalCloud) -> None:
-        """Work on *cloud*, whose senders are switched off: their work is done here."""
+        """Use *cloud*, and disable its senders: their work runs in this process."""
         self.cloud = cloud
         for mapping in cloud.clients.lambda_.list_event_source_mappings()["EventSourceMappings"]:
             cloud.clients.lambda_.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
@@ -215,7 +202,7 @@ class Lengths:
         self.records = DynamoRecords(cloud.clients.dynamodb, cloud.resources["Records"], lambda: datetime.now(UTC))
 
     def measure(self, length: int) -> dict[str, Any]:
-        """Make a conversation of *length* messages and return milliseconds and peak KB of one more mail."""
+        """Make a conversation of *length* messages; return milliseconds and peak KB of one more message."""
         jane = f"jane@{length}.customer.example"
         receipt_id, key = self._store(jane, 0, length)
         decision = receive(receipt_id, key, bootstrap.context())
@@ -241,7 +228,7 @@ class Lengths:
         host = f"{length}.customer.example"
         references = {"in_reply_to": f"<m{number - 1}-{host}@{host}>"} if number else {}
         raw = mail(sender=jane, subject="A long talk", message_id=f"<m{number}-{host}@{host}>", **references)  # type: ignore[arg-type]
-        accepted = accept(jane, raw)
+        accepted = receipt.accept(raw, jane, [PUBLIC])
         key = ArchiveKey(f"raw/inbound/{accepted.message_id}")
         self.cloud.clients.s3.put_object(Bucket=self.cloud.resources["Archive"], Key=key, Body=receipt.stored(accepted))
         passed = dict.fromkeys(("spam", "virus", "spf", "dkim", "dmarc"), "PASS")
@@ -255,7 +242,7 @@ class Lengths:
         return taken, key
 
     def _fill(self, conversation: str, first: ReceiptId, length: int) -> None:
-        """Write the records that *length* received mails leave in the table, beside the first's own."""
+        """Write the records of *length* received messages to the table, apart from those of the first."""
         known = self.records.conversation(ConversationId(conversation))
         message = self.records.message(first, "inbound")
         assert known
@@ -263,8 +250,8 @@ class Lengths:
         puts = [{"PutRequest": {"Item": item}} for item in _items(known, message, length)]
         table = self.cloud.resources["Records"]
         for batch in batched(puts, 25):
-            answer = self.cloud.clients.dynamodb.batch_write_item(RequestItems={table: list(batch)})
-            assert not answer.get("UnprocessedItems")
+            response = self.cloud.clients.dynamodb.batch_write_item(RequestItems={table: list(batch)})
+            assert not response.get("UnprocessedItems")
         self.cloud.clients.dynamodb.update_item(
             TableName=table,
             Key={"pk": {"S": f"CONV#{known.id}"}, "sk": {"S": "CONV"}},
@@ -300,7 +287,7 @@ def timed[T](work: Callable[[], T]) -> tuple[float, T]:
 
 
 def weighed[T](work: Callable[[], T]) -> tuple[int, T]:
-    """Return the most memory that *work* held at any moment beyond what was held before, in KB, and its result."""
+    """Return the peak memory of *work* beyond that at its start, in KB, and its result."""
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
@@ -310,12 +297,12 @@ def weighed[T](work: Callable[[], T]) -> tuple[int, T]:
         tracemalloc.stop()
 
 
-# What is shown
+# What is printed
 
 
 def show(latency: Latency) -> dict[str, Any]:
-    """Print what was measured; return the JSON line's fields."""
-    table = Table("Mail", "From, to", "Runs", "p50 ms", "p95 ms", "Calls one after another")
+    """Print the measurements; return the JSON line's fields."""
+    table = Table("Message", "From, to", "Runs", "p50 ms", "p95 ms", "Calls one after another")
     chains = {key: _chains(runs) for key, runs in sorted(latency.runs.items())}
     for (what, function), runs in sorted(latency.runs.items()):
         counted = " or ".join(sorted({str(len(run.steps)) for run in chains[what, function]}))
@@ -326,8 +313,8 @@ def show(latency: Latency) -> dict[str, Any]:
     _console.print(table)
     for (what, function), runs in chains.items():
         for run in runs:
-            told = f"{what}, {function.removesuffix('Function')}: {len(run.steps)}: {in_order(run)}"
-            _console.print(told, markup=False, highlight=False, soft_wrap=True)
+            line = f"{what}, {function.removesuffix('Function')}: {len(run.steps)}: {in_order(run)}"
+            _console.print(line, markup=False, highlight=False, soft_wrap=True)
     inbound = [run for (_, function), runs in chains.items() if function == "InboundFunction" for run in runs]
     return {
         "inbound_calls": max(len(run.steps) for run in inbound if not run.configured),
@@ -337,8 +324,8 @@ def show(latency: Latency) -> dict[str, Any]:
 
 
 def _chains(runs: Sequence[Run]) -> list[Run]:
-    """Return the shortest chain of each set of calls. Calls that overlapped once do not wait for one another; that
-    they did not overlap another time is the scheduler's doing."""
+    """Return the shortest chain of each set of calls. Calls that overlap in one run do not depend on one another, even
+    if the scheduler runs them one after another elsewhere."""
     alike: dict[tuple[str, ...], Run] = {}
     for run in runs:
         made = tuple(sorted(str(call) for call in run.calls))
@@ -353,7 +340,7 @@ def _row(table: Table, what: str, way: str, seconds: Sequence[float], calls: str
 
 
 def in_order(run: Run) -> str:
-    """Return a run's calls as one line; those side by side are in brackets, queues by their logical ids."""
+    """Return a run's calls as one line, with overlapping calls in brackets and queues by their logical ids."""
     named = [sorted(_QUEUE.sub(r"\1", str(call)) for call in step) for step in run.steps]
     return ", ".join(step[0] if len(step) == 1 else f"({' | '.join(step)})" for step in named)
 
@@ -362,7 +349,7 @@ def main() -> None:
     """Read the options, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--idle", action="store_true", help="and one mail after a minute of silence")
+    parser.add_argument("--idle", action="store_true", help="and one message after a minute of silence")
     parser.add_argument("--lengths", type=int, nargs="*", default=[1, 100, 10_000])
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, LocalCloud.start(PROJECT, folder=Path(folder), smtp_port=0) as cloud:

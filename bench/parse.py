@@ -1,11 +1,11 @@
-"""Speed of our parser beside the standard library's, on the same mails in the same run.
+"""Compares the speed of our parser with the standard library's, on the same messages in the same run.
 
 ``python bench/parse.py FOLDER…`` reads every file below the folders as one raw message with three readers, each of
-which decodes every header, every text and every attachment: ours, ``compat32`` and ``policy.default``. Prints
-messages per second and MB per second of each, their ratios, the slowest messages of ours, the same for what is made of
-a mail (``inspect``, and ``compose`` of each kind, parsing included), how the time of each grows with size from 1 KB
-to 40 MB of made-up mail, and how it grows with mail that is made to stall parsers: ten times the size must take about
-ten times the time. Without a folder only the growth is shown.
+which decodes every header, every text and every attachment: ours, ``compat32`` and ``policy.default``. It prints
+messages per second and MB per second of each, their ratios and our slowest messages; the same for ``inspect`` and each
+kind of ``compose``, parsing included; how the time of each grows with size, from 1 KB to 40 MB of generated messages;
+and how it grows with hostile messages: ten times the size must take about ten times the time. Without a folder it
+prints only the growth.
 """
 
 import argparse
@@ -41,13 +41,13 @@ LINE = b"The quick brown fox jumps over the lazy dog, and nobody minds at all.\r
 
 
 def ours(raw: bytes) -> int:
-    """Read everything with our parser; returns what was found, in characters and octets."""
+    """Read everything with our parser; return the number of characters and bytes found."""
     message = parse(raw)
     return len(message.text) + sum(len(attachment.payload) for attachment in message.attachments)
 
 
 def compat32(raw: bytes) -> int:
-    """Read the same with the bare standard library. What it raises on is skipped, as a careful caller would."""
+    """Read the same with the plain standard library; what raises is skipped."""
     message: Message = BytesParser(policy=policy.compat32).parsebytes(raw)
     found = 0
     for part in message.walk():
@@ -80,15 +80,15 @@ def _leaf(part: Message) -> int:
 
 
 def policy_default(raw: bytes) -> int:
-    """Read the same with ``email.policy.default``; what it raises on is skipped."""
+    """Read the same with ``email.policy.default``; what raises is skipped."""
     found = 0
     try:
         message: EmailMessage = BytesParser(policy=policy.default).parsebytes(raw)
         parts = list(message.walk())
-    except Exception:  # noqa: BLE001 - it raises nine kinds on real mail
+    except Exception:  # noqa: BLE001 - it raises nine kinds of exceptions on real messages
         return 0
     for part in parts:
-        for name in part.keys():  # noqa: SIM118 - mail is no dictionary: names repeat
+        for name in part.keys():  # noqa: SIM118 - names repeat, unlike in a dictionary
             with contextlib.suppress(Exception):
                 str(part[name])
         if not part.is_multipart():
@@ -107,12 +107,12 @@ OWNERS = Owners(
 
 
 def inspect(raw: bytes) -> int:
-    """Do what ``email-handler inspect`` does with one message."""
+    """Do the same as ``email-handler inspect`` with one message."""
     return len(inspect_bytes(raw, builtin_rules()))
 
 
 def composing(kind: Kind) -> Callable[[bytes], int]:
-    """Return what ``email-handler compose`` does with one message."""
+    """Return a function that does the same as ``email-handler compose`` with one message."""
     return lambda raw: len(COMPOSERS[kind](raw, OWNERS, EmailAddress("jane@customer.example")).raw)
 
 
@@ -121,7 +121,7 @@ READERS: tuple[Callable[[bytes], int], ...] = (ours, compat32, policy_default)
 
 
 def timed(reader: Callable[[bytes], int], raw: bytes) -> float:
-    """Return the better of two runs, in seconds; a slow first run is believed."""
+    """Return the shorter of two runs, in seconds; a run over a second is not repeated."""
     best = float("inf")
     for _ in range(2):
         start = time.perf_counter()
@@ -136,40 +136,40 @@ def corpus(folders: list[Path]) -> None:
     """Print the comparison over all files below *folders*."""
     files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
     total = dict.fromkeys(READERS, 0.0)
-    octets = 0
+    total_bytes = 0
     slow: list[tuple[float, int, Path]] = []
-    mails = [(file, file.read_bytes()) for file in files]
-    for file, raw in mails:
-        octets += len(raw)
+    messages = [(file, file.read_bytes()) for file in files]
+    for file, raw in messages:
+        total_bytes += len(raw)
         for reader in READERS:
             total[reader] += timed(reader, raw)
         slow.append((timed(ours, raw), len(raw), file))
-    print(f"{len(files)} messages, {octets / 1e6:.1f} MB")
+    print(f"{len(files)} messages, {total_bytes / 1e6:.1f} MB")
     for reader in READERS:
         seconds = total[reader]
         print(
-            f"  {reader.__name__:15} {len(files) / seconds:8.0f} messages/s {octets / 1e6 / seconds:8.1f} MB/s"
+            f"  {reader.__name__:15} {len(files) / seconds:8.0f} messages/s {total_bytes / 1e6 / seconds:8.1f} MB/s"
             f"   ours is {seconds / total[ours]:.2f} times as fast"
         )
     slowest("ours", slow)
     for name, work in WORK.items():
-        slow = [(timed(work, raw), len(raw), file) for file, raw in mails]
+        slow = [(timed(work, raw), len(raw), file) for file, raw in messages]
         print(f"{name}: {len(files) / sum(seconds for seconds, _, _ in slow):.0f} messages/s")
         slowest(name, slow)
 
 
 def slowest(name: str, slow: list[tuple[float, int, Path]]) -> None:
-    """Print median, the 99th of a hundred, and the slowest of *slow* (seconds, octets, file)."""
+    """Print the median, the 99th percentile, and the slowest of *slow* (seconds, bytes, file)."""
     times = sorted(seconds for seconds, _, _ in slow)
     print(
         f"  {name}: median {times[len(times) // 2] * 1e3:.2f} ms, 99 % under {times[len(times) * 99 // 100] * 1e3:.2f} ms"
     )
     for seconds, size, file in sorted(slow, reverse=True)[:SLOWEST]:
-        print(f"  {seconds * 1e3:8.1f} ms {size:10} octets  {file}")
+        print(f"  {seconds * 1e3:8.1f} ms {size:10} bytes  {file}")
 
 
-def made_up(size: int, kind: str) -> bytes:
-    """Return a mail of about *size* octets: one text, or a text and a base64 attachment."""
+def generated(size: int, kind: str) -> bytes:
+    """Return a message of about *size* bytes: one text, or a text and a base64 attachment."""
     head = b"From: Jane Doe <jane@customer.example>\r\nSubject: Size\r\nMIME-Version: 1.0\r\n"
     if kind == "text":
         return head + b"\r\n" + LINE * (size // len(LINE))
@@ -184,21 +184,21 @@ def made_up(size: int, kind: str) -> bytes:
 
 
 def hostile(size: int, unit: bytes) -> bytes:
-    """Return a mail of about *size* octets whose text and HTML are *unit*, over and over."""
+    """Return a message of about *size* bytes whose text and HTML repeat *unit*."""
     filling = unit * (size // len(unit) // 2)
-    head = made_up(0, "text") + b"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\n"
+    head = generated(0, "text") + b"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\n"
     return head.replace(b"\r\n\r\n", b"\r\n", 1) + filling + b"\r\n--b\r\nContent-Type: text/html\r\n\r\n" + filling
 
 
 def hostile_growth() -> None:
-    """Print the time of each piece of work on hostile mail of each size, and the growth of the last tenfold."""
+    """Print the time of each kind of work on hostile messages of each size, and the growth of the last tenfold."""
     sizes = ", ".join(f"{size / 1e3:.0f}" for size in HOSTILE_SIZES)
-    print(f"hostile mail, ms for {sizes} KB, and by how much the last takes longer than the one before")
+    print(f"hostile messages, ms for {sizes} KB, and the ratio of the last to the one before")
     for unit in HOSTILE:
         for name, work in {"parse": ours, **WORK}.items():
             times = [timed(work, hostile(size, unit)) for size in HOSTILE_SIZES]
-            told = " ".join(f"{seconds * 1e3:8.1f}" for seconds in times)
-            print(f"  {unit.decode()!r:22} {name:23} {told}   {times[-1] / times[-2]:5.1f} times")
+            line = " ".join(f"{seconds * 1e3:8.1f}" for seconds in times)
+            print(f"  {unit.decode()!r:22} {name:23} {line}   {times[-1] / times[-2]:5.1f} times")
 
 
 def growth() -> None:
@@ -206,22 +206,22 @@ def growth() -> None:
     print("growth with size")
     for kind in ("text", "attachment"):
         for size in SIZES:
-            raw = made_up(size, kind)
+            raw = generated(size, kind)
             mine = timed(ours, raw)
             beside = [timed(reader, raw) / mine for reader in READERS[1:]]
             print(
-                f"  {kind:10} {size / 1e3:8.0f} KB {mine * 1e3:9.2f} ms {mine / size * 1e9:7.2f} ns/octet"
+                f"  {kind:10} {size / 1e3:8.0f} KB {mine * 1e3:9.2f} ms {mine / size * 1e9:7.2f} ns/byte"
                 f"   compat32 takes {beside[0]:.2f} times, policy.default {beside[1]:.2f} times that"
             )
     for name, work in WORK.items():
-        times = [timed(work, made_up(size, "attachment")) for size in SIZES]
+        times = [timed(work, generated(size, "attachment")) for size in SIZES]
         print(f"  {name}, ms from {SIZES[0] / 1e3:.0f} KB up: " + ", ".join(f"{t * 1e3:.1f}" for t in times))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"  peak memory of this process, all readers: {peak:.0f} MB")
 
 
 def main() -> None:
-    """Read the command line and print."""
+    """Read the command line, measure and print."""
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     arguments.add_argument("folders", nargs="*", type=Path)
     options = arguments.parse_args()

@@ -1,14 +1,14 @@
-"""The soak: many mails through the SMTP door while AWS fails and functions die; then peace, and an audit.
+"""The soak: many messages by SMTP while AWS fails and functions are killed; then everything recovers, and an audit.
 
-``make soak [MAILS=1000] [SEED=1] [FAULTS=0.05] [SES_DOWN=1] [JSON=1]``. The stack is deployed to a local cloud of the
-soak's own, its functions reach AWS through a proxy (``cloud/proxy.py``), and FAULTS of their calls go wrong: half of
-those for all of botocore's attempts, the others for the first one. With SES_DOWN the first half of the mails finds SES
-out of order. Which calls fail follows from SEED, function, operation and how many such calls there were before.
+``make soak [MAILS=1000] [SEED=1] [FAULTS=0.05] [SES_DOWN=1] [JSON=1]``. The stack is deployed to its own local cloud,
+its functions reach AWS through a proxy (``cloud/proxy.py``), and FAULTS of their calls fail: half of those in all of
+botocore's attempts, the others only in the first. With SES_DOWN, SES is unavailable for the first half of the messages.
+Which calls fail depends on SEED, function, operation and the number of such calls before.
 
-What is counted comes from outside: mails the door took, mails that left (each names the mail it answers to), the
-operator's audit of archive and table. The last line is JSON: ``lost`` and ``doubled`` must be empty of mails, ``stuck``
-of sends and receipts; ``marked`` second copies are those the ledger owns up to, ``unknown`` acknowledgements may have
-left or not and are not sent again.
+The audit counts from outside: messages that the SMTP server accepted, messages that were sent (each has the number of
+the message it belongs to), and the operator's audit of archive and table. The last line is JSON. ``lost``, ``doubled``
+and ``stuck`` count messages lost, sent too often, and not finished, and must be 0; ``marked`` counts second copies that
+the ledger reports as possible duplicates; ``unknown`` counts sends that may or may not have happened.
 """
 
 import argparse
@@ -52,17 +52,17 @@ from tests.support.table import DynamoTable
 
 PROJECT = Path(__file__).parents[1]
 PUBLIC, OWNER = "contact@example.com", "owner@private.example"
-CROWD = 12  # invocations that run or wait before the next mail is handed in
+CROWD = 12  # no new message while so many invocations run or wait
 SENDER_TIMEOUT = 20  # seconds, instead of the template's 60: its lease is then 50
-VISIBILITY = 65  # seconds until a killed sender's job comes back, instead of 360: when the lease is over for sure
-PEACE = 3700.0  # seconds until the last job must have come back: an hour is the longest that one is put off
-ROUNDS = 5  # of redriving what failed for good; the second should find nothing
-_OWN_LINE = re.compile(r"(?m)^This is mail (\d+) of the soak\.\s*$")
+VISIBILITY = 65  # seconds until a killed sender's job comes back, instead of 360; by then the lease is over
+REST_LIMIT = 3700.0  # seconds until the last job must have ended: a job is put off by an hour at most
+ROUNDS = 5  # of redriving failures; the second should find nothing
+_OWN_LINE = re.compile(r"(?m)^This is message (\d+) of the soak\.\s*$")
 _console = Console(stderr=True)
 
 
 class Kind(StrEnum):
-    """What people and machines write."""
+    """Kinds of messages from people and machines."""
 
     FIRST = "first contact"
     FOLLOW_UP = "follow-up"
@@ -88,37 +88,37 @@ ENDS = {
     Kind.FIRST: {Outcome.DELIVER},
     Kind.FOLLOW_UP: {Outcome.DELIVER},
     Kind.SPAM: {Outcome.HOLD},
-    Kind.BOUNCE: {Outcome.RECORD, Outcome.DELIVER, Outcome.FLAG},  # forwarded where its send is not recorded yet
+    Kind.BOUNCE: {Outcome.RECORD, Outcome.DELIVER, Outcome.FLAG},  # forwarded if its send is not recorded yet
     Kind.ANSWER: {Outcome.RELAY},
     Kind.AWAY: {Outcome.DELIVER, Outcome.FLAG, Outcome.RECORD},
     Kind.OWNER_AWAY: {Outcome.RECORD},
 }
-"""How each may end; of a mail and its duplicates one does, and the others are recorded."""
+"""The possible outcomes of each kind. Of a message and its duplicates one has such an outcome; the others are recorded."""
 
 
 WEIGHTS = {Fault.RESET: 3, Fault.THROTTLED: 3, Fault.UNAVAILABLE: 3, Fault.LOST: 3, Fault.KILLED: 1}
-"""How often each fault strikes. A killed function costs a cold start, of which the emulator unpacks 100 MB."""
+"""How often each fault is chosen. A killed function costs a cold start, for which the emulator unpacks 100 MB."""
 
 
 class Chaos:
-    """Decides which calls fail: the proxy's breaker."""
+    """The proxy's breaker: chooses the calls that fail."""
 
     def __init__(self, seed: int, share: float) -> None:
         """Break *share* (0 to 1) of all calls."""
         self.share = share
         self.ses_down = False
-        self.struck: Counter[str] = Counter()
+        self.applied: Counter[str] = Counter()
         self._seed = seed
         self._lock = threading.Lock()
         self._seen: Counter[str] = Counter()
         self._lasting: dict[str, Fault] = {}
 
     def __call__(self, call: Call) -> Fault | None:
-        """Return what goes wrong with this attempt of *call*."""
+        """Return the fault of this attempt of *call*, None for none."""
         with self._lock:
             fault = self._fault(call)
             if fault:
-                self.struck[fault] += 1
+                self.applied[fault] += 1
             return fault
 
     def _fault(self, call: Call) -> Fault | None:
@@ -138,10 +138,10 @@ class Chaos:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mail:
-    """One mail as it was handed in."""
+class Message:
+    """One message as it was sent to the service."""
 
-    number: int  # of the line in it that says so: a duplicate has the first one's
+    number: int  # as in its text: a duplicate has the number of the original
     kind: Kind
     raw: bytes
     sender: str
@@ -155,20 +155,20 @@ class Mail:
 
 
 @dataclass(slots=True)
-class Owners:
-    """Those who write. What has left so far decides what can be answered."""
+class Writers:
+    """The people and machines that write. They reply to the messages that were sent so far."""
 
     cloud: LocalCloud
     chance: random.Random
     numbers: int = 0
     seen: int = 0
-    firsts: list[Mail] = field(default_factory=list)
-    forwards: list[Sent] = field(default_factory=list)  # not answered yet
+    firsts: list[Message] = field(default_factory=list)
+    forwards: list[Sent] = field(default_factory=list)  # without a reply yet
     to_contacts: list[Sent] = field(default_factory=list)
-    written: list[Mail] = field(default_factory=list)
+    written: list[Message] = field(default_factory=list)
 
-    def next(self) -> Mail:
-        """Return the next mail."""
+    def next(self) -> Message:
+        """Return the next message."""
         self._look()
         possible = {
             Kind.FOLLOW_UP: self.firsts,
@@ -196,14 +196,14 @@ class Owners:
             elif not sent.sender.startswith("notices@"):
                 self.forwards.append(sent)
 
-    def _write(self, kind: Kind) -> Mail:
+    def _write(self, kind: Kind) -> Message:
         if kind is Kind.DUPLICATE:
             return replace(self.chance.choice(self.written[-50:]), kind=kind)
         self.numbers += 1
-        text = f"This is mail {self.numbers} of the soak.\r\n"
+        text = f"This is message {self.numbers} of the soak.\r\n"
         match kind:
             case Kind.ANSWER:
-                written = self._answer(self.forwards.pop(self.chance.randrange(len(self.forwards))), text)
+                written = self._reply(self.forwards.pop(self.chance.randrange(len(self.forwards))), text)
             case Kind.OWNER_AWAY:
                 forward = self.chance.choice(self.forwards)
                 written = self._machine(kind, OWNER, forward.sender, forward, text)
@@ -223,18 +223,18 @@ class Owners:
                 self.firsts.append(written)
         return written
 
-    def _answer(self, forward: Sent, text: str) -> Mail:
-        raw = mailclient.answer(
+    def _reply(self, forward: Sent, text: str) -> Message:
+        raw = mailclient.reply(
             Path(forward.eml).read_bytes(),
             sender=f"The Owner <{OWNER}>",
             message_id=f"soak-{self.numbers}@private.example",
             text=text.strip(),
         )
-        return Mail(number=self.numbers, kind=Kind.ANSWER, raw=raw, sender=OWNER, to=forward.sender)
+        return Message(number=self.numbers, kind=Kind.ANSWER, raw=raw, sender=OWNER, to=forward.sender)
 
     def _mail(
         self, kind: Kind, sender: str, subject: str, text: str, *, in_reply_to: str = "", verdicts: str = ""
-    ) -> Mail:
+    ) -> Message:
         files = [("list.csv", "text/csv", b"a,b\r\n1,2\r\n")] if self.numbers % 4 == 0 else []
         message_id = f"<soak-{self.numbers}@{sender.partition('@')[2]}>"
         raw = mail(
@@ -246,9 +246,9 @@ class Owners:
             in_reply_to=[in_reply_to] if in_reply_to else [],
             x_local_verdicts=[verdicts] if verdicts else [],
         )
-        return Mail(number=self.numbers, kind=kind, raw=raw, sender=sender, to=PUBLIC, attachments=len(files))
+        return Message(number=self.numbers, kind=kind, raw=raw, sender=sender, to=PUBLIC, attachments=len(files))
 
-    def _machine(self, kind: Kind, sender: str, to: str, about: Sent, text: str) -> Mail:
+    def _machine(self, kind: Kind, sender: str, to: str, about: Sent, text: str) -> Message:
         raw = mail(
             sender=sender,
             to=to,
@@ -258,9 +258,9 @@ class Owners:
             auto_submitted="auto-replied",
             in_reply_to=about.message_id,
         )
-        return Mail(number=self.numbers, kind=kind, raw=raw, sender=sender, to=to)
+        return Message(number=self.numbers, kind=kind, raw=raw, sender=sender, to=to)
 
-    def _bounce(self, about: Sent, text: str) -> Mail:
+    def _bounce(self, about: Sent, text: str) -> Message:
         failed = about.recipients[0]
         status = f"Final-Recipient: rfc822; {failed}\r\nAction: failed\r\nStatus: 5.1.1\r\n".encode()
         returned = f"From: {PUBLIC}\r\nTo: {failed}\r\nMessage-ID: {about.message_id}\r\n".encode()
@@ -280,12 +280,12 @@ class Owners:
                 ("MIME-Version", "1.0"),
             ],
         )
-        return Mail(number=self.numbers, kind=Kind.BOUNCE, raw=raw, sender="", to=PUBLIC)
+        return Message(number=self.numbers, kind=Kind.BOUNCE, raw=raw, sender="", to=PUBLIC)
 
 
 @dataclass(slots=True, kw_only=True)
 class Findings:
-    """What the audit saw."""
+    """The result of the audit."""
 
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -298,15 +298,15 @@ class Soak:
     """One run on one local cloud."""
 
     def __init__(self, cloud: LocalCloud, proxy: Proxy, chaos: Chaos) -> None:
-        """Work on *cloud*, whose functions go through *proxy*, broken by *chaos*."""
+        """Use *cloud*, whose functions reach AWS through *proxy*, with the faults that *chaos* chooses."""
         self.cloud, self.proxy, self.chaos = cloud, proxy, chaos
-        self.accepted: dict[ReceiptId, Mail] = {}
+        self.accepted: dict[ReceiptId, Message] = {}
         self.redriven = self.taken_up = 0
         self.records = DynamoTable(cloud.clients.dynamodb, cloud.resources["Records"], lambda: datetime.now(UTC))
-        self._hurry()
+        self._shorten_timeouts()
 
-    def _hurry(self) -> None:
-        """Deploy the senders with shorter time-outs: what the code does is the same, in less time."""
+    def _shorten_timeouts(self) -> None:
+        """Give the senders shorter time-outs, so that the same code runs in less time."""
         for name in ("Ack", "Forward", "Reply"):
             self.cloud.clients.sqs.set_queue_attributes(
                 QueueUrl=self.cloud.resources[f"{name}Queue"], Attributes={"VisibilityTimeout": str(VISIBILITY)}
@@ -318,35 +318,35 @@ class Soak:
                 FunctionName=function, Timeout=SENDER_TIMEOUT, Environment={"Variables": variables}
             )
 
-    def hand_in(self, owners: Owners, count: int, *, ses_down: bool, progress: Progress) -> None:
-        """Hand in *count* mails as fast as the functions take them."""
-        task = progress.add_task("mail in", total=count)
+    def send_all(self, writers: Writers, count: int, *, ses_down: bool, progress: Progress) -> None:
+        """Send *count* messages as fast as the functions process them."""
+        task = progress.add_task("messages sent", total=count)
         for number in range(count):
             self.chaos.ses_down = ses_down and number < count // 2
-            written = owners.next()
+            written = writers.next()
             self.accepted[ReceiptId(self.cloud.send(written.raw, written.sender, [written.to]))] = written
-            self.cloud.wait_until(lambda: in_flight(self.cloud.endpoint) < CROWD, 300, "room for the next mail")
+            self.cloud.wait_until(lambda: in_flight(self.cloud.endpoint) < CROWD, 300, "room for the next message")
             progress.advance(task)
 
     def come_to_rest(self) -> None:
-        """End the faults, let every job come back, and do what an operator would do about what failed for good."""
+        """End the faults, wait for all jobs, and handle lasting failures as an operator does."""
         self.chaos.share, self.chaos.ses_down = 0.0, False
         for _ in range(ROUNDS):
-            self._wait_for_peace()
+            self._wait_for_rest()
             redriven = self._redrive_failures()
             self.redriven += redriven
             if not redriven and not self._reconcile():
                 break
-        self._wait_for_peace()
+        self._wait_for_rest()
 
-    def _wait_for_peace(self) -> None:
+    def _wait_for_rest(self) -> None:
         try:
-            wait_until(self.cloud.quiescent, PEACE, "every job to come back and end", 1.0)
+            wait_until(self.cloud.quiescent, REST_LIMIT, "the end of all jobs", 1.0)
         except TimeoutError as error:
             raise TimeoutError(f"{error}: {self.cloud.unfinished()}") from error
 
     def _redrive_failures(self) -> int:
-        """Invoke again what lies in ProcessingFailures, as ``email-handler redrive processing-failures`` does."""
+        """Invoke again what is in ProcessingFailures, as ``email-handler redrive processing-failures`` does."""
         queue, sqs = self.cloud.resources["ProcessingFailures"], self.cloud.clients.sqs
         count = 0
         while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
@@ -362,7 +362,7 @@ class Soak:
         return count
 
     def _reconcile(self) -> int:
-        """Make the daily pass of both functions with their settings, and a clock that is past its patience."""
+        """Run the daily pass of both functions with their settings, and a clock late enough to take up everything."""
         done = 0
         for function, resource in (("inbound", "InboundFunction"), ("reply", "ReplyFunction")):
             known = self.cloud.clients.lambda_.get_function_configuration(FunctionName=self.cloud.resources[resource])
@@ -374,7 +374,7 @@ class Soak:
         return done
 
     def audit(self) -> Findings:
-        """Hold what was handed in, what left, and what the table says against each other."""
+        """Compare the messages accepted, the messages sent, and the table."""
         found = Findings()
         archive = S3Archive(self.cloud.clients.s3, self.cloud.resources["Archive"])
         looked = audit(
@@ -400,27 +400,27 @@ class Soak:
                     yield f"{count} in {name}"
 
     def _audit_decisions(self, found: Findings) -> None:
-        """Of each mail and its duplicates, exactly one must have the end that its kind has."""
+        """Check that of each message and its duplicates exactly one has an outcome of its kind."""
         ends: dict[int, list[Outcome]] = {}
-        kinds = {came.number: came.kind for came in self.accepted.values() if came.kind is not Kind.DUPLICATE}
-        for receipt, came in self.accepted.items():
-            decision = self.records.decision(receipt, came.function)
+        kinds = {one.number: one.kind for one in self.accepted.values() if one.kind is not Kind.DUPLICATE}
+        for receipt, one in self.accepted.items():
+            decision = self.records.decision(receipt, one.function)
             if decision is None:
-                found.lost.append(f"mail {came.number} ({came.kind}): no decision")
+                found.lost.append(f"message {one.number} ({one.kind}): no decision")
                 continue
-            ends.setdefault(came.number, []).append(decision.outcome)
-            if came.attachments and decision.outcome is Outcome.DELIVER:
-                message = self.records.message(receipt, came.function)
-                if message is None or len(message.attachments) != came.attachments:
-                    found.stuck.append(f"mail {came.number}: its attachment is not in the record")
+            ends.setdefault(one.number, []).append(decision.outcome)
+            if one.attachments and decision.outcome is Outcome.DELIVER:
+                message = self.records.message(receipt, one.function)
+                if message is None or len(message.attachments) != one.attachments:
+                    found.stuck.append(f"message {one.number}: its attachment is not in the record")
         for number, outcomes in ends.items():
             proper = [outcome for outcome in outcomes if outcome in ENDS[kinds[number]]]
             others = [outcome for outcome in outcomes if outcome not in {*ENDS[kinds[number]], Outcome.RECORD}]
             if not proper or others:
-                found.lost.append(f"mail {number} ({kinds[number]}): ended as {', '.join(outcomes)}")
+                found.lost.append(f"message {number} ({kinds[number]}): ended as {', '.join(outcomes)}")
 
     def _audit_sends(self, found: Findings) -> None:
-        """Every send that the ledger says left is in the outbox, and no second one that it does not own up to."""
+        """Check that the outbox has every send in the ledger, and no other copies than possible duplicates."""
         left = Counter(map(_appearance, self.cloud.sent()))
         sends: dict[tuple[str, str], list[LedgerItem]] = {}
         for item in self._ledger():
@@ -428,13 +428,15 @@ class Soak:
             of = {JobKind.ACKNOWLEDGEMENT: item.recipients[0], JobKind.NOTICE: ""}.get(item.kind, number)
             sends.setdefault((item.kind, of), []).append(item)
         for appearance in left.keys() - sends.keys():
-            found.doubled.append(f"{appearance}: nothing in the ledger asks for it")
+            found.doubled.append(f"{appearance}: it is not in the ledger")
         for appearance, items in sends.items():
             found.unknown += sum(item.state is SendState.UNKNOWN for item in items)
             ended = sum(item.state in (SendState.SENT, SendState.BOUNCED) for item in items)
             spare = left[appearance] - ended
             if spare < 0:
-                found.lost.append(f"{appearance}: {ended} sent by the ledger, {left[appearance]} left")
+                found.lost.append(
+                    f"{appearance}: {ended} sent according to the ledger, {left[appearance]} in the outbox"
+                )
             excess = spare - sum(item.state is SendState.UNKNOWN for item in items)
             if (
                 excess > 0
@@ -445,7 +447,7 @@ class Soak:
             elif excess > 0:
                 found.doubled.append(f"{appearance}: {excess} copies too many")
             if appearance[0] in (JobKind.FORWARD, JobKind.REPLY) and len(items) > 1:
-                found.doubled.append(f"{appearance}: {len(items)} sends for one mail")
+                found.doubled.append(f"{appearance}: {len(items)} sends for one message")
 
     def _ledger(self) -> Iterator[LedgerItem]:
         pages = self.cloud.clients.dynamodb.get_paginator("scan").paginate(TableName=self.cloud.resources["Records"])
@@ -456,8 +458,8 @@ class Soak:
 
 
 def _appearance(sent: Sent) -> tuple[str, str]:
-    """Return kind and subject matter of what left: the number of the mail it passes on, the contact of an
-    acknowledgement."""
+    """Return the kind of a sent message, and the number of the message it passes on or, for an acknowledgement, the
+    contact."""
     if sent.sender.startswith("notices@"):
         return JobKind.NOTICE, ""
     own = _OWN_LINE.search(mailclient.body(Path(sent.eml).read_bytes()))
@@ -467,7 +469,7 @@ def _appearance(sent: Sent) -> tuple[str, str]:
 
 
 def run(mails: int, seed: int, share: float, *, ses_down: bool = False, quiet: bool = False) -> dict[str, Any]:
-    """Soak a local cloud and return the JSON line's fields."""
+    """Run the soak and return the JSON line's fields."""
     began = time.monotonic()
     chaos = Chaos(seed, share)
     with (
@@ -478,9 +480,9 @@ def run(mails: int, seed: int, share: float, *, ses_down: bool = False, quiet: b
         between(cloud, chaos) as proxy,
         Progress(console=_console, disable=quiet) as progress,
     ):
-        soak, owners = Soak(cloud, proxy, chaos), Owners(cloud, random.Random(seed))
+        soak, writers = Soak(cloud, proxy, chaos), Writers(cloud, random.Random(seed))
         started = time.monotonic()
-        soak.hand_in(owners, mails, ses_down=ses_down, progress=progress)
+        soak.send_all(writers, mails, ses_down=ses_down, progress=progress)
         all_in = time.monotonic()
         soak.come_to_rest()
         at_rest = time.monotonic()
@@ -503,20 +505,20 @@ def run(mails: int, seed: int, share: float, *, ses_down: bool = False, quiet: b
         "redriven": soak.redriven,
         "taken_up": soak.taken_up,
         "calls": len({call.call for call in proxy.calls}),
-        "faults": dict(chaos.struck),
-        "kinds": dict(Counter(came.kind for came in soak.accepted.values())),
+        "faults": dict(chaos.applied),
+        "kinds": dict(Counter(one.kind for one in soak.accepted.values())),
         "seed": seed,
     }
 
 
 def main() -> None:
-    """Read the options, soak, print, and fail where anything is lost, doubled or stuck."""
+    """Read the options, run the soak and print; exit with 1 if anything is lost, doubled or stuck."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mails", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--faults", type=float, default=0.05, help="share of AWS calls that go wrong")
+    parser.add_argument("--faults", type=float, default=0.05, help="share of AWS calls that fail")
     parser.add_argument("--ses-down-first-half", action="store_true")
-    parser.add_argument("--json", action="store_true", help="nothing but the last line")
+    parser.add_argument("--json", action="store_true", help="print only the last line")
     given = parser.parse_args()
     os.environ.update(
         AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_REGION=REGION, AWS_DEFAULT_REGION=REGION

@@ -1,15 +1,15 @@
-"""Throughput of stage 3, and what hostile text costs it.
+"""Measures the throughput of spam stage 3, and the cost of hostile text.
 
     python -m bench.spam FOLDER… [--spamd]
 
-Reads every file below the folders as a mail and prints messages and megabytes a second of: parse; stage 3 (on parsed
-mail); both, as a function runs them; the same rules under Python's ``re`` where it takes them; and, with ``--spamd``,
-SpamAssassin's ``spamd -L`` with one child, asked through ``spamc`` (Debian's packages spamd and spamc). Then the
-slowest messages, and what messages of a megabyte made against the rules cost the whole set. There are some 14,000
-texts against the rules; those run are the three of each rule that its own search takes longest on, and every 40th of all.
-Each stands where its rule looks: body, HTML, link, file name or header.
+It reads every file below the folders as a message and prints messages and megabytes per second of: parsing; stage 3 (on
+parsed messages); both, as a function runs them; the same rules in Python's ``re`` if it supports them; and, with
+``--spamd``, SpamAssassin's ``spamd -L`` with one child, called through ``spamc`` (Debian's packages spamd and spamc).
+Then it prints the slowest messages, and the time that all rules take for messages of a megabyte made to slow down one
+rule. Of about 14,000 such texts it runs the three that are slowest for each rule, and every 40th of all. Each is put
+where its rule looks: body, HTML, link, file name or header.
 
-Seconds are of CPU time, but for spamd and spamc, two programs that wait for each other.
+Seconds are CPU time, except for spamd and spamc, two programs that wait for each other.
 """
 
 import argparse
@@ -32,10 +32,10 @@ from email_handler.mail.parsing import parse
 from email_handler.spam.rules import RuleSet, adversarial_texts, builtin_rules, views
 from email_handler.spam.stages import assess_content
 
-ROUNDS = 3  # the best counts: what else the machine does only ever slows
-SPAMD_MAILS = 100
+ROUNDS = 3  # the best counts: other work of the machine can only slow a round down
+SPAMD_MESSAGES = 100
 MEGABYTE = 1_000_000
-EVERY, SLOWEST = 40, 3  # of the texts made against the rules
+EVERY, SLOWEST = 40, 3  # of the texts made to slow down the rules
 
 
 def best_seconds(work: Callable[[], object]) -> float:
@@ -50,16 +50,16 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def row(name: str, seconds: float, mails: int, octets: int, unit: float) -> float:
-    """Print one line, with the rate as a multiple of *unit*; return the rate in messages a second."""
-    rate = mails / seconds
+def row(name: str, seconds: float, messages: int, size: int, unit: float) -> float:
+    """Print one line, with the rate as a multiple of *unit*; return the rate in messages per second."""
+    rate = messages / seconds
     share = f"{rate / unit:8.1f} x" if unit else ""
-    print(f"{name:32} {rate:10.0f} messages/s {octets / seconds / 1e6:8.2f} MB/s {share}")
+    print(f"{name:32} {rate:10.0f} messages/s {size / seconds / 1e6:8.2f} MB/s {share}")
     return rate
 
 
 def under_python(rules: RuleSet) -> tuple[list[tuple[str, re.Pattern[str]]], int]:
-    """Return the rules that Python's ``re`` takes, as field and pattern, and how many it does not."""
+    """Return the rules that Python's ``re`` supports, as field and pattern, and how many it does not."""
     taken = []
     for rule in rules.rules:
         source = rule.source
@@ -99,8 +99,8 @@ def search_with_pcre2(messages: Sequence[Message], rules: RuleSet) -> int:
     return found
 
 
-def spamd_seconds(mails: Sequence[bytes]) -> float:
-    """Return how long ``spamc`` takes with *mails*, one after another, against a ``spamd -L`` of its own."""
+def spamd_seconds(messages: Sequence[bytes]) -> float:
+    """Return how long ``spamc`` takes for *messages*, one after another, with its own ``spamd -L``."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -113,13 +113,13 @@ def spamd_seconds(mails: Sequence[bytes]) -> float:
         ask = ["spamc", "-c", "-d", "127.0.0.1", "-p", str(port)]
         try:
             until = time.monotonic() + 60
-            while b"/" not in subprocess.run(ask, input=mails[0], capture_output=True, check=False).stdout:
+            while b"/" not in subprocess.run(ask, input=messages[0], capture_output=True, check=False).stdout:
                 if spamd.poll() is not None or time.monotonic() > until:
                     raise SystemExit("spamd did not start: is Debian's package spamd complete?")
                 time.sleep(0.5)
             start = time.perf_counter()
-            for mail in mails:
-                subprocess.run(ask, input=mail, capture_output=True, check=False)
+            for message in messages:
+                subprocess.run(ask, input=message, capture_output=True, check=False)
             return time.perf_counter() - start
         finally:
             spamd.terminate()
@@ -127,21 +127,21 @@ def spamd_seconds(mails: Sequence[bytes]) -> float:
 
 
 def hostile_texts(rules: RuleSet) -> dict[tuple[str, str], str]:
-    """Return a sample of the texts made against the rules, by field and text, with the id of the rule each is meant for."""
+    """Return a sample of the texts made to slow down a rule: the rule's id by field and text."""
     made = {(rule.field, text): rule for rule in rules.rules for text in adversarial_texts(rule)}
     sample = list(made)[::EVERY]
     own: dict[str, list[tuple[float, str]]] = {}
     for (_, text), rule in made.items():
-        with suppress(pcre2.LibraryError):  # counted when the whole set meets it
+        with suppress(pcre2.LibraryError):  # counted when all rules run on it
             own.setdefault(rule.id, []).append((cpu_seconds(partial(rule.search, text)), text))
     for rule in rules.rules:
         sample += [(rule.field, text) for _, text in sorted(own.get(rule.id, ()), reverse=True)[:SLOWEST]]
-    print(f"\n{len(made)} texts made against the rules, of which run:", end=" ", flush=True)
+    print(f"\n{len(made)} texts made to slow down a rule, of which run:", end=" ", flush=True)
     return {one: made[one].id for one in sample}
 
 
-def hostile_mail(field: str, text: str) -> bytes:
-    """Return a mail whose *field* is a megabyte of *text*."""
+def hostile_message(field: str, text: str) -> bytes:
+    """Return a message whose *field* is a megabyte of *text*."""
     line = text.replace("\n", " ")
     header, kind, body = "", "text/plain", ""
     match field:
@@ -159,23 +159,23 @@ def hostile_mail(field: str, text: str) -> bytes:
 
 
 def hostile(rules: RuleSet) -> None:
-    """Print the most that a megabyte made against one rule costs the whole set."""
+    """Print the longest times that all rules take for a megabyte made to slow down one rule."""
     worst: list[tuple[float, int, str, Message]] = []
     texts, limits = hostile_texts(rules), Counter[str]()
     for number, ((field, text), name) in enumerate(texts.items()):
-        message = parse(hostile_mail(field, text))
+        message = parse(hostile_message(field, text))
         limits.update(reason.rule for reason in assess_content(message, rules).reasons if reason.stage == "limit")
         worst.append((cpu_seconds(partial(assess_content, message, rules)), number, name, message))
         worst = sorted(worst, reverse=True)[:10]
-    told = ", ".join(f"{name} {count}" for name, count in limits.items()) or "none"
-    print(f"{len(texts)}, a megabyte each; limits reached: {told}")
+    reached = ", ".join(f"{name} {count}" for name, count in limits.items()) or "none"
+    print(f"{len(texts)}, a megabyte each; limits reached: {reached}")
     again = [(best_seconds(partial(assess_content, message, rules)), name) for _, _, name, message in worst]
     for seconds, name in sorted(again, reverse=True)[:5]:
-        print(f"{seconds * 1000:8.1f} ms  made against {name}")
+        print(f"{seconds * 1000:8.1f} ms  made to slow down {name}")
 
 
 def main() -> None:
-    """Run the bench."""
+    """Run the benchmark."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     arguments.add_argument("--spamd", action="store_true", help="compare with SpamAssassin's daemon")
@@ -184,40 +184,38 @@ def main() -> None:
         raise SystemExit("--spamd needs the programs spamd and spamc: apt-get install spamd spamc")
     paths = sorted(path for folder in given.folders for path in folder.rglob("*") if path.is_file())
     raws = [path.read_bytes() for path in paths]
-    octets = sum(map(len, raws))
+    size = sum(map(len, raws))
     rules = builtin_rules()
     messages = [parse(raw) for raw in raws]
     print(
-        f"{len(raws)} mails, {octets / 1e6:.1f} MB, {len(rules.rules)} rules, {len(rules.signals)} signals, one core\n"
+        f"{len(raws)} messages, {size / 1e6:.1f} MB, {len(rules.rules)} rules, {len(rules.signals)} signals, one core\n"
     )
 
     unit = 0.0
     if given.spamd:
-        few = raws[:: max(1, len(raws) // SPAMD_MAILS)]
+        few = raws[:: max(1, len(raws) // SPAMD_MESSAGES)]
         unit = row("spamd -L through spamc", spamd_seconds(few), len(few), sum(map(len, few)), 0)
-    row("parse", best_seconds(lambda: [parse(raw) for raw in raws]), len(raws), octets, unit)
-    row("stage 3", best_seconds(lambda: [assess_content(m, rules) for m in messages]), len(raws), octets, unit)
+    row("parse", best_seconds(lambda: [parse(raw) for raw in raws]), len(raws), size, unit)
+    row("stage 3", best_seconds(lambda: [assess_content(m, rules) for m in messages]), len(raws), size, unit)
     row(
         "parse and stage 3",
         best_seconds(lambda: [assess_content(parse(r), rules) for r in raws]),
         len(raws),
-        octets,
+        size,
         unit,
     )
 
     taken, refused = under_python(rules)
-    print(
-        f"\nsubject and text, every pattern one by one ({refused} rules that Python's re does not take left out there)"
-    )
-    row("pcre2", best_seconds(lambda: search_with_pcre2(messages, rules)), len(raws), octets, 0)
-    row("re", cpu_seconds(lambda: search_with_re(messages, taken)), len(raws), octets, 0)
+    print(f"\nsubject and text, every pattern one by one (without {refused} rules that Python's re does not support)")
+    row("pcre2", best_seconds(lambda: search_with_pcre2(messages, rules)), len(raws), size, 0)
+    row("re", cpu_seconds(lambda: search_with_re(messages, taken)), len(raws), size, 0)
 
     timed = []
     for path, message in zip(paths, messages, strict=True):
         timed.append((cpu_seconds(partial(assess_content, message, rules)), path, message.size))
-    print("\nslowest mails in stage 3")
-    for seconds, path, size in sorted(timed, reverse=True)[:5]:
-        print(f"{seconds * 1000:8.1f} ms {size:9} octets  {path}")
+    print("\nslowest messages in stage 3")
+    for seconds, path, length in sorted(timed, reverse=True)[:5]:
+        print(f"{seconds * 1000:8.1f} ms {length:9} bytes  {path}")
     hostile(rules)
 
 

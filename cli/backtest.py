@@ -5,7 +5,7 @@ messages: the operator judged their content, so they count as held again if the 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,14 +18,15 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from cli.connection import Connection, Endpoint, Stack, connect
-from cli.deployment import parameters
-from cli.inspection import each_file, find_files, rules_of
-from cli.terminal import AdminError, AsJson, ExitCode, err, out, plain, print_json, tracked
+from cli.connection import Connection, connect
+from cli.inspection import each_file, find_files, read_rules
+from cli.options import AsJson, Endpoint, Stack
+from cli.terminal import CommandError, ExitCode, err, out, plain, print_json, tracked
 from email_handler.conversations.disposition import Disposition, Outcome
+from email_handler.conversations.keys import raw_prefix, receipt_of
 from email_handler.conversations.records import MessageRecord
 from email_handler.errors import ArchiveObjectMissing
-from email_handler.identifiers import ArchiveKey, EmailAddress, ReceiptId
+from email_handler.identifiers import ArchiveKey, EmailAddress
 from email_handler.mail.parsing import parse
 from email_handler.spam.rules import RuleSet
 from email_handler.spam.stages import assess_content, outcome_of
@@ -77,13 +78,12 @@ def backtest(
     Exit code 4 if a message that you released would be held again. With --json: one object for each changed message,
     and the counts.
     """
-    rules = rules_of(new)
+    rules = read_rules(new)
     if folder:
         if not folder.is_dir():
-            raise AdminError(f"{folder} is not a folder")
+            raise CommandError(f"{folder} is not a folder")
         files = list(find_files([folder]))
-        rules_of(against)  # an unusable file is reported here, not in each process
-        tried: Iterable[Tried] = each_file(partial(try_file, new=new, against=against), files)
+        tried: Iterable[Tried] = each_file(partial(_trial, new, against), files)
         total = len(files)
     else:
         connection = connect(stack, endpoint)
@@ -109,13 +109,17 @@ def backtest(
         raise typer.Exit(ExitCode.HELD_AGAIN)
 
 
-def try_file(path: Path, *, new: Path, against: Path | None) -> Tried:
+def _trial(new: Path, against: Path | None) -> Callable[[Path], Tried]:
+    return partial(try_file, new=read_rules(new), against=read_rules(against))
+
+
+def try_file(path: Path, *, new: RuleSet, against: RuleSet) -> Tried:
     """Return the file at *path* under both rule sets. An unreadable file counts as an empty message."""
     try:
         message = parse(path.read_bytes())
     except OSError:
         message = parse(b"")
-    before, after = assess_content(message, rules_of(against)), assess_content(message, rules_of(new))
+    before, after = assess_content(message, against), assess_content(message, new)
     sender = message.from_[0].address if message.from_ else ""
     return _tried(str(path), before.outcome.value, after.outcome, after, sender, message.subject)
 
@@ -125,10 +129,10 @@ def try_archive(connection: Connection, stored: Sequence[ArchiveKey], rules: Rul
 
     Messages without a decision, or with one of another kind (bounces, duplicates, unknown recipients), are left out.
     """
-    public = [EmailAddress(address) for address in parameters(connection)["PublicAddresses"].split(",")]
+    public = [EmailAddress(address) for address in connection.parameters["PublicAddresses"].split(",")]
 
     def fetch(key: ArchiveKey) -> tuple[MessageRecord, bytes] | None:
-        record = connection.records.message(ReceiptId(key.rpartition("/")[2]), "inbound")
+        record = connection.records.message(receipt_of(key), "inbound")
         if record is None or record.outcome not in DECIDED:
             return None
         try:
@@ -167,7 +171,7 @@ def _tried(identifier: str, before: str, after: Outcome, content: Disposition, s
 
 
 def _stored(connection: Connection, since: datetime) -> Iterator[ArchiveKey]:
-    return (key for key, modified in connection.archive.keys("raw/inbound/") if modified >= since)
+    return (key for key, modified in connection.archive.keys(raw_prefix("inbound")) if modified >= since)
 
 
 def _print_changes(counts: Counter[tuple[str, str]], changed: Sequence[Tried], examples: int) -> None:

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from cli.inspection import believed, find_files
-from cli.terminal import AdminError, AsJson, ExitCode, err, print_json, tracked
+from cli.options import AsJson
+from cli.terminal import CommandError, ExitCode, err, print_json, tracked
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.evolve import add_message, start
 from email_handler.conversations.keys import raw_key
@@ -122,7 +123,7 @@ def _write(target: Path, raw: bytes) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(raw)
     except OSError as error:
-        raise AdminError(f"cannot write {target}: {error.strerror}. Choose another folder with --out.") from error
+        raise CommandError(f"cannot write {target}: {error.strerror}. Choose another folder with --out.") from error
 
 
 def _received(raw: bytes, owners: Owners) -> tuple[ParsedMessage, MessageRecord, Conversation]:

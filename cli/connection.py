@@ -1,15 +1,15 @@
-"""Which deployment the operator means, and the adapters to talk to it.
+"""The deployment that a command works on, and the adapters for it.
 
-boto3 takes half a second to import, and the commands that need no AWS can do without: only :func:`connect` imports it.
+boto3 takes half a second to import, and some commands need no AWS: only functions that need it import it.
 """
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from cli.terminal import AdminError
+from cli.terminal import CommandError
 from cloud import PROJECT
 
 if TYPE_CHECKING:
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from email_handler.adapters.s3 import S3Archive
 
 STACK = "email-handler"  # the name that samconfig.toml and the local cloud deploy under
-
-Stack = Annotated[
-    str, typer.Option("--stack", envvar="EMAIL_HANDLER_STACK", help="Name of the deployed stack.", show_default=False)
-]
-Endpoint = Annotated[
-    str, typer.Option("--endpoint", help="AWS-compatible endpoint instead of AWS itself.", show_default=False)
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +30,22 @@ class Connection:
     operator: "DynamoOperator"
     archive: "S3Archive"
     bucket: str
-    where: str  # for people: "stack email-handler at http://…"
     stack: str
+    status: str  # CloudFormation's StackStatus
+    parameters: Mapping[str, str]  # those that the stack was deployed with; NoEcho ones are asterisks
+    outputs: Mapping[str, str]
+    where: str  # for people: "stack email-handler at http://…"
     session: Any  # makes boto3's clients: session.client("sqs")
-    emulated: bool  # at an endpoint that stands in for AWS: it has no SES identity, no DNS, nobody to write to
+    emulated: bool  # at an endpoint that stands in for AWS: it has no SES identity and no DNS, and emails nobody
 
 
 def connect(stack: str = "", endpoint: str = "") -> Connection:
-    """Find the deployment: *endpoint* or AWS by *stack*; with neither, the local cloud that runs in this folder.
+    """Return the deployment *stack* at *endpoint* or AWS; with neither given, the local cloud running in this folder.
 
-    Raises AdminError that says what to do.
+    Raises CommandError.
     """
     import boto3  # noqa: PLC0415  (see the module's docstring)
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    from botocore.exceptions import ClientError  # noqa: PLC0415
 
     from cloud.clients import Clients  # noqa: PLC0415
     from email_handler.adapters.dynamodb.ledger import DynamoLedger  # noqa: PLC0415
@@ -58,11 +54,27 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
     from email_handler.adapters.s3 import S3Archive  # noqa: PLC0415
 
     if not stack and not endpoint:
-        endpoint = running_local_cloud()
+        from cloud.cloud import running  # noqa: PLC0415  (it imports the servers, which only this question needs)
+
+        local = running(PROJECT)
+        if local is None:
+            raise CommandError(
+                "which deployment? Name a stack at AWS with --stack, or start the local cloud: email-handler local up"
+            )
+        endpoint = local.endpoint
     stack = stack or STACK
-    try:
+    place = endpoint or "AWS"
+    with aws_errors(place):
         session: Any = Clients(endpoint) if endpoint else boto3.session.Session()
-        outputs = _outputs(session.client("cloudformation"), stack)
+        try:
+            described = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "ValidationError":
+                raise CommandError(f"there is no stack {stack} at {place}: name one with --stack") from error
+            raise
+        outputs = {one["OutputKey"]: one["OutputValue"] for one in described.get("Outputs", ())}
+        if missing := {"RecordsTable", "ArchiveBucket"} - outputs.keys():
+            raise CommandError(f"stack {stack} has no output {min(missing)}: it is not a stack of email-handler")
         dynamodb, table = session.client("dynamodb"), outputs["RecordsTable"]
         return Connection(
             records=DynamoRecords(dynamodb, table, clock=lambda: datetime.now(UTC)),
@@ -70,34 +82,41 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
             operator=DynamoOperator(dynamodb, table),
             archive=S3Archive(session.client("s3"), outputs["ArchiveBucket"]),
             bucket=outputs["ArchiveBucket"],
-            where=f"stack {stack} at {endpoint or 'AWS'}",
             stack=stack,
+            status=described.get("StackStatus", ""),
+            parameters={one["ParameterKey"]: one.get("ParameterValue", "") for one in described.get("Parameters", ())},
+            outputs=outputs,
+            where=f"stack {stack} at {place}",
             session=session,
             emulated=bool(endpoint),
         )
-    except KeyError as error:
-        raise AdminError(f"stack {stack} has no output {error}: it is not one of email-handler's") from error
+
+
+@contextmanager
+def aws_errors(where: str) -> Iterator[None]:
+    """Raise boto3's errors as CommandError. *where* names the deployment for people."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  (see the module's docstring)
+
+    try:
+        yield
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        if code == "ValidationError":
-            raise AdminError(f"there is no stack {stack} at {endpoint or 'AWS'}: name one with --stack") from error
-        raise AdminError(f"{endpoint or 'AWS'} refused: {code}. Check your credentials and region.") from error
+        code, call = error.response.get("Error", {}).get("Code", "no code"), error.operation_name
+        raise CommandError(
+            f"{where} refused {call}: {code}. Check your credentials, their permissions and the region."
+        ) from error
     except BotoCoreError as error:
-        raise AdminError(f"{endpoint or 'AWS'} cannot be used: {error}") from error
+        raise CommandError(f"{where} cannot be used: {error}") from error
 
 
-def running_local_cloud() -> str:
-    """Return the endpoint of this project's running local cloud. Raises AdminError where there is none."""
-    from cloud.cloud import running  # noqa: PLC0415  (it brings the servers, which only this question needs)
+def resources(connection: Connection) -> dict[str, str]:
+    """Return the physical ids of the stack's resources (URLs of queues, ARNs of topics, names of others) by logical id.
 
-    address = running(PROJECT)
-    if address is None:
-        raise AdminError(
-            "which deployment? Name a stack at AWS with --stack, or start the local cloud: email-handler local up"
-        )
-    return address.endpoint
-
-
-def _outputs(cloudformation: Any, stack: str) -> dict[str, str]:
-    described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())}
+    Raises CommandError.
+    """
+    with aws_errors(connection.where):
+        pages = connection.session.client("cloudformation").get_paginator("list_stack_resources")
+        return {
+            found["LogicalResourceId"]: found.get("PhysicalResourceId", "")
+            for page in pages.paginate(StackName=connection.stack)
+            for found in page["StackResourceSummaries"]
+        }

@@ -1,79 +1,59 @@
-"""``email-handler list`` and ``show``: conversations, messages and sends as the records tell them."""
+"""``email-handler list`` and ``show``: conversations, messages and sends from the records."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
-from enum import StrEnum
-from typing import Annotated, Any
+from itertools import chain
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from cli.connection import Connection, Endpoint, Stack, connect
-from cli.terminal import AdminError, AsJson, err, out, print_hanging, print_json, print_pairs, when
-from email_handler.conversations.disposition import Outcome, Reason
-from email_handler.conversations.records import Conversation, Decision, LedgerItem, MessageRecord, SendState, Status
+from cli.connection import Connection, connect
+from cli.options import AsJson, Endpoint, Limit, Stack
+from cli.terminal import (
+    STYLES,
+    CommandError,
+    err,
+    new_table,
+    out,
+    print_hanging,
+    print_json,
+    print_line,
+    print_pairs,
+    when,
+)
+from email_handler.conversations.disposition import Reason
+from email_handler.conversations.records import Conversation, Decision, LedgerItem, MessageRecord, Status
 from email_handler.errors import UnknownConversation
 from email_handler.identifiers import ConversationId, Decider, LedgerId
 
 REASONS_SHOWN = 4
-OUTCOMES = {
-    Outcome.DELIVER: "green",
-    Outcome.RELAY: "green",
-    Outcome.FLAG: "yellow",
-    Outcome.HOLD: "red",
-    Outcome.DROP: "red",
-    Outcome.RECORD: "cyan",
-}
-STATES = {
-    SendState.SENT: "green",
-    SendState.QUEUED: "yellow",
-    SendState.SENDING: "yellow",
-    SendState.UNKNOWN: "red",
-    SendState.FAILED: "red",
-    SendState.BOUNCED: "red",
-}
 
-
-class Verdict(StrEnum):
-    """The filter's outcomes that have an index."""
-
-    HELD = "held"
-    FLAGGED = "flagged"
-    DROPPED = "dropped"
-
-
-class Unsent(StrEnum):
-    """The states of a send that have an index: all but sent."""
-
-    QUEUED = SendState.QUEUED.value
-    SENDING = SendState.SENDING.value
-    FAILED = SendState.FAILED.value
-    UNKNOWN = SendState.UNKNOWN.value
-    BOUNCED = SendState.BOUNCED.value
-
-
-Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
+Verdict = Literal["held", "flagged", "dropped"]  # the filter's outcomes that have an index
+Unsent = Literal["queued", "sending", "failed", "unknown", "bounced"]  # the states of a send that have an index
 
 
 def list_(
     status: Annotated[
-        Status | None, typer.Option(help=f"Whose turn it is: {', '.join(Status)}.", metavar="STATUS")
+        Status | None, typer.Option(help=f"Conversations of this status: {', '.join(Status)}.", metavar="STATUS")
     ] = None,
     contact: Annotated[str, typer.Option(help="The contact's address.")] = "",
     domain: Annotated[str, typer.Option(help="The contact's domain.")] = "",
-    public: Annotated[str, typer.Option(help="The public address written to.")] = "",
+    public: Annotated[str, typer.Option(help="The public address that the contact wrote to.")] = "",
     source: Annotated[str, typer.Option(help="The tag of contact+TAG@.")] = "",
     day: Annotated[
         datetime | None, typer.Option(help="Day it began (UTC).", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")
     ] = None,
     verdict: Annotated[
-        Verdict | None, typer.Option(help=f"Messages instead: {', '.join(Verdict)}.", metavar="VERDICT")
+        Verdict | None, typer.Option(help=f"Messages instead: {', '.join(get_args(Verdict))}.", metavar="VERDICT")
     ] = None,
-    send: Annotated[Unsent | None, typer.Option(help=f"Sends instead: {', '.join(Unsent)}.", metavar="STATE")] = None,
+    send: Annotated[
+        Unsent | None, typer.Option(help=f"Sends instead: {', '.join(get_args(Unsent))}.", metavar="STATE")
+    ] = None,
     limit: Limit = 50,
     stack: Stack = "",
     endpoint: Endpoint = "",
@@ -81,104 +61,118 @@ def list_(
 ) -> None:
     """List conversations, newest first; or messages by what the filter did; or sends by their state."""
     asked = {
-        "status": status.value if status else "",
+        "status": status or "",
         "contact": contact,
         "domain": domain,
         "public_address": public,
         "source": source,
         "day": day.date().isoformat() if day else "",
-        "verdict": verdict.value if verdict else "",
-        "send_state": send.value if send else "",
+        "verdict": verdict or "",
+        "send_state": send or "",
     }
     given = {index: value for index, value in asked.items() if value}
     if len(given) > 1:
         raise typer.BadParameter("one of them at a time", param_hint=" and ".join(f"--{name}" for name in given))
     connection = connect(stack, endpoint)
-    found: list[Any]
-    if given:
-        ((index, value),) = given.items()
-        found = list(connection.records.find(index, value, limit))
-    else:
-        found = latest(connection, limit)
+    found = [connection.records.find(index, value, limit) for index, value in given.items()]
+    print_records(chain(*found) if given else latest(connection, limit), as_json=as_json)
+
+
+def print_records(
+    records: Iterable[Conversation | MessageRecord | LedgerItem], *, as_json: bool, nothing: str = "Nothing found."
+) -> int:
+    """Print *records*, all of one kind, as JSON lines or as a table, or *nothing* if there are none; return their
+    number."""
+    found: list[Any] = []
+    for record in records:
+        found.append(record)
+        if as_json:  # at once: a search takes its time
+            print_json(public_fields(record))
     if as_json:
-        for entry in found:
-            print_json(public_fields(entry))
-        return
+        return len(found)
     if not found:
-        err.print("Nothing found.")
+        err.print(nothing)
     elif isinstance(found[0], MessageRecord):
         out.print(messages_table(found))
     elif isinstance(found[0], LedgerItem):
         out.print(sends_table(found))
     else:
         out.print(conversations_table(found))
+    return len(found)
 
 
 def latest(connection: Connection, limit: int) -> list[Conversation]:
     """Return the *limit* conversations that changed last, whatever their status."""
-    found = [entry for status in Status for entry in connection.records.find("status", status.value, limit)]
+    found = chain(*(connection.records.find("status", status, limit) for status in Status))
     conversations = [entry for entry in found if isinstance(entry, Conversation)]
     return sorted(conversations, key=lambda conversation: conversation.updated_at, reverse=True)[:limit]
 
 
 def public_fields(record: Any) -> dict[str, Any]:
-    """Return a record as JSON tells it: a conversation without its token, which opens it to whoever reads it."""
+    """Return a record as JSON shows it: without a conversation's token, which would let any reader write into it."""
     fields = asdict(record)
     fields.pop("token", None)
     return fields
 
 
 def conversations_table(conversations: Iterable[Conversation]) -> Table:
-    """Return the table of ``list``. In all three tables an id has a line of its own, which fits 80 columns whole."""
-    table = Table("Last", "Status", "In", "Out", "Conversation", box=None, header_style="bold")
+    """Return the table of ``list``. In all three tables ids have a line of their own, to be whole in 80 columns."""
+    table = new_table("Last", "Status", "In", "Out", "Conversation", right=("In", "Out"))
     for conversation in conversations:
         name = conversation.contact_name or conversation.contact
         who = name if conversation.verified else f"{name} (not verified)"
         table.add_row(
             Text(when(conversation.updated_at), no_wrap=True),
-            conversation.status.value,
-            Text(str(conversation.received), justify="right"),
-            Text(str(conversation.sent), justify="right"),
+            conversation.status,
+            str(conversation.received),
+            str(conversation.sent),
             Group(Text(f"{who}: {conversation.subject}"), Text(conversation.id, "cyan")),
         )
     return table
 
 
 def messages_table(messages: Iterable[MessageRecord]) -> Table:
-    """Return a table of messages: sender and subject, why it was judged so, and the receipt that ``why`` takes."""
-    table = Table("When", "Outcome", "Message", box=None, header_style="bold")
+    """Return a table of messages: sender and subject, the reasons for the outcome, and the receipt for ``why``."""
+    table = new_table("When", "Outcome", "Message")
     for message in messages:
-        outcome = Text(message.outcome.value, OUTCOMES[message.outcome])
-        lines = [Text(f"{message.sender_name or message.sender or 'nobody'}: {message.subject}")]
+        outcome = Text(message.outcome, STYLES[message.outcome])
+        lines = [Text(headline(message))]
         if message.reasons:
-            lines.append(Text(_in_short(message.reasons), "yellow"))
+            lines.append(Text(_first_reasons(message.reasons), "yellow"))
         lines.append(Text(message.receipt, "dim"))
         table.add_row(Text(when(message.at), no_wrap=True), outcome, Group(*lines))
     return table
 
 
-def _in_short(reasons: Sequence[Reason]) -> str:
-    """Return the first few reasons; ``why`` tells all of them."""
+def headline(message: MessageRecord) -> str:
+    """Return a message's sender and subject."""
+    return f"{message.sender_name or message.sender or 'nobody'}: {message.subject}"
+
+
+def describe_reason(reason: Reason) -> str:
+    """Return one reason in full."""
+    weight = f" +{reason.weight:g}" if reason.weight else ""
+    return f"{reason}{weight}" + (f" ({reason.detail})" if reason.detail else "")
+
+
+def _first_reasons(reasons: Sequence[Reason]) -> str:
+    """Return the first few reasons; ``why`` shows all."""
     shown, others = reasons[:REASONS_SHOWN], reasons[REASONS_SHOWN:]
     return ", ".join(map(str, shown)) + (f" and {len(others)} more" if others else "")
 
 
 def sends_table(sends: Iterable[LedgerItem]) -> Table:
-    """Return a table of sends: state and reason, the conversation, and the id that ``why`` takes."""
-    table = Table("Queued", "State", "Tries", "Send", box=None, header_style="bold")
+    """Return a table of sends: state and reason, the conversation, and the id for ``why``."""
+    table = new_table("Queued", "State", "Tries", "Send", right=("Tries",))
     for send in sends:
         lines = [Text(f"{send.kind.value} for {send.conversation or 'no conversation'}")]
         if send.reason:
             lines.append(Text(send.reason, "yellow"))
         if send.possible_duplicate:
-            lines.append(Text("a second copy may have left", "yellow"))
+            lines.append(Text("a second copy may have been sent", "yellow"))
         lines.append(Text(send.id, "dim"))
-        table.add_row(
-            Text(when(send.queued_at), no_wrap=True),
-            Text(send.state.value, STATES[send.state]),
-            Text(str(send.attempt), justify="right"),
-            Group(*lines),
-        )
+        state = Text(send.state, STYLES[send.state])
+        table.add_row(Text(when(send.queued_at), no_wrap=True), state, str(send.attempt), Group(*lines))
     return table
 
 
@@ -190,43 +184,44 @@ def show(
 ) -> None:
     """Show one conversation: who, its messages in order with their files, and what was sent."""
     connection = connect(stack, endpoint)
-    conversation = connection.records.conversation(ConversationId(identifier.lower()))
-    if conversation is None:
-        raise AdminError(f"there is no conversation {identifier} in {connection.where}: email-handler list")
-    messages = list(connection.records.messages(conversation.id))
-    sends = {(message.receipt, message.function): sends_of(connection, message) for message in messages}
+    conversation = find_conversation(connection, identifier)
+    messages = [(message, sends_of(connection, message)) for message in connection.records.messages(conversation.id)]
     if as_json:
-        told = [
-            public_fields(message)
-            | {"sends": [public_fields(send) for send in sends[message.receipt, message.function]]}
-            for message in messages
-        ]
-        print_json(public_fields(conversation) | {"messages": told})
+        shown = [public_fields(message) | {"sends": [*map(public_fields, sends)]} for message, sends in messages]
+        print_json(public_fields(conversation) | {"messages": shown})
         return
-    out.print(Text(conversation.subject or "(no subject)", "bold"))
+    print_line(conversation.subject or "(no subject)", "bold")
     began = f"{when(conversation.started_at)} to {when(conversation.updated_at)}"
     verified = "verified" if conversation.verified else "not verified"
     print_pairs(
-        Conversation=f"{conversation.id}, {conversation.status.value}, {began}",
+        Conversation=f"{conversation.id}, {conversation.status}, {began}",
         Contact=f"{conversation.contact_name} <{conversation.contact}>, {verified}".strip(),
-        To=conversation.public_address + (f", by way of +{conversation.source}" if conversation.source else ""),
-        Answers=f"go to {conversation.reply_address or 'nobody: no address'}",
+        To=conversation.public_address + (f", with the tag +{conversation.source}" if conversation.source else ""),
+        Replies=f"go to {conversation.reply_address or 'nobody: there is no address'}",
         LinkedIn=conversation.linkedin_thread,
     )  # fmt: skip
-    for message in messages:
+    for message, sends in messages:
         out.print()
-        _print_message(message, sends[message.receipt, message.function], connection)
+        _print_message(message, sends, connection)
+
+
+def find_conversation(connection: Connection, identifier: str) -> Conversation:
+    """Return the conversation with that id, in any case. Raises CommandError if there is none."""
+    conversation = connection.records.conversation(ConversationId(identifier.lower()))
+    if conversation is None:
+        raise CommandError(f"there is no conversation {identifier} in {connection.where}: email-handler list")
+    return conversation
 
 
 def _print_message(message: MessageRecord, sends: Sequence[LedgerItem], connection: Connection) -> None:
-    before = Text.assemble((when(message.at), "bold"), "  ", (message.outcome.value, OUTCOMES[message.outcome]), "  ")
-    print_hanging(out, before, f"{message.sender_name or message.sender or 'nobody'}: {message.subject}")
+    outcome = (message.outcome, STYLES[message.outcome])
+    print_hanging(out, Text.assemble((when(message.at), "bold"), "  ", outcome, "  "), headline(message))
     if message.snippet:
         print_hanging(out, "  ", message.snippet, "dim")
     for found in message.attachments:
-        print_hanging(out, "  ", f"{found.name} ({found.detected_type}, {found.size} octets, {found.status})")
+        print_hanging(out, "  ", f"{found.name} ({found.detected_type}, {found.size} bytes, {found.status})")
     for send in sends:
-        print_hanging(out, "  ", f"{send.kind.value} {send.state.value} {send.reason}", STATES[send.state])
+        print_hanging(out, "  ", f"{send.kind.value} {send.state.value} {send.reason}", STYLES[send.state])
     print_hanging(out, "  ", f"s3://{connection.bucket}/{message.archive_key}", "dim")
 
 
@@ -240,13 +235,13 @@ def decisions_of(connection: Connection, message: MessageRecord) -> list[Decisio
 
 
 def sends_of(connection: Connection, message: MessageRecord) -> list[LedgerItem]:
-    """Return the sends that a message caused, as the ledger has them now."""
+    """Return the sends that a message caused, as they are in the ledger now."""
     jobs = [job for decision in decisions_of(connection, message) for job in decision.jobs]
     return ledger_items(connection, [job.ledger for job in jobs])
 
 
 def ledger_items(connection: Connection, ledgers: Iterable[LedgerId]) -> list[LedgerItem]:
-    """Return the sends of these ids as the ledger has them now."""
+    """Return the sends with these ids, as they are in the ledger now."""
     sends = []
     for ledger in ledgers:
         with suppress(UnknownConversation):

@@ -1,31 +1,32 @@
-"""``push``, ``rollback`` and ``show`` for the three documents that steer the functions: rules, routes, acknowledgement.
+"""``push``, ``rollback`` and ``show`` for the three documents that configure the functions: rules, routes,
+acknowledgement.
 
-Each is an object below ``config/`` in the archive that an SSM parameter names: pushing uploads under a new
-key and moves the pointer, rolling back moves it to an earlier one. The functions follow within a minute.
+Each is an object below ``config/`` in the archive, and an SSM parameter (the pointer) holds its key. Pushing uploads
+the document under a new key and moves the pointer; rolling back moves it to an earlier one. The functions follow
+within a minute.
 """
 
 import hashlib
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from string import Template
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from cli.connection import Connection, Endpoint, Stack, connect
-from cli.deployment import asking, resources
-from cli.terminal import AdminError, AsJson, ExitCode, err, out, print_json, print_pairs, when
+from cli.connection import Connection, aws_errors, connect, resources
+from cli.options import AsJson, Endpoint, Stack
+from cli.terminal import CommandError, ExitCode, fail_if, new_table, out, print_json, print_note, print_pairs, when
 from email_handler.conversations.routes import load_routes
 from email_handler.errors import ArchiveObjectMissing, BadRules
 from email_handler.spam.rules import check as check_rules
 from email_handler.spam.rules import load_rules
 
-BUILTIN = "builtin"  # the pointer's value while it points to no object
+BUILTIN = "builtin"  # the pointer's value when it points to no object
 SEPARATOR = "\n=====\n"
 PLACEHOLDERS = frozenset({"name", "subject", "public_address", "display_name"})
 ROUTE_FIELDS = frozenset({"to", "address", "tag", "subject", "sender"})
@@ -34,34 +35,13 @@ type Check = Callable[[bytes], Sequence[str]]
 """Returns what is wrong with a document, a sentence each."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """One of the three."""
-
-    name: str  # for people
-    pointer: str  # the parameter's logical id
-    folder: str  # below config/
-    suffix: str
-    check: Check  # what a careful editor wants to know
-    problems: Check  # what the functions would report
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
-    """One value that a pointer had."""
-
-    number: int
-    key: str
-    at: datetime | None
-
-
 def rules_findings(document: bytes) -> tuple[str, ...]:
-    """Return what ``rules check`` would."""
+    """Return the findings of ``rules check``."""
     return tuple(f"{finding.rule or 'the document'}: {finding.problem}" for finding in check_rules(document))
 
 
 def rules_problems(document: bytes) -> tuple[str, ...]:
-    """Return what the functions skip of a rules document."""
+    """Return what the functions skip in a rules document."""
     try:
         return load_rules(document, "shown").problems
     except BadRules as error:
@@ -69,144 +49,144 @@ def rules_problems(document: bytes) -> tuple[str, ...]:
 
 
 def routes_findings(document: bytes) -> tuple[str, ...]:
-    """Return what is left out of a routes document, and names that no route has: a misspelled condition is none, and
-    the route takes all mail."""
+    """Return what the functions skip in a routes document, and unknown names: a route whose condition is misspelled
+    has no condition and takes all messages."""
     routes = load_routes(document)
     if routes.problems:
         return routes.problems
     parsed: dict[str, Any] = tomllib.loads(document.decode("utf-8-sig"))
     if not routes.routes:
         return ("there is no route in it: push one, or go back with routes rollback --to builtin",)
-    unknown = [f"{name} at the top is none of ours" for name in parsed if name != "route"]
+    unknown = [f"{name} at the top is not a known name" for name in parsed if name != "route"]
     for number, route in enumerate(parsed["route"], start=1):
-        unknown += [f"route {number}: {name} is no condition" for name in route if name not in ROUTE_FIELDS]
+        unknown += [f"route {number}: {name} is not a condition" for name in route if name not in ROUTE_FIELDS]
     return tuple(unknown)
 
 
 def acknowledgement_findings(document: bytes) -> tuple[str, ...]:
-    """Return what is wrong with the two templates: not in two, empty, or placeholders nobody fills."""
+    """Return what is wrong with the two templates: one is missing or empty, or a placeholder is unknown."""
     try:
         text, found, html = document.decode().replace("\r\n", "\n").partition(SEPARATOR)
     except UnicodeDecodeError:
         return ("it is not UTF-8",)
     if not found:
-        return ("it is not in two: the text, a line of five equals signs alone (=====), the HTML",)
+        return ("it does not have two parts: the text, a line with only five equals signs (=====), the HTML",)
     findings = []
     for part, template in (("the text", text), ("the HTML", html)):
         if not template.strip():
             findings.append(f"{part} is empty")
         if not Template(template).is_valid():
-            findings.append(f"{part} has a $ that is no placeholder: write $$ for a dollar sign")
+            findings.append(f"{part} has a $ without a placeholder: write $$ for a dollar sign")
         findings += [
-            f"{part} names ${name}, which nobody fills; there are {', '.join('$' + known for known in sorted(PLACEHOLDERS))}"
+            f"{part} has the unknown placeholder ${name}; known are {', '.join('$' + known for known in sorted(PLACEHOLDERS))}"
             for name in Template(template).get_identifiers()
             if name not in PLACEHOLDERS
         ]
     return tuple(findings)
 
 
-RULES = Document(
-    name="rules",
-    pointer="RulesPointer",
-    folder="spam-rules",
-    suffix=".toml",
-    check=rules_findings,
-    problems=rules_problems,
-)
-ROUTES = Document(
-    name="routes",
-    pointer="RoutesPointer",
-    folder="routes",
-    suffix=".toml",
-    check=routes_findings,
-    problems=routes_findings,
-)
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One of the three."""
+
+    name: str  # for people, and the beginning of its pointer's logical id
+    folder: str  # below config/
+    suffix: str
+    check: Check  # for the editor: everything that is worth a correction
+    problems: Check  # what the functions would report
+
+
+RULES = Document("rules", "spam-rules", ".toml", rules_findings, rules_problems)
+ROUTES = Document("routes", "routes", ".toml", routes_findings, routes_findings)
 ACKNOWLEDGEMENT = Document(
-    name="acknowledgement",
-    pointer="AcknowledgementPointer",
-    folder="acknowledgement",
-    suffix=".txt",
-    check=acknowledgement_findings,
-    problems=acknowledgement_findings,
+    "acknowledgement", "acknowledgement", ".txt", acknowledgement_findings, acknowledgement_findings
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One value that a pointer had, as ``show --json`` prints it."""
+
+    version: int
+    key: str
+    at: datetime | None
 
 
 def read_document(path: Path) -> bytes:
-    """Return the document in *path*; of a folder, its first text and HTML file as one. Raises AdminError."""
+    """Return the document in *path*; of a folder, its first text and HTML file as one. Raises CommandError."""
     try:
         if not path.is_dir():
             return path.read_bytes()
         parts = [next(iter(sorted(path.glob(pattern))), None) for pattern in ("*.txt", "*.html")]
         if None in parts:
-            raise AdminError(f"{path}: a folder holds a .txt and a .html file")
+            raise CommandError(f"{path}: the folder must hold a .txt and a .html file")
         return SEPARATOR.encode().join(part.read_bytes().rstrip(b"\n") for part in parts if part)
     except OSError as error:
-        raise AdminError(f"{path}: {error.strerror}. Name the file to push.") from error
+        raise CommandError(f"{path}: {error.strerror}. Name the file to push.") from error
 
 
 def key_for(document: Document, body: bytes, now: datetime) -> str:
-    """Return the key for a new *body*: never one that is in use, and in the order of time."""
+    """Return the key for a new *body*: keys are in the order of time, and a new one is never in use already."""
     return f"config/{document.folder}/{now:%Y%m%dT%H%M%SZ}-{hashlib.sha256(body).hexdigest()[:8]}{document.suffix}"
 
 
-def before_last(history: Sequence[Version]) -> Version | None:
-    """Return what was in force before the value that is now: *history* has the oldest first."""
-    return next((version for version in reversed(history) if version.key != history[-1].key), None)
+def previous(history: Sequence[Version]) -> str:
+    """Return the key in force before the present one, "" if there is none; *history* has the oldest first."""
+    return next((version.key for version in reversed(history) if version.key != history[-1].key), "")
 
 
 class Pointer:
     """One document's pointer in one deployment."""
 
     def __init__(self, document: Document, connection: Connection) -> None:
-        """Find the parameter. Raises AdminError."""
+        """Find the parameter. Raises CommandError."""
         self.document = document
         self.connection = connection
-        self.parameter = resources(connection)[document.pointer]
+        self.parameter = resources(connection)[f"{document.name.capitalize()}Pointer"]
         self._ssm = connection.session.client("ssm")
 
     def history(self) -> list[Version]:
-        """Return the values it had (SSM keeps a hundred), oldest first. Raises AdminError."""
-        with asking(self.connection.where):
+        """Return the values it had (SSM keeps a hundred), oldest first. Raises CommandError."""
+        with aws_errors(self.connection.where):
             pages = self._ssm.get_paginator("get_parameter_history").paginate(Name=self.parameter)
             found = [
-                Version(number=entry["Version"], key=entry["Value"].strip(), at=entry.get("LastModifiedDate"))
+                Version(version=entry["Version"], key=entry["Value"].strip(), at=entry.get("LastModifiedDate"))
                 for page in pages
                 for entry in page["Parameters"]
             ]
-        return sorted(found, key=lambda version: version.number)
+        return sorted(found, key=lambda version: version.version)
 
     def body(self, key: str) -> bytes | None:
-        """Return the document at *key*, None where the archive has none or it is the built-in one."""
+        """Return the document at *key*, None if the archive has none or it is the built-in one."""
         try:
             return None if key == BUILTIN else self.connection.archive.get(key)
         except ArchiveObjectMissing:
             return None
 
     def move(self, key: str) -> None:
-        """Point to *key*. Raises AdminError."""
-        with asking(self.connection.where):
+        """Point to *key*. Raises CommandError."""
+        with aws_errors(self.connection.where):
             self._ssm.put_parameter(Name=self.parameter, Value=key, Type="String", Overwrite=True)
 
     def back(self, to: str) -> tuple[str, str]:
-        """Point to the key *to*, or without one to what was in force before; return the old and the new key.
+        """Point to the key *to*, or if it is "" to what was in force before; return the old and the new key.
 
-        Raises AdminError where there is none.
+        Raises CommandError if there is none.
         """
         history = self.history()
-        now, earlier = history[-1].key, before_last(history)
-        if not to and earlier is None:
-            raise AdminError(f"nothing was in force before {now}: name one with --to")
-        key = to or (earlier.key if earlier else "")
+        now, key = history[-1].key, to or previous(history)
+        if not key:
+            raise CommandError(f"nothing was in force before {now}: name one with --to")
         if key != BUILTIN and self.body(key) is None:
-            raise AdminError(
-                f"the archive holds no {key}: name another with --to ({self.document.name} show tells them)"
+            raise CommandError(
+                f"the archive holds no {key}: name another with --to ({self.document.name} show lists them)"
             )
         if key != now:
             self.move(key)
         return now, key
 
     def problems(self, key: str) -> Sequence[str]:
-        """Return what is wrong with what lies at *key*."""
+        """Return what is wrong with the document at *key*."""
         if key == BUILTIN:
             return ()
         body = self.body(key)
@@ -226,77 +206,67 @@ def add_commands(app: typer.Typer, document: Document) -> None:
         """Check a document, upload it under a new name, and put it in force. One with findings is not pushed."""
         body = read_document(file)
         if findings := document.check(body):
-            _tell_findings(file, findings, as_json=as_json)
+            for finding in findings:
+                if as_json:
+                    print_json({"path": str(file), "problem": finding})
+                else:
+                    out.print(Text.assemble((str(file), "bold"), f" {finding}"), soft_wrap=True)
+            print_note(f"Not pushed: {len(findings)} to fix first.", "red")
             raise typer.Exit(ExitCode.FAILED)
         pointer = Pointer(document, connect(stack, endpoint))
-        before = pointer.history()[-1].key
-        key = before
+        before = key = pointer.history()[-1].key
         if pointer.body(before) != body:
             key = key_for(document, body, datetime.now(UTC))
             pointer.connection.archive.put(key, body, "text/plain; charset=utf-8")
             pointer.move(key)
-        _tell_moved(document, before, key, as_json=as_json)
+        _print_move(document, before, key, as_json=as_json)
 
     @app.command()
     def rollback(
-        to: Annotated[str, typer.Option(metavar="KEY", help="Which one: a key that show tells, or builtin.")] = "",
+        to: Annotated[str, typer.Option(metavar="KEY", help="The one to use: a key that show lists, or builtin.")] = "",
         stack: Stack = "",
         endpoint: Endpoint = "",
         as_json: AsJson = False,
     ) -> None:
-        """Put the one before in force again, or the one that --to names."""
+        """Put the previous one in force again, or the one that --to names."""
         before, key = Pointer(document, connect(stack, endpoint)).back(to)
-        _tell_moved(document, before, key, as_json=as_json)
+        _print_move(document, before, key, as_json=as_json)
 
     @app.command()
-    def show(
-        stack: Stack = "",
-        endpoint: Endpoint = "",
-        as_json: AsJson = False,
-    ) -> None:
-        """Show which one is in force, what is wrong with it, and which ones were before."""
+    def show(stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False) -> None:
+        """Show which one is in force, what is wrong with it, and the earlier ones."""
         pointer = Pointer(document, connect(stack, endpoint))
         history = pointer.history()
         problems = pointer.problems(history[-1].key)
         if as_json:
-            versions = [{"version": one.number, "key": one.key, "at": one.at} for one in reversed(history)]
+            versions = [asdict(version) for version in reversed(history)]
             print_json({"in_force": history[-1].key, "problems": list(problems), "history": versions})
         else:
             _print_history(history, problems)
-        if problems:
-            raise typer.Exit(ExitCode.FAILED)
+        fail_if(problems)
 
 
-def _tell_findings(file: Path, findings: Sequence[str], *, as_json: bool) -> None:
-    for finding in findings:
-        if as_json:
-            print_json({"path": str(file), "problem": finding})
-        else:
-            out.print(Text.assemble((str(file), "bold"), f" {finding}"), soft_wrap=True)
-    err.print(f"Not pushed: {len(findings)} to mend first.", style="red")
-
-
-def _tell_moved(document: Document, before: str, key: str, *, as_json: bool) -> None:
+def _print_move(document: Document, before: str, key: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"in_force": key, "before": before})
     elif key == before:
-        err.print(f"{key} is in force already.", markup=False, soft_wrap=True)
+        print_note(f"{key} is in force already.")
     else:
-        err.print(f"In force within a minute: {key}", markup=False, soft_wrap=True)
-        err.print(f"Before: {before} ({document.name} rollback goes back)", markup=False, soft_wrap=True, style="dim")
+        print_note(f"In force within a minute: {key}")
+        print_note(f"Before: {before} ({document.name} rollback goes back)", "dim")
 
 
 def _print_history(history: Sequence[Version], problems: Sequence[str]) -> None:
     print_pairs(**{"In force": history[-1].key, "Since": when(history[-1].at), "Problems": "\n".join(problems)})
-    table = Table("Version", "When", "Key", box=None, header_style="bold")
+    table = new_table("Version", "When", "Key")
     for version in reversed(history[:-1]):
-        table.add_row(str(version.number), when(version.at), Text(version.key))
+        table.add_row(str(version.version), when(version.at), Text(version.key))
     if len(history) > 1:
         out.print()
         out.print(table)
 
 
-routes = typer.Typer(no_args_is_help=True, help="Which mailboxes mail goes to.")
-acknowledgement = typer.Typer(no_args_is_help=True, help="What a contact is told at once.")
+routes = typer.Typer(no_args_is_help=True, help="Choose the mailboxes that messages are forwarded to.")
+acknowledgement = typer.Typer(no_args_is_help=True, help="Write the automatic acknowledgement to contacts.")
 add_commands(routes, ROUTES)
 add_commands(acknowledgement, ACKNOWLEDGEMENT)

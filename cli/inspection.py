@@ -1,21 +1,20 @@
-"""``email-handler inspect``: what the functions would see in a mail. Pure: files in, values out, no AWS."""
+"""``email-handler inspect``: what the functions would see in a message. Pure: files in, values out, no AWS."""
 
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache, partial
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Group
-from rich.filesize import decimal
-from rich.table import Table
 from rich.text import Text
 
-from cli.terminal import AdminError, AsJson, ExitCode, out, print_json, print_pairs, tracked
+from cli.options import AsJson, RulesFile
+from cli.terminal import STYLES, CommandError, describe_files, fail_if, new_table, out, print_json, print_pairs, tracked
 from email_handler.conversations.disposition import Disposition
 from email_handler.identifiers import ReceiptId
 from email_handler.mail.message import Message
@@ -28,50 +27,46 @@ from email_handler.senders.machines import automatic
 from email_handler.spam.rules import RuleSet, builtin_rules, load_rules
 from email_handler.spam.stages import assess_content
 
-MANY = 200  # files from which on a second process earns its start (0.5 s)
+MANY = 200  # files from which a second process is worth its start (0.5 s)
 HANDED_IN = "handed-in"  # where an outbox keeps the bytes that SES was given (cloud.ses)
-STYLES = {"deliver": "green", "flag": "yellow", "hold": "red"}
 
 type Inspection = dict[str, Any]
-"""One message as ``--json`` prints it; the keys of :func:`inspect_bytes` with ``path`` and ``seconds``."""
+"""One message as ``--json`` prints it: the keys of :func:`inspect_bytes`, and path, ok, error and seconds."""
 
 
 def inspect(
-    paths: Annotated[list[Path], typer.Argument(help="Files of raw mail, and folders of them.", metavar="PATH…")],
-    rules: Annotated[Path | None, typer.Option(help="A rules file instead of the built-in set.")] = None,
+    paths: Annotated[list[Path], typer.Argument(help="Files of raw messages, and folders of them.", metavar="PATH…")],
+    rules: RulesFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the functions would see in raw mail: sender, text, attachments, machine, bounce, spam, LinkedIn.
+    """Show what the functions would see in raw messages: sender, text, attachments, machine, bounce, spam, LinkedIn.
 
-    Needs no AWS. Every file is told, one that cannot be read as well (exit code 1 then). Of the local cloud's outbox
-    only the mails are read: NAME.json beside NAME.eml is left out, and so is its folder handed-in.
+    Needs no AWS. Every file is listed, also one that cannot be read (then the exit code is 1). Of the local cloud's
+    outbox only the messages are read: NAME.json beside NAME.eml is left out, and so is its folder handed-in.
 
-    A file that SES stored carries SES's verdicts, and these decide whether its sender is believed. Any other file is
-    read as though its sender were verified, unless an Authentication-Results field says that DMARC failed.
+    A file that SES stored carries SES's verdicts, which decide whether its sender is verified. In any other file the
+    sender counts as verified unless an Authentication-Results field reports that DMARC failed.
     """
     files = list(find_files(paths))
-    inspections = tracked(inspect_files(files, rules), "messages", len(files))
-    failed = 0
-    if as_json:
-        for inspection in inspections:
+    failed, kept = 0, []
+    for inspection in tracked(inspect_files(files, rules), "messages", len(files)):
+        failed += not inspection["ok"]
+        if as_json:
             print_json(inspection)
-            failed += not inspection["ok"]
-    else:
-        done = list(inspections)
-        failed = sum(not inspection["ok"] for inspection in done)
-        if len(done) == 1 and not failed:
-            _show_one(done[0])
         else:
-            _show_table(done)
-    if failed:
-        raise typer.Exit(ExitCode.FAILED)
+            kept.append(inspection)
+    if len(kept) == 1 and not failed:
+        _print_one(kept[0])
+    elif not as_json:
+        _print_table(kept)
+    fail_if(failed)
 
 
 def find_files(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield *paths* themselves, and in place of a folder everything below it in the order of names.
 
-    Nothing is left out but what the local cloud's outbox keeps beside its mails: envelopes (``NAME.json`` beside
-    ``NAME.eml``) and, in such a folder, ``handed-in``. What is no readable file fails when it is read, and is told.
+    Only what the local cloud's outbox keeps beside its messages is left out: envelopes (``NAME.json`` beside
+    ``NAME.eml``) and, in such a folder, ``handed-in``. A path that is not a readable file fails when it is read.
     """
     for path in paths:
         if path.is_dir():
@@ -85,36 +80,59 @@ def find_files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def inspect_files(files: Sequence[Path], rules_file: Path | None = None) -> Iterator[Inspection]:
-    """Return an iterator over the inspection of each of *files*, in their order. Raises AdminError, BadRules at once
-    where the rules file cannot be used."""
-    rules_of(rules_file)
-    return each_file(partial(inspect_file, rules_file=rules_file), files)
+    """Return an iterator over the inspection of each of *files*, in their order.
+
+    Raises CommandError or BadRules at once if the rules file cannot be used.
+    """
+    return each_file(partial(_inspector, rules_file), files)
 
 
-def each_file[T](work: Callable[[Path], T], files: Sequence[Path]) -> Iterator[T]:
-    """Yield what *work* (a function of a module, or a partial of one) returns for each of *files*, in their order;
-    many are shared among the processors."""
-    if len(files) < MANY:
-        yield from map(work, files)
-        return
-    # Forked workers would inherit the progress bar's thread half alive.
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        yield from pool.map(work, files, chunksize=16)
+def _inspector(rules_file: Path | None) -> Callable[[Path], Inspection]:
+    return partial(inspect_file, rules=read_rules(rules_file))
 
 
-@cache
-def rules_of(rules_file: Path | None) -> RuleSet:
-    """Return the rules in *rules_file*, or the built-in set, compiled once. Raises AdminError, BadRules."""
+def each_file[T](prepare: Callable[[], Callable[[Path], T]], files: Sequence[Path]) -> Iterator[T]:
+    """Return an iterator over the result for each of *files*, in their order; many are shared among processes.
+
+    *prepare* returns the function that is called for a file. Each process calls *prepare* once, because compiled rules
+    cannot be sent to another process; *prepare* itself is a function of a module, or a partial of one.
+    """
+    work = prepare()  # now, not at the first file: it raises if the rules cannot be used
+    return map(work, files) if len(files) < MANY else _in_processes(prepare, files)
+
+
+def _in_processes[T](prepare: Callable[[], Callable[[Path], T]], files: Sequence[Path]) -> Iterator[T]:
+    # Spawned, because forked processes would inherit the progress bar's thread in a broken state.
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_Worker.start, initargs=(prepare,)) as pool:
+        yield from pool.map(_Worker.run, files, chunksize=16)
+
+
+class _Worker:
+    """A process of the pool; an initializer has no other way to hand something to the calls that follow."""
+
+    work: Callable[[Path], Any]
+
+    @classmethod
+    def start(cls, prepare: Callable[[], Callable[[Path], Any]]) -> None:
+        cls.work = staticmethod(prepare())
+
+    @classmethod
+    def run(cls, path: Path) -> Any:
+        return cls.work(path)
+
+
+def read_rules(rules_file: Path | None) -> RuleSet:
+    """Return the compiled rules in *rules_file*, or the built-in set. Raises CommandError, BadRules."""
     if rules_file is None:
         return builtin_rules()
     try:
         return load_rules(rules_file.read_bytes(), rules_file.name)
     except OSError as error:
-        raise AdminError(f"{rules_file}: {error.strerror}. Name a rules file with --rules.") from error
+        raise CommandError(f"{rules_file}: {error.strerror}. Name a rules file with --rules.") from error
 
 
-def inspect_file(path: Path, rules_file: Path | None = None) -> Inspection:
-    """Return what is in the file *path*. Never raises: what went wrong is in ``error``, and ``ok`` is false.
+def inspect_file(path: Path, rules: RuleSet) -> Inspection:
+    """Return what is in the file *path*. Never raises: ``error`` names what went wrong, and ``ok`` is false.
 
     ``seconds`` is the time the message took, without reading the file.
     """
@@ -127,41 +145,31 @@ def inspect_file(path: Path, rules_file: Path | None = None) -> Inspection:
         return inspection | {"error": error.strerror or str(error)}
     began = time.perf_counter()
     try:
-        found = inspect_bytes(raw, rules_of(rules_file))
-    except Exception as error:  # noqa: BLE001  (a fault of ours in one message must not hide the others)
-        return inspection | {
-            "error": f"{type(error).__name__}: please report this message",
-            "seconds": round(time.perf_counter() - began, 6),
-        }
-    return inspection | found | {"ok": True, "seconds": round(time.perf_counter() - began, 6)}
+        inspection |= inspect_bytes(raw, rules) | {"ok": True}
+    except Exception as error:  # noqa: BLE001  (our error in one message must not hide the others)
+        inspection["error"] = f"{type(error).__name__}: please report this message"
+    return inspection | {"seconds": round(time.perf_counter() - began, 6)}
 
 
 _NOTHING: Inspection = {
-    "from": None,
-    "subject": None,
+    **dict.fromkeys(("from", "subject")),
     "text_chars": 0,
     "attachments": [],
-    "automatic": None,
-    "bounce": None,
-    "spam": None,
-    "new_text": None,
-    "linkedin": None,
+    **dict.fromkeys(("automatic", "bounce", "spam", "new_text", "linkedin")),
 }
 
 
 def inspect_bytes(raw: bytes, rules: RuleSet) -> Inspection:
     """Return what the functions would see in *raw*.
 
-    ``from`` is an address or null; ``attachments`` have ``name``, ``type`` (as declared) and ``size`` in octets;
-    ``bounce`` is null or ``recipient``, ``status``, ``original_message_id`` (each null where it isn't stated);
-    ``spam`` is the filter's third stage.
+    ``from`` is an address or null; ``attachments`` have ``name``, ``type`` (as declared) and ``size`` in bytes;
+    ``bounce`` is null or has ``recipient``, ``status`` and ``original_message_id`` (each null if it isn't stated);
+    ``spam`` is the result of the filter's third stage.
     """
     message = parse(raw)
     return_path = message.header("Return-Path").strip() if message.header_all("Return-Path") else None
     envelope_sender = return_path if return_path is None else return_path.strip("<>")
-    machine = automatic(message, envelope_sender)
     feedback = read_feedback(message, envelope_sender)
-    spam = assess_content(message, rules)
     person = linkedin_person(message, believed(message))
     sender = message.from_[0].address if message.from_ else ""
     return {
@@ -172,26 +180,25 @@ def inspect_bytes(raw: bytes, rules: RuleSet) -> Inspection:
             {"name": found.name, "type": found.content_type, "size": len(found.payload)}
             for found in message.attachments
         ],
-        "automatic": machine or None,
+        "automatic": automatic(message, envelope_sender) or None,
         "bounce": feedback
         and {
             "recipient": next(iter(feedback.recipients), None),
             "status": feedback.status or None,
             "original_message_id": feedback.original_message_id or None,
         },
-        "spam": told(spam),
+        "spam": _spam_result(assess_content(message, rules)),
         "new_text": new_text(message.text, message.html),
         "linkedin": person.name if person else None,
     }
 
 
-def told(spam: Disposition) -> dict[str, Any]:
-    """Return the third stage's answer as ``--json`` prints it."""
+def _spam_result(spam: Disposition) -> dict[str, Any]:
     return {"outcome": spam.outcome.value, "score": spam.score, "rules": list(spam.rules)}
 
 
 def believed(message: Message) -> bool:
-    """Tell whether From is taken at its word (see :func:`inspect`)."""
+    """Return whether From counts as verified (see :func:`inspect`)."""
     receipt = receipt_from_message(message, ReceiptId("inspected"))
     if receipt.spf or receipt.dkim or receipt.dmarc:
         return verify_sender(message, receipt).verified
@@ -199,35 +206,34 @@ def believed(message: Message) -> bool:
     return not any("dmarc=fail" in field.lower() for field in results)
 
 
-def _show_table(inspections: Sequence[Inspection]) -> None:
-    table = Table("Spam", "Files", "ms", "Mail", box=None, header_style="bold")
+def _print_table(inspections: Sequence[Inspection]) -> None:
+    table = new_table("Spam", "Files", "ms", "Message", right=("Files", "ms"))
+    outcomes = []
     for one in inspections:
-        milliseconds = Text(f"{one['seconds'] * 1000:.1f}", justify="right")
         lines = [Text(Path(one["path"]).name, "bold")]
-        if not one["ok"]:
+        spam, files = Text(), ""
+        if one["ok"]:
+            sender = f"{one['linkedin']} (LinkedIn)" if one["linkedin"] else one["from"] or "nobody"
+            lines.append(Text(f"{sender}: {one['subject']}"))
+            if machine := "bounce" if one["bounce"] else one["automatic"]:
+                lines.append(Text(machine, "cyan"))
+            outcome = one["spam"]["outcome"]
+            outcomes.append(outcome)
+            spam, files = (
+                Text(f"{outcome} {one['spam']['score']:g}", STYLES[outcome]),
+                str(len(one["attachments"]) or ""),
+            )
+        else:
             lines.append(Text(f"not read: {one['error']}", "red"))
-            table.add_row("", "", milliseconds, Group(*lines))
-            continue
-        sender = f"{one['linkedin']} (LinkedIn)" if one["linkedin"] else one["from"] or "nobody"
-        lines.append(Text(f"{sender}: {one['subject']}"))
-        if machine := "bounce" if one["bounce"] else one["automatic"]:
-            lines.append(Text(machine, "cyan"))
-        files = Text(str(len(one["attachments"]) or ""), justify="right")
-        table.add_row(_spam(one["spam"]), files, milliseconds, Group(*lines))
+        table.add_row(spam, files, f"{one['seconds'] * 1000:.1f}", Group(*lines))
     out.print(table)
-    outcomes = [one["spam"]["outcome"] for one in inspections if one["ok"]]
-    counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in STYLES)
+    counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in ("deliver", "flag", "hold"))
     failed = len(inspections) - len(outcomes)
     out.print(f"{len(inspections)} messages: {counts}" + (f", [red]{failed} not read[/]" if failed else ""))
 
 
-def _spam(spam: dict[str, Any]) -> Text:
-    return Text(f"{spam['outcome']} {spam['score']:g}", STYLES[spam["outcome"]])
-
-
-def _show_one(one: Inspection) -> None:
+def _print_one(one: Inspection) -> None:
     bounce, spam = one["bounce"] or {}, one["spam"]
-    files = [f"{file['name']} ({file['type']}, {decimal(file['size'])})" for file in one["attachments"]]
     returned = f"{bounce.get('recipient') or 'recipient not stated'}, {bounce.get('status') or 'no status'}"
     print_pairs(**{
         "From": one["from"] or "-",
@@ -235,7 +241,7 @@ def _show_one(one: Inspection) -> None:
         "LinkedIn": one["linkedin"] or "",
         "Machine": one["automatic"] or "",
         "Bounce": returned if bounce else "",
-        "Files": "\n".join(files),
+        "Files": describe_files(one["attachments"]),
         "Spam": f"{spam['outcome']} {spam['score']:g}  {', '.join(spam['rules'])}",
         "New text": one["new_text"].strip() or "(none)",
     })  # fmt: skip

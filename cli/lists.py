@@ -1,13 +1,13 @@
-"""``email-handler allow``, ``block``, ``unlist`` and ``lists``: whose mail the filter lets pass, or holds."""
+"""``email-handler allow``, ``block``, ``unlist`` and ``lists``: the senders whose messages the filter passes or holds."""
 
 import re
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from cli.connection import Endpoint, Stack, connect
-from cli.terminal import AdminError, AsJson, err, out, print_json
+from cli.connection import connect
+from cli.options import AsJson, Endpoint, Stack
+from cli.terminal import CommandError, new_table, out, print_json, print_note, print_result
 from email_handler.ports import ListKind
 
 _DOMAIN = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
@@ -16,44 +16,34 @@ Entry = Annotated[str, typer.Argument(metavar="ADDRESS-OR-DOMAIN", help="jane@cu
 
 
 def allow(entry: Entry, stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False) -> None:
-    """Let the mail of an address or a domain pass the spam filter. Counts only where the sender is verified, and never
-    against a virus.
+    """Let emails from an address or a domain pass the spam filter.
+
+    Counts only for verified senders, and never against a virus.
     """
-    _put(entry, "allow", stack, endpoint, as_json=as_json)
+    _move(entry, "allow", stack, endpoint, as_json=as_json)
 
 
 def block(entry: Entry, stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False) -> None:
-    """Hold all mail of an address or a domain, verified or not."""
-    _put(entry, "block", stack, endpoint, as_json=as_json)
+    """Hold all emails from an address or a domain, verified or not."""
+    _move(entry, "block", stack, endpoint, as_json=as_json)
 
 
 def unlist(entry: Entry, stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False) -> None:
-    """Take an address or a domain off whichever list it is on."""
-    wanted = read_entry(entry)
-    connection = connect(stack, endpoint)
-    kind = dict(connection.records.listed()).get(wanted)
-    if kind is None:
-        raise AdminError(f"{wanted} is on no list of {connection.where}: email-handler lists")
-    connection.records.put_listed(wanted, None)
-    if as_json:
-        print_json({"entry": wanted, "list": None, "before": kind})
-    else:
-        err.print(f"{wanted} is off the {kind}-list.", markup=False)
+    """Take an address or a domain off the list that it is on."""
+    _move(entry, None, stack, endpoint, as_json=as_json)
 
 
 def lists(stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False) -> None:
     """Show the allow-list and the block-list."""
-    table = Table("List", "Address or domain", box=None, header_style="bold")
-    count = 0
-    for count, (entry, kind) in enumerate(connect(stack, endpoint).records.listed(), 1):  # noqa: B007  (asked below)
+    table = new_table("List", "Address or domain")
+    for entry, kind in connect(stack, endpoint).records.listed():
+        table.add_row(kind, entry)
         if as_json:
             print_json({"entry": entry, "list": kind})
-        else:
-            table.add_row(kind, entry)
-    if count and not as_json:
+    if not table.rows:
+        print_note("Both lists are empty: email-handler allow|block ADDRESS-OR-DOMAIN")
+    elif not as_json:
         out.print(table)
-    elif not count:
-        err.print("Both lists are empty: email-handler allow|block ADDRESS-OR-DOMAIN", markup=False)
 
 
 def read_entry(text: str) -> str:
@@ -65,13 +55,13 @@ def read_entry(text: str) -> str:
     return entry
 
 
-def _put(text: str, kind: ListKind, stack: str, endpoint: str, *, as_json: bool) -> None:
+def _move(text: str, kind: ListKind | None, stack: str, endpoint: str, *, as_json: bool) -> None:
     entry = read_entry(text)
     connection = connect(stack, endpoint)
     before = dict(connection.records.listed()).get(entry)
+    if kind is None and before is None:
+        raise CommandError(f"{entry} is on no list of {connection.where}: email-handler lists")
     connection.records.put_listed(entry, kind)
-    if as_json:
-        print_json({"entry": entry, "list": kind, "before": before})
-    else:
-        moved = f" (it was on the {before}-list)" if before and before != kind else ""
-        err.print(f"{entry} is on the {kind}-list{moved}.", markup=False)
+    moved = f" (it was on the {before}-list)" if before and before != kind else ""
+    done = f"{entry} is on the {kind}-list{moved}." if kind else f"{entry} is off the {before}-list."
+    print_result({"entry": entry, "list": kind, "before": before}, done, as_json=as_json)

@@ -1,4 +1,4 @@
-"""``email-handler export`` and ``erase``: what is kept of a conversation or of a person, handed out or deleted."""
+"""``email-handler export`` and ``erase``: write out or delete the data of a conversation or a person."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,33 +8,31 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
-from cli.connection import Connection, Endpoint, Stack, connect
-from cli.conversations import decisions_of, public_fields, sends_of
-from cli.deployment import asking
-from cli.terminal import AdminError, AsJson, ExitCode, err, json_document, out, print_json, tracked
+from cli.connection import Connection, aws_errors, connect
+from cli.conversations import decisions_of, find_conversation, public_fields, sends_of
+from cli.options import AsJson, Endpoint, Stack
+from cli.terminal import CommandError, fail_if, json_document, out, print_json, print_line, print_note, tracked
+from email_handler.conversations.keys import NO_CONVERSATION, attachments_prefix, is_received, text_prefix
 from email_handler.conversations.records import Contact, Conversation, LedgerItem, MessageRecord, SendState
 from email_handler.errors import ArchiveObjectMissing
-from email_handler.identifiers import ConversationId
 
 ALL = 10**9
-NONE = "none"  # the folder of mail without a conversation, in the archive as in an export
 
 KEPT = (
-    "The table's point-in-time recovery still knows the records, for up to 35 days (AWS's longest).",
-    "Digests that told the owner of held mail stay in the archive below raw/digest/ and sent/notice/.",
-    "What has left stays where it went: the owner's mailbox, the contact's, and whoever consumes the events.",
-    "An entry of the allow- or block-list stays: email-handler unlist takes it off.",
-    "Mail of others that names or quotes the person stays.",
+    "The table's point-in-time recovery keeps the records for up to 35 days (AWS's longest).",
+    "Digests that listed held messages for the owner stay in the archive below raw/digest/ and sent/notice/.",
+    "Emails already sent stay in the owner's and the contact's mailboxes; events stay with their consumers.",
+    "An entry of the allow-list or block-list stays: email-handler unlist takes it off.",
+    "Messages of others that name or quote the person stay.",
 )
-"""What erasing cannot reach, for whoever asked for it."""
+"""What erasing cannot reach."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One conversation with its messages and sends; or, without a conversation, mail of a person that belongs to none
-    (held, dropped, a second copy) or was written into somebody else's."""
+    """One conversation with its messages and sends; or, without a conversation, a person's messages that belong to none
+    (held, dropped, duplicates) or to another contact's conversation."""
 
     conversation: Conversation | None
     messages: tuple[MessageRecord, ...]
@@ -42,29 +40,13 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Return the conversation's id, ``none`` for single mails."""
-        return self.conversation.id if self.conversation else NONE
-
-    @property
-    def prefixes(self) -> list[str]:
-        """Return where in the archive its texts and attachments lie."""
-        places = [f"{message.conversation or NONE}/{message.receipt}/" for message in self.messages]
-        if self.conversation:
-            places = [f"{self.conversation.id}/"]
-        return [f"{kind}/{place}" for kind in ("text", "attachments") for place in places]
-
-    @property
-    def keys(self) -> list[str]:
-        """Return where in the archive its mails lie, as they came and as they left."""
-        return [
-            *(message.archive_key for message in self.messages),
-            *(send.sent_key for send in self.sends if send.sent_key),
-        ]
+        """Return the conversation's id, or ``none``."""
+        return self.conversation.id if self.conversation else NO_CONVERSATION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdings:
-    """Everything that is kept of a conversation, or of a person."""
+    """Everything that is stored about a conversation or a person."""
 
     cases: tuple[Case, ...]
     contact: Contact | None
@@ -72,19 +54,20 @@ class Holdings:
 
 
 Identifier = Annotated[
-    str, typer.Argument(metavar="CONVERSATION|ADDRESS", help="One conversation, or all of a person.")
+    str, typer.Argument(metavar="CONVERSATION|ADDRESS", help="A conversation's id, or a person's address.")
 ]
 
 
 def export(
     identifier: Identifier,
-    folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")],
+    folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the files.")],
     stack: Stack = "",
     endpoint: Endpoint = "",
     as_json: AsJson = False,
 ) -> None:
-    """Write what is kept of a conversation or a person into files: records as JSON, mails as .eml, as they came and
-    as they left.
+    """Write the data of a conversation or a person to files.
+
+    Records are written as JSON, messages as .eml, as received and as sent.
     """
     connection = connect(stack, endpoint)
     holdings = find(connection, identifier)
@@ -94,52 +77,53 @@ def export(
             count += 1
             if as_json:
                 print_json({"conversation": case.name, "path": str(path)})
-    err.print(f"{count} files of {len(holdings.cases)} conversations in {folder}", markup=False, soft_wrap=True)
+    print_note(f"{count} files of {len(holdings.cases)} conversations in {folder}")
 
 
 def erase(
     identifier: Identifier,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only tell what would be erased.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it; without this option, only show what would be erased.")
+    ] = False,
     stack: Stack = "",
     endpoint: Endpoint = "",
     as_json: AsJson = False,
 ) -> None:
-    """Erase what is kept of a conversation or a person: records, mails, texts and attachments, every version of them.
+    """Erase the data of a conversation or a person for good.
 
-    For good. Tells what it cannot reach. Exit code 1 without --yes.
+    Deletes records, messages, texts and attachments in every version, and lists what it cannot reach. Without --yes the
+    exit code is 1.
     """
     connection = connect(stack, endpoint)
     holdings = find(connection, identifier)
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "conversations": [case.name for case in holdings.cases if case.conversation],
         "messages": sum(len(case.messages) for case in holdings.cases),
         "sends": sum(len(case.sends) for case in holdings.cases),
     }
-    _refuse_sends_under_way(holdings.cases)
+    _refuse_unfinished_sends(holdings.cases)
     if yes:
-        told |= {"objects": 0, "items": 0}
+        summary |= {"objects": 0, "items": 0}
         for case in tracked(holdings.cases, "conversations", len(holdings.cases)):
-            told["objects"] += _erase_objects(connection, case)
-            told["items"] += connection.operator.erase(case.messages, case.sends, case.conversation)
+            summary["objects"] += _erase_objects(connection, case)
+            summary["items"] += connection.operator.erase(case.messages, case.sends, case.conversation)
             if case.conversation and holdings.contact and not holdings.whole_person:
                 connection.operator.forget_conversation(holdings.contact, case.conversation.id)
         if holdings.contact and holdings.whole_person:
-            told["items"] += connection.operator.erase_contact(holdings.contact.address)
+            summary["items"] += connection.operator.erase_contact(holdings.contact.address)
     if as_json:
-        print_json(told | {"erased": yes, "kept": list(KEPT) if yes else []})
+        print_json(summary | {"erased": yes, "kept": list(KEPT) if yes else []})
     else:
-        _tell(told, erased=yes)
-    if not yes:
-        raise typer.Exit(ExitCode.FAILED)
+        _print_summary(summary, erased=yes)
+    fail_if(not yes)
 
 
 def find(connection: Connection, identifier: str) -> Holdings:
-    """Return what is kept of a conversation, or of whoever has an address. Raises AdminError where that is nothing."""
+    """Return what is stored about a conversation, or about the person with an address. Raises CommandError if nothing
+    is."""
     records = connection.records
     if "@" not in identifier:
-        conversation = records.conversation(ConversationId(identifier.lower()))
-        if conversation is None:
-            raise AdminError(f"there is no conversation {identifier} in {connection.where}: email-handler list")
+        conversation = find_conversation(connection, identifier)
         contact = connection.operator.contact(conversation.contact) if conversation.contact else None
         return Holdings(cases=(_case(connection, conversation),), contact=contact, whole_person=False)
     address = identifier.lower()
@@ -151,7 +135,9 @@ def find(connection: Connection, identifier: str) -> Holdings:
         cases.append(Case(conversation=None, messages=tuple(loose), sends=_sends(connection, loose)))
     contact = connection.operator.contact(address)
     if not cases and contact is None:
-        raise AdminError(f"nothing is kept of {identifier} in {connection.where}: email-handler search finds people")
+        raise CommandError(
+            f"nothing is stored about {identifier} in {connection.where}: email-handler search finds people"
+        )
     return Holdings(cases=tuple(cases), contact=contact, whole_person=True)
 
 
@@ -166,7 +152,7 @@ def _sends(connection: Connection, messages: Sequence[MessageRecord]) -> tuple[L
 
 
 def write_case(connection: Connection, case: Case, contact: Contact | None, folder: Path) -> Iterator[Path]:
-    """Write *case* into *folder*, and yield each file. Raises AdminError where that cannot be written."""
+    """Write *case* into *folder*, and yield each file. Raises CommandError if a file cannot be written."""
     record = {
         "conversation": public_fields(case.conversation) if case.conversation else None,
         "contact": public_fields(contact) if contact else None,
@@ -179,7 +165,7 @@ def write_case(connection: Connection, case: Case, contact: Contact | None, fold
     }
     yield _write(folder / "records.json", json_document(record))
     for number, message in enumerate(case.messages, start=1):
-        suffix = "json" if message.archive_key.startswith("raw/feedback/") else "eml"
+        suffix = "json" if not is_received(message.archive_key) else "eml"
         name = f"{number:03}-received-{message.function}-{_safe(message.receipt)}.{suffix}"
         yield from _copy(connection, message.archive_key, folder / name)
         for send in case.sends:
@@ -191,7 +177,7 @@ def _copy(connection: Connection, key: str, path: Path) -> Iterator[Path]:
     try:
         yield _write(path, connection.archive.get(key))
     except ArchiveObjectMissing:
-        err.print(f"{key}: the archive no longer holds it", style="yellow", markup=False, soft_wrap=True)
+        print_note(f"{key}: the archive no longer holds it", "yellow")
 
 
 def _write(path: Path, body: bytes) -> Path:
@@ -199,27 +185,31 @@ def _write(path: Path, body: bytes) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
     except OSError as error:
-        raise AdminError(f"cannot write {path}: {error.strerror}. Choose another folder with --out.") from error
+        raise CommandError(f"cannot write {path}: {error.strerror}. Choose another folder with --out.") from error
     return path
 
 
 def _safe(name: str) -> str:
-    """Return *name* as a file's: SES's ids are safe as they are, but nobody promises that."""
+    """Return *name* as a safe file name. SES's ids are safe, but AWS does not promise that."""
     return re.sub(r"[^\w.-]|^\.+", "_", name)[:150]
 
 
-def _refuse_sends_under_way(cases: Sequence[Case]) -> None:
+def _refuse_unfinished_sends(cases: Sequence[Case]) -> None:
     waiting = [send.id for case in cases for send in case.sends if send.state in (SendState.QUEUED, SendState.SENDING)]
     if waiting:
-        raise AdminError(f"{len(waiting)} sends are still under way ({waiting[0]}): wait until they have ended")
+        raise CommandError(f"{len(waiting)} sends are still in progress ({waiting[0]}): wait until they have ended")
 
 
 def _erase_objects(connection: Connection, case: Case) -> int:
-    """Delete every version of the objects of *case*, and return how many that were."""
+    """Delete every version of the objects of *case*, and return how many there were."""
     s3 = connection.session.client("s3")
     count = 0
-    wanted = [(prefix, False) for prefix in case.prefixes] + [(key, True) for key in case.keys]
-    with asking(connection.where):
+    keys = [message.archive_key for message in case.messages] + [send.sent_key for send in case.sends if send.sent_key]
+    places: list[tuple[str, str]] = [(case.conversation.id, "")] if case.conversation else []
+    places = places or [(message.conversation, message.receipt) for message in case.messages]
+    prefixes = [prefix(*place) for prefix in (text_prefix, attachments_prefix) for place in places]
+    wanted = [(prefix, False) for prefix in prefixes] + [(key, True) for key in keys]
+    with aws_errors(connection.where):
         for prefix, exact in wanted:
             pages = s3.get_paginator("list_object_versions").paginate(Bucket=connection.bucket, Prefix=prefix)
             versions = [
@@ -229,20 +219,20 @@ def _erase_objects(connection: Connection, case: Case) -> int:
                 if not exact or found["Key"] == prefix
             ]
             for batch in batched(versions, 1000):
-                answer = s3.delete_objects(Bucket=connection.bucket, Delete={"Objects": list(batch), "Quiet": True})
-                if errors := answer.get("Errors"):
-                    raise AdminError(f"S3 did not delete {len(errors)} objects ({errors[0].get('Code')}): try again")
+                response = s3.delete_objects(Bucket=connection.bucket, Delete={"Objects": list(batch), "Quiet": True})
+                if errors := response.get("Errors"):
+                    raise CommandError(f"S3 did not delete {len(errors)} objects ({errors[0].get('Code')}): try again")
             count += len(versions)
     return count
 
 
-def _tell(told: dict[str, Any], *, erased: bool) -> None:
-    names = ", ".join(told["conversations"]) or "no conversation"
-    what = f"{names}: {told['messages']} messages and {told['sends']} sends"
+def _print_summary(summary: dict[str, Any], *, erased: bool) -> None:
+    names = ", ".join(summary["conversations"]) or "no conversation"
+    what = f"{names}: {summary['messages']} messages and {summary['sends']} sends"
     if not erased:
-        out.print(Text(f"Would be erased, for good, with --yes: {what}"), soft_wrap=True)
+        print_line(f"Would be erased for good with --yes: {what}")
         return
-    out.print(Text(f"Erased: {what}; {told['items']} items of the table, {told['objects']} objects"), soft_wrap=True)
+    print_line(f"Erased: {what}; {summary['items']} items of the table, {summary['objects']} objects")
     out.print("What this cannot reach:", style="bold")
     for line in KEPT:
-        out.print(f"  {line}", soft_wrap=True)
+        print_line(f"  {line}")

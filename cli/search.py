@@ -7,39 +7,30 @@ from typing import Annotated
 
 import typer
 
-from cli.connection import Connection, Endpoint, Stack, connect
-from cli.conversations import Limit, messages_table, public_fields
-from cli.terminal import AsJson, ExitCode, err, out, print_json, tracked
+from cli.connection import Connection, connect
+from cli.conversations import print_records
+from cli.options import AsJson, Endpoint, Limit, Stack
+from cli.terminal import fail_if, tracked
+from email_handler.conversations.keys import text_prefix
 from email_handler.conversations.records import Conversation, MessageRecord
 from email_handler.errors import ArchiveObjectMissing
 
 
 def search(
-    words: Annotated[list[str], typer.Argument(metavar="WORD…", help="All of them must be there, in any case.")],
+    words: Annotated[list[str], typer.Argument(metavar="WORD…", help="All of them must occur, in any case.")],
     days: Annotated[int, typer.Option(min=1, help="How far back: conversations that began in the last DAYS.")] = 365,
-    text: Annotated[bool, typer.Option(help="Read the texts of mails and files in the archive as well.")] = False,
+    text: Annotated[bool, typer.Option(help="Also read the texts of messages and files in the archive.")] = False,
     limit: Limit = 50,
     stack: Stack = "",
     endpoint: Endpoint = "",
     as_json: AsJson = False,
 ) -> None:
-    """Find messages by words in names, addresses, subjects, file names and what was written; newest first."""
+    """Find messages by words in names, addresses, subjects, file names and the first words of texts; newest first."""
     connection = connect(stack, endpoint)
     wanted = [word.casefold() for word in words]
     found = islice(_search(connection, wanted, days, in_texts=text), limit)
-    if as_json:
-        count = 0
-        for count, message in enumerate(found, 1):  # noqa: B007  (how many there were is asked below)
-            print_json(public_fields(message))
-    else:
-        messages = list(found)
-        count = len(messages)
-        if messages:
-            out.print(messages_table(messages))
-        else:
-            err.print("Nothing found." if text else "Nothing found. With --text the archive's texts are read as well.")
-    if not count:
-        raise typer.Exit(ExitCode.FAILED)
+    nothing = "Nothing found." if text else "Nothing found. With --text the archive's texts are searched too."
+    fail_if(not print_records(found, as_json=as_json, nothing=nothing))
 
 
 def _search(connection: Connection, wanted: Sequence[str], days: int, *, in_texts: bool) -> Iterator[MessageRecord]:
@@ -75,11 +66,11 @@ def _words(message: MessageRecord, conversation: Conversation | None = None) -> 
 
 
 def _texts(connection: Connection, message: MessageRecord) -> str:
-    prefix = f"text/{message.conversation or 'none'}/{message.receipt}/"
+    prefix = text_prefix(message.conversation, message.receipt)
     texts = []
     for key, _ in connection.archive.keys(prefix):
         try:
             texts.append(connection.archive.get(key).decode("utf-8", "replace"))
         except ArchiveObjectMissing:
-            continue  # it expired between the two calls
+            continue  # it expired after it was listed
     return "\n".join(texts)

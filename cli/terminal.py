@@ -1,44 +1,59 @@
-"""How the operator's command speaks: results on stdout, everything else on stderr, JSON one object a line."""
+"""Output of the operator's command: results on stdout, notes on stderr, JSON one object a line."""
 
 import json
 import textwrap
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
-BAR_AFTER = 1.0  # seconds: what is done sooner needs no bar
+BAR_AFTER = 1.0  # seconds: shorter work needs no progress bar
+STYLES = {
+    **dict.fromkeys(("deliver", "relay", "sent", "fine"), "green"),
+    **dict.fromkeys(("flag", "queued", "sending", "note"), "yellow"),
+    **dict.fromkeys(("hold", "drop", "failed", "unknown", "bounced", "wrong"), "red"),
+    "record": "cyan",
+}
+"""The colour of each outcome, state of a send, and state that doctor reports."""
 
 out = Console()
 err = Console(stderr=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")]
+_WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 
 
 class ExitCode(IntEnum):
-    """What scripts can go by; told in ``email-handler --help``."""
+    """What scripts can rely on; ``email-handler --help`` lists them."""
 
     DONE = 0
-    FAILED = 1  # it could not be done, or not all of it: the text says what to do
+    FAILED = 1  # it failed, or a part of it did; the text explains what to do
     USAGE = 2  # the command line is wrong (Click's own)
-    HELD = 3  # compose: at least one mail must not leave
-    HELD_AGAIN = 4  # rules backtest: mail that was released would be held again
-    STUCK = 5  # reconcile --dry-run: something has no state, or waits for somebody
+    HELD = 3  # compose: at least one message must not leave
+    HELD_AGAIN = 4  # rules backtest: a released message would be held again
+    STUCK = 5  # reconcile --dry-run: something has no state or waits for the operator
 
 
-class AdminError(Exception):
-    """What was asked cannot be done. The text is one line for the operator: what is wrong and what to do."""
+class CommandError(Exception):
+    """The command cannot do what was asked. The text is one line for the operator: what is wrong and what to do."""
+
+
+def fail_if(condition: object) -> None:
+    """Exit with the code FAILED if *condition* is true."""
+    if condition:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def print_json(value: Any) -> None:
-    """Write *value* as one line of ASCII JSON; file names that are no UTF-8 and lone surrogates survive in it."""
+    """Print *value* as one line of ASCII JSON, which can hold file names that are not UTF-8 and lone surrogates."""
     typer.echo(json.dumps(value, default=_as_text))
 
 
@@ -51,19 +66,37 @@ def _as_text(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
+def print_line(text: str, style: str = "") -> None:
+    """Print *text* to stdout, without markup; the terminal wraps it."""
+    out.print(Text(text, style), soft_wrap=True)
+
+
+def print_note(text: str, style: str = "") -> None:
+    """Print *text* to stderr, without markup; the terminal wraps it."""
+    err.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def print_result(value: Any, text: str, *, as_json: bool) -> None:
+    """Print *value* as JSON, or *text* as a note."""
+    if as_json:
+        print_json(value)
+    else:
+        print_note(text)
+
+
 def plain(text: str) -> str:
-    """Return *text* without what steers a terminal: control and formatting characters (Unicode's Cc and Cf), line
-    feeds aside."""
+    """Return *text* without control and formatting characters (Unicode's Cc, Cf, Cs), except tab and line feed: they
+    could steer the terminal."""
     return "".join(
         letter for letter in text if letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cf", "Cs")
     )
 
 
 def print_hanging(console: Console, before: str | Text, value: str, style: str = "") -> None:
-    """Print *value* after *before*, and its further lines below its beginning.
+    """Print *value* after *before*, with its further lines indented to the same column.
 
-    A word is never broken, not even where it is wider than the terminal: ids, addresses and keys are there to be copied.
-    What would steer the terminal is left out: a stranger may have written it.
+    Words are never broken, even if they are wider than the terminal: ids, addresses and keys are there to be copied.
+    Control characters are removed: a stranger may have written *value*.
     """
     first = Text(before) if isinstance(before, str) else before
     room = max(console.width - first.cell_len, 20)
@@ -73,21 +106,26 @@ def print_hanging(console: Console, before: str | Text, value: str, style: str =
         console.print(Text.assemble(start, (line, style)), soft_wrap=True)
 
 
-_WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
-
-
 def print_pairs(**values: str) -> None:
-    """Print *values* as lines of name and value; what is empty is left out."""
+    """Print *values* as lines of name and value, leaving out empty ones."""
     width = max(map(len, values))
     for name, value in values.items():
         if value:
             print_hanging(out, Text(f"{name:{width}}  ", "bold"), value)
 
 
-def tracked[T](items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
-    """Yield *items*, and once they take over a second show a bar on stderr, if that is a terminal.
+def new_table(*headers: str, right: Collection[str] = ()) -> Table:
+    """Return an empty table with columns of these *headers*; those in *right* are aligned to the right."""
+    table = Table(box=None, header_style="bold")
+    for header in headers:
+        table.add_column(header, justify="right" if header in right else "left")
+    return table
 
-    *what* names the items; *total* is their number where it is known.
+
+def tracked[T](items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """Yield *items*; after a second, show a progress bar on stderr if that is a terminal.
+
+    *what* names the items; *total* is their number if it is known.
     """
     if not err.is_terminal:
         yield from items
@@ -108,9 +146,14 @@ def tracked[T](items: Iterable[T], what: str, total: int | None = None) -> Itera
 
 
 def when(moment: datetime | None) -> str:
-    """Return *moment* in local time: ``25 Nov 14:01``, with the year instead of the time after half a year; "" for
-    None."""
+    """Return *moment* in local time, such as ``25 Nov 14:01``; with the year instead of the time if it is over half a
+    year away; "" for None."""
     if moment is None:
         return ""
     recent = abs(datetime.now(UTC) - moment) < timedelta(days=183)
     return f"{moment.astimezone():%d %b %H:%M}" if recent else f"{moment.astimezone():%d %b %Y}"
+
+
+def describe_files(files: Iterable[dict[str, Any]]) -> str:
+    """Return a line for each of *files*, which have ``name``, ``type`` and ``size`` (bytes)."""
+    return "\n".join(f"{file['name']} ({file['type']}, {decimal(file['size'])})" for file in files)

@@ -1,4 +1,5 @@
-"""The local cloud: an emulator of AWS, SES's door in and door out, and the project's own template deployed to it."""
+"""The local cloud: an AWS emulator, the SMTP server in, SES's sending API, and the project's stack deployed to it.
+The operator's commands (cli) and anything that runs in AWS (email_handler, functions) do not belong here."""
 
 from pathlib import Path
 

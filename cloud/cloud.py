@@ -1,4 +1,4 @@
-"""The local cloud as one thing: emulator, SES's two doors, and the stack deployed between them."""
+"""The whole local cloud: emulator, SMTP server, SES's sending API, and the deployed stack."""
 
 import base64
 import json
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -32,11 +32,11 @@ _SEND_QUEUES = ("AckQueue", "ForwardQueue", "ReplyQueue")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a running local cloud is to be found: what ``.local/cloud.json`` holds."""
+    """Where a running local cloud is: the content of ``.local/cloud.json``."""
 
-    pid: int  # of the process whose end is the cloud's end
+    pid: int  # of the process that runs it
     endpoint: str  # AWS
-    ses_endpoint: str  # AWS, with SES captured
+    ses_endpoint: str  # AWS, but sent messages go to the outbox
     smtp_port: int
     outbox: str
     log: str
@@ -46,22 +46,23 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """How a function's run ended."""
+    """The result of a function's run."""
 
     failed: bool
-    payload: Any  # what it returned, or errorType, errorMessage and stackTrace
+    payload: Any  # its return value, or errorType, errorMessage and stackTrace
     log: str  # its last 4 KB
 
 
 class LocalCloud:
-    """A running local cloud with the stack deployed: :meth:`start` one, or be :meth:`attached` to one."""
+    """A running local cloud with the deployed stack: :meth:`start` one, or use one that is :meth:`attached`."""
 
     def __init__(self, project: Path, address: Address, deployment: Deployment, ses: SesEndpoint | None = None) -> None:
-        """*ses* is there where this process runs it, and takes faults (``ses.fail_next``)."""
+        """*ses* is given if this process runs it; it can inject faults (``ses.fail_next``)."""
         self.project = project
         self.address = address
         self.deployment = deployment
         self.ses = ses
+        self.clients = Clients(address.endpoint, ses_endpoint=address.ses_endpoint)
         self.endpoint = address.endpoint
         self.smtp_port = address.smtp_port
         self.outbox = Path(address.outbox)
@@ -83,15 +84,16 @@ class LocalCloud:
         parameters: Mapping[str, str] | None = None,
         progress: Callable[[str], object] = lambda _: None,
     ) -> Iterator[Self]:
-        """Start everything, yield it, and leave nothing behind but the outbox and the log in *folder* (``.local``).
+        """Start everything and yield it; at the end only the outbox and the log remain in *folder* (``.local``).
 
-        *keep* goes on with what an earlier run with *keep* left (mails, records, outbox); otherwise all is fresh.
-        Ports of 0 are any free ones. *endpoint* is a LocalStack-compatible endpoint to deploy to instead of starting
-        an emulator; without *keep* the stack gets a name of its own there and is deleted at the end. *parameters* go over the template's (see deploy.PARAMETERS). Raises LocalCloudError.
+        *keep* continues with what an earlier run with *keep* left (messages, records, outbox). Port 0 takes any free
+        port. *endpoint* is a LocalStack-compatible endpoint to deploy to instead of starting an emulator; without
+        *keep* the stack has a unique name there and is deleted at the end. *parameters* override deploy.PARAMETERS.
+        Raise LocalCloudError if a step fails.
         """
         for port, option, host in ((smtp_port, "--smtp-port", "127.0.0.1"), (endpoint_port, "--endpoint-port", bind)):
             if port:
-                require_free(port, option, host)  # asked before anything of the last run is thrown away
+                require_free(port, option, host)  # before anything of the last run is deleted
         folder = (folder or project / ".local").resolve()
         state = folder / "state"
         if not keep:
@@ -123,7 +125,7 @@ class LocalCloud:
                 project,
                 clients,
                 given=given,
-                # An emulator of somebody else's knows nothing of our SES: its functions reach all of AWS through it.
+                # Another emulator knows nothing of our SES endpoint, so its functions reach all of AWS through that.
                 function_endpoint=ses.url if endpoint else ses.upstream,
                 stack=name,
                 progress=progress,
@@ -146,7 +148,7 @@ class LocalCloud:
 
     @classmethod
     def attached(cls, project: Path, folder: Path | None = None) -> Self:
-        """Return the local cloud that runs for *project*. Raises LocalCloudError where none does."""
+        """Return the local cloud that runs for *project*. Raise LocalCloudError if none does."""
         address = running(project, folder)
         if address is None:
             raise LocalCloudError("no local cloud is running here: start one with `email-handler local up`")
@@ -155,70 +157,62 @@ class LocalCloud:
             deployment = describe(source, Clients(address.endpoint), address.stack, address.parameters)
         except (ClientError, BotoCoreError) as error:
             raise LocalCloudError(
-                f"the local cloud at {address.endpoint} does not answer: see {address.log}"
+                f"the local cloud at {address.endpoint} does not respond: see {address.log}"
             ) from error
         return cls(project, address, deployment)
 
-    @cached_property
-    def clients(self) -> Clients:
-        """boto3 clients for it."""
-        return Clients(self.address.endpoint, ses_endpoint=self.address.ses_endpoint)
-
     def send(self, raw: bytes, sender: str, recipients: Sequence[str]) -> str:
-        """Hand a mail to the SMTP door as another server would; return SES's message id.
+        """Send a message to the SMTP server; return SES's message id.
 
-        ``X-Local-Verdicts`` in *raw* sets SES's verdicts (see receipt.take_verdicts). Raises smtplib.SMTPException.
+        ``X-Local-Verdicts`` in *raw* sets SES's verdicts (see receipt.take_verdicts). Raise smtplib.SMTPException if
+        the server refuses.
         """
         return submit(self.smtp_port, raw, sender, recipients)
 
-    def sent(self) -> list[Sent]:
-        """Return what SES was given to send, oldest first."""
-        return read_outbox(self.outbox)
+    def sent(self, after: int = 0) -> list[Sent]:
+        """Return the messages that were sent, oldest first, without the first *after*."""
+        return read_outbox(self.outbox, after)
 
     def wait_until[T](self, condition: Callable[[], T], limit: float = 30, what: str = "the local cloud") -> T:
-        """Return *condition*'s first true value. Raises TimeoutError naming *what* after *limit* seconds."""
-        found: list[T] = []
-
-        def holds() -> bool:
-            found[:] = [condition()]
-            return bool(found[0])
-
-        wait_until(holds, limit, what)
-        return found[0]
+        """Return *condition*'s first true value. Raise TimeoutError naming *what* after *limit* seconds."""
+        return wait_until(condition, limit, what)
 
     def quiescent(self) -> bool:
-        """Tell whether nothing runs and nothing waits: no invocation, no asynchronous retry, no job in a send queue.
+        """Return whether no invocation runs, no asynchronous retry is due, and no job is in a send queue.
 
-        Looked at twice, since work moves from one place to another between two looks.
+        This checks twice, since work may move from one place to another during a check.
         """
-        return not any(sum(self.unfinished().values()) for _ in range(2))
+        return not any(count for _ in range(2) for _, count in self._waiting())
 
     def settle(self, limit: float = 60) -> None:
-        """Wait until the cloud is quiescent. Raises TimeoutError."""
-        wait_until(self.quiescent, limit, "the local cloud to come to rest", 0.1)
+        """Wait until the cloud is quiescent. Raise TimeoutError after *limit* seconds."""
+        wait_until(self.quiescent, limit, "the end of all work in the local cloud", 0.1)
 
     def unfinished(self) -> dict[str, int]:
-        """Return how many jobs each send queue holds, visible or not, and how many invocations run or wait for a retry."""
+        """Return the number of jobs in each send queue, visible or not, and of invocations that run or wait for a retry."""
+        return dict(self._waiting())
+
+    def _waiting(self) -> Iterator[tuple[str, int]]:
+        """Yield the same counts one by one, the cheapest question first."""
+        yield "invocations", in_flight(self.endpoint)
         names = [
             "ApproximateNumberOfMessages",
             "ApproximateNumberOfMessagesNotVisible",
             "ApproximateNumberOfMessagesDelayed",
         ]
-        waiting = {"invocations": in_flight(self.endpoint)}
         for queue in _SEND_QUEUES:
-            answer = self.clients.sqs.get_queue_attributes(QueueUrl=self.resources[queue], AttributeNames=names)
-            waiting[queue] = sum(int(answer["Attributes"].get(name, 0)) for name in names)
-        return waiting
+            found = self.clients.sqs.get_queue_attributes(QueueUrl=self.resources[queue], AttributeNames=names)
+            yield queue, sum(int(found["Attributes"].get(name, 0)) for name in names)
 
     def ses_event(self, kind: FeedbackKind, ses_id: str, **details: Any) -> None:
-        """Publish SES's feedback on the sent mail *ses_id* as its configuration set would (see events.feedback).
+        """Publish SES's feedback on the sent message *ses_id* as its configuration set would (see events.feedback).
 
-        Nobody but AWS may publish as ``aws.ses``, so this asks EventBridge which rules match and calls their
-        functions as EventBridge does. Raises LocalCloudError for an unknown id, or where no rule matches.
+        Only AWS may publish as ``aws.ses``, so this asks EventBridge which rules match and invokes their functions as
+        EventBridge does. Raise LocalCloudError for an unknown id, or if no rule matches.
         """
         sent = next((sent for sent in self.sent() if sent.ses_id == ses_id), None)
         if sent is None:
-            raise LocalCloudError(f"nothing was sent as {ses_id}: see `email-handler local outbox`")
+            raise LocalCloudError(f"no email was sent as {ses_id}: see `email-handler local outbox`")
         event = feedback(kind, sent, datetime.now(UTC), **details)
         text = json.dumps(event)
         events = self.clients.events
@@ -230,24 +224,24 @@ class LocalCloud:
             for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
         ]
         if not functions:
-            raise LocalCloudError(f"no rule of the stack takes SES's {kind} events of {sent.configuration_set!r}")
+            raise LocalCloudError(f"no rule of the stack matches SES's {kind} events of {sent.configuration_set!r}")
         for function in functions:
             self.clients.lambda_.invoke(FunctionName=function, InvocationType="Event", Payload=text.encode())
 
     def invoke(self, function: str, event: Any) -> Invocation:
-        """Run the function of logical id *function* on *event* and wait for its end."""
-        answer = self.clients.lambda_.invoke(
+        """Run the function with the logical id *function* on *event* and wait for its end."""
+        run = self.clients.lambda_.invoke(
             FunctionName=self.resources[function], Payload=json.dumps(event).encode(), LogType="Tail"
         )
         return Invocation(
-            failed="FunctionError" in answer,
-            payload=json.loads(answer["Payload"].read() or b"null"),
-            log=base64.b64decode(answer.get("LogResult", "")).decode(errors="replace"),
+            failed="FunctionError" in run,
+            payload=json.loads(run["Payload"].read() or b"null"),
+            log=base64.b64decode(run.get("LogResult", "")).decode(errors="replace"),
         )
 
 
 def running(project: Path, folder: Path | None = None) -> Address | None:
-    """Return where the local cloud of *project* runs, None where it doesn't."""
+    """Return where the local cloud of *project* runs, None if it does not."""
     try:
         address = Address(**json.loads(((folder or project / ".local") / "cloud.json").read_text()))
         os.kill(address.pid, 0)
@@ -257,19 +251,19 @@ def running(project: Path, folder: Path | None = None) -> Address | None:
 
 
 def stop(address: Address, limit: float) -> None:
-    """End a local cloud that another process runs, and wait until its ports are closed. Raises TimeoutError."""
+    """Stop a local cloud that another process runs; raise TimeoutError if its ports are open after *limit* seconds."""
     os.kill(address.pid, signal.SIGTERM)
-    ports = (address.smtp_port, int(address.ses_endpoint.rpartition(":")[2]), int(address.endpoint.rpartition(":")[2]))
-    wait_until(lambda: not any(_listens(port) for port in ports), limit, "the local cloud's end")
+    ports = (address.smtp_port, urlsplit(address.ses_endpoint).port, urlsplit(address.endpoint).port)
+    wait_until(lambda: not any(map(_listens, ports)), limit, "the local cloud's end")
 
 
-def _listens(port: int) -> bool:
+def _listens(port: int | None) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _kept_port(state: Path) -> int:
-    """Return the port the kept state was made on: queue URLs and functions' settings hold it."""
+    """Return the port of the kept state: queue URLs and functions' settings contain it."""
     known = state / "port"
     if not known.exists():
         state.mkdir(parents=True, exist_ok=True)

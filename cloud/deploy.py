@@ -1,4 +1,4 @@
-"""Builds the project with SAM and deploys its own template to an emulator, doing nothing twice."""
+"""Builds the project with SAM and deploys its template to an emulator, without repeating a finished step."""
 
 import fcntl
 import hashlib
@@ -8,11 +8,10 @@ import platform
 import re
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from cloud import guarded, template
 from cloud.clients import REGION, Clients
@@ -37,10 +36,10 @@ PARAMETERS = {
     "OwnerAliases": "owner@work.example",
     "DisplayName": "Example Studio",
     "HiddenTerms": "",
-    "ReceiveMail": "false",  # the emulator provisions no receipt rules: the door does their work
+    "ReceiveMail": "false",  # the emulator applies no receipt rules: the SMTP server does
     "Architecture": ARCHITECTURE,
 }
-"""What the local cloud deploys with where nobody says otherwise."""
+"""The local cloud's default parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,7 @@ class Deployment:
 
     @property
     def rules(self) -> list[ReceiptRule]:
-        """The receipt rules of the template as SES would have them."""
+        """The receipt rules of the template, in SES's order."""
         return receipt_rules(self.template, {**self.parameters, **self.resources})
 
 
@@ -67,16 +66,19 @@ def deploy(
     stack: str = STACK,
     progress: Callable[[str], object] = lambda _: None,
 ) -> Deployment:
-    """Build and deploy the project's template with the parameters *given* over :data:`PARAMETERS`, and its ``config/``.
+    """Build the project, deploy its template with the parameters *given*, and upload its ``config/``.
 
-    *function_endpoint* is where the functions find AWS. *progress* hears of each step that takes seconds.
-    Raises LocalCloudError with SAM's last lines.
+    *function_endpoint* is where the functions find AWS. *progress* is called with each step that takes seconds.
+    Raise LocalCloudError with SAM's last lines if a step fails.
     """
     source = template.read(project / "template.yaml")
-    values = template.parameters(source, {**PARAMETERS, **given, "EndpointUrl": function_endpoint})
-    with _turn(project / ".aws-sam/local.lock") as lock:
+    values = template.parameters(source, {**given, "EndpointUrl": function_endpoint})
+    lock_file = project / ".aws-sam/local.lock"
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one process at a time builds this project
         built = _build(project, progress)
-        fcntl.flock(lock, fcntl.LOCK_SH)  # others may deploy what was built, but not build it anew meanwhile
+        fcntl.flock(lock, fcntl.LOCK_SH)  # others may deploy this build now, but not replace it
         digest = _digest([built.read_bytes(), (built.parent / "inputs").read_bytes(), json.dumps(values).encode()])
         if not _holds(clients, stack, digest):
             progress("sam deploy")
@@ -88,9 +90,9 @@ def deploy(
 
 
 def _build(project: Path, progress: Callable[[str], object]) -> Path:
-    """Run ``sam build`` for this machine where an input changed since the last time; return the template to deploy.
+    """Run ``sam build`` for this machine if an input changed since the last time; return the template to deploy.
 
-    It names zip files, so that each ``sam deploy`` has no 100 MB of text extraction to compress (10 s of 15).
+    The template names zip files, which saves each ``sam deploy`` compressing 100 MB of text extraction (10 s of 15).
     """
     folder = project / ".aws-sam/local"
     zipped = folder / "zipped.yaml"
@@ -100,16 +102,8 @@ def _build(project: Path, progress: Callable[[str], object]) -> Path:
         progress("sam build")
         _sam(
             project,
-            *(
-                "build",
-                "--parallel",
-                "--cached",
-                "--build-dir",
-                folder,
-                "--cache-dir",
-                project / ".aws-sam/cache-local",
-            ),
-            *("--parameter-overrides", f"Architecture={ARCHITECTURE}"),
+            *("build", "--parallel", "--cached", "--build-dir", folder),
+            *("--cache-dir", project / ".aws-sam/cache-local", "--parameter-overrides", f"Architecture={ARCHITECTURE}"),
             environment={"ARCH": ARCHITECTURE},
             limit=_BUILD_LIMIT,
         )
@@ -139,7 +133,7 @@ def _sam_deploy(project: Path, built: Path, stack: str, values: Mapping[str, str
 
 
 def describe(source: Mapping[str, Any], clients: Clients, stack: str, values: Mapping[str, str]) -> Deployment:
-    """Return what is deployed. *source* is the template as read, *values* its parameters."""
+    """Return the deployed stack. *source* is the parsed template, *values* its parameters."""
     resources = clients.cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
     outputs = clients.cloudformation.describe_stacks(StackName=stack)["Stacks"][0].get("Outputs", [])
     return Deployment(
@@ -151,10 +145,10 @@ def describe(source: Mapping[str, Any], clients: Clients, stack: str, values: Ma
 
 
 def upload_config(config: Path, deployment: Deployment, clients: Clients) -> None:
-    """Put what *config* has into the archive below ``config/`` and point the SSM parameters there.
+    """Upload the documents of *config* to the archive below ``config/`` and point the SSM parameters at them.
 
-    A document that isn't there leaves its pointer as deployed (``builtin``). The acknowledgement's two templates are
-    one document: the text, a line ``=====``, the HTML.
+    A missing document leaves its pointer as deployed (``builtin``). The acknowledgement's two templates are one
+    document: the text, a line ``=====``, the HTML.
     """
     for pointer, name in _POINTERS.items():
         path = config / name
@@ -171,7 +165,7 @@ def upload_config(config: Path, deployment: Deployment, clients: Clients) -> Non
 
 
 def _zip(folder: Path) -> str:
-    """Write ``<folder>.zip``, quickly rather than small; return its name."""
+    """Write ``<folder>.zip``, lightly compressed to be fast; return its name."""
     with zipfile.ZipFile(folder.with_suffix(".zip"), "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in sorted(folder.rglob("*")):
             archive.write(path, path.relative_to(folder))
@@ -179,7 +173,7 @@ def _zip(folder: Path) -> str:
 
 
 def _holds(clients: Clients, stack: str, digest: str) -> bool:
-    """Tell whether an emulator with a kept state holds this very deployment already."""
+    """Return whether an emulator with kept state already has this deployment."""
     try:
         found: bytes = clients.s3.get_object(Bucket=_ARTIFACTS, Key=f"deployed/{stack}")["Body"].read()
     except (clients.s3.exceptions.NoSuchKey, clients.s3.exceptions.NoSuchBucket):
@@ -192,7 +186,9 @@ def _sam(project: Path, *arguments: str | Path, environment: Mapping[str, str], 
     if not sam.exists():
         raise LocalCloudError("sam is not in this Python's environment: run `make setup` first")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    path = f"{sam.parent}{os.pathsep}{inherited.get('PATH', os.defpath)}"  # sam looks for pip, the layer's make for uv
+    path = (
+        f"{sam.parent}{os.pathsep}{inherited.get('PATH', os.defpath)}"  # sam needs pip, and the layer's make needs uv
+    )
     try:
         code, output = guarded.run(
             [sam, *arguments],
@@ -207,17 +203,8 @@ def _sam(project: Path, *arguments: str | Path, environment: Mapping[str, str], 
         raise LocalCloudError(f"sam {arguments[0]} failed:\n" + "\n".join(f"  {line}" for line in last))
 
 
-@contextmanager
-def _turn(path: Path) -> Iterator[IO[str]]:
-    """Wait until nobody else builds or deploys this project's build, and keep them waiting."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield lock
-
-
 def _inputs(project: Path) -> str:
-    """Return a digest of everything a build reads."""
+    """Return a digest of all the files that a build reads."""
     paths = [project / "template.yaml"]
     for folder in ("layers", "functions"):
         paths += sorted(p for p in (project / folder).rglob("*") if p.is_file() and "__pycache__" not in p.parts)

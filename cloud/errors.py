@@ -1,5 +1,5 @@
-"""What can go wrong on a developer's machine, each told in one line that says what to do."""
+"""What can go wrong on a developer's machine."""
 
 
 class LocalCloudError(Exception):
-    """The local cloud could not do what was asked. The text is one line for the person at the keyboard."""
+    """The local cloud could not do what was asked. The text is for the user: what is wrong and what to do."""

@@ -1,18 +1,14 @@
-"""SES's feedback on what was sent, as its EventBridge destination publishes it."""
+"""SES's feedback on sent messages, as its EventBridge destination publishes it."""
 
 from datetime import datetime
 from typing import Any, Literal
 
 from cloud.clients import ACCOUNT, REGION
+from cloud.receipt import timestamp
 from cloud.ses import Sent
+from email_handler.mail.addresses import address_domain
 
 type FeedbackKind = Literal["Bounce", "Complaint", "Reject", "DeliveryDelay"]
-_DETAIL_TYPES = {
-    "Bounce": "Email Bounced",
-    "Complaint": "Email Complaint Received",
-    "Reject": "Email Rejected",
-    "DeliveryDelay": "Email Delivery Delayed",
-}
 
 
 def feedback(
@@ -25,52 +21,39 @@ def feedback(
     diagnostic: str = "smtp; 550 5.1.1 no such user",
 ) -> dict[str, Any]:
     """Return the event about *sent*, for all its recipients. *status* and *diagnostic* go into bounces and delays."""
-    when = f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
-    feedback_id = f"{sent.ses_id[:16]}-feedback-000000"
+    when = timestamp(at)
+    domain = address_domain(sent.sender)
     recipients = [{"emailAddress": address} for address in sent.recipients]
-    told = [
-        {**recipient, "action": "failed", "status": status, "diagnosticCode": diagnostic} for recipient in recipients
-    ]
-    details: dict[FeedbackKind, tuple[str, dict[str, Any]]] = {
+    failed = [{**one, "action": "failed", "status": status, "diagnosticCode": diagnostic} for one in recipients]
+    report = {"feedbackId": f"{sent.ses_id[:16]}-feedback-000000", "timestamp": when}
+    details: dict[FeedbackKind, tuple[str, str, dict[str, Any]]] = {
         "Bounce": (
+            "Email Bounced",
             "bounce",
-            {
-                "feedbackId": feedback_id,
-                "bounceType": bounce,
-                "bounceSubType": "General",
-                "bouncedRecipients": told,
-                "timestamp": when,
-                "reportingMTA": "dns; mx.example.net",
-            },
+            report
+            | {"bounceType": bounce, "bounceSubType": "General", "bouncedRecipients": failed}
+            | {"reportingMTA": "dns; mx.example.net"},
         ),
         "Complaint": (
+            "Email Complaint Received",
             "complaint",
-            {
-                "feedbackId": feedback_id,
-                "complaintSubType": None,
-                "complainedRecipients": recipients,
-                "timestamp": when,
-                "userAgent": "Example-Loop/1.0",
-                "complaintFeedbackType": "abuse",
-                "arrivalDate": when,
-            },
+            report
+            | {"complaintSubType": None, "complaintFeedbackType": "abuse", "complainedRecipients": recipients}
+            | {"userAgent": "Example-Loop/1.0", "arrivalDate": when},
         ),
-        "Reject": ("reject", {"reason": "Bad content"}),
+        "Reject": ("Email Rejected", "reject", {"reason": "Bad content"}),
         "DeliveryDelay": (
+            "Email Delivery Delayed",
             "deliveryDelay",
-            {
-                "delayType": "TransientCommunicationFailure",
-                "expirationTime": when,
-                "delayedRecipients": told,
-                "timestamp": when,
-            },
+            {"delayType": "TransientCommunicationFailure", "delayedRecipients": failed}
+            | {"expirationTime": when, "timestamp": when},
         ),
     }
-    name, detail = details[kind]
+    detail_type, name, detail = details[kind]
     return {
         "version": "0",
-        "id": sent.ses_id[17:53],  # a UUID, the same for the same mail: SES repeats itself too
-        "detail-type": _DETAIL_TYPES[kind],
+        "id": sent.ses_id[17:53],  # a UUID, the same for the same message: SES repeats events too
+        "detail-type": detail_type,
         "source": "aws.ses",
         "account": ACCOUNT,
         "time": f"{at:%Y-%m-%dT%H:%M:%SZ}",
@@ -82,7 +65,7 @@ def feedback(
             "mail": {
                 "timestamp": sent.at,
                 "source": sent.sender,
-                "sourceArn": f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/{sent.sender.rpartition('@')[2]}",
+                "sourceArn": f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/{domain}",
                 "sendingAccountId": ACCOUNT,
                 "messageId": sent.ses_id,
                 "destination": list(sent.recipients),
@@ -91,7 +74,7 @@ def feedback(
                 "commonHeaders": {"from": [sent.sender], "subject": sent.subject, "messageId": sent.ses_id},
                 "tags": {
                     "ses:configuration-set": [sent.configuration_set],
-                    "ses:from-domain": [sent.sender.rpartition("@")[2]],
+                    "ses:from-domain": [domain],
                     "ses:operation": ["SendRawEmail"],
                 },
             },

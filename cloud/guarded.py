@@ -1,4 +1,4 @@
-"""Starts commands under the watchdog, so that no way of ending this process leaves one behind."""
+"""Starts commands under the watchdog, so that no way of ending this process leaves one running."""
 
 import os
 import subprocess
@@ -10,13 +10,13 @@ from typing import IO, Self
 
 from cloud import watchdog
 
-_SLACK = 60  # seconds beyond the grace: removing the scratch folder takes a while on a busy machine
+_SLACK = 60  # seconds beyond the grace period: removing the scratch folder takes a while on a busy machine
 _MEMORY = "/dev/shm"
 _PLENTY = 4 * 1024**3  # bytes; each process of the attachment function takes 100 MB
 
 
 class Guarded:
-    """A command that runs until it ends, :meth:`close` is called, or this process is gone, whichever comes first."""
+    """A command that runs until it exits, :meth:`close` is called, or this process ends, whichever comes first."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Guarded:
         scratch: Path | None = None,
         folder: Path | None = None,
     ) -> None:
-        """Start *command* with exactly *environment*; *scratch* is removed when it has ended (see watchdog)."""
+        """Start *command* with exactly *environment*; *scratch* is removed after it has ended (see watchdog)."""
         self.grace = grace
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-S", watchdog.__file__, str(grace), str(scratch or "-"), *map(str, command)],
@@ -37,11 +37,11 @@ class Guarded:
             stderr=subprocess.STDOUT,
             env=dict(environment),
             cwd=folder,
-            start_new_session=True,  # Ctrl-C in a terminal is for us; the pipe tells the watchdog
+            start_new_session=True,  # Ctrl-C in a terminal is for this process, which closes the watchdog's pipe
         )
 
     def close(self) -> None:
-        """End the command with all its children and wait until they are gone."""
+        """End the command and all its children, and wait until they are gone."""
         if self.process.stdin:
             self.process.stdin.close()
         self.process.wait(timeout=self.grace + _SLACK)
@@ -54,15 +54,15 @@ class Guarded:
 
 
 def new_scratch() -> Path:
-    """Return a new folder for a command's temporary files, for the watchdog to remove.
+    """Return a new folder for a command's temporary files, which the watchdog removes.
 
-    It is in memory where there is plenty, unless TMPDIR says otherwise: every cold start of a function unpacks the
-    layer's thousand files, which takes a second of processor time on a disk and a tenth of that in memory.
+    It is in memory if there is plenty and TMPDIR is not set: every cold start of a function unpacks the layer's
+    thousand files, which takes a second of processor time on a disk and a tenth of that in memory.
     """
     place = None
     if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK):
-        there = os.statvfs(_MEMORY)
-        if there.f_bavail * there.f_frsize > _PLENTY and not there.f_flag & os.ST_NOEXEC:
+        memory = os.statvfs(_MEMORY)
+        if memory.f_bavail * memory.f_frsize > _PLENTY and not memory.f_flag & os.ST_NOEXEC:
             place = _MEMORY
     return Path(tempfile.mkdtemp(prefix="local-cloud-", dir=place))
 
@@ -72,14 +72,13 @@ def run(
 ) -> tuple[int, str]:
     """Run *command* to its end; return exit code and output (stdout and stderr together).
 
-    Raises TimeoutError after *limit* seconds. However it ends, no process and no temporary file of it is left.
+    Raise TimeoutError after *limit* seconds. No process and no temporary file of the command remains in any case.
     """
     scratch = new_scratch()
+    environment = {**environment, "TMPDIR": str(scratch)}
     with (
         tempfile.TemporaryFile() as output,
-        Guarded(
-            command, environment={**environment, "TMPDIR": str(scratch)}, output=output, scratch=scratch, folder=folder
-        ) as guarded,
+        Guarded(command, environment=environment, output=output, scratch=scratch, folder=folder) as guarded,
     ):
         try:
             code = guarded.process.wait(timeout=limit)

@@ -1,15 +1,19 @@
 """Runs one function on one sample of ``events/``: ``python -m cloud.invoke inbound first_contact``.
 
-The mail that the envelope names is put into the archive first, as SES would have stored it. It uses the local cloud
-that runs for this project, or one of its own for as long as it takes.
+The message that the event names is stored in the archive first, as SES stores it. The run uses the local cloud of this
+project, or starts one for its duration. With ``--container`` the function runs in AWS's own runtime image, by ``sam
+local invoke``. SAM does not know the names of the stack's resources, so they are written to ``.local/sam-local.json``,
+which samconfig.toml names. It needs Docker and a cloud that containers can reach: ``email-handler local up --bind 0.0.0.0``.
 """
 
 import json
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,21 +22,28 @@ from rich.console import Console
 
 from cloud import PROJECT, receipt
 from cloud.cloud import LocalCloud, running
+from cloud.deploy import ARCHITECTURE, Deployment
 from cloud.errors import LocalCloudError
-from cloud.receipt import Accepted, Verdicts
+from cloud.receipt import VERDICT_KINDS, Verdicts
 
+_HOST = "host.docker.internal"  # this machine as containers see it; samconfig.toml adds the name on Linux
 _err = Console(stderr=True)
 
 
 def invoke(
     function: Annotated[str, typer.Argument(help="Folder of the function, such as inbound.")],
     case: Annotated[str, typer.Argument(help="Sample in events/FUNCTION/, such as first_contact.")],
+    container: Annotated[
+        bool, typer.Option("--container", help="Run it in AWS's runtime image; needs Docker.")
+    ] = False,
 ) -> None:
-    """Run FUNCTION on events/FUNCTION/CASE.json against the local cloud; print what it returned, its log on stderr."""
+    """Run FUNCTION on events/FUNCTION/CASE.json; print what it returns, and its log on stderr."""
     event = read_event(PROJECT / "events", function, case)
-    with _cloud() as cloud:
-        for name in mails_named(event, PROJECT / "events/mail"):
-            put_mail(cloud, name, event)
+    with _cloud(start=not container) as cloud:
+        for name in samples_named(event, PROJECT / "events/mail"):
+            store_sample(cloud, name, event)
+        if container:
+            raise typer.Exit(_run_in_container(cloud, function, case))
         run = cloud.invoke(logical_id(function), event)
         _err.print(run.log.strip(), style="dim", markup=False, highlight=False, soft_wrap=True)
         typer.echo(json.dumps(run.payload, indent=2))
@@ -41,7 +52,7 @@ def invoke(
 
 
 def read_event(events: Path, function: str, case: str) -> Any:
-    """Return a sample. Raises LocalCloudError that lists what there is."""
+    """Return a sample event. Raise LocalCloudError that lists the samples if there is no such sample."""
     path = events / function / f"{case}.json"
     if not path.exists():
         folder = path.parent if path.parent.is_dir() else events
@@ -53,42 +64,69 @@ def read_event(events: Path, function: str, case: str) -> Any:
 
 
 def logical_id(function: str) -> str:
-    """Return the template's name of a function folder: ack_sender is AckSenderFunction."""
+    """Return the template's name for a function folder: ack_sender is AckSenderFunction."""
     return "".join(word.title() for word in function.split("_")) + "Function"
 
 
-def mails_named(event: Any, mails: Path) -> set[str]:
-    """Return the names (without .eml) of the sample mails that *event* names, as messageId or archive key."""
+def samples_named(event: Any, samples: Path) -> set[str]:
+    """Return the names (without .eml) of the sample messages that *event* refers to, by messageId or archive key."""
     text = json.dumps(event)
     named = set(re.findall(r'raw/(?:inbound|reply)/([\w-]+)|"messageId": "([\w-]+)"', text))
-    return {name for pair in named for name in pair if name and (mails / f"{name}.eml").exists()}
+    return {name for pair in named for name in pair if name and (samples / f"{name}.eml").exists()}
 
 
-def put_mail(cloud: LocalCloud, name: str, event: Any) -> None:
-    """Store the sample mail *name* below both prefixes, under SES's header fields with the verdicts that *event* tells."""
-    raw, verdicts = receipt.take_verdicts((cloud.project / f"events/mail/{name}.eml").read_bytes(), "sender")
+def store_sample(cloud: LocalCloud, name: str, event: Any) -> None:
+    """Store the sample message *name* below both prefixes, under SES's header fields with the verdicts in *event*."""
+    raw = (cloud.project / f"events/mail/{name}.eml").read_bytes()
+    message = replace(receipt.accept(raw, "sender", ()), message_id=name, sender="")
     ses = next((record["ses"] for record in event.get("Records", []) if "receipt" in record.get("ses", {})), None)
     if ses:
-        told = ses["receipt"]
-        kinds = ("spam", "virus", "spf", "dkim", "dmarc")
-        stated = {kind: told[f"{kind}Verdict"]["status"] for kind in kinds if f"{kind}Verdict" in told}
-        verdicts = Verdicts(**stated, policy=told.get("dmarcPolicy", ""))
-    mail = Accepted(
-        message_id=name,
-        at=datetime.now(UTC),
-        helo="mail.example.net",
-        sender=ses["mail"].get("source", "") if ses else "",
-        recipients=tuple(ses["receipt"].get("recipients", [])) if ses else (),
-        raw=raw,
-        verdicts=verdicts,
-    )
+        found = ses["receipt"]
+        stated = {kind: found[f"{kind}Verdict"]["status"] for kind in VERDICT_KINDS if f"{kind}Verdict" in found}
+        message = replace(
+            message,
+            sender=ses["mail"].get("source", ""),
+            recipients=tuple(found.get("recipients", [])),
+            verdicts=Verdicts(**stated, policy=found.get("dmarcPolicy", "")),
+        )
     for rule in cloud.deployment.rules:
-        cloud.clients.s3.put_object(Bucket=rule.bucket, Key=rule.prefix + name, Body=receipt.stored(mail))
+        cloud.clients.s3.put_object(Bucket=rule.bucket, Key=rule.prefix + name, Body=receipt.stored(message))
+
+
+def variables(deployment: Deployment, ses_endpoint: str) -> dict[str, dict[str, str]]:
+    """Return, by logical id, each function's environment variables that SAM cannot resolve.
+
+    AWS is the local cloud's SES endpoint, which keeps what is sent and forwards every other call.
+    """
+    endpoint = f"http://{_HOST}:{ses_endpoint.rpartition(':')[2]}"
+    shared = deployment.template["Globals"]["Function"]["Environment"]["Variables"]
+    found: dict[str, dict[str, str]] = {}
+    for name, resource in deployment.template["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            own = resource["Properties"].get("Environment", {}).get("Variables", {})
+            named = {key: value["Ref"] for key, value in {**shared, **own}.items() if "Ref" in value}
+            found[name] = {key: deployment.resources[ref] for key, ref in named.items() if ref in deployment.resources}
+            found[name]["AWS_ENDPOINT_URL"] = endpoint
+    return found
+
+
+def _run_in_container(cloud: LocalCloud, function: str, case: str) -> int:
+    """Run ``sam local invoke``; return its exit code. Raise LocalCloudError if Docker does not respond."""
+    if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        raise LocalCloudError("Docker does not respond: start it, or use `make invoke`, which does not need it")
+    found = variables(cloud.deployment, cloud.address.ses_endpoint)
+    (PROJECT / ".local/sam-local.json").write_text(json.dumps(found, indent=2))
+    given = {**cloud.deployment.parameters, "Architecture": ARCHITECTURE}
+    command = [str(Path(sys.executable).with_name("sam")), "local", "invoke", logical_id(function)]
+    command += ["--event", f"events/{function}/{case}.json", "--parameter-overrides"]
+    command += [f'{name}="{value}"' for name, value in given.items()]
+    return subprocess.run(command, cwd=PROJECT, check=False).returncode
 
 
 @contextmanager
-def _cloud() -> Iterator[LocalCloud]:
-    if running(PROJECT):
+def _cloud(*, start: bool) -> Iterator[LocalCloud]:
+    """Yield the running local cloud, or with *start* a new one if none runs."""
+    if running(PROJECT) or not start:
         yield LocalCloud.attached(PROJECT)
         return
     _err.print("No local cloud is running (email-handler local up): starting one for this run.", style="dim")
@@ -98,7 +136,7 @@ def _cloud() -> Iterator[LocalCloud]:
 
 
 def main() -> None:
-    """Run the command; what the user can mend is one line."""
+    """Run the command. A user's mistake is one line on stderr."""
     try:
         typer.run(invoke)
     except LocalCloudError as error:

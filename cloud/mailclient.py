@@ -1,8 +1,9 @@
-"""A person's mail program, for the demo and the tests: reads what came out and answers it as Gmail would."""
+"""A person's mail program, for the demo and the tests: reads messages and replies to them as Gmail does."""
 
 import html
 import re
 from email import message_from_bytes
+from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import EmailMessage, Message
 from email.policy import SMTP, default
@@ -13,20 +14,20 @@ _WIRE = SMTP.clone(max_line_length=998)  # long ids stay whole (cpython#79986)
 
 
 def read(raw: bytes) -> EmailMessage:
-    """Return a mail of ours, parsed."""
+    """Return a message of the service, parsed."""
     message = message_from_bytes(raw, policy=default)
     assert isinstance(message, EmailMessage)  # what policy.default makes
     return message
 
 
 def body(raw: bytes, kind: str = "plain") -> str:
-    """Return the text of the mail's ``text/plain`` or ``text/<kind>`` body, "" where it has none."""
+    """Return the text of the message's ``text/<kind>`` body, "" if it has none."""
     part = read(raw).get_body((kind,))
     return str(part.get_content()) if part else ""
 
 
-def answer(received: bytes, *, sender: str, message_id: str, text: str) -> bytes:
-    """Return *sender*'s answer to the mail *received*: their *text* above all of it quoted, as text and as HTML.
+def reply(received: bytes, *, sender: str, message_id: str, text: str) -> bytes:
+    """Return *sender*'s reply to the message *received*: their *text* above a full quotation, as text and as HTML.
 
     *sender* is ``Name <address>``; *message_id* is without angle brackets.
     """
@@ -39,27 +40,27 @@ def answer(received: bytes, *, sender: str, message_id: str, text: str) -> bytes
     written = html.escape(text).replace("\n", "<br>")
     shown = f'{html.escape(name)} &lt;<a href="mailto:{address}">{address}</a>&gt;'
 
-    reply = EmailMessage(policy=_WIRE)
-    reply["From"] = sender
-    reply["To"] = writer
+    message = EmailMessage(policy=_WIRE)
+    message["From"] = sender
+    message["To"] = writer
     subject = str(original["Subject"])
-    reply["Subject"] = subject if subject.lower().startswith("re:") else f"Re: {subject}"
-    reply["Message-ID"] = f"<{message_id}>"
-    reply["In-Reply-To"] = str(original["Message-ID"])
-    reply["References"] = f"{original['References'] or ''} {original['Message-ID']}".strip()
-    reply.set_content(f"{text}\n\n{introduction}\n\n{quoted}")
-    reply.add_alternative(
+    message["Subject"] = subject if subject.lower().startswith("re:") else f"Re: {subject}"
+    message["Message-ID"] = f"<{message_id}>"
+    message["In-Reply-To"] = str(original["Message-ID"])
+    message["References"] = f"{original['References'] or ''} {original['Message-ID']}".strip()
+    message.set_content(f"{text}\n\n{introduction}\n\n{quoted}")
+    message.add_alternative(
         f'<div dir="ltr">{written}</div><br><div class="gmail_quote"><div dir="ltr" class="gmail_attr">'
         f"On Mon, Mar 2, 2026 at 10:00\u202fAM {shown} wrote:<br></div>"
         f'<blockquote class="gmail_quote" style="margin:0 0 0 .8ex;border-left:1px solid #ccc;padding-left:1ex">'
         f"{inner}</blockquote></div>",
         subtype="html",
     )
-    return reply.as_bytes()
+    return message.as_bytes()
 
 
 def with_fields(raw: bytes, **fields: str) -> bytes:
-    """Return *raw* with header fields (``In_Reply_To="<a@b.example>"``) put on top in place of those of that name."""
+    """Return *raw* with header fields (``In_Reply_To="<a@b.example>"``) on top, in place of those of the same name."""
     head, separator, rest = raw.partition(b"\r\n\r\n")
     for name, value in fields.items():
         written = name.replace("_", "-").encode()
@@ -69,11 +70,11 @@ def with_fields(raw: bytes, **fields: str) -> bytes:
 
 
 def readable(raw: bytes) -> str:
-    """Return everything that a reader, or their program, could make out in a mail: the octets themselves, and every
-    header and part decoded, with entities and percent signs resolved and tags removed."""
+    """Return everything that a person or program could read in a message: the bytes themselves, and every header and
+    part decoded, with entities and percent-encoding decoded and tags removed."""
     seen = [raw.decode("utf-8", "replace")]
     for part in message_from_bytes(raw).walk():
-        seen += [f"{name}: {_decoded(value)}" for name, value in part.items()]
+        seen += [f"{name}: {decoded(str(value))}" for name, value in part.items()]
         seen += _contents(part)
     plain = "\n".join(seen)
     markup = html.unescape(plain)
@@ -88,8 +89,9 @@ def _contents(part: Message) -> list[str]:
     return [*texts, str(part.get_filename() or "")]
 
 
-def _decoded(value: object) -> str:
+def decoded(value: str) -> str:
+    """Return a header field's text with encoded words decoded (RFC 2047), or *value* itself if they cannot be."""
     try:
-        return str(make_header(decode_header(str(value))))
-    except (LookupError, ValueError):
-        return str(value)
+        return str(make_header(decode_header(value)))
+    except (LookupError, ValueError, HeaderParseError):  # an unknown charset, bytes that are not in it, bad base64
+        return value

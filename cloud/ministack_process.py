@@ -1,7 +1,7 @@
 """The emulator's process: ``.venv-cloud``'s Python runs this file; the first argument is the functions' interpreter.
 
-Functions run under ``sys.executable``. Giving them an environment that holds boto3 alone, as Lambda does, shows a
-requirement missing from the layer, which MiniStack's own environment would hide.
+Functions run under ``sys.executable``. An environment that has only boto3, as Lambda's does, shows a requirement
+missing from the layer, which MiniStack's own environment would hide.
 """
 
 import json
@@ -16,10 +16,10 @@ IN_FLIGHT_PATH = "/_local/in-flight"
 
 
 def in_flight() -> int:
-    """Count the invocations that run now, and asynchronous ones that wait for a retry."""
-    from ministack.services import lambda_svc  # noqa: PLC0415  (it is loaded by the first call for Lambda)
+    """Return how many invocations are running, or are asynchronous and wait for a retry."""
+    from ministack.services import lambda_svc  # noqa: PLC0415  (the first call to Lambda loads it)
 
-    # A thread's arguments are there while it runs; MiniStack keeps no list of its asynchronous invocations.
+    # MiniStack keeps no list of its asynchronous invocations, but each has a thread that holds its arguments.
     asynchronous = sum(
         "invoke_async_with_retry" in getattr(argument, "__qualname__", "")
         for thread in threading.enumerate()
@@ -30,10 +30,10 @@ def in_flight() -> int:
 
 
 def bounded(run: Callable[..., Any], width: int) -> Callable[..., Any]:
-    """Return MiniStack's *run* of one invocation with at most *width* of a function at a time; the others wait.
+    """Return MiniStack's *run* of one invocation, limited to *width* at a time for each function; others wait.
 
-    Every concurrent run is a process with layer and code unpacked for itself: 100 mails at once would be 100 times
-    100 MB of text extraction. Lambda's queue of asynchronous invocations waits likewise when it scales slowly.
+    Every concurrent run is a process with its own unpacked layer and code: 100 messages at once would be 100 times
+    100 MB of text extraction. Lambda's queue of asynchronous invocations waits in the same way when it scales slowly.
     """
     turns: defaultdict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(width))
 
@@ -45,10 +45,10 @@ def bounded(run: Callable[..., Any], width: int) -> Callable[..., Any]:
 
 
 def deliver(arn: str, event: str) -> None:
-    """Invoke the function *arn* on an event of EventBridge as AWS does: asynchronously, with two retries, and then the
-    function's on-failure destination. MiniStack's own makes one attempt, and what fails then is forgotten.
+    """Invoke the function *arn* on an EventBridge event as AWS does: asynchronously, with two retries and then the
+    function's on-failure destination. MiniStack itself makes one attempt and forgets a failed one.
     """
-    from ministack.services import lambda_svc  # noqa: PLC0415  (it is loaded by the first call for Lambda)
+    from ministack.services import lambda_svc  # noqa: PLC0415  (the first call to Lambda loads it)
 
     function, configuration, _ = lambda_svc._get_func_record_for_ref(arn)  # noqa: SLF001
     if function and configuration:
@@ -57,7 +57,7 @@ def deliver(arn: str, event: str) -> None:
 
 
 def main() -> None:
-    """Run MiniStack as configured by its environment variables, bounded, with a path that tells what is in flight."""
+    """Run MiniStack as its environment variables configure it, with bounded runs and IN_FLIGHT_PATH added."""
     sys.executable = sys.argv.pop(1)
     from ministack import app as ministack  # noqa: PLC0415  (it reads sys.executable)
     from ministack.services import eventbridge, lambda_svc  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Reads receipt rules out of the template that was deployed, so that the SMTP door does what SES would be told to."""
+"""Reads the receipt rules of the deployed template, so that the SMTP server can apply them as SES does."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,10 +8,11 @@ from typing import Any
 import yaml
 
 from cloud.errors import LocalCloudError
+from email_handler.mail.addresses import split_address
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms: ``!Sub x`` is read as ``{"Fn::Sub": "x"}``."""
+    """YAML with CloudFormation's short forms: ``!Sub x`` becomes ``{"Fn::Sub": "x"}``."""
 
 
 def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
@@ -30,18 +31,18 @@ _Loader.add_multi_constructor("!", _short_form)
 
 
 def read(template: Path) -> dict[str, Any]:
-    """Return the template as plain values, short forms written out."""
+    """Return the template as plain values, short forms expanded."""
     loaded: dict[str, Any] = yaml.load(template.read_text(), Loader=_Loader)
     return loaded
 
 
 def parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
-    """Return every parameter's value: as given, else its default. Raises LocalCloudError for one that has neither."""
+    """Return every parameter's value: as given, else its default. Raise LocalCloudError if one has neither."""
     values: dict[str, str] = {}
     for name, parameter in template["Parameters"].items():
         value = given.get(name, parameter.get("Default"))
         if value is None:
-            raise LocalCloudError(f"template.yaml has a parameter {name} that the local cloud gives no value")
+            raise LocalCloudError(f"template.yaml: the local cloud has no value for parameter {name}")
         values[name] = str(value)
     return values
 
@@ -51,18 +52,18 @@ class ReceiptRule:
     """One ``AWS::SES::ReceiptRule`` with an S3 and a Lambda action, resolved."""
 
     name: str
-    recipients: tuple[str, ...]  # lower case; none means everybody
+    recipients: tuple[str, ...]  # lower case; none means all
     bucket: str
     prefix: str
     function: str  # name
 
     def matches(self, recipient: str) -> bool:
-        """Tell whether SES applies the rule to an envelope recipient.
+        """Return whether SES applies the rule to an envelope recipient.
 
         ``example.com`` is that domain only, ``.example.com`` its subdomains only, and ``user@example.com`` also
         ``user+tag@example.com``.
         """
-        local, _, domain = recipient.lower().rpartition("@")
+        local, domain = split_address(recipient.lower())
         untagged = f"{local.partition('+')[0]}@{domain}"
         return not self.recipients or any(
             domain.endswith(entry) if entry.startswith(".") else entry in {domain, f"{local}@{domain}", untagged}
@@ -71,10 +72,10 @@ class ReceiptRule:
 
 
 def receipt_rules(template: Mapping[str, Any], values: Mapping[str, str]) -> list[ReceiptRule]:
-    """Return the enabled rules in the order in which SES runs them.
+    """Return the enabled rules in the order in which SES applies them.
 
-    *values* are parameters and, by logical id, physical names. Raises LocalCloudError for a rule that the door
-    could not carry out as SES would.
+    *values* are parameters and, by logical id, physical names. Raise LocalCloudError for a rule that the SMTP server
+    cannot apply as SES does.
     """
     ordered: list[tuple[str, ReceiptRule]] = []
     for logical_id, resource in template["Resources"].items():
@@ -83,7 +84,7 @@ def receipt_rules(template: Mapping[str, Any], values: Mapping[str, str]) -> lis
         after = resource["Properties"].get("After", {}).get("Ref")
         place = next((n + 1 for n, (found, _) in enumerate(ordered) if found == after), 0)
         if after and not place:
-            raise LocalCloudError(f"template.yaml: {logical_id} must stand below {after}, the rule it comes after")
+            raise LocalCloudError(f"template.yaml: put {logical_id} below {after}, the rule it comes after")
         rule = resource["Properties"]["Rule"]
         if rule.get("Enabled"):
             ordered.insert(place, (logical_id, _rule(logical_id, rule, values)))
@@ -97,7 +98,7 @@ def _rule(logical_id: str, rule: Mapping[str, Any], values: Mapping[str, str]) -
         or actions["LambdaAction"].get("InvocationType") == "RequestResponse"
     ):
         raise LocalCloudError(
-            f"template.yaml: the door imitates an S3 and then a Lambda action, not those of {logical_id}"
+            f"template.yaml: the SMTP server needs one S3 and then one Lambda action, not those of {logical_id}"
         )
     recipients = resolve(rule.get("Recipients", []), values)
     return ReceiptRule(
@@ -110,8 +111,8 @@ def _rule(logical_id: str, rule: Mapping[str, Any], values: Mapping[str, str]) -
 
 
 def resolve(value: Any, values: Mapping[str, str]) -> Any:
-    """Return *value* with Ref, Sub, Split and GetAtt worked out. For an attribute the physical name stands: Lambda
-    takes it where it takes an ARN. Raises LocalCloudError for anything else."""
+    """Return *value* with Ref, Sub, Split and GetAtt resolved. An attribute resolves to the physical name, which Lambda
+    accepts instead of an ARN. Raise LocalCloudError for other functions."""
     if isinstance(value, list):
         return [resolve(entry, values) for entry in value]
     if not isinstance(value, dict):
@@ -130,5 +131,5 @@ def resolve(value: Any, values: Mapping[str, str]) -> Any:
             case "Fn::Split":
                 return resolve(argument[1], values).split(argument[0])
     except KeyError as error:
-        raise LocalCloudError(f"template.yaml: a receipt rule names {error}, which is not deployed") from error
-    raise LocalCloudError(f"template.yaml: the door does not read {function} in a receipt rule")
+        raise LocalCloudError(f"template.yaml: a receipt rule refers to {error}, which is not deployed") from error
+    raise LocalCloudError(f"template.yaml: the SMTP server does not support {function} in a receipt rule")

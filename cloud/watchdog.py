@@ -1,10 +1,10 @@
-"""Runs one command that cannot outlive whoever asked for it: ``watchdog.py GRACE SCRATCH COMMAND…``.
+"""Runs one command that cannot outlive its parent: ``watchdog.py GRACE SCRATCH COMMAND…``.
 
-The asker holds the other end of this process's standard input. When that closes, however the asker died, or when
-SIGTERM arrives, the command gets *GRACE* seconds to end by itself and then its whole process group is killed.
+The parent holds the other end of this process's standard input. When that closes, however the parent ended, or on
+SIGTERM, the command gets *GRACE* seconds to exit; then its whole process group is killed.
 The folder *SCRATCH* (``-`` for none) is removed last. The exit code is the command's.
 
-It is a script of the standard library alone, run as ``python -I -S``, so that it is up in 20 ms.
+The script uses only the standard library and runs as ``python -I -S``, so that it starts in 20 ms.
 """
 
 import contextlib
@@ -17,36 +17,34 @@ import threading
 
 
 def run(grace: float, scratch: str, command: list[str]) -> int:
-    """Run *command* in a process group of its own until it ends or our standard input does; return its exit code."""
+    """Run *command* in its own process group until it exits or our standard input closes; return its exit code."""
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
 
     def end() -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGTERM if grace else signal.SIGKILL)
-        threading.Timer(grace, lambda: kill_group(child.pid)).start()
+        signal_group(child.pid, signal.SIGTERM if grace else signal.SIGKILL)
+        threading.Timer(grace, signal_group, (child.pid, signal.SIGKILL)).start()
 
-    def end_with_the_asker() -> None:
+    def end_with_the_parent() -> None:
         while os.read(0, 4096):
             pass
         end()
 
     signal.signal(signal.SIGTERM, lambda *_: end())
-    threading.Thread(target=end_with_the_asker, daemon=True).start()
+    threading.Thread(target=end_with_the_parent, daemon=True).start()
     try:
-        code = child.wait()
+        return child.wait()
     finally:
-        kill_group(child.pid)
+        signal_group(child.pid, signal.SIGKILL)
         if scratch != "-":
             shutil.rmtree(scratch, ignore_errors=True)
-    return code
 
 
-def kill_group(group: int) -> None:
-    """Kill what is left of a process group, if anything is."""
+def signal_group(group: int, number: int) -> None:
+    """Send signal *number* to a process group, if it still has processes."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
+        os.killpg(group, number)
 
 
 if __name__ == "__main__":
-    # Not sys.exit: a timer may still be waiting for a grace that nobody needs any more.
+    # Not sys.exit: a timer may still be waiting for a grace period that has no purpose any more.
     os._exit(run(float(sys.argv[1]), sys.argv[2], sys.argv[3:]) & 0xFF)

@@ -3,6 +3,9 @@
 Fixtures, each made once a session: ``emulator`` (MiniStack alone, 1 s), ``clients`` (boto3 for it), and ``cloud`` (the
 stack deployed by ``sam deploy``, 10 s and more). EMAIL_HANDLER_ENDPOINT names another LocalStack-compatible endpoint to
 deploy to: the same tests then run there.
+
+``pytest -n 2`` shares the tests among processes. All tests of ``cloud`` go to one of them, since they share its stack;
+every other file goes to whichever process is free, as one piece, so that fixtures of a module are made once.
 """
 
 import os
@@ -34,6 +37,21 @@ os.environ |= {
 
 # A shell lets what it starts in the background ignore SIGINT, and so would the processes that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in this hook, too
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Group the tests for pytest-xdist, the longest groups first. Without pytest-xdist's processes, change nothing."""
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        name = "cloud" if _on_the_stack(item) else item.path.relative_to(PROJECT).as_posix()
+        item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: (not _on_the_stack(item), item.get_closest_marker("cloud") is None))
+
+
+def _on_the_stack(item: pytest.Item) -> bool:
+    return "cloud" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(autouse=True)

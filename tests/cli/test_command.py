@@ -1,4 +1,4 @@
-"""``email-handler`` as a process: exit codes, and a line instead of a traceback."""
+"""``email-handler`` as a process: exit codes, and one line instead of a traceback."""
 
 import subprocess
 import sys
@@ -41,16 +41,16 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         (["local", "send", "no.eml"], 2, "does not exist"),
     ],
 )
-def test_a_mistake_is_told_in_words_with_its_exit_code(arguments: list[str], code: int, words: str) -> None:
+def test_a_mistake_is_explained_and_has_its_exit_code(arguments: list[str], code: int, words: str) -> None:
     ran = run(*arguments)
 
-    said = " ".join((ran.stdout + ran.stderr).replace("│", " ").split())
+    output = " ".join((ran.stdout + ran.stderr).replace("│", " ").split())
     assert ran.returncode == code
-    assert words in said
-    assert "Traceback" not in said
+    assert words in output
+    assert "Traceback" not in output
 
 
-def test_help_tells_the_exit_codes_and_every_command() -> None:
+def test_help_lists_the_exit_codes_and_every_command() -> None:
     ran = run("--help")
 
     assert ran.returncode == 0
@@ -66,7 +66,7 @@ def test_the_version_is_that_of_the_project() -> None:
     assert (ran.exit_code, ran.stdout) == (0, f"email-handler {project['version']}\n")
 
 
-def test_a_reader_that_goes_away_early_causes_no_traceback() -> None:
+def test_a_pipe_closed_early_causes_no_traceback() -> None:
     shell = f"{COMMAND} inspect --json {' '.join(['events/mail'] * 8)} | head -1"
 
     ran = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=False, cwd=PROJECT)
@@ -77,7 +77,7 @@ def test_a_reader_that_goes_away_early_causes_no_traceback() -> None:
 
 
 def commands(group: Any, *names: str) -> Iterator[tuple[str, ...]]:
-    """Yield every command by its names, the local cloud's aside, which have tests of their own."""
+    """Yield the names of every command, except the local cloud's, which have their own tests."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, *names, name)
@@ -94,7 +94,7 @@ def test_every_command_has_json(command: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("command", ALL, ids=" ".join)
-def test_every_command_and_every_option_says_what_it_is_for(command: tuple[str, ...]) -> None:
+def test_every_command_and_every_option_has_a_help_text(command: tuple[str, ...]) -> None:
     found: Any = get_command(app)
     for name in command:
         found = found.commands[name]

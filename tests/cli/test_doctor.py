@@ -1,4 +1,4 @@
-"""``email-handler doctor`` and ``activate``: what is judged how, and what is to be done."""
+"""``email-handler doctor`` and ``activate``: how each thing is rated, and what to do."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli.activation import make_active
-from cli.doctor import State, hearers, judged, receiving, record
+from cli.activate import make_active
+from cli.doctor import State, check_condition, check_record, check_rule_set, check_subscriptions
 from cli.main import app
-from cli.terminal import AdminError
+from cli.terminal import CommandError
 from cloud.clients import Clients
 from cloud.cloud import LocalCloud
 
@@ -32,10 +32,10 @@ DMARC = ("_dmarc.example.com", "TXT", '"v=DMARC1; p=quarantine; adkim=r; aspf=r"
         (DMARC, ['"something else"'], State.WRONG),
     ],
 )
-def test_a_dns_record_is_judged_by_what_it_must_say(
+def test_a_dns_record_is_rated_by_its_required_content(
     wanted: tuple[str, str, str], values: list[str] | None, state: State
 ) -> None:
-    check = record(*wanted, values)
+    check = check_record(*wanted, values)
 
     assert check.state is state
     assert state is State.FINE or wanted[2] in check.todo
@@ -50,7 +50,7 @@ def test_a_dns_record_is_judged_by_what_it_must_say(
     ],
 )
 def test_receiving_needs_our_rule_set_to_be_the_active_one(active: dict[str, Any], state: State, words: str) -> None:
-    check = receiving("ours", active)
+    check = check_rule_set("ours", active)
 
     assert check.state is state
     assert words in check.found
@@ -61,12 +61,12 @@ def test_receiving_needs_our_rule_set_to_be_the_active_one(active: dict[str, Any
     ("subscriptions", "state", "todo"),
     [
         (["arn:aws:sns:us-east-1:000000000000:topic:1"], State.FINE, ""),
-        (["PendingConfirmation"], State.WRONG, "Confirm"),
+        (["PendingConfirmation"], State.WRONG, "Follow the link"),
         ([], State.WRONG, "AlarmEmail"),
     ],
 )
-def test_alarms_need_somebody_who_confirmed(subscriptions: list[str], state: State, todo: str) -> None:
-    check = hearers(subscriptions)
+def test_alarms_need_a_confirmed_subscription(subscriptions: list[str], state: State, todo: str) -> None:
+    check = check_subscriptions(subscriptions)
 
     assert check.state is state
     assert todo in check.todo
@@ -81,40 +81,40 @@ def test_alarms_need_somebody_who_confirmed(subscriptions: list[str], state: Sta
         ("2 still in stack-AckDeadLetters-1: email-handler redrive.", False, State.WRONG),
     ],
 )
-def test_ses_is_the_business_of_a_stack_that_sets_it_up_and_parked_mail_of_every_one(
+def test_conditions_of_ses_are_wrong_only_if_the_stack_sets_it_up_but_dead_letters_always(
     condition: str, receives: bool, state: State
 ) -> None:
-    check = judged(condition, receives=receives, emulated=False)
+    check = check_condition(condition, receives=receives, emulated=False)
 
     assert check.state is state
     assert check.found.partition(":")[0] == condition.partition(":")[0]
 
 
-def test_what_an_emulator_does_not_have_is_no_fault_and_cannot_be_checked_there() -> None:
+def test_what_an_emulator_lacks_is_only_a_note() -> None:
     checks = [
-        judged("Could not ask identity: NotFoundException.", receives=True, emulated=True),
-        hearers([], emulated=True),
+        check_condition("Could not ask identity: NotFoundException.", receives=True, emulated=True),
+        check_subscriptions([], emulated=True),
     ]
 
     assert [check.state for check in checks] == [State.NOTE] * 2
     assert all(check.found.startswith("cannot be checked here: ") and not check.todo for check in checks)
 
 
-def test_parked_mail_is_a_fault_in_an_emulator_too() -> None:
-    check = judged("2 still in stack-AckDeadLetters-1: email-handler redrive.", receives=False, emulated=True)
+def test_dead_letters_are_wrong_in_an_emulator_too() -> None:
+    check = check_condition("2 still in stack-AckDeadLetters-1: email-handler redrive.", receives=False, emulated=True)
 
     assert check.state is State.WRONG
 
 
 @pytest.mark.cloud
-def test_doctor_looks_at_the_deployed_stack_and_says_what_is_missing(cloud: LocalCloud) -> None:
+def test_doctor_checks_the_deployed_stack(cloud: LocalCloud) -> None:
     ran = CliRunner().invoke(app, ["doctor", "--endpoint", cloud.endpoint, "--json"])
 
-    told = [json.loads(line) for line in ran.stdout.splitlines()]
-    checks = {check["what"]: check for check in told}
-    wrong = [check["found"] for check in told if check["state"] == "wrong"]
+    found = [json.loads(line) for line in ran.stdout.splitlines()]
+    checks = {check["what"]: check for check in found}
+    wrong = [check["found"] for check in found if check["state"] == "wrong"]
     assert ran.exit_code == (1 if wrong else 0)
-    assert [found for found in wrong if "still in" not in found] == [], "other tests may have parked mail here"
+    assert [text for text in wrong if "still in" not in text] == [], "other tests may have left dead letters here"
     assert {what: checks[what]["state"] for what in ("Stack", "Rules", "Routes", "Acknowledgement", "Receiving")} == {
         "Stack": "fine",
         "Rules": "fine",
@@ -135,7 +135,7 @@ def test_a_stack_without_receipt_rules_has_none_to_activate(cloud: LocalCloud) -
 
 @pytest.mark.cloud
 class TestActivation:
-    """On SES's own calls."""
+    """With SES's API in the emulator."""
 
     @pytest.fixture
     def ses(self, clients: Clients) -> Iterator[Any]:
@@ -165,20 +165,20 @@ class TestActivation:
         assert make_active(ses, ours, replace=False) == ours
         assert ses.describe_active_receipt_rule_set()["Metadata"]["Name"] == ours
 
-    def test_another_one_with_rules_is_kept_and_the_way_to_merge_told(
+    def test_another_one_with_rules_is_kept_and_the_error_shows_how_to_merge(
         self, ses: Any, rule_set: Callable[..., str]
     ) -> None:
         ours, theirs = rule_set("ours", "thread"), rule_set("theirs", "tickets")
         ses.set_active_receipt_rule_set(RuleSetName=theirs)
 
-        with pytest.raises(AdminError, match=f"tickets.*--rule-set-name {ours} --after inbound"):
+        with pytest.raises(CommandError, match=f"tickets.*--rule-set-name {ours} --after inbound"):
             make_active(ses, ours, replace=False)
         assert ses.describe_active_receipt_rule_set()["Metadata"]["Name"] == theirs
 
         assert make_active(ses, ours, replace=True) == theirs
         assert ses.describe_active_receipt_rule_set()["Metadata"]["Name"] == ours
 
-    def test_another_one_without_rules_is_in_nobodys_way(self, ses: Any, rule_set: Callable[..., str]) -> None:
+    def test_another_one_without_rules_is_replaced(self, ses: Any, rule_set: Callable[..., str]) -> None:
         ours, empty = rule_set("ours", "thread"), rule_set("empty")
         ses.set_active_receipt_rule_set(RuleSetName=empty)
 

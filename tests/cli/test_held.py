@@ -1,4 +1,4 @@
-"""``email-handler held``: held mail is looked at, released once, or confirmed, on the deployed stack."""
+"""``email-handler held``: held messages are shown, released once, or confirmed, on the deployed stack."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cli.connection import connect
-from cli.deployment import Functions
+from cli.functions import Functions
 from cli.terminal import plain
 from cloud import mailclient
 from cloud.cloud import LocalCloud
@@ -20,7 +20,7 @@ def recipients(cloud: LocalCloud, before: int) -> list[tuple[str, ...]]:
     return sorted(sent.recipients for sent in sent_since(cloud, before))
 
 
-def test_held_mail_is_listed_with_its_reasons_and_nobody_was_mailed(cloud: LocalCloud) -> None:
+def test_a_held_message_is_listed_with_its_reasons_and_nothing_is_sent(cloud: LocalCloud) -> None:
     before = len(cloud.sent())
     receipt = held(cloud, person())
 
@@ -31,7 +31,7 @@ def test_held_mail_is_listed_with_its_reasons_and_nobody_was_mailed(cloud: Local
     assert receipt in run(cloud, "held", "list").output
 
 
-def test_show_tells_what_each_rule_is_for_and_how_the_text_begins(cloud: LocalCloud) -> None:
+def test_show_explains_each_rule_and_shows_the_beginning_of_the_text(cloud: LocalCloud) -> None:
     sender = person()
     receipt = held(cloud, sender, attachments=[("offer.pdf", "application/pdf", b"%PDF-1.4")])
 
@@ -44,7 +44,7 @@ def test_show_tells_what_each_rule_is_for_and_how_the_text_begins(cloud: LocalCl
     assert "sells or wants links" in run(cloud, "held", "show", receipt).output
 
 
-def test_what_steers_a_terminal_is_not_shown(cloud: LocalCloud) -> None:
+def test_control_characters_are_not_shown(cloud: LocalCloud) -> None:
     receipt = held(
         cloud, person(), text="\x1b]0;owned\x07\x1b[2J\u202eOffer: SEO company, first page ranking, backlinks"
     )
@@ -56,7 +56,7 @@ def test_what_steers_a_terminal_is_not_shown(cloud: LocalCloud) -> None:
     assert plain("a\x1b[31m\r\n\tb\u200e\ud800") == "a[31m\n\tb"
 
 
-def test_released_mail_is_forwarded_once_and_acknowledged_once(cloud: LocalCloud) -> None:
+def test_a_released_message_is_forwarded_once_and_acknowledged_once(cloud: LocalCloud) -> None:
     sender = person()
     receipt = held(cloud, sender)
     before = len(cloud.sent())
@@ -76,7 +76,7 @@ def test_released_mail_is_forwarded_once_and_acknowledged_once(cloud: LocalCloud
     }
 
 
-def test_mail_released_twice_at_the_same_time_is_forwarded_once_and_acknowledged_once(cloud: LocalCloud) -> None:
+def test_a_message_released_twice_at_the_same_time_is_forwarded_once_and_acknowledged_once(cloud: LocalCloud) -> None:
     sender = person()
     receipt = held(cloud, sender)
     before = len(cloud.sent())
@@ -86,7 +86,7 @@ def test_mail_released_twice_at_the_same_time_is_forwarded_once_and_acknowledged
     def release(_: int) -> Any:
         start.wait()
         request = {"do": "release", "receipt": receipt, "function": "inbound"}
-        return functions.call("InboundFunction", {"operator": request})
+        return functions.call("inbound", {"operator": request})
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         first, second = pool.map(release, range(2))
@@ -96,7 +96,7 @@ def test_mail_released_twice_at_the_same_time_is_forwarded_once_and_acknowledged
     assert recipients(cloud, before) == [(OWNER,), (sender,)]
 
 
-def test_a_release_can_allow_the_sender_whose_next_offer_is_delivered(cloud: LocalCloud) -> None:
+def test_a_release_can_allow_the_sender_whose_next_message_is_delivered(cloud: LocalCloud) -> None:
     sender = person()
     lines(cloud, "held", "release", held(cloud, sender), "--allow")
     receipt = held(cloud, sender)
@@ -106,7 +106,7 @@ def test_a_release_can_allow_the_sender_whose_next_offer_is_delivered(cloud: Loc
     assert why["decision"]["outcome"] == "deliver"
 
 
-def test_an_unverified_sender_is_not_allowed_and_the_mail_stays_held(cloud: LocalCloud) -> None:
+def test_an_unverified_sender_is_not_allowed_and_the_message_stays_held(cloud: LocalCloud) -> None:
     sender = person()
     receipt = held(cloud, sender, x_local_verdicts="spf=FAIL dkim=GRAY dmarc=FAIL policy=none")
 
@@ -117,7 +117,7 @@ def test_an_unverified_sender_is_not_allowed_and_the_mail_stays_held(cloud: Loca
     assert receipt in [line["receipt"] for line in lines(cloud, "held", "list")]
 
 
-def test_confirmed_mail_leaves_the_list_mails_nobody_and_can_block_the_sender(cloud: LocalCloud) -> None:
+def test_a_confirmed_message_leaves_the_list_sends_nothing_and_can_block_the_sender(cloud: LocalCloud) -> None:
     sender = person()
     receipt = held(cloud, sender)
     before = len(cloud.sent())
@@ -131,7 +131,7 @@ def test_confirmed_mail_leaves_the_list_mails_nobody_and_can_block_the_sender(cl
     assert (why["decision"]["outcome"], recipients(cloud, before)) == ("hold", [])
 
 
-def test_an_earlier_word_stands_and_is_told(cloud: LocalCloud) -> None:
+def test_an_earlier_decision_is_final_and_is_named(cloud: LocalCloud) -> None:
     released, confirmed = held(cloud, person()), held(cloud, person())
     lines(cloud, "held", "release", released)
     lines(cloud, "held", "confirm", confirmed)
@@ -143,7 +143,7 @@ def test_an_earlier_word_stands_and_is_told(cloud: LocalCloud) -> None:
     assert late_release["error"] == "it was confirmed before, and that stands"
 
 
-def test_mail_that_is_not_held_and_mail_that_is_nobodys_are_told(cloud: LocalCloud) -> None:
+def test_messages_that_are_not_held_or_do_not_exist_fail(cloud: LocalCloud) -> None:
     delivered = arrive(cloud, person())
 
     answers = lines(cloud, "held", "release", delivered, "nonsense", code=1)
@@ -154,7 +154,7 @@ def test_mail_that_is_not_held_and_mail_that_is_nobodys_are_told(cloud: LocalClo
     ]
 
 
-def test_what_the_reply_function_held_is_found_without_naming_it(cloud: LocalCloud) -> None:
+def test_a_message_held_by_the_reply_function_is_found_without_naming_it(cloud: LocalCloud) -> None:
     sender = person()
     before = len(cloud.sent())
     arrive(cloud, sender)
@@ -168,7 +168,7 @@ def test_what_the_reply_function_held_is_found_without_naming_it(cloud: LocalClo
     assert recipients(cloud, before) == [(OWNER,)]
 
 
-def test_an_owners_answer_that_was_held_is_not_released(cloud: LocalCloud) -> None:
+def test_an_owners_held_reply_is_not_released(cloud: LocalCloud) -> None:
     before = len(cloud.sent())
     arrive(cloud, person())
     (forward,) = [sent for sent in sent_since(cloud, before) if sent.recipients == (OWNER,)]

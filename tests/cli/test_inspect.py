@@ -1,20 +1,21 @@
-"""``email-handler inspect`` on files: one object for each, whatever the file."""
+"""``email-handler inspect`` on files: one object for each file, even an unreadable one."""
 
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner
 
 from cli import inspection
 from cli.main import app
+from email_handler.spam.rules import RuleSet
 from tests.conftest import PROJECT
 from tests.support.builders import mail
 
-MAILS = PROJECT / "events" / "mail"
+MESSAGES = PROJECT / "events" / "mail"
 SHAPE = [
     "path",
     "ok",
@@ -39,19 +40,19 @@ def inspect(*arguments: str | Path, code: int = 0) -> list[dict[str, Any]]:
 
 
 def one(name: str) -> dict[str, Any]:
-    (found,) = inspect(MAILS / f"{name}.eml")
+    (found,) = inspect(MESSAGES / f"{name}.eml")
     return found
 
 
-def test_every_sample_mail_gives_one_object_of_the_shape() -> None:
-    found = inspect(MAILS)
+def test_every_sample_gives_one_object_with_the_same_keys() -> None:
+    found = inspect(MESSAGES)
 
-    assert [Path(each["path"]).name for each in found] == sorted(path.name for path in MAILS.iterdir())
+    assert [Path(each["path"]).name for each in found] == sorted(path.name for path in MESSAGES.iterdir())
     assert all(list(each) == SHAPE for each in found)
     assert all(each["ok"] and each["error"] is None and each["seconds"] > 0 for each in found)
 
 
-def test_a_first_mail_is_a_persons_with_its_file() -> None:
+def test_a_first_message_comes_from_a_person_and_has_its_file() -> None:
     found = one("first_contact")
 
     assert found["from"] == "jane@customer.example"
@@ -68,7 +69,7 @@ def test_spam_is_held_with_its_score_and_rules() -> None:
     assert "seo-offer" in spam["rules"]
 
 
-def test_a_bounce_tells_recipient_status_and_original() -> None:
+def test_a_bounce_names_recipient_status_and_original() -> None:
     assert one("bounce")["bounce"] == {
         "recipient": "jane@customer.example",
         "status": "5.1.1",
@@ -76,19 +77,19 @@ def test_a_bounce_tells_recipient_status_and_original() -> None:
     }
 
 
-def test_an_out_of_office_is_automatic_and_no_bounce() -> None:
+def test_an_out_of_office_is_automatic_but_not_a_bounce() -> None:
     found = one("contact_out_of_office")
 
     assert found["automatic"]
     assert found["bounce"] is None
 
 
-def test_new_text_is_without_quotation() -> None:
+def test_new_text_leaves_out_the_quotation() -> None:
     assert one("follow_up")["new_text"].startswith("Tuesday at ten is perfect.")
     assert "soil samples" not in one("follow_up")["new_text"]
 
 
-def test_linkedin_tells_the_name() -> None:
+def test_a_linkedin_message_has_the_persons_name() -> None:
     assert one("linkedin_message")["linkedin"] == "Jane Doe"
 
 
@@ -99,19 +100,19 @@ def test_linkedin_tells_the_name() -> None:
         "mx.example.net; dkim=none; dmarc=fail (p=REJECT) header.from=linkedin.com",
     ],
 )
-def test_linkedin_is_not_believed_where_dmarc_failed(tmp_path: Path, results: str) -> None:
+def test_a_linkedin_name_is_ignored_if_dmarc_failed(tmp_path: Path, results: str) -> None:
     forged = tmp_path / "forged.eml"
     forged.write_bytes(
-        f"Authentication-Results: {results}\r\n".encode() + (MAILS / "linkedin_message.eml").read_bytes()
+        f"Authentication-Results: {results}\r\n".encode() + (MESSAGES / "linkedin_message.eml").read_bytes()
     )
 
     assert inspect(forged)[0]["linkedin"] is None
 
 
-def test_what_cannot_be_read_is_told_and_does_not_stop_the_rest(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported_and_the_others_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.eml").write_bytes(mail())
     (tmp_path / "b.eml").symlink_to(tmp_path / "nowhere")
-    os.mkfifo(tmp_path / "c.eml")  # would wait for a writer for ever
+    os.mkfifo(tmp_path / "c.eml")  # reading it would wait forever for a writer
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "e").write_bytes(b"")
 
@@ -127,7 +128,7 @@ def test_what_cannot_be_read_is_told_and_does_not_stop_the_rest(tmp_path: Path) 
     assert all(list(each) == SHAPE for each in found)
 
 
-def test_of_an_outbox_each_mail_is_read_once_and_no_envelope(tmp_path: Path) -> None:
+def test_each_message_of_an_outbox_is_read_once_and_envelopes_are_not(tmp_path: Path) -> None:
     (tmp_path / "handed-in").mkdir()
     for name in ("0001.eml", "0001.json", "handed-in/0001.eml", "alone.json"):
         (tmp_path / name).write_bytes(mail())
@@ -135,23 +136,23 @@ def test_of_an_outbox_each_mail_is_read_once_and_no_envelope(tmp_path: Path) -> 
     assert [Path(each["path"]).name for each in inspect(tmp_path)] == ["0001.eml", "alone.json"]
 
 
-def test_a_folder_that_only_bears_the_name_of_an_outboxs_is_read(tmp_path: Path) -> None:
+def test_a_folder_named_like_an_outboxs_is_read(tmp_path: Path) -> None:
     (tmp_path / "handed-in").mkdir()
     (tmp_path / "handed-in" / "one.eml").write_bytes(mail())
 
     assert [Path(each["path"]).name for each in inspect(tmp_path)] == ["one.eml"]
 
 
-def test_whatever_goes_wrong_with_one_message_is_told_as_its_error(tmp_path: Path) -> None:
+def test_an_unexpected_exception_is_reported_as_the_messages_error(tmp_path: Path) -> None:
     (tmp_path / "a.eml").write_bytes(mail())
 
-    found = inspection.inspect_file(tmp_path / "a.eml", rules_file=tmp_path / "gone.toml")
+    found = inspection.inspect_file(tmp_path / "a.eml", cast("RuleSet", None))
 
     assert list(found) == SHAPE
-    assert (found["ok"], found["error"]) == (False, "AdminError: please report this message")
+    assert (found["ok"], found["error"]) == (False, "AttributeError: please report this message")
 
 
-def test_many_files_are_shared_and_come_back_in_order(tmp_path: Path) -> None:
+def test_many_files_are_shared_among_processes_and_keep_their_order(tmp_path: Path) -> None:
     names = [f"{number:04}.eml" for number in range(inspection.MANY + 1)]
     for name in names:
         (tmp_path / name).write_bytes(mail(subject=name))
@@ -161,7 +162,7 @@ def test_many_files_are_shared_and_come_back_in_order(tmp_path: Path) -> None:
     assert [each["subject"] for each in found] == names
 
 
-def test_a_hostile_name_and_subject_are_one_line_of_ascii(tmp_path: Path) -> None:
+def test_a_hostile_file_name_and_subject_give_one_line_of_ascii(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xe9.eml")
     path.write_bytes(mail(subject="=?utf-8?q?one=0D=0Atwo?= \u2603"))
 
@@ -178,8 +179,8 @@ def test_a_hostile_name_and_subject_are_one_line_of_ascii(tmp_path: Path) -> Non
         (["spam", "bounce"], ["hold", "bounce", "2 messages: 1 deliver, 0 flag, 1 hold"]),
     ],
 )
-def test_without_json_people_read_a_table(paths: Sequence[str], expected: Sequence[str]) -> None:
-    ran = CliRunner().invoke(app, ["inspect", *(str(MAILS / f"{name}.eml") for name in paths)])
+def test_without_json_a_table_is_printed(paths: Sequence[str], expected: Sequence[str]) -> None:
+    ran = CliRunner().invoke(app, ["inspect", *(str(MESSAGES / f"{name}.eml") for name in paths)])
 
     assert ran.exit_code == 0
     assert [word for word in expected if word not in ran.stdout] == []

@@ -1,15 +1,11 @@
 """``email-handler allow``, ``block``, ``unlist`` and ``lists``."""
 
-import json
-from typing import Any
-
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from cli.lists import read_entry
-from cli.main import app
 from cloud.cloud import LocalCloud
+from tests.support.operator import lines, run
 
 
 @pytest.mark.parametrize(
@@ -29,16 +25,9 @@ def test_addresses_and_domains_are_listed_in_lower_case(text: str, entry: str) -
 @pytest.mark.parametrize(
     "text", ["", "jane", "jane@", "@", "jane@localhost", "a b@customer.example", "customer..example", "*.example"]
 )
-def test_what_is_neither_is_a_mistake_in_the_command_line(text: str) -> None:
+def test_other_text_is_a_mistake_in_the_command_line(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         read_entry(text)
-
-
-def lines(cloud: LocalCloud, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
-    ran = CliRunner().invoke(app, [*arguments, "--endpoint", cloud.endpoint, "--json"])
-
-    assert ran.exit_code == code, ran.output
-    return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
 @pytest.mark.cloud
@@ -53,8 +42,8 @@ def test_an_entry_moves_from_list_to_list_and_off(cloud: LocalCloud) -> None:
 
 
 @pytest.mark.cloud
-def test_taking_off_what_is_on_no_list_is_told(cloud: LocalCloud) -> None:
-    ran = CliRunner().invoke(app, ["unlist", "nobody.example", "--endpoint", cloud.endpoint])
+def test_unlisting_an_entry_that_is_on_no_list_fails(cloud: LocalCloud) -> None:
+    ran = run(cloud, "unlist", "nobody.example")
 
     assert ran.exit_code == 1
     assert "nobody.example is on no list" in str(ran.exception)

@@ -1,4 +1,4 @@
-"""``email-handler export`` and ``erase``: all that is kept of a person, handed out or gone, and nobody else's."""
+"""``email-handler export`` and ``erase``: all data of one person, and of nobody else."""
 
 import json
 from collections.abc import Iterator
@@ -27,11 +27,11 @@ def conversation_of(cloud: LocalCloud, address: str) -> str:
 
 
 def everything(cloud: LocalCloud, connection: Connection) -> str:
-    """Return all items of the table and all texts of the archive, every version, as one text to look for words in."""
+    """Return all items of the table and all versions of the archive's objects as one text to search."""
     clients = cloud.clients
     items: list[Any] = []
     for page in clients.dynamodb.get_paginator("scan").paginate(TableName=cloud.outputs["RecordsTable"]):
-        # What tells a second copy of a mail for three days holds a hash and a receipt, and nothing of a person.
+        # These items recognise duplicates for three days: a hash and a receipt, no personal data.
         items += [item for item in page["Items"] if not item["pk"]["S"].startswith("PRINT#")]
     return json.dumps(items) + "\n".join(_versions(cloud, connection.bucket))
 
@@ -44,7 +44,7 @@ def _versions(cloud: LocalCloud, bucket: str) -> Iterator[str]:
             yield key + s3.get_object(Bucket=bucket, Key=key, VersionId=version)["Body"].read().decode("latin-1")
 
 
-def test_an_export_holds_records_and_mails_as_they_came_and_as_they_left(
+def test_an_export_holds_records_and_messages_as_received_and_as_sent(
     cloud: LocalCloud, connection: Connection, tmp_path: Path
 ) -> None:
     sender = person()
@@ -57,13 +57,13 @@ def test_an_export_holds_records_and_mails_as_they_came_and_as_they_left(
     records = json.loads((tmp_path / conversation / "records.json").read_text())
     token = connection.records.conversation(ConversationId(conversation))
     assert token is not None
-    assert token.token not in json.dumps(records), "it would open the conversation to whoever reads the export"
+    assert token.token not in json.dumps(records), "it would let any reader of the export write into the conversation"
     assert records["contact"]["address"] == sender
     assert [message["receipt"] for message in records["messages"]] == [receipt]
     assert {send["kind"] for send in records["sends"]} == {"forward", "acknowledgement"}
-    mails = {path.name: path.read_bytes() for path in written if path.suffix == ".eml"}
-    assert len(mails) == 3
-    assert mails[f"001-received-inbound-{receipt}.eml"] == connection.archive.get(f"raw/inbound/{receipt}")
+    messages = {path.name: path.read_bytes() for path in written if path.suffix == ".eml"}
+    assert len(messages) == 3
+    assert messages[f"001-received-inbound-{receipt}.eml"] == connection.archive.get(f"raw/inbound/{receipt}")
 
 
 def test_without_yes_nothing_is_erased(cloud: LocalCloud, connection: Connection) -> None:
@@ -71,14 +71,16 @@ def test_without_yes_nothing_is_erased(cloud: LocalCloud, connection: Connection
     arrive(cloud, sender)
     conversation = conversation_of(cloud, sender)
 
-    (told,) = lines(cloud, "erase", sender, code=1)
+    (summary,) = lines(cloud, "erase", sender, code=1)
 
-    assert told == {"conversations": [conversation], "messages": 1, "sends": 2, "erased": False, "kept": []}
+    assert summary == {"conversations": [conversation], "messages": 1, "sends": 2, "erased": False, "kept": []}
     assert connection.records.conversation(ConversationId(conversation)) is not None
     assert "with --yes" in run(cloud, "erase", conversation).output
 
 
-def test_a_person_is_erased_in_every_version_and_nobody_else_is(cloud: LocalCloud, connection: Connection) -> None:
+def test_all_versions_of_one_persons_data_are_erased_and_nobody_elses(
+    cloud: LocalCloud, connection: Connection
+) -> None:
     sender, other = person(), person()
     delivered = arrive(cloud, sender, subject="Quincunx", attachments=[("plan.txt", "text/plain", b"a quincunx")])
     offer, released = held(cloud, sender), held(cloud, sender)
@@ -88,27 +90,27 @@ def test_a_person_is_erased_in_every_version_and_nobody_else_is(cloud: LocalClou
     second_copy = arrive(cloud, sender, **same)
     arrive(cloud, other)
     cloud.settle()
-    cloud.clients.s3.put_object(  # a second version of what the first one said
+    cloud.clients.s3.put_object(  # a second version
         Bucket=connection.bucket, Key=f"raw/inbound/{delivered}", Body=b"replaced"
     )
     before = everything(cloud, connection)
 
-    (told,) = lines(cloud, "erase", sender, "--yes")
+    (summary,) = lines(cloud, "erase", sender, "--yes")
 
     after = everything(cloud, connection)
     for word in (sender, delivered, offer, released, second_copy, "uincunx"):
         assert word in before
         assert word not in after
-    assert (told["messages"], told["erased"]) == (5, True)
+    assert (summary["messages"], summary["erased"]) == (5, True)
     assert other in after
     assert conversation_of(cloud, other)
     assert list(connection.records.find("contact", sender)) == []
     assert connection.operator.contact(sender) is None
     ran = run(cloud, "erase", sender, "--yes")
-    assert "nothing is kept of" in str(ran.exception)
+    assert "nothing is stored about" in str(ran.exception)
 
 
-def test_one_conversation_is_erased_and_the_contact_remembered(cloud: LocalCloud, connection: Connection) -> None:
+def test_one_conversation_is_erased_and_the_contact_stays(cloud: LocalCloud, connection: Connection) -> None:
     sender = person()
     receipt = arrive(cloud, sender)
     conversation = ConversationId(conversation_of(cloud, sender))
@@ -143,7 +145,7 @@ def test_a_message_id_that_leads_to_another_conversation_stays(cloud: LocalCloud
 
 
 @pytest.mark.parametrize("identifier", ["c-zzzzzzzz", "nobody-at-all@operated.example"])
-def test_what_is_nowhere_is_told(cloud: LocalCloud, tmp_path: Path, identifier: str) -> None:
+def test_an_unknown_conversation_or_person_fails(cloud: LocalCloud, tmp_path: Path, identifier: str) -> None:
     for arguments in (("export", identifier, "--out", str(tmp_path)), ("erase", identifier, "--yes")):
         ran = run(cloud, *arguments)
 

@@ -1,4 +1,4 @@
-"""``email-handler rules``: checking a rules file, and trying it on labelled mail."""
+"""``email-handler rules``: a rules file is checked, and tried on labelled messages."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ def lines(*arguments: str | Path, code: int = 0) -> list[dict[str, Any]]:
 
 
 def labelled(folder: Path) -> Path:
-    """Lay out three spam mails, of which one is missed, and two ham mails, of which one is wrongly flagged."""
+    """Write three spam messages, of which one is missed, and two ham messages, of which one is wrongly flagged."""
     for name, subject, text in (
         ("my_spam/1.eml", "Hurry", "You won the lottery"),
         ("my_spam/2.eml", "Hello", "You won the lottery"),
@@ -56,7 +56,7 @@ def labelled(folder: Path) -> Path:
     return folder
 
 
-def test_a_sound_rules_file_has_no_finding(tmp_path: Path) -> None:
+def test_a_valid_rules_file_has_no_finding(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text(RULES)
 
     assert lines("check", tmp_path / "rules.toml") == []
@@ -71,23 +71,23 @@ def test_an_example_that_does_not_match_is_a_finding(tmp_path: Path) -> None:
     assert "hasten" in finding["problem"]
 
 
-def test_rules_are_counted_by_folder_and_by_rule_with_what_each_alone_decided(tmp_path: Path) -> None:
+def test_results_are_counted_by_folder_and_by_rule_with_what_each_rule_decided(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text(RULES)
 
-    told = lines("test", labelled(tmp_path), "--rules", tmp_path / "rules.toml")
+    printed = lines("test", labelled(tmp_path), "--rules", tmp_path / "rules.toml")
 
-    assert told[:2] == [
+    assert printed[:2] == [
         {"set": "ham", "label": "ham", "messages": 2, "held": 0, "flagged": 1, "delivered": 1},
         {"set": "my_spam", "label": "spam", "messages": 3, "held": 1, "flagged": 1, "delivered": 1},
     ]
     by_rule = {
-        line["rule"]: (line["spam"], line["ham"], line["decided_spam"], line["decided_ham"]) for line in told[2:]
+        line["rule"]: (line["spam"], line["ham"], line["decided_spam"], line["decided_ham"]) for line in printed[2:]
     }
     assert by_rule["lottery"] == (2, 0, 2, 0)
     assert by_rule["hurry"] == (1, 1, 1, 1)
 
 
-def test_what_was_judged_wrongly_is_listed_when_asked_for(tmp_path: Path) -> None:
+def test_wrongly_judged_messages_are_listed_on_request(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text(RULES)
     folder = labelled(tmp_path)
 
@@ -97,7 +97,7 @@ def test_what_was_judged_wrongly_is_listed_when_asked_for(tmp_path: Path) -> Non
     assert spam["wrong"] == [str(folder / "my_spam" / "3.eml")]
 
 
-def test_without_json_people_read_tables(tmp_path: Path) -> None:
+def test_without_json_tables_are_printed(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text(RULES)
     ran = CliRunner().invoke(
         app, ["rules", "test", str(labelled(tmp_path)), "--rules", str(tmp_path / "rules.toml"), "--wrong"]
@@ -108,7 +108,7 @@ def test_without_json_people_read_tables(tmp_path: Path) -> None:
         assert word in ran.output
 
 
-def test_rules_that_never_fired_are_one_line_for_people_and_whole_in_json(tmp_path: Path) -> None:
+def test_rules_that_never_fired_are_one_line_in_tables_and_listed_in_json(tmp_path: Path) -> None:
     silent = RULES[RULES.index("[[rule]]") :].replace("lottery", "casino").replace("hurry", "hasten")
     (tmp_path / "rules.toml").write_text(RULES + silent)
     arguments = ["test", str(labelled(tmp_path)), "--rules", str(tmp_path / "rules.toml")]

@@ -1,4 +1,4 @@
-"""What people read fits 80 columns, and what they copy from it is whole."""
+"""Output fits 80 columns, and ids in it are whole."""
 
 from io import StringIO
 from typing import Any
@@ -44,7 +44,7 @@ def test_ids_in_tables_are_whole_in_80_columns(table: RenderableType, ids: list[
 @pytest.mark.parametrize(
     "value", ["a short one", "", "many words " * 20, f"s3://bucket/{RECEIPT * 3}", f"at {RECEIPT * 3} end"]
 )
-def test_a_value_hangs_below_its_beginning_and_no_word_of_it_is_broken(value: str) -> None:
+def test_a_long_value_is_indented_and_no_word_is_broken(value: str) -> None:
     console: Any = Console(width=80, file=StringIO())
 
     print_hanging(console, Text("Archive  "), value)
@@ -56,7 +56,7 @@ def test_a_value_hangs_below_its_beginning_and_no_word_of_it_is_broken(value: st
     assert all(len(line) <= 80 or line.split()[-1].endswith(RECEIPT) for line in others)
 
 
-def test_what_a_stranger_wrote_does_not_steer_the_terminal() -> None:
+def test_control_characters_of_a_stranger_are_removed() -> None:
     console: Any = Console(width=80, file=StringIO())
 
     print_hanging(console, "Text  ", "a \x1b[31mred\x1b[0m \x1b]0;title\x07 b")
@@ -64,7 +64,7 @@ def test_what_a_stranger_wrote_does_not_steer_the_terminal() -> None:
     assert console.file.getvalue() == "Text  a [31mred[0m ]0;title b\n"
 
 
-def test_the_lines_of_a_value_stay_lines() -> None:
+def test_the_lines_of_a_value_are_kept() -> None:
     console: Any = Console(width=80, file=StringIO())
 
     print_hanging(console, "Text  ", "Hello,\n\nyou and me")

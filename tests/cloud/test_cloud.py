@@ -1,4 +1,4 @@
-"""The local cloud as a whole: the deployed stack between the two doors."""
+"""The whole local cloud, with the deployed stack."""
 
 import json
 import os
@@ -15,15 +15,15 @@ from cloud.cloud import LocalCloud
 from cloud.deploy import upload_config
 from cloud.emulator import require_free, wait_until
 from cloud.errors import LocalCloudError
-from cloud.invoke import logical_id, mails_named, put_mail, read_event
+from cloud.invoke import logical_id, read_event, samples_named, store_sample
 from cloud.ses import Fault
 from tests.conftest import PROJECT
 
 pytestmark = pytest.mark.cloud
 
 
-def mail(person: str) -> bytes:
-    """Return a first mail of a person of the test's own."""
+def message(person: str) -> bytes:
+    """Return a first message from a person whom only this test uses."""
     address = f"{person}@customer.example"
     lines = (
         f"From: {person} <{address}>",
@@ -38,21 +38,21 @@ def sent_to(cloud: LocalCloud, address: str) -> list[Any]:
     return [sent for sent in cloud.sent() if address in sent.recipients]
 
 
-def test_a_mail_goes_in_and_what_it_causes_comes_out(cloud: LocalCloud) -> None:
-    message_id = cloud.send(mail("ada"), "ada@customer.example", ["contact@example.com"])
+def test_a_message_comes_in_and_its_acknowledgement_goes_out(cloud: LocalCloud) -> None:
+    message_id = cloud.send(message("ada"), "ada@customer.example", ["contact@example.com"])
     cloud.settle()
 
     archive = cloud.resources["Archive"]
     assert (
         cloud.clients.s3.get_object(Bucket=archive, Key=f"raw/inbound/{message_id}")["Body"]
         .read()
-        .endswith(mail("ada"))
+        .endswith(message("ada"))
     )
     assert [sent.sender for sent in sent_to(cloud, "ada@customer.example")] == ["contact@example.com"]
 
 
-def test_bounces_reach_the_function_through_the_rule_of_the_stack(cloud: LocalCloud) -> None:
-    cloud.send(mail("bob"), "bob@customer.example", ["contact@example.com"])
+def test_bounces_reach_the_function_through_the_stacks_rule(cloud: LocalCloud) -> None:
+    cloud.send(message("bob"), "bob@customer.example", ["contact@example.com"])
     (acknowledged,) = cloud.wait_until(lambda: sent_to(cloud, "bob@customer.example"), 30, "the acknowledgement")
     cloud.settle()
 
@@ -65,19 +65,19 @@ def test_bounces_reach_the_function_through_the_rule_of_the_stack(cloud: LocalCl
     assert failed["Attributes"]["ApproximateNumberOfMessages"] == "0"
 
 
-def test_feedback_on_a_mail_that_never_left_is_a_slip_of_the_tester(cloud: LocalCloud) -> None:
-    with pytest.raises(LocalCloudError, match="nothing was sent as no-such"):
+def test_feedback_on_a_message_that_was_not_sent_is_an_error(cloud: LocalCloud) -> None:
+    with pytest.raises(LocalCloudError, match="no email was sent as no-such"):
         cloud.ses_event("Bounce", "no-such")
 
 
-def test_a_fault_of_ses_is_met_by_the_functions(cloud: LocalCloud) -> None:
+def test_functions_see_a_fault_of_ses(cloud: LocalCloud) -> None:
     assert cloud.ses
     to_eve = Fault(
         code="MessageRejected", only=lambda request: request["Destination"]["ToAddresses"] == ["eve@customer.example"]
     )
     cloud.ses.fail_next(to_eve)
 
-    cloud.send(mail("eve"), "eve@customer.example", ["contact@example.com"])
+    cloud.send(message("eve"), "eve@customer.example", ["contact@example.com"])
     cloud.settle()
 
     assert sent_to(cloud, "eve@customer.example") == []
@@ -91,12 +91,12 @@ def test_another_process_finds_the_cloud(cloud: LocalCloud) -> None:
     assert attached.quiescent()
 
 
-def test_where_no_cloud_runs_the_command_to_start_one_is_told(tmp_path: Path) -> None:
+def test_the_error_without_a_running_cloud_names_the_command_that_starts_one(tmp_path: Path) -> None:
     with pytest.raises(LocalCloudError, match="email-handler local up"):
         LocalCloud.attached(PROJECT, tmp_path)
 
 
-def test_configuration_is_uploaded_and_pointed_to(cloud: LocalCloud, tmp_path: Path) -> None:
+def test_configuration_is_uploaded_and_its_pointers_are_set(cloud: LocalCloud, tmp_path: Path) -> None:
     pointers = {name: cloud.resources[name] for name in ("RulesPointer", "RoutesPointer", "AcknowledgementPointer")}
     before = {
         name: cloud.clients.ssm.get_parameter(Name=pointer)["Parameter"]["Value"] for name, pointer in pointers.items()
@@ -119,10 +119,10 @@ def test_configuration_is_uploaded_and_pointed_to(cloud: LocalCloud, tmp_path: P
         upload_config(PROJECT / "config", cloud.deployment, cloud.clients)
 
 
-def test_a_sample_runs_with_its_mail_in_the_archive(cloud: LocalCloud) -> None:
+def test_a_sample_runs_with_its_message_in_the_archive(cloud: LocalCloud) -> None:
     event = read_event(PROJECT / "events", "inbound", "tagged_address")
-    for name in mails_named(event, PROJECT / "events/mail"):
-        put_mail(cloud, name, event)
+    for name in samples_named(event, PROJECT / "events/mail"):
+        store_sample(cloud, name, event)
 
     run = cloud.invoke(logical_id("inbound"), event)
 
@@ -130,14 +130,14 @@ def test_a_sample_runs_with_its_mail_in_the_archive(cloud: LocalCloud) -> None:
     assert "decision" in run.log
 
 
-def test_a_function_that_raises_is_told_apart_from_one_that_returns(cloud: LocalCloud) -> None:
+def test_a_function_that_raises_is_reported_as_failed(cloud: LocalCloud) -> None:
     run = cloud.invoke("InboundFunction", read_event(PROJECT / "events", "inbound", "no_mail_object"))
 
     assert run.failed
     assert "errorMessage" in run.payload
 
 
-def test_an_unknown_sample_lists_those_there_are() -> None:
+def test_the_error_about_an_unknown_sample_lists_the_known_ones() -> None:
     with pytest.raises(LocalCloudError, match=r"no events/inbound/nothing\.json; inbound has .*first_contact"):
         read_event(PROJECT / "events", "inbound", "nothing")
     with pytest.raises(LocalCloudError, match=r"events has .*inbound, .*reply"):
@@ -145,7 +145,7 @@ def test_an_unknown_sample_lists_those_there_are() -> None:
 
 
 class TestCommands:
-    """``email-handler local`` from up to down, as a person types it."""
+    """``email-handler local`` from up to down, as a user types it."""
 
     def run(self, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "cli.local", *arguments, f"--folder={folder}"]
@@ -157,16 +157,16 @@ class TestCommands:
         try:
             again = self.run("up", folder=tmp_path)
             sent = self.run("send", "--from=zoe@customer.example", "--wait", "--json", folder=tmp_path)
-            slip = self.run("send", "--verdicts=spm=FAIL", folder=tmp_path)
+            typo = self.run("send", "--verdicts=spm=FAIL", folder=tmp_path)
             listed = self.run("outbox", "--json", folder=tmp_path)
             shown = self.run("outbox", "1", folder=tmp_path)
         finally:
             down = self.run("down", "--json", folder=tmp_path)
 
         assert again.returncode == 1
-        assert "runs already" in again.stderr
+        assert "already running" in again.stderr
         assert len(json.loads(sent.stdout)["ses_message_id"]) == 40
-        assert "554" in slip.stderr
+        assert "554" in typo.stderr
         assert {tuple(json.loads(line)["recipients"]) for line in listed.stdout.splitlines()} == {
             ("zoe@customer.example",),
             ("owner@private.example",),
@@ -177,12 +177,14 @@ class TestCommands:
         assert not (tmp_path / "cloud.json").exists()
 
     @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-    def test_a_cloud_ended_while_it_starts_leaves_nothing(self, tmp_path: Path, ending: signal.Signals) -> None:
+    def test_a_cloud_that_is_stopped_while_it_starts_leaves_nothing_behind(
+        self, tmp_path: Path, ending: signal.Signals
+    ) -> None:
         command = [sys.executable, "-m", "cli.local", "up", "--smtp-port=0", f"--folder={tmp_path}"]
         up = subprocess.Popen(
             command, cwd=PROJECT, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.DEVNULL
         )
-        # Not the folder: it is there a moment before the watchdog is, whose business it becomes.
+        # Not the folder: it exists shortly before the watchdog, which is to remove it.
         wait_until(lambda: _processes_of(f"{tmp_path}/local-cloud-"), 30, "the emulator's start")
 
         up.send_signal(ending)

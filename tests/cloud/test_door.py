@@ -1,4 +1,4 @@
-"""The SMTP door against the emulator: what arrives, what is refused, what happens when AWS doesn't answer."""
+"""The SMTP server (door) with the emulator: what it accepts, what it refuses, and what happens if AWS fails."""
 
 import io
 import json
@@ -69,25 +69,25 @@ def events(clients: Clients, function: str, message_id: str) -> list[Any]:
     return [json.loads(clients.s3.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"].read()) for entry in listed]
 
 
-def test_a_mail_is_stored_and_its_function_told(door: Door, clients: Clients) -> None:
+def test_a_message_is_stored_and_its_function_invoked(door: Door, clients: Clients) -> None:
     message_id = submit(door.port, MAIL, "jane@example.org", ["contact@example.com"])
 
     assert stored(clients, RULES[1], message_id).endswith(b"\r\n" + MAIL)
     wait_until(lambda: events(clients, "door-inbound", message_id), 20, "the event")
-    (told,) = events(clients, "door-inbound", message_id)
-    assert told["Records"][0]["ses"]["mail"]["messageId"] == message_id
+    (event,) = events(clients, "door-inbound", message_id)
+    assert event["Records"][0]["ses"]["mail"]["messageId"] == message_id
     assert events(clients, "door-reply", message_id) == []
 
 
-def test_one_mail_to_two_rules_is_one_message_seen_twice(door: Door, clients: Clients) -> None:
+def test_a_message_that_two_rules_match_has_one_id_for_both(door: Door, clients: Clients) -> None:
     recipients = ["contact+tag@example.com", "c-1.abc@thread.example.com"]
 
     message_id = submit(door.port, MAIL, "jane@example.org", recipients)
 
     for rule, recipient in zip(RULES, reversed(recipients), strict=True):
         wait_until(lambda name=rule.function: events(clients, name, message_id), 20, "the event")  # type: ignore[misc]
-        (told,) = events(clients, rule.function, message_id)
-        assert told["Records"][0]["ses"]["receipt"]["recipients"] == [recipient]
+        (event,) = events(clients, rule.function, message_id)
+        assert event["Records"][0]["ses"]["receipt"]["recipients"] == [recipient]
         assert stored(clients, rule, message_id).endswith(MAIL)
 
 
@@ -103,7 +103,7 @@ def test_one_mail_to_two_rules_is_one_message_seen_twice(door: Door, clients: Cl
     ],
     ids=["LF", "CR", "NUL", "200 kB line", "dots", "empty lines"],
 )
-def test_octets_arrive_as_they_were_sent(door: Door, clients: Clients, body: bytes) -> None:
+def test_bytes_arrive_as_they_were_sent(door: Door, clients: Clients, body: bytes) -> None:
     raw = MAIL + body + b"\r\n"
 
     message_id = submit(door.port, raw, "jane@example.org", ["contact@example.com"])
@@ -111,13 +111,13 @@ def test_octets_arrive_as_they_were_sent(door: Door, clients: Clients, body: byt
     assert stored(clients, RULES[1], message_id).endswith(b"\r\n" + raw)
 
 
-def test_the_null_sender_is_taken(door: Door, clients: Clients) -> None:
+def test_the_null_sender_is_accepted(door: Door, clients: Clients) -> None:
     message_id = submit(door.port, MAIL, "", ["contact@example.com"])
 
     assert stored(clients, RULES[1], message_id).startswith(b"Return-Path: <>\r\n")
 
 
-def test_recipients_without_a_rule_are_refused_and_the_others_served(door: Door, clients: Clients) -> None:
+def test_recipients_without_a_rule_are_refused_and_others_accepted(door: Door, clients: Clients) -> None:
     with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
         submit(door.port, MAIL, "jane@example.org", ["nobody@example.com"])
 
@@ -126,7 +126,7 @@ def test_recipients_without_a_rule_are_refused_and_the_others_served(door: Door,
     assert stored(clients, RULES[1], message_id)
 
 
-def test_over_40_mb_is_refused_and_just_below_is_taken(door: Door) -> None:
+def test_over_40_mb_is_refused_and_just_below_is_accepted(door: Door) -> None:
     line = b"x" * 998 + b"\r\n"
 
     with pytest.raises(smtplib.SMTPResponseException, match="552"):
@@ -134,7 +134,7 @@ def test_over_40_mb_is_refused_and_just_below_is_taken(door: Door) -> None:
     assert submit(door.port, MAIL + line * 39_000, "jane@example.org", ["contact@example.com"])
 
 
-def test_a_sender_keeps_the_mail_that_aws_did_not_take(emulator: Emulator) -> None:
+def test_a_message_that_cannot_be_stored_stays_with_its_sender(emulator: Emulator) -> None:
     elsewhere = ReceiptRule(
         name="r", recipients=("contact@example.com",), bucket="no-such", prefix="", function="door-inbound"
     )
@@ -146,6 +146,6 @@ def test_a_sender_keeps_the_mail_that_aws_did_not_take(emulator: Emulator) -> No
         submit(door.port, MAIL, "jane@example.org", ["contact@example.com"])
 
 
-def test_a_port_in_use_is_named_with_its_option(clients: Clients) -> None:
+def test_the_error_about_a_port_in_use_names_the_option(clients: Clients) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(LocalCloudError, match="--smtp-port"):
         Door(RULES, clients, port=taken.getsockname()[1])

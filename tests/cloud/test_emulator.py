@@ -19,17 +19,17 @@ from tests.conftest import PROJECT
 pytestmark = pytest.mark.cloud
 
 
-def test_a_bucket_made_by_one_client_is_seen_by_another(clients: Clients, emulator: Emulator) -> None:
+def test_a_bucket_that_one_client_creates_is_visible_to_another(clients: Clients, emulator: Emulator) -> None:
     clients.s3.create_bucket(Bucket="seen-by-another")
 
     assert "seen-by-another" in {b["Name"] for b in Clients(emulator.endpoint).s3.list_buckets()["Buckets"]}
 
 
-def test_nothing_is_in_flight_when_nothing_was_invoked(emulator: Emulator) -> None:
+def test_nothing_is_in_flight_if_nothing_was_invoked(emulator: Emulator) -> None:
     assert in_flight(emulator.endpoint) == 0
 
 
-def test_a_burst_of_invocations_waits_for_few_processes(clients: Clients, emulator: Emulator) -> None:
+def test_a_burst_of_invocations_shares_a_few_processes(clients: Clients, emulator: Emulator) -> None:
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("handler.py", "import time\ndef handler(event, context):\n    time.sleep(0.1)\n")
@@ -51,7 +51,7 @@ def test_a_burst_of_invocations_waits_for_few_processes(clients: Clients, emulat
 
 
 def test_a_parent_that_is_killed_leaves_no_process_no_port_and_no_folder(tmp_path: Path) -> None:
-    """SIGKILL runs no handler of the parent: only the closed pipe can tell the watchdog."""
+    """SIGKILL runs no handler of the parent, so only the closed pipe can alert the watchdog."""
     port = free_port()
     parent = subprocess.Popen(
         [
@@ -83,7 +83,7 @@ def test_a_parent_that_is_killed_leaves_no_process_no_port_and_no_folder(tmp_pat
     require_free(port, "--any")
 
 
-def test_a_port_in_use_is_named_with_its_option(tmp_path: Path) -> None:
+def test_the_error_about_a_port_in_use_names_the_option(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
@@ -91,12 +91,12 @@ def test_a_port_in_use_is_named_with_its_option(tmp_path: Path) -> None:
             Emulator(PROJECT, log=tmp_path / "log", port=port)
 
 
-def test_a_missing_environment_says_what_to_run(tmp_path: Path) -> None:
+def test_the_error_about_a_missing_environment_names_the_command_to_run(tmp_path: Path) -> None:
     with pytest.raises(LocalCloudError, match=r"\.venv-cloud is missing: run `make setup`"):
         Emulator(tmp_path, log=tmp_path / "log")
 
 
-def test_state_is_there_again_after_a_clean_stop(tmp_path: Path) -> None:
+def test_state_is_kept_after_a_clean_stop(tmp_path: Path) -> None:
     with Emulator(PROJECT, log=tmp_path / "log", state=tmp_path / "state") as first:
         Clients(first.endpoint).ssm.put_parameter(Name="kept", Value="yes", Type="String")
 

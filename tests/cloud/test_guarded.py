@@ -1,4 +1,4 @@
-"""Commands under the watchdog: what they say, and that they end."""
+"""Commands under the watchdog: their output, and that they end."""
 
 import sys
 from pathlib import Path
@@ -17,13 +17,13 @@ def run(script: str, folder: Path, limit: float = 30) -> tuple[int, str]:
     return guarded.run([PYTHON, "-c", script], environment={"PATH": "", "A": "b"}, folder=folder, limit=limit)
 
 
-def test_exit_code_and_both_outputs_come_back(tmp_path: Path) -> None:
+def test_exit_code_and_both_outputs_are_returned(tmp_path: Path) -> None:
     script = "import sys; print('out', flush=True); print('err', file=sys.stderr); sys.exit(3)"
 
     assert run(script, tmp_path) == (3, "out\nerr\n")
 
 
-def test_a_command_sees_the_environment_it_was_given_and_a_folder_for_temporary_files(tmp_path: Path) -> None:
+def test_a_command_has_the_given_environment_and_a_folder_for_temporary_files(tmp_path: Path) -> None:
     code, output = run("import os; print(sorted(os.environ)); print(os.environ['TMPDIR'])", tmp_path)
 
     names, scratch = output.splitlines()
@@ -45,7 +45,7 @@ def test_a_command_that_takes_too_long_ends_with_its_children(tmp_path: Path) ->
     assert not [process for process in Path("/proc").glob("[0-9]*") if _works_in(process, tmp_path)]
 
 
-def test_a_build_that_fails_is_told_with_its_last_lines(tmp_path: Path) -> None:
+def test_the_error_about_a_failed_build_has_its_last_lines(tmp_path: Path) -> None:
     (tmp_path / "template.yaml").write_text(
         "Transform: AWS::Serverless-2016-10-31\nParameters: {}\nResources:\n  F:\n    Type: AWS::Serverless::Function\n"
         "    Properties: {Runtime: python3.12, Handler: a.b, CodeUri: code}\n"

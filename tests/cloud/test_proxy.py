@@ -1,4 +1,4 @@
-"""The proxy between functions and AWS: what it tells of calls, and what callers see of its faults."""
+"""The proxy between functions and AWS: its record of calls, and the faults that callers see."""
 
 import os
 import subprocess
@@ -42,7 +42,7 @@ def client(proxy: Proxy, service: str, attempts: int = 1) -> Any:
 
 
 def breaks(*faults: Fault | None) -> Callable[[Call], Fault | None]:
-    """Return a breaker that gives the first calls *faults* and leaves the others alone."""
+    """Return a breaker that applies *faults* to the first calls and none to later ones."""
     waiting = iter((*faults, *repeat(None, 100)))
     return lambda _: next(waiting)
 
@@ -51,7 +51,7 @@ def keys(clients: Clients, bucket: str) -> set[str]:
     return {entry["Key"] for entry in clients.s3.list_objects_v2(Bucket=bucket).get("Contents", ())}
 
 
-def test_a_call_is_told_by_function_service_operation_and_queue(proxy: Proxy, clients: Clients) -> None:
+def test_a_call_is_recorded_with_function_service_operation_and_queue(proxy: Proxy, clients: Clients) -> None:
     url = clients.sqs.create_queue(QueueName="proxied-queue")["QueueUrl"]
 
     client(proxy, "sqs").send_message(QueueUrl=url, MessageBody="x")
@@ -61,7 +61,7 @@ def test_a_call_is_told_by_function_service_operation_and_queue(proxy: Proxy, cl
     assert call.began <= call.ended
 
 
-def test_the_archives_calls_have_the_names_that_s3_gives_them(proxy: Proxy, bucket: str) -> None:
+def test_the_archives_calls_have_the_names_of_s3s_operations(proxy: Proxy, bucket: str) -> None:
     s3 = client(proxy, "s3")
     s3.put_object(Bucket=bucket, Key="named", Body=b"x")
     s3.get_object(Bucket=bucket, Key="named")
@@ -78,16 +78,16 @@ def test_the_archives_calls_have_the_names_that_s3_gives_them(proxy: Proxy, buck
     ]
 
 
-def test_what_goes_through_is_neither_more_nor_less(proxy: Proxy, bucket: str) -> None:
+def test_bodies_pass_unchanged_in_both_directions(proxy: Proxy, bucket: str) -> None:
     body = bytes(range(256)) * 1000
     s3 = client(proxy, "s3")
 
-    s3.put_object(Bucket=bucket, Key="octets", Body=body)
+    s3.put_object(Bucket=bucket, Key="bytes", Body=body)
 
-    assert s3.get_object(Bucket=bucket, Key="octets")["Body"].read() == body
+    assert s3.get_object(Bucket=bucket, Key="bytes")["Body"].read() == body
 
 
-def test_a_reset_call_has_not_happened(proxy: Proxy, clients: Clients, bucket: str) -> None:
+def test_a_reset_call_has_no_effect(proxy: Proxy, clients: Clients, bucket: str) -> None:
     proxy.breaker = breaks(Fault.RESET)
 
     with pytest.raises(ConnectionClosedError):
@@ -96,7 +96,7 @@ def test_a_reset_call_has_not_happened(proxy: Proxy, clients: Clients, bucket: s
     assert "reset" not in keys(clients, bucket)
 
 
-def test_a_lost_call_has_happened(proxy: Proxy, clients: Clients, bucket: str) -> None:
+def test_a_call_whose_response_is_lost_takes_effect(proxy: Proxy, clients: Clients, bucket: str) -> None:
     proxy.breaker = breaks(Fault.LOST)
 
     with pytest.raises(ConnectionClosedError):
@@ -126,7 +126,7 @@ def test_a_lost_call_has_happened(proxy: Proxy, clients: Clients, bucket: str) -
         ),
     ],
 )
-def test_a_refusal_is_read_as_the_services_own(
+def test_botocore_reads_a_refusal_as_the_services_own(
     proxy: Proxy, service: str, fault: Fault, code: str, ask: Caller
 ) -> None:
     proxy.breaker = breaks(fault)
@@ -137,7 +137,7 @@ def test_a_refusal_is_read_as_the_services_own(
     assert refused.value.response["Error"]["Code"] == code
 
 
-def test_all_attempts_of_one_call_bear_its_name(proxy: Proxy, clients: Clients, bucket: str) -> None:
+def test_all_attempts_of_one_call_have_its_id(proxy: Proxy, clients: Clients, bucket: str) -> None:
     proxy.breaker = breaks(Fault.THROTTLED, Fault.LOST)
 
     client(proxy, "s3", attempts=3).put_object(Bucket=bucket, Key="third", Body=b"x")
@@ -147,8 +147,8 @@ def test_all_attempts_of_one_call_bear_its_name(proxy: Proxy, clients: Clients, 
     assert "third" in keys(clients, bucket)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="who called is read from /proc")
-def test_a_killed_caller_dies_with_its_call_done(proxy: Proxy, clients: Clients, bucket: str) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="the calling process is found in /proc")
+def test_a_killed_caller_dies_after_its_call_took_effect(proxy: Proxy, clients: Clients, bucket: str) -> None:
     proxy.breaker = breaks(Fault.KILLED)
     script = f"import boto3; boto3.client('s3').put_object(Bucket='{bucket}', Key='killed', Body=b'x')"
 

@@ -1,4 +1,4 @@
-"""What SES makes of a mail: verdicts, header fields on top, the event."""
+"""What SES does with a message: verdicts, header fields on top, the event."""
 
 import email
 import json
@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.receipt import Accepted, Verdicts, event, new_message_id, stored, take_verdicts
+from cloud import receipt
+from cloud.receipt import Accepted, Verdicts, new_message_id, stored, take_verdicts
 
 MAIL = b"From: Jane Doe <jane@example.org>\r\nTo: contact@example.com, Joe <joe@example.net>\r\nSubject: Hello\r\n\r\nBody\r\n"
 
@@ -30,9 +31,9 @@ def accepted(
 
 
 def ses(mail: Accepted, recipients: tuple[str, ...] = ("contact@example.com",)) -> Any:
-    return event(mail, stored(mail), recipients, "arn:aws:lambda:us-east-1:000000000000:function:f")["Records"][0][
-        "ses"
-    ]
+    return receipt.event(mail, stored(mail), recipients, "arn:aws:lambda:us-east-1:000000000000:function:f")["Records"][
+        0
+    ]["ses"]
 
 
 def test_everything_passes_for_the_senders_domain_by_default() -> None:
@@ -46,7 +47,7 @@ def test_everything_passes_for_the_senders_domain_by_default() -> None:
     assert "envelope-from=bounces@example.org;" in top["Authentication-Results"]
 
 
-def test_the_object_is_sess_own_fields_and_then_the_mail_octet_for_octet() -> None:
+def test_the_object_is_sess_own_fields_and_then_the_unchanged_message() -> None:
     raw = b"From: a@example.org\nSubject: bare\rcr and \x00\n\nbody\r" + b"x" * 200_000
 
     obj = stored(accepted(raw))
@@ -64,7 +65,7 @@ def test_the_object_is_sess_own_fields_and_then_the_mail_octet_for_octet() -> No
     ]
 
 
-def test_a_field_of_the_test_mail_sets_the_verdicts_and_is_not_stored() -> None:
+def test_a_field_of_the_test_message_sets_the_verdicts_and_is_not_stored() -> None:
     field = b"x-local-verdicts: spam=FAIL virus=GRAY dmarc=FAIL policy=reject\r\n auth=spf=pass; dkim=fail header.i=@evil.test;\r\n"
 
     mail = accepted(MAIL.replace(b"Subject", field + b"Subject"))
@@ -72,23 +73,23 @@ def test_a_field_of_the_test_mail_sets_the_verdicts_and_is_not_stored() -> None:
     assert mail.raw == MAIL
     assert (mail.verdicts.spam, mail.verdicts.virus, mail.verdicts.spf) == ("FAIL", "GRAY", "PASS")
     assert b"Authentication-Results: amazonses.com;\r\n spf=pass; dkim=fail header.i=@evil.test;\r\n" in stored(mail)
-    receipt = ses(mail)["receipt"]
-    assert (receipt["spamVerdict"], receipt["dmarcPolicy"]) == ({"status": "FAIL"}, "reject")
+    found = ses(mail)["receipt"]
+    assert (found["spamVerdict"], found["dmarcPolicy"]) == ({"status": "FAIL"}, "reject")
 
 
-def test_a_slip_in_the_verdicts_is_not_taken_for_a_pass() -> None:
-    with pytest.raises(ValueError, match="say nothing: spm"):
+def test_a_typing_error_in_the_verdicts_does_not_count_as_pass() -> None:
+    with pytest.raises(ValueError, match="unknown words: spm"):
         take_verdicts(b"X-Local-Verdicts: spm=FAIL\r\n\r\n", "")
 
 
-def test_a_body_that_speaks_of_verdicts_is_left_alone() -> None:
+def test_a_verdicts_line_in_the_body_has_no_effect() -> None:
     raw = MAIL + b"\r\nX-Local-Verdicts: spam=FAIL\r\n"
 
     assert accepted(raw).raw == raw
     assert accepted(raw).verdicts.spam == "PASS"
 
 
-def test_the_null_sender_and_a_mail_without_from_are_not_passed() -> None:
+def test_a_null_sender_and_a_missing_from_do_not_pass() -> None:
     mail = accepted(b"Subject: x\r\n\r\n", sender="")
 
     assert (mail.verdicts.spf, mail.verdicts.dkim, mail.verdicts.dmarc) == ("GRAY", "GRAY", "GRAY")
@@ -96,7 +97,7 @@ def test_the_null_sender_and_a_mail_without_from_are_not_passed() -> None:
     assert stored(mail).startswith(b"Return-Path: <>\r\n")
 
 
-def test_a_dmarc_policy_is_told_only_where_dmarc_fails() -> None:
+def test_the_dmarc_policy_is_reported_only_if_dmarc_fails() -> None:
     failed = accepted(b"X-Local-Verdicts: dmarc=FAIL\r\n" + MAIL)
 
     assert "dmarcPolicy" not in ses(accepted())["receipt"]
@@ -104,10 +105,10 @@ def test_a_dmarc_policy_is_told_only_where_dmarc_fails() -> None:
 
 
 def test_destinations_come_from_the_headers_and_recipients_from_the_rule() -> None:
-    told = ses(accepted(recipients=("contact@example.com", "c-1@thread.example.com")), ("c-1@thread.example.com",))
+    event = ses(accepted(recipients=("contact@example.com", "c-1@thread.example.com")), ("c-1@thread.example.com",))
 
-    assert told["mail"]["destination"] == ["contact@example.com", "joe@example.net"]
-    assert told["receipt"]["recipients"] == ["c-1@thread.example.com"]
+    assert event["mail"]["destination"] == ["contact@example.com", "joe@example.net"]
+    assert event["receipt"]["recipients"] == ["c-1@thread.example.com"]
 
 
 def test_only_a_single_recipient_is_named_in_received() -> None:
@@ -116,35 +117,35 @@ def test_only_a_single_recipient_is_named_in_received() -> None:
 
 
 def test_the_event_has_the_shape_of_ses() -> None:
-    told = ses(accepted())
+    event = ses(accepted())
 
-    assert told["mail"]["timestamp"] == "2026-11-25T12:30:15.123Z"
-    assert told["mail"]["messageId"] == "m" * 40
-    assert told["mail"]["commonHeaders"] == {
+    assert event["mail"]["timestamp"] == "2026-11-25T12:30:15.123Z"
+    assert event["mail"]["messageId"] == "m" * 40
+    assert event["mail"]["commonHeaders"] == {
         "from": ["Jane Doe <jane@example.org>"],
         "to": ["contact@example.com", "Joe <joe@example.net>"],
         "returnPath": "bounces@example.org",
         "subject": "Hello",
     }
-    assert {"name": "Subject", "value": "Hello"} in told["mail"]["headers"]
-    assert told["receipt"]["action"]["invocationType"] == "Event"
+    assert {"name": "Subject", "value": "Hello"} in event["mail"]["headers"]
+    assert event["receipt"]["action"]["invocationType"] == "Event"
 
 
 def test_common_headers_are_decoded_and_others_are_not() -> None:
-    told = ses(accepted(b"From: =?utf-8?Q?J=C3=B6?= <j@example.org>\r\nSubject: =?utf-8?B?w7xi?=\r\n er\r\n\r\n"))
+    event = ses(accepted(b"From: =?utf-8?Q?J=C3=B6?= <j@example.org>\r\nSubject: =?utf-8?B?w7xi?=\r\n er\r\n\r\n"))
 
-    assert told["mail"]["commonHeaders"]["from"] == ["Jö <j@example.org>"]
-    assert told["mail"]["commonHeaders"]["subject"] == "üb er"
-    assert {"name": "Subject", "value": "=?utf-8?B?w7xi?= er"} in told["mail"]["headers"]
+    assert event["mail"]["commonHeaders"]["from"] == ["Jö <j@example.org>"]
+    assert event["mail"]["commonHeaders"]["subject"] == "üb er"
+    assert {"name": "Subject", "value": "=?utf-8?B?w7xi?= er"} in event["mail"]["headers"]
 
 
 @pytest.mark.parametrize(("length", "truncated"), [(4_000, False), (20_000, True)])
 def test_headers_are_cut_at_10_kb_and_the_event_says_so(length: int, truncated: bool) -> None:
-    told = ses(accepted(b"X-Long: " + b"x" * length + b"\r\n" + MAIL))
+    event = ses(accepted(b"X-Long: " + b"x" * length + b"\r\n" + MAIL))
 
-    assert told["mail"]["headersTruncated"] is truncated
-    assert len(json.dumps(told["mail"]["headers"])) < 12_000
-    assert told["mail"]["commonHeaders"]["subject"] == "Hello"
+    assert event["mail"]["headersTruncated"] is truncated
+    assert len(json.dumps(event["mail"]["headers"])) < 12_000
+    assert event["mail"]["commonHeaders"]["subject"] == "Hello"
 
 
 def test_message_ids_are_forty_lower_case_letters_and_digits() -> None:
@@ -182,7 +183,7 @@ HOSTILE = st.lists(
 
 
 @given(HOSTILE)
-def test_any_octets_give_an_event(raw: bytes) -> None:
+def test_any_bytes_give_an_event(raw: bytes) -> None:
     mail = accepted(raw)
 
     assert stored(mail).endswith(mail.raw)

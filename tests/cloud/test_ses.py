@@ -1,4 +1,4 @@
-"""SES's door out: what is refused, what is kept, and what goes wrong on request."""
+"""SES's sending API: what it refuses, what it keeps, and the faults it injects."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,25 +25,25 @@ def ses(tmp_path: Path) -> Iterator[SesEndpoint]:
         yield endpoint
 
 
-SESSION: Any = boto3.session.Session()  # one for all: it has read the service model then
+SESSION: Any = boto3.session.Session()  # one for all tests: it reads the service model once
 
 
 def send(
     ses: SesEndpoint, raw: bytes, to: list[str] | None = None, sender: str = "contact@example.com", limit: float = 30
 ) -> str:
-    """Send through boto3, as the functions do, and wait *limit* seconds for the answer; return SES's id."""
+    """Send through boto3, as the functions do, and wait *limit* seconds for the response; return SES's id."""
     config = Config(retries={"total_max_attempts": 1}, read_timeout=limit)
     client = SESSION.client("sesv2", endpoint_url=ses.url, config=config)
-    answer = client.send_email(
+    response = client.send_email(
         FromEmailAddress=sender,
         Destination={"ToAddresses": ["jane@example.org"] if to is None else to},
         Content={"Raw": {"Data": raw}},
         ConfigurationSetName="replies",
     )
-    return str(answer["MessageId"])
+    return str(response["MessageId"])
 
 
-def test_what_was_handed_in_is_kept_byte_for_byte_with_its_envelope(ses: SesEndpoint) -> None:
+def test_a_sent_message_is_kept_byte_for_byte_with_its_envelope(ses: SesEndpoint) -> None:
     ses_id = send(ses, MAIL)
 
     (sent,) = ses.sent()
@@ -64,7 +64,7 @@ def test_the_recipient_gets_the_message_id_and_date_of_ses_and_the_same_body(ses
     assert b"1970" not in received
 
 
-def test_an_outbox_that_has_mail_is_continued(ses: SesEndpoint) -> None:
+def test_numbers_continue_in_an_outbox_that_has_messages(ses: SesEndpoint) -> None:
     send(ses, MAIL)
 
     with SesEndpoint(ses.outbox, domain="example.com") as second:
@@ -86,7 +86,7 @@ def test_an_outbox_that_has_mail_is_continued(ses: SesEndpoint) -> None:
         ),
         (MAIL + b"x" * 999, None, "BadRequestException", "longer than 998"),
         (b"Subject-" + b"a: b\r\nX-" * 3000 + MAIL, None, "BadRequestException", "too long"),
-        (MAIL.replace(b"X-Note: 1", b"not a field"), None, "BadRequestException", "no header field"),
+        (MAIL.replace(b"X-Note: 1", b"not a field"), None, "BadRequestException", "not a header field"),
         (MAIL, ["jané@example.org"], "BadRequestException", "not ASCII"),
         (MAIL, ["jane"], "BadRequestException", "@domain"),
         (MAIL, [f"u{n}@example.org" for n in range(51)], "BadRequestException", "exceeds 50"),
@@ -104,13 +104,13 @@ def test_what_ses_refuses_is_refused_with_its_code(
     assert ses.sent() == []
 
 
-def test_limits_are_reached_but_not_passed(ses: SesEndpoint) -> None:
+def test_a_message_at_the_limits_is_accepted(ses: SesEndpoint) -> None:
     send(ses, MAIL + b"x" * 998 + b"\r\n", [f"u{n}@example.org" for n in range(50)], "replies@thread.example.com")
 
     assert len(ses.sent()[0].recipients) == 50
 
 
-def test_a_refusal_on_request_keeps_nothing_and_happens_as_often_as_asked(ses: SesEndpoint) -> None:
+def test_an_injected_refusal_keeps_nothing_and_happens_as_often_as_requested(ses: SesEndpoint) -> None:
     ses.fail_next(Fault(code="TooManyRequestsException", status=429, message="Maximum sending rate exceeded."), times=2)
 
     for _ in range(2):
@@ -123,7 +123,7 @@ def test_a_refusal_on_request_keeps_nothing_and_happens_as_often_as_asked(ses: S
 
 
 @pytest.mark.parametrize("delivered", [True, False])
-def test_a_reset_loses_the_answer_and_the_mail_only_if_asked_to(ses: SesEndpoint, delivered: bool) -> None:
+def test_a_reset_loses_the_response_and_on_request_the_message_too(ses: SesEndpoint, delivered: bool) -> None:
     ses.fail_next(Fault(reset=True, delivered=delivered))
 
     with pytest.raises(ConnectionClosedError):
@@ -132,7 +132,7 @@ def test_a_reset_loses_the_answer_and_the_mail_only_if_asked_to(ses: SesEndpoint
     assert len(ses.sent()) == delivered
 
 
-def test_silence_is_a_read_timeout_of_a_mail_that_has_left(ses: SesEndpoint) -> None:
+def test_a_slow_response_is_a_read_timeout_after_the_message_was_sent(ses: SesEndpoint) -> None:
     ses.fail_next(Fault(seconds=1))
 
     with pytest.raises(ReadTimeoutError):
@@ -141,7 +141,7 @@ def test_silence_is_a_read_timeout_of_a_mail_that_has_left(ses: SesEndpoint) -> 
     assert len(ses.sent()) == 1
 
 
-def test_a_fault_waits_for_the_request_it_is_meant_for(ses: SesEndpoint) -> None:
+def test_a_fault_applies_only_to_the_requests_it_selects(ses: SesEndpoint) -> None:
     ses.fail_next(Fault(code="X", only=lambda request: request["Destination"]["ToAddresses"] == ["joe@example.org"]))
 
     send(ses, MAIL)
@@ -150,7 +150,7 @@ def test_a_fault_waits_for_the_request_it_is_meant_for(ses: SesEndpoint) -> None
 
 
 @pytest.mark.cloud
-def test_other_calls_reach_the_emulator_behind_it(ses: SesEndpoint, emulator: Emulator) -> None:
+def test_other_calls_reach_the_emulator(ses: SesEndpoint, emulator: Emulator) -> None:
     ses.upstream = emulator.endpoint
     through = Clients(ses.url)
     through.s3.create_bucket(Bucket="behind-ses")

@@ -1,4 +1,4 @@
-"""What the local cloud asks before it starts anything."""
+"""What the local cloud checks before it starts anything."""
 
 import socket
 from pathlib import Path
@@ -10,7 +10,7 @@ from cloud.errors import LocalCloudError
 
 
 @pytest.mark.parametrize(("port", "option"), [("smtp_port", "--smtp-port"), ("endpoint_port", "--endpoint-port")])
-def test_a_port_that_is_taken_is_told_before_anything_is_started_or_thrown_away(
+def test_a_port_in_use_is_reported_before_anything_is_started_or_deleted(
     tmp_path: Path, port: str, option: str
 ) -> None:
     mail = tmp_path / "outbox" / "0001.eml"

@@ -1,4 +1,4 @@
-"""Receipt rules as SES runs them, read from templates."""
+"""Receipt rules as SES applies them, read from templates."""
 
 from pathlib import Path
 
@@ -71,13 +71,13 @@ def test_a_rule_without_after_goes_first(tmp_path: Path) -> None:
     [
         (TEMPLATE.replace("Domain: {Type: String}", "Domain: {Type: String}\n  New: {Type: String}"), "parameter New"),
         (TEMPLATE.replace("!Ref Archive", "!Ref Elsewhere"), "'Elsewhere', which is not deployed"),
-        (TEMPLATE.replace("LambdaAction", "SNSAction"), "imitates an S3 and then a Lambda action, not those of First"),
-        (TEMPLATE.replace("!Ref Archive", "!ImportValue x"), "does not read Fn::ImportValue"),
-        (TEMPLATE.replace("!Ref First", "!Ref Disabled"), "Second must stand below Disabled"),
+        (TEMPLATE.replace("LambdaAction", "SNSAction"), "needs one S3 and then one Lambda action, not those of First"),
+        (TEMPLATE.replace("!Ref Archive", "!ImportValue x"), "does not support Fn::ImportValue"),
+        (TEMPLATE.replace("!Ref First", "!Ref Disabled"), "put Second below Disabled"),
     ],
     ids=["parameter", "resource", "action", "function", "order"],
 )
-def test_what_the_door_cannot_do_as_ses_would_is_told_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+def test_the_error_about_an_unsupported_rule_is_one_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(LocalCloudError, match=message):
         rules(tmp_path, text)
 
@@ -100,11 +100,11 @@ def test_what_the_door_cannot_do_as_ses_would_is_told_in_one_line(tmp_path: Path
         ("contact+a@example.com", "contact@example.com", False),
     ],
 )
-def test_recipients_match_as_ses_documents_it(entry: str, recipient: str, expected: bool) -> None:
+def test_recipients_match_as_ses_documents(entry: str, recipient: str, expected: bool) -> None:
     rule = ReceiptRule(name="r", recipients=(entry,), bucket="b", prefix="", function="f")
 
     assert rule.matches(recipient) is expected
 
 
-def test_a_rule_without_recipients_is_for_everybody() -> None:
+def test_a_rule_without_recipients_matches_all() -> None:
     assert ReceiptRule(name="r", recipients=(), bucket="b", prefix="", function="f").matches("x@example.org")

@@ -78,5 +78,5 @@ def listening(numbers: set[int]) -> set[int]:
 def test_a_step_that_does_not_happen_names_what_was_expected_and_seen() -> None:
     step = demo.Step(number=1, title="A mail")
 
-    with pytest.raises(demo.Missing, match="expected: one forward; seen: 2"):
+    with pytest.raises(demo.StepFailed, match="expected: one forward; seen: 2"):
         step.check(False, "one forward", 2)

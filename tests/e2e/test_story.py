@@ -103,7 +103,7 @@ def forward(first: Came) -> Sent:
 
 @pytest.fixture(scope="module")
 def answered(hand_in: HandIn, forward: Sent) -> Came:
-    raw = mailclient.answer(
+    raw = mailclient.reply(
         raw_of(forward),
         sender=f"Owner <{OWNER}>",
         message_id="answer-to-erika@private.example",
@@ -114,7 +114,7 @@ def answered(hand_in: HandIn, forward: Sent) -> Came:
 
 @pytest.fixture(scope="module")
 def continued(hand_in: HandIn, answered: Came) -> Came:
-    raw = mailclient.answer(
+    raw = mailclient.reply(
         raw_of(answered.only_to(ERIKA)),
         sender=f"Erika Doe <{ERIKA}>",
         message_id="erika-2@library.example",

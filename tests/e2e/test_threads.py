@@ -62,7 +62,7 @@ class Post:
         seen = len(self.cloud.sent())
         self.cloud.send(raw, sender, [to])
         sent = self.cloud.wait_until(
-            lambda: next((one for one in self.cloud.sent()[seen:] if awaited(one)), None), 20, "what a mail causes"
+            lambda: next((one for one in self.cloud.sent(after=seen) if awaited(one)), None), 120, "what a mail causes"
         )
         assert sent is not None
         return Path(sent.eml).read_bytes()

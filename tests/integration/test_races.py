@@ -80,7 +80,7 @@ class Stack:
 
     def answer(self, copy: Sent, number: int) -> Callable[[], ReceiptId]:
         """Return the work of the owner's answering *copy*."""
-        raw = mailclient.answer(
+        raw = mailclient.reply(
             Path(copy.eml).read_bytes(),
             sender=f"The Owner <{OWNER}>",
             message_id=f"answer-{number}-{copy.ses_id}@private.example",

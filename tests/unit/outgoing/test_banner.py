@@ -4,6 +4,7 @@ import html
 import textwrap
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -293,3 +294,19 @@ def test_a_hundred_recipients_and_files_make_a_short_banner() -> None:
     assert "p9@other.example and 90 more" in shown
     assert "10.pdf" not in shown
     assert len(shown) < 1000
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"verified": False, "reply_address": "", "number": 1, "linkedin_thread": "https://l.example/t/1"},
+        {"reasons": (Reason(stage="verdicts", rule="spam-gray"),), "reply_differs": False, "possible_duplicate": True},
+    ],
+)
+def test_every_line_of_a_trimmed_banner_is_recognised(changes: dict[str, Any]) -> None:
+    shown = banner.as_text(banner.lines(RECEIVED, replace(CONTEXT, **changes), ("01 film.mp4 (20 MB)",)))
+
+    text, found = banner_removal.remove_from_text("Yes.\n\n" + _quoted(shown.partition("\n" + END)[0]))
+
+    assert found
+    assert text.replace(">", "").strip() == "Yes."

@@ -1,4 +1,4 @@
-"""Persons who write through LinkedIn, and what LinkedIn writes for itself."""
+"""People who write through LinkedIn, and what LinkedIn sends for itself."""
 
 import pytest
 from hypothesis import given
@@ -55,11 +55,11 @@ def test_a_persons_name_is_read_from_the_display_name(sender: str, name: str) ->
         "Jane Doe <jane@customer.example>",
     ],
 )
-def test_others_than_persons_are_none(sender: str) -> None:
+def test_anyone_else_is_not_a_person(sender: str) -> None:
     assert person(sender) is None
 
 
-def test_nothing_is_believed_without_proof() -> None:
+def test_an_unverified_sender_is_not_a_person() -> None:
     assert person("Jane Doe <hit-reply@linkedin.com>", verified=False) is None
 
 
@@ -86,7 +86,7 @@ def test_the_threads_address_is_found_in_html() -> None:
     )
 
 
-def test_an_unknown_sender_at_linkedin_is_a_person_when_a_thread_goes_with_it() -> None:
+def test_an_unknown_sender_at_linkedin_is_a_person_if_the_message_has_a_thread() -> None:
     assert person("Jane Doe <new-thing@linkedin.com>", text=THREAD) is not None
     assert person("Jane Doe <new-thing@linkedin.com>") is None
     assert person("Acme <newsletters-noreply@linkedin.com>", text=THREAD) is None
@@ -115,12 +115,12 @@ def test_an_unknown_sender_at_linkedin_is_a_person_when_a_thread_goes_with_it() 
         ("x" * 200, f"linkedin-{'x' * 31}"),
     ],
 )
-def test_names_become_ids(name: str, slug: str) -> None:
+def test_a_name_gives_an_id(name: str, slug: str) -> None:
     assert linkedin_slug(name) == slug
 
 
 @given(st.text(max_size=300))
-def test_any_name_gives_a_short_plain_id(name: str) -> None:
+def test_any_name_gives_a_short_ascii_id(name: str) -> None:
     slug = linkedin_slug(name)
 
     assert len(slug) <= 40

@@ -1,4 +1,4 @@
-"""What contact addresses get today, by our own samples: people are let through, and most spam is not."""
+"""Our own samples of what contact addresses get today: messages of people are delivered, and most spam is not."""
 
 import dataclasses
 
@@ -17,21 +17,21 @@ def outcome(mail: ContactMail) -> Outcome:
     return assess_content(mail.message, builtin_rules()).outcome
 
 
-def test_the_samples_are_many_of_many_kinds_and_languages() -> None:
+def test_there_are_many_samples_of_many_kinds_and_languages() -> None:
     assert len(HAM) >= 120
     assert len(SPAM) >= 120
     assert len({mail.kind for mail in HAM}) >= 10
     assert len({mail.language for mail in HAM}) >= 6
 
 
-def test_no_good_mail_is_held_and_at_most_one_flagged() -> None:
+def test_no_good_message_is_held_and_at_most_one_is_flagged() -> None:
     outcomes = {mail.name: outcome(mail) for mail in HAM}
 
     assert [name for name, found in outcomes.items() if found is Outcome.HOLD] == []
     assert len([name for name, found in outcomes.items() if found is Outcome.FLAG]) <= 1
 
 
-def test_nine_of_ten_spam_mails_are_caught_and_a_third_is_held() -> None:
+def test_nine_of_ten_spam_messages_are_caught_and_a_third_is_held() -> None:
     outcomes = [outcome(mail) for mail in SPAM]
 
     assert outcomes.count(Outcome.DELIVER) <= len(SPAM) / 10

@@ -1,4 +1,4 @@
-"""The sieve may let a pattern through that does not match; it must never keep one back that does."""
+"""The sieve may keep a pattern that does not match; it must never drop one that does."""
 
 import re
 
@@ -25,7 +25,7 @@ TEXT_RULES = [rule for rule in BUILTIN.rules if rule.field == "text"]
         ("cheap[:;] watches", [[{"cheap"}, {"watches"}]]),
     ],
 )
-def test_what_a_pattern_needs_is_read_off_it(pattern: str, needed: list[list[set[str]]]) -> None:
+def test_what_a_match_needs_is_derived_from_the_pattern(pattern: str, needed: list[list[set[str]]]) -> None:
     assert [[set(clause) for clause in clauses] for clauses in alternatives(pattern)] == needed
 
 
@@ -38,7 +38,7 @@ def test_a_pattern_of_other_scripts_is_not_searched_in_ascii(pattern: str) -> No
 
 
 @pytest.mark.parametrize(("pattern", "text"), [("\u017f", "s"), ("[\u0100-\u2fff]", "K"), ("[\u212a\u0430]", "k")])
-def test_letters_outside_ascii_that_match_ones_in_it_are_searched_anyway(pattern: str, text: str) -> None:
+def test_letters_outside_ascii_that_match_ascii_letters_are_searched_anyway(pattern: str, text: str) -> None:
     assert Sieve({"odd": pattern}).may_match(text) == {"odd"}
 
 
@@ -57,13 +57,13 @@ def test_letters_outside_ascii_that_match_ones_in_it_are_searched_anyway(pattern
         "x(*ACCEPT)",
     ],
 )
-def test_a_pattern_that_python_reads_otherwise_or_that_needs_nothing_is_always_searched(pattern: str) -> None:
+def test_a_pattern_that_python_reads_differently_or_that_needs_nothing_is_always_searched(pattern: str) -> None:
     assert alternatives(pattern) == ()
     assert Sieve({"odd": pattern}).may_match("") == {"odd"}
 
 
 @pytest.mark.parametrize("rule", TEXT_RULES, ids=lambda rule: rule.id)
-def test_no_example_of_a_rule_is_kept_back(rule: Rule) -> None:
+def test_no_rule_is_dropped_for_its_own_examples(rule: Rule) -> None:
     seen = [view for text in rule.match for view in views("text", text) if rule.search(view)]
 
     assert seen
@@ -71,7 +71,7 @@ def test_no_example_of_a_rule_is_kept_back(rule: Rule) -> None:
 
 
 @given(st.data())
-def test_no_text_made_of_a_patterns_own_words_is_kept_back(data: st.DataObject) -> None:
+def test_no_rule_is_dropped_for_a_text_of_its_own_words(data: st.DataObject) -> None:
     rule = data.draw(st.sampled_from(TEXT_RULES))
     words = re.findall(r"\w+|[^\w\s]", " ".join((*rule.match, *rule.no_match)))
     text = " ".join(data.draw(st.lists(st.sampled_from(words), max_size=12)))

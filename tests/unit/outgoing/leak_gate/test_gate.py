@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from email_handler.identifiers import EmailAddress
+from email_handler.mail.parsing import parse
 from email_handler.outgoing.composed import Place
 from email_handler.outgoing.leak_gate import gate
 from email_handler.outgoing.leak_gate.needles import Needles
@@ -35,6 +36,14 @@ def _zip(*members: tuple[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
+def _patched(packed: bytes, after: bytes, changes: dict[int, int]) -> bytes:
+    """Return *packed* with the bytes at these offsets from *after* changed."""
+    patched, start = bytearray(packed), packed.index(after)
+    for offset, value in changes.items():
+        patched[start + offset] = value
+    return bytes(patched)
+
+
 def test_a_clean_message_has_no_places() -> None:
     assert gate.check(mail(html="<p>x</p>", attachments=[("a.pdf", "application/pdf", b"%PDF-1.4")]), NEEDLES) == ()
 
@@ -50,12 +59,30 @@ def test_a_clean_message_has_no_places() -> None:
         (mail(html=f"<i>{PRIVATE}</i>"), "text/html part 3"),
         (_with_file(PRIVATE.encode()), "attachment 1 (application/octet-stream)"),
         (_with_file(b"x", name=f"{PRIVATE}.pdf"), "attachment 1 (application/octet-stream) name"),
+        (_with_file(b"x", name=PRIVATE), "attachment 1 (application/octet-stream) name"),
+        (
+            mail(inline=[(PRIVATE, "image/png", b"x")]).replace(b'filename="', b'title="'),
+            "attachment 1 (image/png) name",
+        ),
+        (mail(subject=f"=?utf-8?Q?{PRIVATE[:9]}?= =?utf-8?Q?{PRIVATE[9:]}?="), "header Subject"),
+        (PRIVATE.encode() + b": x\r\n" + mail(), f"header {PRIVATE}"),
+        (mail(html="<p>me<b>@</b>private.example</p>"), "text/html part 3"),
         (_with_file(_zip(("word/document.xml", PRIVATE.encode()))), "attachment 1 (application/octet-stream)"),
         (multipart("mixed", b"\r\nx", headers=[("From", "a@b.example")]) + PRIVATE.encode(), "message"),
     ],
 )
 def test_it_reports_where(raw: bytes, where: str) -> None:
     assert (where, "held", "private address") in _places(raw)
+
+
+def test_it_reports_each_place_once_and_by_its_most_exact_name() -> None:
+    described = entity([("Content-Type", "image/png"), ("Content-Description", PRIVATE)], b"x")
+
+    assert _places(mail(subject=PRIVATE)) == {("header Subject", "held", "private address")}
+    assert _places(mail(text=f"{PRIVATE}\r\n")) == {("text/plain part 1", "held", "private address")}
+    assert _places(multipart("mixed", described, headers=[("From", "a@b.example")])) == {
+        ("attachment 1 (image/png) header Content-Description", "held", "private address")
+    }
 
 
 def test_it_reports_what() -> None:
@@ -74,8 +101,17 @@ def test_it_reports_what() -> None:
         (b"PK\x03\x04 broken", "application/zip"),
         (b"\x1f\x8b\x08 packed", "application/gzip"),
         (b"7z\xbc\xaf packed", "application/x-7z-compressed"),
+        (b"Rar! packed", "application/vnd.rar"),
+        (b"\xfd7zXZ packed", "application/x-xz"),
+        (b"BZh9 packed", "application/x-bzip2"),
+        (b"\x78\x9f\x3e\x22 packed", "application/ms-tnef"),
+        (_zip(("inner.gz", b"\x1f\x8b\x08 packed")), "application/zip"),
+        (_patched(_zip(("a.txt", b"a" * 1000)), b"", {38: 0xFF}), "application/zip"),
+        (_patched(_zip(("a.txt", b"x")), b"PK\x01\x02", {10: 99}), "application/zip"),
         (b"%PDF-1.6 trailer << /Encrypt 5 0 R >>", "application/pdf"),
         (b"0\x80enveloped", "application/pkcs7-mime"),
+        (b"0\x80enveloped", "application/x-pkcs7-mime"),
+        (b"Version: 1", "application/pgp-encrypted"),
     ],
 )
 def test_what_it_cannot_open_is_unchecked(payload: bytes, kind: str) -> None:
@@ -89,6 +125,22 @@ def test_an_unchecked_part_does_not_hold_the_message() -> None:
 
     assert not composed.held
     assert composed.unchecked == ("attachment 1 (application/gzip)",)
+    assert composed.places == ()
+
+
+def test_a_held_message_lists_what_was_changed_before_and_what_holds_it() -> None:
+    removed = Place(where="text/plain", action="removed", what="signature")
+
+    composed = gate.composed(mail(subject=PRIVATE), NEEDLES, (removed,))
+
+    assert composed.held
+    assert composed.places == (removed, Place(where="header Subject", action="held", what="private address"))
+
+
+def test_a_part_that_cannot_be_opened_reveals_nothing() -> None:
+    (packed,) = parse(_with_file(b"\x1f\x8b\x08 packed", "application/gzip")).attachments
+
+    assert not gate.reveals(packed.part, NEEDLES)
 
 
 def test_no_more_than_the_limit_of_a_bomb_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,16 +182,16 @@ def test_an_id_of_the_public_domain_is_fine_though_an_owner_has_an_address_there
     assert gate.check(mail(message_id="<1@example.com>"), Needles(owner_there)) == ()
 
 
-@pytest.mark.parametrize("commented", ["archive", "member"])
-def test_the_comments_of_an_archive_are_read_as_text(commented: str) -> None:
-    comment = base64.b64encode(f"made by {PRIVATE}".encode())
+@pytest.mark.parametrize("place", ["comment", "name of a member", "comment of a member"])
+def test_names_and_comments_in_an_archive_are_read_as_text(place: str) -> None:
+    text = base64.b64encode(f"made by {PRIVATE}".encode())
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        member = zipfile.ZipInfo("a.txt")
-        if commented == "archive":
-            archive.comment = comment
-        else:
-            member.comment = comment
+        member = zipfile.ZipInfo(text.decode() if place == "name of a member" else "a.txt")
+        if place == "comment":
+            archive.comment = text
+        elif place == "comment of a member":
+            member.comment = text
         archive.writestr(member, b"x")
 
     assert {action for _, action, _ in _places(_with_file(packed.getvalue()))} == {"held"}
@@ -147,13 +199,96 @@ def test_the_comments_of_an_archive_are_read_as_text(commented: str) -> None:
 
 def test_an_archive_of_too_many_members_is_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "MAX_MEMBERS", 3)
-    enough, too_many = (_zip(*((f"{n}.txt", b"x") for n in range(count))) for count in (3, 4))
+    enough, too_many = (
+        _zip(*((f"{n}.txt", b"x") for n in range(count)), ("last.txt", PRIVATE.encode())) for count in (2, 3)
+    )
 
-    assert _places(_with_file(enough)) == set()
+    assert {action for _, action, _ in _places(_with_file(enough))} == {"held"}
     assert {action for _, action, _ in _places(_with_file(too_many))} == {"unchecked"}
 
 
-@pytest.mark.parametrize("before", ["", "x", "xy", "xyz", "/a/b-c_"])
+def test_members_beside_one_that_cannot_be_opened_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "MAX_INFLATED", 1500)
+    address = ("b.txt", PRIVATE.encode())
+    too_large = _zip(("a.txt", b"a" * 2000), address)
+    encrypted = _patched(_patched(_zip(("a.txt", b"a"), address), b"", {6: 1}), b"PK\x01\x02", {8: 1})
+
+    for packed in (too_large, encrypted):
+        assert {action for _, action, _ in _places(_with_file(packed))} == {"unchecked", "held"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [_zip(("a.txt", b"a" * 900)), b"%PDF-1.4 stream\n" + zlib.compress(b"a" * 900) + b"\nendstream"],
+)
+def test_all_documents_of_a_message_share_one_limit(payload: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "MAX_INFLATED", 900)
+    raw = mail(attachments=[("1", "application/x-1", payload), ("2", "application/x-2", payload)])
+
+    assert _places(raw) == {("attachment 2 (application/x-2)", "unchecked", "contents")}
+
+
+def test_all_files_of_a_message_share_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "MAX_READ", 100)
+    raw = mail(attachments=[("1", "application/x-1", b"a" * 60), ("2", "application/x-2", b"a" * 60)])
+
+    assert _places(raw) == {("attachment 2 (application/x-2)", "unchecked", "contents")}
+
+
+def test_messages_within_messages_are_read_up_to_a_limit() -> None:
+    raw = mail(text=base64.b64encode(PRIVATE.encode()).decode() + "\r\n")
+    for _ in range(gate.MAX_NESTED):
+        raw = entity([("From", "a@b.example"), ("Content-Type", "message/rfc822")], raw)
+
+    assert ("held", "private address") in {place[1:] for place in _places(raw)}
+    deeper = entity([("From", "a@b.example"), ("Content-Type", "message/rfc822")], raw)
+    assert ("unchecked", "contents") in {place[1:] for place in _places(deeper)}
+
+
+@pytest.mark.parametrize(
+    ("payload", "content_type"),
+    [
+        (b"\0-----BEGIN PGP PUBLIC KEY BLOCK-----\n" + base64.b64encode(b"key of " + PRIVATE.encode()), "application/x-key"),
+        (b"\0" + base64.b64encode(b"to " + PRIVATE.encode()), "message/delivery-status"),
+        (f"to {PRIVATE}".encode("cp037"), "text/plain; charset=cp037"),
+        (f"to {PRIVATE}".encode("utf-16-le"), "text/plain; charset=us-ascii"),
+        (b"\xff\xfe" + "me%2540private.example".encode("utf-16-le"), "application/x-text"),
+        (b"\xfe\xff" + "me%2540private.example".encode("utf-16-be"), "application/x-text"),
+        (b"<a>me<b/>@private.example</a>", "application/xml"),
+        (_zip(("a.bin", b"\1" + PRIVATE.encode("utf-16-le"))), "application/zip"),
+        (b"junk\n" + b"%PDF-1.4 stream\n" + zlib.compress(PRIVATE.encode()) + b"\nendstream", "application/pdf"),
+    ],
+)  # fmt: skip
+def test_a_file_is_read_as_every_program_could_read_it(payload: bytes, content_type: str) -> None:
+    head = [("Content-Type", content_type), ("Content-Transfer-Encoding", "base64")]
+    part = entity(head, base64.encodebytes(payload))
+
+    assert {action for _, action, _ in _places(multipart("mixed", part, headers=[("From", "a@b.example")]))} == {"held"}
+
+
+def test_an_archive_behind_a_program_may_have_a_long_comment() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", PRIVATE)
+        archive.comment = b"x" * 60_000
+
+    assert {action for _, action, _ in _places(_with_file(b"MZ\0" + packed.getvalue()))} == {"held"}
+
+
+def test_the_base64_of_a_short_address_is_read() -> None:
+    short = Needles(replace(IDENTITY, private_addresses=(EmailAddress("ab@c.example"),)))
+
+    assert gate.check(mail(text=base64.b64encode(b"ab@c.example").decode() + "\r\n"), short)
+
+
+def test_base64_for_links_is_read() -> None:
+    encoded = base64.urlsafe_b64encode(f"~~~???>>> {PRIVATE}".encode()).decode()
+
+    assert "-" in encoded
+    assert {action for _, action, _ in _places(mail(text=f"https://x.example/?q={encoded}\r\n"))} == {"held"}
+
+
+@pytest.mark.parametrize("before", ["", "x", "xy", "xyz", "/a/b-c_", "x" * 2001])
 def test_base64_is_read_at_every_alignment(before: str) -> None:
     encoded = base64.b64encode(f"from {PRIVATE} to you".encode()).decode().rstrip("=")
 
@@ -161,7 +296,7 @@ def test_base64_is_read_at_every_alignment(before: str) -> None:
 
 
 def test_an_owner_who_writes_to_themselves_may_see_their_address() -> None:
-    alone = gate.for_recipients(IDENTITY, (PRIVATE,))
+    alone = gate.for_recipients(IDENTITY, (EmailAddress("Me@Private.example"),))
 
     assert gate.check(mail(to=PRIVATE), Needles(alone)) == ()
     assert gate.for_recipients(IDENTITY, (PRIVATE, CONTACT)) == IDENTITY

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from email_handler.identifiers import EmailAddress
 from email_handler.outgoing.leak_gate.masking import found_in, mask
-from email_handler.outgoing.leak_gate.needles import Needles
+from email_handler.outgoing.leak_gate.needles import Finding, Needles
 from email_handler.outgoing.leak_gate.views import (
     ENTITY,
     MARKUP,
@@ -23,58 +23,76 @@ from tests.support.compositions import CONTACT, IDENTITY, NEEDLES, PUBLIC, THREA
 from tests.support.look_alikes import LOOK_ALIKES
 
 
-@pytest.mark.parametrize("text", LOOK_ALIKES)
 @pytest.mark.parametrize("around", ["{}", "Write to {} today.", "<{}>", "({})", "> {}\n", '"{}",', "see:{};"])
-def test_look_alikes_are_unchanged(text: str, around: str) -> None:
-    written = around.format(text)
+def test_look_alikes_are_unchanged(around: str, subtests: pytest.Subtests) -> None:
+    for text in LOOK_ALIKES:
+        with subtests.test(text):
+            written = around.format(text)
 
-    assert (written, ()) == mask(written, NEEDLES, CONTACT)
-    assert found_in(written, NEEDLES) == ()
+            assert (written, ()) == mask(written, NEEDLES, CONTACT)
+            assert found_in(written, NEEDLES) == ()
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
-        "me@private.example",
-        "ME@Private.Example",
-        "me+shop@private.example",
-        "me+a-b.c_d=1@private.example",
-        "alias@home.example",
-        "alias+other@home.example",
-        '"me"@private.example',
-        "me%40private.example",
-        "%6d%65%40private.example",
-        "me%2540private.example",
-        "me%2Bshop%40private.example",
-        "me=40private.example",
-        "=6De=40private.example",
-        "me@priv=\r\nate.example",
-        "me&#64;private.example",
-        "me&#x40;private.example",
-        "me&commat;private.example",
-        "&#109;&#101;&#64;private&#46;example",
-        "me&#37;40private.example",
-        "me@priv \r\nate.example",
-        "me@priv\r\n ate.example",
-        "me@priv\r\n> > ate.example",
-        "me\u200b@private\u00ad.example",
-        "me\uff20private.example",
-        "me\\u0040private.example",
-        "bounces+17-me=private.example@lists.example",
-        "Rumpelstiltskin",
-        "RUMPELSTILTSKIN",
-        "Blue Door Lane",
-        "Blue\r\n> Door Lane",
-    ],
+PRIVATE = (
+    "me@private.example",
+    "ME@Private.Example",
+    "me+shop@private.example",
+    "me+a-b.c_d=1@private.example",
+    "alias@home.example",
+    "alias+other@home.example",
+    '"me"@private.example',
+    "me%40private.example",
+    "%6d%65%40private.example",
+    "me%2540private.example",
+    "me%2Bshop%40private.example",
+    "me=40private.example",
+    "=6De=40private.example",
+    "me@priv=\r\nate.example",
+    "me&#64;private.example",
+    "me&#x40;private.example",
+    "me&commat;private.example",
+    "&#109;&#101;&#64;private&#46;example",
+    "me&#37;40private.example",
+    "me@priv \r\nate.example",
+    "me@priv\r\n ate.example",
+    "me@priv\r\n> > ate.example",
+    "me\u200b@private\u00ad.example",
+    "me\uff20private.example",
+    "me\\u0040private.example",
+    "bounces+17-me=private.example@lists.example",
+    "bounces+17-me+shop=private.example@lists.example",
+    "SRS0=Ab=XY=private.example=me@forwarder.example",
+    "SRS0=Ab=XY=private.example=me+shop@forwarder.example",
+    "ME@PRIVATE.EXAMPLE,X",
+    "me+" + "x" * 100 + "@private.example",
+    "blue-door_lane",
+    "me\ufe6bprivate.example",
+    "&#37;6de&#37;40private.example",
+    "%256de%2540private.example",
+    "=6De=40priv\r\n ate.example",
+    "&#109e@private.example",
+    "".join(chr(ord(c) + 0xFEE0) for c in "me@private.example"),
+    "\U0001d426\U0001d41e@private.example",
+    "me@private\u3002example",
+    "me@private\uff61example",
+    *(f"me@pri{mark}vate{mark}.example" for mark in "\u061c\u180e\u200f\u202e\u2066\ufe0f\ufeff"),
+    "Rumpelstiltskin",
+    "RUMPELSTILTSKIN",
+    "Blue Door Lane",
+    "Blue\r\n> Door Lane",
 )
+
+
 @pytest.mark.parametrize(
     "around", ["{}", "Write to {}.", "<{}>", "mailto:{}?subject=x", "*{}*", "_{}_", "请写信到{}谢谢"]
 )
-def test_what_is_private_is_found_and_replaced(written: str, around: str) -> None:
-    text = around.format(written)
+def test_what_is_private_is_found_and_replaced(around: str, subtests: pytest.Subtests) -> None:
+    for written in PRIVATE:
+        with subtests.test(written):
+            text = around.format(written)
 
-    assert found_in(text, NEEDLES)
-    assert found_in(mask(text, NEEDLES, CONTACT)[0], NEEDLES) == ()
+            assert found_in(text, NEEDLES)
+            assert found_in(mask(text, NEEDLES, CONTACT)[0], NEEDLES) == ()
 
 
 @pytest.mark.parametrize(
@@ -93,6 +111,77 @@ def test_the_rest_of_the_text_is_unchanged() -> None:
 
     assert masked == text.replace("me@private.example", PUBLIC)
     assert what == ("private address",)
+
+
+@pytest.mark.parametrize(
+    "sign",
+    ["%2Bshop%40", "=40", "\uff20", "&#64;", "&#x40;", "&commat;", "\\x40", "\\u0040", "\\'40", "\\40 ", " @ ", "\xa0@", "@\xa0"],
+)  # fmt: skip
+def test_a_file_that_is_read_only_as_it_stands_may_hold_an_encoded_sign(sign: str) -> None:
+    assert found_in(f"me{sign}private.example", NEEDLES, plain=True) == ("private address",)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "me<b>@</b>priv\r\n> ate.example",
+        "me<!-- <b> -->@private.example",
+        "me<!-- > --><b>@</b>private.example",
+        "Blue<br>Door<div>Lane",
+        "&#109;e<b>&commat;</b>private.example",
+    ],
+)
+def test_what_a_page_shows_is_found(page: str) -> None:
+    assert found_in(page, NEEDLES, markup=True)
+    assert found_in(mask(page, NEEDLES, CONTACT, markup=True)[0], NEEDLES, markup=True) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("to me@priv\r\n ate.example.", f"to {PUBLIC}."),
+        ("?u=%6d%65%40private.example", "?u=contact%40example.com"),
+        ("".join(f"%{ord(c):02x}" for c in "me@private.example,me@private.example"), "contact%40example.com"),
+        ("=6De=40private.example", "contact=40example.com"),
+        ("me=40private.example", "contact=40example.com"),
+        ("[email-handler: only you see this] me@private.example", f"[email-handler: only you see this] {PUBLIC}"),
+    ],
+)
+def test_the_public_address_is_written_as_the_private_one_was(text: str, masked: str) -> None:
+    assert mask(text, NEEDLES, CONTACT) == (masked, ("private address",))
+
+
+def test_a_tag_within_a_term_stays() -> None:
+    assert mask("at Blue<br><i>Door</i> Lane.", NEEDLES, CONTACT, markup=True) == ("at <i></i>.", ("hidden term",))
+
+
+def test_the_longest_term_is_removed_and_a_blank_one_is_ignored() -> None:
+    needles = Needles(replace(IDENTITY, hidden_terms=("blue", " ", "blue door lane")))
+
+    assert mask("at blue door lane.", needles, CONTACT) == ("at .", ("hidden term",))
+
+
+def test_the_configured_addresses_may_be_in_any_case() -> None:
+    identity = replace(
+        IDENTITY, private_addresses=(EmailAddress("Me@Private.EXAMPLE"),), thread_domain="Thread.Example.COM"
+    )
+
+    assert found_in(f"me@private.example {THREAD}", Needles(identity)) == ("private address", "thread address")
+
+
+def test_a_sentinel_is_found_in_any_case() -> None:
+    assert found_in("[EMAIL-HANDLER: ONLY YOU SEE THIS]", NEEDLES) == ("banner",)
+
+
+def test_a_thread_domain_without_a_local_part_is_found() -> None:
+    assert mask("@thread.example.com", NEEDLES, CONTACT) == (CONTACT, ("thread address",))
+
+
+@pytest.mark.parametrize("term", ["me", "private", "example"])
+def test_a_term_within_an_address_is_a_part_of_it(term: str) -> None:
+    needles = Needles(replace(IDENTITY, hidden_terms=(term,)))
+
+    assert needles.find("to me@private.example") == [Finding(3, 21, "private address")]
 
 
 def test_a_thread_address_becomes_the_contacts_address() -> None:

@@ -19,6 +19,7 @@ from tests.support.ses_rules import problems
 
 type Written = Callable[[str], str]
 type Planted = Callable[[str], bytes]
+type Plants = Callable[[], Iterator[tuple[str, Planted]]]
 
 SPELLINGS: dict[str, Written] = {
     "plain": lambda a: a,
@@ -313,46 +314,43 @@ def _disguised() -> Iterator[tuple[str, Planted]]:
     )
 
 
-PLANTED = [*_in_text(), *_elsewhere(), *_disguised()]
+KINDS = (_in_text, _elsewhere, _disguised)
 
 
 def test_there_are_enough_plants() -> None:
-    assert len(PLANTED) >= 200
-    assert len({name for name, _ in PLANTED}) == len(PLANTED)
+    names = [name for plants in KINDS for name, _ in plants()]
+
+    assert len(names) >= 200
+    assert len({*names}) == len(names)
 
 
-@pytest.mark.parametrize("planted", [pytest.param(make, id=name) for name, make in PLANTED])
-def test_a_planted_address_is_never_sent(planted: Planted) -> None:
-    composed = compose_reply(parse(planted(PRIVATE)), reply_context())
+@pytest.mark.parametrize("plants", KINDS)
+def test_a_planted_address_is_never_sent(plants: Plants, subtests: pytest.Subtests) -> None:
+    """In text it is replaced and the reply is sent; a disguised one is found even if the tests' own oracle misses it."""
+    for name, planted in plants():
+        with subtests.test(name):
+            composed = compose_reply(parse(planted(PRIVATE)), reply_context())
 
-    if not composed.held:
-        seen = revealed(composed.raw)
-        assert PRIVATE not in seen
-        assert PRIVATE.partition("@")[2] not in seen
-        assert "thread.example.com" not in seen
-    assert problems(composed.raw) == []
-
-
-@pytest.mark.parametrize("planted", [pytest.param(make, id=name) for name, make in _disguised()])
-def test_a_disguised_address_is_found(planted: Planted) -> None:
-    """Even if the tests' own oracle does not see it."""
-    composed = compose_reply(parse(planted(PRIVATE)), reply_context())
-
-    assert "private address" in {place.what for place in composed.places}
-
-
-@pytest.mark.parametrize("planted", [pytest.param(make, id=name) for name, make in _in_text() if "word B" not in name])
-def test_an_address_in_text_is_replaced_and_the_reply_is_sent(planted: Planted) -> None:
-    composed = compose_reply(parse(planted(PRIVATE)), reply_context())
-
-    assert not composed.held
-    assert [place.action for place in composed.places if place.what == "private address"] == ["replaced"]
+            found = [place.action for place in composed.places if place.what == "private address"]
+            if not composed.held:
+                seen = revealed(composed.raw)
+                assert PRIVATE not in seen
+                assert PRIVATE.partition("@")[2] not in seen
+                assert "thread.example.com" not in seen
+            assert problems(composed.raw) == []
+            if plants is _in_text and "word B" not in name:
+                assert not composed.held
+                assert found == ["replaced"]
+            if plants is _disguised:
+                assert found
 
 
-@pytest.mark.parametrize("planted", [pytest.param(make, id=name) for name, make in PLANTED])
-def test_the_same_message_with_another_address_is_sent(planted: Planted) -> None:
-    composed = compose_reply(parse(planted("you@public.example")), reply_context())
+@pytest.mark.parametrize("plants", KINDS)
+def test_the_same_message_with_another_address_is_sent(plants: Plants, subtests: pytest.Subtests) -> None:
+    for name, planted in plants():
+        with subtests.test(name):
+            composed = compose_reply(parse(planted("you@public.example")), reply_context())
 
-    assert not composed.held
-    assert {place.what for place in composed.places} <= {"signature", "thread address"}
-    assert PUBLIC in composed.raw.decode()
+            assert not composed.held
+            assert {place.what for place in composed.places} <= {"signature", "thread address"}
+            assert PUBLIC in composed.raw.decode()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from email_handler.conversations.records import Conversation
 from email_handler.identifiers import ConversationId, EmailAddress
+from email_handler.mail.addresses import split_address
 
 TOKEN_LENGTH = 10  # characters, 50 bits: cannot be guessed at the rate at which SES accepts messages
 
@@ -26,7 +27,7 @@ def thread_address(conversation: Conversation, thread_domain: str, *, everyone: 
 
 def read_thread_address(address: str, thread_domain: str) -> ThreadTarget | None:
     """Return what *address* claims, or None if it is not a thread address of *thread_domain*."""
-    local, _, domain = address.lower().rpartition("@")
+    local, domain = split_address(address.lower())
     base, _, tag = local.partition("+")
     conversation, _, token = base.rpartition(".")
     if domain != thread_domain.lower() or not conversation or len(token) != TOKEN_LENGTH:

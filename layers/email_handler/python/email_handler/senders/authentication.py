@@ -48,7 +48,7 @@ class SenderVerification:
     """Whether the sender of a message is verified, and the reason."""
 
     address: EmailAddress | None  # if verified, From's single address in lower case, so that it can be compared
-    reason: str  # constant: "dmarc pass", "dkim aligned", "spf aligned", "two From fields", ...
+    reason: str  # constant: "dmarc pass", "dkim aligned", "spf aligned", "several From fields", ...
 
     @property
     def verified(self) -> bool:
@@ -61,8 +61,8 @@ def verify_sender(message: Message, receipt: SesReceipt) -> SenderVerification:
 
     It needs one From field with one address, and either DMARC PASS; or no DMARC FAIL, and in SES's own results a DKIM
     pass, or an SPF pass of the envelope sender, for a domain aligned with From's (RFC 7489 §3.1, relaxed).
-    A DMARC pass does not count if SES's results state it for another domain than ours: then SES and we read From
-    differently, which is how forged From fields work.
+    A DMARC pass does not count if SES's results state it for a domain that is not aligned: then SES and we read the From
+    field differently, which is how forged From fields work.
     """
     problem = _from_problem(message) or ("dmarc fail" if receipt.dmarc == "FAIL" else "")
     if problem:

@@ -1,7 +1,7 @@
-"""Persons who write through LinkedIn: who they are and where their conversation is.
+"""People who write through LinkedIn: their names, and the addresses of their threads.
 
-LinkedIn's Reply-To and envelope sender change with every mail; what stays is the display name and the address of
-the message thread on its site.
+LinkedIn's Reply-To and envelope sender change with every message. Only the display name and the address of the thread
+on its site stay the same.
 """
 
 import re
@@ -10,66 +10,66 @@ from dataclasses import dataclass
 
 from anyascii import anyascii
 
+from email_handler.mail.addresses import split_address
 from email_handler.mail.message import Message
 
 _SLUG_LIMIT = 40
 _BODY_LIMIT = 500_000  # characters searched for the thread's address
 _NAME_LIMIT = 100
 
-_PERSONS = re.compile(
+_PERSONAL = re.compile(
     r"(?:inmail-)?hit-reply|member|invitations?(?:-noreply)?|messag(?:es|ing)(?:-digest)?(?:-noreply)?"
 )
-"""Local parts at linkedin.com that write for a person. Those of newsletters, job alerts, news are others."""
+"""Local parts at linkedin.com that send for a person. Newsletters, job alerts and news have others."""
 
-_MASSES = re.compile(r".*(?:newsletter|job|editor|news|alert|security|marketing|premium|billing|support|learning).*")
+_BULK = re.compile(r".*(?:newsletter|job|editor|news|alert|security|marketing|premium|billing|support|learning).*")
 
 _VIA = re.compile(
     r"[\s(]+(?:via|über|par|par le biais de|por|per|genom|przez|через|a través de|tramite)"
     r" linkedin\)?$|\s*(?:通过|透過|經由|经由)\s*(?:linkedin|领英)$|\s*linkedin\s*(?:経由|을 통해)$",
     re.IGNORECASE,
 )
-"""How LinkedIn says "via LinkedIn" after the name, in the reader's language."""
+"""LinkedIn's "via LinkedIn" after the name, in the reader's language."""
 
 _THREAD = re.compile(
     r"linkedin\.com(?:/|%2f)(?:comm(?:/|%2f)|m(?:/|%2f))?messaging(?:/|%2f)thread(?:/|%2f)((?:[A-Za-z0-9_=-]|%3d){4,200})",
     re.IGNORECASE,
 )
-"""The thread's address: plain, below ``/comm/`` in notification mail, or percent-encoded inside a redirect."""
+"""The thread's address: plain, below ``/comm/`` in notifications, or percent-encoded inside a redirect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedInPerson:
-    """Who wrote through LinkedIn."""
+    """A person who wrote through LinkedIn."""
 
-    name: str  # display name less "via LinkedIn", ranks after a comma, pronouns and quotes; never empty
-    thread_url: str  # ``https://www.linkedin.com/messaging/thread/<id>/``, "" where the mail holds none
+    name: str  # the display name without "via LinkedIn", titles after a comma, pronouns and quotes; never empty
+    thread_url: str  # ``https://www.linkedin.com/messaging/thread/<id>/``, "" if the message has none
 
 
-def linkedin_person(message: Message, verified_at_linkedin: bool) -> LinkedInPerson | None:
-    """Return the person behind a LinkedIn notification, None where *message* is not one of a person.
+def linkedin_person(message: Message, verified: bool) -> LinkedInPerson | None:
+    """Return the person who wrote *message* through LinkedIn, None if it is anything else.
 
-    *verified_domain_ok* says that the From address is verified and at linkedin.com or below it: From and the
-    ``X-LinkedIn-*`` fields are forged in spam, so nothing is believed without.
+    *verified* is whether the From address is verified: spam forges From and the ``X-LinkedIn-*`` fields.
     """
-    if not verified_at_linkedin or len(message.from_) != 1:
+    if not verified or len(message.from_) != 1:
         return None
     sender = message.from_[0]
-    local, _, domain = sender.address.lower().rpartition("@")
+    local, domain = split_address(sender.address.lower())
     if domain != "linkedin.com" and not domain.endswith(".linkedin.com"):
         return None
     name = _person_name(sender.name)
     thread_url = _thread_url(message)
-    writes_for_a_person = _PERSONS.fullmatch(local) or (thread_url and not _MASSES.fullmatch(local))
-    if not name or not writes_for_a_person:
+    sent_for_a_person = _PERSONAL.fullmatch(local) or (thread_url and not _BULK.fullmatch(local))
+    if not name or not sent_for_a_person:
         return None
     return LinkedInPerson(name=name, thread_url=thread_url)
 
 
 def linkedin_slug(name: str) -> str:
-    """Return the conversation id that *name* gives: ``linkedin-jane-doe``, at most 40 characters.
+    """Return the conversation id for *name*: ``linkedin-jane-doe``, at most 40 characters.
 
-    Other scripts are transliterated; Chinese and Korean syllables become words of their own.
-    A name without any letter or digit gives ``linkedin-member``.
+    Other scripts are transliterated; Chinese and Korean syllables become separate words. A name without letters and
+    digits gives ``linkedin-member``.
     """
     spelled = "".join(_spelled(character) for character in unicodedata.normalize("NFC", name[:_NAME_LIMIT]))
     words = re.findall(r"[a-z0-9]+", spelled.lower())
@@ -82,7 +82,7 @@ def linkedin_slug(name: str) -> str:
 
 
 def _spelled(character: str) -> str:
-    """Return one character of a name in ASCII letters, a space for what separates words, "" for marks in words."""
+    """Return one character of a name in ASCII: a space if it separates words, "" if it is a mark within a word."""
     category = unicodedata.category(character)
     if character in "'`\u2019\u02bc\u00b4" or category in ("Mn", "Cf", "Lm"):
         return ""
@@ -93,10 +93,10 @@ def _spelled(character: str) -> str:
 
 
 def _person_name(display_name: str) -> str:
-    """Return the person's name in LinkedIn's display name, "" where the name is LinkedIn's own or none at all."""
+    """Return the person's name from LinkedIn's display name, "" if it is LinkedIn's own name or not a name."""
     name = " ".join(display_name[:_NAME_LIMIT].split()).strip("\"'“”„«» ")
     name = _VIA.sub("", name)
-    name = re.split(r"[,،、|]| [-\u2013\u2014] |\(", name, maxsplit=1)[0]  # ranks, headlines and pronouns follow
+    name = re.split(r"[,،、|]| [-\u2013\u2014] |\(", name, maxsplit=1)[0]  # titles, headlines and pronouns follow
     name = "".join(character for character in name if unicodedata.category(character)[0] not in "SC")
     name = " ".join(name.split()).strip("\"'“”„«» ")
     letters = any(character.isalpha() for character in name)
@@ -105,8 +105,7 @@ def _person_name(display_name: str) -> str:
 
 def _thread_url(message: Message) -> str:
     for body in (message.text, message.html):
-        found = _THREAD.search(body[:_BODY_LIMIT])
-        if found:
+        if found := _THREAD.search(body[:_BODY_LIMIT]):
             identifier = re.sub("%3d", "=", found.group(1), flags=re.IGNORECASE)
             return f"https://www.linkedin.com/messaging/thread/{identifier}/"
     return ""

@@ -1,6 +1,6 @@
-"""Text made plain before rules look at it: what a reader sees, whatever the sender did to hide it from filters.
+"""Text as a reader sees it, before rules search it: without what a sender did to hide it from filters.
 
-Every function here is linear in its input, and its input is cut first.
+Every function takes linear time, and its input is cut first.
 """
 
 import html
@@ -10,19 +10,18 @@ from collections.abc import Callable, Mapping
 
 import pcre2
 
-WINDOW = 16 * 1024  # characters of a field that one search sees; bounds what any pattern can cost
-_WINDOW_WORDS = WINDOW // 2 + 1  # so many words with a space between fill a window
+WINDOW = 16 * 1024  # characters of a field that one search sees; this bounds what any pattern can cost
+_WINDOW_WORDS = WINDOW // 2 + 1  # with spaces between them, they fill a window
 _SOURCE = 8 * WINDOW  # characters folded for a window: room for runs of white space, entities and invisible characters
 
-
-# Quotation marks and dashes of print, and the one letter that NFKD leaves and German needs.
+# Typographic quotation marks and dashes, and the ß, which NFKD does not decompose.
 _TYPED = (
     dict.fromkeys(range(0x2018, 0x201C), "'")
     | dict.fromkeys((*range(0x201C, 0x2020), 0xAB, 0xBB), '"')
     | dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-")
     | {ord("ß"): "ss"}
 )
-# Letters of other scripts that most fonts draw like a Latin one (a subset of Unicode's confusables, UTS #39).
+# Letters of other scripts that look like a Latin one in most fonts (a subset of Unicode's confusables, UTS #39).
 _LOOK_ALIKES = str.maketrans(
     "АВСЕНІЈКМОРЅТУХЗаьсеһіјоԛрѕшухѡԁгᴠвкмнтӏΑΒΕΖΗΙΚΜΝΟΡΤΥΧαβεικνορτυχωⲟօոսցհıłøðđħɑɡɩʏ",
     "ABCEHIJKMOPSTYX3abcehijoqpswyxwdrvbkmhtlABEZHIKMNOPTYXaBeikvoptuxwoonughiloddhagiy",
@@ -31,10 +30,10 @@ _DIGITS_AS_LETTERS = str.maketrans("013457@$!|", "oieastasil")
 
 
 class _Disguise:
-    """A pattern and how to replace what it finds.
+    """A pattern, and what replaces its matches.
 
-    PCRE2 looks, being several times faster; Python's own engine replaces, because the binding of the other counts
-    characters anew from the beginning for every match: quadratic, over a second for half a megabyte of spaced-out letters.
+    PCRE2 searches, because it is several times faster. Python's own engine replaces: PCRE2's binding counts characters
+    from the beginning for every match, which is quadratic (over a second for half a megabyte of spaced-out letters).
     """
 
     def __init__(self, pattern: str, by: str | Callable[[re.Match[str]], str]) -> None:
@@ -42,12 +41,12 @@ class _Disguise:
         self._sub = re.compile(pattern).sub
         self._by = by
 
-    def taken_off(self, text: str) -> str:
+    def remove_from(self, text: str) -> str:
         """Return *text* with every match replaced."""
         return self._sub(self._by, text) if self.found_in(text) else text
 
     def found_in(self, text: str) -> bool:
-        """Tell whether there is anything to take off."""
+        """Return whether *text* has a match."""
         return self._search(text) is not None
 
 
@@ -55,16 +54,16 @@ def _translating(table: Mapping[int, int | str]) -> Callable[[re.Match[str]], st
     return lambda found: found[0].translate(table)
 
 
-# Characters that show nothing (soft hyphen, zero-width and direction marks, fillers, variation selectors, tags), and
-# the accents that NFKD splits off.
-_UNSEEN = _Disguise(
+# Invisible characters (soft hyphen, zero-width and direction marks, fillers, variation selectors, tags), and the accents
+# that NFKD separates from their letters.
+_INVISIBLE = _Disguise(
     r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
     "\U000e0000-\U000e01ef"
     r"\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0]+",
     "",
 )
 _TYPOGRAPHY = _Disguise(r"[\u2018-\u201f\u00ab\u00bb\u2010-\u2015\u2212ß]", _translating(_TYPED))
-_OTHER_SCRIPT = pcre2.compile(r"(?i)[\u0370-\u058f\u2c80-\u2cff]")  # that both of the next need
+_OTHER_SCRIPT = pcre2.compile(r"(?i)[\u0370-\u058f\u2c80-\u2cff]")  # without one, the next two cannot match
 _MIXED_WORD = _Disguise(r"(?i)\b(?=\w*[a-z])(?=\w*[\u0370-\u058f\u2c80-\u2cff])\w+", _translating(_LOOK_ALIKES))
 _DISGUISED_WORD = _Disguise(
     r"\b[АВСЕНІЈКМОРЅТУХаьсеһіјоԛрѕухԁвкмнтΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ]{3,}\b", _translating(_LOOK_ALIKES)
@@ -73,7 +72,7 @@ _LEET_WORD = _Disguise(
     r"(?i)(?<![\w./@:=&?%#+-])[a-z]{1,20}+(?:[013457@$!|]{1,2}[a-z]{1,20}+){1,9}+(?![\w./@=&?%#+-])",
     _translating(_DIGITS_AS_LETTERS),
 )
-# Wider gaps still part one word from the next (``c h e a p   p i l l s``).
+# Wider gaps still separate words (``c h e a p   p i l l s``).
 _SPACED_WORD = _Disguise(
     r"(?<![^\W\d_])[^\W\d_]([ .*_~|-])[^\W\d_](?![^\W\d_])(?:\1[^\W\d_](?![^\W\d_])){2,30}+",
     lambda found: found[0][::2],
@@ -86,22 +85,16 @@ def fold(text: str) -> str:
     return " ".join(text.split())
 
 
-def normalise(text: str) -> str:
-    """Return *text* as a reader takes it: entities decoded, invisible characters and accents gone, look-alike letters
-    and digits replaced in the words they disguise, spaced-out words joined, white space folded.
-
-    Accents are taken from Latin letters too, so that patterns for German or French are written without them.
-    """
-    return _undisguised(fold(_SPACED_WORD.taken_off(text)))
-
-
 def as_seen(*texts: str, spacing: bool = False) -> tuple[str, ...]:
-    """Return what searches run on: of each text its white space folded, and where that differs, normalised; with
-    *spacing* also the text as it was written, cut.
+    """Return the views that searches run on: each text with its white space folded, and if that differs, normalised;
+    with *spacing* also the beginning of the text as written.
 
-    Of a long text these are two windows, its first and its last :data:`WINDOW` characters. Two whole windows, not
-    halves: padding in front of or behind a message then takes nothing of it away. They are counted in folded text,
-    so padding with white space moves nothing either.
+    Normalised means as a reader takes it: entities decoded, invisible characters and accents removed, look-alike letters
+    and digits replaced in the words they disguise, spaced-out words joined. Accents are removed from Latin letters too,
+    so patterns for German or French have none.
+
+    A long text has two windows, its first and its last :data:`WINDOW` characters: two whole ones, so that padding before
+    or after a message hides none of it. They are counted in folded text, so white space is no padding.
     """
     whole = [encodable(text) for text in texts]
     seen = [text[:WINDOW] for text in whole] if spacing else []
@@ -109,12 +102,12 @@ def as_seen(*texts: str, spacing: bool = False) -> tuple[str, ...]:
         received = _windows(text)
         joined = _joined_ends(text)
         seen += received
-        seen += map(_undisguised, received if joined is None else _windows(joined))
+        seen += map(_without_disguises, received if joined is None else _windows(joined))
     return tuple(dict.fromkeys(seen))
 
 
 def encodable(text: str) -> str:
-    """Return *text* without lone surrogates, which PCRE2 takes none of."""
+    """Return *text* without lone surrogates, which PCRE2 does not accept."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
@@ -136,23 +129,23 @@ def _last(text: str) -> str:
 
 
 def _joined_ends(text: str) -> str | None:
-    """Return *text* (of a long one, as much of both ends as windows come from) with spaced-out words joined, None
-    where there are none. This is done before white space is folded: wider gaps part the words."""
+    """Return *text* with spaced-out words joined, None if it has none; of a long text only the ends that windows come
+    from. Must run before white space is folded: wider gaps separate the words."""
     ends = text if len(text) <= 2 * _SOURCE else text[:_SOURCE] + text[-_SOURCE:]
     if not _SPACED_WORD.found_in(ends):
         return None
     ends = _GAP.sub("   ", ends)
-    most = 3 * WINDOW  # twice a window of spaced-out letters, joined, fills it
-    return _SPACED_WORD.taken_off(ends if len(ends) <= 2 * most else ends[:most] + ends[-most:])
+    most = 3 * WINDOW  # two windows of spaced-out letters, joined, fill one
+    return _SPACED_WORD.remove_from(ends if len(ends) <= 2 * most else ends[:most] + ends[-most:])
 
 
-def _undisguised(folded: str) -> str:
+def _without_disguises(folded: str) -> str:
     text = html.unescape(folded) if "&" in folded else folded
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text)[: 2 * WINDOW]  # one character can become eighteen
-        text = unicodedata.normalize("NFC", _UNSEEN.taken_off(text))
-        text = _TYPOGRAPHY.taken_off(text)
+        text = unicodedata.normalize("NFC", _INVISIBLE.remove_from(text))
+        text = _TYPOGRAPHY.remove_from(text)
         if _OTHER_SCRIPT.search(text):
-            text = _DISGUISED_WORD.taken_off(_MIXED_WORD.taken_off(text))
-    text = _SPACED_WORD.taken_off(_LEET_WORD.taken_off(text))
+            text = _DISGUISED_WORD.remove_from(_MIXED_WORD.remove_from(text))
+    text = _SPACED_WORD.remove_from(_LEET_WORD.remove_from(text))
     return folded if text == folded else fold(text)

@@ -1,7 +1,7 @@
-"""Spam rules: a TOML document becomes compiled PCRE2 patterns, and whatever is wrong in it becomes a list.
+"""Spam rules: a TOML document becomes compiled PCRE2 patterns, and a list of its problems.
 
-A rule set is compiled once and used for every message of an environment's life (patterns are JIT-compiled). Weights
-are never negative: text added to a message can add to its score and never take from it.
+A rule set is compiled once for the life of an environment (patterns are JIT-compiled). Weights are never negative: text
+added to a message can raise its score and never lower it.
 """
 
 import time
@@ -29,38 +29,38 @@ SIGNALS = (
     "reply-to-elsewhere",
     "reply-to-free-mail",
 )
-"""Ids of the signals that are not patterns (see :mod:`.stages`); the document gives them weight and purpose."""
+"""Ids of the signals that are not patterns (see :mod:`.signals`); the document gives them weight and purpose."""
 
 MATCH_LIMIT = 3000
-"""Backtracking steps one search may take from one position. A sound pattern needs a few hundred at most; a pattern
-that passes this flags the message instead of stalling it. PCRE2's own default is ten million."""
+"""Backtracking steps that one search may take from one position. A sound pattern needs a few hundred at most. A pattern
+that needs more flags the message instead of stalling it. PCRE2's default is ten million."""
 
-SLOW_SECONDS = 0.002  # on one window of adversarial text; `check` refuses patterns above it
-_TRIES = 5  # of which the fastest counts
+SLOW_SECONDS = 0.002  # on one window of adversarial text; `check` refuses slower patterns
+_TRIES = 5  # the fastest one counts
 _DOCUMENT_BYTES = 1024 * 1024  # a rules file of a thousand rules has a fifth of that
 _ENTRIES = 1000
 _PATTERN_CHARS = 4000
-_HEAVIEST = 100  # far over any threshold
+_HEAVIEST = 100  # far above any threshold
 _BUILTIN = Path(__file__).parents[1] / "builtin" / "spam-rules.toml"
 
-# What the sending side's software writes tells list mail from the rest, not spam from what people write to a contact
-# address; and the date or the way a mail took says nothing about its content.
+# Fields of sending software separate list messages from others, not spam from what people write to a contact address.
+# The date and the route of a message are not evidence about its content.
 _HEADERS_REFUSED = frozenset({"precedence", "sender", "delivered-to", "received", "date", "message-id"})
 
 
 def views(field: str, *texts: str) -> tuple[str, ...]:
-    """Return what a rule on *field* searches, given the field's *texts*: bodies without their line breaks, header
-    fields with their spacing too."""
+    """Return what a rule on *field* searches in the field's *texts*: bodies without line breaks, header fields also with
+    their spacing."""
     return as_seen(*texts, spacing=field not in ("text", "html"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One pattern and what a match is worth."""
+    """One pattern and its weight."""
 
     id: str
-    pattern: pcre2.Pattern  # matches any case unless the pattern says ``(?-i)``
-    ascii_pattern: pcre2.Pattern  # the same for text in ASCII, half as fast again
+    pattern: pcre2.Pattern  # ignores case unless it contains ``(?-i)``
+    ascii_pattern: pcre2.Pattern  # the same for ASCII text, 1.5 times as fast
     source: str  # the pattern as the document has it
     field: str  # one of :data:`FIELDS`, or ``header <name>`` in lower case
     weight: float
@@ -69,17 +69,17 @@ class Rule:
     no_match: tuple[str, ...]  # near misses that must not
 
     def search(self, view: str) -> bool:
-        """Tell whether the pattern matches in *view*. Raises :class:`pcre2.LibraryError` at a limit."""
+        """Return whether the pattern matches in *view*. Raises :class:`pcre2.LibraryError` at a limit."""
         return (self.ascii_pattern if view.isascii() else self.pattern).search(view) is not None
 
     def matches(self, text: str) -> bool:
-        """Tell whether the rule matches a field of this content, as a message's is searched. Raises likewise."""
+        """Return whether the rule matches a field that contains *text*. Raises like :meth:`search`."""
         return any(self.search(view) for view in views(self.field, text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """One of :data:`SIGNALS` and what its presence is worth."""
+    """One of :data:`SIGNALS` and its weight."""
 
     id: str
     weight: float
@@ -88,22 +88,22 @@ class Signal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSet:
-    """Everything stage 3 goes by. A score of ``flag`` or more flags, of ``hold`` or more holds."""
+    """What stage 3 decides by. A score of ``flag`` or more flags, of ``hold`` or more holds."""
 
     version: str
     flag: float
     hold: float
     rules: tuple[Rule, ...]
-    text_sieve: Sieve  # of the rules on text: most rules, and the longest field by far
+    text_sieve: Sieve  # for the rules on text: most rules, and by far the longest field
     signals: Mapping[str, Signal]
-    problems: tuple[str, ...]  # entries that were skipped, and why; free of the file's patterns
+    problems: tuple[str, ...]  # entries that were skipped, and why; without their patterns
 
 
 def load_rules(document: bytes, version: str) -> RuleSet:
     """Compile *document* (TOML, UTF-8) under the name *version*.
 
-    A bad entry is skipped and listed in ``problems``. Raises :class:`BadRules` where nothing is left to go by: not
-    TOML, too large, or no usable rule.
+    A bad entry is skipped and listed in ``problems``. Raises :class:`BadRules` if the document is not TOML, is too
+    large, or has no usable rule.
     """
     if len(document) > _DOCUMENT_BYTES:
         raise BadRules("the rules document is larger than 1 MB")
@@ -136,17 +136,17 @@ def builtin_rules() -> RuleSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something wrong in a rules document, for the person who edits it."""
+    """One problem in a rules document, for the person who edits it."""
 
     rule: str  # the entry's id or number; "" for the whole document
     problem: str
 
 
 def check(document: bytes, timer: Callable[[], float] = time.thread_time) -> tuple[Finding, ...]:
-    """Return everything that a careful editor would want to know before *document* is used.
+    """Return every problem that an editor should know before *document* is used.
 
-    That is: what :func:`load_rules` skips or refuses, examples that do not do what they are listed for, rules without
-    examples, and patterns that reach a limit or take over :data:`SLOW_SECONDS` of CPU time on adversarial text.
+    These are: what :func:`load_rules` skips or refuses, examples with the wrong result, rules without examples, and
+    patterns that reach a limit or take more than :data:`SLOW_SECONDS` of CPU time on adversarial text.
     """
     try:
         loaded = load_rules(document, "checked")
@@ -170,7 +170,8 @@ def _examples(rule: Rule) -> Iterator[str]:
 
 
 def _cost(rule: Rule, timer: Callable[[], float]) -> Iterator[str]:
-    """Report the first adversarial text that stalls the pattern, every time: a busy machine makes any one run slow."""
+    """Yield the problem with the first adversarial text that stalls the pattern. Every try must be slow: on a busy
+    machine, single runs of any pattern are."""
     for text in adversarial_texts(rule):
         try:
             if all(_seconds(rule, text, timer) > SLOW_SECONDS for _ in range(_TRIES)):
@@ -188,11 +189,11 @@ def _seconds(rule: Rule, text: str, timer: Callable[[], float]) -> float:
 
 
 def adversarial_texts(rule: Rule) -> Iterator[str]:
-    """Yield windows of text made to cost *rule*'s pattern the most.
+    """Yield windows of text that are likely to cost *rule*'s pattern the most.
 
-    Runs of each character of the pattern and of what any class matches; each example repeated whole, without its last
-    character, and by its beginnings; alone, and followed by every character of the pattern behind one that is in
-    none, so that what the pattern ends in is there and nothing matches.
+    They repeat each character of the pattern, and some of each usual class; and each example, whole, without its last
+    character, and cut after each word. Each run comes alone, and followed by a character that is in no pattern and all
+    characters of this one: then the end of the pattern is there, and nothing matches.
     """
     alphabet = dict.fromkeys("a1 .-/@<\nяé" + "".join(sorted(set(rule.source))))
     pieces = [*alphabet, *(letter + " " for letter in alphabet), "ab ", "a1 ", "a-b.", "http://a.", "<a b=", "a@a.aa "]
@@ -208,7 +209,6 @@ def adversarial_texts(rule: Rule) -> Iterator[str]:
 
 
 def _thresholds(table: object, problems: list[str]) -> tuple[float, float]:
-    flag, hold = 5.0, 10.0
     try:
         if isinstance(table, dict):
             flag, hold = _number(table["flag"]), _number(table["hold"])
@@ -216,14 +216,14 @@ def _thresholds(table: object, problems: list[str]) -> tuple[float, float]:
                 return flag, hold
     except (KeyError, ValueError):
         pass
-    problems.append("thresholds: needs flag and hold with 0 < flag <= hold; 5 and 10 are used")
+    problems.append("thresholds: needs flag and hold with 0 < flag <= hold; 5 and 10 are used instead")
     return 5.0, 10.0
 
 
 def _entries[Entry: (Rule, Signal)](
     table: Mapping[str, Any], kind: str, read: Callable[[Mapping[str, Any]], Entry], problems: list[str]
 ) -> dict[str, Entry]:
-    """Read the array of tables *kind*; bad entries end in *problems* under their id or number."""
+    """Read the array of tables *kind*; bad entries are listed in *problems* with their id or number."""
     entries = table.get(kind, [])
     if not isinstance(entries, list):
         problems.append(f"{kind}: needs to be an array of tables ([[{kind}]])")
@@ -238,10 +238,10 @@ def _entries[Entry: (Rule, Signal)](
             problems.append(f"{name}: {error}")
         else:
             if made.id in found:
-                problems.append(f"{name}: second entry of this id, left out")
+                problems.append(f"{name}: left out, an earlier entry has this id")
             found.setdefault(made.id, made)
     if len(entries) > _ENTRIES:
-        problems.append(f"{kind}: more than {_ENTRIES} entries, the rest is left out")
+        problems.append(f"{kind}: more than {_ENTRIES} entries, the rest are left out")
     return found
 
 
@@ -274,7 +274,7 @@ def _signal(entry: Mapping[str, Any]) -> Signal:
 
 def _check_header(name: str) -> None:
     if name in _HEADERS_REFUSED or name.startswith(("list-", "x-")):
-        raise ValueError("rules do not read this header: it tells how mail travelled, not what it says")
+        raise ValueError("rules do not read this header: it is about how the message was sent, not about its content")
 
 
 def _compile(pattern: str, flags: int = 0) -> pcre2.Pattern:
@@ -283,7 +283,7 @@ def _compile(pattern: str, flags: int = 0) -> pcre2.Pattern:
     try:
         compiled = pcre2.compile(f"(*LIMIT_MATCH={MATCH_LIMIT}){pattern}", pcre2.IGNORECASE | flags)
         if compiled.search(""):
-            raise ValueError("pattern matches nothing at all, so every message")
+            raise ValueError("pattern matches the empty text, and so every message")
     except (pcre2.PatternError, pcre2.LibraryError) as error:
         raise ValueError(f"pattern does not compile: {error}") from error
     return compiled

@@ -1,7 +1,7 @@
-"""Which of many patterns a text can match at all, so that most searches need not run.
+"""Which of many patterns a text may match, so that most searches need not run.
 
-A rule set asks for a hundred things in seven languages, and a mail holds few of them. What pieces of words a
-pattern needs is read off the pattern; which of them a text holds is found once for all patterns, word by word.
+A rule set looks for a hundred things in seven languages, and a message has few of them. The pieces of words that a
+pattern needs are derived from the pattern; those that a text contains are found once for all patterns, word by word.
 """
 
 import re
@@ -12,29 +12,29 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 _SHORTEST = 3  # characters of a piece that is worth looking for
-_MOST = 400  # pieces of one clause; more are no quicker than the search
-_LONGEST_WORD = 40  # bytes of those whose pieces are remembered
-_WORDS = 50_000  # remembered, ten megabytes; mails share most of their words
+_MOST = 400  # pieces of one clause; with more, the search itself is as fast
+_LONGEST_WORD = 40  # bytes; the clauses of longer words are not remembered
+_WORDS = 50_000  # remembered, ten megabytes; messages share most of their words
 
-# Where PCRE2 reads a pattern otherwise than Python, or Python only warns.
-_READ_OTHERWISE = re.compile(r"\[\[|\[:[^]]*:\]|\{,|\(\*|\(\?[#|]|--|&&|~~|\|\|")
+# What PCRE2 reads differently from Python, or what Python only warns about.
+_READ_DIFFERENTLY = re.compile(r"\[\[|\[:[^]]*:\]|\{,|\(\*|\(\?[#|]|--|&&|~~|\|\|")
 _CASE_SWITCH = re.compile(r"\(\?-?i\)")
 
-# Words end at every ASCII character that is no letter, so that "free", "free," and "free4" are one.
-# Bytes (of UTF-8), since translating these costs next to nothing.
+# Words end at every ASCII character that is not a letter, so "free", "free," and "free4" are the same word.
+# A table for bytes (of UTF-8), because translating bytes costs almost nothing.
 _LAST_ASCII = 127
-_PARTED = bytes(code if code > _LAST_ASCII or chr(code).isalpha() else ord(" ") for code in range(256))
+_SEPARATED = bytes(code if code > _LAST_ASCII or chr(code).isalpha() else ord(" ") for code in range(256))
 _FOLDED_TO_ASCII = (0x17F, 0x212A)  # the long s and the Kelvin sign match s and k in any case
 
-# The piece that every text with a character outside ASCII holds, and no word does.
+# The piece that every text with a character outside ASCII has, and no word.
 _NOT_ASCII = "   "
 
 type Clauses = tuple[frozenset[str], ...]
-"""Pieces of words, in lower case: a match needs one of each of these sets."""
+"""Sets of pieces of words, in lower case: a match needs one piece of each set."""
 
 
 class Sieve:
-    """Tells which of many patterns a text can match."""
+    """Finds which of many patterns a text may match."""
 
     __slots__ = ("_always", "_longest_piece", "_pieces", "_remembered", "_satisfied_with")
 
@@ -42,12 +42,12 @@ class Sieve:
         """Prepare for *patterns* by name."""
         needed = {name: alternatives(pattern) for name, pattern in patterns.items()}
         self._always = frozenset(name for name, found in needed.items() if not found)
-        # By the clause of each alternative that is met least often: the pattern, and what else the alternative needs.
+        # By the most selective clause of each alternative: the pattern's name, and what else the alternative needs.
         self._satisfied_with: dict[frozenset[str], list[tuple[str, frozenset[frozenset[str]]]]] = {}
         by_piece: dict[bytes, set[frozenset[str]]] = {}
         for name, found in needed.items():
             for clauses in found:
-                rarest = max(clauses, key=_tells)
+                rarest = max(clauses, key=_selectivity)
                 self._satisfied_with.setdefault(rarest, []).append((name, frozenset(clauses) - {rarest}))
                 for clause in clauses:
                     for piece in clause:
@@ -59,7 +59,7 @@ class Sieve:
         self._remembered = lru_cache(_WORDS)(self._in_word)
 
     def may_match(self, text: str) -> set[str]:
-        """Return the names of the patterns that can match *text*; the others cannot."""
+        """Return the names of the patterns that may match *text*; the others cannot."""
         words = set(_words(text.lower()))
         if not text.isascii():
             words.add(_NOT_ASCII.encode())
@@ -87,11 +87,11 @@ class Sieve:
 
 
 def alternatives(pattern: str) -> tuple[Clauses, ...]:
-    """Return what any match of *pattern* needs: all clauses of one of the alternatives.
+    """Return what any match of *pattern* needs: all clauses of one of these alternatives.
 
-    () where that cannot be told: such a pattern is always searched.
+    () if that is unknown: such a pattern is always searched.
     """
-    if _READ_OTHERWISE.search(pattern):
+    if _READ_DIFFERENTLY.search(pattern):
         return ()
     try:
         found = tuple(_alternatives(parser.parse(_CASE_SWITCH.sub("", pattern), re.IGNORECASE)))
@@ -117,12 +117,12 @@ def _alternatives(nodes: Iterable[tuple[Any, Any]]) -> Iterator[Clauses]:
 
 
 def _clauses(nodes: Iterable[tuple[Any, Any]]) -> Iterator[frozenset[str]]:
-    """Yield, for each part of the sequence *nodes* that tells something, the pieces of which it needs one."""
+    """Yield the clauses of the sequence *nodes*."""
     run = ""
     for kind, value in nodes:
         if kind is ops.LITERAL:
             run += chr(value).lower()
-        elif kind not in _OF_NO_WIDTH:  # these leave what is before and behind them adjacent
+        elif kind not in _OF_NO_WIDTH:  # what is before and after these is adjacent
             yield from _in_run(run)
             yield from _in_node(kind, value)
             run = ""
@@ -138,7 +138,7 @@ def _in_run(run: str) -> Iterator[frozenset[str]]:
 
 
 def _in_node(kind: object, value: Any) -> Iterator[frozenset[str]]:
-    """Yield the clauses of one node; none where it tells nothing."""
+    """Yield the clauses of one node, none if nothing is known about it."""
     if kind is ops.SUBPATTERN:
         yield from _clauses(value[3])
     elif kind is ops.ATOMIC_GROUP:
@@ -155,7 +155,7 @@ def _in_node(kind: object, value: Any) -> Iterator[frozenset[str]]:
 
 
 def _is_foreign_item(kind: object, value: Any) -> bool:
-    """Tell whether this part of a character class matches nothing in ASCII."""
+    """Return whether this part of a character class matches nothing in ASCII."""
     if kind is ops.RANGE:
         return _is_foreign(value[0]) and not any(value[0] <= code <= value[1] for code in _FOLDED_TO_ASCII)
     return kind is ops.LITERAL and _is_foreign(value)
@@ -166,17 +166,17 @@ def _is_foreign(code: int) -> bool:
 
 
 def _best(nodes: Iterable[tuple[Any, Any]]) -> frozenset[str]:
-    """Return the clause of *nodes* that tells most: whose shortest piece is longest."""
-    return max(_clauses(nodes), key=_tells, default=frozenset())
+    """Return the most selective clause of *nodes*."""
+    return max(_clauses(nodes), key=_selectivity, default=frozenset())
 
 
-def _tells(clause: frozenset[str]) -> tuple[int, int]:
-    """Return how much it tells that a text meets *clause*, to compare."""
+def _selectivity(clause: frozenset[str]) -> tuple[int, int]:
+    """Return a key that is greatest for the clause that fewest texts satisfy: of long pieces, and few."""
     return min(map(len, clause)), -len(clause)
 
 
 def _words(text: str) -> list[bytes]:
-    return text.encode("utf-8", "replace").translate(_PARTED).split()
+    return text.encode("utf-8", "replace").translate(_SEPARATED).split()
 
 
 _OF_NO_WIDTH = (ops.AT, ops.ASSERT, ops.ASSERT_NOT)

@@ -7,6 +7,7 @@ from email_handler.conversations.parsed import ParsedMessage, judged, message_re
 from email_handler.conversations.records import Decision, MessageRecord
 from email_handler.errors import NotHeld
 from email_handler.identifiers import EmailAddress, FunctionName, ReceiptId
+from email_handler.mail.addresses import split_address
 from email_handler.mail.parsing import parse
 from email_handler.ports import Commit, Known, ListKind, Question
 from email_handler.senders.authentication import SenderVerification, receipt_from_message
@@ -110,5 +111,5 @@ def _parse_again(record: MessageRecord, context: Context) -> ParsedMessage:
 
 
 def _tagged(record: MessageRecord) -> EmailAddress:
-    local, _, domain = record.public_address.rpartition("@")
+    local, domain = split_address(record.public_address)
     return EmailAddress(f"{local}+{record.source}@{domain}" if record.source else record.public_address)

@@ -104,7 +104,7 @@ class _Scan:
     def message(self, message: Message, prefix: str, depth: int) -> None:
         """Scan *message*, at *depth* levels within the finished one. *prefix* begins the names of its places."""
         numbers = {id(attachment.part): attachment.number for attachment in message.attachments}
-        self._headers(message.root, f"{prefix}header ", message)
+        self._headers(message.root, f"{prefix}header ")
         for number, part in enumerate(message.root.walk(), 1):
             if id(part) in numbers:
                 where = f"{prefix}attachment {numbers[id(part)]} ({part.content_type})"
@@ -117,8 +117,8 @@ class _Scan:
             if part.payload:
                 self.payload(where, part, depth)
 
-    def _headers(self, part: Part, prefix: str, message: Message | None = None) -> None:
-        for header in (*part.headers, *(message.headers if message else ())):
+    def _headers(self, part: Part, prefix: str) -> None:
+        for header in part.headers:
             where = prefix + (header.name if header.name.isascii() else "?")
             for text in {header.raw, header.value, header.name}:
                 self._text(where, text)

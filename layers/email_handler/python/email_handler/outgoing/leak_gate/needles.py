@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from email_handler.conversations.owners import Identity
+from email_handler.mail.addresses import split_address
 from email_handler.outgoing.sentinels import SENTINEL, SENTINEL_START
 
 PRIVATE, THREAD, TERM, BANNER = "private address", "thread address", "hidden term", "banner"
@@ -107,7 +108,7 @@ def _locals_by_domain(identity: Identity) -> dict[str, list[str]]:
     """Return for each domain of the owner's addresses the patterns of their local parts without tags, longest first."""
     patterns: dict[str, set[str]] = {}
     for address in identity.private_addresses:
-        local, _, domain = address.lower().rpartition("@")
+        local, domain = split_address(address.lower())
         base = local.partition("+")[0]
         if local and domain in _GMAIL:
             for same in _GMAIL:

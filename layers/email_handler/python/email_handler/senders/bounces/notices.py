@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from email_handler.identifiers import EmailAddress
+from email_handler.mail.addresses import split_address
 from email_handler.mail.message import Message
 from email_handler.senders.bounces.feedback import Feedback, FeedbackKind
 from email_handler.senders.bounces.reports import RETURNED_TYPES, Report, leaves
@@ -83,7 +84,7 @@ def is_failure_notice(message: Message, report: Report, envelope_sender: str | N
         return False  # RFC 8098: the message was displayed, or deleted unread
     if message.header("X-Failed-Recipients") or message.root.content_type == "multipart/report":
         return True
-    local_parts = [mailbox.address.rpartition("@")[0].lower() for mailbox in message.from_]
+    local_parts = [split_address(mailbox.address)[0].lower() for mailbox in message.from_]
     daemon = (
         any(_DAEMON.search(local) for local in (*local_parts, (envelope_sender or "").lower()))
         or any(_DAEMON_NAME.search(mailbox.name.lower()) for mailbox in message.from_)

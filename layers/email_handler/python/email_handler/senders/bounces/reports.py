@@ -19,18 +19,18 @@ from email_handler.senders.bounces.words import (
 )
 
 _STATUS_TYPES = ("message/delivery-status", "message/global-delivery-status", "message/x-delivery-status")
-RETURNED_TYPES = {
-    *("message/rfc822", "text/rfc822-headers", "message/rfc822-headers", "text/rfc822-header"),
-    *("message/global", "message/global-headers", "message/partial"),
-}
+RETURNED_TYPES = frozenset((
+    "message/rfc822", "text/rfc822-headers", "message/rfc822-headers", "text/rfc822-header",
+    "message/global", "message/global-headers", "message/partial",
+))  # fmt: skip
 
 _DIVIDER = re.compile(
     r"copy of (?:the|your) (?:original )?message|original (?:message|mail)|returned message|unsent message|message headers?"
     r"|message text follows|header of the original|undelivered message|forwarded message|original headers"
     r"|元のメール|исходное сообщение|ursprüngliche nachricht|message d'origine"
 )
-_NO_DIVIDER = re.compile(r"original message was|receive a copy")
-_DRAWN = ("-", "=", "*", "_", "|", "#", "~", "<")
+_NOT_DIVIDER = re.compile(r"original message was|receive a copy")
+_DRAWN = ("-", "=", "*", "_", "|", "#", "~", "<")  # what lines that are drawn begin with
 _DIVIDER_LIMIT = 120  # characters: a divider is one line on a screen
 _HEADER_STARTS = ("received:", "return-path:", "dkim-signature:", "x-received:", "arc-seal:", "x-google-smtp-source:")
 _HEADER_START_BYTES = tuple(start.encode() for start in _HEADER_STARTS)
@@ -204,7 +204,7 @@ def _split_returned(text: str) -> tuple[str, str]:
         drawn = stripped.startswith(_DRAWN) or stripped.endswith(":") or stripped.rstrip(". ").endswith("follows")
         divides = drawn or "follow." in stripped
         divider = divides and len(stripped) < _DIVIDER_LIMIT and _DIVIDER.search(stripped) is not None
-        if (divider and not _NO_DIVIDER.search(stripped)) or stripped.startswith(_HEADER_STARTS):
+        if (divider and not _NOT_DIVIDER.search(stripped)) or stripped.startswith(_HEADER_STARTS):
             return "\n".join(lines[:number]), "\n".join(lines[number:])
     return "\n".join(lines), ""
 

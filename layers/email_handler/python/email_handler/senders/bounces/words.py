@@ -22,11 +22,11 @@ REPLY_CODE = re.compile(r"(?<![\d.:\-/])([45])[0-57]\d(?=[ \-]|$)(?! ?(?:bytes|k
 _AFTER_REPLY = re.compile(
     r"(?<![\d.])[45]\d\d[ \-]{1,3}\(?#?([45]\.\d{1,3}\.\d{1,3})(?!\d|\.\d)|#([45]\.\d{1,3}\.\d{1,3})\b"
 )
-"""An enhanced status code beside a reply code, or behind ``#``."""
+"""An enhanced status code beside a reply code, or after ``#``."""
 
 
 def lines_of(text: str) -> list[str]:
-    """Return the lines of *text*, as many and as long as are read."""
+    """Return the lines of *text*, cut to what is read of it."""
     return [line[:LINE_LIMIT] for line in _LINE_END.split(text[:TEXT_LIMIT])[:_LINES_LIMIT]]
 
 

@@ -1,6 +1,5 @@
 """``email-handler list``, ``show``, ``search`` and ``why`` against the deployed stack."""
 
-import json
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from cloud.cloud import LocalCloud
 from tests.conftest import PROJECT
+from tests.support.operator import lines, run
 
 pytestmark = pytest.mark.cloud
 
@@ -17,7 +17,7 @@ OTTO = "otto@orchard.example"
 
 @pytest.fixture(scope="module")
 def receipt(cloud: LocalCloud) -> str:
-    """Otto's first mail, handed in and gone through."""
+    """Otto's first message, received and processed."""
     raw = (PROJECT / "events/mail/first_contact.eml").read_bytes()
     for jane, otto in ((b"jane@customer.example", OTTO.encode()), (b"Jane", b"Otto"), (b"garden-plan-", b"orchard-")):
         raw = raw.replace(jane, otto)
@@ -33,21 +33,14 @@ def conversation(cloud: LocalCloud, receipt: str) -> dict[str, Any]:
     return found
 
 
-def lines(cloud: LocalCloud, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
-    ran = CliRunner().invoke(app, [*arguments, "--endpoint", cloud.endpoint, "--json"])
-
-    assert ran.exit_code == code, ran.output
-    return [json.loads(line) for line in ran.stdout.splitlines()]
-
-
 def text(cloud: LocalCloud, *arguments: str, columns: int = 200) -> str:
-    ran = CliRunner().invoke(app, [*arguments, "--endpoint", cloud.endpoint], env={"COLUMNS": str(columns)})
+    ran = run(cloud, *arguments, columns=columns)
 
     assert ran.exit_code == 0, ran.output
     return ran.output
 
 
-def test_list_tells_conversations_without_the_token_that_opens_them(conversation: dict[str, Any]) -> None:
+def test_list_shows_conversations_without_their_secret_token(conversation: dict[str, Any]) -> None:
     assert (conversation["contact"], conversation["status"], conversation["received"]) == (OTTO, "open", 1)
     assert "token" not in conversation
 
@@ -59,11 +52,11 @@ def test_list_finds_by_every_index(cloud: LocalCloud, conversation: dict[str, An
     assert conversation["id"] in [found["id"] for found in lines(cloud, "list", *question)]
 
 
-def test_list_shows_people_a_table(cloud: LocalCloud, conversation: dict[str, Any]) -> None:
+def test_list_prints_a_table_without_json(cloud: LocalCloud, conversation: dict[str, Any]) -> None:
     assert conversation["id"] in text(cloud, "list")
 
 
-def test_show_tells_messages_files_and_sends(cloud: LocalCloud, conversation: dict[str, Any], receipt: str) -> None:
+def test_show_lists_messages_files_and_sends(cloud: LocalCloud, conversation: dict[str, Any], receipt: str) -> None:
     (shown,) = lines(cloud, "show", conversation["id"])
 
     (message,) = shown["messages"]
@@ -93,7 +86,7 @@ def test_why_finds_a_message_by_receipt_send_ses_id_and_conversation(
 
 
 @pytest.mark.parametrize("command", ["show", "why"])
-def test_what_is_there_to_be_copied_is_whole_in_80_columns(
+def test_ids_and_keys_are_whole_in_80_columns(
     cloud: LocalCloud, conversation: dict[str, Any], receipt: str, command: str
 ) -> None:
     (why,) = lines(cloud, "why", receipt)
@@ -101,13 +94,13 @@ def test_what_is_there_to_be_copied_is_whole_in_80_columns(
     if command == "why":
         ids += [*why["archive"], why["decision"]["rules_version"], *(send["ses_id"] for send in why["sends"])]
 
-    told = text(cloud, command, conversation["id"], columns=80)
+    shown = text(cloud, command, conversation["id"], columns=80)
 
-    assert [one for one in ids if one not in told] == []
+    assert [one for one in ids if one not in shown] == []
 
 
 def test_addresses_in_the_outbox_are_whole_in_80_columns(cloud: LocalCloud, receipt: str) -> None:
-    del receipt  # its forward bears the longest address
+    del receipt  # its forward has the longest address
     folder = cloud.outbox.parent
 
     ran = CliRunner().invoke(app, ["local", "outbox", "--folder", str(folder)], env={"COLUMNS": "80"})
@@ -119,21 +112,21 @@ def test_search_finds_by_words_of_the_record_and_with_text_by_those_of_files(clo
     assert [found["receipt"] for found in lines(cloud, "search", "otto", "GARDEN", "--days", "2")] == [receipt]
     assert lines(cloud, "search", "otto", "wheelchairs", "--days", "2", code=1) == []
     found = lines(cloud, "search", "orchard", "wheelchairs", "--text", "--days", "2", code=1)
-    assert found == [], "the words must stand together: in the record or in the texts"
+    assert found == [], "all words must occur in the record, or all in the texts"
     assert receipt in [found["receipt"] for found in lines(cloud, "search", "wheelchairs", "--text", "--days", "2")]
 
 
 @pytest.mark.parametrize("command", ["show", "why"])
-def test_an_id_that_is_nobodys_is_told_with_what_to_do(cloud: LocalCloud, command: str) -> None:
-    ran = CliRunner().invoke(app, [command, "nonsense", "--endpoint", cloud.endpoint])
+def test_an_unknown_id_fails_with_advice(cloud: LocalCloud, command: str) -> None:
+    ran = run(cloud, command, "nonsense")
 
     assert ran.exit_code == 1
     assert "nonsense" in str(ran.exception)
     assert "email-handler" in str(ran.exception)
 
 
-def test_another_stacks_name_is_told(cloud: LocalCloud) -> None:
-    ran = CliRunner().invoke(app, ["list", "--endpoint", cloud.endpoint, "--stack", "other"])
+def test_an_unknown_stack_fails_with_its_name(cloud: LocalCloud) -> None:
+    ran = run(cloud, "list", "--stack", "other")
 
     assert ran.exit_code == 1
     assert "there is no stack other" in str(ran.exception)

@@ -1,7 +1,7 @@
-"""What `sam local invoke` is told of the running local cloud."""
+"""The variables that `sam local invoke` gets for the running local cloud."""
 
 from cloud.deploy import Deployment
-from cloud.sam_local import variables
+from cloud.invoke import variables
 from tests.support.stack import FUNCTIONS, RESOURCES, TEMPLATE
 
 DEPLOYMENT = Deployment(
@@ -9,11 +9,11 @@ DEPLOYMENT = Deployment(
 )
 
 
-def test_each_function_learns_the_physical_names_that_sam_cannot_work_out() -> None:
-    told = variables(DEPLOYMENT, "http://127.0.0.1:4577")
+def test_each_function_gets_the_physical_names_that_sam_cannot_resolve() -> None:
+    found = variables(DEPLOYMENT, "http://127.0.0.1:4577")
 
-    assert told.keys() == FUNCTIONS.keys()
-    assert told["AckSenderFunction"] == {
+    assert found.keys() == FUNCTIONS.keys()
+    assert found["AckSenderFunction"] == {
         "TABLE_NAME": "physical-Records",
         "ARCHIVE_BUCKET": "physical-Archive",
         "QUEUE_URL": "physical-AckQueue",

@@ -7,13 +7,13 @@ import boto3
 import pytest
 
 from cli.connection import Connection
-from cli.deployment import Functions
+from cli.functions import Functions
 from cloud.clients import Clients
 from tests.support.stack import FUNCTIONS, timeout
 
 
 class Session:
-    """Makes clients of boto3's or of the local cloud's making, and keeps the one for Lambda."""
+    """Makes clients as boto3 or the local cloud does, and keeps the one for Lambda."""
 
     def __init__(self, makes: Any) -> None:
         self.makes = makes
@@ -27,7 +27,7 @@ class Session:
 
 
 @pytest.mark.parametrize("makes", [boto3.session.Session(), Clients("http://127.0.0.1:1")], ids=["aws", "local cloud"])
-def test_a_functions_end_is_waited_for_and_an_answer_that_is_late_starts_no_second_run(makes: Any) -> None:
+def test_a_call_waits_longer_than_any_function_runs_and_is_not_repeated(makes: Any) -> None:
     session = Session(makes)
 
     Functions(cast("Connection", SimpleNamespace(session=session, stack="email-handler", where="here")))
