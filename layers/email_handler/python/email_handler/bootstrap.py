@@ -6,9 +6,9 @@ Everything is built on first use and kept for the life of the execution environm
 import os
 import random
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import boto3
@@ -23,9 +23,11 @@ from email_handler.adapters.ses import SES_CONFIG, SesMailer
 from email_handler.adapters.sqs import SqsJobs
 from email_handler.adapters.ssm import SsmConfig
 from email_handler.conversations.jobs import JobKind
-from email_handler.ports import TextExtractor
+from email_handler.conversations.records import AttachmentRecord
+from email_handler.identifiers import FunctionName, ReceiptId
 from email_handler.runtime import log_problems
 from email_handler.settings import AttachmentSettings, InboundSettings, ReceivingSettings, SendingSettings, Settings
+from email_handler.usecases.attachments import store_attachments
 from email_handler.usecases.configuration import Configuration, ConfigurationReader
 from email_handler.usecases.context import Context
 from email_handler.usecases.daily import DailyReport, inbound_pass
@@ -127,22 +129,15 @@ def inbound_daily(context: Context) -> DailyReport:
 # attachment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Storage:
-    """What the attachment function works with."""
-
-    archive: S3Archive
-    records: DynamoRecords
-    extractor: TextExtractor
-
-
 @cache
-def storage() -> Storage:
-    """Return what the attachment function works with."""
+def attachments() -> Callable[[ReceiptId, FunctionName], tuple[AttachmentRecord, ...]]:
+    """Return the attachment function's use case with what it works with."""
     from email_handler.adapters.kreuzberg import KreuzbergExtractor  # noqa: PLC0415 - 90 MB only one function has
 
     settings = AttachmentSettings.from_environ(os.environ)
-    return Storage(archive=_archive(settings), records=_records(settings), extractor=KreuzbergExtractor())
+    return partial(
+        store_attachments, archive=_archive(settings), records=_records(settings), extractor=KreuzbergExtractor()
+    )
 
 
 # The three senders
