@@ -1,4 +1,4 @@
-"""Every port twice: the fake and the adapter on the emulator, held to the same cases."""
+"""The same tests for both versions of a port: the fake, and the adapter on the emulator."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ _numbers = count(1)
 
 
 class Table(Records, SendLedger, Protocol):
-    """Both ports that live in one table."""
+    """The two ports of one table."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ def clock() -> MovableClock:
 
 @pytest.fixture
 def unique() -> Callable[[str], str]:
-    """Names for resources of one test in an emulator that all tests share."""
+    """Return names for a test's own resources in the emulator that all tests share."""
     return lambda kind: f"{kind}-{os.getpid()}-{next(_numbers)}"  # `make mutants` forks
 
 

@@ -1,4 +1,4 @@
-"""What the archive promises: bytes as they came, and a missing object told from a bucket that does not answer."""
+"""The archive: bytes are stored unchanged, and a missing object is not confused with an unavailable bucket."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ def archive(request: pytest.FixtureRequest) -> Archive:
     return S3Archive(request.getfixturevalue("clients").s3, request.getfixturevalue("bucket"))
 
 
-def test_an_object_comes_back_byte_for_byte(archive: Archive) -> None:
+def test_an_object_is_read_back_byte_for_byte(archive: Archive) -> None:
     every_byte = bytes(range(256)) * 1000
     archive.put("raw/inbound/receipt-1", every_byte, "message/rfc822")
     archive.put("attachments/c-1/receipt-1/01-Lebenslauf für São.pdf", b"", "application/pdf")
@@ -39,19 +39,19 @@ def test_an_object_comes_back_byte_for_byte(archive: Archive) -> None:
     assert archive.get("attachments/c-1/receipt-1/01-Lebenslauf für São.pdf") == b""
 
 
-def test_the_latest_object_at_a_key_counts(archive: Archive) -> None:
+def test_the_latest_object_at_a_key_is_read(archive: Archive) -> None:
     archive.put("text/body.txt", b"first", "text/plain")
     archive.put("text/body.txt", b"second", "text/plain")
 
     assert archive.get("text/body.txt") == b"second"
 
 
-def test_a_missing_object_is_told_from_an_outage(archive: Archive) -> None:
+def test_a_missing_object_raises_missing(archive: Archive) -> None:
     with pytest.raises(ArchiveObjectMissing):
         archive.get("raw/inbound/receipt-1")
 
 
-def test_keys_below_a_prefix_come_with_their_time_and_no_others(archive: Archive) -> None:
+def test_only_keys_below_the_prefix_are_listed_with_their_time(archive: Archive) -> None:
     for key in ("raw/reply/c", "raw/inbound/b", "raw/inbound/a", "raw/inbound"):
         archive.put(key, b"x", "message/rfc822")
 
@@ -63,7 +63,7 @@ def test_keys_below_a_prefix_come_with_their_time_and_no_others(archive: Archive
 
 
 @pytest.mark.cloud
-def test_more_keys_than_a_page_are_all_listed(clients: Clients, bucket: str) -> None:
+def test_keys_are_listed_over_several_pages(clients: Clients, bucket: str) -> None:
     archive = S3Archive(clients.s3, bucket)
     for number in range(1005):
         archive.put(f"raw/inbound/{number:04}", b"", "message/rfc822")
@@ -72,7 +72,7 @@ def test_more_keys_than_a_page_are_all_listed(clients: Clients, bucket: str) -> 
 
 
 @pytest.mark.cloud
-def test_a_bucket_that_is_not_there_is_no_missing_object(clients: Clients) -> None:
+def test_a_missing_bucket_raises_unavailable(clients: Clients) -> None:
     archive = S3Archive(clients.s3, "no-such-bucket")
 
     with pytest.raises(ArchiveUnavailable, match="NoSuchBucket"):
@@ -83,7 +83,7 @@ def test_a_bucket_that_is_not_there_is_no_missing_object(clients: Clients) -> No
         list(archive.keys("raw/"))
 
 
-def test_a_body_that_breaks_off_is_an_outage() -> None:
+def test_a_body_that_cannot_be_read_to_its_end_raises_unavailable() -> None:
     class Body:
         def read(self) -> bytes:
             raise ReadTimeoutError(endpoint_url="http://bucket.invalid")
@@ -96,7 +96,7 @@ def test_a_body_that_breaks_off_is_an_outage() -> None:
         S3Archive(Client(), "bucket").get("raw/inbound/receipt-1")
 
 
-def test_an_object_can_be_let_expire_and_kept_after_all(archive: Archive) -> None:
+def test_an_object_can_be_set_to_expire_and_kept_again(archive: Archive) -> None:
     archive.put("raw/inbound/receipt-1", b"mail", "message/rfc822")
     for expires in (True, True, False, False):
         archive.let_expire("raw/inbound/receipt-1", expires)
@@ -107,7 +107,7 @@ def test_an_object_can_be_let_expire_and_kept_after_all(archive: Archive) -> Non
 
 
 @pytest.mark.cloud
-def test_what_may_expire_bears_the_tag_that_the_lifecycle_rule_names(clients: Clients, bucket: str) -> None:
+def test_an_object_that_may_expire_has_the_tag_of_the_lifecycle_rule(clients: Clients, bucket: str) -> None:
     archive = S3Archive(clients.s3, bucket)
     archive.put("raw/inbound/receipt-1", b"mail", "message/rfc822")
     archive.let_expire("raw/inbound/receipt-1", expires=True)

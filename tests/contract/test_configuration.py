@@ -1,4 +1,4 @@
-"""What the configuration promises: the document the parameter points to now, or the last that was good."""
+"""The configuration: the document that the parameter points to, or else the last good one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from tests.support.fakes import FakeConfig
 
 @dataclass
 class Deployment:
-    """SSM and S3 as the operator sees them, and the source that reads them under a clock that a test moves."""
+    """SSM and S3 as the operator changes them, and the source that reads them with a clock that a test moves."""
 
     clients: Clients
     bucket: str
@@ -37,7 +37,7 @@ class Deployment:
         self.clients.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
 
     def read(self) -> ConfigDocument | None:
-        """Return what is read once the earlier answer is too old."""
+        """Return the document after the cached one has expired."""
         self.now += TTL
         return self.source.read(self.parameter)
 
@@ -55,7 +55,7 @@ def deployment(clients: Clients, unique: Callable[[str], str]) -> Deployment:
 
 @pytest.fixture(params=BOTH)
 def source(request: pytest.FixtureRequest) -> tuple[ConfigSource, str, str]:
-    """Make a source that knows a parameter with a document and one that says ``builtin``."""
+    """Return a source, a parameter with a document, and a parameter with the value ``builtin``."""
     if request.param == "fake":
         return FakeConfig({"/rules": b"[[rule]]", "/routes": None}), "/rules", "/routes"
     deployment: Deployment = request.getfixturevalue("deployment")
@@ -66,7 +66,7 @@ def source(request: pytest.FixtureRequest) -> tuple[ConfigSource, str, str]:
     return deployment.source, deployment.parameter, builtin
 
 
-def test_a_parameter_leads_to_its_document_or_to_the_built_in_one(source: tuple[ConfigSource, str, str]) -> None:
+def test_a_parameter_points_to_its_document_or_to_the_built_in_one(source: tuple[ConfigSource, str, str]) -> None:
     config, rules, builtin = source
 
     document = config.read(rules)
@@ -77,7 +77,7 @@ def test_a_parameter_leads_to_its_document_or_to_the_built_in_one(source: tuple[
     assert config.read(builtin) is None
 
 
-def test_a_parameter_that_cannot_be_read_is_told(source: tuple[ConfigSource, str, str]) -> None:
+def test_a_parameter_that_cannot_be_read_raises_unavailable(source: tuple[ConfigSource, str, str]) -> None:
     config, rules, _ = source
 
     with pytest.raises(ConfigUnavailable):
@@ -85,7 +85,7 @@ def test_a_parameter_that_cannot_be_read_is_told(source: tuple[ConfigSource, str
 
 
 @pytest.mark.cloud
-def test_within_a_minute_nothing_is_asked_again(deployment: Deployment) -> None:
+def test_within_a_minute_nothing_is_read_again(deployment: Deployment) -> None:
     deployment.point_to("config/a")
     deployment.upload("config/a", b"a")
     first = deployment.read()
@@ -98,7 +98,7 @@ def test_within_a_minute_nothing_is_asked_again(deployment: Deployment) -> None:
 
 
 @pytest.mark.cloud
-def test_after_a_minute_an_unchanged_object_is_not_read_again(deployment: Deployment) -> None:
+def test_after_a_minute_an_unchanged_object_is_not_downloaded_again(deployment: Deployment) -> None:
     deployment.point_to("config/a")
     deployment.upload("config/a", b"a")
     first = deployment.read()
@@ -108,7 +108,7 @@ def test_after_a_minute_an_unchanged_object_is_not_read_again(deployment: Deploy
 
 
 @pytest.mark.cloud
-def test_a_moved_pointer_and_a_changed_object_are_seen_after_a_minute(deployment: Deployment) -> None:
+def test_a_changed_parameter_and_a_changed_object_are_read_after_a_minute(deployment: Deployment) -> None:
     deployment.point_to("config/a")
     deployment.upload("config/a", b"a")
     deployment.upload("config/b", b"b")
@@ -124,7 +124,7 @@ def test_a_moved_pointer_and_a_changed_object_are_seen_after_a_minute(deployment
 
 
 @pytest.mark.cloud
-def test_the_last_good_document_outlives_a_broken_pointer_and_is_not_asked_for_at_every_mail(
+def test_the_last_good_document_stays_in_force_and_cached_while_the_parameter_is_broken(
     deployment: Deployment,
 ) -> None:
     deployment.point_to("config/a")
@@ -142,7 +142,7 @@ def test_the_last_good_document_outlives_a_broken_pointer_and_is_not_asked_for_a
 
 
 @pytest.mark.cloud
-def test_built_in_rules_are_a_good_answer_too(deployment: Deployment) -> None:
+def test_the_built_in_rules_stay_in_force_while_the_parameter_is_broken(deployment: Deployment) -> None:
     deployment.point_to("builtin")
     assert deployment.read() is None
 
@@ -151,7 +151,7 @@ def test_built_in_rules_are_a_good_answer_too(deployment: Deployment) -> None:
     assert deployment.read() is None
 
 
-def test_an_outage_tells_its_code_and_nothing_else() -> None:
+def test_the_error_for_an_outage_contains_only_its_code() -> None:
     class Silent:
         def get_parameter(self, **_: object) -> None:
             raise EndpointConnectionError(endpoint_url="http://ssm.invalid")

@@ -1,4 +1,4 @@
-"""What reading dead letters promises: each once, deleted only on purpose, the rest left for whoever comes next."""
+"""Reading dead letters: each is listed once, deleted only on purpose, and otherwise visible to the next reader."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ def queues(clients: Clients, urls: list[str]) -> DeadLetterQueues:
     return DeadLetterQueues(clients.sqs, urls)
 
 
-def test_every_letter_of_every_queue_is_told_once_with_its_reason_and_attempts(
+def test_every_letter_of_every_queue_is_listed_once_with_its_reason_and_attempts(
     queues: DeadLetterQueues, jobs: SqsJobs, urls: list[str]
 ) -> None:
     for number in range(23):
@@ -43,7 +43,9 @@ def test_every_letter_of_every_queue_is_told_once_with_its_reason_and_attempts(
     }
 
 
-def test_what_was_looked_at_and_not_discarded_is_there_again_at_once(queues: DeadLetterQueues, jobs: SqsJobs) -> None:
+def test_a_letter_that_was_listed_and_not_discarded_is_visible_again_at_once(
+    queues: DeadLetterQueues, jobs: SqsJobs
+) -> None:
     for name in ("keep", "discard"):
         jobs.dead_letter(name, JobKind.FORWARD, "rejected", 1)
     for letter in queues.letters():
@@ -54,7 +56,7 @@ def test_what_was_looked_at_and_not_discarded_is_there_again_at_once(queues: Dea
     assert queues.count() == 1
 
 
-def test_while_letters_are_looked_at_others_do_not_see_them(
+def test_letters_are_hidden_from_other_readers_while_they_are_listed(
     queues: DeadLetterQueues, jobs: SqsJobs, clients: Clients, urls: list[str]
 ) -> None:
     jobs.dead_letter("job", JobKind.FORWARD, "rejected", 1)
@@ -65,7 +67,7 @@ def test_while_letters_are_looked_at_others_do_not_see_them(
     assert list(letters) == []
 
 
-def test_a_letter_that_the_queues_own_policy_parked_has_no_reason(
+def test_a_letter_moved_by_the_queues_redrive_policy_has_no_reason(
     queues: DeadLetterQueues, clients: Clients, urls: list[str]
 ) -> None:
     clients.sqs.send_message(QueueUrl=urls[0], MessageBody="job")
@@ -75,7 +77,7 @@ def test_a_letter_that_the_queues_own_policy_parked_has_no_reason(
     assert (reason, attempts) == ("", 1)
 
 
-def test_a_queue_that_does_not_answer_is_a_failure_to_retry(clients: Clients) -> None:
+def test_a_missing_queue_raises_unavailable(clients: Clients) -> None:
     missing = DeadLetterQueues(clients.sqs, [f"{clients.endpoint}/000000000000/no-such-queue"])
 
     with pytest.raises(QueueUnavailable):

@@ -1,4 +1,4 @@
-"""What only the adapter can get wrong: calls, batches, lost answers, AWS's errors, items of other versions."""
+"""Behaviour that only the adapter has: calls, batches, lost responses, AWS's errors, items of other versions."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,7 +38,7 @@ ASKED = Question(receipt=ReceiptId("receipt-2"), decider="inbound", contact=JANE
 
 
 class Watched:
-    """A client that tells the operations called through it."""
+    """A client that records the operations called through it."""
 
     def __init__(self, client: Any) -> None:
         self.client = client
@@ -52,8 +52,8 @@ class Watched:
         return call
 
 
-class LosesAnswers:
-    """A client whose every request arrives twice, as when the first answer is lost and botocore repeats it."""
+class SendsTwice:
+    """A client that sends every request twice, as botocore does when the first response is lost."""
 
     def __init__(self, client: Any) -> None:
         self.client = client
@@ -61,7 +61,7 @@ class LosesAnswers:
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def call(**request: Any) -> Any:
             if operation == "transact_write_items":
-                request["ClientRequestToken"] = str(uuid4())  # botocore makes it once, before it repeats
+                request["ClientRequestToken"] = str(uuid4())  # botocore sets it once for all attempts
             getattr(self.client, operation)(**request)
             return getattr(self.client, operation)(**request)
 
@@ -72,7 +72,7 @@ class LosesAnswers:
 
 
 @pytest.mark.cloud
-def test_a_look_up_takes_two_batches_at_most_whatever_it_asks(clients: Clients, table_name: str) -> None:
+def test_a_look_up_takes_at_most_two_batches(clients: Clients, table_name: str) -> None:
     client = Watched(clients.dynamodb)
     table = DynamoTable(client, table_name, lambda: NOW)
     table.look_up(ASKED)
@@ -98,7 +98,7 @@ def test_a_look_up_takes_two_batches_at_most_whatever_it_asks(clients: Clients, 
 
 
 @pytest.mark.cloud
-def test_what_a_sender_does_takes_four_calls(clients: Clients, table_name: str) -> None:
+def test_a_send_takes_four_calls(clients: Clients, table_name: str) -> None:
     client = Watched(clients.dynamodb)
     table = DynamoTable(client, table_name, lambda: NOW)
     table.commit(first_contact())
@@ -126,12 +126,12 @@ def test_the_cost_of_a_message_does_not_grow_with_its_conversation(clients: Clie
     assert client.calls == ["query", "batch_get_item"]
 
 
-# answers that were lost
+# lost responses
 
 
 @pytest.mark.cloud
 def test_requests_that_arrive_twice_take_effect_once(clients: Clients, table_name: str) -> None:
-    table = DynamoTable(LosesAnswers(clients.dynamodb), table_name, lambda: NOW)
+    table = DynamoTable(SendsTwice(clients.dynamodb), table_name, lambda: NOW)
     table.commit(first_contact())
     table.finish(ReceiptId("receipt-1"), "inbound")
 
@@ -197,7 +197,7 @@ def test_items_of_newer_code_are_read_without_what_this_code_does_not_know(clien
 
 @pytest.fixture
 def stubbed(clock: MovableClock) -> tuple[DynamoTable, Stubber, list[float]]:
-    """Make a table whose every answer a test gives, and a list of the pauses it made."""
+    """Return a table whose responses come from a stub, the stub, and the pauses that the table made."""
     client = boto3.client("dynamodb", region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}))
     pauses: list[float] = []
     stubber = Stubber(client)
@@ -215,7 +215,7 @@ def stubbed(clock: MovableClock) -> tuple[DynamoTable, Stubber, list[float]]:
         (["None", "ItemCollectionSizeLimitExceeded"], RecordsUnavailable),
     ],
 )
-def test_a_cancelled_transaction_is_a_lost_race_or_a_table_that_is_not_there(
+def test_a_cancelled_transaction_raises_record_changed_or_unavailable(
     stubbed: tuple[DynamoTable, Stubber, list[float]], reasons: list[str], expected: type[EmailHandlerError]
 ) -> None:
     table, stubber, _ = stubbed
@@ -235,9 +235,9 @@ def test_a_cancelled_transaction_is_a_lost_race_or_a_table_that_is_not_there(
 @pytest.mark.parametrize(
     "code", ["ThrottlingException", "ProvisionedThroughputExceededException", "InternalServerError", "AccessDenied"]
 )
-def test_a_table_that_fails_is_unavailable(stubbed: tuple[DynamoTable, Stubber, list[float]], code: str) -> None:
+def test_a_table_that_fails_raises_unavailable(stubbed: tuple[DynamoTable, Stubber, list[float]], code: str) -> None:
     table, stubber, _ = stubbed
-    stubber.add_client_error("get_item", code, f"no answer about {JANE}")
+    stubber.add_client_error("get_item", code, f"no response about {JANE}")
 
     with pytest.raises(RecordsUnavailable, match=code) as raised:
         table.conversation(CONVERSATION)
@@ -245,7 +245,7 @@ def test_a_table_that_fails_is_unavailable(stubbed: tuple[DynamoTable, Stubber, 
     assert JANE not in str(raised.value)
 
 
-def test_a_single_write_that_meets_a_transaction_is_a_lost_race(
+def test_a_single_write_during_a_transaction_raises_record_changed(
     stubbed: tuple[DynamoTable, Stubber, list[float]],
 ) -> None:
     table, stubber, _ = stubbed
@@ -262,7 +262,7 @@ def test_a_single_write_that_meets_a_transaction_is_a_lost_race(
         ReadTimeoutError(endpoint_url="http://table.invalid"),
     ],
 )
-def test_a_table_that_does_not_answer_is_unavailable(clock: MovableClock, error: Exception) -> None:
+def test_a_table_that_does_not_respond_raises_unavailable(clock: MovableClock, error: Exception) -> None:
     class Silent:
         def get_item(self, **_: object) -> None:
             raise error
@@ -271,7 +271,7 @@ def test_a_table_that_does_not_answer_is_unavailable(clock: MovableClock, error:
         DynamoTable(Silent(), "table", clock).conversation(CONVERSATION)
 
 
-def test_keys_left_unread_are_asked_for_again_after_a_pause(
+def test_unprocessed_keys_are_requested_again_after_a_pause(
     stubbed: tuple[DynamoTable, Stubber, list[float]],
 ) -> None:
     table, stubber, pauses = stubbed
@@ -284,7 +284,7 @@ def test_keys_left_unread_are_asked_for_again_after_a_pause(
     assert pauses == [0.05]
 
 
-def test_keys_that_stay_unread_make_the_table_unavailable_and_not_the_answer_short(
+def test_keys_that_stay_unprocessed_raise_unavailable(
     stubbed: tuple[DynamoTable, Stubber, list[float]],
 ) -> None:
     table, stubber, pauses = stubbed

@@ -1,4 +1,4 @@
-"""What the event bus promises: every event as it was, or an error, never some of them in silence."""
+"""The event bus: every event is published unchanged, or an error is raised."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from tests.support.records import event
 
 @dataclass(frozen=True)
 class Bus:
-    """The port, and what a consumer sees: detail type and detail by event id."""
+    """The port, and the events that a consumer receives: detail type and detail by event id."""
 
     events: Events
     seen: Callable[[], dict[str, tuple[str, dict[str, Any]]]]
@@ -48,20 +48,20 @@ def bus(request: pytest.FixtureRequest) -> Bus:
     return Bus(events=EventBridgeEvents(clients.events, name), seen=seen)
 
 
-def test_every_event_reaches_a_consumer_as_it_was(bus: Bus) -> None:
+def test_every_event_reaches_a_consumer_unchanged(bus: Bus) -> None:
     events = [event(f"event-{number}") for number in range(23)]
     bus.events.publish(events)
 
     assert bus.seen() == {each.id: (each.detail_type, each.detail) for each in events}
 
 
-def test_no_events_are_no_call(bus: Bus) -> None:
+def test_publishing_no_events_does_nothing(bus: Bus) -> None:
     bus.events.publish([])
 
     assert bus.seen() == {}
 
 
-def test_entries_that_failed_are_not_passed_over() -> None:
+def test_a_failed_entry_raises_unavailable() -> None:
     client = boto3.client("events", region_name="us-east-1")
     failed = {"ErrorCode": "ThrottlingException", "ErrorMessage": "jane@customer.example"}
     with Stubber(client) as stubber:
@@ -71,7 +71,7 @@ def test_entries_that_failed_are_not_passed_over() -> None:
             EventBridgeEvents(client).publish([event("1"), event("2")])
 
 
-def test_a_bus_that_fails_is_unavailable() -> None:
+def test_a_bus_that_fails_raises_unavailable() -> None:
     client = boto3.client("events", region_name="us-east-1")
     with Stubber(client) as stubber:
         stubber.add_client_error("put_events", "InternalException", "about jane@customer.example")

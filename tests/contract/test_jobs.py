@@ -1,4 +1,4 @@
-"""What the queues promise: a job arrives as it was asked for, a dead letter says why."""
+"""The queues: a job arrives unchanged, and a dead letter has its reason."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from tests.support.records import acknowledgement, forward
 
 @dataclass(frozen=True)
 class Queues:
-    """The port, and what lies behind it."""
+    """The port, and the contents of its queues."""
 
     jobs: Jobs
     queued: Callable[[], list[Job]]
@@ -27,7 +27,7 @@ class Queues:
 
 @dataclass(frozen=True)
 class Urls:
-    """Every queue of a deployment: notices travel with forwards."""
+    """Every queue of a deployment. Notices share the forward queue."""
 
     queues: dict[str, str]
     dead_letters: dict[str, str]
@@ -48,7 +48,7 @@ def urls(clients: Clients, unique: Callable[[str], str]) -> Urls:
 
 
 def received(sqs: Any, url: str) -> list[dict[str, Any]]:
-    """Take what is in a queue, until it is empty."""
+    """Receive all messages of a queue."""
     messages: list[dict[str, Any]] = []
     while found := sqs.receive_message(
         QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=60
@@ -83,20 +83,20 @@ def queues(request: pytest.FixtureRequest) -> Queues:
     return Queues(jobs=SqsJobs(sqs, urls.queues, urls.dead_letters), queued=queued, dead_lettered=dead_lettered)
 
 
-def test_each_job_arrives_once_as_it_was(queues: Queues) -> None:
+def test_each_job_arrives_once_and_unchanged(queues: Queues) -> None:
     jobs = [acknowledgement().job, forward().job, forward("receipt-2").job]
     queues.jobs.queue(jobs)
 
     assert sorted(queues.queued(), key=str) == sorted(jobs, key=str)
 
 
-def test_no_jobs_are_no_call(queues: Queues) -> None:
+def test_queuing_no_jobs_does_nothing(queues: Queues) -> None:
     queues.jobs.queue([])
 
     assert queues.queued() == []
 
 
-def test_a_dead_letter_says_why_and_how_often_it_was_tried(queues: Queues) -> None:
+def test_a_dead_letter_has_its_reason_and_number_of_attempts(queues: Queues) -> None:
     queues.jobs.dead_letter("no job at all {", JobKind.REPLY, "not a job of ours: JSONDecodeError", 3)
 
     assert queues.dead_lettered() == [
@@ -106,7 +106,7 @@ def test_a_dead_letter_says_why_and_how_often_it_was_tried(queues: Queues) -> No
 
 
 @pytest.mark.cloud
-def test_each_kind_has_its_queue_and_notices_travel_with_forwards(clients: Clients, urls: Urls) -> None:
+def test_each_kind_has_its_queue_and_notices_share_the_forward_queue(clients: Clients, urls: Urls) -> None:
     SqsJobs(clients.sqs, urls.queues, urls.dead_letters).queue(
         [acknowledgement().job, forward().job, forward("receipt-2", kind=JobKind.NOTICE).job]
     )
@@ -116,7 +116,7 @@ def test_each_kind_has_its_queue_and_notices_travel_with_forwards(clients: Clien
 
 
 @pytest.mark.cloud
-def test_an_overlong_or_empty_reason_still_parks(clients: Clients, urls: Urls) -> None:
+def test_a_job_with_a_very_long_or_empty_reason_is_still_dead_lettered(clients: Clients, urls: Urls) -> None:
     jobs = SqsJobs(clients.sqs, urls.queues, urls.dead_letters)
     jobs.dead_letter("{}", JobKind.FORWARD, "", 1)
     jobs.dead_letter("{}", JobKind.FORWARD, "x" * 300_000, 1)
@@ -127,7 +127,7 @@ def test_an_overlong_or_empty_reason_still_parks(clients: Clients, urls: Urls) -
 
 
 @pytest.mark.cloud
-def test_a_message_can_be_shown_again_at_once(clients: Clients, urls: Urls) -> None:
+def test_a_message_can_be_made_visible_again_at_once(clients: Clients, urls: Urls) -> None:
     jobs, url = SqsJobs(clients.sqs, urls.queues, urls.dead_letters), urls.queues[JobKind.FORWARD]
     jobs.queue([forward().job])
     (first,) = received(clients.sqs, url)
@@ -140,7 +140,7 @@ def test_a_message_can_be_shown_again_at_once(clients: Clients, urls: Urls) -> N
 
 
 @pytest.mark.cloud
-def test_a_queue_that_is_not_there_is_unavailable(clients: Clients) -> None:
+def test_a_missing_queue_raises_unavailable(clients: Clients) -> None:
     url = f"{clients.endpoint}/000000000000/no-such-queue"
     jobs = SqsJobs(clients.sqs, dict.fromkeys(JobKind, url), dict.fromkeys(JobKind, url))
 

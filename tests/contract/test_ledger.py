@@ -1,4 +1,4 @@
-"""What the send ledger promises the senders: one attempt at a time, and no answer of SES's forgotten."""
+"""The send ledger for the senders: one attempt at a time, and no response of SES is lost."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -31,20 +31,20 @@ FORWARD = forward().id
 
 @pytest.fixture
 def ledger(table: Table) -> Table:
-    """Let Jane's first message have come: an acknowledgement and a forward are queued."""
+    """Return a ledger with Jane's first message: an acknowledgement and a forward are queued."""
     table.commit(first_contact())
     return table
 
 
 def claim(ledger: Table, now: datetime = NOW, send: LedgerId = FORWARD) -> LedgerItem:
-    """Take *send* at *now*; it must be free."""
+    """Claim *send* at *now*; no other worker may hold it."""
     item = ledger.claim(send, now, now + LEASE)
     assert item is not None
     return item
 
 
 def sent(item: LedgerItem, ses_id: str = "ses-1", **fields: object) -> SentCommit:
-    """Return the record of SES's answer to *item*'s attempt."""
+    """Return the record of SES's response to *item*'s attempt."""
     ours = reference(ses_id, ledger=item.id)
     return SentCommit(item=replace(item, ses_id=SesId(ses_id)), reference=ours, **fields)  # type: ignore[arg-type]  # a test's keywords
 
@@ -65,7 +65,7 @@ def test_a_sender_gets_all_it_needs_to_compose(ledger: Table) -> None:
     )
 
 
-def test_a_notice_about_mail_of_no_conversation_has_none(table: Table) -> None:
+def test_a_notice_about_a_message_without_a_conversation_has_none(table: Table) -> None:
     notice = forward(conversation="")
     table.commit(commit(record=message(conversation=""), ledger=(notice,)))
 
@@ -74,14 +74,14 @@ def test_a_notice_about_mail_of_no_conversation_has_none(table: Table) -> None:
     assert (context.item, context.conversation, context.contact) == (notice, None, None)
 
 
-def test_a_send_that_nobody_asked_for_is_unknown(table: Table) -> None:
+def test_a_missing_send_raises_unknown(table: Table) -> None:
     with pytest.raises(UnknownConversation):
         table.context(FORWARD)
     with pytest.raises(UnknownConversation):
         table.claim(FORWARD, NOW, NOW + LEASE)
 
 
-def test_a_send_of_a_conversation_that_is_not_there_is_unknown(table: Table) -> None:
+def test_a_send_of_a_missing_conversation_raises_unknown(table: Table) -> None:
     table.commit(commit(ledger=(forward(),)))
 
     with pytest.raises(UnknownConversation):
@@ -98,7 +98,7 @@ def test_a_claim_starts_an_attempt_under_a_lease(ledger: Table) -> None:
     assert stored(ledger) == item
 
 
-def test_while_a_lease_runs_nobody_else_may_send(ledger: Table) -> None:
+def test_no_other_worker_may_send_during_a_lease(ledger: Table) -> None:
     item = claim(ledger)
 
     with pytest.raises(LeaseHeld):
@@ -107,14 +107,14 @@ def test_while_a_lease_runs_nobody_else_may_send(ledger: Table) -> None:
     assert stored(ledger) == item
 
 
-def test_of_ten_workers_at_once_one_gets_the_job(ledger: Table) -> None:
+def test_only_one_of_ten_simultaneous_workers_claims_a_send(ledger: Table) -> None:
     results = at_once(*[lambda: ledger.claim(FORWARD, NOW, NOW + LEASE)] * 10)
 
     assert results.count(LeaseHeld) == 9
     assert stored(ledger).attempt == 1
 
 
-def test_an_expired_lease_is_a_crash_and_marks_the_next_attempt(ledger: Table) -> None:
+def test_the_attempt_after_an_expired_lease_is_a_possible_duplicate(ledger: Table) -> None:
     claim(ledger)
 
     item = claim(ledger, NOW + LEASE)
@@ -123,7 +123,7 @@ def test_an_expired_lease_is_a_crash_and_marks_the_next_attempt(ledger: Table) -
     assert stored(ledger) == item
 
 
-def test_of_ten_workers_at_once_one_takes_up_an_expired_lease(ledger: Table) -> None:
+def test_only_one_of_ten_simultaneous_workers_claims_a_send_with_an_expired_lease(ledger: Table) -> None:
     claim(ledger)
 
     results = at_once(*[lambda: ledger.claim(FORWARD, NOW + LEASE, NOW + 2 * LEASE)] * 10)
@@ -133,14 +133,14 @@ def test_of_ten_workers_at_once_one_takes_up_an_expired_lease(ledger: Table) -> 
 
 
 @pytest.mark.parametrize("end", [SendState.FAILED, SendState.UNKNOWN])
-def test_a_send_that_was_given_up_is_not_taken_again(ledger: Table, end: SendState) -> None:
+def test_a_failed_or_unknown_send_is_not_claimed_again(ledger: Table, end: SendState) -> None:
     ledger.give_back(claim(ledger), end, "SES: MessageRejected", NOW)
 
     assert ledger.claim(FORWARD, NOW + LEASE, NOW + 2 * LEASE) is None
     assert stored(ledger).state is end
 
 
-def test_a_send_that_is_done_or_bounced_is_not_taken_again(ledger: Table) -> None:
+def test_a_sent_or_bounced_send_is_not_claimed_again(ledger: Table) -> None:
     ledger.sent(sent(claim(ledger)))
     assert ledger.claim(FORWARD, NOW + LEASE, NOW + 2 * LEASE) is None
 
@@ -151,7 +151,7 @@ def test_a_send_that_is_done_or_bounced_is_not_taken_again(ledger: Table) -> Non
 # give_back
 
 
-def test_a_refused_attempt_goes_back_to_the_queue_unmarked(ledger: Table) -> None:
+def test_the_attempt_after_a_refusal_is_not_a_possible_duplicate(ledger: Table) -> None:
     due = NOW + timedelta(seconds=30)
     ledger.give_back(claim(ledger), SendState.QUEUED, "SES: Throttling", due)
     assert stored(ledger) == forward(attempt=1, due=due, reason="SES: Throttling")
@@ -170,7 +170,7 @@ def test_giving_back_twice_is_harmless(ledger: Table) -> None:
     assert stored(ledger).state is SendState.QUEUED
 
 
-def test_an_attempt_that_was_taken_over_has_nothing_to_give_back(ledger: Table) -> None:
+def test_an_attempt_that_was_taken_over_cannot_be_given_back(ledger: Table) -> None:
     first = claim(ledger)
     second = claim(ledger, NOW + LEASE)
 
@@ -180,7 +180,7 @@ def test_an_attempt_that_was_taken_over_has_nothing_to_give_back(ledger: Table) 
     assert stored(ledger) == second
 
 
-def test_a_send_that_left_cannot_be_given_back(ledger: Table) -> None:
+def test_a_sent_send_cannot_be_given_back(ledger: Table) -> None:
     item = claim(ledger)
     ledger.sent(sent(item))
 
@@ -190,13 +190,13 @@ def test_a_send_that_left_cannot_be_given_back(ledger: Table) -> None:
     assert stored(ledger).state is SendState.SENT
 
 
-def test_a_sender_can_mark_what_it_gives_back(ledger: Table) -> None:
+def test_a_send_can_be_given_back_as_a_possible_duplicate(ledger: Table) -> None:
     ledger.give_back(replace(claim(ledger), possible_duplicate=True), SendState.QUEUED, "SES: ReadTimeoutError", NOW)
 
     assert claim(ledger).possible_duplicate
 
 
-def test_redrive_queues_a_failed_send_with_a_new_age(ledger: Table) -> None:
+def test_redrive_queues_a_failed_send_with_a_new_queue_time(ledger: Table) -> None:
     ledger.give_back(claim(ledger), SendState.FAILED, "SES: MessageRejected", NOW)
     failed = stored(ledger)
     assert list(ledger.find("send_state", "failed")) == [failed]
@@ -212,7 +212,7 @@ def test_redrive_queues_a_failed_send_with_a_new_age(ledger: Table) -> None:
 # sent
 
 
-def test_what_ses_answered_is_recorded_with_the_reference_and_the_conversation(ledger: Table) -> None:
+def test_the_response_of_ses_is_recorded_with_the_reference_and_the_conversation(ledger: Table) -> None:
     item = claim(ledger)
     ledger.sent(sent(item, conversation=conversation(sent=1, version=1), contact=contact(written_to=True, version=1)))
     done = replace(item, state=SendState.SENT, ses_id=SesId("ses-1"), lease_until=None)
@@ -241,7 +241,7 @@ def test_an_attempt_that_was_taken_over_records_nothing(ledger: Table) -> None:
     assert ledger.conversation(CONVERSATION) == conversation(version=1)
 
 
-def test_when_the_conversation_has_changed_the_answer_is_recorded_after_reading_anew(ledger: Table) -> None:
+def test_a_response_is_recorded_only_with_the_current_version_of_the_conversation(ledger: Table) -> None:
     item = claim(ledger)
     ledger.commit(commit("receipt-2", conversation=conversation(received=2, version=1)))
 
@@ -253,11 +253,11 @@ def test_when_the_conversation_has_changed_the_answer_is_recorded_after_reading_
     assert ledger.conversation(CONVERSATION) == conversation(received=2, sent=1, version=3)
 
 
-def test_the_same_answer_recorded_again_is_harmless(ledger: Table) -> None:
-    answer = sent(claim(ledger), conversation=conversation(sent=1, version=1), event=event())
-    ledger.sent(answer)
+def test_recording_the_same_response_again_is_harmless(ledger: Table) -> None:
+    response = sent(claim(ledger), conversation=conversation(sent=1, version=1), event=event())
+    ledger.sent(response)
     ledger.published(FORWARD)
-    ledger.sent(answer)
+    ledger.sent(response)
 
     assert ledger.conversation(CONVERSATION) == conversation(sent=1, version=2)
     assert list(ledger.unpublished(NOW + LEASE)) == []
@@ -275,7 +275,7 @@ def test_a_bounced_send_stays_bounced_when_the_response_of_ses_is_recorded_again
     assert stored(ledger) == bounced
 
 
-def test_another_answer_to_a_send_that_is_done_is_refused(ledger: Table) -> None:
+def test_another_response_to_a_sent_send_is_refused(ledger: Table) -> None:
     item = claim(ledger)
     ledger.sent(sent(item))
 
@@ -285,7 +285,7 @@ def test_another_answer_to_a_send_that_is_done_is_refused(ledger: Table) -> None
     assert ledger.by_ses_id(SesId("ses-2")) is None
 
 
-def test_an_id_of_ses_leads_to_its_send_whoever_claimed_it_before(ledger: Table) -> None:
+def test_an_id_of_ses_finds_its_send_even_if_a_forged_message_used_it_before(ledger: Table) -> None:
     ledger.commit(commit("forged", references=(reference("ses-1", receipt=ReceiptId("forged")),)))
     assert ledger.by_ses_id(SesId("ses-1")) is None
 
@@ -297,8 +297,8 @@ def test_an_id_of_ses_leads_to_its_send_whoever_claimed_it_before(ledger: Table)
     assert ledger.by_ses_id(SesId("unknown")) is None
 
 
-def test_two_sends_of_one_conversation_at_once_lose_no_update(ledger: Table) -> None:
-    """Both read version 1; the second must read again and then records what both did."""
+def test_two_simultaneous_sends_of_a_conversation_lose_no_update(ledger: Table) -> None:
+    """Both read version 1. The second must read again before it can record its own send."""
     first, second = claim(ledger), claim(ledger, send=acknowledgement().id)
     results = at_once(
         lambda: ledger.sent(sent(first, "ses-1", conversation=conversation(sent=1, version=1))),

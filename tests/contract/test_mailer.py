@@ -1,4 +1,4 @@
-"""What the mailer promises: one attempt, and an error that says whether the mail may have left."""
+"""The mailer: one attempt, and an error that shows whether the message may have been sent."""
 
 import socket
 import threading
@@ -41,14 +41,14 @@ SESSION: Any = boto3.session.Session()
 
 
 def client(url: str, read_timeout: float = 10) -> Any:
-    """Make SES's client as bootstrap does, for *url*, with less patience."""
-    impatient = SES_CONFIG.merge(Config(read_timeout=read_timeout, connect_timeout=2))
-    return SESSION.client("sesv2", endpoint_url=url, region_name="us-east-1", config=impatient)
+    """Return an SES client as bootstrap makes it, for *url* and with shorter time-outs."""
+    config = SES_CONFIG.merge(Config(read_timeout=read_timeout, connect_timeout=2))
+    return SESSION.client("sesv2", endpoint_url=url, region_name="us-east-1", config=config)
 
 
 @dataclass(frozen=True)
 class Outbox:
-    """The port, and what left: the bytes as handed in, the envelope, SES's id."""
+    """The port, and the messages sent: the bytes as handed in, the envelope and SES's id."""
 
     mailer: Mailer
     left: Callable[[], list[tuple[bytes, str, Sequence[str], str]]]
@@ -72,7 +72,7 @@ def outbox(request: pytest.FixtureRequest) -> Outbox:
     )
 
 
-def test_a_mail_leaves_once_byte_for_byte_under_the_id_that_is_returned(outbox: Outbox) -> None:
+def test_a_message_is_sent_once_and_unchanged_under_the_returned_id(outbox: Outbox) -> None:
     ses_id = outbox.mailer.send(MAIL, PUBLIC, [JANE, OWNER])
 
     assert outbox.left() == [(MAIL, PUBLIC, (JANE, OWNER), ses_id)]
@@ -80,18 +80,18 @@ def test_a_mail_leaves_once_byte_for_byte_under_the_id_that_is_returned(outbox: 
     assert "@" not in ses_id
 
 
-def test_every_mail_has_an_id_of_its_own(outbox: Outbox) -> None:
+def test_every_message_has_its_own_id(outbox: Outbox) -> None:
     assert outbox.mailer.send(MAIL, PUBLIC, [JANE]) != outbox.mailer.send(MAIL, PUBLIC, [JANE])
 
 
-def test_a_mail_over_what_ses_takes_is_refused_before_it_is_sent(outbox: Outbox) -> None:
+def test_a_message_larger_than_ses_accepts_is_refused_before_it_is_sent(outbox: Outbox) -> None:
     with pytest.raises(MessageTooLarge):
         outbox.mailer.send(MAIL + b"x" * LARGEST, PUBLIC, [JANE])
 
     assert outbox.left() == []
 
 
-def test_sends_are_made_under_the_configuration_set(ses: SesEndpoint) -> None:
+def test_messages_are_sent_with_the_configuration_set(ses: SesEndpoint) -> None:
     SesMailer(client(ses.url), "forwards").send(MAIL, PUBLIC, [JANE])
 
     assert [sent.configuration_set for sent in ses.sent()] == ["forwards"]
@@ -119,7 +119,7 @@ def test_sends_are_made_under_the_configuration_set(ses: SesEndpoint) -> None:
         ("ServiceUnavailableException", 503, "", SendingThrottled),
     ],
 )
-def test_what_ses_refuses_was_not_sent_and_the_class_says_when_to_try_again(
+def test_the_error_for_a_refusal_of_ses_shows_whether_and_when_to_retry(
     ses: SesEndpoint, code: str, status: int, text: str, expected: type[EmailHandlerError]
 ) -> None:
     ses.fail_next(Fault(code=code, status=status, message=text))
@@ -133,7 +133,7 @@ def test_what_ses_refuses_was_not_sent_and_the_class_says_when_to_try_again(
 
 
 @pytest.mark.parametrize("fault", [Fault(reset=True, delivered=True), Fault(reset=True), Fault(seconds=2)])
-def test_without_an_answer_nobody_knows_and_nothing_is_sent_again(ses: SesEndpoint, fault: Fault) -> None:
+def test_without_a_response_the_outcome_is_unknown_and_nothing_is_sent_again(ses: SesEndpoint, fault: Fault) -> None:
     ses.fail_next(fault)
 
     with pytest.raises(SendOutcomeUnknown):
@@ -143,7 +143,7 @@ def test_without_an_answer_nobody_knows_and_nothing_is_sent_again(ses: SesEndpoi
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 13\r\n\r\n<html></html>",
@@ -154,9 +154,9 @@ def test_without_an_answer_nobody_knows_and_nothing_is_sent_again(ses: SesEndpoi
         b"",
     ],
 )
-def test_an_answer_that_is_not_of_ses_says_nothing_about_the_mail(answer: bytes) -> None:
+def test_after_a_response_that_is_not_from_ses_the_outcome_is_unknown(response: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        proxy = threading.Thread(target=_answer_once, args=(server, answer))
+        proxy = threading.Thread(target=_respond_once, args=(server, response))
         proxy.start()
         try:
             with pytest.raises(SendOutcomeUnknown):
@@ -165,13 +165,13 @@ def test_an_answer_that_is_not_of_ses_says_nothing_about_the_mail(answer: bytes)
             proxy.join(10)
 
 
-def _answer_once(server: socket.socket, answer: bytes) -> None:
+def _respond_once(server: socket.socket, response: bytes) -> None:
     connection, _ = server.accept()
     with connection:
         received = b""
         while b'"}' not in received:  # the end of the request's JSON
             received += connection.recv(65536)
-        connection.sendall(answer)
+        connection.sendall(response)
 
 
 def test_a_refused_connection_sent_nothing() -> None:
@@ -195,7 +195,7 @@ def test_a_name_that_does_not_resolve_sent_nothing() -> None:
         (ParamValidationError(report="jane@customer.example is no list"), MessageRefused),
     ],
 )
-def test_every_silence_is_classed_by_whether_the_request_was_written(
+def test_an_error_without_a_response_depends_on_whether_the_request_was_written(
     error: Exception, expected: type[EmailHandlerError]
 ) -> None:
     class Silent:

@@ -1,4 +1,4 @@
-"""What the table promises the use cases: one transaction or nothing, and answers that are never stale."""
+"""The table for the use cases: one transaction or nothing, and consistent reads."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +38,7 @@ def question(receipt: str = "receipt-2", **fields: object) -> Question:
 
 
 def at_once(*calls: Callable[[], object]) -> list[object]:
-    """Make *calls* at the same moment; return each one's value or the error of ours that it raised."""
+    """Make *calls* at the same time; return the value of each, or the type of our error that it raised."""
     barrier = Barrier(len(calls))
 
     def call(each: Callable[[], object]) -> object:
@@ -55,7 +55,7 @@ def at_once(*calls: Callable[[], object]) -> list[object]:
 # look_up and commit
 
 
-def test_nothing_is_known_of_an_empty_table(table: Table) -> None:
+def test_a_look_up_in_an_empty_table_finds_nothing(table: Table) -> None:
     asked = question(
         fingerprints=("print",), contact=JANE, subject="Hello", references=("first",), conversation=CONVERSATION,
         day="2026-03-02", sends=(LedgerId("notice-1"),),
@@ -97,7 +97,7 @@ def test_a_second_run_finds_its_own_decision_and_no_duplicate(table: Table) -> N
     assert table.message(ReceiptId("receipt-1"), "reply") is None
 
 
-def test_both_functions_decide_about_the_same_receipt_each_for_itself(table: Table) -> None:
+def test_both_functions_can_decide_about_the_same_receipt(table: Table) -> None:
     table.commit(commit(function="inbound"))
     table.commit(commit(function="reply"))
 
@@ -108,14 +108,14 @@ def test_the_same_decision_cannot_be_written_twice(table: Table) -> None:
     table.commit(commit())
 
     with pytest.raises(RecordChanged):
-        table.commit(commit(record=message(subject="decided anew")))
+        table.commit(commit(record=message(subject="decided again")))
 
     stored = table.message(ReceiptId("receipt-1"), "inbound")
     assert stored is not None
     assert stored.subject == "Hello"
 
 
-def test_of_ten_runs_at_once_one_decides(table: Table) -> None:
+def test_only_one_of_ten_simultaneous_runs_decides(table: Table) -> None:
     results = at_once(*[lambda: table.commit(first_contact())] * 10)
 
     assert results.count(None) == 1
@@ -123,12 +123,12 @@ def test_of_ten_runs_at_once_one_decides(table: Table) -> None:
     assert table.look_up(question(contact=JANE, day="2026-03-02")).acknowledgements_today == 1
 
 
-def test_a_commit_whose_condition_fails_leaves_nothing_behind(table: Table) -> None:
+def test_a_commit_whose_condition_fails_writes_nothing(table: Table) -> None:
     table.commit(first_contact())
     again = first_contact("receipt-2", conversation=conversation(id=OTHER), contact=contact(version=1))
 
     with pytest.raises(RecordChanged):
-        table.commit(again)  # for the acknowledgement is there already
+        table.commit(again)  # because the acknowledgement exists already
 
     assert table.decision(ReceiptId("receipt-2"), "inbound") is None
     assert table.message(ReceiptId("receipt-2"), "inbound") is None
@@ -158,7 +158,7 @@ def test_a_contact_that_changed_since_it_was_read_is_not_overwritten(table: Tabl
     assert table.look_up(question(contact=JANE)).contact == contact(version=1)
 
 
-def test_of_two_writers_that_read_the_same_version_one_must_read_again(table: Table) -> None:
+def test_only_one_of_two_writers_that_read_the_same_version_succeeds(table: Table) -> None:
     table.commit(commit(conversation=conversation()))
     read = conversation(version=1)
 
@@ -174,7 +174,7 @@ def test_of_two_writers_that_read_the_same_version_one_must_read_again(table: Ta
     assert (stored.received, stored.sent) in {(2, 0), (1, 1)}
 
 
-def test_two_first_mails_of_one_contact_at_once_do_not_start_two_conversations(table: Table) -> None:
+def test_two_simultaneous_first_messages_of_a_contact_do_not_start_two_conversations(table: Table) -> None:
     results = at_once(
         lambda: table.commit(first_contact("receipt-1", ledger=())),
         lambda: table.commit(first_contact("receipt-2", ledger=(), conversation=conversation(id=OTHER))),
@@ -197,14 +197,14 @@ def test_a_reference_never_moves_to_another_conversation(table: Table) -> None:
     assert table.look_up(question(references=("shared", "fresh"))).references == (reference("shared"),)
 
 
-def test_within_a_conversation_the_first_of_equal_references_stays(table: Table) -> None:
+def test_the_first_of_equal_references_in_a_conversation_is_kept(table: Table) -> None:
     table.commit(commit(references=(reference("shared"),)))
     table.commit(commit("receipt-2", references=(reference("shared", receipt=ReceiptId("receipt-2")),)))
 
     assert table.look_up(question(references=("shared",))).references == (reference("shared"),)
 
 
-def test_references_repeated_within_one_mail_count_once(table: Table) -> None:
+def test_references_repeated_in_one_message_count_once(table: Table) -> None:
     twice = (reference("shared"), reference("shared", receipt=ReceiptId("receipt-2")))
     table.commit(commit(references=twice, conversation=conversation()))
 
@@ -213,7 +213,7 @@ def test_references_repeated_within_one_mail_count_once(table: Table) -> None:
     assert known.by_reference == (conversation(version=1),)
 
 
-def test_conversations_come_in_the_order_of_the_references_and_once_each(table: Table) -> None:
+def test_conversations_are_found_once_each_in_the_order_of_the_references(table: Table) -> None:
     theirs = conversation(id=OTHER)
     table.commit(commit("receipt-1", conversation=conversation(), references=(reference("a"), reference("c"))))
     table.commit(commit("receipt-2", conversation=theirs, references=(reference("b", conversation=OTHER),)))
@@ -224,13 +224,13 @@ def test_conversations_come_in_the_order_of_the_references_and_once_each(table: 
     assert [found.id for found in known.by_reference] == [OTHER, CONVERSATION]
 
 
-def test_a_reference_of_a_send_of_ours_brings_the_send(table: Table) -> None:
+def test_the_reference_of_a_send_finds_the_send(table: Table) -> None:
     table.commit(first_contact(references=(reference("ours", ledger=forward().id),)))
 
     assert table.look_up(question(references=("ours",))).sends == {forward().id: forward()}
 
 
-def test_a_second_copy_of_a_mail_is_a_duplicate_for_three_days(table: Table, clock: MovableClock) -> None:
+def test_a_second_copy_of_a_message_is_a_duplicate_for_three_days(table: Table, clock: MovableClock) -> None:
     table.commit(commit(fingerprint="print"))
     with pytest.raises(RecordChanged):
         table.commit(commit("receipt-2", fingerprint="print"))
@@ -248,7 +248,7 @@ def test_a_second_copy_of_a_mail_is_a_duplicate_for_three_days(table: Table, clo
     assert table.look_up(question("receipt-3", fingerprints=("other", "print"))).duplicate_of == "receipt-2"
 
 
-def test_a_contact_is_acknowledged_once_whatever_the_receipt(table: Table) -> None:
+def test_a_contact_is_acknowledged_once_for_all_receipts(table: Table) -> None:
     results = at_once(*[
         lambda number=number: table.commit(
             commit(f"receipt-{number}", ledger=(acknowledgement(f"receipt-{number}"),), acknowledgement_day="2026-03-02")
@@ -269,7 +269,7 @@ def test_acknowledgements_are_counted_by_day(table: Table) -> None:
     assert [table.look_up(question("new", day=day)).acknowledgements_today for day in days] == [0, 2, 1]
 
 
-def test_a_topic_leads_to_the_latest_conversation_whatever_the_case(table: Table) -> None:
+def test_a_topic_in_any_case_finds_the_latest_conversation(table: Table) -> None:
     table.commit(first_contact("receipt-1"))
     later = first_contact(
         "receipt-2",
@@ -287,8 +287,8 @@ def test_a_topic_leads_to_the_latest_conversation_whatever_the_case(table: Table
     assert table.look_up(question(contact=JANE, subject="Something else")).by_topic is None
 
 
-def test_what_hostile_mail_names_can_be_asked_for_and_stored(table: Table) -> None:
-    """Header values are bounded, but longer than DynamoDB's keys, and may hold what is not Unicode."""
+def test_hostile_header_values_can_be_looked_up_and_stored(table: Table) -> None:
+    """Header values are bounded, but can be longer than DynamoDB's keys and contain characters that are not Unicode."""
     odd = {"long": "x" * 4000, "surrogate": "caf\udce9", "blank": " ", "hash": "a#b", "empty": ""}
     references = tuple(reference(local_part) for local_part in odd.values())
     address = EmailAddress("\udce9" + "y" * 3000 + "@customer.example")
@@ -317,10 +317,10 @@ def test_what_hostile_mail_names_can_be_asked_for_and_stored(table: Table) -> No
     assert len(list(table.find("source", "z" * 3000))) == 1
 
 
-# finish and undone
+# finish and unfinished
 
 
-def test_a_finished_decision_is_not_waiting_any_more(table: Table, clock: MovableClock) -> None:
+def test_a_finished_decision_is_no_longer_listed_as_unfinished(table: Table, clock: MovableClock) -> None:
     for number in range(3):
         table.commit(commit(f"receipt-{number}"))
         clock.now += HOUR
@@ -334,13 +334,13 @@ def test_a_finished_decision_is_not_waiting_any_more(table: Table, clock: Movabl
     assert decided == replace(commit("receipt-1").decision, done=True)
 
 
-def test_finishing_what_was_never_decided_makes_no_decision(table: Table) -> None:
+def test_finishing_a_missing_decision_does_not_create_it(table: Table) -> None:
     table.finish(ReceiptId("receipt-1"), "inbound")
 
     assert table.decision(ReceiptId("receipt-1"), "inbound") is None
 
 
-def test_a_decision_with_nothing_to_do_never_waits(table: Table) -> None:
+def test_a_decision_with_nothing_to_do_is_never_unfinished(table: Table) -> None:
     plain = commit()
     table.commit(replace(plain, decision=replace(plain.decision, done=True)))
 
@@ -350,7 +350,7 @@ def test_a_decision_with_nothing_to_do_never_waits(table: Table) -> None:
 # messages and attachments
 
 
-def test_messages_of_a_conversation_come_oldest_first_and_no_others(table: Table) -> None:
+def test_only_the_messages_of_a_conversation_are_listed_oldest_first(table: Table) -> None:
     for number in (2, 0, 1):
         at = NOW + number * timedelta(microseconds=1)
         table.commit(commit(record=message(f"receipt-{number}", at=at)))
@@ -361,7 +361,7 @@ def test_messages_of_a_conversation_come_oldest_first_and_no_others(table: Table
     assert list(table.messages(ConversationId("c-unknown"))) == []
 
 
-def test_a_long_conversation_is_read_page_after_page(table: Table) -> None:
+def test_a_long_conversation_is_read_over_several_pages(table: Table) -> None:
     for number in range(230):
         table.commit(commit(record=message(f"receipt-{number}", at=NOW + number * timedelta(seconds=1))))
 
@@ -369,7 +369,7 @@ def test_a_long_conversation_is_read_page_after_page(table: Table) -> None:
     assert len(list(table.unfinished(NOW + HOUR))) == 230
 
 
-def test_attachments_are_added_to_the_message_again_and_again_alike(table: Table) -> None:
+def test_describing_attachments_twice_has_the_same_effect_as_once(table: Table) -> None:
     found = AttachmentRecord(
         number=1,
         name="résumé.pdf",
@@ -389,7 +389,7 @@ def test_attachments_are_added_to_the_message_again_and_again_alike(table: Table
     assert table.message(ReceiptId("receipt-1"), "inbound") == message(attachments=(found,), text_chars=20)
 
 
-def test_attachments_of_a_message_that_is_not_there_make_none(table: Table) -> None:
+def test_describing_attachments_of_a_missing_message_does_not_create_it(table: Table) -> None:
     with pytest.raises(UnknownConversation):
         table.describe_attachments(ReceiptId("receipt-1"), "inbound", [], 0)
 
@@ -399,7 +399,7 @@ def test_attachments_of_a_message_that_is_not_there_make_none(table: Table) -> N
 # release
 
 
-def test_of_ten_releases_at_once_one_turns_the_held_message_into_a_delivered_one(table: Table) -> None:
+def test_only_one_of_ten_simultaneous_releases_delivers_the_held_message(table: Table) -> None:
     expires = NOW + timedelta(days=90)
     table.commit(commit(record=message(outcome=Outcome.HOLD, conversation=""), expires_at=expires))
     plain = first_contact(fingerprint="")
@@ -421,7 +421,7 @@ def test_of_ten_releases_at_once_one_turns_the_held_message_into_a_delivered_one
 # find
 
 
-def test_conversations_are_found_by_what_an_operator_asks_for_newest_first(table: Table) -> None:
+def test_conversations_are_found_by_every_index_newest_first(table: Table) -> None:
     later = NOW + timedelta(days=1)
     other = conversation(
         id=OTHER,
@@ -448,7 +448,7 @@ def test_conversations_are_found_by_what_an_operator_asks_for_newest_first(table
     assert list(table.find("domain", "customer.example", limit=1)) == [replace(other, version=1)]
 
 
-def test_a_conversation_is_found_under_what_it_is_now(table: Table) -> None:
+def test_a_conversation_is_found_by_its_current_status_only(table: Table) -> None:
     table.commit(commit("receipt-1", conversation=conversation()))
     table.commit(commit("receipt-2", conversation=conversation(status=Status.CLOSED, version=1)))
 
@@ -459,7 +459,7 @@ def test_a_conversation_is_found_under_what_it_is_now(table: Table) -> None:
 @pytest.mark.parametrize(
     ("outcome", "verdict"), [(Outcome.HOLD, "held"), (Outcome.FLAG, "flagged"), (Outcome.DROP, "dropped")]
 )
-def test_messages_are_found_by_what_the_filter_did_with_them(table: Table, outcome: Outcome, verdict: str) -> None:
+def test_messages_are_found_by_the_verdict_of_the_filter(table: Table, outcome: Outcome, verdict: str) -> None:
     table.commit(commit(record=message("receipt-1")))
     table.commit(commit(record=message("receipt-2", outcome=outcome, conversation="")))
     table.commit(commit(record=message("receipt-3", outcome=outcome, at=NOW + HOUR), expires_at=NOW + 90 * 24 * HOUR))
@@ -485,7 +485,7 @@ def test_an_unknown_index_is_refused(table: Table) -> None:
         table.find("colour", "blue")
 
 
-def test_a_search_goes_on_over_pages_up_to_its_limit(table: Table) -> None:
+def test_a_search_reads_several_pages_up_to_its_limit(table: Table) -> None:
     for number in range(205):
         at = NOW + number * timedelta(seconds=1)
         table.commit(commit(record=message(f"receipt-{number}", at=at, conversation="", outcome=Outcome.HOLD)))
@@ -501,7 +501,7 @@ def test_a_search_goes_on_over_pages_up_to_its_limit(table: Table) -> None:
 # lists
 
 
-def test_the_operators_lists_answer_by_address_then_by_domain(table: Table) -> None:
+def test_an_address_on_the_operators_lists_takes_precedence_over_its_domain(table: Table) -> None:
     table.put_listed("Customer.example", "block")
     assert table.look_up(question(contact=JANE)).listed == "block"
 
@@ -518,7 +518,7 @@ def test_the_operators_lists_answer_by_address_then_by_domain(table: Table) -> N
 # feedback
 
 
-def test_feedback_turns_what_was_sent_into_bounced(table: Table) -> None:
+def test_a_bounce_changes_a_sent_send_to_bounced(table: Table) -> None:
     table.commit(first_contact())
     claimed = table.claim(forward().id, NOW, NOW + HOUR)
     assert claimed is not None
@@ -538,7 +538,7 @@ def test_feedback_turns_what_was_sent_into_bounced(table: Table) -> None:
     table.commit(commit("complaint", bounced=forward().id))  # a second recipient, or a complaint after all
 
 
-def test_feedback_on_a_send_that_is_not_there_writes_nothing(table: Table) -> None:
+def test_a_bounce_of_a_missing_send_writes_nothing(table: Table) -> None:
     with pytest.raises(RecordChanged):
         table.commit(commit(bounced=LedgerId("forward-none")))
 

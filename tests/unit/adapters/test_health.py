@@ -1,4 +1,4 @@
-"""What SES and the dead-letter queues say, as sentences for the operator."""
+"""Conditions of SES and the dead-letter queues, as sentences for the operator."""
 
 from typing import Any
 
@@ -18,14 +18,14 @@ VERIFIED = {"VerifiedForSendingStatus": True, "MailFromAttributes": {"MailFromDo
 QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/stack-AckDeadLetters-1"
 
 
-def asked(
+def conditions_for(
     *,
     account: dict[str, Any] | None = None,
     identity: dict[str, Any] | None = None,
     suppressed: bool = False,
     dead: int = 0,
 ) -> tuple[str, ...]:
-    """Return the conditions for these answers of AWS."""
+    """Return the conditions for these responses of AWS."""
     ses = boto3.client("sesv2", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     sqs = boto3.client("sqs", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(ses) as of_ses, Stubber(sqs) as of_sqs:
@@ -47,11 +47,11 @@ def asked(
 
 
 def test_a_healthy_deployment_has_no_conditions() -> None:
-    assert asked() == ()
+    assert conditions_for() == ()
 
 
 @pytest.mark.parametrize(
-    ("answers", "words"),
+    ("responses", "words"),
     [
         ({"account": {"SendingEnabled": False}}, "paused sending"),
         ({"account": {"ProductionAccessEnabled": False}}, "sandbox"),
@@ -63,15 +63,15 @@ def test_a_healthy_deployment_has_no_conditions() -> None:
         ({"dead": 3}, "3 still in stack-AckDeadLetters-1"),
     ],
 )
-def test_each_condition_is_said_in_a_sentence_without_addresses(answers: dict[str, Any], words: str) -> None:
-    (condition,) = asked(**answers)
+def test_each_condition_is_a_sentence_without_addresses(responses: dict[str, Any], words: str) -> None:
+    (condition,) = conditions_for(**responses)
 
     assert words in condition
     assert condition.endswith(".")
     assert "@" not in condition
 
 
-def test_a_question_that_may_not_be_asked_is_a_condition_itself() -> None:
+def test_a_request_that_is_denied_is_reported_as_a_condition() -> None:
     ses = boto3.client("sesv2", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(ses) as of_ses:
         of_ses.add_client_error("get_account", "AccessDeniedException", "arn of somebody@example.com")

@@ -1,4 +1,4 @@
-"""Records as items: every record survives the table, whatever mail put into it."""
+"""Records as items: every record is read back as it was written, whatever a message put into it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -37,13 +37,13 @@ st.register_type_strategy(PendingEvent, st.builds(PendingEvent, detail=st.dictio
 )
 @settings(deadline=None, max_examples=50)  # the first example of a record pays for reading its type hints
 @given(data=st.data())
-def test_every_record_survives_the_table(record: type[Any], data: st.DataObject) -> None:
+def test_every_record_is_read_back_as_it_was_written(record: type[Any], data: st.DataObject) -> None:
     value = data.draw(st.builds(record) if record is not PendingEvent else st.from_type(PendingEvent))
 
     assert read(record, decode(encode(write(value)))) == value
 
 
-def test_a_record_written_by_hand_survives_the_table() -> None:
+def test_a_typical_record_is_read_back_as_it_was_written() -> None:
     for value in (
         conversation(),
         message(),
@@ -56,7 +56,7 @@ def test_a_record_written_by_hand_survives_the_table() -> None:
         assert read(type(value), decode(encode(write(value)))) == value
 
 
-def test_whole_numbers_of_an_event_stay_whole() -> None:
+def test_integers_in_an_event_stay_integers() -> None:
     detail = read(PendingEvent, decode(encode(write(event())))).detail
 
     assert detail == {"version": 1, "score": 1.5, "ids": ["a", "b"], "contact": {"verified": True, "name": None}}
@@ -64,13 +64,13 @@ def test_whole_numbers_of_an_event_stay_whole() -> None:
     assert detail["contact"]["verified"] is True
 
 
-def test_a_time_of_any_zone_comes_back_as_the_same_moment() -> None:
+def test_a_time_in_any_zone_is_read_back_as_the_same_moment() -> None:
     tokyo = NOW.astimezone(timezone(timedelta(hours=9)))
 
     assert read(Contact, write(contact(first_at=tokyo))) == contact()
 
 
-def test_what_is_not_unicode_is_stored_as_a_question_mark() -> None:
+def test_a_character_that_is_not_unicode_is_stored_as_a_question_mark() -> None:
     stored = decode(encode(write(message(subject="caf\udce9"))))
 
     assert read(MessageRecord, stored) == message(subject="caf?")
@@ -78,7 +78,7 @@ def test_what_is_not_unicode_is_stored_as_a_question_mark() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Newer:
-    """A contact as code to come may keep it."""
+    """A contact as a later version of the code may store it."""
 
     address: str
     mood: str = "cheerful"
@@ -92,7 +92,7 @@ def test_older_and_newer_code_read_each_others_items() -> None:
     assert read(Contact, write(contact()) | write(newer)) == contact()
 
 
-def test_an_item_without_what_every_record_needs_is_not_made_up() -> None:
+def test_an_item_without_a_required_field_raises() -> None:
     with pytest.raises(TypeError, match="address"):
         read(Contact, {"name": "Jane"})
 
@@ -103,14 +103,14 @@ def test_times_sort_as_text(one: datetime, other: datetime) -> None:
 
 
 @given(st.text(st.characters(codec=None), max_size=2000), st.text(st.characters(codec=None), max_size=2000))
-def test_parts_of_keys_are_bounded_and_tell_texts_apart(one: str, other: str) -> None:
+def test_key_parts_are_bounded_and_differ_for_different_texts(one: str, other: str) -> None:
     parts = key_part(one), key_part(other)
 
     assert all(len(part.encode()) <= 512 for part in parts)
     assert (parts[0] == parts[1]) == (one == other)
 
 
-def test_overlong_parts_of_keys_differ_where_only_their_ends_do() -> None:
+def test_long_key_parts_differ_if_only_the_ends_of_the_texts_do() -> None:
     assert key_part("x" * 4000 + "1") != key_part("x" * 4000 + "2")
     assert key_part("x" * 4000).startswith("x" * 64)
     assert key_part("\udce9") != key_part("\\udce9") != key_part("?")

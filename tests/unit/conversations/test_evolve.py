@@ -56,7 +56,7 @@ def parsed_by(headers: dict[str, Any], **verdicts: str) -> ParsedMessage:
     return parsed(mail(subject="Something else", cc="kim@customer.example", **headers), **verdicts)
 
 
-def test_a_link_gains_the_other_sides_id_once_it_is_known() -> None:
+def test_a_link_gets_the_id_of_the_other_side_once_it_is_known() -> None:
     before = with_link(conversation(), link("r1", contact_id="m1@example.org"))
     after = with_link(before, link("r1", owner_id="s1@email.amazonses.com"))
 

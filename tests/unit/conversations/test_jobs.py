@@ -1,4 +1,4 @@
-"""Queue messages: ours are read back, all else is refused with a reason."""
+"""Queue messages: our jobs are read back, anything else is refused with a reason."""
 
 import json
 
@@ -44,13 +44,13 @@ def test_a_job_holds_no_address() -> None:
         json.dumps({**json.loads(JOB.to_json()), "surprise": "x"}),
     ],
 )
-def test_what_is_no_job_of_ours_is_refused(body: str) -> None:
+def test_a_body_that_is_not_one_of_our_jobs_is_refused(body: str) -> None:
     with pytest.raises(MalformedJob):
         Job.from_json(body)
 
 
 @given(st.text())
-def test_any_text_is_read_or_refused_and_never_quoted(body: str) -> None:
+def test_any_text_is_refused_with_a_short_error(body: str) -> None:
     with pytest.raises(MalformedJob) as refused:
         Job.from_json(body)
     assert len(str(refused.value)) < 120

@@ -22,7 +22,7 @@ CONVERSATION = ConversationId("c-01234567")
 KIM, JANE = EmailAddress("kim@example.org"), EmailAddress("jane@example.org")
 
 
-def test_a_mailbox_gets_one_acknowledgement_whatever_case_or_tag_it_writes_from() -> None:
+def test_a_mailbox_gets_one_acknowledgement_for_any_case_and_tag_of_its_address() -> None:
     assert acknowledgement_id("Jane@example.org") == acknowledgement_id("jane+shop@example.org")
     assert acknowledgement_id("jane@example.org") != acknowledgement_id("kim@example.org")
 
@@ -72,5 +72,5 @@ def test_messages_without_a_conversation_share_a_folder() -> None:
         ("x" * 300 + ".pdf", "x" * 80 + "x" * 16 + ".pdf"),
     ],
 )
-def test_names_fit_an_archive_key(name: str, safe: str) -> None:
+def test_a_file_name_becomes_a_safe_archive_key(name: str, safe: str) -> None:
     assert safe_name(name) == safe

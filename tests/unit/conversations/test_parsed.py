@@ -5,7 +5,7 @@ from email_handler.mail.parsing import parse
 from tests.support.builders import mail
 
 
-def test_the_same_message_delivered_twice_has_one_fingerprint_whatever_fields_were_added_on_top() -> None:
+def test_a_message_delivered_twice_has_one_fingerprint_despite_added_header_fields() -> None:
     raw = mail(text="hello", message_id="<m1@example.org>")
     other = mail(text="hello!", message_id="<m1@example.org>")
     again = b"Received: from b.example by a.example\r\n" + raw

@@ -1,4 +1,4 @@
-"""Where mail goes by config/routes.toml."""
+"""The mailboxes that config/routes.toml chooses for a message."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def where(document: bytes = DOCUMENT, **given: str) -> tuple[str, ...]:
     return load_routes(document).mailboxes_for(**mail, otherwise=(EmailAddress(OTHER),))
 
 
-def test_without_a_match_the_ordinary_mailbox_gets_it() -> None:
+def test_without_a_matching_route_the_default_mailbox_is_chosen() -> None:
     assert where() == (OTHER,)
     assert where(b"") == (OTHER,)
 
@@ -39,7 +39,7 @@ def test_every_condition_of_a_route_must_hold() -> None:
     assert where(subject="Invoice 7", address="press@example.com") == (OTHER,)
 
 
-def test_a_bad_route_is_left_out_and_told() -> None:
+def test_an_invalid_route_is_left_out_and_reported() -> None:
     routes = load_routes(DOCUMENT + b'\n[[route]]\nto = "x@private.example"\nsubject = "("\n\n[[route]]\ntag = "y"\n')
 
     assert len(routes.routes) == 2
@@ -49,7 +49,7 @@ def test_a_bad_route_is_left_out_and_told() -> None:
     )
 
 
-def test_a_document_that_is_no_toml_gives_no_routes_and_one_problem() -> None:
+def test_a_document_that_is_not_toml_has_no_routes_and_one_problem() -> None:
     for document in (b"[[route", b"\xff\xfe", b"route = 7"):
         assert where(document) == (OTHER,)
     assert load_routes(b"[[route").problems == ("routes: not a TOML document",)
@@ -58,7 +58,7 @@ def test_a_document_that_is_no_toml_gives_no_routes_and_one_problem() -> None:
 @pytest.mark.parametrize(
     "to", ["@", "Owner <a@b.example>", "a@b.example, c@d.example", "a@b.example\\r\\nBcc: c@d.example"]
 )
-def test_what_is_not_one_plain_address_is_no_mailbox(to: str) -> None:
+def test_a_mailbox_must_be_one_plain_address(to: str) -> None:
     routes = load_routes(f'[[route]]\nto = "{to}"\n'.encode())
 
     assert routes.routes == ()
@@ -66,29 +66,29 @@ def test_what_is_not_one_plain_address_is_no_mailbox(to: str) -> None:
 
 
 @pytest.mark.parametrize("document", [b"x = " + b"[" * 100_000, b"x = " + b"{a=" * 100_000])
-def test_a_document_that_nests_without_end_is_no_toml(document: bytes) -> None:
+def test_a_document_that_nests_too_deeply_is_reported_as_not_toml(document: bytes) -> None:
     assert load_routes(document).problems == ("routes: not a TOML document",)
 
 
 @pytest.mark.parametrize("document", [b'[route]\nto = "a@b.example"\n', b"route = 1"])
-def test_routes_that_are_no_list_are_told(document: bytes) -> None:
+def test_routes_that_are_not_a_list_are_reported(document: bytes) -> None:
     assert load_routes(document).problems == ("routes: not a list of [[route]] tables",)
 
 
-def test_a_pattern_that_runs_wild_does_not_fit() -> None:
+def test_a_pattern_that_backtracks_too_long_does_not_match() -> None:
     document = b'[[route]]\nto = "x@private.example"\nsubject = "^(a+)+$"\n'
     assert where(document, subject="a" * 900 + "b") == (OTHER,)
 
 
-def test_every_mailbox_of_the_routes_is_known_as_the_owners() -> None:
+def test_the_mailboxes_of_all_routes_are_listed() -> None:
     assert load_routes(DOCUMENT).mailboxes == {SALES, *BOTH}
 
 
-def test_a_byte_order_mark_is_no_mistake() -> None:
+def test_a_byte_order_mark_is_accepted() -> None:
     assert load_routes(b'\xef\xbb\xbf[[route]]\nto = "a@private.example"\n').mailboxes == {"a@private.example"}
 
 
-def test_a_route_to_more_mailboxes_than_one_transaction_takes_is_left_out() -> None:
+def test_a_route_to_more_mailboxes_than_fit_a_transaction_is_left_out() -> None:
     to = ", ".join(f'"a{number}@private.example"' for number in range(MAX_MAILBOXES + 1))
     routes = load_routes(f"[[route]]\nto = [{to}]\n".encode())
 

@@ -41,7 +41,7 @@ def test_other_addresses_are_not_thread_addresses(address: str) -> None:
     assert read_thread_address(address, "thread.example.com") is None
 
 
-def test_a_wrong_token_or_another_conversation_does_not_match() -> None:
+def test_a_wrong_token_or_one_of_another_conversation_does_not_match() -> None:
     target = read_thread_address("c-00000001.0123456780@thread.example.com", "thread.example.com")
 
     assert not token_matches(target, conversation())

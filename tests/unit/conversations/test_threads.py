@@ -38,7 +38,7 @@ def test_a_verified_contact_joins_by_ids() -> None:
     assert choice(by_reference=(conversation(),)) == conversation()
 
 
-def test_ids_of_somebody_elses_conversation_do_not_join_it() -> None:
+def test_ids_of_another_contacts_conversation_do_not_join_it() -> None:
     assert choice(by_reference=(conversation(),), verified=EmailAddress("mallory@example.net")) is None
 
 

@@ -1,4 +1,4 @@
-"""What the attachment function stores."""
+"""The objects and records that the attachment function stores."""
 
 import json
 
@@ -13,11 +13,11 @@ from email_handler.usecases.attachments import MAX_DESCRIBED, store_attachments
 from tests.support.builders import entity, mail, multipart
 from tests.support.world import World
 
-LARGEST_ITEM = 400 * 1024  # octets that DynamoDB takes
+LARGEST_ITEM = 400 * 1024  # bytes that DynamoDB accepts
 
 
 class Reader:
-    """Reads nothing but knows what it was given."""
+    """Extracts CSV files only, and reports the declared type as detected."""
 
     def extract(self, payload: bytes, name: str, declared_type: str) -> Extracted:
         del name
@@ -30,7 +30,7 @@ def world() -> World:
     return World()
 
 
-def test_texts_and_attachments_become_objects_described_in_the_record(world: World) -> None:
+def test_texts_and_attachments_are_stored_and_described_in_the_record(world: World) -> None:
     files = [("list.csv", "text/csv", b"a,b"), ("../evil\\name.bin", "application/octet-stream", b"\x00\x01")]
     decision = world.arrive(mail(text="New.\r\n\r\n> old\r\n", attachments=files))
     stored = store_attachments(
@@ -68,7 +68,7 @@ def test_hundreds_of_attachments_are_all_stored_and_described_within_bounds(worl
     assert len(world.records.message_records[decision.receipt, "inbound"].attachments) == MAX_DESCRIBED
 
 
-def test_the_longest_names_there_are_fit_the_record(world: World) -> None:
+def test_a_record_with_the_longest_names_fits_an_item(world: World) -> None:
     wide = "\U00020000" * 98
     many = [
         entity([("Content-Type", f"x/{wide}"), ("Content-Disposition", f'attachment; filename="{number}{wide}"')], b"x")

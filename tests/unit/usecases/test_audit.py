@@ -1,4 +1,4 @@
-"""The audit names what has no end, and changes nothing."""
+"""The audit lists what is unfinished, and changes nothing."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -28,7 +28,7 @@ def later(world: World, by: timedelta = SETTLED + timedelta(minutes=1)) -> None:
     world.now += by
 
 
-def test_mail_that_went_through_is_no_trouble() -> None:
+def test_a_processed_message_is_no_trouble() -> None:
     world = World()
     world.arrive(mail(), receipt="first")
     world.run()
@@ -37,7 +37,7 @@ def test_mail_that_went_through_is_no_trouble() -> None:
     assert [(one.id, one.trouble) for one in run(world)] == [("first", None)]
 
 
-def test_a_stored_mail_without_a_decision_is_named_once_it_is_late() -> None:
+def test_a_stored_message_without_a_decision_is_listed_once_it_is_late() -> None:
     world = World()
     world.store(mail(), receipt="lost")
     world.store(mail(), receipt="lost too", function="reply")
@@ -51,7 +51,7 @@ def test_a_stored_mail_without_a_decision_is_named_once_it_is_late() -> None:
     ]
 
 
-def test_sess_set_up_object_is_no_mail() -> None:
+def test_the_setup_object_of_ses_is_not_a_message() -> None:
     world = World()
     world.store(b"", receipt=SETUP_OBJECT)
     later(world)
@@ -59,7 +59,7 @@ def test_sess_set_up_object_is_no_mail() -> None:
     assert run(world) == []
 
 
-def test_mail_whose_record_may_have_expired_is_no_trouble() -> None:
+def test_a_message_whose_record_may_have_expired_is_no_trouble() -> None:
     world = World()
     world.store(mail(), receipt="held long ago")
     later(world, HELD_FOR)
@@ -67,21 +67,19 @@ def test_mail_whose_record_may_have_expired_is_no_trouble() -> None:
     assert troubles(world) == []
 
 
-def test_only_mail_stored_since_then_is_looked_at_when_asked() -> None:
+def test_the_audit_can_be_limited_to_messages_stored_since_a_time() -> None:
     world = World()
     world.store(mail(), receipt="old")
     later(world)
     began = world.now
     world.store(mail(), receipt="new")
     world.archive.modified["raw/inbound/new"] = began
-    looked_at = audit(
-        archive=world.archive, records=world.records, ledger=world.records, clock=world.clock, since=began
-    )
+    audited = audit(archive=world.archive, records=world.records, ledger=world.records, clock=world.clock, since=began)
 
-    assert [one.id for one in looked_at] == ["new"]
+    assert [one.id for one in audited] == ["new"]
 
 
-def test_a_decision_whose_events_are_not_out_is_told_once() -> None:
+def test_a_decision_with_unpublished_events_is_listed_once() -> None:
     world = World()
     world.events.fail("publish", QueueUnavailable("down"))
     with pytest.raises(QueueUnavailable):
@@ -92,7 +90,7 @@ def test_a_decision_whose_events_are_not_out_is_told_once() -> None:
     assert troubles(world) == [("half", Trouble.UNFINISHED)]
 
 
-def test_the_operators_unfinished_decision_is_told_too() -> None:
+def test_the_operators_unfinished_decision_is_listed_too() -> None:
     world = World()
     world.arrive(mail(), receipt="first")
     world.run()
@@ -105,7 +103,7 @@ def test_the_operators_unfinished_decision_is_told_too() -> None:
     assert [(one.id, one.function) for one in run(world) if one.trouble] == [key]
 
 
-def test_a_send_that_nobody_took_up_is_overdue() -> None:
+def test_a_send_without_a_job_is_overdue() -> None:
     world = World()
     world.arrive(mail())
     world.jobs.queued.clear()
@@ -115,7 +113,7 @@ def test_a_send_that_nobody_took_up_is_overdue() -> None:
     assert len(troubles(world)) == len(world.records.ledger)
 
 
-def test_a_send_under_a_lease_is_on_its_way_and_overdue_when_the_lease_has_run_out() -> None:
+def test_a_send_is_overdue_only_when_its_lease_has_expired() -> None:
     world = World()
     world.arrive(mail())
     for item in list(world.records.ledger.values()):
@@ -128,7 +126,7 @@ def test_a_send_under_a_lease_is_on_its_way_and_overdue_when_the_lease_has_run_o
     assert {trouble for _, trouble in troubles(world)} == {Trouble.OVERDUE}
 
 
-def test_parked_sends_and_unsure_acknowledgements_are_told_with_their_reason() -> None:
+def test_dead_lettered_sends_and_unknown_acknowledgements_are_listed_with_their_reason() -> None:
     world = World()
     world.arrive(mail())
     by_kind = {job.kind: job for job in world.jobs.queued}
@@ -148,7 +146,7 @@ def test_parked_sends_and_unsure_acknowledgements_are_told_with_their_reason() -
     assert world.records.ledger[by_kind[JobKind.FORWARD].ledger].state is SendState.FAILED
 
 
-def test_a_send_whose_event_is_not_out_is_told() -> None:
+def test_a_send_with_an_unpublished_event_is_listed() -> None:
     world = World()
     world.arrive(mail())
     world.jobs.queued = [job for job in world.jobs.queued if job.kind is JobKind.FORWARD]
@@ -161,7 +159,7 @@ def test_a_send_whose_event_is_not_out_is_told() -> None:
     assert (job.ledger, Trouble.UNPUBLISHED) in troubles(world)
 
 
-def test_any_number_is_paged_through_and_nothing_is_changed() -> None:
+def test_a_thousand_messages_are_audited_and_nothing_is_changed() -> None:
     world = World()
     for number in range(1000):
         world.store(b"", receipt=f"lost{number:04}")

@@ -1,4 +1,4 @@
-"""The schedule of tries."""
+"""The pauses between attempts."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ def test_the_pause_doubles_from_half_a_minute_to_an_hour() -> None:
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1))
-def test_half_of_the_pause_is_fixed_and_none_is_over_an_hour(attempt: int, chance: float) -> None:
+def test_half_of_the_pause_is_fixed_and_no_pause_is_over_an_hour(attempt: int, chance: float) -> None:
     whole = delay(attempt, chance=1.0)
 
     assert whole / 2 <= delay(attempt, chance) <= whole <= LONGEST

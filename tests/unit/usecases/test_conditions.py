@@ -1,4 +1,4 @@
-"""What no alarm sees is told once a day."""
+"""Conditions that no alarm covers are reported once a day."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -12,8 +12,8 @@ from tests.support.records import forward
 from tests.support.world import World
 
 
-class Asked:
-    """Health that answers as told."""
+class FakeHealth:
+    """Returns the conditions it was given."""
 
     def __init__(self, *conditions: str) -> None:
         self._conditions = conditions
@@ -22,8 +22,8 @@ class Asked:
         return self._conditions
 
 
-class Topic:
-    """Alerts that keeps what was published."""
+class FakeAlerts:
+    """Keeps what was published."""
 
     def __init__(self) -> None:
         self.published: list[tuple[str, str]] = []
@@ -32,16 +32,16 @@ class Topic:
         self.published.append((subject, text))
 
 
-def test_on_a_good_day_nothing_is_published() -> None:
-    topic = Topic()
+def test_without_conditions_nothing_is_published() -> None:
+    topic = FakeAlerts()
 
-    assert report_conditions((), health=Asked(), alerts=topic) == ()
+    assert report_conditions((), health=FakeHealth(), alerts=topic) == ()
     assert topic.published == []
 
 
-def test_all_that_is_wrong_goes_out_in_one_message() -> None:
-    topic = Topic()
-    report_conditions(("rules: one was skipped",), health=Asked("SES has paused sending"), alerts=topic)
+def test_all_conditions_are_published_in_one_alert() -> None:
+    topic = FakeAlerts()
+    report_conditions(("rules: one was skipped",), health=FakeHealth("SES has paused sending"), alerts=topic)
     ((subject, text),) = topic.published
 
     assert subject.isascii()

@@ -1,4 +1,4 @@
-"""Rules and routes in force, whatever the documents look like."""
+"""The rules and routes in force with valid, broken and missing documents."""
 
 from email_handler.conversations.owners import Owners
 from email_handler.errors import ConfigUnavailable
@@ -17,7 +17,7 @@ def reader(rules: bytes | None, routes: bytes | None) -> tuple[ConfigurationRead
     return ConfigurationReader(config, "rules", "routes", OWNERS), config
 
 
-def test_pointers_that_say_builtin_give_the_built_in_rules_and_no_routes() -> None:
+def test_builtin_as_parameter_value_means_the_built_in_rules_and_no_routes() -> None:
     configuration = reader(None, None)[0].begin()()
 
     assert configuration.rules is builtin_rules()
@@ -35,7 +35,7 @@ def test_the_operators_documents_are_in_force_and_compiled_once() -> None:
 
 
 class Changing(FakeConfig):
-    """A pointer that is moved to another document."""
+    """A parameter that a test points to another document."""
 
     version = 1
 
@@ -55,7 +55,7 @@ def test_broken_rules_leave_the_last_good_set_in_force_and_are_reported() -> Non
     assert any("unusable" in problem for problem in configuration.problems)
 
 
-def test_an_unreachable_source_gives_the_built_in_rules_and_says_so() -> None:
+def test_an_unreachable_source_leaves_the_built_in_rules_and_is_reported() -> None:
     source = ConfigurationReader(FakeConfig({}), "rules", "routes", OWNERS)
     configuration = source.begin()()
 

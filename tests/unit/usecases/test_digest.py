@@ -1,4 +1,4 @@
-"""The daily digest of held mail."""
+"""The daily digest of held messages."""
 
 from datetime import timedelta
 
@@ -23,7 +23,7 @@ def hold(world: World, number: int, **changes: str) -> ReceiptId:
     return world.arrive(raw, receipt=f"held{number}", spam="FAIL").receipt
 
 
-def test_on_the_day_after_the_owner_gets_one_mail_about_all_that_is_held(world: World) -> None:
+def test_on_the_next_day_the_owner_gets_one_digest_of_all_held_messages(world: World) -> None:
     hold(world, 1, subject="Cheap watches")
     hold(world, 2, sender="kim@x.example")
     world.now += DAY
@@ -41,7 +41,7 @@ def test_on_the_day_after_the_owner_gets_one_mail_about_all_that_is_held(world: 
     assert OWNER not in left.raw.decode()
 
 
-def test_a_day_without_anything_held_brings_no_mail(world: World) -> None:
+def test_a_day_without_held_messages_causes_no_digest(world: World) -> None:
     world.arrive(mail())
     world.run()
     world.now += DAY
@@ -50,7 +50,7 @@ def test_a_day_without_anything_held_brings_no_mail(world: World) -> None:
     assert world.run() == []
 
 
-def test_what_was_released_or_confirmed_meanwhile_is_not_told(world: World) -> None:
+def test_messages_released_or_confirmed_meanwhile_are_not_listed(world: World) -> None:
     release(hold(world, 1), "inbound", world.context)
     confirm(hold(world, 2), "inbound", world.context)
     world.run()
@@ -59,7 +59,7 @@ def test_what_was_released_or_confirmed_meanwhile_is_not_told(world: World) -> N
     assert send_digest(world.context) is None
 
 
-def test_each_day_tells_of_its_own(world: World) -> None:
+def test_each_digest_lists_the_messages_of_its_own_day(world: World) -> None:
     hold(world, 1, subject="First")
     world.now += DAY
     hold(world, 2, subject="Second")
@@ -73,7 +73,7 @@ def test_each_day_tells_of_its_own(world: World) -> None:
     assert b"Second" in two.raw
 
 
-def test_markup_and_addresses_of_held_mail_are_shown_as_text(world: World) -> None:
+def test_markup_and_addresses_in_held_messages_are_shown_as_text(world: World) -> None:
     hold(world, 1, subject="<b>you</b>", sender="evil@x.example")
     world.now += DAY
     send_digest(world.context)

@@ -1,4 +1,4 @@
-"""What is published fits the schemas that workflows are written by, and holds nothing it must not."""
+"""Published events match their schemas, and contain neither bodies nor private addresses."""
 
 import json
 from pathlib import Path
@@ -24,14 +24,14 @@ def schema(detail_type: str) -> dict[str, Any]:
 
 @pytest.fixture
 def eventful() -> World:
-    """Return a world in which everything has happened once."""
+    """Return a world in which every kind of event has been published."""
     world = World()
     world.arrive(mail(text="the secret plan"))
     world.arrive(mail(message_id="<s@x.example>", sender="x@x.example", text="held"), receipt="held", spam="FAIL")
     world.run()
     release(world.arrive(mail(), receipt="held").receipt, "inbound", world.context)
-    talk = next(c for c in world.records.conversations.values() if c.contact == "jane@customer.example")
-    thread = f"{talk.id}.{talk.token}@{THREAD}"
+    conversation = next(c for c in world.records.conversations.values() if c.contact == "jane@customer.example")
+    thread = f"{conversation.id}.{conversation.token}@{THREAD}"
     world.arrive(mail(sender=OWNER, to=thread, subject="Re: Hello", message_id="<o@private.example>"), to=thread)
     world.run()
     reply = next(item for item in world.records.ledger.values() if item.kind is JobKind.REPLY)
@@ -50,25 +50,25 @@ def eventful() -> World:
     return world
 
 
-def test_every_event_fits_its_schema(eventful: World) -> None:
+def test_every_event_matches_its_schema(eventful: World) -> None:
     for event in eventful.events.published:
         jsonschema.validate(event.detail, schema(event.detail_type))
 
 
-def test_every_schema_is_of_an_event_that_happens(eventful: World) -> None:
-    happened = {event.detail_type.lower().replace(" ", "-") for event in eventful.events.published}
+def test_every_schema_describes_an_event_that_is_published(eventful: World) -> None:
+    published = {event.detail_type.lower().replace(" ", "-") for event in eventful.events.published}
 
-    assert {path.stem for path in SCHEMAS.glob("*.json")} == happened
+    assert {path.stem for path in SCHEMAS.glob("*.json")} == published
 
 
-def test_no_event_holds_a_body_or_an_address_of_the_owners(eventful: World) -> None:
+def test_no_event_contains_a_body_or_an_address_of_the_owner(eventful: World) -> None:
     published = json.dumps([event.detail for event in eventful.events.published])
 
     assert OWNER not in published
     assert "secret plan" not in published
 
 
-def test_events_of_one_cause_have_ids_of_their_own(eventful: World) -> None:
+def test_every_event_has_its_own_id(eventful: World) -> None:
     ids = [event.id for event in eventful.events.published]
 
     assert len(ids) == len(set(ids))

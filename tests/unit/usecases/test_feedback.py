@@ -1,4 +1,4 @@
-"""Bounces and complaints, by SES's event and by mail."""
+"""Bounces and complaints, as events from SES and as messages."""
 
 from datetime import timedelta
 from typing import Any
@@ -50,7 +50,7 @@ def reply(world: World) -> LedgerItem:
     return item(world, JobKind.REPLY)
 
 
-def test_a_bounced_acknowledgement_is_recorded_on_its_conversation_and_ends_acknowledgements(world: World) -> None:
+def test_a_bounced_acknowledgement_is_recorded_in_its_conversation_and_stops_acknowledgements(world: World) -> None:
     sent = item(world, JobKind.ACKNOWLEDGEMENT)
     decision = record_feedback(bounce(sent.ses_id), world.context)
 
@@ -70,7 +70,7 @@ def test_the_same_event_twice_is_recorded_once(world: World) -> None:
     assert len(world.events.details("Delivery Failed")) == 1
 
 
-def test_the_owner_hears_once_that_their_answer_bounced(world: World) -> None:
+def test_the_owner_gets_one_notice_that_their_reply_bounced(world: World) -> None:
     sent = reply(world)
     record_feedback(bounce(sent.ses_id), world.context)
     world.arrive(
@@ -88,7 +88,7 @@ def test_the_owner_hears_once_that_their_answer_bounced(world: World) -> None:
     assert [one.recipients for one in world.run()] == [(OWNER,)]
 
 
-def test_a_passing_failure_changes_nothing_but_the_record(world: World) -> None:
+def test_a_transient_bounce_changes_nothing_but_the_record(world: World) -> None:
     sent = item(world, JobKind.ACKNOWLEDGEMENT)
     record_feedback(bounce(sent.ses_id, bounceType="Transient"), world.context)
 
@@ -97,7 +97,7 @@ def test_a_passing_failure_changes_nothing_but_the_record(world: World) -> None:
 
 
 @pytest.mark.parametrize("sender", [JANE, "Jane@Customer.example"])
-def test_a_complaint_ends_acknowledgements(sender: str) -> None:
+def test_a_complaint_stops_acknowledgements(sender: str) -> None:
     world = World()
     world.arrive(mail(sender=sender))
     world.run()
@@ -112,7 +112,7 @@ def test_a_complaint_ends_acknowledgements(sender: str) -> None:
     assert world.records.contacts[JANE].unreachable
 
 
-def test_no_event_of_ours_names_the_mailbox_whose_forward_bounced(world: World) -> None:
+def test_the_event_about_a_bounced_forward_does_not_contain_the_mailbox(world: World) -> None:
     record_feedback(bounce(item(world, JobKind.FORWARD).ses_id, recipient=OWNER), world.context)
 
     (detail,) = world.events.details("Delivery Failed")
@@ -120,7 +120,7 @@ def test_no_event_of_ours_names_the_mailbox_whose_forward_bounced(world: World) 
     assert item(world, JobKind.FORWARD).state is SendState.BOUNCED
 
 
-def test_an_event_that_comes_before_the_send_is_recorded_is_tried_again_later(world: World) -> None:
+def test_feedback_on_a_send_that_is_not_yet_recorded_is_retried(world: World) -> None:
     with pytest.raises(RecordChanged):
         record_feedback(bounce("0100-not-recorded-yet"), world.context)
 
@@ -137,8 +137,8 @@ def with_a_file() -> World:
     return world
 
 
-def refused(world: World, number: int, **bounce_fields: Any) -> list[LedgerItem]:
-    """Let the *number*-th forward bounce, run the senders, and return the ledger's forwards."""
+def bounce_forward(world: World, number: int, **bounce_fields: Any) -> list[LedgerItem]:
+    """Let the forward at index *number* bounce, run the senders, and return the ledger's forwards."""
     forwards = [i for i in world.records.ledger.values() if i.kind is JobKind.FORWARD]
     record_feedback(bounce(forwards[number].ses_id, recipient=OWNER, **bounce_fields), world.context)
     world.run()
@@ -158,9 +158,11 @@ def refused(world: World, number: int, **bounce_fields: Any) -> list[LedgerItem]
         },
     ],
 )
-def test_a_forward_refused_for_content_or_size_goes_out_once_more_as_text_and_a_list(fields: dict[str, Any]) -> None:
+def test_a_forward_bounced_for_content_or_size_is_sent_again_as_text_and_a_list_of_files(
+    fields: dict[str, Any],
+) -> None:
     world = with_a_file()
-    first, second = refused(world, 0, **fields)
+    first, second = bounce_forward(world, 0, **fields)
 
     assert (first.state, second.state, second.recipients) == (SendState.BOUNCED, SendState.SENT, (OWNER,))
     sent = read(world.mailer.sent[-1])
@@ -170,18 +172,18 @@ def test_a_forward_refused_for_content_or_size_goes_out_once_more_as_text_and_a_
     assert len(world.events.details("Delivery Failed")) == 1
 
 
-def test_a_forward_as_text_that_is_refused_too_is_not_sent_a_third_time() -> None:
+def test_a_text_only_forward_that_bounces_too_is_not_sent_a_third_time() -> None:
     world = with_a_file()
-    refused(world, 0, **TOO_LARGE)
-    forwards = refused(world, 1, **TOO_LARGE)
+    bounce_forward(world, 0, **TOO_LARGE)
+    forwards = bounce_forward(world, 1, **TOO_LARGE)
 
     assert [item.state for item in forwards] == [SendState.BOUNCED, SendState.BOUNCED]
     assert len(world.events.details("Delivery Failed")) == 2
 
 
-def test_the_same_refusal_told_twice_causes_one_more_forward() -> None:
+def test_the_same_bounce_reported_twice_causes_one_more_forward() -> None:
     world = with_a_file()
-    refused(world, 0, **TOO_LARGE)
+    bounce_forward(world, 0, **TOO_LARGE)
     dsn = mail(
         sender="MAILER-DAEMON@private.example",
         subject="Undelivered Mail Returned to Sender",
@@ -195,29 +197,29 @@ def test_the_same_refusal_told_twice_causes_one_more_forward() -> None:
     assert world.run() == []
 
 
-def test_a_forward_to_an_unknown_or_full_mailbox_or_taken_for_spam_is_not_sent_again() -> None:
+def test_a_forward_bounced_for_an_unknown_or_full_mailbox_or_as_spam_is_not_sent_again() -> None:
     for status, words in (
         ("5.1.1", "no such user"),
         ("5.2.2", "mailbox size limit exceeded"),
         ("5.7.1", "spam content"),
     ):
         world = with_a_file()
-        told = [{"emailAddress": OWNER, "status": status, "diagnosticCode": f"550 {status} {words}"}]
+        recipients = [{"emailAddress": OWNER, "status": status, "diagnosticCode": f"550 {status} {words}"}]
 
-        assert [i.state for i in refused(world, 0, bouncedRecipients=told)] == [SendState.BOUNCED]
+        assert [i.state for i in bounce_forward(world, 0, bouncedRecipients=recipients)] == [SendState.BOUNCED]
 
 
-def test_what_does_not_reach_a_mailbox_of_the_owners_is_told_to_the_operator_for_a_week(world: World) -> None:
+def test_a_bounced_forward_is_reported_to_the_operator_for_a_week(world: World) -> None:
     record_feedback(bounce(item(world, JobKind.FORWARD).ses_id, OWNER), world.context)
-    (told,) = undelivered(world.context)
+    (line,) = undelivered(world.context)
 
-    assert told.startswith("1 email")
-    assert OWNER not in told
+    assert line.startswith("1 email")
+    assert OWNER not in line
     world.now += timedelta(days=8)
     assert undelivered(world.context) == ()
 
 
-def test_a_contacts_bounce_and_a_forward_that_went_out_as_text_are_no_such_trouble(world: World) -> None:
+def test_a_contacts_bounce_and_a_forward_sent_again_as_text_are_not_reported(world: World) -> None:
     record_feedback(bounce(item(world, JobKind.ACKNOWLEDGEMENT).ses_id), world.context)
     too_large = [{"emailAddress": OWNER, "status": "5.3.4"}]
     record_feedback(bounce(item(world, JobKind.FORWARD).ses_id, OWNER, bouncedRecipients=too_large), world.context)
@@ -228,7 +230,7 @@ def test_a_contacts_bounce_and_a_forward_that_went_out_as_text_are_no_such_troub
     assert len(undelivered(world.context)) == 1
 
 
-def test_an_acknowledgement_refused_for_content_is_not_sent_again(world: World) -> None:
+def test_an_acknowledgement_bounced_for_content_is_not_sent_again(world: World) -> None:
     sent = item(world, JobKind.ACKNOWLEDGEMENT)
     record_feedback(bounce(sent.ses_id, **TOO_LARGE), world.context)
 
@@ -236,12 +238,12 @@ def test_an_acknowledgement_refused_for_content_is_not_sent_again(world: World) 
 
 
 @pytest.mark.parametrize("detail", [{}, {"eventType": "Open", "mail": {"messageId": "x"}}, {"eventType": "Bounce"}])
-def test_what_is_no_feedback_is_refused(world: World, detail: dict[str, Any]) -> None:
+def test_an_event_that_is_not_feedback_is_refused(world: World, detail: dict[str, Any]) -> None:
     with pytest.raises(MalformedEvent):
         record_feedback(detail, world.context)
 
 
-def test_a_bounce_tied_to_nothing_of_ours_is_forwarded_and_not_acknowledged(world: World) -> None:
+def test_a_bounce_of_no_known_send_is_forwarded_and_not_acknowledged(world: World) -> None:
     decision = world.arrive(
         mail(
             sender="MAILER-DAEMON@other.example",

@@ -1,4 +1,4 @@
-"""The operator's requests, as the functions get them."""
+"""The operator's requests to the functions."""
 
 from typing import Any
 
@@ -17,33 +17,33 @@ def world() -> World:
     return world
 
 
-def test_a_release_answers_with_what_was_decided(world: World) -> None:
-    answer = operate({"do": "release", "receipt": "r1"}, world.context)
+def test_a_release_returns_the_decision(world: World) -> None:
+    result = operate({"do": "release", "receipt": "r1"}, world.context)
 
-    assert answer["outcome"] == "deliver"
-    assert len(answer["jobs"]) == 2
+    assert result["outcome"] == "deliver"
+    assert len(result["jobs"]) == 2
 
 
-def test_a_confirmation_answers_that_it_stays_held(world: World) -> None:
+def test_a_confirmation_returns_that_the_message_stays_held(world: World) -> None:
     assert operate({"do": "confirm", "receipt": "r1", "block": True}, world.context)["outcome"] == "hold"
     assert world.records.lists == {"jane@customer.example": "block"}
 
 
-def test_what_cannot_be_done_is_said_in_a_sentence(world: World) -> None:
+def test_a_request_that_fails_returns_its_error(world: World) -> None:
     assert "no such message" in operate({"do": "release", "receipt": "r2"}, world.context)["error"]
     assert "error" in operate({"do": "replay", "receipt": "r2"}, world.context)
 
 
-def test_a_replay_of_what_is_decided_sends_nothing_new(world: World) -> None:
+def test_a_replay_of_a_decided_message_sends_nothing(world: World) -> None:
     world.arrive(mail(message_id="<m2@customer.example>", text="other"), receipt="r2")
     world.run()
-    answer = operate({"do": "replay", "receipt": "r2"}, world.context)
+    result = operate({"do": "replay", "receipt": "r2"}, world.context)
 
-    assert answer["outcome"] == "deliver"
+    assert result["outcome"] == "deliver"
     assert world.run() == []
 
 
-def test_a_replay_of_mail_without_a_decision_forwards_it(world: World) -> None:
+def test_a_replay_of_a_message_without_a_decision_forwards_it(world: World) -> None:
     world.store(mail(message_id="<m3@customer.example>", text="lost"), receipt="r3")
     operate({"do": "replay", "receipt": "r3"}, world.context)
 
@@ -54,7 +54,7 @@ def test_a_replay_of_mail_without_a_decision_forwards_it(world: World) -> None:
     "request_", [{}, {"do": "erase", "receipt": "r1"}, {"do": "release"}, {"do": "release", "receipt": 7},
                  {"do": "release", "receipt": "r1", "function": "release"}]
 )  # fmt: skip
-def test_what_is_no_request_is_refused(world: World, request_: dict[str, Any]) -> None:
+def test_an_invalid_request_is_refused(world: World, request_: dict[str, Any]) -> None:
     with pytest.raises(MalformedEvent):
         operate(request_, world.context)
 

@@ -1,4 +1,4 @@
-"""What the daily pass takes up: stored mail without a decision, decisions that were not finished, overdue sends."""
+"""The daily pass: stored messages without a decision, unfinished decisions and overdue sends."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -31,8 +31,8 @@ def world() -> World:
     return World()
 
 
-def left_behind(world: World, **headers: str) -> ReceiptId:
-    """Store a mail whose event never came."""
+def store_without_event(world: World, **headers: str) -> ReceiptId:
+    """Store a message whose event never arrived."""
     return world.store(mail(**{**SES_FIELDS, **headers}), receipt="lost1").id  # type: ignore[arg-type]
 
 
@@ -40,8 +40,8 @@ def recipients(left: list[Sent]) -> list[tuple[str, ...]]:
     return sorted(tuple(one.recipients) for one in left)
 
 
-def test_mail_without_a_decision_is_taken_up_once_and_never_acknowledged(world: World) -> None:
-    left_behind(world)
+def test_a_message_without_a_decision_is_taken_up_once_and_never_acknowledged(world: World) -> None:
+    store_without_event(world)
     world.now += SETTLED
     first, second = reconcile("inbound", world.context), reconcile("inbound", world.context)
 
@@ -50,29 +50,29 @@ def test_mail_without_a_decision_is_taken_up_once_and_never_acknowledged(world: 
     assert world.records.message_records[ReceiptId("lost1"), "inbound"].verified
 
 
-def test_verdicts_are_read_from_the_object(world: World) -> None:
-    left_behind(world, x_ses_virus_verdict="FAIL")
+def test_verdicts_are_read_from_the_stored_message(world: World) -> None:
+    store_without_event(world, x_ses_virus_verdict="FAIL")
     world.now += SETTLED
     reconcile("inbound", world.context)
 
     assert world.run() == []
 
 
-def test_young_mail_is_left_to_the_ordinary_retries(world: World) -> None:
-    left_behind(world)
+def test_a_recent_message_is_left_to_the_ordinary_retries(world: World) -> None:
+    store_without_event(world)
     world.now += SETTLED - timedelta(seconds=1)
 
     assert reconcile("inbound", world.context).taken_up == ()
 
 
-def test_the_object_ses_writes_on_setup_is_no_mail(world: World) -> None:
+def test_the_setup_object_of_ses_is_not_a_message(world: World) -> None:
     world.store(b"set up", receipt=SETUP_OBJECT)
     world.now += SETTLED
 
     assert reconcile("inbound", world.context).seen == 0
 
 
-def test_a_decision_whose_jobs_are_not_queued_is_finished(world: World) -> None:
+def test_a_decision_without_its_jobs_in_the_queue_is_finished(world: World) -> None:
     world.jobs.fail("queue", QueueUnavailable("down"))
     with pytest.raises(QueueUnavailable):
         world.arrive(mail())
@@ -83,8 +83,8 @@ def test_a_decision_whose_jobs_are_not_queued_is_finished(world: World) -> None:
     assert recipients(world.run()) == [("jane@customer.example",), (OWNER,)]
 
 
-def test_a_decision_whose_answer_was_lost_in_the_pass_is_finished_by_its_repetition(world: World) -> None:
-    left_behind(world)
+def test_a_decision_with_a_lost_response_is_finished_by_the_next_pass(world: World) -> None:
+    store_without_event(world)
     world.now += SETTLED
     world.records.fail("commit", RecordsUnavailable("lost"), after=True)
     assert reconcile("inbound", world.context).failed == {"lost1": "RecordsUnavailable: lost"}
@@ -97,8 +97,8 @@ def test_a_decision_whose_answer_was_lost_in_the_pass_is_finished_by_its_repetit
     ("error", "why"),
     [(RecordsUnavailable("down"), "RecordsUnavailable: down"), (ValueError(OWNER), "ValueError")],
 )
-def test_a_mail_that_fails_keeps_nothing_else_from_being_taken_up(world: World, error: Exception, why: str) -> None:
-    left_behind(world)
+def test_a_message_that_fails_does_not_stop_the_others(world: World, error: Exception, why: str) -> None:
+    store_without_event(world)
     world.store(mail(**SES_FIELDS, message_id="<second@customer.example>"), receipt="lost2")  # type: ignore[arg-type]
     world.now += SETTLED
     world.records.fail("look_up", error)
@@ -108,7 +108,7 @@ def test_a_mail_that_fails_keeps_nothing_else_from_being_taken_up(world: World, 
     assert recipients(world.run()) == [(OWNER,)]
 
 
-def test_a_decision_that_cannot_be_finished_keeps_no_other_waiting(world: World) -> None:
+def test_a_decision_that_cannot_be_finished_does_not_stop_the_others(world: World) -> None:
     for number in (1, 2):
         world.jobs.fail("queue", QueueUnavailable("down"))
         with pytest.raises(QueueUnavailable):
@@ -132,14 +132,14 @@ def test_an_overdue_send_is_queued_again_and_sent_once(world: World) -> None:
     assert len(world.run()) == 2
 
 
-def test_a_send_that_waits_for_its_turn_is_left_alone(world: World) -> None:
+def test_a_send_that_is_not_overdue_is_not_queued_again(world: World) -> None:
     world.arrive(mail())
     world.now += OVERDUE
 
     assert reconcile("inbound", world.context).queued == 0
 
 
-def test_events_of_sends_that_were_not_published_are(world: World) -> None:
+def test_unpublished_events_of_sends_are_published(world: World) -> None:
     world.arrive(mail())
     world.jobs.queued = [job for job in world.jobs.queued if job.kind is JobKind.FORWARD]
     world.events.fail("publish", QueueUnavailable("down"))
@@ -156,7 +156,7 @@ SEVERAL = "from mx.example.net by inbound-smtp.us-east-1.amazonaws.com with SMTP
 
 
 @pytest.mark.parametrize("field", ["to", "cc"])
-def test_the_owners_answer_to_several_is_taken_up_by_the_thread_address_it_names(world: World, field: str) -> None:
+def test_the_owners_reply_to_several_recipients_is_taken_up_by_its_thread_address(world: World, field: str) -> None:
     world.arrive(mail())
     world.run()
     conversation = next(iter(world.records.conversations.values()))
@@ -180,11 +180,11 @@ def test_the_owners_answer_to_several_is_taken_up_by_the_thread_address_it_names
         ("kim@other.example", "jo@other.example", PUBLIC, ""),
     ],
 )
-def test_mail_to_several_is_taken_up_for_the_public_address_it_names(
+def test_a_message_to_several_recipients_is_taken_up_by_its_public_address(
     world: World, to: str, cc: str, public: str, source: str
 ) -> None:
     world.owners = replace(world.owners, public_addresses=(PUBLIC, EmailAddress("press@example.com")))
-    left_behind(world, received=SEVERAL, to=to, cc=cc)
+    store_without_event(world, received=SEVERAL, to=to, cc=cc)
     world.now += SETTLED
     reconcile("inbound", world.context)
 
@@ -193,7 +193,7 @@ def test_mail_to_several_is_taken_up_for_the_public_address_it_names(
     assert recipients(world.run()) == [(OWNER,)]
 
 
-def test_the_owners_answer_is_taken_up_from_the_reply_prefix(world: World) -> None:
+def test_the_owners_reply_is_taken_up_from_the_reply_prefix(world: World) -> None:
     world.arrive(mail())
     world.run()
     conversation = next(iter(world.records.conversations.values()))
@@ -208,7 +208,7 @@ def test_the_owners_answer_is_taken_up_from_the_reply_prefix(world: World) -> No
     assert recipients(world.run()) == [("jane@customer.example",)]
 
 
-def test_a_contact_who_wrote_to_the_thread_address_is_not_acknowledged_by_the_pass_either(world: World) -> None:
+def test_a_contacts_message_to_the_thread_address_is_not_acknowledged_by_the_pass(world: World) -> None:
     world.ack_daily_cap = 0
     world.arrive(mail())
     world.run()

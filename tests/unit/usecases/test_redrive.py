@@ -1,4 +1,4 @@
-"""What was parked is sent again, once."""
+"""A dead-lettered send is sent again, once."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -45,7 +45,7 @@ def run(world: World, *, dry_run: bool = False) -> list[Redrive]:
     return list(redrive(letters=Letters(world), dry_run=dry_run, **parts))  # type: ignore[arg-type]
 
 
-def test_a_parked_forward_ends_in_the_outbox_once(world: World) -> None:
+def test_a_dead_lettered_forward_is_sent_once(world: World) -> None:
     (line,) = run(world)
 
     assert (line.what, line.reason, line.attempts) == (Redriven.QUEUED, "MessageRejected", 1)
@@ -61,7 +61,7 @@ def test_a_dry_run_changes_nothing(world: World) -> None:
     assert (len(world.jobs.dead_lettered), world.jobs.queued) == (1, [])
 
 
-def test_an_item_whose_letter_expired_is_found_by_the_ledger(world: World) -> None:
+def test_a_failed_send_whose_dead_letter_expired_is_found_in_the_ledger(world: World) -> None:
     world.jobs.dead_lettered.clear()
     (line,) = run(world)
 
@@ -69,7 +69,7 @@ def test_an_item_whose_letter_expired_is_found_by_the_ledger(world: World) -> No
     assert len(world.run()) == 1
 
 
-def test_a_letter_of_a_send_that_ended_otherwise_is_thrown_away(world: World) -> None:
+def test_a_dead_letter_of_a_send_that_ended_meanwhile_is_deleted(world: World) -> None:
     letter = world.jobs.dead_lettered[0]
     run(world)
     world.run()
@@ -81,7 +81,7 @@ def test_a_letter_of_a_send_that_ended_otherwise_is_thrown_away(world: World) ->
     assert world.run() == []
 
 
-def test_what_is_no_job_of_ours_is_left_for_somebody_to_look_at(world: World) -> None:
+def test_a_dead_letter_that_is_not_one_of_our_jobs_is_left_in_the_queue(world: World) -> None:
     world.jobs.dead_letter("{broken", JobKind.FORWARD, "not a job of ours", 3)
     lines = run(world)
 
@@ -89,7 +89,7 @@ def test_what_is_no_job_of_ours_is_left_for_somebody_to_look_at(world: World) ->
     assert [dead.body for dead in world.jobs.dead_lettered] == ["{broken"]
 
 
-def test_a_redriven_job_has_its_patience_anew(world: World) -> None:
+def test_a_redriven_send_counts_as_newly_queued(world: World) -> None:
     run(world)
     (item,) = world.records.ledger.values()
 

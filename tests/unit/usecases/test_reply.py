@@ -1,4 +1,4 @@
-"""What becomes of mail to a thread address: only the verified owner with the right token speaks to the contact."""
+"""Messages to a thread address: only the verified owner with the right token can send to the contact."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,16 +28,16 @@ def world() -> World:
     return world
 
 
-def talk(world: World) -> Conversation:
+def conversation_of(world: World) -> Conversation:
     return next(iter(world.records.conversations.values()))
 
 
 def thread(world: World, *, everyone: bool = False) -> str:
     tag = "+all" if everyone else ""
-    return f"{talk(world).id}.{talk(world).token}{tag}@{THREAD}"
+    return f"{conversation_of(world).id}.{conversation_of(world).token}{tag}@{THREAD}"
 
 
-def answer(world: World, *, text: str = "Yes, we do.\r\n", number: int = 1, **headers: Any) -> bytes:
+def owner_reply(world: World, *, text: str = "Yes, we do.\r\n", number: int = 1, **headers: Any) -> bytes:
     fields: dict[str, Any] = {"subject": "Re: A question", "in_reply_to": f"<{last_forward(world)}>", **headers}
     return mail(
         sender=f"The Owner <{OWNER}>", to=thread(world), text=text, message_id=f"<o{number}@private.example>", **fields
@@ -45,14 +45,14 @@ def answer(world: World, *, text: str = "Yes, we do.\r\n", number: int = 1, **he
 
 
 def arrive_at(world: World, raw: bytes, recipients: Sequence[str]) -> Decision:
-    """Let *raw* arrive at several thread addresses at once, as one mail of SES."""
+    """Let *raw* arrive at several thread addresses at once, as one message with one receipt."""
     receipt = world.store(raw, to=recipients[0], function="reply")
     receipt = replace(receipt, recipients=tuple(map(EmailAddress, recipients)))
     return relay_reply(receipt, ArchiveKey(f"raw/reply/{receipt.id}"), world.context)
 
 
 def last_forward(world: World) -> str:
-    ids = [link.owner_ids[OWNER] for link in talk(world).links if OWNER in link.owner_ids]
+    ids = [link.owner_ids[OWNER] for link in conversation_of(world).links if OWNER in link.owner_ids]
     return ids[-1] if ids else ""
 
 
@@ -64,8 +64,8 @@ def notices(left: list[Sent]) -> list[Sent]:
     return [one for one in left if one.sender == f"notices@{THREAD}"]
 
 
-def test_the_owners_answer_leaves_from_the_public_address_in_the_contacts_thread(world: World) -> None:
-    decision = world.arrive(answer(world), to=thread(world))
+def test_the_owners_reply_is_sent_from_the_public_address_in_the_contacts_thread(world: World) -> None:
+    decision = world.arrive(owner_reply(world), to=thread(world))
     (left,) = world.run()
     sent = read(left)
 
@@ -73,13 +73,13 @@ def test_the_owners_answer_leaves_from_the_public_address_in_the_contacts_thread
     assert (left.sender, left.recipients) == (PUBLIC, (JANE,))
     assert "Yes, we do." in sent.get_body().get_content()  # type: ignore[union-attr]
     assert sent["In-Reply-To"] == "<first@customer.example>"
-    assert talk(world).status is Status.ANSWERED
+    assert conversation_of(world).status is Status.ANSWERED
     assert OWNER.encode() not in left.raw
     assert b"@thread." not in left.raw
 
 
-def test_an_answer_is_relayed_once_however_often_the_event_comes(world: World) -> None:
-    raw = answer(world)
+def test_a_reply_is_relayed_once_however_often_its_event_arrives(world: World) -> None:
+    raw = owner_reply(world)
     world.arrive(raw, to=thread(world), receipt="r1")
     world.arrive(raw, to=thread(world), receipt="r1")
     world.arrive(raw, to=thread(world), receipt="r2")
@@ -87,17 +87,17 @@ def test_an_answer_is_relayed_once_however_often_the_event_comes(world: World) -
     assert len(world.run()) == 1
 
 
-def test_after_an_answer_the_contact_is_never_acknowledged(world: World) -> None:
-    world.records.ledger.clear()  # as if the first mail had not been acknowledged
-    world.arrive(answer(world), to=thread(world))
+def test_after_a_reply_the_contact_is_never_acknowledged(world: World) -> None:
+    world.records.ledger.clear()  # as if the first message had not been acknowledged
+    world.arrive(owner_reply(world), to=thread(world))
     world.run()
     world.arrive(mail(subject="Another matter", message_id="<n@customer.example>"))
 
     assert [job.kind for job in world.jobs.queued] == [JobKind.FORWARD]
 
 
-def test_the_contacts_next_mail_joins_and_shows_in_the_owners_thread(world: World) -> None:
-    world.arrive(answer(world), to=thread(world))
+def test_the_contacts_next_message_joins_the_conversation_and_the_owners_thread(world: World) -> None:
+    world.arrive(owner_reply(world), to=thread(world))
     (sent,) = world.run()
     world.arrive(
         mail(
@@ -109,15 +109,13 @@ def test_the_contacts_next_mail_joins_and_shows_in_the_owners_thread(world: Worl
     (forward,) = world.run()
 
     assert len(world.records.conversations) == 1
-    assert talk(world).status is Status.WAITING
+    assert conversation_of(world).status is Status.WAITING
     assert read(forward)["In-Reply-To"] == "<o1@private.example>"
 
 
 @pytest.mark.parametrize("verdicts", [UNVERIFIED, {"dmarc": "FAIL", "dmarc_policy": "reject"}])
-def test_whoever_forges_the_owner_is_refused_and_the_contact_gets_nothing(
-    world: World, verdicts: dict[str, str]
-) -> None:
-    decision = world.arrive(answer(world, text="Pay me instead"), to=thread(world), **verdicts)
+def test_a_forged_owner_is_refused_and_the_contact_gets_nothing(world: World, verdicts: dict[str, str]) -> None:
+    decision = world.arrive(owner_reply(world, text="Pay me instead"), to=thread(world), **verdicts)
     left = world.run()
 
     assert decision.outcome is Outcome.HOLD
@@ -125,44 +123,44 @@ def test_whoever_forges_the_owner_is_refused_and_the_contact_gets_nothing(
     assert len(notices(left)) == 1
 
 
-def test_a_stranger_causes_one_notice_an_hour(world: World) -> None:
+def test_unverified_replies_cause_one_notice_an_hour(world: World) -> None:
     for number in range(5):
-        world.arrive(answer(world, number=number, text=f"try {number}"), to=thread(world), **UNVERIFIED)
+        world.arrive(owner_reply(world, number=number, text=f"try {number}"), to=thread(world), **UNVERIFIED)
 
     assert len(notices(world.run())) == 1
 
 
-def test_a_wrong_token_opens_nothing_and_the_verified_owner_is_told_each_time(world: World) -> None:
-    wrong = f"{talk(world).id}.{'z' * 10}@{THREAD}"
-    world.arrive(answer(world, number=1), to=wrong)
-    world.arrive(answer(world, number=2, text="again"), to=wrong)
+def test_a_wrong_token_sends_nothing_and_the_verified_owner_gets_a_notice_each_time(world: World) -> None:
+    wrong = f"{conversation_of(world).id}.{'z' * 10}@{THREAD}"
+    world.arrive(owner_reply(world, number=1), to=wrong)
+    world.arrive(owner_reply(world, number=2, text="again"), to=wrong)
     left = world.run()
 
     assert to_contact(left) == []
     assert len(notices(left)) == 2
 
 
-def test_an_unknown_conversation_is_told_to_the_verified_owner(world: World) -> None:
-    world.arrive(answer(world), to=f"c-zzzzzzzz.{'z' * 10}@{THREAD}")
+def test_the_verified_owner_gets_a_notice_about_an_unknown_conversation(world: World) -> None:
+    world.arrive(owner_reply(world), to=f"c-zzzzzzzz.{'z' * 10}@{THREAD}")
     left = world.run()
 
     assert [one.recipients for one in left] == [(OWNER,)]
     assert len(notices(left)) == 1
 
 
-def test_a_readable_id_without_a_token_is_told_to_the_verified_owner_and_to_nobody_else(world: World) -> None:
-    world.arrive(answer(world), to=f"{talk(world).id}@{THREAD}", **UNVERIFIED)
+def test_only_the_verified_owner_gets_a_notice_about_a_thread_address_without_a_token(world: World) -> None:
+    world.arrive(owner_reply(world), to=f"{conversation_of(world).id}@{THREAD}", **UNVERIFIED)
     assert world.run() == []
-    world.arrive(answer(world), to=f"{talk(world).id}@{THREAD}")
+    world.arrive(owner_reply(world), to=f"{conversation_of(world).id}@{THREAD}")
     assert len(notices(world.run())) == 1
 
 
-def test_an_answer_to_two_conversations_goes_to_neither_and_the_owner_is_told(world: World) -> None:
+def test_a_reply_to_two_conversations_goes_to_neither_and_the_owner_gets_a_notice(world: World) -> None:
     world.arrive(mail(sender="kim@other.example", subject="Other", message_id="<k@other.example>"))
     world.run()
     other = list(world.records.conversations.values())[-1]
     both = (thread(world), f"{other.id}.{other.token}@{THREAD}")
-    decision = arrive_at(world, answer(world), both)
+    decision = arrive_at(world, owner_reply(world), both)
     left = world.run()
 
     assert decision.outcome is Outcome.HOLD
@@ -174,38 +172,38 @@ def test_an_answer_to_two_conversations_goes_to_neither_and_the_owner_is_told(wo
     "headers",
     [{"auto_submitted": "auto-replied"}, {"x_autoreply": "yes"}, {"subject": "Automatic reply: A question"}],
 )
-def test_the_owners_out_of_office_is_recorded_and_relayed_to_nobody(world: World, headers: dict[str, Any]) -> None:
-    decision = world.arrive(answer(world, **headers), to=thread(world))
+def test_the_owners_out_of_office_reply_is_recorded_and_not_relayed(world: World, headers: dict[str, Any]) -> None:
+    decision = world.arrive(owner_reply(world, **headers), to=thread(world))
 
     assert decision.outcome is Outcome.RECORD
     assert world.run() == []
 
 
-def test_mail_to_the_notices_address_is_dropped_with_a_record(world: World) -> None:
-    decision = world.arrive(answer(world), to=f"notices@{THREAD}")
+def test_a_message_to_the_notices_address_is_dropped(world: World) -> None:
+    decision = world.arrive(owner_reply(world), to=f"notices@{THREAD}")
 
     assert decision.outcome is Outcome.DROP
     assert world.run() == []
 
 
-def test_a_contact_who_writes_to_the_thread_address_is_forwarded(world: World) -> None:
+def test_a_contacts_message_to_the_thread_address_is_forwarded(world: World) -> None:
     decision = world.arrive(
         mail(subject="Re: A question", message_id="<m2@customer.example>", text="P.S."), to=thread(world)
     )
     (left,) = world.run()
 
-    assert (decision.outcome, decision.conversation) == (Outcome.DELIVER, talk(world).id)
+    assert (decision.outcome, decision.conversation) == (Outcome.DELIVER, conversation_of(world).id)
     assert left.recipients == (OWNER,)
 
 
-def test_a_third_person_who_writes_to_the_thread_address_is_held(world: World) -> None:
+def test_a_third_persons_message_to_the_thread_address_is_held(world: World) -> None:
     decision = world.arrive(mail(sender="mallory@evil.example", text="hi"), to=thread(world))
 
     assert decision.outcome is Outcome.HOLD
     assert to_contact(world.run()) == []
 
 
-def test_the_answer_goes_to_the_reply_address_of_the_mail_it_answers(world: World) -> None:
+def test_a_reply_goes_to_the_reply_address_of_the_message_it_replies_to(world: World) -> None:
     world.arrive(
         mail(
             subject="Re: A question",
@@ -216,14 +214,14 @@ def test_the_answer_goes_to_the_reply_address_of_the_mail_it_answers(world: Worl
         )
     )
     world.run()
-    first = next(link.owner_ids[OWNER] for link in talk(world).links if OWNER in link.owner_ids)
-    world.arrive(answer(world, number=1), to=thread(world))
-    world.arrive(answer(world, number=2, text="To the first.", in_reply_to=f"<{first}>"), to=thread(world))
+    first = next(link.owner_ids[OWNER] for link in conversation_of(world).links if OWNER in link.owner_ids)
+    world.arrive(owner_reply(world, number=1), to=thread(world))
+    world.arrive(owner_reply(world, number=2, text="To the first.", in_reply_to=f"<{first}>"), to=thread(world))
 
     assert [one.recipients for one in world.run()] == [("sales@customer.example",), (JANE,)]
 
 
-def test_an_answer_to_everyone_reaches_those_the_contact_copied(world: World) -> None:
+def test_a_reply_to_everyone_reaches_those_the_contact_copied(world: World) -> None:
     world.arrive(
         mail(
             subject="Re: A question",
@@ -234,33 +232,33 @@ def test_an_answer_to_everyone_reaches_those_the_contact_copied(world: World) ->
         )
     )
     world.run()
-    world.arrive(answer(world), to=thread(world, everyone=True))
+    world.arrive(owner_reply(world), to=thread(world, everyone=True))
     (left,) = world.run()
 
     assert left.recipients == (JANE, "kim@customer.example")
 
 
-@pytest.mark.parametrize("turned", [False, True])
-def test_everyone_is_meant_wherever_their_address_stands(world: World, turned: bool) -> None:
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_address_for_everyone_counts_at_any_position(world: World, reverse: bool) -> None:
     copied = mail(message_id="<m2@customer.example>", in_reply_to="<first@customer.example>", cc="kim@customer.example")
     world.arrive(copied)
     world.run()
     to = [thread(world), thread(world, everyone=True)]
-    arrive_at(world, answer(world), to[::-1] if turned else to)
+    arrive_at(world, owner_reply(world), to[::-1] if reverse else to)
     (left,) = world.run()
 
     assert left.recipients == (JANE, "kim@customer.example")
 
 
-def test_a_subject_the_owner_changed_is_the_contacts_too(world: World) -> None:
-    world.arrive(answer(world, subject="Our new price list"), to=thread(world))
+def test_a_subject_changed_by_the_owner_is_used_for_the_contact_too(world: World) -> None:
+    world.arrive(owner_reply(world, subject="Our new price list"), to=thread(world))
     (left,) = world.run()
 
     assert read(left)["Subject"] == "Re: Our new price list"
-    assert talk(world).subject == "Our new price list"
+    assert conversation_of(world).subject == "Our new price list"
 
 
-def test_an_alias_of_the_owner_may_answer(world: World) -> None:
+def test_an_alias_of_the_owner_may_reply(world: World) -> None:
     alias = EmailAddress("me@alias.example")
     object.__setattr__(world.owners, "owner_aliases", (alias,))
     world.arrive(
@@ -273,16 +271,16 @@ def test_an_alias_of_the_owner_may_answer(world: World) -> None:
     assert alias.encode() not in left.raw
 
 
-def test_an_owner_whose_client_writes_capitals_may_answer(world: World) -> None:
-    raw = answer(world).replace(OWNER.encode(), b"Owner@Private.example")
+def test_an_owner_whose_client_writes_the_address_in_capitals_may_reply(world: World) -> None:
+    raw = owner_reply(world).replace(OWNER.encode(), b"Owner@Private.example")
 
     assert world.arrive(raw, to=thread(world)).outcome is Outcome.RELAY
 
 
-def test_a_mailbox_of_another_route_may_answer_and_is_not_shown(world: World) -> None:
-    """Whoever answers is private, though the conversation goes to another of the owner's mailboxes."""
+def test_a_mailbox_of_another_route_may_reply_and_is_not_shown(world: World) -> None:
+    """The sender of a reply is private even if the conversation goes to another mailbox of the owner."""
     world.route(b'[[route]]\ntag = "sales"\nto = "bob@desk.example"\n')
-    raw = answer(world, text="Write to bob@desk.example, please.\r\n").replace(OWNER.encode(), b"bob@desk.example")
+    raw = owner_reply(world, text="Write to bob@desk.example, please.\r\n").replace(OWNER.encode(), b"bob@desk.example")
 
     decision = world.arrive(raw, to=thread(world))
     (left,) = world.run()
@@ -292,26 +290,26 @@ def test_a_mailbox_of_another_route_may_answer_and_is_not_shown(world: World) ->
 
 
 @pytest.mark.parametrize("public", [PUBLIC, f"contact+shop@{PUBLIC.rpartition('@')[2]}"])
-def test_a_public_address_among_routes_or_aliases_is_no_secret(world: World, public: str) -> None:
+def test_a_public_address_among_routes_or_aliases_is_not_private(world: World, public: str) -> None:
     world.route(f'[[route]]\nto = "{public}"\ntag = "shop"\n'.encode())
     world.owners = replace(world.owners, owner_aliases=(EmailAddress(public),))
-    world.arrive(answer(world), to=thread(world))
+    world.arrive(owner_reply(world), to=thread(world))
 
     assert [one.recipients for one in world.run()] == [(JANE,)]
 
 
-def test_a_mailbox_of_another_route_that_an_answer_quotes_is_not_shown(world: World) -> None:
+def test_a_mailbox_of_another_route_that_a_reply_quotes_is_not_shown(world: World) -> None:
     world.route(b'[[route]]\ntag = "sales"\nto = "bob@desk.example"\n')
 
-    decision = world.arrive(answer(world, text="Sure.\r\n\r\n> bob@desk.example wrote:\r\n"), to=thread(world))
+    decision = world.arrive(owner_reply(world, text="Sure.\r\n\r\n> bob@desk.example wrote:\r\n"), to=thread(world))
     (left,) = world.run()
 
     assert decision.outcome is Outcome.RELAY
     assert b"desk.example" not in left.raw
 
 
-def test_an_answer_waits_while_nobody_knows_whose_mailboxes_are_private(world: World) -> None:
-    world.arrive(answer(world), to=thread(world))
+def test_a_reply_is_sent_later_if_the_routes_are_unavailable(world: World) -> None:
+    world.arrive(owner_reply(world), to=thread(world))
     world.config.fail("read", ConfigUnavailable("SSM is down"))
     (left,) = world.run()
 
@@ -323,15 +321,15 @@ BOSS = "boss@other.example"
 
 
 @pytest.mark.parametrize("bad", ['subject = "("', "subject = 7"])
-def test_a_mailbox_of_a_route_that_is_left_out_is_not_shown(world: World, bad: str) -> None:
+def test_a_mailbox_of_an_invalid_route_is_not_shown(world: World, bad: str) -> None:
     world.route(f'[[route]]\nto = ["{BOSS}"]\n{bad}\n'.encode())
-    world.arrive(answer(world, text=f"Ask {BOSS}, please."), to=thread(world))
+    world.arrive(owner_reply(world, text=f"Ask {BOSS}, please."), to=thread(world))
 
     assert not any(BOSS.encode() in one.raw for one in to_contact(world.run()))
 
 
-def test_an_answer_waits_while_the_routes_cannot_be_read(world: World) -> None:
-    world.arrive(answer(world), to=thread(world))
+def test_a_reply_is_not_sent_while_the_routes_cannot_be_parsed(world: World) -> None:
+    world.arrive(owner_reply(world), to=thread(world))
     world.config.documents["routes"] = b"[[route"
     assert world.run() == []
 
@@ -339,7 +337,7 @@ def test_an_answer_waits_while_the_routes_cannot_be_read(world: World) -> None:
     assert (send.state, send.reason) == (SendState.FAILED, "routes: not a TOML document")
 
 
-def test_an_answer_that_would_leak_is_held_and_the_owner_told_where(world: World) -> None:
+def test_a_reply_that_would_leak_is_held_and_the_owner_gets_a_notice(world: World) -> None:
     raw = mail(
         sender=OWNER,
         to=thread(world),
@@ -355,11 +353,11 @@ def test_an_answer_that_would_leak_is_held_and_the_owner_told_where(world: World
     assert len(notices(left)) == 1
 
 
-def test_the_ledger_ends_with_ses_id_and_key_of_what_was_sent(world: World) -> None:
-    world.arrive(answer(world), to=thread(world))
+def test_the_ledger_records_the_ses_id_and_archive_key_of_a_sent_reply(world: World) -> None:
+    world.arrive(owner_reply(world), to=thread(world))
     (left,) = world.run()
     item = next(i for i in world.records.ledger.values() if i.kind is JobKind.REPLY)
 
     assert (item.state, item.ses_id, item.attempt) == (SendState.SENT, left.ses_id, 1)
     assert world.archive.objects[item.sent_key] == left.raw
-    assert ConversationId(item.conversation) == talk(world).id
+    assert ConversationId(item.conversation) == conversation_of(world).id

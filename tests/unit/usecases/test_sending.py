@@ -1,4 +1,4 @@
-"""What the senders do when SES, the table or the archive fails: nothing lost, nothing sent twice unmarked."""
+"""The senders when SES, the table or the archive fails: nothing is lost, and a second copy is a possible duplicate."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -52,14 +52,14 @@ BOTH = pytest.mark.parametrize("kind", [JobKind.FORWARD, JobKind.ACKNOWLEDGEMENT
 
 
 @BOTH
-def test_a_job_that_comes_twice_is_sent_once(world: World, kind: JobKind) -> None:
+def test_a_job_that_arrives_twice_is_sent_once(world: World, kind: JobKind) -> None:
     assert [send(world, kind), send(world, kind)] == [SendResult.SENT, SendResult.SKIPPED]
     assert len(world.mailer.sent) == 1
 
 
 @BOTH
 @pytest.mark.parametrize("error", [SendingThrottled, SendingBlocked])
-def test_what_ses_did_not_take_is_put_off_and_sent_later(
+def test_a_message_that_ses_does_not_accept_now_is_sent_later(
     world: World, kind: JobKind, error: Callable[[str], Exception]
 ) -> None:
     world.mailer.fail("send", error("not now"))
@@ -73,7 +73,9 @@ def test_what_ses_did_not_take_is_put_off_and_sent_later(
 
 
 @BOTH
-def test_what_ses_refuses_for_good_is_parked_at_once_with_its_reason(world: World, kind: JobKind) -> None:
+def test_a_message_that_ses_refuses_for_good_is_dead_lettered_at_once_with_its_reason(
+    world: World, kind: JobKind
+) -> None:
     world.mailer.fail("send", MessageRefused("MessageRejected"))
 
     assert send(world, kind) is SendResult.DEAD_LETTERED
@@ -104,7 +106,7 @@ def test_a_crash_between_the_dead_letter_and_the_ledger_leaves_the_letter(world:
     assert [dead.kind for dead in world.jobs.dead_lettered] == [kind]
 
 
-def test_a_forward_whose_answer_was_lost_is_sent_again_and_marked(world: World) -> None:
+def test_a_forward_with_a_lost_response_is_sent_again_as_a_possible_duplicate(world: World) -> None:
     world.mailer.fail("send", SendOutcomeUnknown("read time-out"), after=True)
     with pytest.raises(RetryLater):
         send(world, JobKind.FORWARD)
@@ -114,7 +116,7 @@ def test_a_forward_whose_answer_was_lost_is_sent_again_and_marked(world: World) 
     assert item(world, JobKind.FORWARD).possible_duplicate
 
 
-def test_an_acknowledgement_whose_answer_was_lost_is_never_sent_again(world: World) -> None:
+def test_an_acknowledgement_with_a_lost_response_is_never_sent_again(world: World) -> None:
     world.mailer.fail("send", SendOutcomeUnknown("read time-out"), after=True)
 
     assert send(world, JobKind.ACKNOWLEDGEMENT) is SendResult.UNKNOWN
@@ -124,7 +126,7 @@ def test_an_acknowledgement_whose_answer_was_lost_is_never_sent_again(world: Wor
 
 
 @BOTH
-def test_while_another_worker_sends_the_job_waits(world: World, kind: JobKind) -> None:
+def test_a_job_waits_while_another_worker_sends_it(world: World, kind: JobKind) -> None:
     world.records.claim(job(world, kind).ledger, world.now, world.now + LEASE)
 
     with pytest.raises(LeaseHeld):
@@ -132,7 +134,7 @@ def test_while_another_worker_sends_the_job_waits(world: World, kind: JobKind) -
     assert world.mailer.sent == []
 
 
-def test_after_a_crash_a_forward_is_sent_again_and_marked(world: World) -> None:
+def test_after_a_crash_a_forward_is_sent_again_as_a_possible_duplicate(world: World) -> None:
     world.records.claim(job(world, JobKind.FORWARD).ledger, world.now, world.now + LEASE)
     world.now += LEASE
 
@@ -140,7 +142,7 @@ def test_after_a_crash_a_forward_is_sent_again_and_marked(world: World) -> None:
     assert item(world, JobKind.FORWARD).possible_duplicate
 
 
-def test_after_a_crash_an_acknowledgement_ends_unknown(world: World) -> None:
+def test_after_a_crash_an_acknowledgement_is_recorded_as_unknown(world: World) -> None:
     world.records.claim(job(world, JobKind.ACKNOWLEDGEMENT).ledger, world.now, world.now + LEASE)
     world.now += LEASE
 
@@ -149,7 +151,7 @@ def test_after_a_crash_an_acknowledgement_ends_unknown(world: World) -> None:
 
 
 @BOTH
-def test_an_archive_that_is_down_puts_the_send_off(world: World, kind: JobKind) -> None:
+def test_a_send_is_retried_when_the_archive_is_unavailable(world: World, kind: JobKind) -> None:
     world.archive.fail("get", ArchiveUnavailable("down"))
     with pytest.raises(RetryLater):
         send(world, kind)
@@ -158,14 +160,14 @@ def test_an_archive_that_is_down_puts_the_send_off(world: World, kind: JobKind) 
 
 
 @BOTH
-def test_a_mail_that_is_gone_from_the_archive_parks_its_job(world: World, kind: JobKind) -> None:
+def test_a_job_whose_message_is_missing_from_the_archive_is_dead_lettered(world: World, kind: JobKind) -> None:
     world.archive.objects.clear()
 
     assert send(world, kind) is SendResult.DEAD_LETTERED
     assert len(world.jobs.dead_lettered) == 1
 
 
-def test_a_job_whose_ledger_item_is_gone_is_parked(world: World) -> None:
+def test_a_job_without_a_ledger_item_is_dead_lettered(world: World) -> None:
     lost = job(world, JobKind.FORWARD)
     world.records.ledger.clear()
 
@@ -173,7 +175,7 @@ def test_a_job_whose_ledger_item_is_gone_is_parked(world: World) -> None:
     assert len(world.jobs.dead_lettered) == 1
 
 
-def test_a_mistake_of_ours_in_composing_parks_the_job_with_its_name(world: World) -> None:
+def test_a_bug_in_composing_dead_letters_the_job_with_the_name_of_the_error(world: World) -> None:
     forward = job(world, JobKind.FORWARD)
     ledger = world.records.ledger[forward.ledger]
     world.records.ledger[forward.ledger] = replace(ledger, kind=JobKind.NOTICE, note="no such notice")
@@ -183,7 +185,7 @@ def test_a_mistake_of_ours_in_composing_parks_the_job_with_its_name(world: World
     assert world.records.ledger[forward.ledger].reason == "could not be composed: ValueError"
 
 
-def test_a_conversation_that_always_changes_leaves_the_answer_for_the_next_attempt(world: World) -> None:
+def test_a_conversation_that_keeps_changing_leaves_the_response_for_the_next_attempt(world: World) -> None:
     for _ in range(6):
         world.records.fail("sent", RecordChanged("lost"))
     with pytest.raises(RecordChanged):
@@ -194,7 +196,7 @@ def test_a_conversation_that_always_changes_leaves_the_answer_for_the_next_attem
     assert len(world.mailer.sent) == 1
 
 
-def test_a_conversation_that_changed_while_we_sent_is_read_anew(world: World) -> None:
+def test_a_conversation_that_changed_during_a_send_is_read_again(world: World) -> None:
     world.records.fail("sent", RecordChanged("lost"))
 
     assert send(world, JobKind.FORWARD) is SendResult.SENT
@@ -220,9 +222,7 @@ def test_a_message_that_arrives_while_another_is_sent_is_kept_in_the_conversatio
 
 
 @BOTH
-def test_an_answer_of_ses_that_the_table_would_not_take_is_found_by_the_next_attempt(
-    world: World, kind: JobKind
-) -> None:
+def test_a_response_of_ses_that_could_not_be_recorded_is_found_by_the_next_attempt(world: World, kind: JobKind) -> None:
     world.records.fail("sent", RecordsUnavailable("down"))
     with pytest.raises(RecordsUnavailable):
         send(world, kind)
@@ -235,7 +235,7 @@ def test_an_answer_of_ses_that_the_table_would_not_take_is_found_by_the_next_att
     assert item(world, kind).ses_id == world.mailer.sent[0].ses_id
 
 
-def test_what_has_left_is_recorded_as_sent_though_the_gate_would_hold_it_by_now(world: World) -> None:
+def test_a_sent_message_is_recorded_as_sent_even_if_the_leak_gate_would_hold_it_now(world: World) -> None:
     world.records.fail("sent", RecordsUnavailable("down"))
     with pytest.raises(RecordsUnavailable):
         send(world, JobKind.ACKNOWLEDGEMENT)
@@ -245,7 +245,7 @@ def test_what_has_left_is_recorded_as_sent_though_the_gate_would_hold_it_by_now(
     assert send(world, JobKind.ACKNOWLEDGEMENT) is SendResult.SENT
 
 
-def test_an_answer_that_nothing_would_take_leads_to_a_marked_second_copy(world: World) -> None:
+def test_a_response_that_could_not_be_stored_anywhere_leads_to_a_possible_duplicate(world: World) -> None:
     world.records.fail("sent", RecordsUnavailable("down"))
     put = world.archive.put
 
@@ -267,7 +267,7 @@ def test_an_answer_that_nothing_would_take_leads_to_a_marked_second_copy(world: 
 @pytest.mark.parametrize(
     ("error", "patience"), [(SendingThrottled, DEAD_LETTER_AFTER), (SendingBlocked, DEAD_LETTER_BLOCKED_AFTER)]
 )
-def test_a_job_that_fails_for_long_enough_is_parked_with_reason_and_tries(
+def test_a_job_that_fails_for_long_enough_is_dead_lettered_with_reason_and_attempts(
     world: World, error: Callable[[str], Exception], patience: timedelta
 ) -> None:
     began = world.now
@@ -287,7 +287,7 @@ def test_a_job_that_fails_for_long_enough_is_parked_with_reason_and_tries(
     assert dead.attempts == item(world, JobKind.FORWARD).attempt > 10
 
 
-def test_an_event_tells_of_the_send_and_is_marked_as_published(world: World) -> None:
+def test_a_send_publishes_its_event_and_records_it_as_published(world: World) -> None:
     send(world, JobKind.FORWARD)
 
     (detail,) = world.events.details("Message Forwarded")
@@ -295,7 +295,7 @@ def test_an_event_tells_of_the_send_and_is_marked_as_published(world: World) -> 
     assert world.records.sent_events == {}
 
 
-def test_an_acknowledgement_template_that_cannot_be_read_gives_way_to_the_built_in_one(world: World) -> None:
+def test_an_invalid_acknowledgement_template_is_replaced_by_the_built_in_one(world: World) -> None:
     world.config.documents = {"acknowledgement": b"no separator here"}
     assert send(world, JobKind.ACKNOWLEDGEMENT) is SendResult.SENT
 
