@@ -248,7 +248,7 @@ def test_what_is_not_overdue_is_left_to_the_ordinary_retries(world: World) -> No
 
 
 def test_a_pass_counts_what_it_saw(world: World) -> None:
-    left_behind(world)
+    store_without_event(world)
     world.now += SETTLED
 
     assert (reconcile("inbound", world.context).seen, reconcile("reply", world.context).queued) == (1, 0)
