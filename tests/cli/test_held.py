@@ -150,7 +150,7 @@ def test_messages_that_are_not_held_or_do_not_exist_fail(cloud: LocalCloud) -> N
 
     assert [answer["error"] for answer in answers] == [
         "the message is not held: it was decided as deliver",
-        "there is no such message: `held list` shows those that are held",
+        "there is no such message: `held list` shows the held ones",
     ]
 
 
