@@ -11,18 +11,15 @@ from cli.connection import aws_errors, connect
 from cli.options import AsJson, Endpoint, Stack
 from cli.terminal import CommandError, print_result
 
+Replace = Annotated[bool, typer.Option(help="Even if another rule set with rules is active.")]
 
-def activate(
-    replace: Annotated[bool, typer.Option(help="Even if another rule set with rules is active.")] = False,
-    stack_name: Stack = "",
-    endpoint: Endpoint = "",
-    as_json: AsJson = False,
-) -> None:
+
+def activate(replace: Replace = False, stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False) -> None:
     """Make this stack's receipt rules the active ones in SES.
 
     Refuses if another rule set is in use, and shows how to merge the two.
     """
-    connection = connect(stack_name, endpoint)
+    connection = connect(stack, endpoint)
     ours = connection.outputs.get("RuleSet")
     if not ours:
         raise CommandError(f"{connection.where} has no receipt rules: it is deployed with ReceiveMail=false")

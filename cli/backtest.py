@@ -5,7 +5,7 @@ messages: the operator judged their content, so they count as held again if the 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from cli.connection import Connection, connect
 from cli.inspection import each_file, find_files, read_rules
 from cli.options import AsJson, Endpoint, Stack
-from cli.terminal import CommandError, ExitCode, err, out, plain, print_json, tracked
+from cli.terminal import CommandError, ExitCode, err, new_table, out, plain, print_json, tracked
 from email_handler.conversations.disposition import Disposition, Outcome
 from email_handler.conversations.keys import raw_prefix, receipt_of
 from email_handler.conversations.records import MessageRecord
@@ -82,12 +81,14 @@ def backtest(
     if folder:
         if not folder.is_dir():
             raise CommandError(f"{folder} is not a folder")
+        read_rules(against)
         files = list(find_files([folder]))
-        tried: Iterable[Tried] = each_file(partial(_trial, new, against), files)
+        tried: Iterable[Tried] = each_file(partial(try_file, new, against), files)
         total = len(files)
     else:
         connection = connect(stack, endpoint)
-        stored = list(_stored(connection, datetime.now(UTC) - timedelta(days=days)))
+        since = datetime.now(UTC) - timedelta(days=days)
+        stored = [key for key, modified in connection.archive.keys(raw_prefix("inbound")) if modified >= since]
         tried, total = try_archive(connection, stored, rules), len(stored)
     counts: Counter[tuple[str, str]] = Counter()
     changed: list[Tried] = []
@@ -109,17 +110,13 @@ def backtest(
         raise typer.Exit(ExitCode.HELD_AGAIN)
 
 
-def _trial(new: Path, against: Path | None) -> Callable[[Path], Tried]:
-    return partial(try_file, new=read_rules(new), against=read_rules(against))
-
-
-def try_file(path: Path, *, new: RuleSet, against: RuleSet) -> Tried:
-    """Return the file at *path* under both rule sets. An unreadable file counts as an empty message."""
+def try_file(new: Path, against: Path | None, path: Path) -> Tried:
+    """Return the file at *path* under both rules files. An unreadable one counts as an empty message."""
     try:
         message = parse(path.read_bytes())
     except OSError:
         message = parse(b"")
-    before, after = assess_content(message, against), assess_content(message, new)
+    before, after = assess_content(message, read_rules(against)), assess_content(message, read_rules(new))
     sender = message.from_[0].address if message.from_ else ""
     return _tried(str(path), before.outcome.value, after.outcome, after, sender, message.subject)
 
@@ -170,14 +167,8 @@ def _tried(identifier: str, before: str, after: Outcome, content: Disposition, s
     )
 
 
-def _stored(connection: Connection, since: datetime) -> Iterator[ArchiveKey]:
-    return (key for key, modified in connection.archive.keys(raw_prefix("inbound")) if modified >= since)
-
-
 def _print_changes(counts: Counter[tuple[str, str]], changed: Sequence[Tried], examples: int) -> None:
-    table = Table("Decided", "deliver", "flag", "hold", box=None, header_style="bold")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = new_table("Decided", *DECIDED, right=DECIDED)
     for before in ("deliver", "flag", "hold", "released", "confirmed"):
         if any(was == before for was, _ in counts):
             table.add_row(before, *(str(counts[before, after.value] or "-") for after in DECIDED))

@@ -1,6 +1,6 @@
 """``email-handler compose``: what would be sent for a mail, as files. Pure: no AWS, and nothing leaves."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ import typer
 
 from cli.inspection import believed, find_files
 from cli.options import AsJson
-from cli.terminal import CommandError, ExitCode, err, print_json, tracked
+from cli.terminal import ExitCode, err, print_json, tracked, write_file
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.evolve import add_message, start
 from email_handler.conversations.keys import raw_key
@@ -74,24 +74,21 @@ def compose(
         display_name=display_name,
     )
     targets = list(_targets(paths, folder))
-    ours = {path.resolve() for path, _ in targets}
-    if over := next((target for _, target in targets if target.resolve() in ours), None):
+    read = {path.resolve() for path, _ in targets}
+    if over := next((target for _, target in targets if target.resolve() in read), None):
         raise typer.BadParameter(f"{over} is one of the mails to be read: choose another folder", param_hint="--out")
     held = failed = 0
     for path, target in tracked(targets, "mails", len(targets)):
         line: dict[str, Any] = {"path": str(path), "out": None, "held": False, "places": [], "unchecked": []}
         try:
             composed = COMPOSERS[kind](path.read_bytes(), owners, EmailAddress(contact.lower()))
-        except OSError as error:
-            failed += 1
-            print_json(line | {"error": error.strerror})
-            continue
         except Exception as error:  # noqa: BLE001  (a fault of ours in one mail must not hide the others)
             failed += 1
-            print_json(line | {"error": f"{type(error).__name__}: please report this message"})
+            ours = f"{type(error).__name__}: please report this message"
+            print_json(line | {"error": error.strerror if isinstance(error, OSError) else ours})
             continue
         if not composed.held:
-            _write(target, composed.raw)
+            write_file(target, composed.raw)
             line["out"] = str(target)
         held += composed.held
         places = [asdict(place) for place in composed.places]
@@ -116,14 +113,6 @@ def _targets(paths: Sequence[Path], folder: Path) -> Iterator[tuple[Path, Path]]
                 number += 1
             taken.add(target)
             yield path, target
-
-
-def _write(target: Path, raw: bytes) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(raw)
-    except OSError as error:
-        raise CommandError(f"cannot write {target}: {error.strerror}. Choose another folder with --out.") from error
 
 
 def _received(raw: bytes, owners: Owners) -> tuple[ParsedMessage, MessageRecord, Conversation]:
@@ -170,8 +159,4 @@ def _reply(raw: bytes, owners: Owners, contact: EmailAddress) -> Composed:
     return compose_reply(parsed.message, context)
 
 
-COMPOSERS: dict[Kind, Callable[[bytes, Owners, EmailAddress], Composed]] = {
-    Kind.FORWARD: _forward,
-    Kind.ACKNOWLEDGEMENT: _acknowledgement,
-    Kind.REPLY: _reply,
-}
+COMPOSERS = {Kind.FORWARD: _forward, Kind.ACKNOWLEDGEMENT: _acknowledgement, Kind.REPLY: _reply}

@@ -33,6 +33,7 @@ from email_handler.identifiers import ConversationId, Decider, LedgerId
 
 REASONS_SHOWN = 4
 
+Identifier = Annotated[str, typer.Argument(metavar="CONVERSATION", help="Its id, such as c-7k2m9x4q.")]
 Verdict = Literal["held", "flagged", "dropped"]  # the filter's outcomes that have an index
 Unsent = Literal["queued", "sending", "failed", "unknown", "bounced"]  # the states of a send that have an index
 
@@ -94,10 +95,8 @@ def print_records(
         err.print(nothing)
     elif isinstance(found[0], MessageRecord):
         out.print(messages_table(found))
-    elif isinstance(found[0], LedgerItem):
-        out.print(sends_table(found))
     else:
-        out.print(conversations_table(found))
+        out.print(sends_table(found) if isinstance(found[0], LedgerItem) else conversations_table(found))
     return len(found)
 
 
@@ -110,9 +109,7 @@ def latest(connection: Connection, limit: int) -> list[Conversation]:
 
 def public_fields(record: Any) -> dict[str, Any]:
     """Return a record as JSON shows it: without a conversation's token, which would let any reader write into it."""
-    fields = asdict(record)
-    fields.pop("token", None)
-    return fields
+    return {name: value for name, value in asdict(record).items() if name != "token"}
 
 
 def conversations_table(conversations: Iterable[Conversation]) -> Table:
@@ -135,11 +132,13 @@ def messages_table(messages: Iterable[MessageRecord]) -> Table:
     """Return a table of messages: sender and subject, the reasons for the outcome, and the receipt for ``why``."""
     table = new_table("When", "Outcome", "Message")
     for message in messages:
-        outcome = Text(message.outcome, STYLES[message.outcome])
         lines = [Text(headline(message))]
-        if message.reasons:
-            lines.append(Text(_first_reasons(message.reasons), "yellow"))
+        if message.reasons:  # the first few: ``why`` shows all
+            others = len(message.reasons) - REASONS_SHOWN
+            shown = ", ".join(map(str, message.reasons[:REASONS_SHOWN])) + (f" and {others} more" if others > 0 else "")
+            lines.append(Text(shown, "yellow"))
         lines.append(Text(message.receipt, "dim"))
+        outcome = Text(message.outcome, STYLES[message.outcome])
         table.add_row(Text(when(message.at), no_wrap=True), outcome, Group(*lines))
     return table
 
@@ -153,12 +152,6 @@ def describe_reason(reason: Reason) -> str:
     """Return one reason in full."""
     weight = f" +{reason.weight:g}" if reason.weight else ""
     return f"{reason}{weight}" + (f" ({reason.detail})" if reason.detail else "")
-
-
-def _first_reasons(reasons: Sequence[Reason]) -> str:
-    """Return the first few reasons; ``why`` shows all."""
-    shown, others = reasons[:REASONS_SHOWN], reasons[REASONS_SHOWN:]
-    return ", ".join(map(str, shown)) + (f" and {len(others)} more" if others else "")
 
 
 def sends_table(sends: Iterable[LedgerItem]) -> Table:
@@ -176,12 +169,7 @@ def sends_table(sends: Iterable[LedgerItem]) -> Table:
     return table
 
 
-def show(
-    identifier: Annotated[str, typer.Argument(metavar="CONVERSATION", help="Its id, such as c-7k2m9x4q.")],
-    stack: Stack = "",
-    endpoint: Endpoint = "",
-    as_json: AsJson = False,
-) -> None:
+def show(identifier: Identifier, stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False) -> None:
     """Show one conversation: who, its messages in order with their files, and what was sent."""
     connection = connect(stack, endpoint)
     conversation = find_conversation(connection, identifier)
@@ -230,8 +218,8 @@ def decisions_of(connection: Connection, message: MessageRecord) -> list[Decisio
     deciders: list[Decider] = [message.function]
     if any(reason.stage == "operator" for reason in message.reasons):
         deciders.append("operator")
-    found = [connection.records.decision(message.receipt, decider) for decider in deciders]
-    return [decision for decision in found if decision is not None]
+    found = (connection.records.decision(message.receipt, decider) for decider in deciders)
+    return [decision for decision in found if decision]
 
 
 def sends_of(connection: Connection, message: MessageRecord) -> list[LedgerItem]:

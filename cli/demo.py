@@ -108,10 +108,9 @@ class Demo:
     def first_contact(self, step: Step) -> None:
         """Check the acknowledgement, the forward with banner and file, and the PDF's text in the archive."""
         raw = (SAMPLES / "first_contact.eml").read_bytes()
-        receipt, (self.acknowledgement, self.forward) = self._deliver(
-            step, raw, JANE, PUBLIC, acknowledgement=JANE, forward=OWNER
+        record, (self.acknowledgement, self.forward) = self._deliver(
+            step, raw, JANE, PUBLIC, Outcome.DELIVER, acknowledgement=JANE, forward=OWNER
         )
-        record = self._record(step, receipt, Outcome.DELIVER)
         self.conversation = ConversationId(record.conversation)
 
         automatic = mailclient.read(_raw(self.acknowledgement))["Auto-Submitted"] == "auto-replied"
@@ -124,7 +123,7 @@ class Demo:
         files = {part.get_filename(): part.get_content() for part in forwarded.iter_attachments()}
         pdf = next(part.get_content() for part in mailclient.read(raw).iter_attachments())
         step.check(files.get("garden-plan.pdf") == pdf, "The PDF is attached, byte for byte", sorted(map(str, files)))
-        key = text_key(record.conversation, receipt, "01")
+        key = text_key(record.conversation, record.receipt, "01")
         archive = self.connection.archive
         (found,) = self._eventually(lambda: [key for key, _ in archive.keys(key)], f"the PDF's text at {key}")
         text = archive.get(found).decode()
@@ -136,8 +135,7 @@ class Demo:
         text = "Dear Jane,\n\nTuesday at ten would suit me. Shall I bring soil samples?"
         forward = _raw(self.forward)
         raw = mailclient.reply(forward, sender=f"Owner <{OWNER}>", message_id="answer-1@private.example", text=text)
-        receipt, (self.reply,) = self._deliver(step, raw, OWNER, self.forward.sender, reply=JANE)
-        self._record(step, receipt, Outcome.RELAY)
+        _, (self.reply,) = self._deliver(step, raw, OWNER, self.forward.sender, Outcome.RELAY, reply=JANE)
 
         sent = mailclient.read(_raw(self.reply))
         public = self.reply.sender == PUBLIC and PUBLIC in sent["From"]
@@ -157,8 +155,7 @@ class Demo:
         raw = mailclient.reply(
             _raw(self.reply), sender=f"Jane Doe <{JANE}>", message_id="garden-plan-2@customer.example", text=text
         )
-        receipt, _ = self._deliver(step, raw, JANE, PUBLIC, forward=OWNER)
-        record = self._record(step, receipt, Outcome.DELIVER)
+        record, _ = self._deliver(step, raw, JANE, PUBLIC, Outcome.DELIVER, forward=OWNER)
         same = record.conversation == self.conversation
         step.check(same, "It joins the same conversation", record.conversation)
         step.checks.append("The owner gets it, and Jane gets no second acknowledgement")
@@ -166,8 +163,7 @@ class Demo:
     def spam(self, step: Step) -> None:
         """Check that it is held with reasons, and that no email is sent."""
         raw = (SAMPLES / "spam.eml").read_bytes()
-        receipt, _ = self._deliver(step, raw, "growth@ranking-boost.example", PUBLIC)
-        record = self._record(step, receipt, Outcome.HOLD)
+        record, _ = self._deliver(step, raw, "growth@ranking-boost.example", PUBLIC, Outcome.HOLD)
         rules = [reason.rule for reason in record.reasons]
         more = f" and {len(rules) - 4} more" if len(rules) > 4 else ""  # noqa: PLR2004  (as many as fit a line)
         step.check(rules, f"It is held with a spam score of {record.score:g}: {', '.join(rules[:4])}{more}")
@@ -176,8 +172,8 @@ class Demo:
     def linkedin(self, step: Step) -> None:
         """Check that the conversation has the person's name: forwarded, not acknowledged."""
         raw = (SAMPLES / "linkedin_message.eml").read_bytes()
-        receipt, _ = self._deliver(step, raw, "s-2ab8dfbbd4bed@bounce.linkedin.com", PUBLIC, forward=OWNER)
-        record = self._record(step, receipt, Outcome.DELIVER)
+        sender = "s-2ab8dfbbd4bed@bounce.linkedin.com"
+        record, _ = self._deliver(step, raw, sender, PUBLIC, Outcome.DELIVER, forward=OWNER)
         named = record.conversation == "linkedin-jane-doe"
         step.check(named, "The conversation is named after the person: linkedin-jane-doe", record.conversation)
         step.checks.append("The owner gets it, and no acknowledgement is sent")
@@ -186,16 +182,14 @@ class Demo:
         """Check that the contact's is forwarded, the owner's is not, SES's bounce is recorded, and none is replied to."""
         away = (SAMPLES / "contact_out_of_office.eml").read_bytes()
         raw = mailclient.with_fields(away, In_Reply_To=self.reply.message_id)
-        receipt, _ = self._deliver(step, raw, "", PUBLIC, forward=OWNER)
-        record = self._record(step, receipt, Outcome.DELIVER)
+        record, _ = self._deliver(step, raw, "", PUBLIC, Outcome.DELIVER, forward=OWNER)
         here = record.conversation == self.conversation
         expected = "The owner gets Jane's out-of-office reply, and no acknowledgement is sent"
         step.check(here and record.automatic, expected, record.conversation)
 
         away = (SAMPLES / "owner_out_of_office.eml").read_bytes()
         raw = mailclient.with_fields(away, To=self.forward.sender, In_Reply_To=self.forward.message_id)
-        receipt, _ = self._deliver(step, raw, "", self.forward.sender)
-        record = self._record(step, receipt, Outcome.RECORD)
+        record, _ = self._deliver(step, raw, "", self.forward.sender, Outcome.RECORD)
         step.check(record.automatic, "The owner's out-of-office reply is recorded and sent to nobody")
 
         self.cloud.ses_event("Bounce", self.acknowledgement.ses_id)
@@ -213,18 +207,17 @@ class Demo:
         forged = (SAMPLES / "forged_owner.eml").read_bytes()
         verdicts = "spf=FAIL dkim=GRAY dmarc=FAIL policy=none"
         raw = mailclient.with_fields(forged, To=self.forward.sender, X_Local_Verdicts=verdicts)
-        receipt, _ = self._deliver(step, raw, "x@laptop.invalid", self.forward.sender, notice=OWNER)
-        record = self._record(step, receipt, Outcome.HOLD)
+        record, _ = self._deliver(step, raw, "x@laptop.invalid", self.forward.sender, Outcome.HOLD, notice=OWNER)
         step.check(record.reasons, f"It is held: {', '.join(map(str, record.reasons))}")
         step.checks.append("Jane gets nothing, and the owner gets a notice")
 
     # What the steps have in common
 
     def _deliver(
-        self, step: Step, raw: bytes, sender: str, recipient: str, **expected: str
-    ) -> tuple[ReceiptId, list[Sent]]:
-        """Send an email to the service and wait until it is processed. Return its receipt and the emails that the
-        service sent: exactly *expected*, a recipient for each kind, in that order. Raise StepFailed otherwise."""
+        self, step: Step, raw: bytes, sender: str, recipient: str, outcome: Outcome, **expected: str
+    ) -> tuple[MessageRecord, list[Sent]]:
+        """Send an email to the service and wait until it is processed. Return its record, which has *outcome*, and the
+        emails that the service sent: *expected* has their recipients by kind. Raise StepFailed otherwise."""
         before = len(self.cloud.sent())
         message = mailclient.read(raw)
         step.received.append(f"{message['From']} → {recipient}: {message['Subject']}")
@@ -245,15 +238,11 @@ class Demo:
         step.sent += emails
         step.ids.setdefault("receipts", []).append(receipt)
         step.ids.setdefault("sent", []).extend(sent.ses_id for _, sent in emails)
-        return receipt, [sent for _, sent in emails]
-
-    def _record(self, step: Step, receipt: ReceiptId, outcome: Outcome) -> MessageRecord:
-        records = self.connection.records
-        record = records.message(receipt, "inbound") or records.message(receipt, "reply")
+        record = self.connection.records.message(receipt, function)
         if record is None or record.outcome is not outcome:
             raise StepFailed(f"expected: a record with outcome {outcome}; seen: {record and record.outcome}")
         step.ids["conversation"] = record.conversation or None
-        return record
+        return record, [sent for _, sent in emails]
 
     def _eventually[T](self, condition: Callable[[], T], what: str) -> T:
         try:
@@ -304,18 +293,11 @@ def _panel(kind: str, sent: Sent) -> Panel:
 def print_end(console: Console, demo: Demo, seconds: float) -> None:
     """Print the conversations as the operator's command lists them, where the emails are, and what to try next."""
     held = [one for one in demo.connection.records.find("verdict", "held") if isinstance(one, MessageRecord)]
-    tables = (
-        ("email-handler list", conversations_table(latest(demo.connection, 50))),
-        ("email-handler list --verdict held", messages_table(held)),
-    )
-    for command, table in tables:
-        console.print()
-        console.print(Text(f" {command}", "bold"))
-        console.print(table)
+    console.print(Text("\n email-handler list", "bold"), conversations_table(latest(demo.connection, 50)), sep="\n")
+    console.print(Text("\n email-handler list --verdict held", "bold"), messages_table(held), sep="\n")
     outbox = demo.cloud.outbox
     outbox = outbox.relative_to(PROJECT) if outbox.is_relative_to(PROJECT) else outbox
-    console.print()
-    console.print(f"All seven steps worked, in {seconds:.0f} s.")
+    console.print(f"\nAll seven steps worked, in {seconds:.0f} s.")
     console.print(f"The {len(demo.cloud.sent())} emails that were sent are in [bold]{outbox}[/].")
     console.print("Try next:")
     for command, what in (
@@ -330,29 +312,31 @@ def print_end(console: Console, demo: Demo, seconds: float) -> None:
 def run_demo(console: Console, folder: Path, *, as_json: bool) -> None:
     """Start a local cloud in *folder*, run the demo on it, and stop it. Raise StepFailed or LocalCloudError."""
     began = time.monotonic()
-    with console.status("Starting the local cloud") as status:
-
-        def progress(what: str) -> None:
-            status.update(f"Starting the local cloud: {what}")
-
-        with LocalCloud.start(PROJECT, folder=folder, smtp_port=0, progress=progress) as cloud:
-            started = time.monotonic() - began
-            if not as_json:
-                deployed = f"The service is deployed to a local cloud ({started:.0f} s). Real email comes in over SMTP."
-                console.print(Text(deployed, "dim"))
-                people = f"{PUBLIC} is the public address. The owner's mailbox, {OWNER}, must stay private."
-                console.print(Text(people, "dim"))
-            status.update("Processing email")
-            demo = Demo(cloud)
-            for step in demo.run():
-                if as_json:
-                    line = {"step": step.number, "ok": True, "title": step.title, "seconds": round(step.seconds, 2)}
-                    print_json(line | {"checks": step.checks} | step.ids)
-                else:
-                    print_step(console, step)
-            if not as_json:
-                print_end(console, demo, time.monotonic() - began)
-            status.update("Stopping the local cloud")
+    with (
+        console.status("Starting the local cloud") as status,
+        LocalCloud.start(
+            PROJECT,
+            folder=folder,
+            smtp_port=0,
+            progress=lambda what: status.update(f"Starting the local cloud: {what}"),
+        ) as cloud,
+    ):
+        started = time.monotonic() - began
+        if not as_json:
+            deployed = f"The service is deployed to a local cloud ({started:.0f} s). Real email comes in over SMTP."
+            people = f"{PUBLIC} is the public address. The owner's mailbox, {OWNER}, must stay private."
+            console.print(Text(f"{deployed}\n{people}", "dim"))
+        status.update("Processing email")
+        demo = Demo(cloud)
+        for step in demo.run():
+            if as_json:
+                line = {"step": step.number, "ok": True, "title": step.title, "seconds": round(step.seconds, 2)}
+                print_json(line | {"checks": step.checks} | step.ids)
+            else:
+                print_step(console, step)
+        if not as_json:
+            print_end(console, demo, time.monotonic() - began)
+        status.update("Stopping the local cloud")
 
 
 def save_picture(console: Console, path: Path) -> None:

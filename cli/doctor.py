@@ -51,17 +51,10 @@ def doctor(stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False) 
     """
     connection = connect(stack, endpoint)
     ids = resources(connection)
-    questions = [
-        partial(_stack, connection),
-        partial(_receipt_rules, connection),
-        partial(_ses, connection, ids),
-        partial(_documents, connection),
-        partial(_senders, connection, ids),
-        partial(_alarms, connection, ids),
-        partial(_topic, connection, ids),
-        partial(_dns, connection),
+    questions = (_stack, _receipt_rules, _ses, _documents, _senders, _alarms, _topic, _dns)
+    checks = [
+        one for ask in tracked(questions, "questions", len(questions)) for one in answers(partial(ask, connection, ids))
     ]
-    checks = [one for ask in tracked(questions, "questions", len(questions)) for one in answers(ask)]
     width = max(len(one.what) for one in checks)
     for one in checks:
         if as_json:
@@ -91,7 +84,7 @@ def unavailable(condition: str, *, emulated: bool) -> str:
     return f"{NOT_HERE}: SES's {question}" if emulated and question != condition else ""
 
 
-def _stack(connection: Connection) -> Iterator[Check]:
+def _stack(connection: Connection, _ids: Mapping[str, str]) -> Iterator[Check]:
     done = connection.status.endswith("_COMPLETE") and "ROLLBACK" not in connection.status
     todo = "CloudFormation's events show what failed; deploy again (docs/deploy.md)."
     yield check("Stack", connection.status, fine=done, todo=todo)
@@ -102,7 +95,7 @@ def _receives(connection: Connection) -> bool:
     return connection.parameters.get("ReceiveMail") == "true"
 
 
-def _receipt_rules(connection: Connection) -> Iterator[Check]:
+def _receipt_rules(connection: Connection, _ids: Mapping[str, str]) -> Iterator[Check]:
     ours = connection.outputs.get("RuleSet", "")
     if not ours:
         yield Check("Receiving", State.NOTE, "ReceiveMail is false: this stack does not set up SES and DNS")
@@ -161,7 +154,7 @@ def check_condition(condition: str, *, receives: bool, emulated: bool) -> Check:
     return Check("SES and queues", State.WRONG if serious else State.NOTE, found, todo)
 
 
-def _documents(connection: Connection) -> Iterator[Check]:
+def _documents(connection: Connection, _ids: Mapping[str, str]) -> Iterator[Check]:
     for document in (RULES, ROUTES, ACKNOWLEDGEMENT):
         pointer = Pointer(document, connection)
         key = pointer.history()[-1].key
@@ -217,7 +210,7 @@ def check_subscriptions(subscriptions: Sequence[str], *, emulated: bool = False)
     return Check(what, State.WRONG, "alarms reach nobody", "Deploy with the parameter AlarmEmail.")
 
 
-def _dns(connection: Connection) -> Iterator[Check]:
+def _dns(connection: Connection, _ids: Mapping[str, str]) -> Iterator[Check]:
     dig = shutil.which("dig")
     for output in sorted(name for name in connection.outputs if name.startswith("Dns")):
         name, kind, wanted = connection.outputs[output].split(" ", 2)
@@ -231,9 +224,8 @@ def look_up(dig: str, name: str, kind: str) -> list[str] | None:
         ran = subprocess.run(command, capture_output=True, text=True, timeout=DIG_SECONDS, check=False)  # noqa: S603  (a list, no shell)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    if ran.returncode:
-        return None
-    return [line for line in ran.stdout.splitlines() if line and not line.startswith(";")]
+    found = [line for line in ran.stdout.splitlines() if line and not line.startswith(";")]
+    return None if ran.returncode else found
 
 
 def check_record(name: str, kind: str, wanted: str, values: Sequence[str] | None) -> Check:

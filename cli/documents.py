@@ -31,6 +31,9 @@ SEPARATOR = "\n=====\n"
 PLACEHOLDERS = frozenset({"name", "subject", "public_address", "display_name"})
 ROUTE_FIELDS = frozenset({"to", "address", "tag", "subject", "sender"})
 
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The document to put in force.")]
+To = Annotated[str, typer.Option(metavar="KEY", help="The one to use: a key that show lists, or builtin.")]
+
 type Check = Callable[[bytes], Sequence[str]]
 """Returns what is wrong with a document, a sentence each."""
 
@@ -178,9 +181,8 @@ class Pointer:
         if not key:
             raise CommandError(f"nothing was in force before {now}: name one with --to")
         if key != BUILTIN and self.body(key) is None:
-            raise CommandError(
-                f"the archive holds no {key}: name another with --to ({self.document.name} show lists them)"
-            )
+            listing = f"{self.document.name} show lists them"
+            raise CommandError(f"the archive holds no {key}: name another with --to ({listing})")
         if key != now:
             self.move(key)
         return now, key
@@ -197,12 +199,7 @@ def add_commands(app: typer.Typer, document: Document) -> None:
     """Add ``push``, ``rollback`` and ``show`` for *document* to *app*."""
 
     @app.command()
-    def push(
-        file: Annotated[Path, typer.Argument(metavar="FILE", help="The document to put in force.")],
-        stack: Stack = "",
-        endpoint: Endpoint = "",
-        as_json: AsJson = False,
-    ) -> None:
+    def push(file: File, stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False) -> None:
         """Check a document, upload it under a new name, and put it in force. One with findings is not pushed."""
         body = read_document(file)
         if findings := document.check(body):
@@ -222,12 +219,7 @@ def add_commands(app: typer.Typer, document: Document) -> None:
         _print_move(document, before, key, as_json=as_json)
 
     @app.command()
-    def rollback(
-        to: Annotated[str, typer.Option(metavar="KEY", help="The one to use: a key that show lists, or builtin.")] = "",
-        stack: Stack = "",
-        endpoint: Endpoint = "",
-        as_json: AsJson = False,
-    ) -> None:
+    def rollback(to: To = "", stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False) -> None:
         """Put the previous one in force again, or the one that --to names."""
         before, key = Pointer(document, connect(stack, endpoint)).back(to)
         _print_move(document, before, key, as_json=as_json)

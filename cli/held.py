@@ -44,6 +44,7 @@ app = typer.Typer(
     no_args_is_help=True, help="Look at held messages, release them, or confirm that they were rightly held."
 )
 
+Receipt = Annotated[str, typer.Argument(metavar="RECEIPT", help="As `held list` shows it.")]
 Receipts = Annotated[list[str], typer.Argument(metavar="RECEIPT…", help="As `held list` shows them.")]
 Function = Annotated[
     Literal["inbound", "reply"] | None,
@@ -62,11 +63,7 @@ def list_(limit: Limit = 50, stack: Stack = "", endpoint: Endpoint = "", as_json
 
 @app.command()
 def show(
-    receipt: Annotated[str, typer.Argument(metavar="RECEIPT", help="As `held list` shows it.")],
-    function: Function = None,
-    stack: Stack = "",
-    endpoint: Endpoint = "",
-    as_json: AsJson = False,
+    receipt: Receipt, function: Function = None, stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False
 ) -> None:
     """Show the sender, the reasons, and the beginning of the text. Nothing is opened, fetched or run."""
     connection = connect(stack, endpoint)
@@ -104,7 +101,8 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """Deliver held messages as if they had not been held: forwarded once, acknowledged if that is due."""
-    _decide("release", receipts, {"allow": True} if allow else {}, function, connect(stack, endpoint), as_json=as_json)
+    request = {"do": "release", "allow": allow}
+    _decide(request, receipts, function, connect(stack, endpoint), as_json=as_json)
 
 
 @app.command()
@@ -117,26 +115,26 @@ def confirm(
     as_json: AsJson = False,
 ) -> None:
     """Confirm that messages were rightly held: they leave the list and stay in the archive until they expire."""
-    _decide("confirm", receipts, {"block": True} if block else {}, function, connect(stack, endpoint), as_json=as_json)
+    request = {"do": "confirm", "block": block}
+    _decide(request, receipts, function, connect(stack, endpoint), as_json=as_json)
 
 
 def _decide(
-    do: str,
+    request: dict[str, Any],
     receipts: Sequence[str],
-    options: dict[str, bool],
     function: FunctionName | None,
     connection: Connection,
     *,
     as_json: bool,
 ) -> None:
     functions = Functions(connection)
+    releasing = request["do"] == "release"
     failed = 0
     for receipt in tracked(receipts, "messages", len(receipts)):
         receiver = function or _receiver(connection, receipt)
-        request = {"do": do, "receipt": receipt, "function": receiver, **options}
-        result = functions.call(receiver, {"operator": request})
-        if (result.get("outcome") == Outcome.HOLD) is (do == "release"):  # an earlier decision is final
-            before = "confirmed" if do == "release" else "released"
+        result = functions.call(receiver, {"operator": request | {"receipt": receipt, "function": receiver}})
+        if (result.get("outcome") == Outcome.HOLD) is releasing:  # an earlier decision is final
+            before = "confirmed" if releasing else "released"
             result["error"] = f"it was {before} before, and that stands"
         failed += "error" in result
         if as_json:

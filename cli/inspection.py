@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,6 @@ from rich.text import Text
 
 from cli.options import AsJson, RulesFile
 from cli.terminal import STYLES, CommandError, describe_files, fail_if, new_table, out, print_json, print_pairs, tracked
-from email_handler.conversations.disposition import Disposition
 from email_handler.identifiers import ReceiptId
 from email_handler.mail.message import Message
 from email_handler.mail.new_text import new_text
@@ -84,51 +83,39 @@ def inspect_files(files: Sequence[Path], rules_file: Path | None = None) -> Iter
 
     Raises CommandError or BadRules at once if the rules file cannot be used.
     """
-    return each_file(partial(_inspector, rules_file), files)
+    read_rules(rules_file)
+    return each_file(partial(_inspect, rules_file), files)
 
 
-def _inspector(rules_file: Path | None) -> Callable[[Path], Inspection]:
-    return partial(inspect_file, rules=read_rules(rules_file))
+def _inspect(rules_file: Path | None, path: Path) -> Inspection:
+    return inspect_file(path, read_rules(rules_file))
 
 
-def each_file[T](prepare: Callable[[], Callable[[Path], T]], files: Sequence[Path]) -> Iterator[T]:
-    """Return an iterator over the result for each of *files*, in their order; many are shared among processes.
+def each_file[T](work: Callable[[Path], T], files: Sequence[Path]) -> Iterator[T]:
+    """Yield the result of *work* for each of *files*, in their order; many are shared among processes.
 
-    *prepare* returns the function that is called for a file. Each process calls *prepare* once, because compiled rules
-    cannot be sent to another process; *prepare* itself is a function of a module, or a partial of one.
+    *work* is a function of a module, or a partial of one. Compiled rules cannot be sent to another process, so it takes
+    a rules file and calls :func:`read_rules`.
     """
-    work = prepare()  # now, not at the first file: it raises if the rules cannot be used
-    return map(work, files) if len(files) < MANY else _in_processes(prepare, files)
-
-
-def _in_processes[T](prepare: Callable[[], Callable[[Path], T]], files: Sequence[Path]) -> Iterator[T]:
+    if len(files) < MANY:
+        yield from map(work, files)
+        return
     # Spawned, because forked processes would inherit the progress bar's thread in a broken state.
-    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_Worker.start, initargs=(prepare,)) as pool:
-        yield from pool.map(_Worker.run, files, chunksize=16)
-
-
-class _Worker:
-    """A process of the pool; an initializer has no other way to hand something to the calls that follow."""
-
-    work: Callable[[Path], Any]
-
-    @classmethod
-    def start(cls, prepare: Callable[[], Callable[[Path], Any]]) -> None:
-        cls.work = staticmethod(prepare())
-
-    @classmethod
-    def run(cls, path: Path) -> Any:
-        return cls.work(path)
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        yield from pool.map(work, files, chunksize=16)
 
 
 def read_rules(rules_file: Path | None) -> RuleSet:
-    """Return the compiled rules in *rules_file*, or the built-in set. Raises CommandError, BadRules."""
+    """Return the rules in *rules_file*, or the built-in set, compiled once. Raises CommandError, BadRules."""
     if rules_file is None:
         return builtin_rules()
     try:
-        return load_rules(rules_file.read_bytes(), rules_file.name)
+        return _compiled(rules_file.read_bytes(), rules_file.name)
     except OSError as error:
         raise CommandError(f"{rules_file}: {error.strerror}. Name a rules file with --rules.") from error
+
+
+_compiled = cache(load_rules)
 
 
 def inspect_file(path: Path, rules: RuleSet) -> Inspection:
@@ -151,12 +138,9 @@ def inspect_file(path: Path, rules: RuleSet) -> Inspection:
     return inspection | {"seconds": round(time.perf_counter() - began, 6)}
 
 
-_NOTHING: Inspection = {
-    **dict.fromkeys(("from", "subject")),
-    "text_chars": 0,
-    "attachments": [],
-    **dict.fromkeys(("automatic", "bounce", "spam", "new_text", "linkedin")),
-}
+_NOTHING: Inspection = {"from": None, "subject": None, "text_chars": 0, "attachments": []} | dict.fromkeys(
+    ("automatic", "bounce", "spam", "new_text", "linkedin")
+)
 
 
 def inspect_bytes(raw: bytes, rules: RuleSet) -> Inspection:
@@ -171,6 +155,7 @@ def inspect_bytes(raw: bytes, rules: RuleSet) -> Inspection:
     envelope_sender = return_path if return_path is None else return_path.strip("<>")
     feedback = read_feedback(message, envelope_sender)
     person = linkedin_person(message, believed(message))
+    spam = assess_content(message, rules)
     sender = message.from_[0].address if message.from_ else ""
     return {
         "from": sender or envelope_sender or None,
@@ -187,14 +172,10 @@ def inspect_bytes(raw: bytes, rules: RuleSet) -> Inspection:
             "status": feedback.status or None,
             "original_message_id": feedback.original_message_id or None,
         },
-        "spam": _spam_result(assess_content(message, rules)),
+        "spam": {"outcome": spam.outcome.value, "score": spam.score, "rules": list(spam.rules)},
         "new_text": new_text(message.text, message.html),
         "linkedin": person.name if person else None,
     }
-
-
-def _spam_result(spam: Disposition) -> dict[str, Any]:
-    return {"outcome": spam.outcome.value, "score": spam.score, "rules": list(spam.rules)}
 
 
 def believed(message: Message) -> bool:
@@ -219,10 +200,8 @@ def _print_table(inspections: Sequence[Inspection]) -> None:
                 lines.append(Text(machine, "cyan"))
             outcome = one["spam"]["outcome"]
             outcomes.append(outcome)
-            spam, files = (
-                Text(f"{outcome} {one['spam']['score']:g}", STYLES[outcome]),
-                str(len(one["attachments"]) or ""),
-            )
+            spam = Text(f"{outcome} {one['spam']['score']:g}", STYLES[outcome])
+            files = str(len(one["attachments"]) or "")
         else:
             lines.append(Text(f"not read: {one['error']}", "red"))
         table.add_row(spam, files, f"{one['seconds'] * 1000:.1f}", Group(*lines))

@@ -12,7 +12,17 @@ import typer
 from cli.connection import Connection, aws_errors, connect
 from cli.conversations import decisions_of, find_conversation, public_fields, sends_of
 from cli.options import AsJson, Endpoint, Stack
-from cli.terminal import CommandError, fail_if, json_document, out, print_json, print_line, print_note, tracked
+from cli.terminal import (
+    CommandError,
+    fail_if,
+    json_document,
+    out,
+    print_json,
+    print_line,
+    print_note,
+    tracked,
+    write_file,
+)
 from email_handler.conversations.keys import NO_CONVERSATION, attachments_prefix, is_received, text_prefix
 from email_handler.conversations.records import Contact, Conversation, LedgerItem, MessageRecord, SendState
 from email_handler.errors import ArchiveObjectMissing
@@ -56,14 +66,12 @@ class Holdings:
 Identifier = Annotated[
     str, typer.Argument(metavar="CONVERSATION|ADDRESS", help="A conversation's id, or a person's address.")
 ]
+Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the files.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this option, only show what would be erased.")]
 
 
 def export(
-    identifier: Identifier,
-    folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the files.")],
-    stack: Stack = "",
-    endpoint: Endpoint = "",
-    as_json: AsJson = False,
+    identifier: Identifier, folder: Folder, stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False
 ) -> None:
     """Write the data of a conversation or a person to files.
 
@@ -81,13 +89,7 @@ def export(
 
 
 def erase(
-    identifier: Identifier,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Do it; without this option, only show what would be erased.")
-    ] = False,
-    stack: Stack = "",
-    endpoint: Endpoint = "",
-    as_json: AsJson = False,
+    identifier: Identifier, yes: Yes = False, stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False
 ) -> None:
     """Erase the data of a conversation or a person for good.
 
@@ -96,12 +98,14 @@ def erase(
     """
     connection = connect(stack, endpoint)
     holdings = find(connection, identifier)
+    sends = [send for case in holdings.cases for send in case.sends]
+    if waiting := [send.id for send in sends if send.state in (SendState.QUEUED, SendState.SENDING)]:
+        raise CommandError(f"{len(waiting)} sends are still in progress ({waiting[0]}): wait until they have ended")
     summary: dict[str, Any] = {
         "conversations": [case.name for case in holdings.cases if case.conversation],
         "messages": sum(len(case.messages) for case in holdings.cases),
-        "sends": sum(len(case.sends) for case in holdings.cases),
+        "sends": len(sends),
     }
-    _refuse_unfinished_sends(holdings.cases)
     if yes:
         summary |= {"objects": 0, "items": 0}
         for case in tracked(holdings.cases, "conversations", len(holdings.cases)):
@@ -157,13 +161,13 @@ def write_case(connection: Connection, case: Case, contact: Contact | None, fold
         "conversation": public_fields(case.conversation) if case.conversation else None,
         "contact": public_fields(contact) if contact else None,
         "messages": [
-            public_fields(message)
-            | {"decisions": [public_fields(decision) for decision in decisions_of(connection, message)]}
+            public_fields(message) | {"decisions": [*map(public_fields, decisions_of(connection, message))]}
             for message in case.messages
         ],
-        "sends": [public_fields(send) for send in case.sends],
+        "sends": [*map(public_fields, case.sends)],
     }
-    yield _write(folder / "records.json", json_document(record))
+    write_file(folder / "records.json", json_document(record))
+    yield folder / "records.json"
     for number, message in enumerate(case.messages, start=1):
         suffix = "json" if not is_received(message.archive_key) else "eml"
         name = f"{number:03}-received-{message.function}-{_safe(message.receipt)}.{suffix}"
@@ -175,18 +179,10 @@ def write_case(connection: Connection, case: Case, contact: Contact | None, fold
 
 def _copy(connection: Connection, key: str, path: Path) -> Iterator[Path]:
     try:
-        yield _write(path, connection.archive.get(key))
+        write_file(path, connection.archive.get(key))
+        yield path
     except ArchiveObjectMissing:
         print_note(f"{key}: the archive no longer holds it", "yellow")
-
-
-def _write(path: Path, body: bytes) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
-    except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}. Choose another folder with --out.") from error
-    return path
 
 
 def _safe(name: str) -> str:
@@ -194,21 +190,16 @@ def _safe(name: str) -> str:
     return re.sub(r"[^\w.-]|^\.+", "_", name)[:150]
 
 
-def _refuse_unfinished_sends(cases: Sequence[Case]) -> None:
-    waiting = [send.id for case in cases for send in case.sends if send.state in (SendState.QUEUED, SendState.SENDING)]
-    if waiting:
-        raise CommandError(f"{len(waiting)} sends are still in progress ({waiting[0]}): wait until they have ended")
-
-
 def _erase_objects(connection: Connection, case: Case) -> int:
     """Delete every version of the objects of *case*, and return how many there were."""
     s3 = connection.session.client("s3")
     count = 0
     keys = [message.archive_key for message in case.messages] + [send.sent_key for send in case.sends if send.sent_key]
-    places: list[tuple[str, str]] = [(case.conversation.id, "")] if case.conversation else []
-    places = places or [(message.conversation, message.receipt) for message in case.messages]
-    prefixes = [prefix(*place) for prefix in (text_prefix, attachments_prefix) for place in places]
-    wanted = [(prefix, False) for prefix in prefixes] + [(key, True) for key in keys]
+    places: list[tuple[str, str]] = [(message.conversation, message.receipt) for message in case.messages]
+    if case.conversation:
+        places = [(case.conversation.id, "")]
+    wanted = [(prefix(*place), False) for prefix in (text_prefix, attachments_prefix) for place in places]
+    wanted += [(key, True) for key in keys]
     with aws_errors(connection.where):
         for prefix, exact in wanted:
             pages = s3.get_paginator("list_object_versions").paginate(Bucket=connection.bucket, Prefix=prefix)

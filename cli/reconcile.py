@@ -1,6 +1,5 @@
 """``email-handler reconcile``: run the daily pass now, or only list what is unfinished."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -100,18 +99,18 @@ def _print_audit(audited: Iterable[Audited], *, as_json: bool) -> None:
             found[one.trouble].append(one)
             if as_json:
                 print_json(asdict(one))
-    counts = Counter({trouble: len(those) for trouble, those in found.items()})
-    for trouble, those in found.items():
-        if those and not as_json:
-            print_line(f"{_MEANING[trouble]}: {len(those)}", "bold")
+    counts = {trouble: len(those) for trouble, those in found.items()}
+    if as_json:
+        print_json({"looked_at": total, **counts})
+    else:
+        for trouble, those in found.items():
+            if those:
+                print_line(f"{_MEANING[trouble]}: {len(those)}", "bold")
             for one in those[:SHOWN]:
                 print_hanging(out, "  ", f"{one.id} {one.function} {when(one.since)} {one.reason}")
             if len(those) > SHOWN:
                 print_line(f"  and {len(those) - SHOWN} more (--json shows all)", "dim")
-    if as_json:
-        print_json({"looked_at": total, **counts})
-    else:
-        out.print(f"{total} messages and sends checked, {counts.total()} unfinished.")
+        out.print(f"{total} messages and sends checked, {sum(counts.values())} unfinished.")
     if any(trouble.stuck for trouble in counts if counts[trouble]):
         print_note("For what failed: email-handler redrive. For everything else: email-handler reconcile.", "dim")
         raise typer.Exit(ExitCode.STUCK)

@@ -25,15 +25,14 @@ SENT_BY = {"ack": (JobKind.ACKNOWLEDGEMENT,), "forward": (JobKind.FORWARD, JobKi
 """The kinds of job that each send queue holds."""
 
 
+Queue = Annotated[
+    Literal["ack", "forward", "reply", "processing-failures"] | None,
+    typer.Argument(help="Without one, the three send queues.", show_default=False),
+]
+
+
 def redrive(
-    queue: Annotated[
-        Literal["ack", "forward", "reply", "processing-failures"] | None,
-        typer.Argument(help="Without one, the three send queues.", show_default=False),
-    ] = None,
-    dry_run: DryRun = False,
-    stack: Stack = "",
-    endpoint: Endpoint = "",
-    as_json: AsJson = False,
+    queue: Queue = None, dry_run: DryRun = False, stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False
 ) -> None:
     """Send again what was dead-lettered. The ledger decides, so that nothing is sent twice.
 

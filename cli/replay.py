@@ -55,8 +55,8 @@ def replay(
         line: dict[str, Any] = {"receipt": receipt, "function": function, "what": what}
         if dry_run:
             return line
+        request = {"do": "replay", "receipt": receipt, "function": function}
         try:
-            request = {"do": "replay", "receipt": receipt, "function": function}
             line |= functions.call(function, {"operator": request})
         except CommandError as error:
             line["error"] = str(error)
@@ -78,11 +78,10 @@ def replay(
 
 
 def _print_replay(connection: Connection, line: dict[str, Any]) -> None:
-    done, would_be = _EFFECTS[line["what"]]
     if "error" in line:
         print_note(f"{line['receipt']}: {line['error']}", "red")
         return
-    effect = would_be
+    done, effect = _EFFECTS[line["what"]]
     if "jobs" in line:
         effect = f"{done}: {describe_result(line, ledger_items(connection, line['jobs']))}"
     print_line(f"{line['receipt']} {line['function']}, {effect}")

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from email_handler.spam import rules as spam_rules
 from email_handler.spam.stages import assess_content
 
 RULES_FILE = Path("config/spam-rules.toml")
+OUTCOMES = {"held": Outcome.HOLD, "flagged": Outcome.FLAG, "delivered": Outcome.DELIVER}
 
 app = typer.Typer(no_args_is_help=True, help="Check, try and change the spam rules.")
 
@@ -95,6 +96,7 @@ def measure(
     With --json one object for each folder and each rule; "decided" counts the messages that would have had another
     outcome without that rule.
     """
+    compiled = read_rules(rules)
     labelled = [(name, label, list(find_files([folder]))) for name, label, folder in _labelled(folders)]
     files = [path for _, _, paths in labelled for path in paths]
     judged = tracked(each_file(partial(_judge, rules), files), "messages", len(files))
@@ -104,7 +106,7 @@ def measure(
         for path in paths:
             tally.add(str(path), next(judged))
         tallies.append(tally)
-    by_rule = list(_by_rule(tallies, read_rules(rules)))
+    by_rule = list(_by_rule(tallies, compiled))
     if as_json:
         _print_lines(tallies, by_rule, wrong=wrong)
     else:
@@ -134,18 +136,13 @@ def _label(folder: Path) -> str:
     return next((label for label in ("spam", "ham") if label in words), "") if folder.is_dir() else ""
 
 
-def _judge(rules_file: Path | None) -> Callable[[Path], Judgement]:
-    """Return a function that judges one file."""
+def _judge(rules_file: Path | None, path: Path) -> Judgement:
     rules = read_rules(rules_file)
-
-    def judge(path: Path) -> Judgement:
-        disposition = assess_content(parse(path.read_bytes()), rules)
-        return disposition.outcome, [
-            (reason.rule, _outcome(disposition, rules, without=reason.weight) is not disposition.outcome)
-            for reason in disposition.reasons
-        ]
-
-    return judge
+    disposition = assess_content(parse(path.read_bytes()), rules)
+    return disposition.outcome, [
+        (reason.rule, _outcome(disposition, rules, without=reason.weight) is not disposition.outcome)
+        for reason in disposition.reasons
+    ]
 
 
 def _outcome(disposition: Disposition, rules: spam_rules.RuleSet, *, without: float) -> Outcome:
@@ -168,9 +165,8 @@ def _by_rule(tallies: Sequence[Tally], rules: spam_rules.RuleSet) -> Iterator[di
 
 
 def _print_lines(tallies: Sequence[Tally], by_rule: Sequence[dict[str, Any]], *, wrong: bool) -> None:
-    outcomes = {"held": Outcome.HOLD, "flagged": Outcome.FLAG, "delivered": Outcome.DELIVER}
     for tally in tallies:
-        counts = {name: tally.outcomes[outcome] for name, outcome in outcomes.items()}
+        counts = {name: tally.outcomes[outcome] for name, outcome in OUTCOMES.items()}
         line = {"set": tally.name, "label": tally.label, "messages": tally.messages, **counts}
         print_json(line | ({"wrong": tally.wrong} if wrong else {}))
     for line in by_rule:
@@ -184,11 +180,10 @@ def _print_tables(tallies: Sequence[Tally], by_rule: Sequence[dict[str, Any]], *
         delivered = tally.outcomes[Outcome.DELIVER]
         right = delivered if tally.label == "ham" else tally.messages - delivered
         share = f"{right / tally.messages:.1%}" if tally.messages else "-"
-        counts = (tally.outcomes[outcome] for outcome in (Outcome.HOLD, Outcome.FLAG, Outcome.DELIVER))
+        counts = (tally.outcomes[outcome] for outcome in OUTCOMES.values())
         table.add_row(tally.name, tally.label, str(tally.messages), *map(str, counts), share)
     out.print(table, "")
-    fired = [line for line in by_rule if line["spam"] or line["ham"]]
-    if fired:
+    if fired := [line for line in by_rule if line["spam"] or line["ham"]]:
         counted = ("Spam", "Ham", "Decided spam", "Decided ham")
         table = new_table("Rule", "Weight", *counted, right=counted)
         for line in sorted(fired, key=lambda line: -line["spam"]):

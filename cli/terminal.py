@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -60,6 +61,15 @@ def print_json(value: Any) -> None:
 def json_document(value: Any) -> bytes:
     """Return *value* as a JSON file for people to read."""
     return json.dumps(value, indent=2, default=_as_text).encode() + b"\n"
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write *content* to *path*, in folders made as needed. Raises CommandError, which names the option --out."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}. Choose another folder with --out.") from error
 
 
 def _as_text(value: Any) -> str:

@@ -16,15 +16,12 @@ from email_handler.conversations.records import LedgerItem, MessageRecord
 from email_handler.errors import UnknownConversation
 from email_handler.identifiers import ConversationId, LedgerId, ReceiptId, SesId
 
+Identifier = Annotated[
+    str, typer.Argument(metavar="ID", help="A receipt, SES's id of an email we sent, a send or a conversation.")
+]
 
-def why(
-    identifier: Annotated[
-        str, typer.Argument(metavar="ID", help="A receipt, SES's id of an email we sent, a send or a conversation.")
-    ],
-    stack: Stack = "",
-    endpoint: Endpoint = "",
-    as_json: AsJson = False,
-) -> None:
+
+def why(identifier: Identifier, stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False) -> None:
     """Show what happened to a message and why: decision, reasons, sends, events, and its place in the archive.
 
     For a conversation, show that for each of its messages.
@@ -70,7 +67,7 @@ def _explain(connection: Connection, message: MessageRecord, sends: Sequence[Led
             "rules_version": message.rules_version,
             "done": bool(decisions) and all(decision.done for decision in decisions),
         },
-        "sends": [public_fields(send) for send in sends],
+        "sends": [*map(public_fields, sends)],
         "events": [
             {"id": event.id, "detail_type": event.detail_type} for decision in decisions for event in decision.events
         ],

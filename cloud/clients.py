@@ -20,14 +20,12 @@ class Clients:
         """Use *endpoint* for all services, or *ses_endpoint* for SES v2 if given."""
         self.endpoint = endpoint
         self.ses_endpoint = ses_endpoint or endpoint
-        self._session = _session()
 
     def client(self, service: str, endpoint: str = "", config: Config | None = None) -> Any:
         """Return a new client for *service*. It makes one attempt and waits up to 60 s, unless *config* overrides it."""
         ours = Config(retries={"total_max_attempts": 1}, read_timeout=60, max_pool_connections=32)
-        return self._session.client(
-            service, endpoint_url=endpoint or self.endpoint, config=ours.merge(config) if config else ours
-        )
+        config = ours.merge(config) if config else ours
+        return _session().client(service, endpoint_url=endpoint or self.endpoint, config=config)
 
     s3 = cached_property(lambda self: self.client("s3"))
     dynamodb = cached_property(lambda self: self.client("dynamodb"))

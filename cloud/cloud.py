@@ -106,18 +106,13 @@ class LocalCloud:
         name = f"{STACK}-{secrets.token_hex(4)}" if endpoint and not keep else STACK
         with ExitStack() as stack:
             ses = stack.enter_context(SesEndpoint(folder / "outbox", domain=given["Domain"], bind=bind))
+            ses.upstream = endpoint
             if not endpoint:
                 progress("emulator")
-                emulator = Emulator(
-                    project,
-                    log=log,
-                    port=endpoint_port or (_kept_port(state) if keep else 0),
-                    bind=bind,
-                    ses_endpoint=ses.url,
-                    state=state if keep else None,
-                )
-                stack.enter_context(emulator)
-            ses.upstream = endpoint or emulator.endpoint
+                port = endpoint_port or (_kept_port(state) if keep else 0)
+                kept = state if keep else None
+                emulator = Emulator(project, log=log, port=port, bind=bind, ses_endpoint=ses.url, state=kept)
+                ses.upstream = stack.enter_context(emulator).endpoint
             clients = Clients(ses.upstream)
             if name != STACK:
                 stack.callback(clients.cloudformation.delete_stack, StackName=name)
@@ -195,11 +190,7 @@ class LocalCloud:
     def _waiting(self) -> Iterator[tuple[str, int]]:
         """Yield the same counts one by one, the cheapest question first."""
         yield "invocations", in_flight(self.endpoint)
-        names = [
-            "ApproximateNumberOfMessages",
-            "ApproximateNumberOfMessagesNotVisible",
-            "ApproximateNumberOfMessagesDelayed",
-        ]
+        names = [f"ApproximateNumberOfMessages{state}" for state in ("", "NotVisible", "Delayed")]
         for queue in _SEND_QUEUES:
             found = self.clients.sqs.get_queue_attributes(QueueUrl=self.resources[queue], AttributeNames=names)
             yield queue, sum(int(found["Attributes"].get(name, 0)) for name in names)

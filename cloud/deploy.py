@@ -186,16 +186,10 @@ def _sam(project: Path, *arguments: str | Path, environment: Mapping[str, str], 
     if not sam.exists():
         raise LocalCloudError("sam is not in this Python's environment: run `make setup` first")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    path = (
-        f"{sam.parent}{os.pathsep}{inherited.get('PATH', os.defpath)}"  # sam needs pip, and the layer's make needs uv
-    )
+    path = os.pathsep.join([str(sam.parent), inherited.get("PATH", os.defpath)])  # for sam's pip, and the layer's uv
     try:
-        code, output = guarded.run(
-            [sam, *arguments],
-            environment={**inherited, "PATH": path, "SAM_CLI_TELEMETRY": "0", **environment},
-            folder=project,
-            limit=limit,
-        )
+        settings = {**inherited, "PATH": path, "SAM_CLI_TELEMETRY": "0", **environment}
+        code, output = guarded.run([sam, *arguments], environment=settings, folder=project, limit=limit)
     except TimeoutError as error:
         raise LocalCloudError(f"sam {arguments[0]} did not end within {limit:.0f} s") from error
     if code:

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -139,10 +140,7 @@ def in_flight(endpoint: str) -> int:
 
 
 def _get(endpoint: str, path: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=5)
-    try:
+    with closing(http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=5)) as connection:
         connection.request("GET", path)
         response = connection.getresponse()
         return response.status, response.read()
-    finally:
-        connection.close()

@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -63,14 +64,11 @@ class Exchange(BaseHTTPRequestHandler):
 
     def forward(self, upstream: str) -> Response:
         """Send the request to the endpoint *upstream* and return its response."""
-        connection = http.client.HTTPConnection(urlsplit(upstream).netloc, timeout=120)
-        try:
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in _NOT_FORWARDED}
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _NOT_FORWARDED}
+        with closing(http.client.HTTPConnection(urlsplit(upstream).netloc, timeout=120)) as connection:
             connection.request(self.command, self.path, self.body, headers)
             response = connection.getresponse()
             return response.status, response.getheaders(), response.read()
-        finally:
-            connection.close()
 
     def respond(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
         """Send a response. Content-Length is that of *body*; a response to HEAD keeps the one in *headers*."""

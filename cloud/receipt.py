@@ -174,11 +174,9 @@ def _common(found: dict[str, str]) -> dict[str, Any]:
     lists = {"from": "from", "to": "to", "cc": "cc", "replyTo": "reply-to"}
     texts = {"sender": "sender", "returnPath": "return-path", "messageId": "message-id", "date": "date"}
     common: dict[str, Any] = {key: _people(found[name]) for key, name in lists.items() if name in found}
-    common |= {
-        key: found[name].strip("<>") if key == "returnPath" else found[name]
-        for key, name in texts.items()
-        if name in found
-    }
+    common |= {key: found[name] for key, name in texts.items() if name in found}
+    if "returnPath" in common:
+        common["returnPath"] = common["returnPath"].strip("<>")
     if "subject" in found:
         common["subject"] = decoded(found["subject"])
     return common
