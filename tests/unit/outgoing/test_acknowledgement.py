@@ -33,16 +33,15 @@ def test_it_quotes_nothing_of_the_message() -> None:
 
 def test_values_are_filled_in_and_escaped_in_html() -> None:
     context = acknowledgement_context(
-        text_template="$name $subject $public_address $display_name $shop $unknown $$ 5$",
+        text_template="$name $subject $public_address $display_name $unknown $$ 5$",
         html_template="<p>$name $subject</p>",
         name="<b>Jane</b> & co",
         threading=type(THREADING)(subject='Re: "<script>"', in_reply_to="", references=()),
-        values={"shop": "The Shop"},
     )
 
     sent = parse(compose_acknowledgement(RECEIVED, context).raw)
 
-    assert sent.text == ('<b>Jane</b> & co Re: "<script>" contact@example.com Example Desk The Shop $unknown $ 5$')
+    assert sent.text == ('<b>Jane</b> & co Re: "<script>" contact@example.com Example Desk $unknown $ 5$')
     assert sent.html == "<p>&lt;b&gt;Jane&lt;/b&gt; &amp; co Re: &quot;&lt;script&gt;&quot;</p>"
 
 

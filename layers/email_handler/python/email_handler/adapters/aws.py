@@ -1,5 +1,8 @@
 """How long adapters wait for AWS, and the part of an AWS error that may be shown."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -15,3 +18,12 @@ def code(error: ClientError | BotoCoreError) -> str:
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code") or "no code")
     return type(error).__name__
+
+
+@contextmanager
+def translating(translated: Callable[[ClientError | BotoCoreError], Exception]) -> Iterator[None]:
+    """Raise *translated* of what AWS raises within the block."""
+    try:
+        yield
+    except FAILURES as error:
+        raise translated(error) from error

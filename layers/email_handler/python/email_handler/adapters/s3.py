@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from email_handler.adapters.aws import FAILURES, code
+from email_handler.adapters.aws import code, translating
 from email_handler.errors import ArchiveObjectMissing, ArchiveUnavailable, EmailHandlerError
 from email_handler.identifiers import ArchiveKey
 
@@ -24,37 +24,29 @@ class S3Archive:
 
     def get(self, key: str) -> bytes:
         """Return the object at *key*. Raises ArchiveObjectMissing, ArchiveUnavailable."""
-        try:
+        with translating(_translated):
             body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        except FAILURES as error:
-            raise _translated(error) from error
         return body
 
     def put(self, key: str, body: bytes, content_type: str) -> None:
         """Store *body* at *key*. Raises ArchiveUnavailable."""
-        try:
+        with translating(_translated):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
-        except FAILURES as error:
-            raise _translated(error) from error
 
     def let_expire(self, key: str, expires: bool) -> None:
         """Tag the object for the lifecycle rule, or remove its tags. Raises ArchiveObjectMissing, ArchiveUnavailable."""
-        try:
+        with translating(_translated):
             if expires:
                 self._client.put_object_tagging(Bucket=self._bucket, Key=key, Tagging={"TagSet": [EXPIRES]})
             else:
                 self._client.delete_object_tagging(Bucket=self._bucket, Key=key)
-        except FAILURES as error:
-            raise _translated(error) from error
 
     def keys(self, prefix: str) -> Iterator[tuple[ArchiveKey, datetime]]:
         """Yield every key below *prefix* with its last modification, a page of 1,000 at a time."""
-        try:
+        with translating(_translated):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
                 for found in page.get("Contents", ()):
                     yield ArchiveKey(found["Key"]), found["LastModified"]
-        except FAILURES as error:
-            raise _translated(error) from error
 
 
 def _translated(error: ClientError | BotoCoreError) -> EmailHandlerError:

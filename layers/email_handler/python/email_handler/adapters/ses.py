@@ -16,7 +16,7 @@ from botocore.exceptions import (
 )
 
 from email_handler import errors
-from email_handler.adapters.aws import FAILURES, code
+from email_handler.adapters.aws import code, translating
 from email_handler.identifiers import SesId
 from email_handler.mail.addresses import ascii_address
 
@@ -73,15 +73,13 @@ class SesMailer:
         """
         if len(raw) > LARGEST:
             raise errors.MessageTooLarge("the composed message is larger than SES accepts")
-        try:
+        with translating(_translated):
             response = self._client.send_email(
                 FromEmailAddress=sender,
                 Destination={"ToAddresses": [ascii_address(recipient) for recipient in recipients]},
                 Content={"Raw": {"Data": raw}},
                 ConfigurationSetName=self._configuration_set,
             )
-        except FAILURES as error:
-            raise _translated(error) from error
         if "MessageId" not in response:
             raise errors.SendOutcomeUnknown("SES: a response without an id")
         return SesId(response["MessageId"])

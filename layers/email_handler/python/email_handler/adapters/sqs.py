@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import batched
 from typing import Any
 
-from email_handler.adapters.aws import FAILURES, code
+from botocore.exceptions import BotoCoreError, ClientError
+
+from email_handler.adapters.aws import code, translating
 from email_handler.conversations.jobs import Job
 from email_handler.errors import QueueUnavailable
 from email_handler.ports import DeadLetter
@@ -27,33 +29,26 @@ class SqsJobs:
         """Put each job in the queue of its kind. Raises QueueUnavailable: some may be queued by then, which is
         harmless, since the ledger lets only one send."""
         for job in jobs:
-            self._send(QueueUrl=self._queues[job.kind], MessageBody=job.to_json())
+            with translating(_unavailable):
+                self._client.send_message(QueueUrl=self._queues[job.kind], MessageBody=job.to_json())
 
     def dead_letter(self, job_body: str, kind: str, reason: str, attempts: int) -> None:
         """Send *job_body* as it is to the dead-letter queue of *kind*, with attributes ``Reason`` and ``Attempts``."""
-        self._send(
-            QueueUrl=self._dead_letters[kind],
-            MessageBody=job_body,
-            MessageAttributes={
-                "Reason": {"DataType": "String", "StringValue": reason[:_REASON_LENGTH] or "no reason given"},
-                "Attempts": {"DataType": "Number", "StringValue": str(attempts)},
-            },
-        )
+        attributes = {
+            "Reason": {"DataType": "String", "StringValue": reason[:_REASON_LENGTH] or "no reason given"},
+            "Attempts": {"DataType": "Number", "StringValue": str(attempts)},
+        }
+        with translating(_unavailable):
+            self._client.send_message(
+                QueueUrl=self._dead_letters[kind], MessageBody=job_body, MessageAttributes=attributes
+            )
 
     def change_visibility(self, queue_url: str, receipt_handle: str, seconds: int) -> None:
         """Hide a received message for *seconds* more (at most 12 h after its receive), then show it again."""
-        try:
+        with translating(_unavailable):
             self._client.change_message_visibility(
                 QueueUrl=queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
             )
-        except FAILURES as error:
-            raise QueueUnavailable(f"SQS failed: {code(error)}") from error
-
-    def _send(self, **message: Any) -> None:
-        try:
-            self._client.send_message(**message)
-        except FAILURES as error:
-            raise QueueUnavailable(f"SQS failed: {code(error)}") from error
 
 
 class DeadLetterQueues:
@@ -118,10 +113,12 @@ class DeadLetterQueues:
         self._kept.clear()
 
     def _call(self, operation: str, **request: Any) -> Any:
-        try:
+        with translating(_unavailable):
             return getattr(self._client, operation)(**request)
-        except FAILURES as error:
-            raise QueueUnavailable(f"SQS failed: {code(error)}") from error
+
+
+def _unavailable(error: ClientError | BotoCoreError) -> QueueUnavailable:
+    return QueueUnavailable(f"SQS failed: {code(error)}")
 
 
 def _letter(url: str, message: Mapping[str, Any]) -> DeadLetter:

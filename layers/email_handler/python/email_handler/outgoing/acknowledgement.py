@@ -28,7 +28,6 @@ def compose_acknowledgement(message: Message, context: AcknowledgementContext) -
     """
     identity = gate.for_recipients(context.identity, (context.recipient,))
     values = {
-        **context.values,
         "name": writer.one_line(context.name, 60),
         "subject": writer.one_line(context.threading.subject, 120),
         "public_address": identity.public_address,

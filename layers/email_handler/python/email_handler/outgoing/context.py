@@ -1,7 +1,7 @@
 """What composing needs besides the message itself, built by one piece of code for the senders and ``compose``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from email_handler.conversations.owners import Identity, Owners
@@ -50,7 +50,6 @@ class AcknowledgementContext:
     text_template: str  # string.Template placeholders: $name, $subject, $public_address, $display_name
     html_template: str
     name: str = ""
-    values: dict[str, str] = field(default_factory=dict)  # further placeholders
 
 
 def forward_context(

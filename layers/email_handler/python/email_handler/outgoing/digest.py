@@ -1,9 +1,8 @@
 """The digest of held messages: one email to the owner, with all they need to decide and nothing to click."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import LedgerItem, MessageRecord
@@ -19,17 +18,17 @@ MAX_REASONS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldEntry:
-    """One held message as the digest shows it."""
+    """One held message as the digest shows it and the archive keeps it, as JSON."""
 
     receipt: str
     function: str
-    at: datetime
+    at: str  # in UTC, as shown
     sender: str
     sender_name: str
     verified: bool
     subject: str
     score: float
-    reasons: tuple[str, ...]
+    reasons: Sequence[str]
 
     @classmethod
     def of(cls, record: MessageRecord) -> Self:
@@ -37,27 +36,14 @@ class HeldEntry:
         return cls(
             receipt=record.receipt,
             function=record.function,
-            at=record.at,
+            at=f"{record.at:%Y-%m-%d %H:%M}",
             sender=record.sender,
             sender_name=record.sender_name,
             verified=record.verified,
             subject=record.subject,
             score=record.score,
-            reasons=tuple(reason.detail or str(reason) for reason in record.reasons),
+            reasons=[reason.detail or str(reason) for reason in record.reasons],
         )
-
-
-def to_json(entries: Sequence[HeldEntry]) -> list[dict[str, Any]]:
-    """Return *entries* as JSON values, for the archive."""
-    return [{**asdict(entry), "at": entry.at.isoformat()} for entry in entries]
-
-
-def from_json(values: Sequence[dict[str, Any]]) -> list[HeldEntry]:
-    """Return the entries that :func:`to_json` turned into *values*."""
-    return [
-        HeldEntry(**{**value, "at": datetime.fromisoformat(value["at"]), "reasons": tuple(value["reasons"])})
-        for value in values
-    ]
 
 
 def compose_digest(entries: Sequence[HeldEntry], *, owners: Owners, item: LedgerItem) -> Composed:
@@ -85,7 +71,7 @@ def _block(entry: HeldEntry) -> list[str]:
     release = f"email-handler held release {entry.receipt}" + (" --function reply" if entry.function == "reply" else "")
     return [
         writer.one_line(entry.subject, MAX_SUBJECT) or "(no subject)",
-        f"  from {writer.one_line(named, MAX_SUBJECT) or 'nobody'}{verification}, {entry.at:%Y-%m-%d %H:%M} UTC",
+        f"  from {writer.one_line(named, MAX_SUBJECT) or 'nobody'}{verification}, {entry.at} UTC",
         f"  held: {'; '.join(entry.reasons[:MAX_REASONS]) or 'no reason recorded'} (score {entry.score:g})",
         f"  {release}",
     ]

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.routes import Routes, load_routes
 from email_handler.errors import BadRules, ConfigUnavailable
-from email_handler.ports import ConfigSource
+from email_handler.ports import ConfigDocument, ConfigSource
 from email_handler.spam.rules import RuleSet, builtin_rules, load_rules
 
 
@@ -27,11 +28,9 @@ class ConfigurationReader:
     def __init__(self, source: ConfigSource, rules_parameter: str, routes_parameter: str, owners: Owners) -> None:
         """Take the port, the names of the two SSM parameters, and the owners as deployed."""
         self._source = source
-        self._rules_parameter = rules_parameter
-        self._routes_parameter = routes_parameter
+        self._parameters = {"rules": rules_parameter, "routes": routes_parameter}
         self._owners = owners
-        self._rules: tuple[str, RuleSet] | None = None
-        self._routes: tuple[str, Routes] | None = None
+        self._good: dict[str, tuple[str, Any]] = {}  # by name: the version and content of the last good document
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="configuration")
 
     def begin(self) -> Callable[[], Configuration]:
@@ -39,7 +38,10 @@ class ConfigurationReader:
 
         That function never fails: no message waits for a rules file.
         """
-        reading_rules, reading_routes = self._pool.submit(self._read_rules), self._pool.submit(self._read_routes)
+        reading_rules = self._pool.submit(
+            self._read, "rules", lambda found: load_rules(found.body, found.version), builtin_rules
+        )
+        reading_routes = self._pool.submit(self._read, "routes", lambda found: load_routes(found.body), Routes)
 
         def configuration() -> Configuration:
             (rules, rules_problem), (routes, routes_problem) = reading_rules.result(), reading_routes.result()
@@ -53,28 +55,17 @@ class ConfigurationReader:
 
         return configuration
 
-    def _read_rules(self) -> tuple[RuleSet, str]:
+    def _read[T](self, name: str, load: Callable[[ConfigDocument], T], builtin: Callable[[], T]) -> tuple[T, str]:
+        """Return the content of the document *name* that is in force, and what is wrong with the document, or ""."""
         problem = ""
         try:
-            document = self._source.read(self._rules_parameter)
+            document = self._source.read(self._parameters[name])
             if document is None:
-                return builtin_rules(), ""
-            if self._rules is None or self._rules[0] != document.version:
-                self._rules = (document.version, load_rules(document.body, document.version))
+                return builtin(), ""
+            if name not in self._good or self._good[name][0] != document.version:
+                self._good[name] = (document.version, load(document))
         except BadRules:
-            problem = "rules: the document is unusable, the last good set is in force"
+            problem = f"{name}: the document is unusable, the last good one is in force"
         except ConfigUnavailable:
-            problem = "rules: the document could not be read, the last good set is in force"
-        return self._rules[1] if self._rules else builtin_rules(), problem
-
-    def _read_routes(self) -> tuple[Routes, str]:
-        problem = ""
-        try:
-            document = self._source.read(self._routes_parameter)
-            if document is None:
-                return Routes(), ""
-            if self._routes is None or self._routes[0] != document.version:
-                self._routes = (document.version, load_routes(document.body))
-        except ConfigUnavailable:
-            problem = "routes: the document could not be read, the last good one is in force"
-        return self._routes[1] if self._routes else Routes(), problem
+            problem = f"{name}: the document could not be read, the last good one is in force"
+        return self._good[name][1] if name in self._good else builtin(), problem

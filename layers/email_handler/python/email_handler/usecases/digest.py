@@ -1,7 +1,7 @@
 """The digest: on days after something was held, the owner gets a list of it, with reasons and how to release each."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 from email_handler.conversations.disposition import Outcome, Reason
@@ -9,7 +9,7 @@ from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import digest_key, notice_id
 from email_handler.conversations.records import Decision, MessageRecord
 from email_handler.identifiers import ReceiptId
-from email_handler.outgoing.digest import DIGEST, HeldEntry, to_json
+from email_handler.outgoing.digest import DIGEST, HeldEntry
 from email_handler.ports import Commit, Known, Question
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
@@ -33,7 +33,7 @@ def send_digest(context: Context) -> Decision | None:
     ]
     if not held:
         return None
-    body = json.dumps(to_json([HeldEntry.of(record) for record in held]), ensure_ascii=False).encode()
+    body = json.dumps([asdict(HeldEntry.of(record)) for record in held], ensure_ascii=False).encode()
     summary = f"{len(held)} held on {day.isoformat()}"
     record = MessageRecord(
         receipt=ReceiptId(f"digest-{day.isoformat()}"),

@@ -7,7 +7,7 @@ from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.records import TEXT_ONLY
 from email_handler.mail.parsing import parse
 from email_handler.outgoing.context import forward_context
-from email_handler.outgoing.digest import DIGEST, compose_digest, from_json
+from email_handler.outgoing.digest import DIGEST, HeldEntry, compose_digest
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.notice import NoticeKind, compose_notice
 from email_handler.ports import SendContext
@@ -46,7 +46,7 @@ def _compose_forward(context: SendContext, raw: bytes, dispatch: Dispatch) -> Dr
 def _compose_notice(context: SendContext, raw: bytes, dispatch: Dispatch) -> Draft:
     item, owners = context.item, dispatch.owners
     if item.note == DIGEST:
-        composed = compose_digest(from_json(json.loads(raw)), owners=owners, item=item)
+        composed = compose_digest([HeldEntry(**entry) for entry in json.loads(raw)], owners=owners, item=item)
     else:
         composed = compose_notice(
             NoticeKind(item.note), owners=owners, record=context.message, conversation=context.conversation, item=item
