@@ -87,16 +87,13 @@ $(REQUIREMENTS): pyproject.toml uv.lock | .venv-uv/.$(UV_VERSION)
 
 # --- Tests ------------------------------------------------------------------------------------------------------------
 
-# As many processes as there are processors. More than four have nothing to do while one has the deployed stack.
-SHARED := --numprocesses=logical --maxprocesses=4
-
 .PHONY: test
 test: setup ## All tests: units, template, contracts, the deployed stack, mail in to mail out
-	$(BIN)/pytest $(SHARED)
+	$(BIN)/pytest -n auto
 
 .PHONY: test-unit
 test-unit: setup ## Only the tests that need no local cloud: a minute or two
-	$(BIN)/pytest $(SHARED) -m 'not cloud'
+	$(BIN)/pytest -n auto -m 'not cloud'
 
 .PHONY: test-localstack
 test-localstack: setup ## The tests of the deployed stack on LocalStack: needs Docker and its image (make test does not)
