@@ -87,16 +87,13 @@ $(REQUIREMENTS): pyproject.toml uv.lock | .venv-uv/.$(UV_VERSION)
 
 # --- Tests ------------------------------------------------------------------------------------------------------------
 
-# One process for each processor. More than four would wait for the one that has the deployed stack.
-SHARED := --numprocesses=logical --maxprocesses=4
-
 .PHONY: test
 test: setup ## All tests: units, template, contracts, and the deployed stack from SMTP to sent email
-	$(BIN)/pytest $(SHARED)
+	$(BIN)/pytest -n auto
 
 .PHONY: test-unit
 test-unit: setup ## Only the tests that need no local cloud: a minute or two
-	$(BIN)/pytest $(SHARED) -m 'not cloud'
+	$(BIN)/pytest -n auto -m 'not cloud'
 
 .PHONY: test-localstack
 test-localstack: setup ## The tests of the deployed stack on LocalStack: needs Docker and its image (make test does not)

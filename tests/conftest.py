@@ -4,7 +4,7 @@ Fixtures, each made once a session: ``emulator`` (MiniStack alone, 1 s), ``clien
 stack deployed by ``sam deploy``, 10 s and more). EMAIL_HANDLER_ENDPOINT names another LocalStack-compatible endpoint to
 deploy to: the same tests then run there.
 
-``pytest -n 2`` shares the tests among processes, a file at a time. The files that use ``cloud`` all go to one process,
+``pytest -n auto`` shares the tests among processes, a file at a time. The files that use ``cloud`` all go to one process,
 since they share its stack, and they go first, since they take longest.
 """
 
@@ -46,6 +46,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes ``-n auto`` starts: one more than processors, since that with the stack often waits.
+
+    More than four would have nothing to do while it works.
+    """
+    return min(4, (os.cpu_count() or 1) + 1)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

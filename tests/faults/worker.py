@@ -20,6 +20,8 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from email_handler import bootstrap
+from email_handler.mail.addresses import organizational_domain
+from email_handler.spam.rules import builtin_rules
 
 KILLED = 137
 KINDS = ("refused", "throttled", "rejected", "timeout before", "timeout after", "killed after")
@@ -120,6 +122,8 @@ def main() -> None:
     for name in ("inbound", "reply", "attachment", "ack_sender", "forward_sender", "reply_sender"):
         importlib.import_module(f"functions.{name}.handler")  # imported once, here; each fork has them
     importlib.import_module("email_handler.adapters.kreuzberg")
+    builtin_rules()  # read and kept here for the forks, as a warm function has them
+    organizational_domain("customer.example")
     for service in ("s3", "dynamodb", "sqs", "sesv2", "ssm", "events", "sns"):
         bootstrap._client(service)  # without a connection yet, so that forks share nothing
     answers = os.fdopen(os.dup(1), "w")
