@@ -1,11 +1,11 @@
-"""Seals the environment and starts the local cloud for those who ask.
+"""Isolates the tests from AWS and starts the local cloud for the tests that need it.
 
-Fixtures, each made once a session: ``emulator`` (MiniStack alone, 1 s), ``clients`` (boto3 for it), and ``cloud`` (the
+Fixtures, each made once per session: ``emulator`` (MiniStack alone, 1 s), ``clients`` (boto3 for it), and ``cloud`` (the
 stack deployed by ``sam deploy``, 10 s and more). EMAIL_HANDLER_ENDPOINT names another LocalStack-compatible endpoint to
 deploy to: the same tests then run there.
 
-``pytest -n auto`` shares the tests among processes, a file at a time. The files that use ``cloud`` all go to one process,
-since they share its stack, and they go first, since they take longest.
+``pytest -n auto`` shares the tests among processes, a file at a time. The files that use ``cloud`` all go to one
+process, since they share its stack, and they go first, since they take longest.
 """
 
 import os
@@ -30,7 +30,7 @@ PROJECT = Path(__file__).parent.parent
 
 ENDPOINT = os.environ.get("EMAIL_HANDLER_ENDPOINT", "")
 
-# Whatever the developer's shell says of AWS must not reach a test; these mean nothing to AWS itself.
+# No AWS setting of the developer's shell may reach a test; AWS itself would not accept these values.
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[_name]
 os.environ |= {
@@ -40,7 +40,7 @@ os.environ |= {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 
-# A shell lets what it starts in the background ignore SIGINT, and so would the processes that tests interrupt.
+# Background processes of a shell ignore SIGINT, and would pass that on to the processes that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says how busy the machine is, and nothing about the code.
@@ -81,29 +81,29 @@ def _on_the_stack(file: str) -> bool:
 
 @pytest.fixture(autouse=True)
 def this_machine_only() -> None:
-    """Let no test reach further than this machine, or the endpoint it was told to use."""
+    """Allow connections only to this machine and to the configured endpoint."""
     hosts = ["127.0.0.1", "localhost", urlsplit(ENDPOINT).hostname or "localhost"]
     socket_allow_hosts(hosts, allow_unix_socket=True)
 
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """MiniStack with nothing deployed, for contract tests of adapters. Marker: cloud."""
+    """Start MiniStack with nothing deployed, for contract tests of adapters. Marker: cloud."""
     with Emulator(PROJECT, log=tmp_path_factory.mktemp("emulator") / "ministack.log") as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def clients(emulator: Emulator) -> Clients:
-    """Make boto3 clients for ``emulator``: ``clients.s3``, ``.dynamodb``, ``.sqs``, ``.ssm``, ``.events`` and so on."""
+    """Return boto3 clients for ``emulator``: ``clients.s3``, ``.dynamodb``, ``.sqs``, ``.ssm``, ``.events`` and so on."""
     return Clients(emulator.endpoint)
 
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """Deploy the project's stack to a local cloud of the tests' own: mail in by ``cloud.send``, out in ``cloud.sent()``.
+    """Deploy the stack to a local cloud: ``cloud.send`` hands a message in, ``cloud.sent()`` lists the sent messages.
 
-    Tests share it, so each writes as people of its own. Marker: cloud.
+    All tests share it, so each uses addresses of its own. Marker: cloud.
     """
     folder = tmp_path_factory.mktemp("cloud")
     with LocalCloud.start(PROJECT, folder=folder, smtp_port=0, endpoint=ENDPOINT) as running:

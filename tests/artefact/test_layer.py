@@ -17,14 +17,14 @@ MACHINES = {"x86_64": 0x3E, "arm64": 0xB7}  # e_machine in an ELF header
 
 @pytest.fixture(scope="module", params=MACHINES)
 def architecture(request: pytest.FixtureRequest) -> str:
-    """Give each processor that the template's parameter takes."""
+    """Return each processor that the template's parameter accepts."""
     name: str = request.param
     return name
 
 
 @pytest.fixture(scope="module")
 def layer(architecture: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the layer for *architecture* and give what will be ``/opt/python``."""
+    """Build the layer for *architecture* and return the folder that becomes ``/opt/python``."""
     scratch = tmp_path_factory.mktemp(architecture)
     shutil.copytree(PROJECT / "layers/email_handler", scratch / "source")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -44,26 +44,26 @@ def test_the_layer_is_under_12_mb(layer: Path) -> None:
 
 
 def test_the_layer_holds_packages_and_their_metadata_and_nothing_else(layer: Path) -> None:
-    """pcre2's wheel brings its sources and build files along, and a developer's tools leave caches."""
-    litter = [
+    """The wheel of pcre2 contains its sources and build files, and a developer's tools leave caches."""
+    unexpected = [
         path.name
         for path in layer.iterdir()
         if not (path / "__init__.py").exists() and not re.search(r"\.dist-info$|^typing_extensions\.py$", path.name)
     ]
 
-    assert litter == []
+    assert unexpected == []
     assert not list(layer.rglob("__pycache__"))
     assert not list(layer.rglob(".*_cache"))
 
 
-def test_every_library_of_the_layer_is_for_the_processor_asked_for(layer: Path, architecture: str) -> None:
+def test_every_library_of_the_layer_is_for_the_requested_processor(layer: Path, architecture: str) -> None:
     libraries = list(layer.rglob("*.so"))
 
     assert libraries
     assert {MACHINES[architecture]} == {int.from_bytes(path.read_bytes()[18:20], "little") for path in libraries}
 
 
-def test_the_package_ships_whole(layer: Path) -> None:
+def test_the_layer_contains_every_file_of_the_package(layer: Path) -> None:
     source = PROJECT / "layers/email_handler/python/email_handler"
     files = {
         path.relative_to(source) for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts

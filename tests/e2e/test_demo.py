@@ -1,4 +1,4 @@
-"""The demo as a person starts it: what it prints, and that nothing of it survives."""
+"""The demo as a person starts it: what it prints, and that it leaves nothing running."""
 
 import json
 import os
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.cloud
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start the demo with JSON lines in a process of its own; its folder is the test's."""
+    """Start the demo with --json in a new process; its folder belongs to the test."""
     command = [sys.executable, "-m", "cli.demo", "--json", "--folder", str(tmp_path)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with subprocess.Popen(
@@ -31,7 +31,7 @@ def started(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_the_demo_tells_seven_steps_as_json_lines_and_nothing_else(
+def test_the_demo_prints_seven_steps_as_json_lines_and_nothing_else(
     started: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     output, errors = started.communicate(timeout=240)
@@ -59,14 +59,14 @@ def test_a_demo_that_is_ended_leaves_no_port_in_use(
 
 
 def ports(folder: Path) -> set[int]:
-    """Return the ports that the emulator of *folder* has told of."""
+    """Return the ports that the emulator of *folder* has logged."""
     log = folder / "ministack.log"
     text = log.read_text(errors="replace") if log.exists() else ""
     return {int(port) for port in re.findall(r"Running on http://127\.0\.0\.1:(\d+)", text)}
 
 
 def listening(numbers: set[int]) -> set[int]:
-    """Return those of *numbers* that somebody listens on."""
+    """Return those of *numbers* that a process listens on."""
     found = set()
     for number in numbers:
         with socket.socket() as probe:
@@ -75,8 +75,8 @@ def listening(numbers: set[int]) -> set[int]:
     return found
 
 
-def test_a_step_that_does_not_happen_names_what_was_expected_and_seen() -> None:
-    step = demo.Step(number=1, title="A mail")
+def test_a_failed_step_shows_what_was_expected_and_seen() -> None:
+    step = demo.Step(number=1, title="A message")
 
     with pytest.raises(demo.StepFailed, match="expected: one forward; seen: 2"):
         step.check(False, "one forward", 2)

@@ -1,6 +1,6 @@
-"""The seven steps of the demo on the deployed stack, with people of the tests' own: SMTP in, mail out.
+"""The seven steps of the demo on the deployed stack, with other people: messages in by SMTP, sent messages out.
 
-What is asserted is read from outside: the outbox's files, the table, the archive.
+The tests read the results from outside: from the outbox, the table and the archive.
 """
 
 from collections.abc import Callable
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.cloud
 PUBLIC = "contact@example.com"
 OWNER = "owner@private.example"
 ERIKA = "erika@library.example"
-MAILS = PROJECT / "events" / "mail"
+SAMPLES = PROJECT / "events" / "mail"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Came:
-    """What one mail caused."""
+class Result:
+    """What one message caused: its record, and the messages sent for it."""
 
     receipt: ReceiptId
     record: MessageRecord
@@ -45,7 +45,7 @@ class Came:
         return self.sent[0]
 
 
-type HandIn = Callable[[bytes, str, str], Came]
+type HandIn = Callable[[bytes, str, str], Result]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def connection(cloud: LocalCloud) -> Connection:
 
 @pytest.fixture(scope="module")
 def hand_in(cloud: LocalCloud, connection: Connection) -> HandIn:
-    def deliver(raw: bytes, sender: str, recipient: str) -> Came:
+    def deliver(raw: bytes, sender: str, recipient: str) -> Result:
         cloud.settle()
         before = len(cloud.sent())
         receipt = ReceiptId(cloud.send(raw, sender, [recipient]))
@@ -64,14 +64,14 @@ def hand_in(cloud: LocalCloud, connection: Connection) -> HandIn:
         cloud.settle()
         record = connection.records.message(receipt, function)
         assert record is not None
-        return Came(receipt=receipt, record=record, sent=cloud.sent()[before:])
+        return Result(receipt=receipt, record=record, sent=cloud.sent()[before:])
 
     return deliver
 
 
 def sample(name: str) -> bytes:
-    """Return a sample mail as Erika's instead of Jane's."""
-    raw = (MAILS / f"{name}.eml").read_bytes()
+    """Return a sample message as Erika's instead of Jane's."""
+    raw = (SAMPLES / f"{name}.eml").read_bytes()
     for jane, erika in ((b"jane@customer.example", ERIKA.encode()), (b"Jane", b"Erika"), (b"garden-plan-", b"erika-")):
         raw = raw.replace(jane, erika)
     return raw
@@ -91,31 +91,31 @@ def banner_of(sent: Sent) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def first(hand_in: HandIn) -> Came:
+def first(hand_in: HandIn) -> Result:
     return hand_in(sample("first_contact"), ERIKA, PUBLIC)
 
 
 @pytest.fixture(scope="module")
-def forward(first: Came) -> Sent:
+def forward(first: Result) -> Sent:
     (sent,) = first.to(OWNER)
     return sent
 
 
 @pytest.fixture(scope="module")
-def answered(hand_in: HandIn, forward: Sent) -> Came:
+def replied(hand_in: HandIn, forward: Sent) -> Result:
     raw = mailclient.reply(
         raw_of(forward),
         sender=f"Owner <{OWNER}>",
-        message_id="answer-to-erika@private.example",
+        message_id="reply-to-erika@private.example",
         text="Dear Erika,\n\nTuesday at ten would suit me. Shall I bring soil samples?",
     )
     return hand_in(raw, OWNER, forward.sender)
 
 
 @pytest.fixture(scope="module")
-def continued(hand_in: HandIn, answered: Came) -> Came:
+def continued(hand_in: HandIn, replied: Result) -> Result:
     raw = mailclient.reply(
-        raw_of(answered.only_to(ERIKA)),
+        raw_of(replied.only_to(ERIKA)),
         sender=f"Erika Doe <{ERIKA}>",
         message_id="erika-2@library.example",
         text="Tuesday is perfect.",
@@ -126,7 +126,7 @@ def continued(hand_in: HandIn, answered: Came) -> Came:
 # 1
 
 
-def test_a_first_mail_is_acknowledged_once_from_the_public_address(first: Came) -> None:
+def test_a_first_message_is_acknowledged_once_from_the_public_address(first: Result) -> None:
     (acknowledgement,) = first.to(ERIKA)
     mail = mail_of(acknowledgement)
 
@@ -136,7 +136,7 @@ def test_a_first_mail_is_acknowledged_once_from_the_public_address(first: Came) 
     assert "Garden plan" in mail["Subject"]
 
 
-def test_a_first_mail_is_forwarded_with_a_banner_and_its_file_byte_for_byte(first: Came, forward: Sent) -> None:
+def test_a_first_message_is_forwarded_with_a_banner_and_its_file_unchanged(first: Result, forward: Sent) -> None:
     mail = mail_of(forward)
     original = next(mailclient.read(sample("first_contact")).iter_attachments()).get_content()
     files = {part.get_filename(): part.get_content() for part in mail.iter_attachments()}
@@ -149,7 +149,9 @@ def test_a_first_mail_is_forwarded_with_a_banner_and_its_file_byte_for_byte(firs
     assert "Tuesdays" in mailclient.body(raw_of(forward), "html")
 
 
-def test_the_text_of_its_pdf_is_in_the_archive(cloud: LocalCloud, connection: Connection, first: Came) -> None:
+def test_the_text_of_an_attached_pdf_is_in_the_archive(
+    cloud: LocalCloud, connection: Connection, first: Result
+) -> None:
     place = f"{first.record.conversation}/{first.receipt}"
 
     cloud.wait_until(lambda: list(connection.archive.keys(f"text/{place}/01.txt")), 60, "the PDF's text")
@@ -167,8 +169,8 @@ def _described(connection: Connection, receipt: ReceiptId) -> list[MessageRecord
 # 2
 
 
-def test_the_owners_answer_comes_from_the_public_address_threaded(answered: Came) -> None:
-    sent = answered.only_to(ERIKA)
+def test_the_owners_reply_is_sent_from_the_public_address_in_the_thread(replied: Result) -> None:
+    sent = replied.only_to(ERIKA)
     mail = mail_of(sent)
 
     assert sent.sender == PUBLIC
@@ -177,17 +179,17 @@ def test_the_owners_answer_comes_from_the_public_address_threaded(answered: Came
     assert mail["In-Reply-To"] == "<erika-1@customer.example>"
     assert "<erika-1@customer.example>" in mail["References"]
     assert "soil samples" in mailclient.body(raw_of(sent))
-    assert "our library would like to plant" in mailclient.body(raw_of(sent)), "quotations stay"
+    assert "our library would like to plant" in mailclient.body(raw_of(sent)), "quotations are kept"
 
 
-def test_the_owners_answer_decoded_in_full_shows_nothing_private(
-    connection: Connection, answered: Came, forward: Sent
+def test_the_owners_fully_decoded_reply_contains_nothing_private(
+    connection: Connection, replied: Result, forward: Sent
 ) -> None:
-    written = revealed(connection.archive.get(answered.record.archive_key))
-    seen = revealed(raw_of(answered.only_to(ERIKA))) + mailclient.readable(raw_of(answered.only_to(ERIKA))).lower()
+    written = revealed(connection.archive.get(replied.record.archive_key))
+    seen = revealed(raw_of(replied.only_to(ERIKA))) + mailclient.readable(raw_of(replied.only_to(ERIKA))).lower()
     lines = [line.lower() for line in banner_of(forward)]
 
-    assert all(private in written for private in (OWNER, "@thread.", *lines)), "the owner's mail had all of it"
+    assert all(private in written for private in (OWNER, "@thread.", *lines)), "the owner's message contained all of it"
     assert OWNER not in seen
     assert "@thread." not in seen
     assert [line for line in lines if line in seen] == []
@@ -197,8 +199,8 @@ def test_the_owners_answer_decoded_in_full_shows_nothing_private(
 # 3
 
 
-def test_the_contacts_answer_is_the_same_conversation_and_not_acknowledged_again(
-    connection: Connection, first: Came, continued: Came
+def test_the_contacts_next_message_joins_the_conversation_and_is_not_acknowledged_again(
+    connection: Connection, first: Result, continued: Result
 ) -> None:
     assert continued.record.conversation == first.record.conversation
     continued.only_to(OWNER)
@@ -207,7 +209,7 @@ def test_the_contacts_answer_is_the_same_conversation_and_not_acknowledged_again
     assert (conversation.received, conversation.sent, conversation.status) == (2, 1, Status.WAITING)
 
 
-def test_both_forwards_are_one_thread_to_the_owner(forward: Sent, continued: Came) -> None:
+def test_both_forwards_are_one_thread_for_the_owner(forward: Sent, continued: Result) -> None:
     mail = mail_of(continued.only_to(OWNER))
 
     assert forward.message_id in mail["References"]
@@ -217,7 +219,7 @@ def test_both_forwards_are_one_thread_to_the_owner(forward: Sent, continued: Cam
 # 4
 
 
-def test_an_obvious_spam_is_held_with_its_reasons_and_nobody_is_mailed(connection: Connection, hand_in: HandIn) -> None:
+def test_obvious_spam_is_held_with_its_reasons_and_nothing_is_sent(connection: Connection, hand_in: HandIn) -> None:
     held = hand_in(sample("spam").replace(b"blast-77@", b"blast-78@"), "growth@ranking-boost.example", PUBLIC)
 
     assert held.sent == []
@@ -231,64 +233,64 @@ def test_an_obvious_spam_is_held_with_its_reasons_and_nobody_is_mailed(connectio
 # 5
 
 
-def test_a_linkedin_message_is_a_conversation_by_name_forwarded_and_not_acknowledged(hand_in: HandIn) -> None:
-    came = hand_in(sample("linkedin_message"), "s-2ab8dfbbd4bed@bounce.linkedin.com", PUBLIC)
+def test_a_linkedin_message_is_forwarded_in_a_conversation_named_after_its_sender(hand_in: HandIn) -> None:
+    result = hand_in(sample("linkedin_message"), "s-2ab8dfbbd4bed@bounce.linkedin.com", PUBLIC)
 
-    assert came.record.conversation == "linkedin-erika-doe"
-    assert mail_of(came.only_to(OWNER))["From"].addresses[0].username.startswith("linkedin-erika-doe.")
+    assert result.record.conversation == "linkedin-erika-doe"
+    assert mail_of(result.only_to(OWNER))["From"].addresses[0].username.startswith("linkedin-erika-doe.")
 
 
-def test_a_forged_linkedin_message_is_nobodys_conversation_by_name(hand_in: HandIn) -> None:
+def test_a_forged_linkedin_message_gets_no_conversation_named_after_its_sender(hand_in: HandIn) -> None:
     raw = mailclient.with_fields(
         sample("linkedin_message").replace(b"Erika", b"Mallory").replace(b"2026030410.1", b"2026030410.2"),
         X_Local_Verdicts="dkim=FAIL spf=GRAY dmarc=FAIL policy=none",
     )
 
-    came = hand_in(raw, "mallory@elsewhere.example", PUBLIC)
+    result = hand_in(raw, "mallory@elsewhere.example", PUBLIC)
 
-    assert not came.record.conversation.startswith("linkedin-")
-    assert {address for sent in came.sent for address in sent.recipients} <= {OWNER}
+    assert not result.record.conversation.startswith("linkedin-")
+    assert {address for sent in result.sent for address in sent.recipients} <= {OWNER}
 
 
 # 6
 
 
-def test_a_contacts_out_of_office_is_forwarded_and_not_acknowledged(
-    hand_in: HandIn, answered: Came, continued: Came
+def test_a_contacts_out_of_office_reply_is_forwarded_and_not_acknowledged(
+    hand_in: HandIn, replied: Result, continued: Result
 ) -> None:
-    del continued  # comes before, so that the conversation's counts are what its test says
-    answer = answered.only_to(ERIKA)
-    raw = mailclient.with_fields(sample("contact_out_of_office"), In_Reply_To=answer.message_id)
+    del continued  # requested so that it runs first: its test asserts counts of the conversation
+    reply = replied.only_to(ERIKA)
+    raw = mailclient.with_fields(sample("contact_out_of_office"), In_Reply_To=reply.message_id)
 
-    came = hand_in(raw, "", PUBLIC)
+    result = hand_in(raw, "", PUBLIC)
 
-    assert came.record.automatic
-    assert came.record.conversation == answered.record.conversation
-    came.only_to(OWNER)
+    assert result.record.automatic
+    assert result.record.conversation == replied.record.conversation
+    result.only_to(OWNER)
 
 
-def test_the_owners_out_of_office_is_recorded_and_relayed_to_nobody(
-    hand_in: HandIn, forward: Sent, first: Came
+def test_the_owners_out_of_office_reply_is_recorded_and_not_relayed(
+    hand_in: HandIn, forward: Sent, first: Result
 ) -> None:
     raw = mailclient.with_fields(sample("owner_out_of_office"), To=forward.sender, In_Reply_To=forward.message_id)
 
-    came = hand_in(raw, "", forward.sender)
+    result = hand_in(raw, "", forward.sender)
 
-    assert came.sent == []
-    assert (came.record.outcome, came.record.conversation) == (Outcome.RECORD, first.record.conversation)
+    assert result.sent == []
+    assert (result.record.outcome, result.record.conversation) == (Outcome.RECORD, first.record.conversation)
 
 
-def test_sess_bounce_of_the_acknowledgement_is_recorded_on_its_conversation(
-    cloud: LocalCloud, connection: Connection, first: Came, continued: Came
+def test_a_bounce_of_the_acknowledgement_is_recorded_in_its_conversation(
+    cloud: LocalCloud, connection: Connection, first: Result, continued: Result
 ) -> None:
-    del continued  # later mail of hers must not find her unreachable
+    del continued  # requested so that it runs first: after this bounce she is unreachable
     (acknowledgement,) = first.to(ERIKA)
 
     cloud.ses_event("Bounce", acknowledgement.ses_id)
     cloud.settle()
 
-    told = connection.records.messages(ConversationId(first.record.conversation))
-    (bounce,) = [message for message in told if message.feedback]
+    messages = connection.records.messages(ConversationId(first.record.conversation))
+    (bounce,) = [message for message in messages if message.feedback]
     bounced = connection.records.find("send_state", SendState.BOUNCED)
     assert (bounce.feedback["status"], bounce.feedback["recipient"]) == ("5.1.1", ERIKA)
     assert acknowledgement.ses_id in [send.ses_id for send in bounced if isinstance(send, LedgerItem)]
@@ -301,9 +303,9 @@ def test_a_forged_owner_is_refused_and_nothing_reaches_the_contact(hand_in: Hand
     verdicts = "spf=FAIL dkim=GRAY dmarc=FAIL policy=none"
     raw = mailclient.with_fields(sample("forged_owner"), To=forward.sender, X_Local_Verdicts=verdicts)
 
-    came = hand_in(raw, "x@laptop.invalid", forward.sender)
+    result = hand_in(raw, "x@laptop.invalid", forward.sender)
 
-    assert came.record.outcome is Outcome.HOLD
-    assert [str(reason) for reason in came.record.reasons] == ["owner:not-verified"]
-    assert came.to(ERIKA) == []
-    assert mail_of(came.only_to(OWNER))["Auto-Submitted"] == "auto-generated"
+    assert result.record.outcome is Outcome.HOLD
+    assert [str(reason) for reason in result.record.reasons] == ["owner:not-verified"]
+    assert result.to(ERIKA) == []
+    assert mail_of(result.only_to(OWNER))["Auto-Submitted"] == "auto-generated"

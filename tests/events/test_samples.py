@@ -12,7 +12,7 @@ README = (EVENTS / "README.md").read_text()
 FUNCTIONS = ("inbound", "reply", "attachment", "ack_sender", "forward_sender", "reply_sender")
 ENVELOPES = sorted(EVENTS.glob("*/*.json"))
 MESSAGES = sorted(EVENTS.glob("mail/*.eml"))
-WITHOUT_MESSAGE = {"never_stored", "never_recorded"}  # what the bad cases refer to
+WITHOUT_MESSAGE = {"never_stored", "never_recorded"}  # the bad cases refer to these
 
 _RESERVED = re.compile(r"(?:.*\.)?(?:example\.(?:com|org|net)|[\w-]+\.(?:example|test|invalid)|example|test|invalid)")
 _ADDRESS = re.compile(r"[\w.+%-]+@([\w-]+(?:\.[\w-]+)+)")
@@ -42,16 +42,16 @@ def test_every_function_has_at_least_three_cases(function: str) -> None:
 
 
 @pytest.mark.parametrize("path", ENVELOPES, ids=_name)
-def test_an_envelope_is_json_in_the_form_of_its_source_without_the_message(path: Path) -> None:
+def test_an_envelope_is_json_in_the_format_of_its_source_without_the_message(path: Path) -> None:
     event = json.loads(path.read_text())
 
     if "Records" in event:
         assert {record["eventSource"] for record in event["Records"]} <= {"aws:ses", "aws:sqs"}
     elif path.name == "reconcile.json":
-        assert event == {"reconcile": True}, "what template.yaml's schedule sends"
+        assert event == {"reconcile": True}, "the event of the schedule in template.yaml"
     else:
         assert {"source", "detail-type", "detail"} <= event.keys()
-    assert len(path.read_bytes()) < 6_000, "MIME is never pasted in JSON"
+    assert len(path.read_bytes()) < 6_000, "the message itself is not in the envelope"
 
 
 @pytest.mark.parametrize("path", ENVELOPES, ids=_name)
@@ -73,7 +73,7 @@ def test_a_message_has_a_header_a_body_and_crlf_throughout(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MESSAGES, ids=_name)
-def test_an_envelope_refers_to_each_message(path: Path) -> None:
+def test_each_message_has_an_envelope(path: Path) -> None:
     assert any(path.stem in envelope.read_text() for envelope in ENVELOPES)
 
 

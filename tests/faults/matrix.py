@@ -1,4 +1,4 @@
-"""The matrix: every AWS call of every function, broken in every way, run to rest and audited from outside.
+"""The fault matrix: each AWS call of each function fails in each way; every run is finished and audited from outside.
 
 ``make faults`` prints it; ``make faults JSON=1`` ends with one line ``{"runs", "calls", "lost", "doubled", "marked"}``.
 """
@@ -23,13 +23,13 @@ JANE = "Jane Doe <jane@customer.example>"
 
 
 def first_contact(world: World) -> None:
-    """Send a first mail with an attachment: inbound, both senders, attachment."""
+    """Send a first message with an attachment: inbound, both senders, attachment."""
     files = [("list.csv", "text/csv", b"a,b\r\n1,2\r\n")]
     world.invoke(*world.store(mail(sender=JANE, subject="A question", attachments=files)))
     world.settle()
 
 
-def _answer(world: World, text: str = "Yes, we do.\r\n", verdicts: str = "") -> None:
+def _owner_reply(world: World, text: str = "Yes, we do.\r\n", verdicts: str = "") -> None:
     conversation = world.conversation()
     thread = f"{conversation.id}.{conversation.token}@{THREAD}"
     raw = mail(
@@ -50,19 +50,19 @@ def follow_up(world: World) -> None:
     world.settle()
 
 
-def forged_answer(world: World) -> None:
+def forged_reply(world: World) -> None:
     """Forge the owner: reply holds it, forward-sender sends the notice."""
-    _answer(world, verdicts="dmarc=GRAY spf=GRAY dkim=GRAY")
+    _owner_reply(world, verdicts="dmarc=GRAY spf=GRAY dkim=GRAY")
 
 
 def spam(world: World) -> None:
-    """Send what SES calls spam: held, and nobody is mailed."""
+    """Send a message that SES reports as spam: it is held, and nothing is sent."""
     world.invoke(*world.store(mail(sender="x@spam.example", message_id="<s@spam.example>"), verdicts="spam=FAIL"))
     world.settle()
 
 
 def feedback(world: World) -> None:
-    """Tell by SES's event that the acknowledgement bounced."""
+    """Report by an event of SES that the acknowledgement bounced."""
     sent = next(one for one in world.sent() if one.sender == PUBLIC)
     detail = {
         "eventType": "Bounce",
@@ -77,14 +77,14 @@ def feedback(world: World) -> None:
 
 
 def release(world: World) -> None:
-    """Release what was held: forwarded and acknowledged once."""
+    """Release the held message: it is forwarded and acknowledged once."""
     receipt, _ = world.stored[-1]
     world.invoke("inbound", {"operator": {"do": "release", "receipt": receipt}})
     world.settle()
 
 
 def reconciliation(world: World) -> None:
-    """Let the reconciler find a mail whose event never came."""
+    """Let the reconciler find a message whose event never arrived."""
     world.store(mail(sender="kim@customer.example", message_id="<lost@customer.example>", text="Lost?"))
     world.moved += 8 * 3600
     world.invoke("inbound", {"reconcile": True})
@@ -93,18 +93,18 @@ def reconciliation(world: World) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """What has happened before, undisturbed, and the act whose calls are broken."""
+    """The steps that run before without faults, and the step whose calls fail."""
 
     before: tuple[Callable[[World], None], ...]
     act: Callable[[World], None]
-    sends: int  # mails that leave in the act when nothing breaks
+    sends: int  # messages that are sent in the act without a fault
 
 
 SCENARIOS = (
     Scenario(before=(), act=first_contact, sends=2),
     Scenario(before=(first_contact,), act=follow_up, sends=1),
-    Scenario(before=(first_contact,), act=_answer, sends=1),
-    Scenario(before=(first_contact,), act=forged_answer, sends=1),
+    Scenario(before=(first_contact,), act=_owner_reply, sends=1),
+    Scenario(before=(first_contact,), act=forged_reply, sends=1),
     Scenario(before=(), act=spam, sends=0),
     Scenario(before=(first_contact,), act=feedback, sends=0),
     Scenario(before=(spam,), act=release, sends=2),
@@ -114,7 +114,7 @@ SCENARIOS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One (scenario, function, call, fault) and what came of it."""
+    """One scenario with one fault, and its audit."""
 
     scenario: str
     fault: Fault
@@ -122,7 +122,7 @@ class Run:
 
     @property
     def outcome(self) -> str:
-        """Say it in a word."""
+        """Return the outcome as one word."""
         if self.audit.lost:
             return "lost"
         if self.audit.doubled:
@@ -139,7 +139,7 @@ def name(scenario: Scenario) -> str:
 
 
 def play(rig: Rig, scenario: Scenario, fault: Fault | None) -> tuple[dict[str, list[str]], Audit]:
-    """Play *scenario* in a world of its own, with *fault* in its act; return the calls by function, and the audit."""
+    """Play *scenario* in a new world with *fault* in its act; return the calls by function, and the audit."""
     with rig.world() as world:
         for step in scenario.before:
             step(world)
@@ -148,18 +148,20 @@ def play(rig: Rig, scenario: Scenario, fault: Fault | None) -> tuple[dict[str, l
         world.fault = fault
         scenario.act(world)
         if fault is not None and world.fault is not None:
-            raise AssertionError(f"{fault} never struck: the calls of a function are not the same each time")
+            raise AssertionError(f"{fault} never occurred: the function made other calls than before")
         audit = world.audit()
         gave_up = tuple(f"{failure['function']} gave up" for failure in world.failures)
         audit = replace(audit, lost=audit.lost + gave_up)
         missing = scenario.sends - (audit.sent - before) - audit.dead_lettered - audit.unknown
         if missing > 0:
-            raise AssertionError(f"{name(scenario)}, {fault}: {missing} mails never left and nothing tells of them")
+            raise AssertionError(
+                f"{name(scenario)}, {fault}: {missing} messages were neither sent nor recorded as unsent"
+            )
         return world.calls, audit
 
 
 def faults(calls: dict[str, list[str]], kinds: tuple[str, ...] = KINDS) -> Iterator[Fault]:
-    """Yield every way to break every one of *calls*."""
+    """Yield every fault for every one of *calls*."""
     for function, labels in calls.items():
         for label in labels:
             for kind in kinds:
@@ -168,7 +170,7 @@ def faults(calls: dict[str, list[str]], kinds: tuple[str, ...] = KINDS) -> Itera
 
 
 def run(rig: Rig, scenarios: tuple[Scenario, ...] = SCENARIOS, *, quiet: bool = False) -> list[Run]:
-    """Enumerate the calls of each scenario by playing it once, then break each of them."""
+    """Play each scenario once to list its calls, then once for each fault of each call."""
     runs: list[Run] = []
     for scenario in scenarios:
         calls, audit = play(rig, scenario, None)
@@ -195,7 +197,7 @@ def table(runs: list[Run]) -> Table:
 
 
 def main() -> None:
-    """Run everything, print the matrix, and fail where anything was lost or doubled."""
+    """Run everything, print the matrix, and exit with 1 if anything was lost or doubled."""
     as_json = "--json" in sys.argv
     with tempfile.TemporaryDirectory() as folder:
         rig = Rig(Path(folder))
@@ -215,7 +217,7 @@ def main() -> None:
             f"{len(runs)} runs over {calls} calls: "
             + ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
         )
-    print(  # noqa: T201 - the line that scripts read
+    print(  # noqa: T201 - scripts read this line
         json.dumps(
             {
                 "runs": len(runs),

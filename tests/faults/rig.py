@@ -1,5 +1,6 @@
-"""A small AWS for fault runs: real handlers, real adapters, the emulator's S3, SQS, DynamoDB and EventBridge, the local
-cloud's SES. The rig plays Lambda: it retries asynchronous invocations and shows failed jobs again, as AWS would.
+"""A small AWS for fault runs: real handlers and adapters, the emulator's services, and the local cloud's SES.
+
+The rig takes the part of Lambda: it retries asynchronous invocations and makes failed jobs visible again.
 """
 
 import json
@@ -25,14 +26,14 @@ from tests.support.table import DynamoTable, create_table
 PROJECT = Path(__file__).parents[2]
 PUBLIC, OWNER, THREAD = "contact@example.com", "owner@private.example", "thread.example.com"
 ASYNC_TRIES = 3  # an asynchronous invocation and its two retries
-ROUNDS = 30  # receives of one job, before the rig calls it stuck
+ROUNDS = 30  # receives of one job before the rig gives up
 STEP = 300  # seconds by which the clock moves when something failed: longer than a lease
 SENDERS = {"Ack": "ack_sender", "Forward": "forward_sender", "Reply": "reply_sender"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Which call of which function is broken, and how (``worker.KINDS``)."""
+    """The function, the call that fails, and how it fails (``worker.KINDS``)."""
 
     function: str
     call: str
@@ -41,13 +42,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """What can be seen from outside when all is quiet."""
+    """The result of a run, as seen from outside when all queues are empty."""
 
-    lost: tuple[str, ...]  # mail without a finished decision, sends without an end
-    doubled: tuple[str, ...]  # sent more often than the ledger says may be
-    marked: int  # second copies that the ledger owns up to
+    lost: tuple[str, ...]  # messages without a finished decision, unfinished sends
+    doubled: tuple[str, ...]  # more copies than the ledger's possible duplicates
+    marked: int  # second copies that the ledger records as possible duplicates
     dead_lettered: int
-    unknown: int  # acknowledgements that may or may not have left
+    unknown: int  # acknowledgements that may or may not have been sent
     sent: int
 
 
@@ -65,10 +66,10 @@ class World:
     stored: list[tuple[str, str]] = field(default_factory=list)
     before: int = 0
 
-    # What the world is told
+    # What a scenario does
 
     def store(self, raw: bytes, *, to: str = PUBLIC, verdicts: str = "") -> tuple[str, dict[str, Any]]:
-        """Put *raw* where SES would, and return the function it is for and SES's event."""
+        """Store *raw* as SES would, and return the function it is for and SES's event."""
         sender = raw.partition(b"From: ")[2].partition(b"\r\n")[0].decode().rpartition("<")[2].rstrip(">")
         raw, found = receipt.take_verdicts(
             (f"X-Local-Verdicts: {verdicts}\r\n".encode() if verdicts else b"") + raw, sender
@@ -89,7 +90,7 @@ class World:
         return function, receipt.event(mail, body, [to], "arn:aws:lambda:us-east-1:000000000000:function:x")
 
     def invoke(self, function: str, event: dict[str, Any]) -> bool:
-        """Invoke *function* asynchronously: up to three tries. False where all failed."""
+        """Invoke *function* asynchronously: up to three attempts. Return False if all failed."""
         for _ in range(ASYNC_TRIES):
             if self._run(function, event)["ended"] == "returned":
                 return True
@@ -109,7 +110,7 @@ class World:
         (found,) = [c for c in self.records.find("public_address", PUBLIC) if isinstance(c, Conversation)]
         return found
 
-    # How it goes about
+    # How functions are invoked
 
     def _run(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
         fault = self.fault if self.fault and self.fault.function == function else None
@@ -123,7 +124,7 @@ class World:
             }
         )
         if fault and fault.call in result["calls"]:
-            self.fault = None  # it has struck
+            self.fault = None  # it occurs once
         self.calls.setdefault(function, []).extend(c for c in result["calls"] if c not in self.calls.get(function, []))
         return result
 
@@ -156,10 +157,10 @@ class World:
         }
 
     def _receive(self, name: str) -> list[dict[str, Any]]:
-        answer = self.rig.clients.sqs.receive_message(
+        response = self.rig.clients.sqs.receive_message(
             QueueUrl=self._queue(name), MaxNumberOfMessages=10, AttributeNames=["All"], VisibilityTimeout=3600
         )
-        found: list[dict[str, Any]] = answer.get("Messages", [])
+        found: list[dict[str, Any]] = response.get("Messages", [])
         return found
 
     def _drain(self, kind: str) -> bool:
@@ -194,7 +195,7 @@ class World:
             self.rig.clients.sqs.delete_message(QueueUrl=self._queue("Events"), ReceiptHandle=message["ReceiptHandle"])
         return bool(messages)
 
-    # What can be seen from outside
+    # What is seen from outside
 
     @property
     def records(self) -> DynamoTable:
@@ -202,11 +203,11 @@ class World:
         return DynamoTable(self.rig.clients.dynamodb, self.name, lambda: datetime.now(UTC))
 
     def sent(self) -> list[Sent]:
-        """Return what left in this world."""
+        """Return the messages sent in this world."""
         return self.rig.ses.sent()[self.before :]
 
     def audit(self) -> Audit:
-        """Hold archive, table and outbox against each other."""
+        """Compare archive, table and outbox."""
         items = list(self._ledger())
         decisions = {name: self.records.decision(name[0], name[1]) for name in self.stored}  # type: ignore[arg-type]
         lost = [
@@ -217,22 +218,24 @@ class World:
         lost += [f"{i.id}: {i.state}" for i in items if i.state in (SendState.QUEUED, SendState.SENDING)]
         dead_lettered = {job.ledger for job in self.dead_lettered}
         lost += [
-            f"{i.id}: failed, not parked" for i in items if i.state is SendState.FAILED and i.id not in dead_lettered
+            f"{i.id}: failed, not dead-lettered"
+            for i in items
+            if i.state is SendState.FAILED and i.id not in dead_lettered
         ]
         left = Counter(
             (tuple(one.recipients), one.sender.startswith("notices@"), one.sender == PUBLIC) for one in self.sent()
         )
         doubled, marked = [], 0
         for appearance, alike in _grouped(items).items():
-            # Sends that look alike in the outbox are counted together: as many copies as ended SENT, and no more.
-            spare = left[appearance] - sum(item.state in (SendState.SENT, SendState.BOUNCED) for item in alike)
-            owned_up = sum(item.possible_duplicate and item.kind is not JobKind.ACKNOWLEDGEMENT for item in alike)
-            if spare < 0:
-                lost.append(f"{alike[0].kind}: {-spare} sent by the ledger, not in the outbox")
-            elif spare > owned_up + sum(item.state is SendState.UNKNOWN for item in alike):
-                doubled.append(f"{alike[0].kind}: {spare} copies too many")
-            elif owned_up:
-                marked += min(spare, owned_up)
+            # Sends that look alike in the outbox are counted together: as many copies as SENT or BOUNCED sends.
+            extra = left[appearance] - sum(item.state in (SendState.SENT, SendState.BOUNCED) for item in alike)
+            possible = sum(item.possible_duplicate and item.kind is not JobKind.ACKNOWLEDGEMENT for item in alike)
+            if extra < 0:
+                lost.append(f"{alike[0].kind}: {-extra} sent by the ledger, not in the outbox")
+            elif extra > possible + sum(item.state is SendState.UNKNOWN for item in alike):
+                doubled.append(f"{alike[0].kind}: {extra} copies too many")
+            elif possible:
+                marked += min(extra, possible)
         unknown = sum(item.state is SendState.UNKNOWN for item in items)
         return Audit(
             lost=tuple(lost),
@@ -255,7 +258,7 @@ def _unfinished(decision: Decision | None) -> str:
 
 
 def _grouped(items: list[LedgerItem]) -> dict[tuple[tuple[str, ...], bool, bool], list[LedgerItem]]:
-    """Group sends by how they look in the outbox: to whom, from the notices' address, from the public one."""
+    """Group sends by how they look in the outbox: the recipients, and whether a notice or from the public address."""
     groups: dict[tuple[tuple[str, ...], bool, bool], list[LedgerItem]] = {}
     for item in items:
         ours = item.kind in (JobKind.ACKNOWLEDGEMENT, JobKind.REPLY)
@@ -264,10 +267,10 @@ def _grouped(items: list[LedgerItem]) -> dict[tuple[tuple[str, ...], bool, bool]
 
 
 class Rig:
-    """Emulator, SES and worker for as many worlds as are asked for."""
+    """Emulator, SES and worker, shared by any number of worlds."""
 
     def __init__(self, folder: Path) -> None:
-        """Start everything; *folder* takes outbox and logs."""
+        """Start everything; outbox and logs go to *folder*."""
         self.emulator = Emulator(PROJECT, log=folder / "ministack.log")
         self.ses = SesEndpoint(folder / "outbox", domain="example.com")
         self.ses.upstream = self.emulator.endpoint
@@ -301,12 +304,12 @@ class Rig:
         assert self._worker.stdout is not None
         self._worker.stdin.write(json.dumps(order) + "\n")
         self._worker.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._worker.stdout.readline())
-        return answer
+        result: dict[str, Any] = json.loads(self._worker.stdout.readline())
+        return result
 
     @contextmanager
     def world(self) -> Iterator[World]:
-        """Make a world of its own and take it down."""
+        """Create a new world; delete it afterwards."""
         name = f"faults-{next(self._numbers)}"
         create_table(self.clients.dynamodb, name)
         self.clients.s3.create_bucket(Bucket=name)

@@ -1,4 +1,4 @@
-"""The part of the fault matrix that every run of the suite looks at; `make faults` runs all of it."""
+"""The part of the fault matrix that every run of the suite includes; `make faults` runs all of it."""
 
 from collections.abc import Iterator
 
@@ -19,13 +19,13 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=name)
-def test_undisturbed_everything_ends_as_it_should(rig: Rig, scenario: Scenario) -> None:
+def test_without_faults_nothing_is_lost_doubled_or_dead_lettered(rig: Rig, scenario: Scenario) -> None:
     _, audit = play(rig, scenario, None)
 
     assert (audit.lost, audit.doubled, audit.marked, audit.dead_lettered, audit.unknown) == ((), (), 0, 0, 0)
 
 
-def test_a_process_killed_after_any_call_of_inbound_and_the_senders_loses_and_doubles_nothing(rig: Rig) -> None:
+def test_a_process_killed_after_any_call_of_inbound_or_a_sender_loses_and_doubles_nothing(rig: Rig) -> None:
     first_contact = SCENARIOS[0]
     calls, _ = play(rig, first_contact, None)
     runs = [
@@ -34,12 +34,12 @@ def test_a_process_killed_after_any_call_of_inbound_and_the_senders_loses_and_do
     ]
 
     assert {run.outcome for run in runs} <= ALLOWED
-    # A second copy leaves only where SES's answer was lost: the process died between it and the record.
-    marked = {run.fault.call for run in runs if run.outcome == "marked"}
-    assert marked == {"sesv2.SendEmail"}
+    # A second copy is sent only if the process ended between SES's response and its record.
+    possible_duplicates = {run.fault.call for run in runs if run.outcome == "marked"}
+    assert possible_duplicates == {"sesv2.SendEmail"}
 
 
-def test_an_answer_of_ses_that_is_lost_marks_a_forward_and_ends_an_acknowledgement(rig: Rig) -> None:
+def test_a_lost_response_of_ses_makes_a_forward_a_possible_duplicate_and_an_acknowledgement_unknown(rig: Rig) -> None:
     first_contact = SCENARIOS[0]
     calls, _ = play(rig, first_contact, None)
     sends = {function: [c for c in labels if c.startswith("sesv2.")] for function, labels in calls.items()}

@@ -1,8 +1,8 @@
-"""Runs the real handlers, one forked process an invocation, and breaks the AWS call it is told to break.
+"""Runs the real handlers, each invocation in a forked process, and lets one given AWS call fail.
 
-A process of its own without threads, so that a fork is safe and a kill takes nothing else along. Speaks JSON lines on
-stdin and stdout: in ``{"function", "event", "environment", "seconds", "fault"}``, out ``{"ended", "calls", "answer"}``.
-``seconds`` moves the handlers' clock on; ``fault`` is ``{"call": label, "kind": kind}`` or null.
+The worker is a separate process without threads, so that a fork is safe and a kill ends nothing else. It reads and
+writes JSON lines: in ``{"function", "event", "environment", "seconds", "fault"}``, out ``{"ended", "calls", "answer"}``.
+``seconds`` moves the handlers' clock forward; ``fault`` is ``{"call": label, "kind": kind}`` or null.
 """
 
 import importlib
@@ -25,14 +25,16 @@ from email_handler.spam.rules import builtin_rules
 
 KILLED = 137
 KINDS = ("refused", "throttled", "rejected", "timeout before", "timeout after", "killed after")
-"""``rejected`` is SES's definite no and meant for its sends alone."""
+"""``rejected`` means that SES refuses for good; it applies to SES's sends alone."""
 
 _call: Callable[[Any, str, dict[str, Any]], Any] = BaseClient._make_api_call  # type: ignore[attr-defined]
 
 
 class Calls:
-    """Labels every AWS call of one invocation (``sqs.SendMessage AckQueue``, with ``#2`` from the second on) and
-    breaks one of them."""
+    """Labels every AWS call of one invocation and lets one of them fail.
+
+    A label is ``sqs.SendMessage AckQueue``; the second such call has ``#2`` after it.
+    """
 
     def __init__(self, fault: dict[str, str] | None) -> None:
         self.labels: list[str] = []
@@ -41,8 +43,7 @@ class Calls:
         self._lock = Lock()
 
     def install(self) -> None:
-        """Put this in the place of every client's calls, above botocore's own retries: a fault here is one that
-        outlived them."""
+        """Replace the call of every client, above botocore's own retries: a fault is what remains after them."""
 
         def make(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
             label = self._label(client, operation, parameters)
@@ -57,7 +58,7 @@ class Calls:
         name = f"{client.meta.service_model.service_name}.{operation}" + (
             f" {queue.partition('-')[0]}" if queue else ""
         )
-        with self._lock:  # a finished decision queues its jobs side by side
+        with self._lock:  # the jobs of a decision are queued in parallel
             self._seen[name] += 1
             label = name if self._seen[name] == 1 else f"{name} #{self._seen[name]}"
             self.labels.append(label)
@@ -74,12 +75,12 @@ class Calls:
                 raise _error("MessageRejected", operation)
             case "timeout before":
                 raise ReadTimeoutError(endpoint_url=url)
-        answer = _call(client, operation, parameters)
+        response = _call(client, operation, parameters)
         if kind == "timeout after":
             raise ReadTimeoutError(endpoint_url=url)
         _report({"ended": "killed", "calls": self.labels, "answer": None})
         os._exit(KILLED)
-        return answer
+        return response
 
 
 def _error(code: str, operation: str) -> ClientError:
@@ -88,7 +89,7 @@ def _error(code: str, operation: str) -> ClientError:
 
 
 class Context:
-    """What Powertools' logger reads of a Lambda context."""
+    """The fields of a Lambda context that Powertools' logger reads."""
 
     function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "faults"
 
@@ -109,26 +110,26 @@ def _run(order: dict[str, Any]) -> None:
     bootstrap._now = lambda: datetime.now(UTC) + moved
     handler = importlib.import_module(f"functions.{order['function']}.handler").handler
     try:
-        answer = handler(order["event"], Context())
-    except Exception as error:  # noqa: BLE001 - as Lambda does with whatever a handler raises
+        returned = handler(order["event"], Context())
+    except Exception as error:  # noqa: BLE001 - Lambda, too, reports any exception
         _report({"ended": "raised", "calls": calls.labels, "answer": type(error).__name__})
     else:
-        _report({"ended": "returned", "calls": calls.labels, "answer": answer})
+        _report({"ended": "returned", "calls": calls.labels, "answer": returned})
 
 
 def main() -> None:
-    """Answer orders until stdin ends."""
+    """Run orders until stdin ends."""
     global _pipe
     for name in ("inbound", "reply", "attachment", "ack_sender", "forward_sender", "reply_sender"):
-        importlib.import_module(f"functions.{name}.handler")  # imported once, here; each fork has them
+        importlib.import_module(f"functions.{name}.handler")  # once here, so that no fork imports them again
     importlib.import_module("email_handler.adapters.kreuzberg")
     builtin_rules()  # read and kept here for the forks, as a warm function has them
     organizational_domain("customer.example")
     for service in ("s3", "dynamodb", "sqs", "sesv2", "ssm", "events", "sns"):
-        bootstrap._client(service)  # without a connection yet, so that forks share nothing
-    answers = os.fdopen(os.dup(1), "w")
+        bootstrap._client(service)  # not connected yet, so that forks share no connection
+    results = os.fdopen(os.dup(1), "w")
     log = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)  # the handlers' own log lines, and Powertools' remarks
+    os.dup2(log, 1)  # the log lines of handlers and Powertools
     os.dup2(log, 2)
     for line in sys.stdin:
         read_end, _pipe = os.pipe()
@@ -142,8 +143,8 @@ def main() -> None:
         with os.fdopen(read_end) as pipe:
             result = pipe.readline()
         os.waitpid(child, 0)
-        answers.write(result or '{"ended": "died", "calls": [], "answer": null}\n')
-        answers.flush()
+        results.write(result or '{"ended": "died", "calls": [], "answer": null}\n')
+        results.flush()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""The ten alarms: each cause is made on the deployed stack, and the alarm goes off and reaches the topic.
+"""The ten alarms: each is triggered on the deployed stack, and its notification reaches the topic.
 
-What is seen and what is simulated. Seen: functions that raise on malformed events, jobs that a sender parks, and
-invocations that fail three times and land in ProcessingFailures, all on the emulator; MiniStack counts ``Errors`` of
-synchronous invocations itself. Simulated: MiniStack publishes no metrics of SQS, and looks at alarms only when a metric
-is put, so the tests publish what SQS and Lambda would: a queue's real depth, and the function's error once more.
-MiniStack also forgets the dimensions when it evaluates, so ALARM of one is ALARM of its siblings; that exactly one
-alarm watches the function or queue is read from the deployed alarms' dimensions, as CloudWatch would match them.
+Real, on the emulator: functions that raise on malformed events, jobs that a sender dead-letters, and invocations that
+fail three times and end in ProcessingFailures. Simulated: MiniStack publishes no metrics of SQS and evaluates alarms
+only when a metric is put, so the tests put what SQS and Lambda would: a queue's real depth, and the function's error
+once more. MiniStack also ignores dimensions when it evaluates, so that similar alarms go off together. The tests read
+the dimensions of the deployed alarms to check that exactly one alarm watches each function or queue.
 """
 
 import json
@@ -31,28 +30,28 @@ NOT_AN_EVENT = {"nothing": "of ours"}
 
 
 class Alarms:
-    """The stack's alarms, and what came to the topic."""
+    """The stack's alarms, and the notifications of their topic."""
 
     def __init__(self, cloud: LocalCloud) -> None:
         self.cloud = cloud
         self.clients: Clients = cloud.clients
         self.cloudwatch = self.clients.client("cloudwatch")
-        self.told = self.clients.sqs.create_queue(QueueName="alarms-told")["QueueUrl"]
-        arn = self.clients.sqs.get_queue_attributes(QueueUrl=self.told, AttributeNames=["QueueArn"])
+        self.notifications = self.clients.sqs.create_queue(QueueName="alarm-notifications")["QueueUrl"]
+        arn = self.clients.sqs.get_queue_attributes(QueueUrl=self.notifications, AttributeNames=["QueueArn"])
         self.clients.client("sns").subscribe(
             TopicArn=cloud.resources["AlarmTopic"], Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"]
         )
         self.names = [name for key, name in cloud.resources.items() if key.endswith(("Errors", "Alarm"))]
 
-    def quiet(self) -> None:
-        """Put every alarm back to OK and forget what was told."""
+    def reset(self) -> None:
+        """Set every alarm to OK and discard all notifications."""
         for name in self.names:
             self.cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="the test begins")
-        while self._told():
+        while self._take_notifications():
             pass
 
     def watching(self, namespace: str, metric: str, dimensions: list[dict[str, str]]) -> list[str]:
-        """Return the alarms that CloudWatch would hold such a datum against."""
+        """Return the alarms that CloudWatch would evaluate for such a metric."""
         return [
             alarm["AlarmName"]
             for alarm in self.described()
@@ -65,7 +64,7 @@ class Alarms:
         return found
 
     def publish(self, namespace: str, metric: str, dimension: str, whose: str, value: float) -> str:
-        """Put one datum as AWS does; return the name of the one alarm that watches it."""
+        """Put one value of a metric as AWS does; return the name of the one alarm that watches it."""
         dimensions = [{"Name": dimension, "Value": whose}]
         (alarm,) = self.watching(namespace, metric, dimensions)
         datum = {"MetricName": metric, "Dimensions": dimensions, "Value": value, "Unit": "Count"}
@@ -73,44 +72,48 @@ class Alarms:
         return alarm
 
     def went_off(self, alarm: str) -> bool:
-        """Tell whether *alarm* is in ALARM and the topic was told so."""
+        """Return whether *alarm* is in ALARM and its notification has reached the topic."""
         (found,) = [one for one in self.described() if one["AlarmName"] == alarm]
-        told = self.cloud.wait_until(
-            lambda: [one for one in self._told() if one["AlarmName"] == alarm], 10, "the topic's word"
+        received = self.cloud.wait_until(
+            lambda: [one for one in self._take_notifications() if one["AlarmName"] == alarm], 10, "the notification"
         )
-        return {found["StateValue"], told[0]["NewStateValue"]} == {"ALARM"}
+        return {found["StateValue"], received[0]["NewStateValue"]} == {"ALARM"}
 
-    def _told(self) -> list[dict[str, Any]]:
-        messages = self.clients.sqs.receive_message(QueueUrl=self.told, MaxNumberOfMessages=10).get("Messages", [])
+    def _take_notifications(self) -> list[dict[str, Any]]:
+        messages = self.clients.sqs.receive_message(QueueUrl=self.notifications, MaxNumberOfMessages=10).get(
+            "Messages", []
+        )
         for message in messages:
-            self.clients.sqs.delete_message(QueueUrl=self.told, ReceiptHandle=message["ReceiptHandle"])
+            self.clients.sqs.delete_message(QueueUrl=self.notifications, ReceiptHandle=message["ReceiptHandle"])
         return [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
 
     def depth(self, queue: str) -> int:
-        """Return how many messages a queue of the stack shows."""
-        asked = self.clients.sqs.get_queue_attributes(
+        """Return the number of visible messages in a queue of the stack."""
+        response = self.clients.sqs.get_queue_attributes(
             QueueUrl=self.cloud.resources[queue], AttributeNames=["ApproximateNumberOfMessages"]
         )
-        return int(asked["Attributes"]["ApproximateNumberOfMessages"])
+        return int(response["Attributes"]["ApproximateNumberOfMessages"])
 
 
 @pytest.fixture(scope="module")
-def made(cloud: LocalCloud) -> Alarms:
+def stack_alarms(cloud: LocalCloud) -> Alarms:
     return Alarms(cloud)
 
 
 @pytest.fixture
-def alarms(made: Alarms) -> Iterator[Alarms]:
-    """All is quiet before, and what a test left in the dead letters is gone after."""
-    made.quiet()
-    yield made
+def alarms(stack_alarms: Alarms) -> Iterator[Alarms]:
+    """Reset the alarms before each test and empty the dead-letter queues after it."""
+    stack_alarms.reset()
+    yield stack_alarms
     for queue in (*(letters for _, letters in DEAD_LETTER_QUEUES), "ProcessingFailures"):
-        made.clients.sqs.purge_queue(QueueUrl=made.cloud.resources[queue])
+        stack_alarms.clients.sqs.purge_queue(QueueUrl=stack_alarms.cloud.resources[queue])
 
 
-def test_there_are_ten_and_all_tell_the_topic(made: Alarms) -> None:
-    assert len(made.names) == 10
-    assert {tuple(alarm["AlarmActions"]) for alarm in made.described()} == {(made.cloud.resources["AlarmTopic"],)}
+def test_ten_alarms_notify_the_topic(stack_alarms: Alarms) -> None:
+    assert len(stack_alarms.names) == 10
+    assert {tuple(alarm["AlarmActions"]) for alarm in stack_alarms.described()} == {
+        (stack_alarms.cloud.resources["AlarmTopic"],)
+    }
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -125,9 +128,9 @@ def test_a_function_that_raises_sets_off_its_own_alarm(alarms: Alarms, function:
 
 
 @pytest.mark.parametrize(("queue", "letters"), DEAD_LETTER_QUEUES)
-def test_a_parked_job_sets_off_its_queues_alarm(alarms: Alarms, queue: str, letters: str) -> None:
+def test_a_dead_lettered_job_sets_off_the_alarm_of_its_queue(alarms: Alarms, queue: str, letters: str) -> None:
     alarms.clients.sqs.send_message(QueueUrl=alarms.cloud.resources[queue], MessageBody="not a job")
-    alarms.cloud.wait_until(lambda: alarms.depth(letters), 30, "the sender to park it")
+    alarms.cloud.wait_until(lambda: alarms.depth(letters), 30, "the dead letter")
 
     name = alarms.cloud.resources[letters].rpartition("/")[2]
     alarm = alarms.publish("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", name, alarms.depth(letters))
@@ -145,7 +148,7 @@ def invoke_inbound(cloud: LocalCloud) -> None:
 
 
 def publish_an_event_about_no_message(cloud: LocalCloud) -> None:
-    detail = json.dumps({"receipt": "nobody-knows", "function": "inbound"})
+    detail = json.dumps({"receipt": "unknown", "function": "inbound"})
     entry = {"Source": "email-handler", "DetailType": "Message Received", "Detail": detail}
     assert cloud.clients.events.put_events(Entries=[entry])["FailedEntryCount"] == 0
 
@@ -165,11 +168,11 @@ def test_an_invocation_that_fails_three_times_sets_off_the_alarm_of_processing_f
     assert alarms.went_off(alarm)
 
 
-def test_one_throttled_mail_is_the_cause_of_no_alarm(alarms: Alarms) -> None:
-    """Nothing is parked, and it leaves at the next try: a record that fails is no error of its function."""
+def test_one_throttled_message_sets_off_no_alarm(alarms: Alarms) -> None:
+    """The message is sent at the next attempt. A failed record is not an error of its function."""
     cloud = alarms.cloud
     if cloud.ses is None:
-        pytest.skip("SES takes faults from the process that runs it")
+        pytest.skip("faults can be set only in the process that runs SES")
     jane = "jane@throttled.example"
     cloud.ses.fail_next(Fault(code="TooManyRequestsException", status=429, message="Maximum sending rate exceeded."))
     raw = mail(
@@ -178,7 +181,7 @@ def test_one_throttled_mail_is_the_cause_of_no_alarm(alarms: Alarms) -> None:
     before = len(cloud.sent())
 
     cloud.send(raw, jane, ["contact@example.com"])
-    cloud.wait_until(lambda: cloud.sent(after=before), 60, "the second try")
+    cloud.wait_until(lambda: cloud.sent(after=before), 60, "the second attempt")
 
     assert [sent.recipients for sent in cloud.sent(after=before)] == [("owner@private.example",)]
     assert [alarms.depth(letters) for _, letters in DEAD_LETTER_QUEUES] == [0, 0, 0]

@@ -1,4 +1,4 @@
-"""Many things at once, on the deployed stack: nothing is lost, nothing is doubled, nothing waits for a poisoned job."""
+"""Simultaneous work on the deployed stack: nothing is lost or doubled, and an invalid job delays no other."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -34,29 +34,29 @@ class Stack:
     records: DynamoTable
 
     def at_once(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
-        """Do all of *works* side by side, wait for peace, and return what they returned."""
+        """Run all of *works* in parallel, wait until the stack is idle, and return their results."""
         with ThreadPoolExecutor(len(works)) as pool:
             results = [future.result() for future in [pool.submit(work) for work in works]]
         self.cloud.settle()
         return results
 
     def send(self, raw: bytes, sender: str, to: str = PUBLIC) -> Callable[[], ReceiptId]:
-        """Return the work of handing one mail in."""
+        """Return a call that hands one message in."""
         return lambda: ReceiptId(self.cloud.send(raw, sender, [to]))
 
     def invoke(self, function: str, event: dict[str, Any]) -> Callable[[], Any]:
-        """Return the work of invoking a function, waiting for its answer."""
+        """Return a call that invokes a function and waits for its response."""
         return lambda: self.cloud.invoke(function, event)
 
     def decision(self, receipt_id: ReceiptId, function: FunctionName = "inbound") -> Decision:
-        """Return what was decided."""
+        """Return the finished decision about a receipt."""
         found = self.records.decision(receipt_id, function)
         assert found is not None
         assert found.done
         return found
 
     def conversation(self, receipt_id: ReceiptId, function: FunctionName = "inbound") -> Conversation:
-        """Return the conversation that a mail ended in."""
+        """Return the conversation of a received message."""
         name = self.decision(receipt_id, function).conversation
         found = self.records.conversation(name) if name else None
         assert found is not None
@@ -67,31 +67,31 @@ class Stack:
         return list(self.records.messages(conversation.id))
 
     def sent(self, since: int) -> list[Sent]:
-        """Return what left after the first *since* mails."""
+        """Return the messages sent after the first *since*."""
         return self.cloud.sent()[since:]
 
     def started(self, jane: str) -> tuple[Conversation, Sent]:
-        """Let *jane* write for the first time; return her conversation and the owner's copy."""
+        """Let *jane* write for the first time; return her conversation and the forward."""
         before = len(self.cloud.sent())
         raw = mail(sender=jane, subject="A question", message_id=f"<{first_id(jane)}>")
         (receipt_id,) = self.at_once([self.send(raw, jane)])
         (copy,) = [sent for sent in self.sent(before) if sent.recipients == (OWNER,)]
         return self.conversation(receipt_id), copy
 
-    def answer(self, copy: Sent, number: int) -> Callable[[], ReceiptId]:
-        """Return the work of the owner's answering *copy*."""
+    def reply(self, copy: Sent, number: int) -> Callable[[], ReceiptId]:
+        """Return a call that hands in the owner's reply to *copy*."""
         raw = mailclient.reply(
             Path(copy.eml).read_bytes(),
             sender=f"The Owner <{OWNER}>",
-            message_id=f"answer-{number}-{copy.ses_id}@private.example",
-            text=f"Answer {number}.",
+            message_id=f"reply-{number}-{copy.ses_id}@private.example",
+            text=f"Reply {number}.",
         )
         return self.send(raw, OWNER, copy.sender)
 
 
 @pytest.fixture(scope="module")
 def stack(cloud: LocalCloud) -> Iterator[Stack]:
-    """Set a short visibility: a job that meets another's lease comes back in seconds, not in six minutes."""
+    """Set a short visibility time-out: a job under another worker's lease is retried in seconds, not in six minutes."""
     table = cloud.resources["Records"]
     _set_visibility(cloud, 3)
     yield Stack(cloud=cloud, records=DynamoTable(cloud.clients.dynamodb, table, lambda: datetime.now(UTC)))
@@ -113,7 +113,7 @@ def at_rest(stack: Stack) -> Iterator[None]:
 
 
 def first_id(jane: str) -> str:
-    """Return the Message-ID of a contact's first mail: its part before @ is nobody else's."""
+    """Return the Message-ID of a contact's first message. Its local part is unique."""
     local, _, host = jane.partition("@")
     return f"first-{host}-{local}@{host}"
 
@@ -122,7 +122,9 @@ def to(sent: Sequence[Sent]) -> list[str]:
     return sorted(recipient for one in sent for recipient in one.recipients)
 
 
-def test_one_event_delivered_ten_times_at_once_is_one_record_one_acknowledgement_one_forward(stack: Stack) -> None:
+def test_an_event_delivered_ten_times_at_once_causes_one_record_one_acknowledgement_and_one_forward(
+    stack: Stack,
+) -> None:
     jane, before = "jane@tenfold.example", len(stack.cloud.sent())
     raw, verdicts = receipt.take_verdicts(mail(sender=jane, message_id="<tenfold@tenfold.example>"), jane)
     accepted = receipt.Accepted(
@@ -148,7 +150,7 @@ def test_one_event_delivered_ten_times_at_once_is_one_record_one_acknowledgement
     assert to(stack.sent(before)) == [jane, OWNER]
 
 
-def test_one_mail_delivered_twice_at_once_is_recorded_twice_and_forwarded_and_acknowledged_once(stack: Stack) -> None:
+def test_a_message_delivered_twice_at_once_is_recorded_twice_and_forwarded_and_acknowledged_once(stack: Stack) -> None:
     jane, before = "jane@twice.example", len(stack.cloud.sent())
     raw = mail(sender=jane, message_id="<twice@twice.example>")
 
@@ -159,7 +161,7 @@ def test_one_mail_delivered_twice_at_once_is_recorded_twice_and_forwarded_and_ac
     assert to(stack.sent(before)) == [jane, OWNER]
 
 
-def test_two_first_mails_of_one_contact_at_once_are_both_forwarded_and_acknowledged_once(stack: Stack) -> None:
+def test_two_simultaneous_first_messages_of_a_contact_are_both_forwarded_and_acknowledged_once(stack: Stack) -> None:
     jane, before = "jane@eager.example", len(stack.cloud.sent())
     raws = [mail(sender=jane, subject=f"Question {n}", message_id=f"<eager{n}@eager.example>") for n in range(2)]
 
@@ -168,12 +170,12 @@ def test_two_first_mails_of_one_contact_at_once_are_both_forwarded_and_acknowled
     assert to(stack.sent(before)) == [jane, OWNER, OWNER]
 
 
-def test_two_answers_of_the_owner_at_once_both_leave_and_both_count(stack: Stack) -> None:
-    jane = "jane@two-answers.example"
+def test_two_simultaneous_replies_of_the_owner_are_both_sent_and_counted(stack: Stack) -> None:
+    jane = "jane@two-replies.example"
     conversation, copy = stack.started(jane)
     before = len(stack.cloud.sent())
 
-    receipts = stack.at_once([stack.answer(copy, 1), stack.answer(copy, 2)])
+    receipts = stack.at_once([stack.reply(copy, 1), stack.reply(copy, 2)])
 
     after = stack.records.conversation(conversation.id)
     assert after is not None
@@ -182,20 +184,20 @@ def test_two_answers_of_the_owner_at_once_both_leave_and_both_count(stack: Stack
     assert to(stack.sent(before)) == [jane, jane]
 
 
-def test_a_mail_and_a_bounce_for_one_conversation_at_once_lose_nothing(stack: Stack) -> None:
+def test_a_simultaneous_message_and_bounce_in_a_conversation_are_both_recorded(stack: Stack) -> None:
     jane = "jane@bouncing.example"
     conversation, copy = stack.started(jane)
-    stack.at_once([stack.answer(copy, 1)])
-    (answer,) = [sent for sent in stack.cloud.sent() if sent.recipients == (jane,) and "auto" not in sent.subject][-1:]
+    stack.at_once([stack.reply(copy, 1)])
+    (reply,) = [sent for sent in stack.cloud.sent() if sent.recipients == (jane,) and "auto" not in sent.subject][-1:]
     before = len(stack.cloud.sent())
     again = mail(
-        sender=jane, subject="Re: A question", message_id="<bouncing@bouncing.example>", in_reply_to=answer.message_id
+        sender=jane, subject="Re: A question", message_id="<bouncing@bouncing.example>", in_reply_to=reply.message_id
     )
 
-    receipt_id, _ = stack.at_once([stack.send(again, jane), lambda: stack.cloud.ses_event("Bounce", answer.ses_id)])
+    receipt_id, _ = stack.at_once([stack.send(again, jane), lambda: stack.cloud.ses_event("Bounce", reply.ses_id)])
 
     after = stack.records.conversation(conversation.id)
-    bounced = stack.records.by_ses_id(SesId(answer.ses_id))
+    bounced = stack.records.by_ses_id(SesId(reply.ses_id))
     assert after is not None
     assert bounced is not None
     assert bounced.state is SendState.BOUNCED
@@ -205,7 +207,7 @@ def test_a_mail_and_a_bounce_for_one_conversation_at_once_lose_nothing(stack: St
     assert to(stack.sent(before)) == [OWNER, OWNER]
 
 
-def test_an_answer_while_the_conversations_held_mail_is_released_loses_nothing(stack: Stack) -> None:
+def test_a_reply_during_the_release_of_a_held_message_loses_nothing(stack: Stack) -> None:
     jane = "jane@released.example"
     conversation, copy = stack.started(jane)
     spam = mail(
@@ -220,14 +222,14 @@ def test_an_answer_while_the_conversations_held_mail_is_released_loses_nothing(s
     before = len(stack.cloud.sent())
     request = {"operator": {"do": "release", "receipt": held}}
 
-    answered, first, second = stack.at_once(
-        [stack.answer(copy, 1), stack.invoke("InboundFunction", request), stack.invoke("InboundFunction", request)]
+    reply_receipt, first, second = stack.at_once(
+        [stack.reply(copy, 1), stack.invoke("InboundFunction", request), stack.invoke("InboundFunction", request)]
     )
 
     after = stack.records.conversation(conversation.id)
     assert after is not None
     assert (after.received, after.sent) == (2, 1)
-    assert {held, answered} <= {link.receipt for link in after.links}
+    assert {held, reply_receipt} <= {link.receipt for link in after.links}
     assert not first.failed
     assert not second.failed
     assert to(stack.sent(before)) == [jane, OWNER]
@@ -235,7 +237,7 @@ def test_an_answer_while_the_conversations_held_mail_is_released_loses_nothing(s
 
 @pytest.fixture
 def gone(stack: Stack) -> Job:
-    """Return a job whose mail the archive no longer holds."""
+    """Return a job whose message is no longer in the archive."""
     record = message("race-gone", archive_key=ArchiveKey("raw/inbound/race-gone"), conversation="")
     item = replace(forward("race-gone"), id=LedgerId("forward-race-gone"), conversation="")
     lost = commit("race-gone", record=record, ledger=(item,))
@@ -243,20 +245,18 @@ def gone(stack: Stack) -> Job:
     return item.job
 
 
-def test_a_poisoned_job_parks_itself_and_delays_no_other(stack: Stack, gone: Job) -> None:
+def test_an_invalid_job_is_dead_lettered_and_delays_no_other(stack: Stack, gone: Job) -> None:
     jane, before = "jane@unhurt.example", len(stack.cloud.sent())
     future = json.dumps({**json.loads(gone.to_json()), "version": 99})
-    poisoned = ["{not json", future, gone.to_json()]
+    invalid = ["{not json", future, gone.to_json()]
     url = stack.cloud.resources["ForwardQueue"]
-    queue = [
-        lambda body=body: stack.cloud.clients.sqs.send_message(QueueUrl=url, MessageBody=body) for body in poisoned
-    ]
+    queue = [lambda body=body: stack.cloud.clients.sqs.send_message(QueueUrl=url, MessageBody=body) for body in invalid]
 
     stack.at_once([*queue, stack.send(mail(sender=jane, message_id="<unhurt@unhurt.example>"), jane)])
 
     assert to(stack.sent(before)) == [jane, OWNER]
     letters = _letters(stack)
-    assert sorted(letters) == sorted(poisoned)
+    assert sorted(letters) == sorted(invalid)
     assert all(reason and attempts == "1" for reason, attempts in letters.values())
     item = stack.records.context(gone.ledger).item
     assert isinstance(item, LedgerItem)
@@ -264,7 +264,7 @@ def test_a_poisoned_job_parks_itself_and_delays_no_other(stack: Stack, gone: Job
 
 
 def _letters(stack: Stack) -> dict[str, tuple[str, str]]:
-    """Take all of ForwardDeadLetters: reason and attempts by body."""
+    """Receive and delete all of ForwardDeadLetters; return reason and attempts by body."""
     found: dict[str, tuple[str, str]] = {}
     queue = {"QueueUrl": stack.cloud.resources["ForwardDeadLetters"]}
     sqs = stack.cloud.clients.sqs
@@ -272,7 +272,7 @@ def _letters(stack: Stack) -> dict[str, tuple[str, str]]:
         "Messages"
     ):
         for letter in letters:
-            told = letter["MessageAttributes"]
-            found[letter["Body"]] = told["Reason"]["StringValue"], told["Attempts"]["StringValue"]
+            attributes = letter["MessageAttributes"]
+            found[letter["Body"]] = attributes["Reason"]["StringValue"], attributes["Attempts"]["StringValue"]
             sqs.delete_message(**queue, ReceiptHandle=letter["ReceiptHandle"])
     return found

@@ -1,4 +1,4 @@
-"""Bounces for tests: delivery reports and notices, and what is read from them."""
+"""Bounces for tests: delivery reports and notices, and the feedback read from them."""
 
 from email_handler.mail.parsing import parse
 from email_handler.senders.bounces.feedback import Feedback

@@ -1,4 +1,4 @@
-"""Mails for tests, as bytes on the wire: `mail()` for whole ones, `entity()` for what a test wants to write by hand."""
+"""Messages for tests, as bytes on the wire: `mail()` builds whole messages, `entity()` parts written by hand."""
 
 from collections.abc import Iterable, Sequence
 from email.header import Header
@@ -25,10 +25,10 @@ def mail(
     date: str | None = "Mon, 02 Mar 2026 09:00:00 +0000",
     **headers: str | Sequence[str],
 ) -> bytes:
-    """Return a mail with CRLF line ends. Equal arguments give equal bytes.
+    """Return a message with CRLF line ends. Equal arguments give equal bytes.
 
     None leaves a header or body out. Further header fields come as keywords, ``in_reply_to="<a@b.example>"`` for
-    ``In-Reply-To``, with a sequence for a repeated field; they stand on top, in the order given. Non-ASCII subjects
+    ``In-Reply-To``, with a sequence for a repeated field; they come first, in the given order. Non-ASCII subjects
     are written as RFC 2047 words; other values go out as given (ASCII only, no folding): tests of odd headers write
     them encoded. *inline* files sit beside the HTML (multipart/related); their Content-ID is ``<file name>``.
     """

@@ -1,4 +1,4 @@
-"""Contexts for composing, of one deployment and one conversation; a test changes values by keyword."""
+"""Contexts for composing, all of one deployment and one conversation; keywords change single values."""
 
 from dataclasses import fields, replace
 from datetime import UTC, datetime

@@ -1,7 +1,7 @@
-"""Our own contact mail, good and bad, as the files in ``tests/data/contact_mail`` hold it: many mails a file.
+"""Samples of wanted and unwanted messages, from the files in ``tests/data/contact_mail``: many messages per file.
 
-A mail begins at a line ``--- kind``; header lines, a blank line and the body follow, in UTF-8. ``Attachment`` is no
-header: it names a file that the mail carries.
+A message begins at a line ``--- kind``; header lines, a blank line and the body follow, in UTF-8. ``Attachment`` is
+not a header: it names a file attached to the message.
 """
 
 from collections.abc import Iterator

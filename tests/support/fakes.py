@@ -1,9 +1,9 @@
-"""The ports in memory, with the adapters' conditions: `tests/contract` runs both through the same cases.
+"""The ports in memory, with the adapters' conditions: `tests/contract` runs the same tests on both.
 
-Every fake keeps what it was given in plain attributes for a test to look at, and can be told to fail once::
+Every fake keeps its contents in plain attributes, and can be made to fail once::
 
     fakes.records.fail("commit", RecordsUnavailable("down"))               # refused
-    fakes.records.fail("commit", RecordsUnavailable("lost"), after=True)   # took effect, the answer was lost
+    fakes.records.fail("commit", RecordsUnavailable("lost"), after=True)   # took effect, the response was lost
 """
 
 from collections import Counter, defaultdict
@@ -52,7 +52,7 @@ VERDICTS = {Outcome.HOLD: "held", Outcome.FLAG: "flagged", Outcome.DROP: "droppe
 
 
 class Failing:
-    """Raises on demand, once for each `fail`."""
+    """Raises once for each call of `fail`."""
 
     def __init__(self) -> None:
         self._faults: dict[str, list[tuple[Exception, bool]]] = defaultdict(list)
@@ -382,7 +382,7 @@ class DeadLettered:
 
 
 class FakeJobs(Failing):
-    """The queues: `queued` jobs and `parked` dead letters, in the order they came."""
+    """The queues: `queued` jobs and `dead_lettered` messages, in the order they arrived."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -400,7 +400,7 @@ class FakeJobs(Failing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """One mail that left: the bytes as SES got them, and the envelope."""
+    """One sent message: the bytes as SES received them, and the envelope."""
 
     raw: bytes
     sender: str
@@ -409,7 +409,7 @@ class Sent:
 
 
 class FakeMailer(Failing):
-    """SES: what left is in `sent`."""
+    """SES: messages that were sent are in `sent`."""
 
     LARGEST = 40 * 1024 * 1024
 
@@ -420,7 +420,7 @@ class FakeMailer(Failing):
     @_can_fail
     def send(self, raw: bytes, sender: str, recipients: Sequence[str]) -> SesId:
         if len(raw) > self.LARGEST:
-            raise MessageTooLarge("the composed message is over what SES takes")
+            raise MessageTooLarge("the composed message is larger than SES accepts")
         ses_id = SesId(f"0100019a00000000-{len(self.sent):08x}-0000-4000-8000-000000000000-000000")
         to = tuple(map(EmailAddress, recipients))
         self.sent.append(Sent(raw=raw, sender=sender, recipients=to, ses_id=ses_id))
@@ -437,13 +437,13 @@ class FakeConfig(Failing):
     @_can_fail
     def read(self, parameter: str) -> ConfigDocument | None:
         if parameter not in self.documents:
-            raise ConfigUnavailable("the parameter could not be read and no earlier copy is at hand")
+            raise ConfigUnavailable("the parameter could not be read and there is no earlier copy")
         body = self.documents[parameter]
         return None if body is None else ConfigDocument(body=body, version=f"{parameter}@fake")
 
 
 class FakeEvents(Failing):
-    """The bus: `published` events in the order they came, second copies included."""
+    """The bus: `published` events in the order they arrived, repeated ones included."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,6 +1,7 @@
 """Runs the tests marked ``cloud`` against LocalStack in Docker: ``python -m tests.support.localstack [PYTEST ARGUMENTS]``.
 
-pytest-localstack starts the container. Nothing is downloaded: what is missing is said in one line, with exit code 2.
+pytest-localstack starts the container. Nothing is downloaded: if something is missing, one line reports it,
+and the exit code is 2.
 """
 
 import os
@@ -8,7 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
-import docker  # type: ignore[import-untyped]  # it has no types
+import docker  # type: ignore[import-untyped]  # without types
 from docker.errors import DockerException, ImageNotFound  # type: ignore[import-untyped]  # likewise
 from pytest_localstack.constants import DEFAULT_LOCALSTACK_VERSION
 from pytest_localstack.session import LocalstackSession
@@ -50,19 +51,19 @@ class _Docker:
 
 
 def missing() -> str:
-    """Return what LocalStack wants and this machine lacks, in one line; "" where nothing is missing."""
+    """Return in one line what this machine lacks for LocalStack; "" if nothing is missing."""
     try:
         client = docker.from_env()
         client.images.get(IMAGE)
     except ImageNotFound:
-        return f"the image {IMAGE} is not here (the last that wants no token): docker pull {IMAGE}"
+        return f"the image {IMAGE} is missing (the last one that needs no token): docker pull {IMAGE}"
     except DockerException:
-        return "Docker does not answer: start it. `make test` runs the same tests on MiniStack, without Docker"
+        return "Docker does not respond: start it. `make test` runs the same tests on MiniStack, without Docker"
     return ""
 
 
 def main() -> int:
-    """Run pytest against a LocalStack of its own. Returns pytest's exit code, or 2 where something is missing."""
+    """Run pytest against a LocalStack of its own. Return pytest's exit code, or 2 if something is missing."""
     lacking = missing()
     if lacking:
         sys.stderr.write(f"test-localstack: {lacking}.\n")

@@ -85,7 +85,7 @@ def vacation_by_subject_alone(received: Received) -> Response:
 
 
 def mailer_daemon(received: Received) -> Response:
-    """Respond with a daemon's text that is no delivery report and has no ids of a message."""
+    """Respond with a daemon's text that is not a delivery report and has no message ids."""
     return _respond(received, subject="Warning: could not send message", sender=f"MAILER-DAEMON@{received.host}")
 
 

@@ -1,4 +1,4 @@
-"""What the operator's tests against the deployed stack share: the command, and mail that is held."""
+"""For tests of the operator's command against the deployed stack: running it, and messages that are held."""
 
 import json
 from itertools import count
@@ -34,12 +34,12 @@ def lines(cloud: LocalCloud, *arguments: str, code: int = 0) -> list[dict[str, A
 
 
 def person() -> str:
-    """Return the address of somebody whom no other test knows."""
+    """Return an address that no other test uses."""
     return f"person-{next(_numbers)}@operated.example"
 
 
 def arrive(cloud: LocalCloud, sender: str, *, to: str = PUBLIC, **fields: Any) -> str:
-    """Let a mail of *sender*'s go through and return its receipt."""
+    """Let a message from *sender* be processed and return its receipt."""
     number = next(_numbers)
     given = {"sender": sender, "to": to, "message_id": f"<{number}@operated.example>", "subject": f"Question {number}"}
     receipt = cloud.send(mail(**(given | fields)), sender, [to])
@@ -48,11 +48,11 @@ def arrive(cloud: LocalCloud, sender: str, *, to: str = PUBLIC, **fields: Any) -
 
 
 def held(cloud: LocalCloud, sender: str, **fields: Any) -> str:
-    """Let an unwanted offer arrive, which is held, and return its receipt."""
+    """Let an unwanted offer arrive, which is held; return its receipt."""
     return arrive(cloud, sender, **({"subject": "First page ranking guaranteed!!", "text": OFFER} | fields))
 
 
 def sent_since(cloud: LocalCloud, before: int) -> list[Sent]:
-    """Return what left after the first *before* mails."""
+    """Return the messages sent after the first *before*."""
     cloud.settle()
     return cloud.sent()[before:]

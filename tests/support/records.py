@@ -1,4 +1,4 @@
-"""Records for tests: what every one of them needs, with the fields that a test is about as keywords."""
+"""Records for tests, with default values; keywords set the fields that a test is about."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ CONVERSATION = ConversationId("c-00000001")
 
 
 def conversation(**fields: Any) -> Conversation:
-    """Jane's first conversation, as it is before it is written."""
+    """Return Jane's first conversation, before it is written."""
     return Conversation(
         **{
             "id": CONVERSATION,
@@ -66,7 +66,7 @@ def link(receipt: str, contact_id: str = "", owner_id: str = "", **fields: Any) 
 
 
 def contact(**fields: Any) -> Contact:
-    """Jane, as she is before she is written."""
+    """Return Jane's contact record, before it is written."""
     return Contact(**{"address": JANE, "name": "Jane", "first_at": NOW, "updated_at": NOW, "messages": 1, **fields})
 
 
@@ -101,7 +101,7 @@ def message(receipt: str = "receipt-1", function: FunctionName = "inbound", **fi
 
 
 def acknowledgement(receipt: str = "receipt-1", **fields: Any) -> LedgerItem:
-    """Return the queued acknowledgement to Jane, the same send whatever the receipt."""
+    """Return the queued acknowledgement to Jane: the same send for every receipt."""
     return _send(JobKind.ACKNOWLEDGEMENT, acknowledgement_id(JANE), receipt, JANE, fields)
 
 
@@ -131,8 +131,8 @@ def _send(kind: JobKind, key: LedgerId, receipt: str, to: EmailAddress, fields: 
 
 def reference(local_part: str = "first", **fields: Any) -> Reference:
     """Return the reference of Jane's first message."""
-    of_it = {"conversation": CONVERSATION, "receipt": ReceiptId("receipt-1")}
-    return Reference(**{"local_part": local_part, **of_it, **fields})
+    defaults = {"conversation": CONVERSATION, "receipt": ReceiptId("receipt-1")}
+    return Reference(**{"local_part": local_part, **defaults, **fields})
 
 
 def event(key: str = "event-1") -> PendingEvent:

@@ -1,4 +1,4 @@
-"""Everything that a curious recipient could read in a message: the tests' own oracle.
+"""Everything that a curious recipient could read in a message, for tests of the leak gate.
 
 It uses only the standard library and shares no code with the leak gate.
 """

@@ -1,4 +1,4 @@
-"""template.yaml as tests read it: plain values, by logical id and by type."""
+"""template.yaml for tests: plain values, by logical id and by type."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The table as the template makes it, for tests of the records without a deployed stack."""
+"""The table as the template defines it, for tests without a deployed stack."""
 
 from typing import Any
 
@@ -30,4 +30,4 @@ def create_table(client: Any, name: str) -> None:
 
 
 class DynamoTable(DynamoRecords, DynamoLedger):
-    """Both ports on one table in one object, as the fake is."""
+    """Both ports of the table in one object, like the fake."""

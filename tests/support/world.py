@@ -1,4 +1,4 @@
-"""The whole path in memory: mail arrives, decisions are taken, senders run, and what left can be read."""
+"""The whole path in memory: messages arrive, decisions are made, senders run, and sent messages can be read."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -62,7 +62,7 @@ class World:
         return self.now
 
     def new_token(self, length: int) -> str:
-        """Return tokens that differ and can be told apart in a failed test."""
+        """Return a new token that is easy to recognise in a failed test."""
         return f"{next(self._numbers):0{length}d}"
 
     @property
@@ -103,14 +103,14 @@ class World:
         )
 
     def route(self, document: bytes) -> None:
-        """Let *document* be the routes in force."""
+        """Put the routes in *document* in force."""
         self.routes = load_routes(document)
         self.config.documents["routes"] = document
 
     def store(
         self, raw: bytes, *, receipt: str = "", to: str = PUBLIC, function: FunctionName = "inbound"
     ) -> SesReceipt:
-        """Put *raw* where SES would and return its receipt: everything passed, the sender verified by DMARC."""
+        """Store *raw* as SES would and return its receipt: every check passed, the sender verified by DMARC."""
         name = receipt or f"receipt{next(self._numbers)}"
         self.archive.put(raw_key(function, ReceiptId(name)), raw, "message/rfc822")
         return SesReceipt(
@@ -126,7 +126,7 @@ class World:
         )
 
     def arrive(self, raw: bytes, *, receipt: str = "", to: str = PUBLIC, **changes: str) -> Decision:
-        """Let *raw* arrive at *to*: at inbound, or at reply where *to* is at the thread subdomain."""
+        """Let *raw* arrive at *to*: in inbound, or in reply if *to* is a thread address."""
         function: FunctionName = "reply" if to.endswith("@" + THREAD) else "inbound"
         known = replace(self.store(raw, receipt=receipt, to=to, function=function), **changes)  # type: ignore[arg-type]
         key = raw_key(function, known.id)
@@ -135,7 +135,7 @@ class World:
         return receive(known, key, self.context)
 
     def run(self) -> list[Sent]:
-        """Run the senders until no job is left and return what left during that."""
+        """Run the senders until the queue is empty and return the messages sent."""
         before = len(self.mailer.sent)
         while self.jobs.queued:
             job = self.jobs.queued.pop(0)
@@ -148,7 +148,7 @@ class World:
 
 
 def read(sent: Sent) -> EmailMessage:
-    """Return what left as the standard library's modern message, for looking at."""
+    """Return a sent message as an EmailMessage."""
     message = message_from_bytes(sent.raw, policy=policy.default)
     assert isinstance(message, EmailMessage)
     return message

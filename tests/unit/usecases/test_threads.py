@@ -155,7 +155,7 @@ CHANGES: dict[str, Change] = {
 
 NAMES = list(CLIENTS)
 PAIRS = [(one, NAMES[(place + step) % len(NAMES)]) for place, one in enumerate(NAMES) for step in (1, 4)]
-"""Each client appears twice on either side, with a different client opposite. All 36 pairs pass too but take a while."""
+"""Each client twice on either side, with different clients opposite. All 36 pairs pass too but take a while."""
 
 
 @pytest.mark.parametrize(("contact", "owner"), PAIRS)
@@ -257,7 +257,7 @@ def test_a_changed_subject_is_used_on_both_sides_from_then_on() -> None:
     assert len({d.conversation for d in dialogue.decisions}) == 1
 
 
-def test_a_subject_label_of_the_owners_mail_system_never_reaches_the_contact() -> None:
+def test_a_subject_label_of_the_owners_email_system_never_reaches_the_contact() -> None:
     dialogue = Dialogue()
     dialogue.start()
     dialogue.owner_replies(renamed("Re: [Internal - scanned] "))
