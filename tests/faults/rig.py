@@ -145,9 +145,9 @@ class World:
             "THREAD_DOMAIN": THREAD,
             "FORWARD_TO": OWNER,
             "DISPLAY_NAME": "Example Ltd",
-            "RULES_PARAMETER": "/faults/pointer",
-            "ROUTES_PARAMETER": "/faults/pointer",
-            "ACKNOWLEDGEMENT_PARAMETER": "/faults/pointer",
+            "RULES_PARAMETER": "/faults/rules",
+            "ROUTES_PARAMETER": "/faults/routes",
+            "ACKNOWLEDGEMENT_PARAMETER": "/faults/acknowledgement",
             "ACK_DAILY_CAP": "200",
             "CONFIGURATION_SET": "owner" if own == "Forward" else "contact",
             "TIMEOUT_SECONDS": "60",
@@ -275,7 +275,8 @@ class Rig:
         self.ses = SesEndpoint(folder / "outbox", domain="example.com")
         self.ses.upstream = self.emulator.endpoint
         self.clients = Clients(self.emulator.endpoint, ses_endpoint=self.ses.url)
-        self.clients.ssm.put_parameter(Name="/faults/pointer", Value="builtin", Type="String")
+        for document in ("rules", "routes", "acknowledgement"):  # of one parameter, the second read may need no call
+            self.clients.ssm.put_parameter(Name=f"/faults/{document}", Value="builtin", Type="String")
         self.topic = self.clients.client("sns").create_topic(Name="alarms")["TopicArn"]
         self._numbers = count(1)
         environment = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from email_handler.adapters.aws import FAILURES, code
+from email_handler.adapters.aws import FAILURES, code, translating
 from email_handler.errors import HealthUnknown
 
 NEARLY_ALL = 0.8  # of the daily quota
@@ -87,7 +87,5 @@ class SnsAlerts:
 
     def publish(self, subject: str, text: str) -> None:
         """Send *text* under *subject*. Raises HealthUnknown."""
-        try:
+        with translating(lambda error: HealthUnknown(f"SNS failed: {code(error)}")):
             self._client.publish(TopicArn=self._topic_arn, Subject=subject[:100], Message=text)
-        except FAILURES as error:
-            raise HealthUnknown(f"SNS failed: {code(error)}") from error

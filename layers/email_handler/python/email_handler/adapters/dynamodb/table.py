@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from email_handler.adapters.aws import FAILURES, code
+from email_handler.adapters.aws import FAILURES, code, translating
 from email_handler.adapters.dynamodb.items import Attributes, Item, decode, encode, timestamp
 from email_handler.errors import EmailHandlerError, RecordChanged, RecordsUnavailable
 
@@ -131,10 +131,8 @@ class Table:
         self._call("delete_item", TableName=self._name, Key=_key(key))
 
     def _call(self, operation: str, **request: Any) -> Any:
-        try:
+        with translating(_translated):
             return getattr(self._client, operation)(**request)
-        except FAILURES as error:
-            raise _translated(error) from error
 
 
 def _key(key: Key) -> Item:
