@@ -75,7 +75,7 @@ def test_without_yes_nothing_is_erased(cloud: LocalCloud, connection: Connection
 
     assert summary == {"conversations": [conversation], "messages": 1, "sends": 2, "erased": False, "kept": []}
     assert connection.records.conversation(ConversationId(conversation)) is not None
-    assert "With --yes" in run(cloud, "erase", conversation).output
+    assert "with --yes" in run(cloud, "erase", conversation).output
 
 
 def test_all_versions_of_one_persons_data_are_erased_and_nobody_elses(
