@@ -1,4 +1,4 @@
-"""Records for tests, with default values; keywords set the fields that a test is about."""
+"""Receipts and records for tests, with default values; keywords set the fields that a test is about."""
 
 from typing import Any
 
@@ -26,12 +26,27 @@ from email_handler.identifiers import (
     ReceiptId,
 )
 from email_handler.ports import Commit
+from email_handler.senders.authentication import SesReceipt
 from tests.support.fakes import NOW
 
 JANE = EmailAddress("jane@customer.example")
 PUBLIC = EmailAddress("contact@example.com")
 OWNER = EmailAddress("owner@private.example")
 CONVERSATION = ConversationId("c-00000001")
+
+
+def passed_receipt(**fields: Any) -> SesReceipt:
+    """Return SES's receipt of a message from Jane that passed every check."""
+    return SesReceipt(
+        **{
+            "id": ReceiptId("r1"),
+            "envelope_sender": JANE,
+            "recipients": (PUBLIC,),
+            **dict.fromkeys(("spam", "virus", "spf", "dkim", "dmarc"), "PASS"),
+            "dmarc_policy": "",
+            **fields,
+        }
+    )
 
 
 def conversation(**fields: Any) -> Conversation:

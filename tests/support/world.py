@@ -25,6 +25,7 @@ from email_handler.usecases.send_forward import send_forward
 from email_handler.usecases.send_reply import send_reply
 from email_handler.usecases.sending import Dispatch, SendResult
 from tests.support.fakes import NOW, FakeArchive, FakeConfig, FakeEvents, FakeJobs, FakeMailer, FakeRecords, Sent
+from tests.support.records import passed_receipt
 
 PUBLIC = EmailAddress("contact@example.com")
 OWNER = EmailAddress("owner@private.example")
@@ -113,17 +114,7 @@ class World:
         """Store *raw* as SES would and return its receipt: every check passed, the sender verified by DMARC."""
         name = receipt or f"receipt{next(self._numbers)}"
         self.archive.put(raw_key(function, ReceiptId(name)), raw, "message/rfc822")
-        return SesReceipt(
-            id=ReceiptId(name),
-            envelope_sender="jane@customer.example",
-            recipients=(EmailAddress(to),),
-            spam="PASS",
-            virus="PASS",
-            spf="PASS",
-            dkim="PASS",
-            dmarc="PASS",
-            dmarc_policy="",
-        )
+        return passed_receipt(id=ReceiptId(name), recipients=(EmailAddress(to),))
 
     def arrive(self, raw: bytes, *, receipt: str = "", to: str = PUBLIC, **changes: str) -> Decision:
         """Let *raw* arrive at *to*: in inbound, or in reply if *to* is a thread address."""

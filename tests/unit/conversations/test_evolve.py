@@ -22,25 +22,14 @@ from email_handler.conversations.parsed import ParsedMessage, parse_received
 from email_handler.conversations.records import Conversation, Status
 from email_handler.conversations.routes import Routes
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress, ReceiptId
-from email_handler.senders.authentication import SesReceipt
 from email_handler.senders.bounces.feedback import Feedback, FeedbackKind
 from email_handler.senders.linkedin import LinkedInPerson
 from tests.support.builders import mail
 from tests.support.fakes import NOW
-from tests.support.records import CONVERSATION, JANE, OWNER, PUBLIC, contact, conversation, link
+from tests.support.records import CONVERSATION, JANE, OWNER, PUBLIC, contact, conversation, link, passed_receipt
 
 OWNERS = Owners(public_addresses=(PUBLIC,), thread_domain="thread.example.com", forward_to=(OWNER,))
-RECEIPT = SesReceipt(
-    id=ReceiptId("receipt-2"),
-    envelope_sender=JANE,
-    recipients=(PUBLIC,),
-    spam="PASS",
-    virus="PASS",
-    spf="PASS",
-    dkim="PASS",
-    dmarc="PASS",
-    dmarc_policy="",
-)
+RECEIPT = passed_receipt(id=ReceiptId("receipt-2"))
 UNVERIFIED = {"spf": "GRAY", "dkim": "GRAY", "dmarc": "GRAY"}
 MALLORY = EmailAddress("mallory@evil.example")
 

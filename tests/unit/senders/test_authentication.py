@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.parsing import parse
 from email_handler.senders.authentication import SesReceipt, receipt_from_message, verify_sender
+from tests.support.records import passed_receipt
 
 SES_DKIM = "amazonses.com; dkim=pass header.i=@customer.example;"
 SES_TOP = (
@@ -27,17 +28,7 @@ SENT = "Received: by mx.customer.example; Mon, 02 Mar 2026 08:59:00 +0000\r\nFro
 
 
 def receipt(*, dmarc: str = "GRAY", envelope_sender: str = "jane@customer.example") -> SesReceipt:
-    return SesReceipt(
-        id=ReceiptId("r1"),
-        envelope_sender=envelope_sender,
-        recipients=(EmailAddress("contact@example.com"),),
-        spam="PASS",
-        virus="PASS",
-        spf="PASS",
-        dkim="PASS",
-        dmarc=dmarc,
-        dmarc_policy="",
-    )
+    return passed_receipt(dmarc=dmarc, envelope_sender=envelope_sender)
 
 
 def verification(header: str, **verdicts: str) -> tuple[str | None, str]:

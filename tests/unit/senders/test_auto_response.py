@@ -4,27 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from email_handler.identifiers import EmailAddress, ReceiptId
+from email_handler.identifiers import EmailAddress
 from email_handler.mail.parsing import parse
-from email_handler.senders.authentication import SenderVerification, SesReceipt
+from email_handler.senders.authentication import SenderVerification
 from email_handler.senders.auto_response import refuse_acknowledgement
 from tests.support.builders import mail
+from tests.support.records import passed_receipt
 
 JANE = "jane@customer.example"
 
 
 def refused(raw: bytes, *, sender: str = JANE, envelope_sender: str = JANE, verified: bool = True) -> str:
-    receipt = SesReceipt(
-        id=ReceiptId("r1"),
-        envelope_sender=envelope_sender,
-        recipients=(EmailAddress("contact@example.com"),),
-        spam="PASS",
-        virus="PASS",
-        spf="PASS",
-        dkim="PASS",
-        dmarc="PASS",
-        dmarc_policy="",
-    )
+    receipt = passed_receipt(envelope_sender=envelope_sender)
     verification = SenderVerification(
         address=EmailAddress(sender) if verified else None, reason="dmarc pass" if verified else "dmarc fail"
     )

@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from email_handler.conversations.disposition import Outcome, Reason
-from email_handler.identifiers import EmailAddress, ReceiptId
+from email_handler.identifiers import EmailAddress
 from email_handler.mail.message import Message
 from email_handler.mail.parsing import parse
 from email_handler.senders.authentication import SenderVerification, SesReceipt
@@ -14,21 +14,12 @@ from email_handler.spam import stages
 from email_handler.spam.rules import load_rules
 from email_handler.spam.stages import Listed, assess_content, filter_message, outcome_of
 from tests.support.builders import mail
+from tests.support.records import passed_receipt
 
 OURS = (EmailAddress("contact@example.com"), EmailAddress("press@example.com"))
 JANE = SenderVerification(address=EmailAddress("jane@customer.example"), reason="dmarc pass")
 UNVERIFIED = SenderVerification(address=None, reason="dmarc fail")
-RECEIPT = SesReceipt(
-    id=ReceiptId("r1"),
-    envelope_sender="jane@customer.example",
-    recipients=(OURS[0],),
-    spam="PASS",
-    virus="PASS",
-    spf="PASS",
-    dkim="PASS",
-    dmarc="PASS",
-    dmarc_policy="",
-)
+RECEIPT = passed_receipt()
 RULES = load_rules(
     b"""
 [thresholds]

@@ -68,8 +68,9 @@ def receiving_handler(
                 return response
             case {"reconcile": True}:
                 report = daily(context())
-                _log_report(report)
-                return _response(report)
+                response = _response(report)
+                _log_report(report, response)
+                return response
             case {"source": "aws.ses", "detail": dict() as detail}:
                 log_decision(record_feedback(detail, context()))
             case _:
@@ -147,8 +148,7 @@ def log_problems(problems: tuple[str, ...]) -> None:
         logger.warning("configuration problems", extra={"problems": list(problems[:20])})
 
 
-def _log_report(report: DailyReport) -> None:
-    response = _response(report)
+def _log_report(report: DailyReport, response: dict[str, Any]) -> None:
     metrics.add_metric(name="TakenUp", unit=MetricUnit.Count, value=len(report.reconciled.taken_up))
     metrics.add_metric(name="Conditions", unit=MetricUnit.Count, value=len(report.conditions))
     log_outcome("reconciled", "Reconciled", **response)

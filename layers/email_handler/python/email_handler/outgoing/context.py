@@ -120,9 +120,8 @@ def reply_context(
             conversation,
             identity.domain,
             f"Re: {subject}".rstrip(),
-            replies_to=parent.receipt
-            if parent
-            else receipt,  # its own has no id on the contact's side: the last is taken
+            # The reply's own receipt has no id on the contact's side: the last is taken.
+            replies_to=parent.receipt if parent else receipt,
         ),
         contact=EmailAddress(conversation.reply_address or conversation.contact),
         recipients=tuple(recipients),
