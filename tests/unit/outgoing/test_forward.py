@@ -1,7 +1,6 @@
 """The forward loses nothing of the contact's message, and its headers do not decide where a reply goes."""
 
 import base64
-import re
 from email import message_from_bytes
 from email.policy import default
 
@@ -228,50 +227,6 @@ def test_a_retry_composes_the_same_bytes() -> None:
     raw = mail(html="<p>x</p>", attachments=[("a.pdf", "application/pdf", b"x")])
 
     assert _forwarded(raw) == _forwarded(raw)
-
-
-INVITATION = """BEGIN:VCALENDAR\r
-METHOD:{method}\r
-BEGIN:VEVENT\r
-SUMMARY:x\r
-ORGANIZER;CN="Doe, Jane";SENT-BY="mailto:desk@customer.example":MAILTO:jane@customer.exam\r
- ple\r
-ATTENDEE;CN=Bob:mailto:bob@other.example\r
-{us}END:VEVENT\r
-END:VCALENDAR\r
-"""
-
-
-@pytest.mark.parametrize("us", ["", "ATTENDEE;RSVP=TRUE:mailto:Contact+x@example.com\r\n"])
-@pytest.mark.parametrize("kind", ["text/calendar", "application/ics"])
-def test_responses_to_an_invitation_come_to_us_alone(us: str, kind: str) -> None:
-    ics = INVITATION.format(method="REQUEST", us=us).encode()
-
-    (calendar,) = parse(_forwarded(mail(attachments=[("invite.ics", kind, ics)]))).attachments
-
-    event = re.sub("\r?\n ", "", calendar.payload.decode())
-    assert f'ORGANIZER;CN="Doe, Jane":mailto:{THREAD}' in event
-    assert event.lower().count("attendee") == 1
-    assert re.search(r"(?i)ATTENDEE;.*:mailto:contact(\+x)?@example.com", event)
-    assert "bob@" not in event
-    assert "desk@" not in event
-
-
-@pytest.mark.parametrize("method", ["REPLY", "COUNTER", "PUBLISH"])
-def test_a_calendar_without_an_invitation_is_unchanged(method: str) -> None:
-    ics = INVITATION.format(method=method, us="")
-
-    (calendar,) = parse(_forwarded(mail(attachments=[("x.ics", "text/calendar", ics.encode())]))).attachments
-
-    assert calendar.payload.decode() == ics
-
-
-def test_an_event_without_organizer_gets_no_attendee() -> None:
-    ics = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:Holiday\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
-
-    (calendar,) = parse(_forwarded(mail(attachments=[("x.ics", "text/calendar", ics.encode())]))).attachments
-
-    assert calendar.payload.decode() == ics
 
 
 def test_ses_accepts_long_subjects_and_many_ids() -> None:

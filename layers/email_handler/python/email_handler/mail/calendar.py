@@ -1,45 +1,129 @@
-"""Invitations (RFC 5545, RFC 5546): replacing the organizer and the attendees."""
+"""Invitations (RFC 5545, RFC 5546): finding calendars, and replacing the organizer and the attendees."""
 
+import codecs
 import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from email_handler.mail.addresses import split_tag
+from email_handler.mail.charsets import decode
+from email_handler.mail.message import Part
 
-_FROM_ORGANIZER = frozenset(("REQUEST", "CANCEL", "ADD", "DECLINECOUNTER", ""))
-_METHOD = re.compile(r"^METHOD:[ \t]*([A-Za-z]*)", re.MULTILINE | re.IGNORECASE)
-_FOLD = re.compile(r"\r?\n[ \t]")
-_NAME = re.compile(r'CN=("[^"]*"|[^;:]*)', re.IGNORECASE)
-_MAILTO = re.compile(r":\s*mailto:\s*([^\s;]*)\s*$", re.IGNORECASE)
+TYPES = frozenset(
+    ("text/calendar", "text/vcalendar", "text/x-vcalendar", "application/ics", "application/calendar", "text/ics")
+)
+_SUFFIXES = (".ics", ".ical", ".icalendar", ".ifb", ".vcs")
+_FROM_ATTENDEE = frozenset(("REPLY", "COUNTER", "REFRESH"))  # RFC 5546 §1.4: what attendees send
+_COMPONENTS = frozenset(("VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY"))
+_KEPT = frozenset(("CN", "CUTYPE", "ROLE", "PARTSTAT", "RSVP"))  # RFC 5545 §3.2: the others name further people
+_NAME = frozenset(("CN",))
+_READ = 4096  # bytes in which a calendar must begin to be found by its content
+
+_UNICODE = (
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"), (codecs.BOM_UTF8, "utf-8"),
+    (b"B\0\0\0", "utf-32-le"), (b"\0\0\0B", "utf-32-be"), (b"B\0", "utf-16-le"), (b"\0B", "utf-16-be"),
+)  # fmt: skip
+_OTHER_BREAKS = re.compile("[\v\f\x1c-\x1e\x85\u2028\u2029]")  # some readers end a line there, RFC 5545 does not
+_FOLD = re.compile(r"(?:\r\n|\n|\r)[ \t]")  # RFC 5545 §3.1
+_BREAK = re.compile(r"\r\n|\n|\r")
+_BEGIN = re.compile(r"\W*+BEGIN\s*:\s*VCALENDAR", re.IGNORECASE)
+_VALUE = re.compile(r'(?:[^:"]|"[^"]*")*+:(.*)')  # a quoted parameter may hold a colon
+_PARAMETER = re.compile(r';\s*([A-Za-z-]+)\s*=\s*("[^"]*"|[^;:"]*)')
+_MAILTO = re.compile(r"\s*(mailto:)?\s*([^\s;?]*)", re.IGNORECASE)
 
 
-def with_parties(calendar: str, attendee: str, organizer: str) -> str:
+def calendar_text(part: Part) -> str | None:
+    """Return the text of *part* if it is a calendar, None if not.
+
+    A calendar is known by its content type, its file name or its content: clients go by any of them.
+    """
+    charset = next((name for start, name in _UNICODE if part.payload.startswith(start)), "")
+    charset = charset or part.parameters.get("charset", "")
+    declared = part.content_type in TYPES or part.filename.lower().endswith(_SUFFIXES)
+    if declared or _BEGIN.match(_FOLD.sub("", decode(part.payload[:_READ], charset))):
+        return decode(part.payload, charset)
+    return None
+
+
+def with_parties(
+    calendar: str, *, attendee: str, organizer: str, is_ours: Callable[[str], bool], sender: str = ""
+) -> str:
     """Return *calendar* with the address *organizer* as organizer and the address *attendee* as the only attendee.
 
-    A calendar client then sends "Accept" to *organizer* and to no one else. Unchanged are calendars that expect no
-    response (METHOD PUBLISH, events without an organizer) and those that attendees send (REPLY, REFRESH, COUNTER).
+    A calendar client then sends "Accept" to *organizer* and to no one else, whatever METHOD says. Only a response to
+    an invitation of ours keeps its organizer, and of its attendees *sender* (a verified address, or ""): a REPLY,
+    COUNTER or REFRESH all of whose organizers are addresses for which *is_ours* returns True. A calendar that names
+    neither organizer nor attendees is returned unchanged.
     """
-    method = _METHOD.search(calendar)
-    if (method[1].upper() if method else "") not in _FROM_ORGANIZER:
-        return calendar
-    kept: list[str] = []
-    organized = invited = False
-    for line in re.split(r"\r?\n(?![ \t])", calendar):
-        name = line[:9].upper()
-        if name.startswith("ORGANIZER") and line[9:10] in {":", ";"}:
-            display_name = _NAME.search(_FOLD.sub("", line))
-            organized = True
-            kept.append(_folded(f"ORGANIZER{';' + display_name[0] if display_name else ''}:mailto:{organizer}"))
-        elif name.startswith("ATTENDEE") and line[8:9] in {":", ";"}:
-            address = _MAILTO.search(_FOLD.sub("", line))
-            if address and split_tag(address[1])[0].lower() == attendee.lower() and not invited:
-                kept.append(line)
-                invited = True
-        else:
-            if name.startswith(("END:VEVEN", "END:VTODO")):
-                if organized and not invited:
-                    kept.append(_folded(f"ATTENDEE;PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:{attendee}"))
-                organized = invited = False
-            kept.append(line)
-    return "\r\n".join(kept)
+    lines = [_Line(text) for text in _BREAK.split(_FOLD.sub("", _OTHER_BREAKS.sub(" ", calendar)))]
+    if _is_response(lines, is_ours):
+        kept = [line for line in lines if not line.is_party or line.name == "ORGANIZER" or line.address == sender]
+    else:
+        kept = list(_with_parties(lines, attendee, organizer, is_ours))
+    changed = [line.text for line in kept] != [line.text for line in lines]
+    return "\r\n".join(_folded(line.text) for line in kept) if changed else calendar
+
+
+class _Line:
+    """One unfolded content line (RFC 5545 §3.1), read leniently."""
+
+    def __init__(self, text: str) -> None:
+        """Read the line *text*. A property may have a group (``item1.ATTENDEE``), as in a vCard."""
+        self.text = text
+        self.name = re.sub(r"[^A-Z0-9-]", "", re.split("[:;]", text, maxsplit=1)[0].rpartition(".")[2].upper())
+        value = _VALUE.match(text)
+        self.value = (value[1] if value else text.partition(":")[2]).strip()
+        uri = _MAILTO.match(self.value)
+        self.address = uri[2].lower() if uri else ""
+        is_link = self.name.startswith("X-") and uri is not None and bool(uri[1])  # as X-MS-OLK-SENDER
+        self.is_party = self.name in {"ORGANIZER", "ATTENDEE"} or is_link
+
+    def parameters(self, names: frozenset[str]) -> str:
+        """Return the parameters called *names*, each with the semicolon before it."""
+        found = _PARAMETER.findall(self.text[: len(self.text) - len(self.value)])
+        return "".join(f";{name.upper()}={value.strip()}" for name, value in found if name.upper() in names)
+
+
+def _is_response(lines: list[_Line], is_ours: Callable[[str], bool]) -> bool:
+    methods = {line.value.upper() for line in lines if line.name == "METHOD"}
+    organizers = [line.address for line in lines if line.name == "ORGANIZER"]
+    return bool(methods and organizers) and methods <= _FROM_ATTENDEE and all(map(is_ours, organizers))
+
+
+@dataclass(slots=True)
+class _Component:
+    """What was met so far of an open component (RFC 5545 §3.6)."""
+
+    name: str
+    is_organized: bool = False
+    has_attendees: bool = False
+    is_invited: bool = False  # ours is among the attendees
+
+
+def _with_parties(lines: list[_Line], attendee: str, organizer: str, is_ours: Callable[[str], bool]) -> Iterator[_Line]:
+    publishes = any(line.name == "METHOD" and line.value.upper() == "PUBLISH" for line in lines)
+    components = [_Component("")]
+    for line in lines:
+        here = components[-1]
+        if line.name == "ORGANIZER":
+            here.is_organized = True
+            yield _Line(f"ORGANIZER{line.parameters(_NAME)}:mailto:{organizer}")
+        elif line.name == "ATTENDEE":
+            here.has_attendees = True
+            if is_ours(line.address) and not here.is_invited and here.name in _COMPONENTS:
+                here.is_invited = True
+                yield _Line(f"ATTENDEE{line.parameters(_KEPT)}:mailto:{attendee}")
+        elif line.name == "BEGIN":
+            components.append(_Component(line.value.upper()))
+            yield line
+        elif line.name == "END":
+            expected = here.name in _COMPONENTS and (here.has_attendees or not publishes)
+            if here.is_organized and expected and not here.is_invited:
+                yield _Line(f"ATTENDEE;PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:{attendee}")
+            components = components[:-1] or [_Component("")]
+            yield line
+        elif not line.is_party:
+            yield line
 
 
 def _folded(line: str) -> str:

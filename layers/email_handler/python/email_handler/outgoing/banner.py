@@ -13,6 +13,7 @@ from email_handler.conversations.thread_address import thread_address
 from email_handler.mail import writer
 from email_handler.mail.html import body_start
 from email_handler.mail.message import Message
+from email_handler.outgoing import invitations
 from email_handler.outgoing.context import ForwardContext
 from email_handler.outgoing.sentinels import BEGIN, END, defused
 
@@ -87,6 +88,12 @@ def _files(message: Message, left_out: tuple[str, ...]) -> Iterator[Line]:
         yield from (Line(f"- {entry}") for entry in left_out)
     elif files:
         yield Line("Attachments: " + _listed(files))
+    if invitations.sealed(message.root):
+        yield Line(
+            "The invitation is signed or attached: we cannot change it, so it comes as a file. "
+            "Do not respond to it from there: the response would show your own mailbox.",
+            warning=True,
+        )
 
 
 def _history(context: ForwardContext) -> Iterator[Line]:

@@ -8,11 +8,11 @@ a list of the rest are sent.
 import re
 from collections.abc import Iterable
 
-from email_handler.mail import calendar, writer
+from email_handler.mail import writer
 from email_handler.mail.charsets import decode
 from email_handler.mail.message import Message, Part
 from email_handler.mail.parsing import parse, part_text
-from email_handler.outgoing import banner
+from email_handler.outgoing import banner, invitations
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import ForwardContext
 from email_handler.outgoing.headers import threading_fields
@@ -21,7 +21,6 @@ from email_handler.outgoing.sentinels import defused
 FORWARD_LIMIT = 25 * 1024 * 1024  # bytes as sent: what common mailboxes accept
 TEXT_KEPT = 1_000_000  # characters of the text that are sent with the list if the message is too large
 LIST_KEPT = 200  # entries of that list
-_CALENDARS = frozenset(("text/calendar", "application/ics"))
 
 
 def compose_forward(message: Message, context: ForwardContext) -> Composed:
@@ -79,8 +78,8 @@ def _entity(message: Message, context: ForwardContext) -> writer.Entity:
 
 
 def _original(message: Message) -> writer.Entity:
-    """Return the whole message as an attachment: as a message if it can be sent so, else as a file of its bytes."""
-    return writer.binary("message/rfc822", message.raw, name="original.eml")
+    """Return the whole message as a file of its bytes, not as a message: clients offer an attached one's invitation."""
+    return writer.binary("application/octet-stream", message.raw, disposition="attachment", name="original.eml")
 
 
 def _text_and_list(message: Message, context: ForwardContext) -> writer.Entity:
@@ -106,8 +105,9 @@ class _Rebuilding:
         self._shown = shown
         self._text = message.text
         self._attached = {id(attachment.part) for attachment in message.attachments}
+        self._sealed = invitations.sealed(message.root)
         self._signed = {
-            id(part): _signed(part, message.raw)
+            id(part): None if id(part) in self._sealed else _signed(part, message.raw)
             for part in message.root.walk()
             if part.content_type == "multipart/signed" and len(part.children) > 1  # RFC 1847 §2.1: two
         }
@@ -152,22 +152,26 @@ class _Rebuilding:
         return writer.text(banner.as_text(self._shown) + defused(self._text)) if blank else None
 
     def unchanged(self, part: Part) -> writer.Entity:
-        """Return *part* rebuilt, with calendars changed and nothing else."""
+        """Return *part* rebuilt, with calendars changed, sealed invitations closed, and nothing else."""
         if signed := self._signed.get(id(part)):
             return signed
         if part.children:
             return _container(part, map(self.unchanged, part.children))
-        if part.content_type in _CALENDARS:
-            main, _, subtype = part.content_type.partition("/")
-            ours = calendar.with_parties(
-                _text(part), self._context.identity.public_address, self._context.thread_address
-            )
-            if main == "text":
-                return writer.text(ours, subtype, part.parameters.items(), _placement(part))
-            return _file(part, ours.encode())
+        if (invitation := self._invitation(part)) is not None:
+            return invitation
         if part.content_type in {"text/plain", "text/html"} and id(part) not in self._attached:
             return writer.text(defused(_text(part)), part.content_type[5:], _flow(part), _placement(part))
         return _file(part, part.payload)
+
+    def _invitation(self, part: Part) -> writer.Entity | None:
+        if id(part) in self._sealed:
+            return invitations.closed(part)
+        if (ours := invitations.for_owner(part, self._context)) is None:
+            return None
+        main, _, subtype = part.content_type.partition("/")
+        if main == "text":
+            return writer.text(ours, subtype, part.parameters.items(), _placement(part))
+        return _file(part, ours.encode())
 
 
 _UNREAD = frozenset(

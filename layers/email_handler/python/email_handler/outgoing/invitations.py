@@ -1,0 +1,81 @@
+"""Invitations in a forward: the owner's response comes to us, or the invitation is closed.
+
+A closed invitation goes as a file that a client does not offer to accept: a response from it would leave from the
+private mailbox.
+"""
+
+from email_handler.conversations.owners import Identity
+from email_handler.mail import calendar, writer
+from email_handler.mail.addresses import address_domain, split_tag
+from email_handler.mail.message import Part
+from email_handler.mail.parsing import parse
+from email_handler.outgoing.context import ForwardContext
+
+_NESTED = 5  # levels of messages within messages that are read; a deeper one is closed
+_SEALED_TYPES = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/ms-tnef", "application/vnd.ms-tnef")
+_SEALED_NAMES = (".p7m", "winmail.dat")
+_INVITES = (b"calendar", b"begin:v", b"qkvhsu46vk", b"ipm.schedule", b"ipm.microsoft schedule")
+"""What an invitation inside a signed or Outlook's own container shows in its bytes, lower-case: the type, the first
+words, these in base64, Outlook's message classes (MS-OXOCAL §2.2.10)."""
+
+
+def for_owner(part: Part, context: ForwardContext) -> str | None:
+    """Return the text of a calendar *part* changed so that responses come to the thread address.
+
+    None if *part* is no calendar or may stay as it is.
+    """
+    text = calendar.calendar_text(part)
+    if text is None:
+        return None
+    ours = calendar.with_parties(
+        text,
+        attendee=context.identity.public_address,
+        organizer=context.thread_address,
+        is_ours=lambda address: _is_ours(address, context.identity),
+        sender=context.record.sender.lower() if context.record.verified else "",
+    )
+    return None if ours == text else ours
+
+
+def _is_ours(address: str, identity: Identity) -> bool:
+    return (
+        address_domain(address) == identity.thread_domain
+        or split_tag(address)[0] == identity.public_address.lower()
+        or address in identity.private_addresses
+    )
+
+
+def sealed(root: Part, depth: int = 0) -> frozenset[int]:
+    """Return the ``id()`` of each part below *root* that holds an invitation and cannot be changed.
+
+    These are signed entities (RFC 1847 multiparts, S/MIME), attached messages, and Outlook's container (TNEF).
+    """
+    return frozenset(id(part) for part in root.walk() if _is_sealed(part, depth))
+
+
+def _is_sealed(part: Part, depth: int) -> bool:
+    if part.content_type == "multipart/signed":
+        return any(_invites(leaf, depth) for leaf in part.walk() if not leaf.children)
+    return not part.children and calendar.calendar_text(part) is None and _invites(part, depth)
+
+
+def _invites(leaf: Part, depth: int) -> bool:
+    if calendar.calendar_text(leaf) is not None:
+        return True
+    if leaf.content_type.startswith("message/") or leaf.filename.lower().endswith(".eml"):
+        return depth >= _NESTED or any(_invites(inner, depth + 1) for inner in _leaves(leaf.payload))
+    if leaf.content_type in _SEALED_TYPES or leaf.filename.lower().endswith(_SEALED_NAMES):
+        content = leaf.payload.lower()
+        return any(sign in content for sign in _INVITES)
+    return False
+
+
+def _leaves(raw: bytes) -> list[Part]:
+    return [part for part in parse(raw).root.walk() if not part.children]
+
+
+def closed(part: Part) -> writer.Entity:
+    """Return the leaf *part* as a file that no client opens by itself, byte for byte."""
+    name = part.filename or "message.eml"
+    name = name if name.lower().endswith(".eml") else f"{name}.bin"  # clients go by names such as smime.p7m
+    return writer.binary("application/octet-stream", part.payload, disposition="attachment", name=name)

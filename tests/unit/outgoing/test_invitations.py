@@ -1,0 +1,241 @@
+"""Whatever an invitation looks like, the owner's response to it comes to us."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from email_handler.mail.calendar import with_parties
+from email_handler.mail.message import Attachment
+from email_handler.mail.parsing import parse
+from email_handler.outgoing.forward import compose_forward
+from tests.support.builders import entity, mail, multipart
+from tests.support.compositions import THREAD, forward_context
+
+WARNING = "Do not respond to it from there"
+US = "contact@example.com"
+CLOSED = "application/octet-stream"
+
+
+def ics(*properties: str, method: str = "METHOD:REQUEST\r\n") -> str:
+    event = "\r\n".join(properties)
+    return f"BEGIN:VCALENDAR\r\n{method}BEGIN:VEVENT\r\nSUMMARY:x\r\n{event}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+
+
+INVITATION = ics(
+    'ORGANIZER;CN="Doe, Jane";SENT-BY="mailto:desk@customer.example":MAILTO:jane@customer.exam\r\n ple',
+    "ATTENDEE;CN=Bob:mailto:bob@other.example",
+)
+RESPONSE = ics(
+    f"ORGANIZER:mailto:{US}",
+    "ATTENDEE;PARTSTAT=ACCEPTED:mailto:jane@customer.example",
+    method="METHOD:REPLY\r\n",
+)
+
+
+def _forwarded(raw: bytes, **changes: object) -> bytes:
+    message = parse(raw)
+    return compose_forward(message, forward_context(message, **changes)).raw
+
+
+def _files(raw: bytes) -> tuple[Attachment, ...]:
+    return parse(raw).attachments
+
+
+def _forwarded_calendar(
+    calendar: str | bytes, kind: str = "text/calendar", name: str = "x.ics", **changes: object
+) -> str:
+    payload = calendar.encode() if isinstance(calendar, str) else calendar
+    (file,) = _files(_forwarded(mail(attachments=[(name, kind, payload)]), **changes))
+    return file.payload.decode()
+
+
+def _addresses(calendar: str) -> set[str]:
+    """Return every address that a lenient reader finds in a property that is no text: unfolded, breaks of any kind."""
+    lines = re.sub(r"\r?\n[ \t]", "", calendar).splitlines()
+    lines = [line for line in lines if not line.startswith("SUMMARY:")]
+    return {found.lower() for line in lines for found in re.findall(r"[\w.+-]+@[\w.-]+", line)}
+
+
+HOSTILE = {
+    "as it should be": INVITATION,
+    "an attendee's response that is none": INVITATION.replace("REQUEST", "REPLY"),
+    "a counter that is none": INVITATION.replace("REQUEST", "COUNTER"),
+    "a refresh that is none": INVITATION.replace("REQUEST", "REFRESH"),
+    "published": INVITATION.replace("REQUEST", "PUBLISH"),
+    "cancelled": INVITATION.replace("REQUEST", "CANCEL"),
+    "an unknown method": INVITATION.replace("REQUEST", "X-OTHER"),
+    "no method": INVITATION.replace("METHOD:REQUEST\r\n", ""),
+    "two methods": INVITATION.replace("METHOD:REQUEST", "METHOD:REPLY\r\nMETHOD:REQUEST"),
+    "a second method at the end": RESPONSE + INVITATION,
+    "a folded name": INVITATION.replace("ORGANIZER", "ORGA\r\n NIZER").replace("ATTENDEE", "ATT\r\n\tENDEE"),
+    "names in lower case": INVITATION.replace("ORGANIZER", "organizer").replace("ATTENDEE", "attendee"),
+    "a space after the name": INVITATION.replace("ORGANIZER", "ORGANIZER ").replace("ATTENDEE", "ATTENDEE "),
+    "a group": INVITATION.replace("ORGANIZER", "item1.ORGANIZER").replace("ATTENDEE", "item2.ATTENDEE"),
+    "line feeds alone": INVITATION.replace("\r\n", "\n"),
+    "carriage returns alone": INVITATION.replace("\r\n", "\r"),
+    "a line separator": INVITATION.replace("SUMMARY:x\r\n", "SUMMARY:x\u2028"),
+    "a vertical tab": INVITATION.replace("SUMMARY:x\r\n", "SUMMARY:x\v"),
+    "an unclosed quote": INVITATION.replace('"Doe, Jane"', '"Doe'),
+    "a colon in a quoted name": INVITATION.replace("Doe, Jane", "x:mailto:contact@example.com"),
+    "no scheme": INVITATION.replace("MAILTO:", "").replace("mailto:", ""),
+    "another scheme": INVITATION.replace("MAILTO:", "https://").replace("mailto:bob", "sip:bob"),
+    "two organizers": INVITATION.replace("ATTENDEE", "ORGANIZER:mailto:eve@other.example\r\nATTENDEE"),
+    "a response with a further organizer": RESPONSE.replace("END:VEVENT", "ORGANIZER:mailto:e@e.example\r\nEND:VEVENT"),
+    "a response with a further attendee": RESPONSE.replace("END:VEVENT", "ATTENDEE:mailto:e@e.example\r\nEND:VEVENT"),
+    "a response of somebody else": RESPONSE.replace("jane@customer", "eve@other"),
+    "a property of Outlook's": ics("ORGANIZER:mailto:x@y.example", "X-MS-OLK-SENDER;CN=E:mailto:eve@other.example"),
+    "an alarm by email": INVITATION.replace(
+        "END:VEVENT", "BEGIN:VALARM\r\nACTION:EMAIL\r\nATTENDEE:mailto:eve@other.example\r\nEND:VALARM\r\nEND:VEVENT"
+    ),
+    "a task": INVITATION.replace("VEVENT", "VTODO"),
+    "a journal": INVITATION.replace("VEVENT", "VJOURNAL"),
+    "free and busy times": INVITATION.replace("VEVENT", "VFREEBUSY"),
+    "an unknown component": INVITATION.replace("VEVENT", "X-EVENT"),
+    "no component": "BEGIN:VCALENDAR\r\nORGANIZER:mailto:eve@other.example\r\nEND:VCALENDAR\r\n",
+    "nothing closed": INVITATION.partition("END:VEVENT")[0],
+    "closed too often": "END:VEVENT\r\n" * 3 + INVITATION,
+    "two calendars": INVITATION + INVITATION.replace("jane", "eve"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_no_organizer_or_attendee_of_a_forwarded_calendar_leads_past_us(case: str) -> None:
+    calendar = _forwarded_calendar(HOSTILE[case])
+
+    found = _addresses(calendar)
+    assert found & {US, THREAD} or "separator" in case or "tab" in case
+    assert found <= {US, THREAD, *(["jane@customer.example"] if case == "a response with a further attendee" else [])}
+
+
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
+CALLED = [
+    ("text/calendar", "invite.ics"),
+    ("text/calendar", "file"),
+    ("application/ics", "invite"),
+    ("application/octet-stream", "invite.ics"),
+    ("application/octet-stream", "INVITE.ICS"),
+    ("application/octet-stream", "readme.bin"),
+    ("text/plain", "readme.txt"),
+    ("text/x-vcalendar", "old.vcs"),
+    ("application/pdf", "invoice.pdf"),
+    ("image/png", "logo.png"),
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), CALLED)
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_calendar_is_found_whatever_it_is_called_and_however_it_is_encoded(
+    kind: str, name: str, encoding: str
+) -> None:
+    calendar = _forwarded_calendar(("\r\n" + INVITATION).encode(encoding), kind, name)
+
+    assert _addresses(calendar) == {US, THREAD}
+
+
+def test_a_response_to_our_invitation_stays_as_it_is() -> None:
+    for method in ("REPLY", "COUNTER", "REFRESH", "reply"):
+        response = RESPONSE.replace("REPLY", method)
+        for calendar in (response, response.replace(US, THREAD), response.replace(US, "Contact+x@example.com")):
+            assert _forwarded_calendar(calendar, verified=True) == calendar
+
+
+def test_a_response_that_is_not_verified_names_no_attendee_but_us() -> None:
+    calendar = _forwarded_calendar(RESPONSE, verified=False)
+
+    assert "jane@" not in calendar
+
+
+@pytest.mark.parametrize("us", ["", "ATTENDEE;ROLE=OPT-PARTICIPANT:mailto:Contact+x@example.com\r\n"])
+def test_the_public_address_is_the_only_attendee(us: str) -> None:
+    calendar = _forwarded_calendar(INVITATION.replace("END:VEVENT", f"{us}END:VEVENT")).replace("\r\n ", "")
+
+    (attendee,) = re.findall("ATTENDEE.*(?=\r)", calendar)
+    assert attendee == f"ATTENDEE;{'ROLE=OPT-PARTICIPANT' if us else 'PARTSTAT=NEEDS-ACTION;RSVP=TRUE'}:mailto:{US}"
+    assert f'ORGANIZER;CN="Doe, Jane":mailto:{THREAD}' in calendar
+
+
+def test_what_asks_for_no_response_gets_no_attendee() -> None:
+    published = ics("ORGANIZER:mailto:jane@customer.example", method="METHOD:PUBLISH\r\n")
+
+    assert _addresses(_forwarded_calendar(published)) == {THREAD}
+    assert _forwarded_calendar(ics("DESCRIPTION:ask bob@other.example")) == ics("DESCRIPTION:ask bob@other.example")
+
+
+def _signed(kind: str = "text/calendar") -> bytes:
+    calendar = f"Content-Type: {kind}\r\nContent-Disposition: attachment; filename=x.ics\r\n\r\n{INVITATION}".encode()
+    text = b"Content-Type: text/plain\r\n\r\nPlease come.\r\n"
+    signature = b"Content-Type: application/pkcs7-signature; name=smime.p7s\r\n\r\nxyz\r\n"
+    return multipart("signed", multipart("mixed", text, calendar, boundary="=-inner"), signature, boundary="=-signed")
+
+
+def _whole(body: bytes) -> bytes:
+    return entity([("From", "Jane <jane@customer.example>"), ("To", US), ("MIME-Version", "1.0")]) + body
+
+
+def test_a_signed_invitation_is_attached_as_a_closed_file_with_a_warning() -> None:
+    raw = _whole(_signed())
+
+    forwarded = parse(_forwarded(raw))
+
+    assert WARNING in forwarded.text
+    assert "Please come." in forwarded.text
+    assert "multipart/signed" not in {part.content_type for part in forwarded.root.walk()}
+    originals = [file for file in forwarded.attachments if file.payload == raw]
+    assert [(file.content_type, file.part.disposition) for file in originals] == [(CLOSED, "attachment")]
+    assert all(
+        _addresses(file.payload.decode()) <= {US, THREAD} for file in forwarded.attachments if file.payload != raw
+    )
+
+
+def _sealed() -> Iterator[tuple[str, str, str, bytes]]:
+    opaque = b"0\x80\x06\x09*\x86H\x86\xf7\r\x01\x07\x02" + INVITATION.encode() + b"\0\0"
+    yield "S/MIME, opaque", "application/pkcs7-mime", "smime.p7m", opaque
+    yield "S/MIME by its name", "application/octet-stream", "smime.p7m", opaque
+    yield "Outlook's container", "application/ms-tnef", "winmail.dat", b"x\x9f>\x22IPM.Schedule.Meeting.Request\0"
+    inner = mail(attachments=[("x.ics", "text/calendar", INVITATION.encode())])
+    yield "a message", "message/rfc822", "fwd.eml", inner
+    yield "a message as a file", "application/octet-stream", "fwd.eml", inner
+    yield "a message in a message", "message/rfc822", "a.eml", mail(attachments=[("b.eml", CLOSED, inner)])
+    yield "a signed message", "message/rfc822", "fwd.eml", _whole(_signed())
+
+
+@pytest.mark.parametrize(("kind", "name", "payload"), [pytest.param(*case, id=id_) for id_, *case in _sealed()])
+def test_an_invitation_that_cannot_be_changed_is_closed(kind: str, name: str, payload: bytes) -> None:
+    head = [("Content-Type", kind), ("Content-Disposition", f"attachment; filename={name}")]
+    text = b"Content-Type: text/plain\r\n\r\nHello\r\n"
+
+    forwarded = parse(_forwarded(_whole(multipart("mixed", text, entity(head, payload)))))
+
+    (file,) = forwarded.attachments
+    assert (file.content_type, file.part.disposition) == (CLOSED, "attachment")
+    assert file.name.endswith((".eml", ".bin"))
+    assert file.payload.rstrip() == payload.rstrip()
+    assert WARNING in forwarded.text
+
+
+def test_a_signed_or_attached_message_without_an_invitation_stays_open() -> None:
+    signed = _whole(_signed("text/csv").replace(b"x.ics", b"x.csv").replace(b"BEGIN:VCALENDAR", b"a;b"))
+    attached = mail(attachments=[("fwd.eml", "application/octet-stream", mail(text="Hi"))])
+
+    assert "multipart/signed" in {part.content_type for part in parse(_forwarded(signed)).root.walk()}
+    assert WARNING not in parse(_forwarded(signed)).text
+    assert WARNING not in parse(_forwarded(attached)).text
+
+
+PIECES = st.sampled_from(
+    ["ORGANIZER", "ATTENDEE", ":", ";", "mailto:", "eve@other.example", '"', "\r\n", "\n", "\r", " ", "BEGIN:VEVENT",
+     "END:VEVENT", "METHOD:", "REPLY", "CN=", "X-MS-OLK-SENDER", ".", "\u2028", "\t", US]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=40).map("".join))
+def test_no_mixture_of_its_parts_leads_past_us(text: str) -> None:
+    changed = with_parties(text, attendee=US, organizer=THREAD, is_ours=lambda address: address == US)
+
+    for line in re.sub(r"(?:\r\n|\n|\r)[ \t]", "", changed).splitlines():
+        name = re.split("[:;]", line)[0].strip().rpartition(".")[2]
+        if name in {"ORGANIZER", "ATTENDEE"}:
+            assert "eve@" not in line
