@@ -87,7 +87,7 @@ def test_a_look_up_takes_at_most_two_batches(clients: Clients, table_name: str) 
             subject="Hello",
             references=tuple(found.local_part for found in references),
             conversation=CONVERSATION,
-            day="2026-03-02",
+            counters=("2026-03-02",),
             fingerprints=("print",),
             sends=tuple(LedgerId(f"notice-{number}") for number in range(3)),
         )
@@ -153,7 +153,7 @@ def test_requests_that_arrive_twice_take_effect_once(clients: Clients, table_nam
     assert [item.attempt for item in (first, second, third)] == [2, 4, 6]
     assert [item.possible_duplicate for item in (first, second, third)] == [False, False, True]
     assert table.conversation(CONVERSATION) == conversation(sent=1, version=2)
-    assert table.look_up(replace(ASKED, day="2026-03-02")).acknowledgements_today == 1
+    assert table.look_up(replace(ASKED, counters=("2026-03-02",))).counts == {"2026-03-02": 1}
 
 
 # what is stored

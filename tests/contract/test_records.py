@@ -58,24 +58,24 @@ def at_once(*calls: Callable[[], object]) -> list[object]:
 def test_a_look_up_in_an_empty_table_finds_nothing(table: Table) -> None:
     asked = question(
         fingerprints=("print",), contact=JANE, subject="Hello", references=("first",), conversation=CONVERSATION,
-        day="2026-03-02", sends=(LedgerId("notice-1"),),
+        counters=("2026-03-02",), sends=(LedgerId("notice-1"),),
     )  # fmt: skip
 
-    assert table.look_up(asked) == Known()
+    assert table.look_up(asked) == Known(counts={"2026-03-02": 0})
 
 
 def test_a_look_up_finds_all_that_a_commit_wrote(table: Table) -> None:
     table.commit(first_contact())
     asked = question(
         fingerprints=("print of receipt-1",), contact=JANE, subject="Hello", references=("unknown", "first"),
-        conversation=CONVERSATION, day="2026-03-02", sends=(forward().id, LedgerId("notice-1")),
+        conversation=CONVERSATION, counters=("2026-03-02",), sends=(forward().id, LedgerId("notice-1")),
     )  # fmt: skip
     stored = conversation(version=1)
 
     assert table.look_up(asked) == Known(
         duplicate_of=ReceiptId("receipt-1"),
         contact=contact(version=1),
-        acknowledgements_today=1,
+        counts={"2026-03-02": 1},
         references=(reference(),),
         by_reference=(stored,),
         by_topic=stored,
@@ -120,7 +120,7 @@ def test_only_one_of_ten_simultaneous_runs_decides(table: Table) -> None:
 
     assert results.count(None) == 1
     assert results.count(RecordChanged) == 9
-    assert table.look_up(question(contact=JANE, day="2026-03-02")).acknowledgements_today == 1
+    assert table.look_up(question(contact=JANE, counters=("2026-03-02",))).counts == {"2026-03-02": 1}
 
 
 def test_a_commit_whose_condition_fails_writes_nothing(table: Table) -> None:
@@ -133,9 +133,9 @@ def test_a_commit_whose_condition_fails_writes_nothing(table: Table) -> None:
     assert table.decision(ReceiptId("receipt-2"), "inbound") is None
     assert table.message(ReceiptId("receipt-2"), "inbound") is None
     assert table.conversation(OTHER) is None
-    assert table.look_up(question("receipt-3", fingerprints=("print of receipt-2",), day="2026-03-02")) == Known(
-        acknowledgements_today=1
-    )
+    assert table.look_up(
+        question("receipt-3", fingerprints=("print of receipt-2",), counters=("2026-03-02",))
+    ) == Known(counts={"2026-03-02": 1})
 
 
 @pytest.mark.parametrize("version", [0, 2])
@@ -251,22 +251,22 @@ def test_a_second_copy_of_a_message_is_a_duplicate_for_three_days(table: Table, 
 def test_a_contact_is_acknowledged_once_for_all_receipts(table: Table) -> None:
     results = at_once(*[
         lambda number=number: table.commit(
-            commit(f"receipt-{number}", ledger=(acknowledgement(f"receipt-{number}"),), acknowledgement_day="2026-03-02")
+            commit(f"receipt-{number}", ledger=(acknowledgement(f"receipt-{number}"),), counted=("2026-03-02",))
         )
         for number in range(5)
     ])  # fmt: skip
 
     assert results.count(None) == 1
-    known = table.look_up(question(contact=EmailAddress("Jane@customer.example"), day="2026-03-02"))
-    assert known.acknowledgements_today == 1
+    known = table.look_up(question(contact=EmailAddress("Jane@customer.example"), counters=("2026-03-02",)))
+    assert known.counts == {"2026-03-02": 1}
 
 
 def test_acknowledgements_are_counted_by_day(table: Table) -> None:
     for number, day in enumerate(["2026-03-02", "2026-03-02", "2026-03-03"]):
-        table.commit(commit(f"receipt-{number}", acknowledgement_day=day))
+        table.commit(commit(f"receipt-{number}", counted=(day,)))
 
     days = ["2026-03-01", "2026-03-02", "2026-03-03"]
-    assert [table.look_up(question("new", day=day)).acknowledgements_today for day in days] == [0, 2, 1]
+    assert table.look_up(question("new", counters=tuple(days))).counts == dict(zip(days, (0, 2, 1), strict=True))
 
 
 def test_a_topic_in_any_case_finds_the_latest_conversation(table: Table) -> None:

@@ -149,6 +149,7 @@ class World:
             "ROUTES_PARAMETER": "/faults/routes",
             "ACKNOWLEDGEMENT_PARAMETER": "/faults/acknowledgement",
             "ACK_DAILY_CAP": "200",
+            "ACK_DAILY_CAP_PER_DOMAIN": "200",
             "CONFIGURATION_SET": "owner" if own == "Forward" else "contact",
             "TIMEOUT_SECONDS": "60",
             "DOMAIN": "example.com",

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import Any, Concatenate
 
+from email_handler.adapters.dynamodb import keys
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import Job
 from email_handler.conversations.records import (
@@ -130,7 +131,7 @@ class FakeRecords(Failing):
         self.fingerprints: dict[str, tuple[ReceiptId, Decider, datetime]] = {}
         self.ledger: dict[LedgerId, LedgerItem] = {}
         self.ledger_contacts: dict[LedgerId, str] = {}
-        self.acknowledgements: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter()
         self.lists: dict[str, ListKind] = {}
         self.sent_events: dict[LedgerId, tuple[datetime, PendingEvent]] = {}
 
@@ -138,7 +139,7 @@ class FakeRecords(Failing):
 
     @_can_fail
     def look_up(self, question: Question) -> Known:
-        contact = question.contact.lower()
+        contact = keys.mailbox(question.contact)
         references = tuple(self.references[r] for r in dict.fromkeys(question.references) if r in self.references)
         by_reference = dict.fromkeys(r.conversation for r in references if r.conversation in self.conversations)
         topic = self.topics.get((contact, question.subject.casefold())) if contact and question.subject else None
@@ -148,7 +149,7 @@ class FakeRecords(Failing):
             decision=self.decisions.get((question.receipt, question.decider)),
             duplicate_of=self._duplicate_of(question.fingerprints, question.receipt, question.decider),
             contact=self.contacts.get(contact),
-            acknowledgements_today=self.acknowledgements[question.day] if question.day else 0,
+            counts={name: self.counters[name] for name in question.counters},
             listed=self.lists.get(contact) or self.lists.get(domain) or "",
             references=references,
             by_reference=tuple(self.conversations[ConversationId(c)] for c in by_reference),
@@ -189,7 +190,7 @@ class FakeRecords(Failing):
         self._store(commit.conversation, commit.contact)
         if commit.topic:
             contact, subject = commit.topic
-            self.topics[contact.lower(), subject.casefold()] = ConversationId(commit.decision.conversation)
+            self.topics[keys.mailbox(contact), subject.casefold()] = ConversationId(commit.decision.conversation)
         for reference in commit.references:
             self.references.setdefault(reference.local_part, reference)
         if commit.fingerprint:
@@ -198,8 +199,7 @@ class FakeRecords(Failing):
             self.ledger[item.id] = item
             contact_of = commit.contact.address if commit.contact else ""
             self.ledger_contacts[item.id] = contact_of or (commit.conversation.contact if commit.conversation else "")
-        if commit.acknowledgement_day:
-            self.acknowledgements[commit.acknowledgement_day] += 1
+        self.counters.update(commit.counted)
         if commit.bounced:
             self.ledger[commit.bounced] = replace(
                 self.ledger[commit.bounced],
@@ -209,7 +209,7 @@ class FakeRecords(Failing):
 
     def _unchanged(self, conversation: Conversation | None, contact: Contact | None) -> bool:
         stored = self.conversations.get(conversation.id) if conversation else None
-        known = self.contacts.get(contact.address.lower()) if contact else None
+        known = self.contacts.get(keys.mailbox(contact.address)) if contact else None
         return (conversation is None or (stored.version if stored else 0) == conversation.version) and (
             contact is None or (known.version if known else 0) == contact.version
         )
@@ -218,7 +218,7 @@ class FakeRecords(Failing):
         if conversation:
             self.conversations[conversation.id] = replace(conversation, version=conversation.version + 1)
         if contact:
-            self.contacts[contact.address.lower()] = replace(contact, version=contact.version + 1)
+            self.contacts[keys.mailbox(contact.address)] = replace(contact, version=contact.version + 1)
 
     @_can_fail
     def finish(self, receipt: ReceiptId, decider: Decider) -> None:
@@ -274,9 +274,9 @@ class FakeRecords(Failing):
     @_can_fail
     def put_listed(self, entry: str, kind: ListKind | None) -> None:
         if kind:
-            self.lists[entry.lower()] = kind
+            self.lists[keys.mailbox(entry)] = kind
         else:
-            self.lists.pop(entry.lower(), None)
+            self.lists.pop(keys.mailbox(entry), None)
 
     @_can_fail
     def listed(self) -> Iterator[tuple[str, ListKind]]:
@@ -291,7 +291,7 @@ class FakeRecords(Failing):
         message = self.message_records.get((item.source, item.source_function))
         if message is None or (item.conversation and conversation is None):
             raise UnknownConversation("a send names a conversation or message that the table does not hold")
-        contact = self.contacts.get(self.ledger_contacts[ledger].lower())
+        contact = self.contacts.get(keys.mailbox(self.ledger_contacts[ledger]))
         return SendContext(item=item, conversation=conversation, message=message, contact=contact)
 
     def _item(self, ledger: LedgerId) -> LedgerItem:
@@ -362,7 +362,7 @@ _MAY_BOUNCE = {SendState.SENT, SendState.UNKNOWN, SendState.BOUNCED}
 
 def _indexed(conversation: Conversation) -> dict[str, str]:
     return {
-        "contact": conversation.contact.lower(),
+        "contact": keys.mailbox(conversation.contact),
         "domain": conversation.contact.rpartition("@")[2].lower(),
         "status": conversation.status,
         "public_address": conversation.public_address.lower(),

@@ -57,6 +57,7 @@ class World:
         )
         self.routes = Routes()
         self.ack_daily_cap = 200
+        self.ack_daily_cap_per_domain = 200
         self._numbers = count(1)
 
     def clock(self) -> datetime:
@@ -81,6 +82,7 @@ class World:
             events=self.events,
             configuration=lambda: self.configuration,
             ack_daily_cap=self.ack_daily_cap,
+            ack_daily_cap_per_domain=self.ack_daily_cap_per_domain,
             clock=self.clock,
             new_token=self.new_token,
         )

@@ -25,6 +25,8 @@ KIM, JANE = EmailAddress("kim@example.org"), EmailAddress("jane@example.org")
 def test_a_mailbox_gets_one_acknowledgement_for_any_case_and_tag_of_its_address() -> None:
     assert acknowledgement_id("Jane@example.org") == acknowledgement_id("jane+shop@example.org")
     assert acknowledgement_id("jane@example.org") != acknowledgement_id("kim@example.org")
+    assert acknowledgement_id("j.ane@example.org") != acknowledgement_id("jane@example.org")
+    assert acknowledgement_id("J.a.ne+x@googlemail.com") == acknowledgement_id("jane@gmail.com")
 
 
 def test_a_reply_to_the_same_recipients_is_the_same_send_in_any_order() -> None:

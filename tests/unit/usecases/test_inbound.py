@@ -72,6 +72,18 @@ def test_the_same_message_under_another_receipt_is_recorded_as_a_copy(world: Wor
     assert [str(reason) for reason in record.reasons] == ["duplicate:same-mail"]
 
 
+def test_alarms_under_one_constant_id_are_messages_of_their_own(world: World) -> None:
+    alarms = [
+        mail(subject="disk 1 full"),
+        mail(subject="disk 2 full"),
+        mail(subject="disk 2 full", date="Mon, 02 Mar 2026 09:00:01 +0000"),
+        mail(subject="disk 2 full", text="80 %"),
+        mail(subject="disk 2 full", sender="kim@customer.example"),
+    ]
+
+    assert [world.arrive(alarm).outcome for alarm in alarms] == [Outcome.DELIVER] * len(alarms)
+
+
 UNVERIFIED = {"spf": "GRAY", "dkim": "GRAY", "dmarc": "GRAY"}
 
 
@@ -330,6 +342,28 @@ def test_acknowledgements_stop_at_the_daily_cap(world: World) -> None:
     world.arrive(mail(sender="kim@customer.example", message_id="<k@customer.example>"))
 
     assert kinds(world).count(JobKind.ACKNOWLEDGEMENT) == 1
+
+
+def test_acknowledgements_to_one_domain_stop_at_its_own_cap(world: World) -> None:
+    world.ack_daily_cap_per_domain = 1
+    for number, domain in enumerate(("customer.example", "a.customer.example", "b.customer.example", "other.example")):
+        world.arrive(mail(sender=f"kim@{domain}", message_id=f"<{number}@{domain}>"))
+
+    acknowledged = [job.ledger for job in world.jobs.queued if job.kind is JobKind.ACKNOWLEDGEMENT]
+    assert [world.records.ledger[ledger].recipients for ledger in acknowledged] == [
+        ("kim@customer.example",),
+        ("kim@other.example",),
+    ]
+
+
+def test_one_gmail_box_is_one_contact_in_any_spelling(world: World) -> None:
+    spellings = ("jane.doe@gmail.com", "JaneDoe@gmail.com", "j.a.n.e.doe+shop@googlemail.com", "janedoe+x@Gmail.com")
+    for number, sender in enumerate(spellings):
+        world.arrive(mail(sender=sender, subject=f"Question {number}", message_id=f"<{number}@mail.gmail.com>"))
+
+    assert kinds(world).count(JobKind.ACKNOWLEDGEMENT) == 1
+    (known,) = world.records.contacts.values()
+    assert (known.address, known.messages) == ("jane.doe@gmail.com", 4)
 
 
 def linkedin(number: int, *, name: str = "Jane Doe", url: str = "") -> bytes:

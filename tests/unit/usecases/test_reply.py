@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -37,10 +38,14 @@ def thread(world: World, *, everyone: bool = False) -> str:
     return f"{conversation_of(world).id}.{conversation_of(world).token}{tag}@{THREAD}"
 
 
-def owner_reply(world: World, *, text: str = "Yes, we do.\r\n", number: int = 1, **headers: Any) -> bytes:
+def owner_reply(world: World, *, text: str = "Yes, we do.\r\n", number: int = 1, to: str = "", **headers: Any) -> bytes:
     fields: dict[str, Any] = {"subject": "Re: A question", "in_reply_to": f"<{last_forward(world)}>", **headers}
     return mail(
-        sender=f"The Owner <{OWNER}>", to=thread(world), text=text, message_id=f"<o{number}@private.example>", **fields
+        sender=f"The Owner <{OWNER}>",
+        to=to or thread(world),
+        text=text,
+        message_id=f"<o{number}@private.example>",
+        **fields,
     )
 
 
@@ -232,10 +237,97 @@ def test_a_reply_to_everyone_reaches_those_the_contact_copied(world: World) -> N
         )
     )
     world.run()
-    world.arrive(owner_reply(world), to=thread(world, everyone=True))
+    everyone = thread(world, everyone=True)
+    world.arrive(owner_reply(world, to=everyone), to=everyone)
     (left,) = world.run()
 
     assert left.recipients == (JANE, "kim@customer.example")
+
+
+NOT_NAMED: dict[str, dict[str, str]] = {
+    "to somebody else": {"to": "friend@elsewhere.example"},
+    "to the public address": {"to": PUBLIC},
+    "to nobody": {"to": "undisclosed-recipients:;"},
+    "to another conversation": {"to": f"c-00000000.0000000000@{THREAD}"},
+    "named in another field": {"to": "friend@elsewhere.example", "reply_to": "{thread}", "resent_to": "{thread}"},
+    "named in the subject": {"to": "friend@elsewhere.example", "subject": "{thread}"},
+    "named as a display name": {"to": '"{thread}" <friend@elsewhere.example>'},
+}
+
+
+@pytest.mark.parametrize("case", NOT_NAMED)
+def test_an_owners_message_to_somebody_else_sent_on_to_a_thread_address_is_refused(world: World, case: str) -> None:
+    fields: dict[str, Any] = {name: value.replace("{thread}", thread(world)) for name, value in NOT_NAMED[case].items()}
+    decision = world.arrive(owner_reply(world, **fields), to=thread(world))
+    left = world.run()
+
+    assert decision.outcome is Outcome.HOLD
+    assert to_contact(left) == []
+    (notice,) = notices(left)
+    assert "not in To or Cc" in read(notice).as_string()
+
+
+def test_a_reply_to_one_that_is_sent_on_to_the_address_for_everyone_is_refused(world: World) -> None:
+    decision = world.arrive(owner_reply(world), to=thread(world, everyone=True))
+
+    assert decision.outcome is Outcome.HOLD
+
+
+def test_the_thread_address_may_stand_in_cc(world: World) -> None:
+    raw = owner_reply(world, to="colleague@elsewhere.example", cc=thread(world).upper())
+
+    assert world.arrive(raw, to=thread(world)).outcome is Outcome.RELAY
+
+
+def test_spf_alone_does_not_verify_an_owner(world: World) -> None:
+    results = b"Authentication-Results: amazonses.com; spf=pass envelope-from=owner@private.example\r\n"
+    receipt = world.store(results + owner_reply(world), to=thread(world), function="reply")
+    receipt = replace(receipt, dmarc="GRAY", dkim="GRAY", envelope_sender=OWNER)
+    decision = relay_reply(receipt, ArchiveKey(f"raw/reply/{receipt.id}"), world.context)
+
+    assert decision.outcome is Outcome.HOLD
+    assert to_contact(world.run()) == []
+    record = world.records.message_records[receipt.id, "reply"]
+    assert [str(reason) for reason in record.reasons] == ["owner:not-verified"]
+    assert record.verification == "spf aligned"
+
+
+def test_the_same_text_to_the_same_contact_a_third_time_within_an_hour_is_held_with_a_notice(world: World) -> None:
+    texts = [
+        "I am away.",
+        "I am  AWAY.\r\n\r\nOn Monday Jane wrote:\r\n> A question",
+        "Now something else.",
+        "I am away.",
+    ]
+    outcomes = []
+    for number, text in enumerate(texts):
+        outcomes.append(world.arrive(owner_reply(world, number=number, text=text), to=thread(world)).outcome)
+        left = world.run()
+
+    assert outcomes == [Outcome.RELAY, Outcome.RELAY, Outcome.RELAY, Outcome.HOLD]
+    (notice,) = notices(left)
+    assert "the same text a third time" in read(notice).as_string()
+
+    world.now += timedelta(hours=1)
+    assert world.arrive(owner_reply(world, number=9, text="I am away."), to=thread(world)).outcome is Outcome.RELAY
+
+
+def test_the_same_text_is_counted_over_all_conversations_with_a_contact_and_for_each_contact_alone(
+    world: World,
+) -> None:
+    outcomes = {}
+    for number, sender in enumerate([JANE, JANE, JANE, "kim@customer.example"]):
+        own_id = f"{number}@customer.example"
+        world.arrive(mail(subject=f"Topic {number}", sender=sender, message_id=f"<{own_id}>"))
+        world.run()
+        newest = max(
+            world.records.conversations.values(),
+            key=lambda one: int(one.subject[-1]) if one.subject[-1].isdigit() else -1,
+        )
+        to = f"{newest.id}.{newest.token}@{THREAD}"
+        outcomes[number] = world.arrive(owner_reply(world, number=number, text="I am away.", to=to), to=to).outcome
+
+    assert outcomes == {0: Outcome.RELAY, 1: Outcome.RELAY, 2: Outcome.HOLD, 3: Outcome.RELAY}
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -244,7 +336,7 @@ def test_the_address_for_everyone_counts_at_any_position(world: World, reverse: 
     world.arrive(copied)
     world.run()
     to = [thread(world), thread(world, everyone=True)]
-    arrive_at(world, owner_reply(world), to[::-1] if reverse else to)
+    arrive_at(world, owner_reply(world, to=", ".join(to)), to[::-1] if reverse else to)
     (left,) = world.run()
 
     assert left.recipients == (JANE, "kim@customer.example")

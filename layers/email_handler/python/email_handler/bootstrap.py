@@ -108,6 +108,7 @@ def context() -> Context:
         events=EventBridgeEvents(_client("events")),
         configuration=configuration,
         ack_daily_cap=settings.ack_daily_cap,
+        ack_daily_cap_per_domain=settings.ack_daily_cap_per_domain,
         clock=_now,
         new_token=new_token,
     )

@@ -73,7 +73,7 @@ class Question:
     subject: str = ""  # base subject: with *contact*, the topic
     references: tuple[str, ...] = ()  # local parts of In-Reply-To and References, bounded by the caller (<= 40)
     conversation: ConversationId | Literal[""] = ""  # from a thread address, or a LinkedIn name
-    day: str = ""  # YYYY-MM-DD: how many acknowledgements were queued that day
+    counters: tuple[str, ...] = ()  # names of counters: what was counted under them
     sends: tuple[LedgerId, ...] = ()  # ledger ids: which of them exist
 
 
@@ -84,7 +84,7 @@ class Known:
     decision: Decision | None = None
     duplicate_of: ReceiptId | None = None  # the first unexpired fingerprint by another (receipt, function)
     contact: Contact | None = None
-    acknowledgements_today: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)  # of Question.counters, 0 if nothing was counted
     listed: ListKind | Literal[""] = ""  # the operator's lists, by address, then by domain
     references: tuple[Reference, ...] = ()  # those found, in the order asked
     by_reference: tuple[Conversation, ...] = ()  # their conversations, same order, no repeats
@@ -112,7 +112,7 @@ class Commit:
     references: tuple[Reference, ...] = ()
     fingerprint: str = ""  # kept for 3 days
     ledger: tuple[LedgerItem, ...] = ()
-    acknowledgement_day: str = ""  # counts one acknowledgement on that day
+    counted: tuple[str, ...] = ()  # names of counters: each counts one more
     expires_at: datetime | None = None  # TTL of message and decision for HOLD and DROP
     bounced: LedgerId | Literal[""] = ""  # feedback: this send (SENT or UNKNOWN) becomes BOUNCED
 

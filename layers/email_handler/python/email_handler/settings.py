@@ -86,6 +86,7 @@ class ReceivingSettings(OwnerSettings):
     rules_parameter: str  # name of the SSM parameter that points to the spam rules
     routes_parameter: str  # likewise the routes
     ack_daily_cap: int
+    ack_daily_cap_per_domain: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage
@@ -16,6 +16,9 @@ from email_handler.mail.addresses import address_domain, aligned
 ID_LENGTH = 8  # characters, 40 bits: ids are readable names, not secrets
 MAX_LINKS = 10  # the first and the last nine messages: enough for References, bounded for the record
 MAX_PARTICIPANTS = 10
+MAX_REPEATS = 2  # replies with the same text to one contact within REPEATS_WITHIN
+REPEATS_WITHIN = timedelta(hours=1)
+MAX_RELAYED = 10  # replies whose digests are kept with a contact
 MAX_EARLIER = 5  # conversations kept with a contact for the banner
 
 type NewToken = Callable[[int], str]
@@ -123,6 +126,18 @@ def add_reply(before: Conversation, parsed: ParsedMessage, owner: EmailAddress) 
         owner_subject=subject or before.owner_subject,
         subject=subject or before.subject,
     )
+
+
+def is_repeated(contact: Contact | None, digest: str, at: datetime) -> bool:
+    """Return whether replies with the text of *digest* went to *contact* so often that another must wait: two automatic
+    replies that say nothing of being ones reply to each other."""
+    relayed = contact.relayed if contact else ()
+    return sum(known == digest and at - when < REPEATS_WITHIN for known, when in relayed) >= MAX_REPEATS
+
+
+def contact_after_reply(before: Contact, digest: str, at: datetime) -> Contact:
+    """Return *before* after a reply with the text of *digest* to it was queued."""
+    return replace(before, updated_at=at, relayed=(*before.relayed, (digest, at))[-MAX_RELAYED:])
 
 
 # A send left, and SES gave it a Message-ID

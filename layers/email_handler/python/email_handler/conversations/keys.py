@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 from email_handler.conversations.jobs import JobKind
 from email_handler.identifiers import ArchiveKey, ConversationId, FunctionName, LedgerId, ReceiptId
-from email_handler.mail.addresses import split_tag
+from email_handler.mail.addresses import address_domain, mailbox_key, organizational_domain, split_tag
 
 NO_CONVERSATION = "none"  # the folder of messages that belong to no conversation
 SETUP_OBJECT = ReceiptId("AMAZON_SES_SETUP_NOTIFICATION")  # SES writes it when a rule is created; it is not a message
@@ -93,8 +93,17 @@ def _folder(conversation: str, receipt: str) -> str:
 
 
 def acknowledgement_id(contact: str) -> LedgerId:
-    """Return the id of the one acknowledgement that *contact*'s mailbox gets, whatever tag it writes from."""
-    return _ledger_id(JobKind.ACKNOWLEDGEMENT, split_tag(contact)[0])
+    """Return the id of the one acknowledgement that *contact*'s mailbox gets, however its address is written."""
+    return _ledger_id(JobKind.ACKNOWLEDGEMENT, split_tag(mailbox_key(contact) or contact)[0])
+
+
+def acknowledgement_counters(contact: str, at: datetime) -> tuple[str, str]:
+    """Return the names of the two counters of a day's acknowledgements: of all, and of those to *contact*'s domain.
+
+    All subdomains are one domain: their owner makes as many as they like.
+    """
+    day = at.date().isoformat()
+    return day, f"{day} {organizational_domain(address_domain(contact))}"
 
 
 def forward_id(conversation: ConversationId, receipt: ReceiptId, mailbox: str) -> LedgerId:

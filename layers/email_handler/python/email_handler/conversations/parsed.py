@@ -87,17 +87,25 @@ def parse_received(
 
 
 def fingerprint(message: Message, *, verified: bool) -> str:
-    """Return what makes two receipts the same message: Message-ID, From, body, and whether the sender is *verified*;
-    "" without a Message-ID, since a person may write the same text twice.
+    """Return what makes two receipts the same message: Message-ID, From, Subject, Date, body, and whether the sender is
+    *verified*; "" without a Message-ID, since a person may write the same text twice.
 
-    Verified and unverified copies differ: a forged copy must not stand for the person's own message.
+    Programs that write every alarm under one constant id differ in the others. Verified and unverified copies differ:
+    a forged copy must not stand for the person's own message.
     """
     if not message.message_id:
         return ""
     gap = b"\r\n\r\n" if b"\r\n\r\n" in message.raw else b"\n\n"
     body = message.raw.partition(gap)[2]
     sender = ",".join(mailbox.address for mailbox in message.from_)
-    parts = (b"verified" if verified else b"unverified", message.message_id.encode(), sender.encode(), body)
+    fields = (
+        "verified" if verified else "unverified",
+        message.message_id,
+        sender,
+        message.subject,
+        message.header("Date"),
+    )
+    parts = (*(field.encode("utf-8", "surrogatepass") for field in fields), body)
     return hashlib.sha256(b"\x1f".join(parts)).hexdigest()
 
 
@@ -111,6 +119,14 @@ def fingerprints(parsed: ParsedMessage) -> tuple[str, ...]:
         return (f"receipt {parsed.receipt.id}",)
     kinds = (True,) if parsed.verification.verified else (False, True)
     return tuple(fingerprint(parsed.message, verified=kind) for kind in kinds)
+
+
+def text_digest(message: Message) -> str:
+    """Return what makes two replies say the same: their new text but for white space and case, and their files."""
+    digest = hashlib.sha256(" ".join(new_text(message.text, message.html).casefold().split()).encode())
+    for attachment in message.attachments:
+        digest.update(hashlib.sha256(attachment.payload).digest())
+    return digest.hexdigest()[:32]
 
 
 OWN_MESSAGE = Reason(stage="machine", rule="own-mail", detail="a message that we sent came back")

@@ -130,6 +130,7 @@ class Contact:
     conversations: tuple[tuple[ConversationId, str, datetime], ...] = ()  # latest few: id, subject, start
     written_to: bool = False  # the owner has replied to them: no more acknowledgements
     unreachable: bool = False  # hard bounce or complaint: no more acknowledgements
+    relayed: tuple[tuple[str, datetime], ...] = ()  # latest few replies to them: digest of the text, time
     version: int = 0
 
 

@@ -13,6 +13,7 @@ from email_handler.mail.headers import MAX_VALUE, decode_header
 MAX_MAILBOXES = 500  # of all fields of one name; real messages have fewer
 MAX_NAME = 200  # characters kept of a display name
 MAX_PHRASES = 3  # entries without an address that join the next one: "Doe, Jane, PhD, MBA <...>"
+_GMAIL = frozenset(("gmail.com", "googlemail.com"))
 MAX_ADDRESS = 320  # characters: 64 + "@" + 255 (RFC 5321 §4.5.3.1)
 
 
@@ -167,17 +168,22 @@ def address_domain(address: str) -> str:
 
 
 def same_address(a: str, b: str) -> bool:
-    """Return whether *a* and *b* are the same mailbox.
+    """Return whether *a* and *b* are the same mailbox: whether both have the same :func:`mailbox_key`."""
+    return mailbox_key(a) == mailbox_key(b) != ""
+
+
+def mailbox_key(address: str) -> str:
+    """Return what all spellings of a mailbox's *address* have in common, "" if it is no address.
 
     Case is ignored, in local parts too, as mail servers do. An internationalized domain equals its ASCII form. Tags
-    count: ``jane+x@`` is not ``jane@``.
+    count, ``jane+x@`` is not ``jane@``, but for Gmail, which delivers any tag and any dots to one mailbox under two
+    domains.
     """
-    return _comparable(a) == _comparable(b) != ""
-
-
-def _comparable(address: str) -> str:
     local, domain = split_address(address.strip())
-    return f"{local.casefold()}@{ascii_domain(domain)}" if local and domain else ""
+    local, domain = local.casefold(), ascii_domain(domain)
+    if domain in _GMAIL:
+        local, domain = local.partition("+")[0].replace(".", "") or local, "gmail.com"
+    return f"{local}@{domain}" if local and domain else ""
 
 
 @lru_cache(maxsize=1024)

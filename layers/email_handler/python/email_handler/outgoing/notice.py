@@ -20,6 +20,8 @@ class NoticeKind(StrEnum):
     WRONG_TOKEN = "wrong-token"  # noqa: S105 - the owner wrote to a thread address that opens no conversation
     SEVERAL = "several"  # the owner wrote to more than one conversation at once
     VIRUS = "virus"  # SES found a virus in the owner's reply
+    NOT_NAMED = "not-named"  # the thread address is neither in To nor in Cc of the owner's message
+    REPEATED = "repeated"  # the same text went to the contact twice within an hour
     NO_ADDRESS = "no-address"  # the contact left no address to reply to
     LEAK = "leak"  # the leak gate held the reply
     BOUNCED = "bounced"  # the reply was sent and bounced
@@ -30,6 +32,8 @@ _TITLES = {
     NoticeKind.WRONG_TOKEN: "Not sent: unknown thread address",
     NoticeKind.SEVERAL: "Not sent: several conversations",
     NoticeKind.VIRUS: "Not sent: virus found",
+    NoticeKind.NOT_NAMED: "Not sent: thread address not in To or Cc",
+    NoticeKind.REPEATED: "Not sent: the same text a third time",
     NoticeKind.NO_ADDRESS: "Not sent: no address to reply to",
     NoticeKind.LEAK: "Held: your private address is in it",
     NoticeKind.BOUNCED: "Your reply bounced",
@@ -54,6 +58,16 @@ Write to each conversation separately.""",
 Your reply was not sent: the virus scan found something in it.
 
 Remove the attachment in question and send the reply again.""",
+    NoticeKind.NOT_NAMED: """\
+An email of yours arrived at this conversation's thread address, but its To and Cc name other addresses. Somebody may
+have sent a copy of it on, so nothing was sent to the contact.
+
+If you wanted to send it, reply to the forwarded email, with the thread address in To or Cc.""",
+    NoticeKind.REPEATED: """\
+Your reply was not sent: the same text went to this contact twice within the last hour. Two automatic replies may be
+replying to each other.
+
+If you wrote it yourself, change a word and send it again.""",
     NoticeKind.NO_ADDRESS: """\
 Your reply was not sent: the contact's email has no address to reply to.
 

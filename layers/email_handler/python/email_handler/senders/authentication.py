@@ -55,6 +55,12 @@ class SenderVerification:
         """Return whether the From address is the sender's own."""
         return self.address is not None
 
+    @property
+    def suffices_for_owner(self) -> bool:
+        """Return whether this is enough to speak as an owner. SPF alone is not: it verifies a server, which others may
+        use too."""
+        return self.verified and self.reason != "spf aligned"
+
 
 def verify_sender(message: Message, receipt: SesReceipt) -> SenderVerification:
     """Return whether *message*, as SES received it under *receipt*, verifies its sender.

@@ -5,7 +5,7 @@ from dataclasses import replace
 from email_handler.conversations.disposition import Disposition, Outcome, Reason
 from email_handler.conversations.evolve import add_message, contact_after, start
 from email_handler.conversations.jobs import JobKind
-from email_handler.conversations.keys import acknowledgement_id, forward_id
+from email_handler.conversations.keys import acknowledgement_counters, acknowledgement_id, forward_id
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import (
     OWN_MESSAGE,
@@ -81,7 +81,7 @@ def message_question(parsed: ParsedMessage) -> Question:
         subject=base_subject(parsed.message.subject),
         references=parsed.references,
         conversation=parsed.target.conversation if parsed.target else "",
-        day=parsed.at.date().isoformat(),
+        counters=acknowledgement_counters(parsed.sender, parsed.at),
         sends=(acknowledgement_id(parsed.sender),),
     )
 
@@ -161,10 +161,10 @@ def plan_delivery(
         new_send(JobKind.FORWARD, forward_id(conversation.id, record.receipt, mailbox), record, [mailbox])
         for mailbox in conversation.mailboxes
     ]
-    acknowledged_on = ""
-    if verified and acknowledge and _acknowledgement_due(parsed, record, known, owners, context.ack_daily_cap):
+    counted: tuple[str, ...] = ()
+    if verified and acknowledge and _acknowledgement_due(parsed, record, known, owners, context):
         ledger.append(new_send(JobKind.ACKNOWLEDGEMENT, acknowledgement_id(verified), record, [verified]))
-        acknowledged_on = parsed.at.date().isoformat()
+        counted = question.counters
     commit = build_commit(
         record,
         ledger=ledger,
@@ -177,21 +177,23 @@ def plan_delivery(
         contact=contact_after(parsed, known.contact, conversation),
         topic=(verified, conversation.subject) if verified and not parsed.person else None,
         references=own_reference(parsed.message, conversation, record.receipt, known.references),
-        acknowledgement_day=acknowledged_on,
+        counted=counted,
     )
 
 
 def _acknowledgement_due(
-    parsed: ParsedMessage, record: MessageRecord, known: Known, owners: Owners, daily_cap: int
+    parsed: ParsedMessage, record: MessageRecord, known: Known, owners: Owners, context: Context
 ) -> bool:
     contact = known.contact
+    in_all, of_domain = (known.counts.get(counter, 0) for counter in acknowledgement_counters(parsed.sender, parsed.at))
     return (
         record.outcome is Outcome.DELIVER
         and parsed.feedback is None
         and acknowledgement_id(parsed.sender) not in known.sends
         and not any(reference.ledger for reference in known.references)  # it replies to us: a help desk's reply, say
         and not (contact and (contact.written_to or contact.unreachable))
-        and known.acknowledgements_today < daily_cap
+        and in_all < context.ack_daily_cap
+        and of_domain < context.ack_daily_cap_per_domain
         and not refuse_acknowledgement(
             parsed.message,
             parsed.receipt,

@@ -19,5 +19,6 @@ class Context:
     events: Events
     configuration: Callable[[], Configuration]  # waits for rules and routes, which are read in the background
     ack_daily_cap: int
+    ack_daily_cap_per_domain: int
     clock: Clock
     new_token: NewToken

@@ -1,10 +1,10 @@
 """reply's use case: a message to a thread address becomes a reply to the contact, or is held and the owner notified."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from email_handler.conversations.disposition import Outcome, Reason
-from email_handler.conversations.evolve import add_reply
+from email_handler.conversations.evolve import add_reply, contact_after_reply, is_repeated
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import hourly_notice_id, notice_id, reply_id
 from email_handler.conversations.owners import Owners
@@ -15,6 +15,7 @@ from email_handler.conversations.parsed import (
     is_own_message,
     message_record,
     parse_received,
+    text_digest,
 )
 from email_handler.conversations.records import Conversation, Decision
 from email_handler.conversations.thread_address import token_matches
@@ -49,21 +50,23 @@ def relay_reply(
     parsed = parse_received(raw, receipt, "reply", archive_key, context.clock())
     owners = context.configuration().owners
     parsed = replace(parsed, person=None, target=next(iter(owners.thread_targets(receipt.recipients)), None))
-    if _from_contact(parsed, owners, context):
+    conversation = context.records.conversation(parsed.target.conversation) if parsed.target else None
+    if not token_matches(parsed.target, conversation):
+        conversation = None
+    if conversation and _from_contact(parsed, owners, conversation):
         return decide_contact_message(parsed, context, acknowledge=acknowledge)
     question = message_question(parsed)
     question = replace(question, sends=(hourly_notice_id(question.conversation, parsed.at),))
+    if conversation and parsed.feedback is None:
+        question = replace(question, contact=conversation.contact)
     return decide_once(question, lambda known, configuration: plan_reply(parsed, known, configuration), context)
 
 
-def _from_contact(parsed: ParsedMessage, owners: Owners, context: Context) -> bool:
-    """Return whether a contact writes to the thread address of their own conversation, and not in an owner's name."""
-    if parsed.target is None or parsed.automatic or parsed.feedback is not None:
-        return False
-    conversation = context.records.conversation(parsed.target.conversation)
+def _from_contact(parsed: ParsedMessage, owners: Owners, conversation: Conversation) -> bool:
+    """Return whether a contact writes to the thread address of their own *conversation*, and not in an owner's name."""
     return (
-        conversation is not None
-        and token_matches(parsed.target, conversation)
+        not parsed.automatic
+        and parsed.feedback is None
         and not any(owners.include(box.address, conversation) for box in parsed.message.from_)
         and takes_part(conversation, parsed.sender)
     )
@@ -78,16 +81,16 @@ def plan_reply(parsed: ParsedMessage, known: Known, configuration: Configuration
             return feedback
     conversation = known.by_id if token_matches(target, known.by_id) else None
     owner = parsed.verification.address
-    if owner not in owners.addresses(known.by_id):
+    if owner not in owners.addresses(known.by_id) or not parsed.verification.suffices_for_owner:
         owner = None
     stop = _stop(parsed, known, owner, owners)
     if stop is not None:
         outcome, reason = stop
         return build_commit(message_record(parsed, owners, outcome, [reason], conversation=conversation))
-    refusal = _refusal(parsed, owner, conversation, owners)
+    refusal = next(_refusals(parsed, owner, conversation, known, owners), None)
     if refusal is not None:
         return _hold(parsed, known, owners, owner, *refusal)
-    assert owner is not None and conversation is not None, "_refusal covers both"  # noqa: S101, PT018 - for mypy
+    assert owner is not None and conversation is not None, "_refusals covers both"  # noqa: S101, PT018 - for mypy
     recipients = reply_recipients(
         parsed.message, conversation, everyone=bool(target and target.everyone), at_most=MAX_RECIPIENTS
     )
@@ -116,21 +119,26 @@ def _stop(
     return None
 
 
-def _refusal(
-    parsed: ParsedMessage, owner: EmailAddress | None, conversation: Conversation | None, owners: Owners
-) -> tuple[NoticeKind, str, str] | None:
-    """Return (notice, rule, detail) if nothing may leave; None if owner, token and message are in order."""
+def _refusals(
+    parsed: ParsedMessage, owner: EmailAddress | None, conversation: Conversation | None, known: Known, owners: Owners
+) -> Iterator[tuple[NoticeKind, str, str]]:
+    """Yield (notice, rule, detail) for each reason why nothing may leave, the most important first."""
     if owner is None:
-        return NoticeKind.NOT_VERIFIED, "not-verified", parsed.verification.reason
+        yield NoticeKind.NOT_VERIFIED, "not-verified", parsed.verification.reason
     if len(owners.thread_targets(parsed.receipt.recipients)) > 1:
-        return NoticeKind.SEVERAL, "several", "the reply names more than one thread address"
+        yield NoticeKind.SEVERAL, "several", "the reply names more than one thread address"
     if conversation is None:
-        return NoticeKind.WRONG_TOKEN, "wrong-token", "the thread address opens no conversation"
+        yield NoticeKind.WRONG_TOKEN, "wrong-token", "the thread address opens no conversation"
+        return
+    named = owners.thread_targets([box.address for box in (*parsed.message.to, *parsed.message.cc)])
+    if parsed.target not in named and parsed.target not in [replace(target, everyone=False) for target in named]:
+        yield NoticeKind.NOT_NAMED, "not-named", "neither To nor Cc names the thread address"
     if parsed.receipt.virus == "FAIL":
-        return NoticeKind.VIRUS, "virus", "SES found a virus in the reply"
+        yield NoticeKind.VIRUS, "virus", "SES found a virus in the reply"
     if not conversation.reply_address:
-        return NoticeKind.NO_ADDRESS, "no-address", "the contact left no address to reply to"
-    return None
+        yield NoticeKind.NO_ADDRESS, "no-address", "the contact left no address to reply to"
+    if is_repeated(known.contact, text_digest(parsed.message), parsed.at):
+        yield NoticeKind.REPEATED, "repeated", "the same text went to the contact twice within an hour"
 
 
 def _hold(
@@ -173,8 +181,10 @@ def _relay(
     reason = Reason(stage="owner", rule="verified", detail=parsed.verification.reason)
     record = message_record(parsed, owners, Outcome.RELAY, [reason], conversation=conversation)
     send = new_send(JobKind.REPLY, reply_id(conversation.id, record.receipt, recipients), record, recipients)
+    contact = known.contact and contact_after_reply(known.contact, text_digest(parsed.message), parsed.at)
     return replace(
         build_commit(record, ledger=[send], fingerprint=fingerprint(parsed.message, verified=True)),
         conversation=add_reply(conversation, parsed, owner),
+        contact=contact,
         references=own_reference(parsed.message, conversation, record.receipt, known.references),
     )

@@ -13,11 +13,11 @@ REF#<local part>       REF                               Reference
 PRINT#<fingerprint>    PRINT                             first (receipt, decider) of a message, for 3 days
 SEND#<ledger id>       SEND                              LedgerItem, with ``contact``, whom it is about
 SEND#<ledger id>       EVENT                             event of a send; ``by_send_state`` = ``unpublished``
-COUNT#<day>            COUNT                             acknowledgements queued on that day
+COUNT#<counter>        COUNT                             how much was counted: a day's acknowledgements
 LIST                   <address or domain>               the operator's allow-list and block-list
 ====================== ================================= ==========================================================
 
-Addresses are compared in lower case, as everywhere that asks whether two are the same person's.
+Addresses are written as :func:`email_handler.mail.addresses.mailbox_key` has them: one mailbox is one contact.
 """
 
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from email_handler.adapters.dynamodb.table import Key
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord, SendState
 from email_handler.identifiers import Decider, FunctionName, LedgerId, ReceiptId
-from email_handler.mail.addresses import address_domain
+from email_handler.mail.addresses import address_domain, mailbox_key
 
 INDEXES = ("contact", "domain", "status", "public_address", "source", "day", "verdict", "send_state")
 """The table's indexes, each with hash key ``by_<name>`` and range key ``at``, projecting everything."""
@@ -61,12 +61,12 @@ def pointer(message: MessageRecord) -> Key:
 
 def contact(address: str) -> Key:
     """Return the key of a contact."""
-    return f"CONTACT#{key_part(address.lower())}", "CONTACT"
+    return f"CONTACT#{key_part(mailbox(address))}", "CONTACT"
 
 
 def topic(contact: str, subject: str) -> Key:
     """Return the key of a contact's latest conversation with a base subject."""
-    return f"TOPIC#{key_part(contact.lower())}", f"SUBJECT#{key_part(subject.casefold())}"
+    return f"TOPIC#{key_part(mailbox(contact))}", f"SUBJECT#{key_part(subject.casefold())}"
 
 
 def reference(local_part: str) -> Key:
@@ -89,14 +89,19 @@ def event(ledger: LedgerId) -> Key:
     return f"SEND#{key_part(ledger)}", "EVENT"
 
 
-def count(day: str) -> Key:
-    """Return the key of a day's count of acknowledgements."""
-    return f"COUNT#{day}", "COUNT"
+def count(counter: str) -> Key:
+    """Return the key of a counter."""
+    return f"COUNT#{key_part(counter)}", "COUNT"
 
 
 def listed(entry: str) -> Key:
     """Return the key of an entry of the operator's lists."""
-    return "LIST", key_part(entry.lower()) or "-"
+    return "LIST", key_part(mailbox(entry)) or "-"
+
+
+def mailbox(address: str) -> str:
+    """Return *address* as keys and indexes have it; an address that is none, or a domain, in lower case."""
+    return mailbox_key(address) or address.lower()
 
 
 # Index attributes: none for a missing value, since a sparse index costs only what it holds.
@@ -112,7 +117,7 @@ def conversation_attributes(conversation: Conversation) -> Attributes:
     """Return a conversation's item without its key."""
     by_index = indexed(
         conversation.updated_at,
-        contact=conversation.contact,
+        contact=mailbox(conversation.contact),
         domain=address_domain(conversation.contact),
         status=conversation.status,
         public_address=conversation.public_address,

@@ -28,7 +28,7 @@ FINGERPRINT_AGE = timedelta(days=3)
 """For how long a second copy of a message counts as a duplicate."""
 
 _TYPES = {"conversation": Conversation, "message": MessageRecord, "send": LedgerItem}
-_COUNT_AGE = timedelta(days=8)  # a day's count is asked for on that day only; a week more for anyone who looks
+_COUNT_AGE = timedelta(days=8)  # a counter is asked for on its day only; a week more for anyone who looks
 
 
 class DynamoRecords:
@@ -45,16 +45,15 @@ class DynamoRecords:
         contact = question.contact
         decision = keys.decision(question.receipt, question.decider)
         conversation = keys.conversation(question.conversation)
-        prints, count = list(map(keys.fingerprint, question.fingerprints)), keys.count(question.day)
+        prints, counters = list(map(keys.fingerprint, question.fingerprints)), list(map(keys.count, question.counters))
         topic = keys.topic(contact, question.subject)
         lists = [keys.listed(contact), keys.listed(address_domain(contact))]
         named = list(map(keys.reference, dict.fromkeys(question.references)))
         sends = list(map(keys.send, question.sends))
-        asked = [decision, *named, *sends, *prints]
+        asked = [decision, *named, *sends, *prints, *counters]
         asked += [keys.contact(contact), *lists] if contact else []
         asked += [topic] if contact and question.subject else []
         asked += [conversation] if question.conversation else []
-        asked += [count] if question.day else []
         first = self._table.get_many(asked)
 
         references = tuple(read(Reference, first[key]) for key in named if key in first)
@@ -69,7 +68,10 @@ class DynamoRecords:
             decision=read_optional(Decision, first.get(decision)),
             duplicate_of=self._duplicate_of((first[key] for key in prints if key in first), question),
             contact=read_optional(Contact, first.get(keys.contact(contact))),
-            acknowledgements_today=int(first[count]["count"]) if count in first else 0,
+            counts={
+                name: int(first[key]["count"]) if key in first else 0
+                for name, key in zip(question.counters, counters, strict=True)
+            },
             listed=next((first[key]["kind"] for key in lists if key in first), ""),
             references=references,
             by_reference=tuple(read(Conversation, found[key]) for key in by_reference if key in found),
@@ -113,8 +115,7 @@ class DynamoRecords:
             put(keys.send(item.id), keys.ledger_attributes(item) | {"contact": about}, ABSENT)
             for item in {item.id: item for item in reversed(commit.ledger)}.values()
         ]
-        if commit.acknowledgement_day:
-            writes.append(self._counted(commit.acknowledgement_day))
+        writes += map(self._counted, commit.counted)
         if commit.bounced:
             writes.append(self._bounced(commit.bounced, "; ".join(map(str, message.reasons))))
         self._table.transact(writes)
@@ -135,10 +136,10 @@ class DynamoRecords:
             mine | {"now": int(now.timestamp())},
         )
 
-    def _counted(self, day: str) -> Item:
+    def _counted(self, counter: str) -> Item:
         expires = int((self._clock() + _COUNT_AGE).timestamp())
         assignments = "#count = if_not_exists(#count, :none) + :one, #expires_at = :expires"
-        return self._table.update(keys.count(day), assignments, "", {"none": 0, "one": 1, "expires": expires})
+        return self._table.update(keys.count(counter), assignments, "", {"none": 0, "one": 1, "expires": expires})
 
     def _bounced(self, ledger: LedgerId, reason: str) -> Item:
         states = {state.value: state.value for state in (SendState.BOUNCED, SendState.SENT, SendState.UNKNOWN)}
@@ -202,7 +203,10 @@ class DynamoRecords:
             raise ValueError(f"the table has no index {index}")
         if not value:
             return iter(())
-        by_value, values = f"#by_{index} = :value", {"value": key_part(value.lower())}
+        by_value, values = (
+            f"#by_{index} = :value",
+            {"value": key_part(keys.mailbox(value) if index == "contact" else value.lower())},
+        )
         newest_first = {"IndexName": index, "ScanIndexForward": False, "Limit": min(limit, PAGE)}
         found = islice(self._table.query(by_value, values, **newest_first), limit)
         return (read(_TYPES[item["type"]], item) for item in found if item.get("type") in _TYPES)
