@@ -59,7 +59,7 @@ def compose(
     written over, so give each kind a DIR of its own. Two mails of one name in a run become NAME.eml and NAME-2.eml.
 
     One JSON line for each: path, out (null where nothing would leave), held, places (where a private address, hidden
-    term, thread address or banner line stood, and what was done), unchecked (parts nobody could look into), error.
+    term, thread address or banner line stood, and what was done), unchecked (each part that was not read in full, its file name and the reason), error.
     Exit code 3 if any was held, 1 if any could not be read.
     """
     del as_json  # there is no other form
@@ -92,9 +92,8 @@ def compose(
             line["out"] = str(target)
         held += composed.held
         places = [asdict(place) for place in composed.places]
-        print_json(
-            line | {"held": composed.held, "places": places, "unchecked": list(composed.unchecked), "error": None}
-        )
+        unchecked = [asdict(part) for part in composed.unchecked]
+        print_json(line | {"held": composed.held, "places": places, "unchecked": unchecked, "error": None})
     err.print(f"{len(targets) - held - failed} composed, {held} held, {failed} not read", style="dim")
     if held or failed:
         raise typer.Exit(ExitCode.HELD if held else ExitCode.FAILED)

@@ -18,7 +18,7 @@ from email_handler.mail.charsets import decode
 from email_handler.mail.documents import pdf
 from email_handler.mail.message import Message, Part
 from email_handler.mail.parsing import parse
-from email_handler.outgoing.composed import Composed, Place
+from email_handler.outgoing.composed import Change, Composed, Place, Unchecked
 from email_handler.outgoing.leak_gate.masking import found_in
 from email_handler.outgoing.leak_gate.needles import PRIVATE, Needles
 
@@ -63,31 +63,35 @@ def for_recipients(identity: Identity, recipients: tuple[EmailAddress, ...]) -> 
     return replace(identity, private_addresses=others)
 
 
-def composed(raw: bytes, needles: Needles, places: tuple[Place, ...] = ()) -> Composed:
-    """Return *raw* as :class:`Composed`, held if :func:`check` finds anything. *places* list what was changed before."""
-    found = check(raw, needles)
-    held = tuple(place for place in found if place.action == "held")
-    unchecked = tuple(place.where for place in found if place.action == "unchecked")
-    return Composed(raw=raw, places=(*places, *held), held=bool(held), unchecked=unchecked)
+def composed(
+    raw: bytes, needles: Needles, places: tuple[Place, ...] = (), changes: tuple[Change, ...] = ()
+) -> Composed:
+    """Return *raw* as :class:`Composed`, held if :func:`check` finds anything.
+
+    *places* and *changes* list what was changed before.
+    """
+    found, unchecked = check(raw, needles)
+    return Composed(raw=raw, places=(*places, *found), held=bool(found), unchecked=unchecked, changes=changes)
 
 
-def check(raw: bytes, needles: Needles) -> tuple[Place, ...]:
-    """Return every place of the finished message *raw* that reveals what is private (``held``), and every part that
-    could not be read in full (``unchecked``). Never raises; linear in *raw* and in MAX_INFLATED."""
+def check(raw: bytes, needles: Needles) -> tuple[tuple[Place, ...], tuple[Unchecked, ...]]:
+    """Return every place of the finished message *raw* that reveals what is private (action ``held``), and every part
+    that was not read in full, with the reason. Never raises; linear in *raw* and in MAX_INFLATED."""
     scan = _Scan(needles)
     scan.message(parse(raw), "", 0)
     reported = {place.what for place in scan.places}
     # Also what stands between the parts, and what parsing dropped. Soft line breaks are undone first: "me@here.example="
     # at the end of a line may be the beginning of somebody else's address.
     scan.binary("message", binascii.a2b_qp(raw))
-    return tuple(place for place in scan.places if place.where != "message" or place.what not in reported)
+    places = tuple(place for place in scan.places if place.where != "message" or place.what not in reported)
+    return places, tuple(scan.unchecked)
 
 
 def reveals(part: Part, needles: Needles) -> bool:
     """Return whether the leaf *part* holds anything that must not leave."""
     scan = _Scan(needles)
     scan.payload("", part, 0)
-    return any(place.action == "held" for place in scan.places)
+    return bool(scan.places)
 
 
 class _Scan:
@@ -100,6 +104,7 @@ class _Scan:
         self._inflatable = MAX_INFLATED
         self._readable = MAX_READ
         self.places: dict[Place, None] = {}
+        self.unchecked: dict[Unchecked, None] = {}
 
     def message(self, message: Message, prefix: str, depth: int) -> None:
         """Scan *message*, at *depth* levels within the finished one. *prefix* begins the names of its places."""
@@ -237,7 +242,7 @@ class _Scan:
         self.places[Place(where=where, action="held", what=what)] = None
 
     def _unchecked(self, where: str) -> None:
-        self.places[Place(where=where, action="unchecked", what="contents")] = None
+        self.unchecked[Unchecked(where=where, name="", reason="not read")] = None
 
 
 def _uuencoded(text: str) -> str:
