@@ -92,6 +92,8 @@ def _print_explanation(message: MessageRecord, sends: Sequence[LedgerItem], expl
         Machine=message.automatic,
         Feedback=", ".join(f"{name} {value}" for name, value in explained["message"]["feedback"].items() if value),
         Defects=", ".join(message.defects),
+        Changed="\n".join(message.changes),
+        Unchecked="\n".join(message.unchecked),
         Conversation=message.conversation,
         Sends="\n".join(map(_describe_send, sends)),
         Events="\n".join(event["detail_type"] for event in explained["events"]),

@@ -148,6 +148,7 @@ class World:
             "RULES_PARAMETER": "/faults/rules",
             "ROUTES_PARAMETER": "/faults/routes",
             "ACKNOWLEDGEMENT_PARAMETER": "/faults/acknowledgement",
+            "UNCHECKED_PARTS": "tell",
             "ACK_DAILY_CAP": "200",
             "ACK_DAILY_CAP_PER_DOMAIN": "200",
             "CONFIGURATION_SET": "owner" if own == "Forward" else "contact",

@@ -56,6 +56,7 @@ class World:
             display_name="Example Ltd",
         )
         self.routes = Routes()
+        self.hold_unchecked = False
         self.ack_daily_cap = 200
         self.ack_daily_cap_per_domain = 200
         self._numbers = count(1)
@@ -81,6 +82,7 @@ class World:
             jobs=self.jobs,
             events=self.events,
             configuration=lambda: self.configuration,
+            hold_unchecked=self.hold_unchecked,
             ack_daily_cap=self.ack_daily_cap,
             ack_daily_cap_per_domain=self.ack_daily_cap_per_domain,
             clock=self.clock,

@@ -1,5 +1,7 @@
 """Messages to a thread address: only the verified owner with the right token can send to the contact."""
 
+import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -242,6 +244,44 @@ def test_a_reply_to_everyone_reaches_those_the_contact_copied(world: World) -> N
     (left,) = world.run()
 
     assert left.recipients == (JANE, "kim@customer.example")
+
+
+def encrypted_zip() -> bytes:
+    """Return an archive whose only member says that it is encrypted (APPNOTE 4.4.4, bit 0)."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as members:
+        members.writestr("offer.txt", b"secret")
+    archive = bytearray(packed.getvalue())
+    archive[6] |= 1  # of the member's own header
+    archive[archive.index(b"PK\x01\x02") + 8] |= 1  # of the directory
+    return bytes(archive)
+
+
+def test_the_next_forward_tells_the_owner_once_which_parts_of_a_reply_were_not_checked(world: World) -> None:
+    raw = owner_reply(world, attachments=[("offer.zip", "application/zip", encrypted_zip())])
+    decision = world.arrive(raw, to=thread(world))
+    (left,) = world.run()
+    world.arrive(mail(message_id="<m2@customer.example>", in_reply_to="<first@customer.example>"))
+    world.arrive(mail(message_id="<m3@customer.example>", in_reply_to="<first@customer.example>"))
+    second, third = (read(sent).get_body().get_content() for sent in world.run())  # type: ignore[union-attr]
+
+    assert left.recipients == (JANE,)
+    (unchecked,) = world.records.message_records[decision.receipt, "reply"].unchecked
+    assert "could not check all of it" in second
+    assert unchecked in second
+    assert "could not check" not in third
+
+
+def test_a_reply_with_unchecked_parts_is_held_if_the_operator_wants_that(world: World) -> None:
+    world.hold_unchecked = True
+    raw = owner_reply(world, attachments=[("offer.zip", "application/zip", encrypted_zip())])
+    decision = world.arrive(raw, to=thread(world))
+    left = world.run()
+
+    assert decision.outcome is Outcome.HOLD
+    assert to_contact(left) == []
+    (notice,) = notices(left)
+    assert "parts of it could not be checked" in read(notice).as_string()
 
 
 NOT_NAMED: dict[str, dict[str, str]] = {

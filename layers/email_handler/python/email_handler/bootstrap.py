@@ -107,6 +107,7 @@ def context() -> Context:
         ),
         events=EventBridgeEvents(_client("events")),
         configuration=configuration,
+        hold_unchecked=settings.unchecked_parts == "hold",
         ack_daily_cap=settings.ack_daily_cap,
         ack_daily_cap_per_domain=settings.ack_daily_cap_per_domain,
         clock=_now,

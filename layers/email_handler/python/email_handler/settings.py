@@ -85,6 +85,7 @@ class ReceivingSettings(OwnerSettings):
     reply_queue_url: str
     rules_parameter: str  # name of the SSM parameter that points to the spam rules
     routes_parameter: str  # likewise the routes
+    unchecked_parts: str  # "tell" or "hold": what to do with a reply whose parts were not all read in full
     ack_daily_cap: int
     ack_daily_cap_per_domain: int
 

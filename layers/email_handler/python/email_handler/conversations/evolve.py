@@ -19,6 +19,7 @@ MAX_PARTICIPANTS = 10
 MAX_REPEATS = 2  # replies with the same text to one contact within REPEATS_WITHIN
 REPEATS_WITHIN = timedelta(hours=1)
 MAX_RELAYED = 10  # replies whose digests are kept with a contact
+MAX_UNTOLD = 20  # unchecked parts that one forward tells the owner of
 MAX_EARLIER = 5  # conversations kept with a contact for the banner
 
 type NewToken = Callable[[int], str]
@@ -113,8 +114,13 @@ def contact_after(parsed: ParsedMessage, known: Contact | None, conversation: Co
     )
 
 
-def add_reply(before: Conversation, parsed: ParsedMessage, owner: EmailAddress) -> Conversation:
-    """Return *before* with the reply *parsed* that *owner* wrote, not sent yet. A changed subject renames both sides."""
+def add_reply(
+    before: Conversation, parsed: ParsedMessage, owner: EmailAddress, untold: Sequence[str] = ()
+) -> Conversation:
+    """Return *before* with the reply *parsed* that *owner* wrote, not sent yet. A changed subject renames both sides.
+
+    *untold* are its parts that could not be checked, if no notice tells the owner of them.
+    """
     message = parsed.message
     # An alias stands for the first mailbox.
     mailbox = owner if owner in before.mailboxes or not before.mailboxes else before.mailboxes[0]
@@ -125,6 +131,7 @@ def add_reply(before: Conversation, parsed: ParsedMessage, owner: EmailAddress) 
         updated_at=parsed.at,
         owner_subject=subject or before.owner_subject,
         subject=subject or before.subject,
+        untold=(*before.untold, *untold)[:MAX_UNTOLD],
     )
 
 

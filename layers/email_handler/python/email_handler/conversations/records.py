@@ -67,6 +67,7 @@ class Conversation:
     # Who takes part besides the contact: From, To and Cc of verified messages (at most evolve.MAX_PARTICIPANTS).
     participants: tuple[EmailAddress, ...] = ()
     linkedin_thread: str = ""
+    untold: tuple[str, ...] = ()  # unchecked parts of replies, for the next forward to tell the owner
     version: int = 0
 
 
@@ -116,6 +117,11 @@ class MessageRecord:
     envelope_sender: str = ""  # "" for the null sender
     feedback: dict[str, str] = field(default_factory=dict)  # of a bounce or complaint: kind, recipient, status, ledger
     text_chars: int = 0
+    changes: tuple[str, ...] = ()  # of a reply: what left in other words than the owner's
+    unchecked: tuple[
+        str, ...
+    ] = ()  # of a reply: the parts that the leak gate did not read in full, each with the reason
+    tells: tuple[str, ...] = ()  # what the forward of this message tells of earlier replies: their ``unchecked``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

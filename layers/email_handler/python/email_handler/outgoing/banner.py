@@ -55,6 +55,9 @@ def _warnings(context: ForwardContext) -> Iterator[Line]:
         yield Line("This may be a second copy: SES's response to the first was lost.", warning=True)
     if context.record.outcome is Outcome.FLAG:
         yield Line("Looks like spam. No acknowledgement was sent.", warning=True)
+    if context.record.tells:
+        parts = _listed([_shown(part) for part in context.record.tells])
+        yield Line(f"Your reply was sent, but we could not check all of it for your own address: {parts}", warning=True)
     sender = _shown(context.record.sender) or "no sender address"
     if context.record.verified:
         yield Line(f"{sender}, sender verified ({_shown(context.record.verification)})")

@@ -21,6 +21,10 @@ class Change:
     before: str  # as the owner's client showed it, on one line; at most 200 characters
     after: str  # what stands there now; "" if it was removed
 
+    def __str__(self) -> str:
+        """Return what changed, in words for the owner."""
+        return f"“{self.before}” is now “{self.after}”" if self.after else f"“{self.before}” was removed"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unchecked:
@@ -29,6 +33,10 @@ class Unchecked:
     where: str  # the part, named as in :class:`Place`
     name: str  # its file name, on one line; "" if it has none
     reason: str  # in words for the owner: "encrypted", "damaged or cut", "too large", ... (``mail.documents.reading``)
+
+    def __str__(self) -> str:
+        """Return the part and the reason, in words for the owner."""
+        return f"{self.name or self.where} ({self.reason})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ class NoticeKind(StrEnum):
     NOT_NAMED = "not-named"  # the thread address is neither in To nor in Cc of the owner's message
     REPEATED = "repeated"  # the same text went to the contact twice within an hour
     NO_ADDRESS = "no-address"  # the contact left no address to reply to
+    UNCHECKED = "unchecked"  # parts of the reply could not be checked, and the operator wants such replies held
+    CHANGED = "changed"  # the reply leaves, but something in the owner's own words was replaced
     LEAK = "leak"  # the leak gate held the reply
     BOUNCED = "bounced"  # the reply was sent and bounced
 
@@ -35,6 +37,8 @@ _TITLES = {
     NoticeKind.NOT_NAMED: "Not sent: thread address not in To or Cc",
     NoticeKind.REPEATED: "Not sent: the same text a third time",
     NoticeKind.NO_ADDRESS: "Not sent: no address to reply to",
+    NoticeKind.UNCHECKED: "Held: parts of it could not be checked",
+    NoticeKind.CHANGED: "Your reply was changed",
     NoticeKind.LEAK: "Held: your private address is in it",
     NoticeKind.BOUNCED: "Your reply bounced",
 }
@@ -72,6 +76,15 @@ If you wrote it yourself, change a word and send it again.""",
 Your reply was not sent: the contact's email has no address to reply to.
 
 If you know another address of theirs, you can write to it directly, but they will see your own address.""",
+    NoticeKind.UNCHECKED: """\
+Your reply was not sent: the parts listed below could not be read, so they may show the contact your own address.
+
+Send it again without them, or in a format without a password.""",
+    NoticeKind.CHANGED: """\
+Your reply goes to the contact with other words than yours in the places listed below: they would have shown what you
+keep private.
+
+If it now says something wrong, write to the contact again.""",
     NoticeKind.LEAK: """\
 Your reply was not sent: it would have shown the contact something that you keep private, in a place where it could not
 be replaced.
@@ -124,7 +137,9 @@ def compose_for_owner(
 
 def _facts(record: MessageRecord, conversation: Conversation | None) -> list[str]:
     facts = [f"Subject: {writer.one_line(record.subject, 200) or 'none'}"]
-    facts += [f"Why: {reason.detail}" for reason in record.reasons if reason.detail]
+    facts += [f"Why: {reason.detail}" for reason in record.reasons if reason.detail and reason.rule != "verified"]
+    facts += [f"Changed: {change}" for change in record.changes]
+    facts += [f"Could not be checked: {part}" for part in record.unchecked]
     facts += [
         f"{name.capitalize()}: {writer.one_line(value, 300)}"
         for name, value in sorted(record.feedback.items())

@@ -156,7 +156,8 @@ def plan_delivery(
         new_token=context.new_token,
     )
     conversation = add_message(before, parsed, reply_address, owners)
-    record = replace(record, conversation=conversation.id)
+    record = replace(record, conversation=conversation.id, tells=conversation.untold)
+    conversation = replace(conversation, untold=())
     ledger = [
         new_send(JobKind.FORWARD, forward_id(conversation.id, record.receipt, mailbox), record, [mailbox])
         for mailbox in conversation.mailboxes

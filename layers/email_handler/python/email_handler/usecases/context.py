@@ -18,6 +18,7 @@ class Context:
     jobs: Jobs
     events: Events
     configuration: Callable[[], Configuration]  # waits for rules and routes, which are read in the background
+    hold_unchecked: bool  # hold a reply with parts that the leak gate did not read in full
     ack_daily_cap: int
     ack_daily_cap_per_domain: int
     clock: Clock

@@ -34,6 +34,7 @@ from email_handler.usecases.decision import build_commit, decide_once, new_send
 from email_handler.usecases.feedback_plan import plan_feedback
 
 MAX_RECIPIENTS = 10  # of one reply to all
+LISTED = 10  # places, changes or unchecked parts that a record names
 
 
 def relay_reply(
@@ -59,7 +60,11 @@ def relay_reply(
     question = replace(question, sends=(hourly_notice_id(question.conversation, parsed.at),))
     if conversation and parsed.feedback is None:
         question = replace(question, contact=conversation.contact)
-    return decide_once(question, lambda known, configuration: plan_reply(parsed, known, configuration), context)
+
+    def plan(known: Known, configuration: Configuration) -> Commit:
+        return plan_reply(parsed, known, configuration, hold_unchecked=context.hold_unchecked)
+
+    return decide_once(question, plan, context)
 
 
 def _from_contact(parsed: ParsedMessage, owners: Owners, conversation: Conversation) -> bool:
@@ -72,8 +77,13 @@ def _from_contact(parsed: ParsedMessage, owners: Owners, conversation: Conversat
     )
 
 
-def plan_reply(parsed: ParsedMessage, known: Known, configuration: Configuration) -> Commit:
-    """Return the transaction for *parsed* given what is *known*. Pure."""
+def plan_reply(
+    parsed: ParsedMessage, known: Known, configuration: Configuration, *, hold_unchecked: bool = False
+) -> Commit:
+    """Return the transaction for *parsed* given what is *known*. Pure.
+
+    *hold_unchecked*: hold a reply with parts that the leak gate did not read in full; else the owner is told.
+    """
     owners, target = configuration.owners, parsed.target
     if parsed.feedback is not None:
         record = message_record(parsed, owners, Outcome.RECORD)
@@ -100,7 +110,10 @@ def plan_reply(parsed: ParsedMessage, known: Known, configuration: Configuration
     )
     if composed.held:
         return _hold(parsed, known, owners, owner, NoticeKind.LEAK, "leak", _places(composed))
-    return _relay(parsed, known, owners, owner, conversation, recipients)
+    if composed.unchecked and hold_unchecked:
+        detail = "; ".join(map(str, composed.unchecked[:LISTED]))
+        return _hold(parsed, known, owners, owner, NoticeKind.UNCHECKED, "unchecked", detail)
+    return _relay(parsed, known, owners, owner, conversation, recipients, composed)
 
 
 def _stop(
@@ -167,7 +180,7 @@ def _hold(
 
 def _places(composed: Composed) -> str:
     held = [place for place in composed.places if place.action == "held"]
-    return "; ".join(f"{place.what} in {place.where}" for place in held[:10])
+    return "; ".join(f"{place.what} in {place.where}" for place in held[:LISTED])
 
 
 def _relay(
@@ -177,14 +190,20 @@ def _relay(
     owner: EmailAddress,
     conversation: Conversation,
     recipients: Sequence[EmailAddress],
+    composed: Composed,
 ) -> Commit:
     reason = Reason(stage="owner", rule="verified", detail=parsed.verification.reason)
     record = message_record(parsed, owners, Outcome.RELAY, [reason], conversation=conversation)
-    send = new_send(JobKind.REPLY, reply_id(conversation.id, record.receipt, recipients), record, recipients)
+    unchecked = tuple(map(str, composed.unchecked[:LISTED]))
+    record = replace(record, unchecked=unchecked, changes=tuple(map(str, composed.changes[:LISTED])))
+    sends = [new_send(JobKind.REPLY, reply_id(conversation.id, record.receipt, recipients), record, recipients)]
+    if record.changes:
+        changed = notice_id(record.receipt, owner)
+        sends.append(new_send(JobKind.NOTICE, changed, record, [owner], note=NoticeKind.CHANGED))
     contact = known.contact and contact_after_reply(known.contact, text_digest(parsed.message), parsed.at)
     return replace(
-        build_commit(record, ledger=[send], fingerprint=fingerprint(parsed.message, verified=True)),
-        conversation=add_reply(conversation, parsed, owner),
+        build_commit(record, ledger=sends, fingerprint=fingerprint(parsed.message, verified=True)),
+        conversation=add_reply(conversation, parsed, owner, untold=() if record.changes else unchecked),
         contact=contact,
         references=own_reference(parsed.message, conversation, record.receipt, known.references),
     )
