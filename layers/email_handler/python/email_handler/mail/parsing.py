@@ -1,6 +1,7 @@
 """Reading a message: any bytes become a :class:`Message`, which lists what could not be read."""
 
 import re
+from dataclasses import replace
 from urllib.parse import unquote
 
 from email_handler.mail.addresses import read_mailboxes
@@ -18,7 +19,8 @@ from email_handler.mail.headers import (
     split_fields,
 )
 from email_handler.mail.html import MAX_HTML, Page, html_text, read_page
-from email_handler.mail.message import Attachment, Header, Message, Part
+from email_handler.mail.message import Attachment, Header, Message, Part, unread
+from email_handler.mistakes import Mistake, attempt
 
 MAX_DEPTH = 30  # nested multiparts; forwarding chains nest by message/rfc822, which is not entered
 MAX_PARTS = 1000  # entities of one message; real messages with many inline images have about 200
@@ -29,6 +31,7 @@ MAX_TITLE = 80  # characters of a nested message's subject that become its file 
 
 _BLANK_LF = re.compile(rb"\n\r?\n")
 _BLANK_CR = re.compile(rb"\r\r")
+_END = re.compile(rb"\Z")
 _BLANK_FIRST = re.compile(rb"\r?\n|\r")
 _LINE_ENDS = b"\r\n"
 _DELIMITER_REST = re.compile(rb"(--)?[ \t]*+(?:\r\n|\r|\n|\Z)")
@@ -43,7 +46,23 @@ _NOT_PROSE = ("text/calendar", "text/vcard", "text/x-vcard", "text/directory", "
 
 
 def parse(raw: bytes) -> Message:
-    """Return *raw* (any bytes) as a :class:`Message`. Never raises; takes time linear in ``len(raw)``."""
+    """Return *raw* (any bytes) as a :class:`Message`. Never raises; takes time linear in ``len(raw)``.
+
+    If a mistake of ours keeps it from being read, the message has a ``mistake``, and its header alone if that can be
+    read, so that it still has a sender and a place in a thread.
+    """
+    message = attempt(_read, raw)
+    if not isinstance(message, Mistake):
+        return message
+    mistake = message
+    header_end = min(found.end() for blank in (_BLANK_LF, _BLANK_CR, _END) if (found := blank.search(raw)))
+    header = attempt(_read, raw[:header_end])
+    if isinstance(header, Mistake):
+        return unread(raw, mistake)
+    return replace(header, size=len(raw), raw=raw, mistake=mistake)
+
+
+def _read(raw: bytes) -> Message:
     reader = _Reader(raw)
     root = reader.entity(0, len(raw), depth=0, default_type="text/plain")
     headers = root.headers
