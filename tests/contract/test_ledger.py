@@ -53,6 +53,19 @@ def stored(ledger: Table, send: LedgerId = FORWARD) -> LedgerItem:
     return ledger.context(send).item
 
 
+# add
+
+
+def test_a_send_that_another_causes_is_added_once(ledger: Table) -> None:
+    notice = forward(id=LedgerId("notice-1"), detail="the reply was refused")
+    ledger.add(notice)
+    claimed = claim(ledger, send=notice.id)
+    ledger.add(notice)
+
+    assert stored(ledger, notice.id) == claimed
+    assert claimed.detail == "the reply was refused"
+
+
 # context
 
 

@@ -140,6 +140,7 @@ class World:
             "FORWARD_QUEUE_URL": self._queue("Forward"),
             "REPLY_QUEUE_URL": self._queue("Reply"),
             "QUEUE_URL": self._queue(own),
+            "NOTICE_QUEUE_URL": self._queue("Forward"),
             "DEAD_LETTER_QUEUE_URL": self._queue(f"{own}Dead"),
             "PUBLIC_ADDRESSES": PUBLIC,
             "THREAD_DOMAIN": THREAD,

@@ -291,7 +291,7 @@ class FakeRecords(Failing):
         message = self.message_records.get((item.source, item.source_function))
         if message is None or (item.conversation and conversation is None):
             raise UnknownConversation("a send names a conversation or message that the table does not hold")
-        contact = self.contacts.get(keys.mailbox(self.ledger_contacts[ledger]))
+        contact = self.contacts.get(keys.mailbox(self.ledger_contacts.get(ledger, "")))
         return SendContext(item=item, conversation=conversation, message=message, contact=contact)
 
     def _item(self, ledger: LedgerId) -> LedgerItem:
@@ -340,6 +340,10 @@ class FakeRecords(Failing):
     @_can_fail
     def unpublished(self, before: datetime) -> Iterator[tuple[LedgerId, PendingEvent]]:
         return iter([(ledger, event) for ledger, (at, event) in self.sent_events.items() if at < before])
+
+    @_can_fail
+    def add(self, item: LedgerItem) -> None:
+        self.ledger.setdefault(item.id, item)
 
     @_can_fail
     def give_back(self, item: LedgerItem, state: SendState, reason: str, due: datetime) -> None:

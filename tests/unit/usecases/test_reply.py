@@ -177,7 +177,11 @@ def test_a_reply_to_two_conversations_goes_to_neither_and_the_owner_gets_a_notic
 
 @pytest.mark.parametrize(
     "headers",
-    [{"auto_submitted": "auto-replied"}, {"x_autoreply": "yes"}, {"subject": "Automatic reply: A question"}],
+    [
+        {"auto_submitted": "auto-replied"},
+        {"x_autoreply": "yes"},
+        {"auto_submitted": "auto-generated", "subject": "Automatic reply: A question"},
+    ],
 )
 def test_the_owners_out_of_office_reply_is_recorded_and_not_relayed(world: World, headers: dict[str, Any]) -> None:
     decision = world.arrive(owner_reply(world, **headers), to=thread(world))
@@ -186,11 +190,106 @@ def test_the_owners_out_of_office_reply_is_recorded_and_not_relayed(world: World
     assert world.run() == []
 
 
-def test_a_message_to_the_notices_address_is_dropped(world: World) -> None:
-    decision = world.arrive(owner_reply(world), to=f"notices@{THREAD}")
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"subject": "On leave"},
+        {"subject": "Automatic reply: A question"},
+        {"auto_submitted": "auto-generated"},
+        {"precedence": "bulk"},
+    ],
+)
+def test_what_only_may_be_a_machines_comes_back_to_the_owner(world: World, headers: dict[str, Any]) -> None:
+    decision = world.arrive(owner_reply(world, **headers), to=thread(world))
+    (left,) = world.run()
+
+    assert decision.outcome is Outcome.HOLD
+    assert left.recipients == (OWNER,)
+    assert "sign of an automatic reply" in read(left).get_body().get_content()  # type: ignore[union-attr]
+
+
+def test_a_machine_of_the_owners_that_hides_it_causes_one_notice_an_hour(world: World) -> None:
+    for number in range(5):
+        world.arrive(owner_reply(world, number=number, subject="On leave"), to=thread(world))
+
+    assert len(notices(world.run())) == 1
+
+
+def test_the_owners_words_about_a_bounce_are_sent(world: World) -> None:
+    text = (
+        "Delivery to the following recipient failed permanently:\r\n\r\n    kim@customer.example\r\n\r\n550 5.1.1\r\n"
+    )
+    decision = world.arrive(
+        owner_reply(world, subject="Undelivered Mail Returned to Sender", text=text), to=thread(world)
+    )
+
+    assert decision.outcome is Outcome.RELAY
+
+
+@pytest.mark.parametrize("sign", ["auto-generated", "auto-replied"])
+@pytest.mark.parametrize("method", ["REPLY", "COUNTER"])
+def test_the_owners_response_to_an_invitation_is_sent_however_it_is_marked(
+    world: World, sign: str, method: str
+) -> None:
+    calendar = f"BEGIN:VCALENDAR\r\nMETHOD:{method}\r\nEND:VCALENDAR\r\n".encode()
+    raw = owner_reply(
+        world, subject="Accepted: Call", auto_submitted=sign, attachments=[("a.ics", "text/calendar", calendar)]
+    )
+    decision = world.arrive(raw, to=thread(world))
+
+    assert decision.outcome is Outcome.RELAY
+    assert len(to_contact(world.run())) == 1
+
+
+def test_a_second_message_under_one_message_id_is_sent_too(world: World) -> None:
+    for subject in ("Re: A question", "Re: A question, again"):
+        world.arrive(owner_reply(world, subject=subject), to=thread(world))
+
+    assert len(to_contact(world.run())) == 2
+
+
+def test_the_owner_who_replies_to_a_notice_hears_that_nobody_reads_it(world: World) -> None:
+    for number in range(5):
+        decision = world.arrive(owner_reply(world, number=number, text=f"{number}"), to=f"notices@{THREAD}")
+        assert decision.outcome is Outcome.DROP
+    (left,) = world.run()
+
+    assert left.recipients == (OWNER,)
+    assert "Nothing was sent" in read(left).get_body().get_content()  # type: ignore[union-attr]
+
+
+def test_what_may_be_a_machines_response_to_a_notice_is_dropped(world: World) -> None:
+    decision = world.arrive(owner_reply(world, subject="On leave"), to=f"notices@{THREAD}")
 
     assert decision.outcome is Outcome.DROP
     assert world.run() == []
+
+
+def test_a_strangers_message_to_the_notices_address_is_dropped(world: World) -> None:
+    decision = world.arrive(mail(sender="kim@other.example"), to=f"notices@{THREAD}")
+
+    assert decision.outcome is Outcome.DROP
+    assert world.run() == []
+
+
+def test_the_notice_about_a_strangers_message_says_who_wrote_and_that_nothing_of_theirs_failed(world: World) -> None:
+    world.arrive(mail(sender="Mallory <mallory@evil.example>", text="hi"), to=thread(world))
+    (left,) = world.run()
+    text = read(left).get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+    assert "From: Mallory <mallory@evil.example>, verified (dmarc pass)" in text
+    assert "Why: the sender is none of your mailboxes" in text
+    assert "in your name" not in text
+
+
+def test_the_notice_about_a_forged_message_says_what_failed(world: World) -> None:
+    world.arrive(owner_reply(world), to=thread(world), dmarc="FAIL", dmarc_policy="reject")
+    (left,) = world.run()
+    text = read(left).get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+    assert f"From: The Owner <{OWNER}>, not verified (dmarc fail)" in text
+    assert "Why: not verified: dmarc fail" in text
+    assert "in your name" in text
 
 
 def test_a_contacts_message_to_the_thread_address_is_forwarded(world: World) -> None:
@@ -463,7 +562,7 @@ def test_a_mailbox_of_an_invalid_route_is_not_shown(world: World, bad: str) -> N
 def test_a_reply_is_not_sent_while_the_routes_cannot_be_parsed(world: World) -> None:
     world.arrive(owner_reply(world), to=thread(world))
     world.config.documents["routes"] = b"[[route"
-    assert world.run() == []
+    assert to_contact(world.run()) == []
 
     (send,) = (item for item in world.records.ledger.values() if item.kind is JobKind.REPLY)
     assert (send.state, send.reason) == (SendState.FAILED, "routes: not a TOML document")

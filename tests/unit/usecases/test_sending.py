@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from email import message_from_bytes, policy
+from typing import Any
 
 import pytest
 
 from email_handler.conversations.jobs import Job, JobKind
-from email_handler.conversations.records import LedgerItem, SendState
+from email_handler.conversations.records import LedgerItem, MessageRecord, SendState
 from email_handler.errors import (
     ArchiveUnavailable,
     LeaseHeld,
@@ -21,10 +23,14 @@ from email_handler.errors import (
     SendOutcomeUnknown,
 )
 from email_handler.identifiers import SesId
+from email_handler.outgoing import whole
+from email_handler.outgoing.composed import Composed
+from email_handler.outgoing.notice import NoticeKind, compose_notice
+from email_handler.usecases import send_forward, send_reply
 from email_handler.usecases.backoff import DEAD_LETTER_AFTER, DEAD_LETTER_BLOCKED_AFTER
 from email_handler.usecases.sending import TRIES, SendResult
 from tests.support.builders import mail
-from tests.support.world import OWNER, SENDERS, World
+from tests.support.world import OWNER, SENDERS, THREAD, World, read
 
 LEASE = timedelta(seconds=60)
 
@@ -182,7 +188,9 @@ def test_a_bug_in_composing_dead_letters_the_job_with_the_name_of_the_error(worl
     notice = replace(forward, kind=JobKind.NOTICE)
 
     assert SENDERS[JobKind.NOTICE](notice, world.dispatch) is SendResult.DEAD_LETTERED
-    assert world.records.ledger[forward.ledger].reason == "could not be composed: ValueError"
+    assert world.records.ledger[forward.ledger].reason.startswith(
+        "could not be composed: ValueError at usecases.send_forward:_compose_notice:"
+    )
 
 
 def test_a_conversation_that_keeps_changing_leaves_the_response_for_the_next_attempt(world: World) -> None:
@@ -367,3 +375,82 @@ def test_a_send_is_recorded_at_the_last_try(world: World) -> None:
 
     assert send(world, JobKind.FORWARD) is SendResult.SENT
     assert item(world, JobKind.FORWARD).state is SendState.SENT
+
+
+def hungry(*_: object) -> Composed:
+    raise MemoryError
+
+
+def test_a_forward_that_cannot_be_composed_goes_as_it_came(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(send_forward, "compose_forward", hungry)
+
+    assert send(world, JobKind.FORWARD) is SendResult.SENT_DESPITE_MISTAKE
+    (sent,) = world.mailer.sent
+    (attached,) = read(sent).iter_attachments()
+    assert attached.get_content().as_bytes() == message_from_bytes(mail(), policy=policy.default).as_bytes()
+    assert "cannot be shown" in read(sent).get_body().get_content()  # type: ignore[union-attr]
+    assert "MemoryError at usecases.send_forward:_rebuilt:" in item(world, JobKind.FORWARD).reason
+
+
+def test_a_forward_that_cannot_be_composed_and_is_too_large_names_its_place(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send_forward, "compose_forward", hungry)
+    monkeypatch.setattr(whole, "WHOLE_LIMIT", 100)
+    send(world, JobKind.FORWARD)
+
+    (sent,) = world.mailer.sent
+    assert not read(sent).is_multipart()
+    assert "Kept in the archive as raw/inbound/" in read(sent).get_content()
+
+
+def test_a_notice_that_cannot_be_composed_is_sent_without_details(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = next(iter(world.records.conversations.values()))
+    world.arrive(
+        mail(sender="Mallory <m@evil.example>", subject="trap"),
+        to=f"{conversation.id}.{conversation.token}@{THREAD}",
+    )
+    real = compose_notice
+
+    def trapped(kind: NoticeKind, *, record: MessageRecord, **rest: Any) -> Composed:
+        assert record.subject != "trap"
+        return real(kind, record=record, **rest)
+
+    monkeypatch.setattr(send_forward, "compose_notice", trapped)
+
+    assert send(world, JobKind.NOTICE) is SendResult.SENT_DESPITE_MISTAKE
+    assert "not-owner" in item(world, JobKind.NOTICE).note
+
+
+def owners_reply(world: World) -> None:
+    conversation = next(iter(world.records.conversations.values()))
+    to = f"{conversation.id}.{conversation.token}@{THREAD}"
+    raw = mail(sender=OWNER, to=to, subject="Re: Hello", message_id="<o@private.example>")
+    world.arrive(raw, to=to)
+
+
+@pytest.mark.parametrize(
+    ("failure", "why"),
+    [(MessageRefused("MessageRejected"), "MessageRejected"), (MemoryError(), "could not be composed: MemoryError at ")],
+)
+def test_a_reply_that_cannot_be_sent_is_dead_lettered_and_the_owner_gets_one_notice(
+    world: World, monkeypatch: pytest.MonkeyPatch, failure: Exception, why: str
+) -> None:
+    owners_reply(world)
+
+    def fails(*_: object) -> Composed:
+        raise failure
+
+    if isinstance(failure, MessageRefused):
+        world.mailer.fail("send", failure)
+    else:
+        monkeypatch.setattr(send_reply, "compose_reply", fails)
+
+    assert send(world, JobKind.REPLY) is SendResult.DEAD_LETTERED
+    assert item(world, JobKind.REPLY).state is SendState.FAILED
+    world.jobs.queued[:] = [job for job in world.jobs.queued if job.kind is JobKind.NOTICE]
+    (notice,) = world.run()
+    assert notice.recipients == (OWNER,)
+    assert f"Why: {why}" in read(notice).get_body().get_content()  # type: ignore[union-attr]

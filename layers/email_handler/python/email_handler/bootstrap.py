@@ -149,6 +149,7 @@ def attachments() -> Callable[[ReceiptId, FunctionName], tuple[AttachmentRecord,
 def _sending() -> tuple[SendingSettings, SqsJobs]:
     settings = SendingSettings.from_environ(os.environ)
     queues: dict[str, str] = dict.fromkeys(JobKind, settings.queue_url)
+    queues[JobKind.NOTICE] = settings.notice_queue_url
     dead_letters: dict[str, str] = dict.fromkeys(JobKind, settings.dead_letter_queue_url)
     return settings, SqsJobs(_client("sqs"), queues, dead_letters)
 

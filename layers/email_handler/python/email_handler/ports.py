@@ -216,6 +216,10 @@ class SendLedger(Protocol):
         """
         ...
 
+    def add(self, item: LedgerItem) -> None:
+        """Store *item*, a send that another send causes; one with its id stays as it is."""
+        ...
+
     def sent(self, commit: SentCommit) -> None:
         """Record SES's response, all or nothing. Recording the same response again is harmless.
 

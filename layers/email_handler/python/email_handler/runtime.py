@@ -126,6 +126,8 @@ def sqs_handler(
 def log_outcome(message: str, metric: str, **keys: Any) -> None:
     """Log one outcome: *message* is a constant, the data (ids, counts) goes into *keys*."""
     metrics.add_metric(name=metric, unit=MetricUnit.Count, value=1)
+    if keys.get("mistake") or metric == SendResult.SENT_DESPITE_MISTAKE:
+        metrics.add_metric(name="Mistakes", unit=MetricUnit.Count, value=1)
     logger.info(message, extra={"outcome": metric, **keys})
 
 
@@ -138,6 +140,7 @@ def log_decision(decision: Decision) -> None:
         function=decision.decider,
         conversation=decision.conversation,
         jobs=[job.ledger for job in decision.jobs],
+        **({"mistake": decision.mistake} if decision.mistake else {}),
     )
 
 

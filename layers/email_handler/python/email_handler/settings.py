@@ -109,6 +109,7 @@ class SendingSettings(OwnerSettings):
     timeout_seconds: int  # the function's own time-out: a lease outlives it
     acknowledgement_parameter: str  # name of the SSM parameter that points to the acknowledgement's templates
     routes_parameter: str  # likewise the routes, whose mailboxes no reply may show
+    notice_queue_url: str  # for the notice about a reply that could not be sent
 
 
 def _addresses(given: tuple[str, ...]) -> tuple[EmailAddress, ...]:

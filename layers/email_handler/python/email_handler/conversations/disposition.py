@@ -1,7 +1,10 @@
 """The outcome of a received message, with every reason: one value for log, record, banner and operator."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+
+from email_handler.mistakes import Mistake
 
 
 class Outcome(StrEnum):
@@ -27,6 +30,19 @@ class Reason:
     def __str__(self) -> str:
         """Return ``stage:rule``, the form that logs and records search by."""
         return f"{self.stage}:{self.rule}"
+
+
+_MISTAKE = "mistake"
+
+
+def mistaken(mistake: Mistake) -> Reason:
+    """Return the reason of an outcome that a *mistake* of ours forced."""
+    return Reason(stage=_MISTAKE, rule=mistake.kind, detail=f"an error of ours at {mistake.place}")
+
+
+def mistake_in(reasons: Iterable[Reason]) -> Reason | None:
+    """Return the reason among *reasons* that a mistake of ours gave, None if there is none."""
+    return next((reason for reason in reasons if reason.stage == _MISTAKE), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,10 @@ from email_handler.conversations.thread_address import ThreadTarget
 from email_handler.conversations.threads import local_part, named_references
 from email_handler.identifiers import ArchiveKey, EmailAddress, FunctionName
 from email_handler.mail.addresses import address_domain
-from email_handler.mail.message import Message
+from email_handler.mail.message import Message, unread
 from email_handler.mail.new_text import new_text
 from email_handler.mail.parsing import parse
+from email_handler.mistakes import Mistake, attempt, attempt_or
 from email_handler.senders.authentication import SenderVerification, SesReceipt, verify_sender
 from email_handler.senders.bounces.feedback import Feedback
 from email_handler.senders.bounces.reading import read_feedback
@@ -23,6 +24,8 @@ from email_handler.senders.machines import automatic
 
 SNIPPET = 200  # characters of new text kept in the record
 MAX_SUBJECT = 500  # characters of the subject kept in the record
+
+NOT_CHECKED = SenderVerification(address=None, reason="could not be checked")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,7 @@ class ParsedMessage:
     at: datetime
     person: LinkedInPerson | None = None  # who wrote through LinkedIn
     target: ThreadTarget | None = None  # the conversation its thread address claims; the token is compared later
+    mistake: Mistake | None = None  # what kept it from being read in full: it must not be judged by what is missing
 
     @property
     def sender(self) -> EmailAddress:
@@ -69,7 +73,30 @@ class ParsedMessage:
 def parse_received(
     raw: bytes, receipt: SesReceipt, function: FunctionName, archive_key: ArchiveKey, at: datetime
 ) -> ParsedMessage:
-    """Read *raw*, stored at *archive_key*, as *function* received it under *receipt*. Never raises."""
+    """Read *raw*, stored at *archive_key*, as *function* received it under *receipt*.
+
+    Never raises: whatever a step raises is the result's ``mistake``, and what could be read stands beside it.
+    """
+    parsed = attempt(_read, raw, receipt, function, archive_key, at)
+    if not isinstance(parsed, Mistake):
+        return parsed
+    message = attempt_or(unread(raw, parsed), parse, raw)
+    return ParsedMessage(
+        receipt=receipt,
+        function=function,
+        archive_key=archive_key,
+        message=message,
+        verification=attempt_or(NOT_CHECKED, verify_sender, message, receipt),
+        automatic="",
+        feedback=None,
+        at=at,
+        mistake=parsed,
+    )
+
+
+def _read(
+    raw: bytes, receipt: SesReceipt, function: FunctionName, archive_key: ArchiveKey, at: datetime
+) -> ParsedMessage:
     message = parse(raw)
     verification = verify_sender(message, receipt)
     domain = address_domain(verification.address or "")
@@ -83,6 +110,7 @@ def parse_received(
         feedback=read_feedback(message, receipt.envelope_sender),
         at=at,
         person=linkedin_person(message, domain == "linkedin.com" or domain.endswith(".linkedin.com")),
+        mistake=message.mistake,
     )
 
 
@@ -98,15 +126,15 @@ def fingerprint(message: Message, *, verified: bool) -> str:
     gap = b"\r\n\r\n" if b"\r\n\r\n" in message.raw else b"\n\n"
     body = message.raw.partition(gap)[2]
     sender = ",".join(mailbox.address for mailbox in message.from_)
-    fields = (
+    told = (
         "verified" if verified else "unverified",
         message.message_id,
         sender,
         message.subject,
         message.header("Date"),
     )
-    parts = (*(field.encode("utf-8", "surrogatepass") for field in fields), body)
-    return hashlib.sha256(b"\x1f".join(parts)).hexdigest()
+    head = (text.encode("utf-8", "backslashreplace") for text in told)
+    return hashlib.sha256(b"\x1f".join((*head, body))).hexdigest()
 
 
 def fingerprints(parsed: ParsedMessage) -> tuple[str, ...]:
@@ -175,6 +203,29 @@ def message_record(
         size=message.size,
         defects=message.defects,
         text_chars=len(message.text),
+    )
+
+
+def unread_record(parsed: ParsedMessage, owners: Owners, disposition: Disposition) -> MessageRecord:
+    """Return the record of *parsed* if :func:`message_record` cannot: what is known without reading the message."""
+    message = parsed.message
+    return MessageRecord(
+        receipt=parsed.receipt.id,
+        function=parsed.function,
+        archive_key=parsed.archive_key,
+        at=parsed.at,
+        outcome=disposition.outcome,
+        reasons=disposition.reasons,
+        sender=parsed.sender,
+        sender_name=parsed.sender_name,
+        verified=parsed.verification.verified,
+        verification=parsed.verification.reason,
+        public_address=owners.public_addresses[0],
+        subject=message.subject[:MAX_SUBJECT],
+        message_id=message.message_id,
+        envelope_sender=parsed.receipt.envelope_sender,
+        size=message.size,
+        defects=message.defects,
     )
 
 

@@ -186,6 +186,7 @@ class LedgerItem:
     reason: str = ""  # of the last failure; constant text, addresses removed
     possible_duplicate: bool = False  # a second copy may have left: SES's response to the first was lost
     note: str = ""  # notices: a NoticeKind (outgoing.notice) or DIGEST; forwards: TEXT_ONLY
+    detail: str = ""  # notices: why, if the message's record does not say it
 
     @property
     def ends_at(self) -> datetime:
@@ -231,3 +232,4 @@ class Decision:
     jobs: tuple[Job, ...]
     events: tuple[PendingEvent, ...]
     done: bool = False  # jobs queued and events published
+    mistake: str = ""  # type and place of the mistake of ours that forced it, for the log

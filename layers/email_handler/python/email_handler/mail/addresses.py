@@ -194,7 +194,7 @@ def ascii_domain(domain: str) -> str:
         return domain
     try:
         return domain.encode("idna").decode("ascii").lower()
-    except UnicodeError:
+    except Exception:  # noqa: BLE001 - the codec documents UnicodeError, and has raised IndexError
         return domain
 
 

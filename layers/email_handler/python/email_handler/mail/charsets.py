@@ -59,6 +59,7 @@ _NOT_CHARSETS = frozenset(
     )
 )  # fmt: skip
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_ASCII = bytes(range(32, 127))
 _NOISE = re.compile(r"[^a-z0-9]")
 _MAX_NAME = 100  # characters read of a charset name; the longest registered one has 45
 _PER_ERROR = 10  # non-ASCII bytes for each undecodable one; with fewer, the declared charset is wrong
@@ -78,13 +79,18 @@ def codec_name(charset: str) -> str:
     windows = name.removeprefix("x").removeprefix("windows").removeprefix("cp").removeprefix("win").removeprefix("ibm")
     for spelled in (charset[:_MAX_NAME].strip(" \t\"'").lower(), *candidates[1:], f"cp{windows}"):
         try:
-            name = codecs.lookup(spelled).name
+            name = codecs.lookup(spelled).name  # noqa: TID251 - the one safe place
             " ".encode(name)  # LookupError if it is a bytes-to-bytes codec such as "hex"
-        except (LookupError, ValueError):
+        except Exception:  # noqa: BLE001, S112 - codecs are modules found by name: they may raise anything
             continue
         if name not in _NOT_CHARSETS:
             return name
     return ""
+
+
+def extends_ascii(charset: str) -> bool:
+    """Return whether *charset* is a superset of ASCII: decoding by UTF-16, for example, would hide every field."""
+    return _by_codec(_ASCII, codec_name(charset) or "ascii") == _ASCII.decode("ascii")
 
 
 def decode(payload: bytes, charset: str) -> str:
@@ -101,20 +107,23 @@ def decode(payload: bytes, charset: str) -> str:
 def _decode(payload: bytes, codec: str) -> str:
     if payload.isascii() and not codec.startswith(("utf-16", "utf-32", "utf-7", "iso2022", "hz", "cp037", "cp500")):
         return payload.decode("ascii")
-    if codec:
-        try:
-            text = payload.decode(codec)
-        except ValueError:  # UnicodeError, or what some codecs raise instead
-            pass
-        else:
-            return _SURROGATES.sub("\ufffd", text) if codec == "utf-7" else text
+    if codec and (text := _by_codec(payload, codec)) is not None:
+        return text
     try:
         return payload.decode("utf-8")
     except UnicodeDecodeError:
         pass
-    if codec and codec != "cp1252":
-        text = _SURROGATES.sub("\ufffd", payload.decode(codec, "replace"))
+    if codec and codec != "cp1252" and (text := _by_codec(payload, codec, "replace")) is not None:
         non_ascii = len(payload) - len(payload.translate(None, bytes(range(128, 256))))
         if text.count("\ufffd") * _PER_ERROR <= non_ascii:
             return text
     return payload.decode("cp1252", "replace")
+
+
+def _by_codec(payload: bytes, codec: str, errors: str = "strict") -> str | None:
+    """Return *payload* decoded by *codec*, without surrogates; None if that fails, in whatever way."""
+    try:
+        text = payload.decode(codec, errors)
+    except Exception:  # noqa: BLE001 - codecs raise UnicodeError, and others as they please
+        return None
+    return _SURROGATES.sub("\ufffd", text) if codec == "utf-7" or errors == "replace" else text

@@ -1,11 +1,11 @@
 """Header fields: splitting, unfolding, decoding. Everything takes linear time and is bounded."""
 
-import binascii
 import re
 import urllib.parse
 from collections.abc import Iterator
 
-from email_handler.mail.charsets import codec_name, decode
+from email_handler.mail.charsets import decode, extends_ascii
+from email_handler.mail.encodings import decode_base64, decode_quoted_printable
 
 MAX_SECTION = 512 * 1024  # bytes read of one header section; SES accepts about 16 KB, real messages have up to 60 KB
 MAX_FIELDS = 1000  # header fields of one entity; real messages have up to 200 (Received, DKIM, ARC, X-)
@@ -20,9 +20,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
 _WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?")  # RFC 2047 §2, up to the encoded text
 _PARAMETER = re.compile(r';\s*+([^\s=;"]{1,100}+)\s*+=\s*+("(?:[^"\\]|\\.)*+"|[^;]*+)', re.DOTALL)
 _ESCAPED = re.compile(r'\\(["\\])')
-_PIECE = re.compile(r"(?s)(.+?)(?:\*(\d{1,3}))?(\*?)")  # RFC 2231 §3 and §4: name, number, encoded or not
+_PIECE = re.compile(r"(?s)(.+?)(?:\*([0-9]{1,3}))?(\*?)")  # RFC 2231 §3 and §4: name, number, encoded or not
 _ID = re.compile(r"<([^<>]{1,1000}+)>")
-_ASCII = bytes(range(32, 127))
 _CHARSET = re.compile(rb"(?i)charset\s{0,9}=\s{0,9}\"?([a-z0-9_.:-]{1,40})")
 # A line that is not a field ends the header section unless one of these fields follows: then it is a folded line
 # that lost its indentation. So a broken line cannot hide a From field.
@@ -75,15 +74,7 @@ def _section_text(section: bytes, following: bytes) -> str:
     except UnicodeDecodeError:
         named = _CHARSET.search(section) or _CHARSET.search(following)
         charset = named[1].decode("ascii") if named else ""
-        return decode(section, charset if _extends_ascii(charset) else "")
-
-
-def _extends_ascii(charset: str) -> bool:
-    """Return whether *charset* is a superset of ASCII: decoding by UTF-16, for example, would hide every field."""
-    try:
-        return _ASCII.decode(codec_name(charset) or "ascii") == _ASCII.decode("ascii")
-    except ValueError:
-        return False
+        return decode(section, charset if extends_ascii(charset) else "")
 
 
 def _last_sure_field(lines: list[str]) -> int:
@@ -147,21 +138,7 @@ def _decode_words(value: str) -> str:
 
 def _decode_word(encoded: str, encoding: str) -> bytes:
     data = encoded.encode("utf-8", "replace")
-    return binascii.a2b_qp(data, header=True) if encoding in "qQ" else decode_base64(data)[0]
-
-
-def decode_base64(data: bytes) -> tuple[bytes, int]:
-    """Return the decoded bytes of *data* and how many characters are missing at its end.
-
-    Characters outside the alphabet are skipped and missing padding is added. If 3 characters are missing, the last
-    one encodes no whole byte and is ignored.
-    """
-    for missing, padding in ((0, b""), (2, b"==")):
-        try:
-            return binascii.a2b_base64(data + padding), missing
-        except binascii.Error:
-            continue
-    return binascii.a2b_base64(data + b"A==")[:-1], 3
+    return decode_quoted_printable(data, header=True) if encoding in "qQ" else decode_base64(data)[0]
 
 
 def parse_parameters(value: str) -> tuple[str, dict[str, str]]:

@@ -6,7 +6,8 @@ This is a tokenizer without a tree: tree builders take quadratic time on nested 
 
 import re
 from dataclasses import dataclass
-from html import unescape
+
+from email_handler.mail.entities import unescape
 
 MAX_HTML = 1_000_000  # characters read as HTML; email clients stop far earlier (Gmail shows 102 kB)
 MAX_LINKS = 1000
@@ -19,7 +20,6 @@ _TAG = re.compile(r"""<(/?)([a-zA-Z][^\s/>]{0,40}+)((?:[^>=]++|=\s*+"[^"]*+"|=\s
 _ATTRIBUTE = re.compile(r"""([^\s=/>"']{1,60}+)\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s>]*+)""")
 _LEFTOVER = re.compile(r"<[^<>]*+>")
 _SPACE = re.compile(r"[ \t\r\n\f\u00a0]+")
-_LONG_REFERENCE = re.compile(r"&#(?:[0-9]{9,}+|[xX][0-9a-fA-F]{8,}+);?")  # int() of thousands of digits raises
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _HIDING = re.compile(
     r"display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden|mso-hide\s{0,9}:\s{0,9}all|"
@@ -263,8 +263,7 @@ class _Reader:
                 break
 
     def text(self, text: str) -> None:
-        if "&" in text:
-            text = unescape(_LONG_REFERENCE.sub("\ufffd", text))
+        text = unescape(text)
         if not text:
             return
         style = self.open[-1]
@@ -332,7 +331,7 @@ def _attributes(text: str) -> dict[str, str]:
         value = match[2]
         if value[:1] in ("'", '"') and value[-1:] == value[:1]:
             value = value[1:-1]
-        found.setdefault(match[1].lower(), unescape(_LONG_REFERENCE.sub("\ufffd", value)) if "&" in value else value)
+        found.setdefault(match[1].lower(), unescape(value))
     return found
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from email_handler.mail.addresses import Mailbox
 from email_handler.mail.html import Page
+from email_handler.mistakes import Mistake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,9 @@ class Message:
     defects: tuple[str, ...]  # constants such as "unknown charset"; never content of the message
     size: int  # bytes as received
     raw: bytes = field(default=b"", repr=False)  # as received
+    mistake: Mistake | None = (
+        None  # what kept it from being read: then it has its header alone, or nothing but its bytes
+    )
 
     def header(self, name: str) -> str:
         """Return the decoded value of the topmost field called *name* (any case), "" if there is none."""
@@ -86,3 +90,38 @@ class Message:
         """Return the decoded values of all fields called *name* (any case), topmost first."""
         wanted = name.lower()
         return tuple(h.value for h in self.headers if h.name.lower() == wanted)
+
+
+def unread(raw: bytes, mistake: Mistake) -> Message:
+    """Return *raw* as a message of which nothing but its bytes could be read, because of *mistake*."""
+    return Message(
+        headers=(),
+        root=Part(
+            content_type="text/plain",
+            parameters={},
+            disposition="",
+            filename="",
+            content_id="",
+            headers=(),
+            payload=b"",
+        ),
+        subject="",
+        from_=(),
+        from_fields=0,
+        sender=(),
+        reply_to=(),
+        to=(),
+        cc=(),
+        message_id="",
+        in_reply_to=(),
+        references=(),
+        date=None,
+        text="",
+        html="",
+        page=None,
+        attachments=(),
+        defects=("not read",),
+        size=len(raw),
+        raw=raw,
+        mistake=mistake,
+    )

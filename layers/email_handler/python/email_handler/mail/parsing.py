@@ -1,38 +1,37 @@
 """Reading a message: any bytes become a :class:`Message`, which lists what could not be read."""
 
-import binascii
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import replace
 from urllib.parse import unquote
 
 from email_handler.mail.addresses import read_mailboxes
 from email_handler.mail.charsets import codec_name, decode
+from email_handler.mail.dates import read_date
+from email_handler.mail.encodings import LONE_LAST, decode_base64, decode_quoted_printable, decode_uuencoded
 from email_handler.mail.filenames import default_name, safe_filename
 from email_handler.mail.flowed import unflow
 from email_handler.mail.headers import (
     MAX_SECTION,
     clean,
-    decode_base64,
     decode_header,
     message_ids,
     parse_parameters,
     split_fields,
 )
 from email_handler.mail.html import MAX_HTML, Page, html_text, read_page
-from email_handler.mail.message import Attachment, Header, Message, Part
+from email_handler.mail.message import Attachment, Header, Message, Part, unread
+from email_handler.mistakes import Mistake, attempt
 
 MAX_DEPTH = 30  # nested multiparts; forwarding chains nest by message/rfc822, which is not entered
 MAX_PARTS = 1000  # entities of one message; real messages with many inline images have about 200
 MAX_LOOKUPS = 20_000  # places that look like a delimiter; hostile messages are full of them
 MAX_NESTED = 3  # levels of nested messages that are searched for text if the outer ones have none
-MAX_UU_LINES = 1000  # short lines of a uuencoded part; hostile parts have nothing else
 MAX_FOLLOWING = 2048  # bytes after a header section that may declare the first part's charset
 MAX_TITLE = 80  # characters of a nested message's subject that become its file name
-MAX_DATE = 100  # characters of a Date value
 
 _BLANK_LF = re.compile(rb"\n\r?\n")
 _BLANK_CR = re.compile(rb"\r\r")
+_END = re.compile(rb"\Z")
 _BLANK_FIRST = re.compile(rb"\r?\n|\r")
 _LINE_ENDS = b"\r\n"
 _DELIMITER_REST = re.compile(rb"(--)?[ \t]*+(?:\r\n|\r|\n|\Z)")
@@ -40,7 +39,6 @@ _BOUNDARY = re.compile(rb"(?i)(?:^|[\r\n])--([^\r\n]{1,200})(?:\r\n|\r|\n)Conten
 _META_CHARSET = re.compile(rb"(?i)<meta[^>]{1,200}charset\s*=\s*[\"']?([a-z0-9_.:-]{1,40})")
 _CID = re.compile(r"(?i)cid:([^\"'\s<>)]{1,500})")
 _PROSE = re.compile(rb"\s*+[^\s=]++ ++\S")  # a first line of several words is not base64
-_LONE_LAST = 3  # missing characters of base64: the last one encodes no whole byte
 _UUENCODINGS = ("x-uuencode", "uuencode", "uue", "x-uue")
 _IDENTITIES = ("", "7bit", "8bit", "binary", "7-bit", "8-bit")
 _MARKED_UP = ("text/html", "text/enriched", "text/richtext")
@@ -48,7 +46,23 @@ _NOT_PROSE = ("text/calendar", "text/vcard", "text/x-vcard", "text/directory", "
 
 
 def parse(raw: bytes) -> Message:
-    """Return *raw* (any bytes) as a :class:`Message`. Never raises; takes time linear in ``len(raw)``."""
+    """Return *raw* (any bytes) as a :class:`Message`. Never raises; takes time linear in ``len(raw)``.
+
+    If a mistake of ours keeps it from being read, the message has a ``mistake``, and its header alone if that can be
+    read, so that it still has a sender and a place in a thread.
+    """
+    message = attempt(_read, raw)
+    if not isinstance(message, Mistake):
+        return message
+    mistake = message
+    header_end = min(found.end() for blank in (_BLANK_LF, _BLANK_CR, _END) if (found := blank.search(raw)))
+    header = attempt(_read, raw[:header_end])
+    if isinstance(header, Mistake):
+        return unread(raw, mistake)
+    return replace(header, size=len(raw), raw=raw, mistake=mistake)
+
+
+def _read(raw: bytes) -> Message:
     reader = _Reader(raw)
     root = reader.entity(0, len(raw), depth=0, default_type="text/plain")
     headers = root.headers
@@ -76,7 +90,7 @@ def parse(raw: bytes) -> Message:
         message_id=next(message_ids(first("message-id")), ""),
         in_reply_to=tuple(message_ids(first("in-reply-to"))),
         references=tuple(message_ids(first("references"))),
-        date=_date(first("date")),
+        date=read_date(first("date")),
         text=_text(root, bodies, page),
         html=html,
         page=page,
@@ -241,40 +255,17 @@ class _Reader:
             decoded, missing = decode_base64(body)
             if missing:
                 self.defect("malformed base64")
-            return b"".join(body.splitlines()) if missing == _LONE_LAST and not is_text else decoded
+            return b"".join(body.splitlines()) if missing == LONE_LAST and not is_text else decoded
         if encoding == "quoted-printable":
-            return binascii.a2b_qp(body)
+            return decode_quoted_printable(body)
         if encoding in _UUENCODINGS:
-            return _uudecode(body)
+            return decode_uuencoded(body)
         if encoding not in _IDENTITIES:
             self.defect("unknown transfer encoding")
         return body
 
     def defect(self, name: str) -> None:
         self.defects[name] = None
-
-
-def _uudecode(body: bytes) -> bytes:
-    split = body.splitlines()
-    if len(split) > MAX_UU_LINES + len(body) // 20:  # full lines have 61 characters
-        return body
-    lines = iter(split)
-    decoded = []
-    for line in lines:
-        if line.startswith(b"begin "):
-            break
-    for line in lines:
-        if line.strip() == b"end":
-            break
-        try:
-            decoded.append(binascii.a2b_uu(line))
-        except binascii.Error:  # some encoders write more characters than the line's count needs
-            length = (((line[0] - 32) & 63) * 4 + 5) // 3  # the count and the characters that it needs
-            try:
-                decoded.append(binascii.a2b_uu(line[:length]))
-            except binascii.Error:
-                continue
-    return b"".join(decoded) or body
 
 
 def _bodies(root: Part) -> dict[int, tuple[Part, str]]:
@@ -361,13 +352,3 @@ def _other_text(root: Part, nesting: int) -> str:
         if text.strip():
             return text
     return ""
-
-
-def _date(value: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(value[:MAX_DATE])
-        date = date if date.tzinfo else date.replace(tzinfo=UTC)
-        date.astimezone(UTC)  # raises if UTC cannot express it
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    return date

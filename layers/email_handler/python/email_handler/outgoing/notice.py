@@ -17,6 +17,9 @@ class NoticeKind(StrEnum):
     """What a notice is about; kept in a ledger item's ``note``."""
 
     NOT_VERIFIED = "not-verified"  # a message to a thread address is not verified to be the owner's
+    NOT_OWNER = "not-owner"  # somebody else wrote to a thread address
+    AUTOMATIC = "automatic"  # the owner's message looks like a machine's
+    TO_NOTICES = "to-notices"  # the owner replied to a notice
     WRONG_TOKEN = "wrong-token"  # noqa: S105 - the owner wrote to a thread address that opens no conversation
     SEVERAL = "several"  # the owner wrote to more than one conversation at once
     VIRUS = "virus"  # SES found a virus in the owner's reply
@@ -26,11 +29,16 @@ class NoticeKind(StrEnum):
     UNCHECKED = "unchecked"  # parts of the reply could not be checked, and the operator wants such replies held
     CHANGED = "changed"  # the reply leaves, but something in the owner's own words was replaced
     LEAK = "leak"  # the leak gate held the reply
+    MISTAKE = "mistake"  # a mistake of ours kept the message from being read
+    NOT_SENT = "not-sent"  # the reply was accepted, then dead-lettered
     BOUNCED = "bounced"  # the reply was sent and bounced
 
 
 _TITLES = {
     NoticeKind.NOT_VERIFIED: "Refused: not verified to be you",
+    NoticeKind.NOT_OWNER: "Refused: somebody else wrote to this conversation",
+    NoticeKind.AUTOMATIC: "Not sent: looks like an automatic reply",
+    NoticeKind.TO_NOTICES: "Not sent: notices take no reply",
     NoticeKind.WRONG_TOKEN: "Not sent: unknown thread address",
     NoticeKind.SEVERAL: "Not sent: several conversations",
     NoticeKind.VIRUS: "Not sent: virus found",
@@ -40,6 +48,8 @@ _TITLES = {
     NoticeKind.UNCHECKED: "Held: parts of it could not be checked",
     NoticeKind.CHANGED: "Your reply was changed",
     NoticeKind.LEAK: "Held: your private address is in it",
+    NoticeKind.MISTAKE: "Held: an error in this system",
+    NoticeKind.NOT_SENT: "Not sent: an error in this system",
     NoticeKind.BOUNCED: "Your reply bounced",
 }
 _TEXTS = {
@@ -49,6 +59,19 @@ was sent to the contact.
 
 If you sent it, send it again from a mailbox or alias that is listed as yours, through its provider's own server, so
 that DMARC or DKIM can verify it. If you did not, there is nothing to do.""",
+    NoticeKind.NOT_OWNER: """\
+An email from an address that is none of yours arrived at this conversation's thread address. Nothing was sent to the
+contact, and nothing is forwarded: only you and those who take part in the conversation can write there.
+
+The email is held: the operator can release it, which forwards it to you. If the address is yours, list it as an alias.""",
+    NoticeKind.AUTOMATIC: """\
+Your email was not sent to the contact: it has a sign of an automatic reply, which must not go out in your name.
+
+If you wrote it, send it again under another subject.""",
+    NoticeKind.TO_NOTICES: """\
+Your email went to the address that notices come from. Nothing was sent.
+
+To write to a contact, reply to an email that was forwarded to you. There is at most one notice like this an hour.""",
     NoticeKind.WRONG_TOKEN: """\
 Your email went to a thread address that opens no conversation. Nothing was sent.
 
@@ -90,6 +113,16 @@ Your reply was not sent: it would have shown the contact something that you keep
 be replaced.
 
 Change the places listed below and send the reply again.""",
+    NoticeKind.MISTAKE: """\
+An email to this conversation's thread address could not be read, because of an error in this system. Nothing was sent to
+the contact.
+
+If you sent it, send it again in a simpler form, for example as plain text. The operator finds the error, which is named
+below, with email-handler why.""",
+    NoticeKind.NOT_SENT: """\
+Your reply could not be sent. It is kept, and the operator can send it with email-handler redrive.
+
+Or send it again in a simpler form, for example as plain text without attachments.""",
     NoticeKind.BOUNCED: """\
 Your reply was sent, but the contact's mail server did not accept it.
 
@@ -119,7 +152,8 @@ def compose_notice(
         fields += threading_fields(threading)
     else:
         fields.append(("Subject", writer.unstructured(f"{_TITLES[kind]}: {record.subject}")))
-    paragraphs = [*([paragraph] for paragraph in _TEXTS[kind].split("\n\n")), _facts(record, conversation)]
+    facts = [*(_sender(record) if kind in _BY_OTHERS else ()), *_facts(record, conversation, item.detail)]
+    paragraphs = [*([paragraph] for paragraph in _TEXTS[kind].split("\n\n")), facts]
     return compose_for_owner(tuple(fields), _TITLES[kind], paragraphs, item)
 
 
@@ -135,9 +169,19 @@ def compose_for_owner(
     return Composed(raw=writer.write(fields, body, item.id.encode()))
 
 
-def _facts(record: MessageRecord, conversation: Conversation | None) -> list[str]:
+_BY_OTHERS = (NoticeKind.NOT_VERIFIED, NoticeKind.NOT_OWNER, NoticeKind.MISTAKE)
+
+
+def _sender(record: MessageRecord) -> tuple[str]:
+    who = writer.one_line(f"{record.sender_name} <{record.sender or 'no address'}>", 300)
+    verified = "verified" if record.verified else "not verified"
+    return (f"From: {who}, {verified} ({record.verification})",)
+
+
+def _facts(record: MessageRecord, conversation: Conversation | None, detail: str) -> list[str]:
     facts = [f"Subject: {writer.one_line(record.subject, 200) or 'none'}"]
-    facts += [f"Why: {reason.detail}" for reason in record.reasons if reason.detail and reason.rule != "verified"]
+    why = (detail,) if detail else [r.detail for r in record.reasons if r.detail and r.rule != "verified"]
+    facts += [f"Why: {entry}" for entry in why]
     facts += [f"Changed: {change}" for change in record.changes]
     facts += [f"Could not be checked: {part}" for part in record.unchecked]
     facts += [

@@ -78,17 +78,47 @@ _PHRASE_ENDS = re.compile(
 
 
 def automatic(message: Message, envelope_sender: str | None) -> str:
-    """Return the sign that a machine wrote *message*, "" if a person seems to have written it.
+    """Return the first sign that a machine wrote *message*, "" if a person seems to have written it (:func:`signs`)."""
+    return next(iter(signs(message, envelope_sender)), "")
 
-    *envelope_sender* is the SMTP return path, "" or ``<>`` for the null one, None if unknown. The sign is a constant
-    without content of the message. Lists, bulk mail with a list behind it, ``List-Unsubscribe`` and no-reply addresses
-    are not signs: people write through them, or their shops do.
+
+def surely_automatic(message: Message, envelope_sender: str | None) -> bool:
+    """Return whether *message* says for itself that a machine wrote it, so that its owner need not hear of it.
+
+    One sign is enough if only a machine gives it; a subject such as "On leave", bulk precedence, or ``Auto-Submitted``
+    without ``auto-replied`` (RFC 3834 §5) need another one. A response to an invitation is a person's, who clicked.
+    """
+    if is_calendar_response(message):
+        return False
+    found = set(signs(message, envelope_sender))
+    replied = first_keyword(message.header("Auto-Submitted")) == "auto-replied"
+    return replied or len(found) > 1 or not found <= _WEAK_SIGNS
+
+
+_WEAK_SIGNS = frozenset({"auto-submitted", "precedence", "autoreply subject", "autoresponder address"})
+_RESPONSE = re.compile(rb"^METHOD:[ \t]*(?:REPLY|COUNTER)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+
+
+def is_calendar_response(message: Message) -> bool:
+    """Return whether *message* accepts, declines or counters an invitation (RFC 5546 §3.2.3, §3.2.7)."""
+    return any(
+        part.content_type in ("text/calendar", "application/ics") and _RESPONSE.search(part.payload)
+        for part in message.root.walk()
+    )
+
+
+def signs(message: Message, envelope_sender: str | None) -> tuple[str, ...]:
+    """Return the signs that a machine wrote *message*: constants without content of the message.
+
+    *envelope_sender* is the SMTP return path, "" or ``<>`` for the null one, None if unknown. Lists, bulk mail with a
+    list behind it, ``List-Unsubscribe`` and no-reply addresses are not signs: people write through them, or their shops
+    do.
     """
     fields = _first_fields(message)
     writers = [local_part(mailbox.address) for mailbox in (*message.from_, *message.sender)]
     precedence = first_keyword(fields.get("precedence", ""))
     bulk = precedence == "bulk" and _wrote_precedence(message) and not _through_list(message, envelope_sender)
-    signs = {
+    found = {
         "auto-submitted": first_keyword(fields.get("auto-submitted", "")) not in ("no", ""),
         "report": message.root.content_type in _REPORTS,
         "null envelope sender": envelope_sender is not None and envelope_sender.strip() in ("", "<>"),
@@ -101,7 +131,7 @@ def automatic(message: Message, envelope_sender: str | None) -> str:
         "autoreply subject": is_automatic_subject(message.subject),
         "autoresponder address": any(_AUTORESPONDER.fullmatch(local) for local in writers),
     }
-    return next((sign for sign, seen in signs.items() if seen), "")
+    return tuple(sign for sign, seen in found.items() if seen)
 
 
 def is_no_reply(local_part: str) -> bool:

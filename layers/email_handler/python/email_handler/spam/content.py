@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from html import unescape
 from itertools import islice
 from urllib.parse import unquote
 
@@ -10,6 +9,7 @@ import pcre2
 
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.addresses import Mailbox, same_address, split_tag
+from email_handler.mail.entities import unescape
 from email_handler.mail.html import Page, read_page
 from email_handler.mail.message import Message
 from email_handler.spam.normalise import WINDOW, encodable

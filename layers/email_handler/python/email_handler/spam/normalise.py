@@ -3,12 +3,13 @@
 Every function takes linear time, and its input is cut first.
 """
 
-import html
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
 
 import pcre2
+
+from email_handler.mail.entities import unescape
 
 WINDOW = 16 * 1024  # characters of a field that one search sees; this bounds what any pattern can cost
 _WINDOW_WORDS = WINDOW // 2 + 1  # with spaces between them, they fill a window
@@ -140,7 +141,7 @@ def _joined_ends(text: str) -> str | None:
 
 
 def _without_disguises(folded: str) -> str:
-    text = html.unescape(folded) if "&" in folded else folded
+    text = unescape(folded)
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text)[: 2 * WINDOW]  # one character can become eighteen
         text = unicodedata.normalize("NFC", _INVISIBLE.remove_from(text))

@@ -1,13 +1,15 @@
 """The three stages of the filter: what SES found, who the message is for, what it contains; and the operator's lists."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import pcre2
 
-from email_handler.conversations.disposition import Disposition, Outcome, Reason
+from email_handler.conversations.disposition import Disposition, Outcome, Reason, mistaken
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.message import Message
+from email_handler.mistakes import Mistake
 from email_handler.senders.authentication import SenderVerification, SesReceipt
 from email_handler.spam.content import Content, is_public
 from email_handler.spam.rules import RuleSet
@@ -59,18 +61,39 @@ def filter_message(
     :func:`outcome_of` for which reason wins. An allow-list entry needs a verified sender, a block-list entry does not.
     """
     content = assess_content(message, rules, public_addresses=public_addresses)
+    return _with_envelope(content, receipt, verification, public_addresses, listed)
+
+
+def filter_unread(
+    receipt: SesReceipt,
+    verification: SenderVerification,
+    mistake: Mistake,
+    *,
+    public_addresses: Sequence[EmailAddress],
+    listed: Listed,
+) -> Disposition:
+    """Return what becomes of a message that a *mistake* of ours kept from being read: flagged at least, and held or
+    dropped by all that does not need its content."""
+    content = Disposition(outcome=Outcome.FLAG, reasons=(mistaken(mistake),))
+    judged = _with_envelope(content, receipt, verification, public_addresses, listed)
+    return replace(judged, outcome=max(judged.outcome, Outcome.FLAG, key=_GRAVITY.index))
+
+
+def _with_envelope(
+    content: Disposition,
+    receipt: SesReceipt,
+    verification: SenderVerification,
+    public_addresses: Sequence[EmailAddress],
+    listed: Listed,
+) -> Disposition:
+    """Return stage 3's *content* with the reasons of stages 1 and 2 and of the lists."""
     found = [
         *_verdicts(receipt),
         *_recipient(receipt, public_addresses),
         *_list(listed, verified=verification.verified),
     ]
     reasons = tuple(Reason(stage=stage, rule=rule, detail=_RULES[stage, rule][1]) for stage, rule in found)
-    return Disposition(
-        outcome=outcome_of(reasons, content.outcome),
-        reasons=(*reasons, *content.reasons),
-        score=content.score,
-        rules_version=rules.version,
-    )
+    return replace(content, outcome=outcome_of(reasons, content.outcome), reasons=(*reasons, *content.reasons))
 
 
 def outcome_of(reasons: Iterable[Reason], by_content: Outcome) -> Outcome:

@@ -20,35 +20,61 @@ from email_handler.conversations.subjects import base_subject
 from email_handler.conversations.thread_address import read_thread_address, token_matches
 from email_handler.conversations.threads import choose, choose_on_linkedin, own_reference
 from email_handler.identifiers import ConversationId
+from email_handler.mistakes import Mistake, attempt, attempt_or
 from email_handler.ports import Commit, Known, Question
 from email_handler.senders.auto_response import refuse_acknowledgement
 from email_handler.senders.linkedin import linkedin_slug
-from email_handler.spam.stages import filter_message
+from email_handler.spam.stages import Listed, filter_message, filter_unread
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import build_commit, decide_once, new_send
 from email_handler.usecases.feedback_plan import plan_feedback
+from email_handler.usecases.unread import bare_question, forward_unread
 
 NAMESAKES = 20  # LinkedIn persons of one name that get a number of their own; more share the last
 
 
 def decide_contact_message(parsed: ParsedMessage, context: Context, *, acknowledge: bool) -> Decision:
-    """Decide about a contact's message, at most once for its receipt."""
-    question = contact_question(parsed, context)
+    """Decide about a contact's message, at most once for its receipt.
+
+    Whatever a step raises, the message is recorded; if it would have been delivered, it is forwarded as it came.
+    """
+    asked = attempt(contact_question, parsed, context)
+    question = bare_question(parsed) if isinstance(asked, Mistake) else asked
 
     def plan(known: Known, configuration: Configuration) -> Commit:
-        owners = configuration.owners
-        record = message_record(parsed, owners, Outcome.RECORD)
-        if parsed.feedback is not None and (feedback := plan_feedback(record, parsed.feedback, known)):
-            return feedback
-        if stop := _stop(parsed, known, owners):
-            return build_commit(replace(record, reasons=(stop,)))
-        record = judged(record, _filter(parsed, known, configuration), owners.reply_address(parsed.message))
-        if record.outcome in (Outcome.HOLD, Outcome.DROP):
-            return build_commit(record)  # no fingerprint: a copy that passes the filters is not a duplicate of this one
-        return plan_delivery(parsed, record, question, known, configuration, context, acknowledge=acknowledge)
+        planned = (
+            asked
+            if isinstance(asked, Mistake)
+            else attempt(_plan, parsed, question, known, configuration, context, acknowledge)
+        )
+        if not isinstance(planned, Mistake):
+            return planned
+        stop = attempt_or(None, _stop, parsed, known, configuration.owners)
+        return forward_unread(parsed, planned, stop, question, known, configuration, context)
 
     return decide_once(question, plan, context)
+
+
+def _plan(
+    parsed: ParsedMessage,
+    question: Question,
+    known: Known,
+    configuration: Configuration,
+    context: Context,
+    acknowledge: bool,
+) -> Commit:
+    """Return the transaction for *parsed* given what is *known*."""
+    owners = configuration.owners
+    record = message_record(parsed, owners, Outcome.RECORD)
+    if parsed.feedback is not None and (feedback := plan_feedback(record, parsed.feedback, known)):
+        return feedback
+    if stop := _stop(parsed, known, owners):
+        return build_commit(replace(record, reasons=(stop,)))
+    record = judged(record, _filter(parsed, known, configuration), owners.reply_address(parsed.message))
+    if record.outcome in (Outcome.HOLD, Outcome.DROP):
+        return build_commit(record)  # no fingerprint: a copy that passes the filters is not a duplicate of this one
+    return plan_delivery(parsed, record, question, known, configuration, context, acknowledge=acknowledge)
 
 
 def contact_question(parsed: ParsedMessage, context: Context) -> Question:
@@ -112,14 +138,22 @@ def _filter(parsed: ParsedMessage, known: Known, configuration: Configuration) -
     if parsed.target is not None:
         # The token proves that this message is meant for us, though its recipient is not a public address.
         receipt = replace(receipt, recipients=public_addresses[:1])
-    return filter_message(
-        parsed.message,
-        receipt,
-        parsed.verification,
-        configuration.rules,
-        public_addresses=public_addresses,
-        listed="" if parsed.feedback else known.listed,  # for a report, the lists were asked for the failed address
-    )
+    listed: Listed = "" if parsed.feedback else known.listed  # for a report, the failed address was looked up
+
+    def by_content() -> Disposition:
+        return filter_message(
+            parsed.message,
+            receipt,
+            parsed.verification,
+            configuration.rules,
+            public_addresses=public_addresses,
+            listed=listed,
+        )
+
+    judged = attempt(by_content) if parsed.mistake is None else parsed.mistake
+    if isinstance(judged, Mistake):
+        return filter_unread(receipt, parsed.verification, judged, public_addresses=public_addresses, listed=listed)
+    return judged
 
 
 def plan_delivery(

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 
-from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.disposition import Outcome, mistake_in
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import Decision, LedgerItem, MessageRecord, PendingEvent, SendState
@@ -96,6 +96,7 @@ def build_commit(
             conversation=record.conversation,
             jobs=tuple(item.job for item in ledger),
             events=tuple(_event(name, record) for name in names),
+            mistake=f"{mistake.rule}: {mistake.detail}" if (mistake := mistake_in(record.reasons)) else "",
         ),
         message=record,
         ledger=tuple(ledger),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.conversations.evolve import add_reply, contact_after_reply, is_repeated
@@ -20,18 +21,21 @@ from email_handler.conversations.parsed import (
 from email_handler.conversations.records import Conversation, Decision
 from email_handler.conversations.thread_address import token_matches
 from email_handler.conversations.threads import own_reference, reply_recipients, takes_part
-from email_handler.identifiers import ArchiveKey, EmailAddress
+from email_handler.identifiers import ArchiveKey, EmailAddress, LedgerId
+from email_handler.mistakes import Mistake, attempt
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import reply_context
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.outgoing.reply import compose_reply
-from email_handler.ports import Commit, Known
+from email_handler.ports import Commit, Known, Question
 from email_handler.senders.authentication import SesReceipt
+from email_handler.senders.machines import is_calendar_response, surely_automatic
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.contact_message import decide_contact_message, message_question
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import build_commit, decide_once, new_send
 from email_handler.usecases.feedback_plan import plan_feedback
+from email_handler.usecases.unread import bare_question, hold_unread
 
 MAX_RECIPIENTS = 10  # of one reply to all
 LISTED = 10  # places, changes or unchecked parts that a record names
@@ -43,28 +47,54 @@ def relay_reply(
     """Decide about a message to a thread address: a reply leaves only if the token is right *and* the owner verified.
 
     The decision is taken at most once for a receipt; the reply is sent at least once. Machines come first: an owner's
-    out-of-office or a daemon is recorded, never relayed, never replied to. *acknowledge* is False for the reconciler,
-    as for a contact's message to a public address.
+    out-of-office or a daemon is recorded, never relayed, never replied to. Whatever else the verified owner writes
+    leaves, or comes back with a notice; so does what a mistake of ours kept from being read. *acknowledge* is False for
+    the reconciler, as for a contact's message to a public address.
     Raises transient errors only; the invocation is then repeated and finds or takes the decision.
     """
     raw = context.archive.get(archive_key)
     parsed = parse_received(raw, receipt, "reply", archive_key, context.clock())
     owners = context.configuration().owners
-    parsed = replace(parsed, person=None, target=next(iter(owners.thread_targets(receipt.recipients)), None))
-    conversation = context.records.conversation(parsed.target.conversation) if parsed.target else None
-    if not token_matches(parsed.target, conversation):
-        conversation = None
-    if conversation and _from_contact(parsed, owners, conversation):
+    targets = attempt(owners.thread_targets, receipt.recipients)
+    if isinstance(targets, Mistake):
+        parsed = replace(parsed, mistake=targets)
+    else:
+        parsed = replace(parsed, target=next(iter(targets), None))
+    parsed = replace(parsed, person=None)
+    opened = attempt(_opened, parsed, context)
+    from_contact = attempt(_from_contact, parsed, owners, opened) if isinstance(opened, Conversation) else opened
+    if from_contact is True:
         return decide_contact_message(parsed, context, acknowledge=acknowledge)
-    question = message_question(parsed)
-    question = replace(question, sends=(hourly_notice_id(question.conversation, parsed.at),))
-    if conversation and parsed.feedback is None:
-        question = replace(question, contact=conversation.contact)
+    asked = attempt(_question, parsed, opened if isinstance(opened, Conversation) else None)
+    mistake = next((found for found in (parsed.mistake, from_contact, asked) if isinstance(found, Mistake)), None)
 
     def plan(known: Known, configuration: Configuration) -> Commit:
-        return plan_reply(parsed, known, configuration, hold_unchecked=context.hold_unchecked)
+        decide = partial(_plan_reply, hold_unchecked=context.hold_unchecked)
+        planned = attempt(decide, parsed, known, configuration) if mistake is None else mistake
+        if isinstance(planned, Mistake):
+            return hold_unread(parsed, planned, known, configuration.owners)
+        return planned
 
-    return decide_once(question, plan, context)
+    return decide_once(bare_question(parsed) if isinstance(asked, Mistake) else asked, plan, context)
+
+
+def _question(parsed: ParsedMessage, opened: Conversation | None) -> Question:
+    question = message_question(parsed)
+    hourly = hourly_notice_id(question.conversation, parsed.at)
+    question = replace(question, sends=(hourly, _hourly_id(parsed, question.conversation)))
+    return replace(question, contact=opened.contact) if opened and parsed.feedback is None else question
+
+
+def _hourly_id(parsed: ParsedMessage, conversation: str) -> LedgerId:
+    """Return the id of the one notice an hour about messages of *conversation* with this one's sign of a machine."""
+    about = f"{conversation}.{parsed.automatic}" if parsed.automatic else conversation
+    return hourly_notice_id(about, parsed.at)
+
+
+def _opened(parsed: ParsedMessage, context: Context) -> Conversation | None:
+    """Return the conversation whose thread address, token included, is the message's target."""
+    named = context.records.conversation(parsed.target.conversation) if parsed.target else None
+    return named if token_matches(parsed.target, named) else None
 
 
 def _from_contact(parsed: ParsedMessage, owners: Owners, conversation: Conversation) -> bool:
@@ -77,27 +107,28 @@ def _from_contact(parsed: ParsedMessage, owners: Owners, conversation: Conversat
     )
 
 
-def plan_reply(
-    parsed: ParsedMessage, known: Known, configuration: Configuration, *, hold_unchecked: bool = False
-) -> Commit:
+def _plan_reply(parsed: ParsedMessage, known: Known, configuration: Configuration, *, hold_unchecked: bool) -> Commit:
     """Return the transaction for *parsed* given what is *known*. Pure.
 
     *hold_unchecked*: hold a reply with parts that the leak gate did not read in full; else the owner is told.
     """
     owners, target = configuration.owners, parsed.target
-    if parsed.feedback is not None:
-        record = message_record(parsed, owners, Outcome.RECORD)
-        if feedback := plan_feedback(record, parsed.feedback, known):
-            return feedback
     conversation = known.by_id if token_matches(target, known.by_id) else None
     owner = parsed.verification.address
     if owner not in owners.addresses(known.by_id) or not parsed.verification.suffices_for_owner:
         owner = None
-    stop = _stop(parsed, known, owner, owners)
+    is_machine = bool(parsed.automatic or parsed.feedback)
+    if owner is not None:  # a subject such as "On leave", or words of a bounce, prove nothing about a person
+        is_machine = surely_automatic(parsed.message, parsed.receipt.envelope_sender)
+    if parsed.feedback is not None and is_machine:
+        record = message_record(parsed, owners, Outcome.RECORD)
+        if feedback := plan_feedback(record, parsed.feedback, known):
+            return feedback
+    stop = _stop(parsed, known, owner, owners, is_machine=is_machine)
     if stop is not None:
         outcome, reason = stop
         return build_commit(message_record(parsed, owners, outcome, [reason], conversation=conversation))
-    refusal = next(_refusals(parsed, owner, conversation, known, owners), None)
+    refusal = next(_refusals(parsed, known, owner, conversation, owners), None)
     if refusal is not None:
         return _hold(parsed, known, owners, owner, *refusal)
     assert owner is not None and conversation is not None, "_refusals covers both"  # noqa: S101, PT018 - for mypy
@@ -117,27 +148,39 @@ def plan_reply(
 
 
 def _stop(
-    parsed: ParsedMessage, known: Known, owner: EmailAddress | None, owners: Owners
+    parsed: ParsedMessage, known: Known, owner: EmailAddress | None, owners: Owners, *, is_machine: bool
 ) -> tuple[Outcome, Reason] | None:
-    """Return outcome and reason if *parsed* is only recorded, without a notice."""
-    if parsed.target is None and (owner is None or owners.notices_address in parsed.receipt.recipients):
+    """Return outcome and reason if *parsed* is only recorded, without a notice: of the owner's, only what a machine
+    surely wrote, an exact copy, and what may be a machine's response to a notice, which would cause another."""
+    to_notices = parsed.target is None and owners.notices_address in parsed.receipt.recipients
+    if (parsed.target is None and owner is None) or (to_notices and parsed.automatic):
         return Outcome.DROP, Reason(stage="recipient", rule="no-thread-address", detail="names no conversation")
-    if parsed.automatic or parsed.feedback is not None:
+    if is_machine:
         why = parsed.automatic or "feedback"
         return Outcome.RECORD, Reason(stage="machine", rule=why.replace(" ", "-"), detail="not relayed, no reply")
     if known.duplicate_of is not None:
         return Outcome.RECORD, Reason(stage="duplicate", rule="same-mail", detail=f"copy of {known.duplicate_of}")
-    if is_own_message(parsed, known.references, owners.thread_domain):
+    if owner is None and is_own_message(parsed, known.references, owners.thread_domain):
         return Outcome.RECORD, OWN_MESSAGE
     return None
 
 
+type _Refusal = tuple[NoticeKind, str, str]
+"""Why nothing may leave: the notice's kind, the reason's rule and its detail."""
+
+
 def _refusals(
-    parsed: ParsedMessage, owner: EmailAddress | None, conversation: Conversation | None, known: Known, owners: Owners
-) -> Iterator[tuple[NoticeKind, str, str]]:
-    """Yield (notice, rule, detail) for each reason why nothing may leave, the most important first."""
+    parsed: ParsedMessage,
+    known: Known,
+    owner: EmailAddress | None,
+    conversation: Conversation | None,
+    owners: Owners,
+) -> Iterator[_Refusal]:
+    """Yield why nothing may leave, the most important reason first; nothing if owner, words and token are in order."""
     if owner is None:
-        yield NoticeKind.NOT_VERIFIED, "not-verified", parsed.verification.reason
+        yield _refused_sender(parsed, known, owners)
+    elif refused := _refused_words(parsed, known, owners):
+        yield refused
     if len(owners.thread_targets(parsed.receipt.recipients)) > 1:
         yield NoticeKind.SEVERAL, "several", "the reply names more than one thread address"
     if conversation is None:
@@ -154,6 +197,25 @@ def _refusals(
         yield NoticeKind.REPEATED, "repeated", "the same text went to the contact twice within an hour"
 
 
+def _refused_sender(parsed: ParsedMessage, known: Known, owners: Owners) -> _Refusal:
+    if any(owners.include(box.address, known.by_id) for box in parsed.message.from_):
+        reason = parsed.verification.reason
+        alone = "SPF alone does not verify an owner" if parsed.verification.verified else f"not verified: {reason}"
+        return NoticeKind.NOT_VERIFIED, "not-verified", alone
+    return NoticeKind.NOT_OWNER, "not-owner", "the sender is none of your mailboxes, and not in the conversation"
+
+
+def _refused_words(parsed: ParsedMessage, known: Known, owners: Owners) -> _Refusal | None:
+    """Return why the verified owner's words do not leave although a person may have written them."""
+    if parsed.target is None and owners.notices_address in parsed.receipt.recipients:
+        return NoticeKind.TO_NOTICES, "to-notices", "notices take no reply"
+    if is_own_message(parsed, known.references, owners.thread_domain):
+        return NoticeKind.AUTOMATIC, "own-mail", OWN_MESSAGE.detail
+    if parsed.automatic and not is_calendar_response(parsed.message):
+        return NoticeKind.AUTOMATIC, "automatic", f"the sign of a machine: {parsed.automatic}"
+    return None
+
+
 def _hold(
     parsed: ParsedMessage,
     known: Known,
@@ -163,19 +225,19 @@ def _hold(
     rule: str,
     detail: str,
 ) -> Commit:
-    """Return the transaction that keeps *parsed* and sends a notice: always if the owner wrote it, at most once an hour
-    and conversation if anybody else did."""
+    """Return the transaction that keeps *parsed* and sends a notice: always if the owner surely wrote it, at most once
+    an hour and conversation if a machine of the owner's may have, or anybody else."""
     conversation = known.by_id
     reason = Reason(stage="owner", rule=rule, detail=detail)
-    record = message_record(parsed, owners, Outcome.HOLD, [reason], conversation=conversation)
-    notices = []
+    outcome = Outcome.DROP if kind is NoticeKind.TO_NOTICES else Outcome.HOLD
+    record = message_record(parsed, owners, outcome, [reason], conversation=conversation)
+    recipients: Sequence[EmailAddress] = [owner] if owner else conversation.mailboxes if conversation else ()
+    notice = hourly_notice_id(record.conversation, parsed.at)
     if owner is not None:
-        notices = [new_send(JobKind.NOTICE, notice_id(record.receipt, owner), record, [owner], note=kind)]
-    elif conversation is not None:
-        hourly = hourly_notice_id(conversation.id, parsed.at)
-        if hourly not in known.sends:
-            notices = [new_send(JobKind.NOTICE, hourly, record, conversation.mailboxes, note=kind)]
-    return build_commit(record, ledger=notices)
+        capped = kind in (NoticeKind.AUTOMATIC, NoticeKind.TO_NOTICES)
+        notice = _hourly_id(parsed, record.conversation) if capped else notice_id(record.receipt, owner)
+    due = bool(recipients) and notice not in known.sends
+    return build_commit(record, ledger=[new_send(JobKind.NOTICE, notice, record, recipients, note=kind)] if due else [])
 
 
 def _places(composed: Composed) -> str:

@@ -1,15 +1,22 @@
 """forward-sender's use case: forwards and notices, both to the owner."""
 
 import json
+from dataclasses import replace
+from functools import partial
 
+from email_handler.conversations.disposition import mistake_in, mistaken
 from email_handler.conversations.evolve import add_forward
 from email_handler.conversations.jobs import Job, JobKind
-from email_handler.conversations.records import TEXT_ONLY
+from email_handler.conversations.records import TEXT_ONLY, Conversation
+from email_handler.conversations.thread_address import thread_address
 from email_handler.mail.parsing import parse
+from email_handler.mistakes import Mistake, attempt
+from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import forward_context
 from email_handler.outgoing.digest import DIGEST, HeldEntry, compose_digest
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.notice import NoticeKind, compose_notice
+from email_handler.outgoing.whole import compose_whole
 from email_handler.ports import SendContext
 from email_handler.usecases.sending import Dispatch, Draft, SendResult, conversation_of, send
 
@@ -21,34 +28,61 @@ def send_forward(job: Job, dispatch: Dispatch) -> SendResult:
 
 
 def _compose_forward(context: SendContext, raw: bytes, dispatch: Dispatch) -> Draft:
+    """Compose a forward. What a mistake of ours kept from being read, or keeps from being composed, goes as it came."""
     conversation = conversation_of(context)
     item, record = context.item, context.message
     mailbox = item.recipients[0]
+    before = mistake_in(record.reasons)
+    rebuilt = attempt(_rebuilt, context, conversation, raw, dispatch) if before is None else before
+    mistake = rebuilt if isinstance(rebuilt, Mistake) else None
+    if isinstance(rebuilt, Composed):
+        composed = rebuilt
+    else:
+        composed = compose_whole(
+            raw,
+            mistaken(rebuilt) if isinstance(rebuilt, Mistake) else rebuilt,
+            record,
+            conversation,
+            owners=dispatch.owners,
+            mailbox=mailbox,
+            text_only=item.note == TEXT_ONLY,
+        )
+    return Draft(
+        raw=composed.raw,
+        sender=thread_address(conversation, dispatch.owners.thread_domain),
+        conversation=lambda now, wire: add_forward(now, record, mailbox, wire),
+        event="Message Forwarded",
+        mistake=mistake,
+    )
+
+
+def _rebuilt(context: SendContext, conversation: Conversation, raw: bytes, dispatch: Dispatch) -> Composed | Mistake:
+    item = context.item
     message = parse(raw)
+    if message.mistake is not None:
+        return message.mistake
     about = forward_context(
         message,
-        record,
+        context.message,
         conversation,
         owners=dispatch.owners,
-        mailbox=mailbox,
+        mailbox=item.recipients[0],
         contact=context.contact,
         possible_duplicate=item.possible_duplicate,
         text_only=item.note == TEXT_ONLY,
     )
-    return Draft(
-        raw=compose_forward(message, about).raw,
-        sender=about.thread_address,
-        conversation=lambda now, wire: add_forward(now, record, mailbox, wire),
-        event="Message Forwarded",
-    )
+    return compose_forward(message, about)
 
 
 def _compose_notice(context: SendContext, raw: bytes, dispatch: Dispatch) -> Draft:
-    item, owners = context.item, dispatch.owners
+    item, owners, record = context.item, dispatch.owners, context.message
     if item.note == DIGEST:
         composed = compose_digest([HeldEntry(**entry) for entry in json.loads(raw)], owners=owners, item=item)
-    else:
-        composed = compose_notice(
-            NoticeKind(item.note), owners=owners, record=context.message, conversation=context.conversation, item=item
-        )
-    return Draft(raw=composed.raw, sender=owners.notices_address)
+        return Draft(raw=composed.raw, sender=owners.notices_address)
+    notice = partial(compose_notice, NoticeKind(item.note), owners=owners, item=item)
+    about = attempt(lambda: notice(record=record, conversation=context.conversation))
+    if not isinstance(about, Mistake):
+        return Draft(raw=about.raw, sender=owners.notices_address)
+    bare = replace(record, subject="", sender="", sender_name="", verification="", feedback={}, reasons=())
+    composed = notice(record=bare, conversation=None)  # without anything that the message holds
+    return Draft(raw=composed.raw, sender=owners.notices_address, mistake=about)

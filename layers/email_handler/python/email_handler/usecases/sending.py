@@ -7,13 +7,16 @@ from enum import StrEnum
 
 from email_handler import errors
 from email_handler.conversations.jobs import Job, JobKind
-from email_handler.conversations.keys import sent_key, ses_id_key
+from email_handler.conversations.keys import notice_id, sent_key, ses_id_key
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Contact, Conversation, LedgerItem, PendingEvent, Reference, SendState
 from email_handler.conversations.threads import wire_id
 from email_handler.identifiers import EmailAddress, SesId
+from email_handler.mistakes import Mistake, attempt
+from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Archive, Clock, ConfigSource, Events, Jobs, Mailer, SendContext, SendLedger, SentCommit
 from email_handler.usecases.backoff import DEAD_LETTER_AFTER, DEAD_LETTER_BLOCKED_AFTER, delay
+from email_handler.usecases.decision import new_send
 
 TRIES = 6  # times that a send is recorded while others write to the same conversation
 
@@ -22,6 +25,9 @@ class SendResult(StrEnum):
     """The result of one run of a sender; also the metric's name."""
 
     SENT = "Sent"
+    SENT_DESPITE_MISTAKE = (
+        "SentDespiteMistake"  # a forward as it came, or a notice without details; `why` has the place
+    )
     SKIPPED = "Skipped"  # the ledger item had ended already
     DEAD_LETTERED = "DeadLettered"
     UNKNOWN = "Unknown"  # an acknowledgement that may have left: never sent again
@@ -56,6 +62,7 @@ class Draft:
     conversation: Callable[[Conversation, str], Conversation] | None = None  # given the Message-ID on the wire
     contact: Callable[[Contact], Contact] | None = None
     event: str = ""  # detail type
+    mistake: Mistake | None = None  # of ours: what is sent is not what should be
 
 
 type Compose = Callable[[SendContext, bytes], Draft]
@@ -98,17 +105,15 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
     except (errors.RecordsUnavailable, errors.RecordChanged):
         dispatch.archive.put(ses_id_key(item.kind, item.id), ses_id.encode(), "text/plain")
         raise
-    return SendResult.SENT
+    return SendResult.SENT_DESPITE_MISTAKE if draft.mistake else SendResult.SENT
 
 
 def _composed(compose: Compose, context: SendContext, raw: bytes) -> Draft:
-    """Compose. A mistake of ours dead-letters the job at once under its name: retrying would repeat it for hours."""
-    try:
-        return compose(context, raw)
-    except errors.EmailHandlerError:
-        raise
-    except Exception as error:
-        raise errors.PermanentError(f"could not be composed: {type(error).__name__}") from error
+    """Compose. A mistake of ours dead-letters the job at once, with its type and place: retrying would repeat it."""
+    draft = attempt(compose, context, raw)
+    if isinstance(draft, Mistake):
+        raise errors.PermanentError(f"could not be composed: {draft}")
+    return draft
 
 
 def _kept_ses_id(item: LedgerItem, dispatch: Dispatch) -> SesId | None:
@@ -145,18 +150,31 @@ def _put_off(item: LedgerItem, error: errors.EmailHandlerError, dispatch: Dispat
 
 def _dead_letter(item: LedgerItem, reason: str, dispatch: Dispatch) -> SendResult:
     """Dead-letter the job: first the letter, then the ledger, so that a crash in between leaves one letter too many
-    rather than none."""
+    rather than none. The owner gets a notice about a reply of theirs, once however often it is dead-lettered."""
     dispatch.jobs.dead_letter(item.job.to_json(), item.kind, reason, item.attempt)
+    if item.kind is JobKind.REPLY:
+        _report_to_owner(item, reason, dispatch)
     dispatch.ledger.give_back(item, SendState.FAILED, reason, dispatch.clock())
     return SendResult.DEAD_LETTERED
+
+
+def _report_to_owner(item: LedgerItem, reason: str, dispatch: Dispatch) -> None:
+    record = dispatch.ledger.context(item.id).message
+    owner = EmailAddress(record.sender.lower())
+    notice = new_send(JobKind.NOTICE, notice_id(item.id, owner), record, [owner], note=NoticeKind.NOT_SENT)
+    now = dispatch.clock()
+    dispatch.ledger.add(replace(notice, queued_at=now, due=now, detail=reason))
+    dispatch.jobs.queue([notice.job])
 
 
 def _record(item: LedgerItem, ses_id: SesId, draft: Draft, context: SendContext, dispatch: Dispatch) -> None:
     """Record SES's response on the conversation as it was read before the send; read it again if others have written."""
     sent = replace(item, state=SendState.SENT, ses_id=ses_id, sent_key=sent_key(item.kind, item.id))
+    if draft.mistake:
+        sent = replace(sent, reason=f"sent despite an error of ours: {draft.mistake}")
     event = _event(draft.event, sent, dispatch) if draft.event else None
     reference = Reference(local_part=ses_id, conversation=item.conversation, receipt=item.source, ledger=item.id)
-    for attempt in range(1, TRIES + 1):
+    for number in range(1, TRIES + 1):
         conversation = contact = None
         if context.conversation is not None and draft.conversation is not None:
             conversation = draft.conversation(context.conversation, wire_id(ses_id, dispatch.region))
@@ -167,7 +185,7 @@ def _record(item: LedgerItem, ses_id: SesId, draft: Draft, context: SendContext,
                 SentCommit(item=sent, reference=reference, conversation=conversation, contact=contact, event=event)
             )
         except errors.RecordChanged:
-            if attempt == TRIES:
+            if number == TRIES:
                 raise
             context = dispatch.ledger.context(item.id)
             continue

@@ -10,7 +10,7 @@ from uuid import uuid4
 from email_handler.adapters.dynamodb import keys
 from email_handler.adapters.dynamodb.items import Attributes, Item, read, read_optional, timestamp, write
 from email_handler.adapters.dynamodb.records import versioned
-from email_handler.adapters.dynamodb.table import Table
+from email_handler.adapters.dynamodb.table import ABSENT, Table
 from email_handler.conversations.records import (
     Contact,
     Conversation,
@@ -83,6 +83,12 @@ class DynamoLedger:
             if claimed is not None:
                 return read(LedgerItem, claimed)
         raise LeaseHeld("another worker is sending this; its lease still runs")
+
+    def add(self, item: LedgerItem) -> None:
+        """Store *item* unless there is one with its id. Idempotent."""
+        attributes = keys.ledger_attributes(item)
+        assignments = ", ".join(f"#{name} = :{name}" for name in attributes)
+        self._table.write(self._table.update(keys.send(item.id), assignments, ABSENT, attributes))
 
     def sent(self, commit: SentCommit) -> None:
         """Record SES's response in one transaction, conditional on the attempt. The same response again is harmless."""

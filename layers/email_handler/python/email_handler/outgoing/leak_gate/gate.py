@@ -3,7 +3,6 @@
 It reads the finished message and trusts nothing that composed it. It reports what it could not open as unchecked.
 """
 
-import binascii
 import io
 import re
 import zipfile
@@ -16,6 +15,7 @@ from email_handler.identifiers import EmailAddress
 from email_handler.mail.addresses import address_domain
 from email_handler.mail.charsets import decode
 from email_handler.mail.documents import pdf
+from email_handler.mail.encodings import decode_base64, decode_quoted_printable, decode_uuencoded_line
 from email_handler.mail.message import Message, Part
 from email_handler.mail.parsing import parse
 from email_handler.outgoing.composed import Change, Composed, Place, Unchecked
@@ -82,7 +82,7 @@ def check(raw: bytes, needles: Needles) -> tuple[tuple[Place, ...], tuple[Unchec
     reported = {place.what for place in scan.places}
     # Also what stands between the parts, and what parsing dropped. Soft line breaks are undone first: "me@here.example="
     # at the end of a line may be the beginning of somebody else's address.
-    scan.binary("message", binascii.a2b_qp(raw))
+    scan.binary("message", decode_quoted_printable(raw))
     places = tuple(place for place in scan.places if place.where != "message" or place.what not in reported)
     return places, tuple(scan.unchecked)
 
@@ -249,11 +249,7 @@ def _uuencoded(text: str) -> str:
     """Return the content of files that are uuencoded within *text*, as some clients send them."""
     lines: list[bytes] = []
     for block in _UUENCODED.finditer(text):
-        for line in block[0].splitlines()[1:]:
-            try:
-                lines.append(binascii.a2b_uu(line.encode("ascii", "replace")))
-            except binascii.Error:
-                continue
+        lines += (decode_uuencoded_line(line.encode("ascii", "replace")) for line in block[0].splitlines()[1:])
     return b"".join(lines).translate(_ASCII).decode("ascii")
 
 
@@ -266,5 +262,4 @@ def _base64_runs(text: str) -> Iterator[str]:
         if len(digits) >= _BASE64_LEAST:
             for shift in range(4) if len(digits) <= _BASE64_SHIFTED else (0,):
                 whole = digits[shift : len(digits) - 1 if (len(digits) - shift) % 4 == 1 else None]
-                padding = "=" * (-len(whole) % 4)
-                yield binascii.a2b_base64(whole + padding).translate(_ASCII).decode("ascii")
+                yield decode_base64(whole.encode())[0].translate(_ASCII).decode("ascii")

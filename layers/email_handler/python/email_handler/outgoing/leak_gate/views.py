@@ -6,7 +6,6 @@ or is bounded: the time is linear in the text.
 """
 
 import binascii
-import html
 import re
 import unicodedata
 from bisect import bisect_right
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
+
+from email_handler.mail.entities import unescape
 
 
 class Piece(NamedTuple):
@@ -72,7 +73,7 @@ def _quoted_printable(text: str) -> str:
 
 
 def _unescaped(text: str) -> str:
-    return _INVISIBLE.sub("", html.unescape(text) if "&" in text else text)
+    return _INVISIBLE.sub("", unescape(text))
 
 
 def _without_markup(text: str) -> str:
@@ -114,7 +115,7 @@ def _removing(pattern: str) -> Decoding:
 
 PERCENT = Decoding("%", _percent, re.compile(r"(?:%[0-9A-Fa-f]{2})+"), _percent)
 QUOTED = Decoding("=", _quoted_printable, re.compile(r"(?:=[0-9A-Fa-f]{2})+|=[ \t]{0,8}\r?\n"), _quoted_printable)
-ENTITY = Decoding("&", html.unescape, re.compile(_REFERENCE), html.unescape)
+ENTITY = Decoding("&", unescape, re.compile(_REFERENCE), unescape)
 MARKUP = Decoding("", lambda text: _unescaped(_TAG.sub("", text)), _TOKEN, _without_markup)
 LINES = Decoding(
     "<",
