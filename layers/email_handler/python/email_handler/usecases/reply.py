@@ -89,6 +89,10 @@ def _from_contact(parsed: ParsedMessage, owners: Owners, context: Context) -> bo
     """Return whether a contact writes to the thread address of their own conversation, and not in an owner's name."""
     if parsed.target is None or parsed.automatic or parsed.feedback is not None:
         return False
+    if (
+        parsed.mistake is not None and not parsed.message.from_
+    ):  # the envelope's sender alone says nothing about the owner
+        return False
     conversation = context.records.conversation(parsed.target.conversation)
     return (
         conversation is not None
