@@ -163,6 +163,11 @@ soak: setup ## Send many messages while AWS fails and functions die, then audit 
 mutants: setup ## Change the core in small ways and list the changes that no test notices (F=sending LIMIT=50 SEED=1)
 	@$(BIN)/python -m tests.mutants $(if $(F),--file $(F)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(SEED),--seed $(SEED))
 
+.PHONY: fuzz
+fuzz: setup ## Mutate messages and take them all the way: nothing may raise (SECONDS=60 SEED=1 CASES=100000 JOBS=2 ARGS="FOLDER…")
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(CASES),--cases $(CASES)) \
+		$(if $(JOBS),--jobs $(JOBS)) $(ARGS)
+
 .PHONY: deploy
 deploy: ## Deploy: make deploy ENV=dev|prod|local [ARGS=--guided] (docs/deploy.md)
 	@grep -q '^\[$(or $(ENV),none).deploy.parameters\]' samconfig.toml || { echo "ENV=$(ENV) is not in samconfig.toml; there are:" \

@@ -1,6 +1,7 @@
 """``email-handler compose``: what would be sent for a mail, as files. Pure: no AWS, and nothing leaves."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -9,30 +10,34 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.inspection import believed, find_files
+from cli.inspection import believed, find_files, read_file
 from cli.options import AsJson
 from cli.terminal import ExitCode, err, print_json, tracked, write_file
-from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.disposition import Disposition, Outcome, mistaken
 from email_handler.conversations.evolve import add_message, start
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.owners import Owners
-from email_handler.conversations.parsed import ParsedMessage, judged, message_record, parse_received
+from email_handler.conversations.parsed import ParsedMessage, judged, message_record, parse_received, unread_record
 from email_handler.conversations.records import Conversation, MessageRecord
 from email_handler.conversations.routes import Routes
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.addresses import address_domain
 from email_handler.mail.parsing import parse
+from email_handler.mistakes import Mistake, attempt
 from email_handler.outgoing.acknowledgement import builtin_templates, compose_acknowledgement
-from email_handler.outgoing.composed import Composed
+from email_handler.outgoing.composed import Composed, Place
 from email_handler.outgoing.context import acknowledgement_context, forward_context, reply_context
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.reply import compose_reply
-from email_handler.senders.authentication import SenderVerification, receipt_from_message
+from email_handler.outgoing.whole import compose_whole
+from email_handler.senders.authentication import SenderVerification, SesReceipt, receipt_from_message
 from email_handler.senders.linkedin import linkedin_person
 from email_handler.spam.rules import builtin_rules
 from email_handler.spam.stages import assess_content
+from email_handler.usecases.unread import bare_conversation
 
 RECEIPT = ReceiptId("composed")
+LONGEST_NAME = 240  # bytes of a file name; file systems take 255, and a number may follow
 STRANGER = "somebody@contact.example"  # stands in for a contact whom the mail does not name
 
 
@@ -59,8 +64,9 @@ def compose(
     written over, so give each kind a DIR of its own. Two mails of one name in a run become NAME.eml and NAME-2.eml.
 
     One JSON line for each: path, out (null where nothing would leave), held, places (where a private address, hidden
-    term, thread address or banner line stood, and what was done), unchecked (each part that was not read in full, its file name and the reason), error.
-    Exit code 3 if any was held, 1 if any could not be read.
+    term, thread address or banner line stood, and what was done), unchecked (each part that was not read in full: where,
+    name, reason), error (null; why a file could not be read; or an error of ours, for which a forward goes as it came
+    and the rest is held). Exit code 3 if any was held, 1 if any file could not be read.
     """
     del as_json  # there is no other form
     for address in (*private, public, contact):
@@ -81,22 +87,35 @@ def compose(
     for path, target in tracked(targets, "mails", len(targets)):
         line: dict[str, Any] = {"path": str(path), "out": None, "held": False, "places": [], "unchecked": []}
         try:
-            composed = COMPOSERS[kind](path.read_bytes(), owners, EmailAddress(contact.lower()))
-        except Exception as error:  # noqa: BLE001  (a fault of ours in one mail must not hide the others)
+            raw = read_file(path)
+        except OSError as error:
             failed += 1
-            ours = f"{type(error).__name__}: please report this message"
-            print_json(line | {"error": error.strerror if isinstance(error, OSError) else ours})
+            print_json(line | {"error": error.strerror or str(error)})
             continue
+        composed, mistake = compose_one(kind, raw, owners, EmailAddress(contact.lower()))
         if not composed.held:
             write_file(target, composed.raw)
             line["out"] = str(target)
         held += composed.held
         places = [asdict(place) for place in composed.places]
         unchecked = [asdict(part) for part in composed.unchecked]
-        print_json(line | {"held": composed.held, "places": places, "unchecked": unchecked, "error": None})
+        error = str(mistake) if mistake else None
+        print_json(line | {"held": composed.held, "places": places, "unchecked": unchecked, "error": error})
     err.print(f"{len(targets) - held - failed} composed, {held} held, {failed} not read", style="dim")
     if held or failed:
         raise typer.Exit(ExitCode.HELD if held else ExitCode.FAILED)
+
+
+def compose_one(kind: Kind, raw: bytes, owners: Owners, contact: EmailAddress) -> tuple[Composed, Mistake | None]:
+    """Return what would be sent for *raw*, as the senders compose it, and the mistake of ours that they would meet: then
+    a forward goes as it came, and a reply or an acknowledgement is held. Never raises."""
+    composed = attempt(COMPOSERS[kind], raw, owners, contact)
+    if not isinstance(composed, Mistake):
+        return composed, None
+    if kind is Kind.FORWARD:
+        return _whole(raw, owners, composed), composed
+    place = Place(where=composed.place, action="held", what=f"an error of ours ({composed.kind})")
+    return Composed(raw=b"", places=(place,), held=True), composed
 
 
 def _targets(paths: Sequence[Path], folder: Path) -> Iterator[tuple[Path, Path]]:
@@ -105,7 +124,10 @@ def _targets(paths: Sequence[Path], folder: Path) -> Iterator[tuple[Path, Path]]
     for root in paths:
         for path in find_files([root]):
             name = path.relative_to(root) if path != root else Path(path.name)
-            target = folder / (name if name.suffix == ".eml" else name.with_name(f"{name.name}.eml"))
+            name = name if name.suffix == ".eml" else name.with_name(f"{name.name}.eml")
+            if len(os.fsencode(name.name)) > LONGEST_NAME:
+                name = name.with_name(f"{os.fsdecode(os.fsencode(name.stem)[: LONGEST_NAME - 20])}.eml")
+            target = folder / name
             number = 2
             while target in taken:
                 target = target.with_stem(f"{name.stem}-{number}")
@@ -135,9 +157,25 @@ def _received(raw: bytes, owners: Owners) -> tuple[ParsedMessage, MessageRecord,
     return parsed, record, add_message(begun, parsed, reply_address, owners)
 
 
-def _forward(raw: bytes, owners: Owners, contact: EmailAddress) -> Composed:
+def _whole(raw: bytes, owners: Owners, mistake: Mistake) -> Composed:
+    receipt = SesReceipt(
+        id=RECEIPT,
+        envelope_sender="",
+        recipients=owners.public_addresses,
+        **dict.fromkeys(("spam", "virus", "spf", "dkim", "dmarc", "dmarc_policy"), ""),
+    )
+    parsed = parse_received(raw, receipt, "inbound", raw_key("inbound", RECEIPT), datetime(2000, 1, 1, tzinfo=UTC))
+    reason = mistaken(mistake)
+    record = unread_record(parsed, owners, Disposition(outcome=Outcome.FLAG, reasons=(reason,)))
+    conversation = bare_conversation(parsed, None, owners, lambda length: "0" * length)
+    return compose_whole(raw, reason, record, conversation, owners=owners, mailbox=owners.forward_to[0])
+
+
+def _forward(raw: bytes, owners: Owners, contact: EmailAddress) -> Composed | Mistake:
     del contact  # the message says who wrote
     parsed, record, conversation = _received(raw, owners)
+    if parsed.mistake is not None:
+        return parsed.mistake
     context = forward_context(parsed.message, record, conversation, owners=owners, mailbox=owners.forward_to[0])
     return compose_forward(parsed.message, context)
 
@@ -151,11 +189,17 @@ def _acknowledgement(raw: bytes, owners: Owners, contact: EmailAddress) -> Compo
     return compose_acknowledgement(parsed.message, context)
 
 
-def _reply(raw: bytes, owners: Owners, contact: EmailAddress) -> Composed:
+def _reply(raw: bytes, owners: Owners, contact: EmailAddress) -> Composed | Mistake:
     parsed, _, started = _received(raw, owners)
+    if parsed.mistake is not None:
+        return parsed.mistake
     conversation = replace(started, contact=contact, contact_name="", reply_address=contact, links=())
     context = reply_context(parsed.message, conversation, owners=owners, recipients=(contact,), receipt=RECEIPT)
     return compose_reply(parsed.message, context)
 
 
-COMPOSERS = {Kind.FORWARD: _forward, Kind.ACKNOWLEDGEMENT: _acknowledgement, Kind.REPLY: _reply}
+COMPOSERS: dict[Kind, Callable[[bytes, Owners, EmailAddress], Composed | Mistake]] = {
+    Kind.FORWARD: _forward,
+    Kind.ACKNOWLEDGEMENT: _acknowledgement,
+    Kind.REPLY: _reply,
+}

@@ -14,11 +14,23 @@ from rich.console import Group
 from rich.text import Text
 
 from cli.options import AsJson, RulesFile
-from cli.terminal import STYLES, CommandError, describe_files, fail_if, new_table, out, print_json, print_pairs, tracked
+from cli.terminal import (
+    STYLES,
+    CommandError,
+    describe_files,
+    fail_if,
+    new_table,
+    out,
+    plain,
+    print_json,
+    print_pairs,
+    tracked,
+)
 from email_handler.identifiers import ReceiptId
 from email_handler.mail.message import Message
 from email_handler.mail.new_text import new_text
 from email_handler.mail.parsing import parse
+from email_handler.mistakes import Mistake, attempt
 from email_handler.senders.authentication import receipt_from_message, verify_sender
 from email_handler.senders.bounces.reading import read_feedback
 from email_handler.senders.linkedin import linkedin_person
@@ -119,23 +131,26 @@ _compiled = cache(load_rules)
 
 
 def inspect_file(path: Path, rules: RuleSet) -> Inspection:
-    """Return what is in the file *path*. Never raises: ``error`` names what went wrong, and ``ok`` is false.
+    """Return what is in the file *path*. Never raises: ``error`` names why it could not be read, and ``ok`` is false.
 
+    A message is always ``ok``; if an error of ours kept some of it from being seen, ``error`` names that.
     ``seconds`` is the time the message took, without reading the file.
     """
     inspection: Inspection = {"path": str(path), "ok": False, "error": None, "seconds": 0.0, **_NOTHING}
     try:
-        if not path.is_file():
-            raise FileNotFoundError("no such file" if not path.exists() else "not a regular file")
-        raw = path.read_bytes()
+        raw = read_file(path)
     except OSError as error:
         return inspection | {"error": error.strerror or str(error)}
     began = time.perf_counter()
-    try:
-        inspection |= inspect_bytes(raw, rules) | {"ok": True}
-    except Exception as error:  # noqa: BLE001  (our error in one message must not hide the others)
-        inspection["error"] = f"{type(error).__name__}: please report this message"
+    inspection |= inspect_bytes(raw, rules) | {"ok": True}
     return inspection | {"seconds": round(time.perf_counter() - began, 6)}
+
+
+def read_file(path: Path) -> bytes:
+    """Return the content of the file *path*. Raises OSError, for what is no regular file too: a pipe may never end."""
+    if not path.is_file():
+        raise FileNotFoundError("no such file" if not path.exists() else "not a regular file")
+    return path.read_bytes()
 
 
 _NOTHING: Inspection = {"from": None, "subject": None, "text_chars": 0, "attachments": []} | dict.fromkeys(
@@ -148,9 +163,34 @@ def inspect_bytes(raw: bytes, rules: RuleSet) -> Inspection:
 
     ``from`` is an address or null; ``attachments`` have ``name``, ``type`` (as declared) and ``size`` in bytes;
     ``bounce`` is null or has ``recipient``, ``status`` and ``original_message_id`` (each null if it isn't stated);
-    ``spam`` is the result of the filter's third stage.
+    ``spam`` is the result of the filter's third stage. If an error of ours prevents that, ``error`` has its type
+    and place, and what the header shows is there, or nothing.
     """
-    message = parse(raw)
+    message = attempt(parse, raw)
+    if isinstance(message, Mistake):
+        return _NOTHING | {"error": str(message)}
+    if message.mistake is not None:
+        return _seen(message) | {"error": str(message.mistake)}
+    inspection = attempt(_inspect_message, message, rules)
+    return _seen(message) | {"error": str(inspection)} if isinstance(inspection, Mistake) else inspection
+
+
+def _seen(message: Message) -> Inspection:
+    return _NOTHING | {
+        "from": message.from_[0].address if message.from_ else None,
+        "subject": message.subject,
+        "text_chars": len(message.text),
+        "attachments": _describe_attachments(message),
+    }
+
+
+def _describe_attachments(message: Message) -> list[dict[str, Any]]:
+    return [
+        {"name": found.name, "type": found.content_type, "size": len(found.payload)} for found in message.attachments
+    ]
+
+
+def _inspect_message(message: Message, rules: RuleSet) -> Inspection:
     return_path = message.header("Return-Path").strip() if message.header_all("Return-Path") else None
     envelope_sender = return_path if return_path is None else return_path.strip("<>")
     feedback = read_feedback(message, envelope_sender)
@@ -161,10 +201,7 @@ def inspect_bytes(raw: bytes, rules: RuleSet) -> Inspection:
         "from": sender or envelope_sender or None,
         "subject": message.subject,
         "text_chars": len(message.text),
-        "attachments": [
-            {"name": found.name, "type": found.content_type, "size": len(found.payload)}
-            for found in message.attachments
-        ],
+        "attachments": _describe_attachments(message),
         "automatic": automatic(message, envelope_sender) or None,
         "bounce": feedback
         and {
@@ -191,19 +228,21 @@ def _print_table(inspections: Sequence[Inspection]) -> None:
     table = new_table("Spam", "Files", "ms", "Message", right=("Files", "ms"))
     outcomes = []
     for one in inspections:
-        lines = [Text(Path(one["path"]).name, "bold")]
+        lines = [Text(plain(Path(one["path"]).name), "bold")]
         spam, files = Text(), ""
         if one["ok"]:
             sender = f"{one['linkedin']} (LinkedIn)" if one["linkedin"] else one["from"] or "nobody"
-            lines.append(Text(f"{sender}: {one['subject']}"))
+            lines.append(Text(plain(f"{sender}: {one['subject'] or ''}")))
+            if one["error"]:
+                lines.append(Text(f"not read in full: {one['error']}", "red"))
             if machine := "bounce" if one["bounce"] else one["automatic"]:
                 lines.append(Text(machine, "cyan"))
-            outcome = one["spam"]["outcome"]
+            outcome = one["spam"]["outcome"] if one["spam"] else "flag"  # as inbound flags what it cannot read
             outcomes.append(outcome)
-            spam = Text(f"{outcome} {one['spam']['score']:g}", STYLES[outcome])
+            spam = Text(f"{outcome} {one['spam']['score']:g}" if one["spam"] else outcome, STYLES[outcome])
             files = str(len(one["attachments"]) or "")
         else:
-            lines.append(Text(f"not read: {one['error']}", "red"))
+            lines.append(Text(plain(f"not read: {one['error']}"), "red"))
         table.add_row(spam, files, f"{one['seconds'] * 1000:.1f}", Group(*lines))
     out.print(table)
     counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in ("deliver", "flag", "hold"))
@@ -221,6 +260,7 @@ def _print_one(one: Inspection) -> None:
         "Machine": one["automatic"] or "",
         "Bounce": returned if bounce else "",
         "Files": describe_files(one["attachments"]),
-        "Spam": f"{spam['outcome']} {spam['score']:g}  {', '.join(spam['rules'])}",
-        "New text": one["new_text"].strip() or "(none)",
+        "Spam": f"{spam['outcome']} {spam['score']:g}  {', '.join(spam['rules'])}" if spam else "",
+        "Not read": one["error"] or "",
+        "New text": (one["new_text"] or "").strip() or "(none)",
     })  # fmt: skip

@@ -1,6 +1,7 @@
 """``email-handler compose``: what would leave, as files, and what must not."""
 
 import json
+import os
 import re
 from dataclasses import replace
 from email import message_from_bytes
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from cli import composition
 from cli.main import app
 from tests.conftest import PROJECT
 from tests.support.builders import mail
@@ -117,8 +119,45 @@ def test_the_mails_that_are_read_are_never_written_over(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_told_and_the_rest_composed(tmp_path: Path) -> None:
     missing, composed = compose("forward", tmp_path / "no.eml", MAILS / "spam.eml", out=tmp_path / "out", code=1)
 
-    assert missing["error"] == "No such file or directory"
+    assert missing["error"] == "no such file"
     assert composed["error"] is None
+
+
+def fails(*_: object, **__: object) -> None:
+    raise RecursionError
+
+
+@pytest.mark.parametrize("where", ["compose_forward", "forward_context", "assess_content"])
+def test_a_forward_that_an_error_of_ours_stops_goes_as_it_came(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(composition, where, fails)
+    (line,) = compose("forward", MAILS / "first_contact.eml", out=tmp_path)
+
+    assert line["error"].startswith("RecursionError at ")
+    original = (MAILS / "first_contact.eml").read_bytes()
+    (attached,) = [part for part in message_from_bytes(Path(line["out"]).read_bytes()).walk() if part.get_filename()]
+    assert original == (attached.get_payload(decode=True) or attached.get_payload(0).as_bytes())  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("kind", ["reply", "acknowledgement"])
+def test_a_reply_and_an_acknowledgement_that_an_error_of_ours_stops_are_held(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(composition, f"compose_{kind}", fails)
+    (line,) = compose(kind, MAILS / "first_contact.eml", out=tmp_path, code=3)
+
+    assert (line["out"], line["held"]) == (None, True)
+    assert line["places"][0]["what"] == "an error of ours (RecursionError)"
+
+
+def test_a_message_under_any_file_name_is_composed(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in (b"x" * 255, b"x" * 251 + b".eml", b"\xff.eml", b"a\nb"):
+        (folder / os.fsdecode(name)).write_bytes(mail())
+
+    assert all(line["out"] for line in compose("forward", folder, out=tmp_path / "out"))
 
 
 @pytest.mark.parametrize("option", ["--private", "--public", "--contact"])

@@ -143,13 +143,30 @@ def test_a_folder_named_like_an_outboxs_is_read(tmp_path: Path) -> None:
     assert [Path(each["path"]).name for each in inspect(tmp_path)] == ["one.eml"]
 
 
-def test_an_unexpected_exception_is_reported_as_the_messages_error(tmp_path: Path) -> None:
+def test_an_error_of_ours_is_named_beside_what_could_be_seen(tmp_path: Path) -> None:
     (tmp_path / "a.eml").write_bytes(mail())
 
     found = inspection.inspect_file(tmp_path / "a.eml", cast("RuleSet", None))
 
     assert list(found) == SHAPE
-    assert (found["ok"], found["error"]) == (False, "AttributeError: please report this message")
+    assert (found["ok"], found["from"], found["spam"]) == (True, "jane@customer.example", None)
+    assert found["error"].startswith("AttributeError at spam.stages:assess_content:")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_messages_that_an_error_of_ours_stops_are_shown(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(inspection, "parse", fails)
+    for each in range(number):
+        (tmp_path / f"{each}\udcff.eml").write_bytes(mail())
+    ran = CliRunner().invoke(app, ["inspect", str(tmp_path)])
+
+    assert ran.exit_code == 0, ran.output
+    assert "MemoryError" in ran.output
 
 
 def test_many_files_are_shared_among_processes_and_keep_their_order(tmp_path: Path) -> None:

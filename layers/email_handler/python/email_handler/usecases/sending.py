@@ -12,7 +12,7 @@ from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Contact, Conversation, LedgerItem, PendingEvent, Reference, SendState
 from email_handler.conversations.threads import wire_id
 from email_handler.identifiers import EmailAddress, SesId
-from email_handler.mistakes import Mistake, attempt
+from email_handler.mistakes import Mistake, attempt, attempt_or
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Archive, Clock, ConfigSource, Events, Jobs, Mailer, SendContext, SendLedger, SentCommit
 from email_handler.usecases.backoff import DEAD_LETTER_AFTER, DEAD_LETTER_BLOCKED_AFTER, delay
@@ -177,9 +177,12 @@ def _record(item: LedgerItem, ses_id: SesId, draft: Draft, context: SendContext,
     for number in range(1, TRIES + 1):
         conversation = contact = None
         if context.conversation is not None and draft.conversation is not None:
-            conversation = draft.conversation(context.conversation, wire_id(ses_id, dispatch.region))
+            wire = wire_id(ses_id, dispatch.region)
+            conversation = attempt_or(
+                None, draft.conversation, context.conversation, wire
+            )  # it has left, whatever raises
         if context.contact is not None and draft.contact is not None:
-            contact = draft.contact(context.contact)
+            contact = attempt_or(None, draft.contact, context.contact)
         try:
             dispatch.ledger.sent(
                 SentCommit(item=sent, reference=reference, conversation=conversation, contact=contact, event=event)

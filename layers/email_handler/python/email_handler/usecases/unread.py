@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from email_handler.conversations.disposition import Disposition, Outcome, Reason, mistaken
-from email_handler.conversations.evolve import ID_LENGTH, add_message
+from email_handler.conversations.evolve import ID_LENGTH, NewToken, add_message
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import forward_id, hourly_notice_id, notice_id
 from email_handler.conversations.owners import Owners
@@ -58,7 +58,7 @@ def forward_unread(
         return build_commit(record)
     reply_address = attempt_or(None, owners.reply_address, parsed.message)
     joined = known.by_id if attempt_or(False, token_matches, parsed.target, known.by_id) else None
-    before = joined or _conversation(parsed, reply_address, owners, context)
+    before = joined or bare_conversation(parsed, reply_address, owners, context.new_token)
     counted = replace(before, received=before.received + 1, updated_at=parsed.at)
     conversation = attempt_or(counted, add_message, before, parsed, reply_address, owners)
     record = replace(record, conversation=conversation.id, reply_address=reply_address or "")
@@ -81,12 +81,13 @@ def _judged(parsed: ParsedMessage, mistake: Mistake, known: Known, owners: Owner
     )
 
 
-def _conversation(
-    parsed: ParsedMessage, reply_address: EmailAddress | None, owners: Owners, context: Context
+def bare_conversation(
+    parsed: ParsedMessage, reply_address: EmailAddress | None, owners: Owners, new_token: NewToken
 ) -> Conversation:
+    """Return a conversation for *parsed* that nothing it holds can prevent: no route, no older thread."""
     return Conversation(
-        id=ConversationId(f"c-{context.new_token(ID_LENGTH)}"),
-        token=context.new_token(TOKEN_LENGTH),
+        id=ConversationId(f"c-{new_token(ID_LENGTH)}"),
+        token=new_token(TOKEN_LENGTH),
         contact=parsed.sender,
         contact_name=parsed.sender_name,
         public_address=owners.public_addresses[0],
