@@ -80,7 +80,7 @@ def new_conversation(message: ParsedMessage, reply_address: str = JANE) -> Conve
     """Return the conversation that *message* starts."""
     return start(
         message,
-        None,
+        "",
         EmailAddress(reply_address),
         owners=OWNERS,
         routes=Routes(),
@@ -207,6 +207,6 @@ def test_a_message_dates_its_conversation() -> None:
 
 
 def test_a_message_with_no_usable_reply_address_leaves_the_known_one() -> None:
-    after = add_message(conversation(reply_differs=True), parsed(mail()), None, OWNERS)
+    after = add_message(conversation(reply_differs=True), parsed(mail()), "", OWNERS)
 
     assert (after.reply_address, after.reply_differs) == (JANE, True)

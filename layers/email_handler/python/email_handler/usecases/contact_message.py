@@ -111,7 +111,7 @@ def _filter(parsed: ParsedMessage, known: Known, configuration: Configuration) -
     receipt = parsed.receipt
     if parsed.target is not None:
         # The token proves that this message is meant for us, though its recipient is not a public address.
-        receipt = replace(receipt, recipients=public_addresses[:1])
+        receipt = replace(receipt, recipients=public_addresses)
     return filter_message(
         parsed.message,
         receipt,
@@ -135,7 +135,6 @@ def plan_delivery(
     """Return the transaction that forwards *parsed*, judged as *record*, in its conversation, and acknowledges it if
     that is due."""
     owners, verified = configuration.owners, parsed.verification.address
-    reply_address = record.reply_address or None
     person = parsed.person if parsed.target is None else None
     if person:
         joined = choose_on_linkedin(person, by_id=known.by_id, by_reference=known.by_reference)
@@ -149,13 +148,13 @@ def plan_delivery(
         )
     before = joined or start(
         parsed,
-        (question.conversation or None) if person else None,
-        reply_address,
+        question.conversation if person else "",
+        record.reply_address,
         owners=owners,
         routes=configuration.routes,
         new_token=context.new_token,
     )
-    conversation = add_message(before, parsed, reply_address, owners)
+    conversation = add_message(before, parsed, record.reply_address, owners)
     record = replace(record, conversation=conversation.id)
     ledger = [
         new_send(JobKind.FORWARD, forward_id(conversation.id, record.receipt, mailbox), record, [mailbox])
@@ -163,8 +162,8 @@ def plan_delivery(
     ]
     acknowledged_on = ""
     if verified and acknowledge and _acknowledgement_due(parsed, record, known, owners, context.ack_daily_cap):
-        ledger.append(new_send(JobKind.ACKNOWLEDGEMENT, acknowledgement_id(verified), record, [verified]))
         acknowledged_on = parsed.at.date().isoformat()
+        ledger.append(new_send(JobKind.ACKNOWLEDGEMENT, acknowledgement_id(verified), record, [verified]))
     commit = build_commit(
         record,
         ledger=ledger,
