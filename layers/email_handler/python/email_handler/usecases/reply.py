@@ -63,9 +63,9 @@ def _from_contact(parsed: ParsedMessage, owners: Owners, context: Context) -> bo
     conversation = context.records.conversation(parsed.target.conversation)
     return (
         conversation is not None
+        and takes_part(conversation, parsed.sender)
         and token_matches(parsed.target, conversation)
         and not any(owners.include(box.address, conversation) for box in parsed.message.from_)
-        and takes_part(conversation, parsed.sender)
     )
 
 
@@ -87,10 +87,8 @@ def plan_reply(parsed: ParsedMessage, known: Known, configuration: Configuration
     refusal = _refusal(parsed, owner, conversation, owners)
     if refusal is not None:
         return _hold(parsed, known, owners, owner, *refusal)
-    assert owner is not None and conversation is not None, "_refusal covers both"  # noqa: S101, PT018 - for mypy
-    recipients = reply_recipients(
-        parsed.message, conversation, everyone=bool(target and target.everyone), at_most=MAX_RECIPIENTS
-    )
+    assert owner and conversation and target, "_refusal covers them"  # noqa: S101, PT018 - for mypy
+    recipients = reply_recipients(parsed.message, conversation, everyone=target.everyone, at_most=MAX_RECIPIENTS)
     composed = compose_reply(
         parsed.message,
         reply_context(parsed.message, conversation, owners=owners, recipients=recipients, receipt=parsed.receipt.id),
