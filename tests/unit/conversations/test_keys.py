@@ -76,7 +76,7 @@ def test_messages_without_a_conversation_share_a_folder() -> None:
         ("", "unnamed"),
         ("...", "unnamed"),
         ("x" * 300 + ".pdf", "x" * 80 + "x" * 16 + ".pdf"),
-        ("x" * 96 + ".pdf", "x" * 96 + ".pdf"),
+        ("x" * 90 + ".pdf", "x" * 90 + ".pdf"),
     ],
 )
 def test_a_file_name_becomes_a_safe_archive_key(name: str, safe: str) -> None:
