@@ -151,9 +151,7 @@ def with_link(conversation: Conversation, link: Link) -> Conversation:
             )
             return replace(conversation, links=tuple(links))
     links.append(link)
-    if len(links) > MAX_LINKS:
-        links = links[:1] + links[-(MAX_LINKS - 1) :]
-    return replace(conversation, links=tuple(links))
+    return replace(conversation, links=tuple(links[:1] + links[1:][-(MAX_LINKS - 1) :]))
 
 
 def _mailboxes(

@@ -100,8 +100,7 @@ class DynamoLedger:
         try:
             self._table.transact(writes)
         except RecordChanged:
-            stored = read(LedgerItem, self._stored(item.id))
-            if stored.ses_id != item.ses_id or stored.state not in {SendState.SENT, SendState.BOUNCED}:
+            if read(LedgerItem, self._stored(item.id)).ses_id != item.ses_id:  # it is stored with SENT, or not at all
                 raise
 
     def published(self, ledger: LedgerId) -> None:
@@ -124,9 +123,7 @@ class DynamoLedger:
     def by_ses_id(self, ses_id: SesId) -> LedgerItem | None:
         """Return the send that SES knows as *ses_id*."""
         reference = read_optional(Reference, self._table.get(keys.reference(ses_id)))
-        if reference is None or not reference.ledger:
-            return None
-        return read_optional(LedgerItem, self._table.get(keys.send(reference.ledger)))
+        return read_optional(LedgerItem, self._table.get(keys.send(reference.ledger))) if reference else None
 
     def _change(self, item: LedgerItem, attempt: int, state: SendState) -> Item:
         """Return the write that stores *item*, if the stored attempt and state are these."""
