@@ -4,6 +4,7 @@ It reads the finished message and trusts nothing that composed it. It reports wh
 """
 
 import binascii
+import contextlib
 import io
 import re
 import zipfile
@@ -44,7 +45,9 @@ _MESSAGE = re.compile(
 )
 """How a message begins, in a file of any type: many clients attach one as ``application/octet-stream``."""
 _NO_TEXT = bytes((*range(7), *range(14, 27), *range(28, 32)))
+_START = 4096  # first bytes of a file that tell whether it is text
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_PDF_START_AT = 1024  # first bytes of a file that hold a PDF's header (PDF Reference 1.7, appendix H.3, note 13)
 _ZIP_START = b"PK\x03\x04"
 _ZIP_END = b"PK\x05\x06"
 _ZIP_END_AT = 66_000  # bytes before the end of a file that it can begin at: 22 and a comment of 65,535
@@ -152,7 +155,7 @@ class _Scan:
     def _file(self, where: str, payload: bytes, depth: int) -> None:
         """Scan a file as the message or the text that it is, whatever its type says."""
         is_utf16 = payload.startswith(_BYTE_ORDER_MARKS)
-        start = payload[:4096]
+        start = payload[:_START]
         if not is_utf16 and len(start.translate(None, _NO_TEXT)) < len(start):
             return
         if len(payload) > self._readable:
@@ -175,8 +178,7 @@ class _Scan:
         if not "".join(self._needles.identity.hidden_terms).isascii():
             texts.add(payload.decode("utf-8", "ignore"))
         for seen in texts:
-            for what in found_in(seen, self._needles, plain=True):
-                self._found(where, what)
+            self._plain(where, seen)
         lowered = text.lower()
         for address in self._private_addresses:
             if chr(len(address)) + address in lowered or "\0" + address in lowered:
@@ -185,7 +187,7 @@ class _Scan:
     def _document(self, where: str, payload: bytes, depth: int) -> None:
         if payload.startswith(_ZIP_START) or _ZIP_END in payload[-_ZIP_END_AT:]:
             self._zip(where, payload, depth)
-        elif b"%PDF-" in payload[:1024]:
+        elif b"%PDF-" in payload[:_PDF_START_AT]:
             self._pdf(where, payload)
         elif payload.startswith(_PACKED):
             self._unchecked(where)
@@ -197,8 +199,8 @@ class _Scan:
                 members = archive.infolist()
                 self._text(where, archive.comment.decode("latin-1"))
                 for member in members[:MAX_MEMBERS]:
-                    self._text(where, member.filename)
-                    self._text(where, member.comment.decode("latin-1"))
+                    for text in (member.filename, member.comment.decode("latin-1")):
+                        self._text(where, text)
                     self._member(where, archive, member, depth)
                 if len(members) > MAX_MEMBERS:
                     self._unchecked(where)
@@ -229,9 +231,14 @@ class _Scan:
     def _text(self, where: str, text: str, *, markup: bool = False) -> None:
         if not text:
             return
-        decoded = "\n".join((*_base64_runs(text), _uuencoded(text)))
-        for what in (*found_in(text, self._needles, markup=markup), *found_in(decoded, self._needles, plain=True)):
+        for what in found_in(text, self._needles, markup=markup):
             self._found(where, what)
+        self._plain(where, "\n".join((*_base64_runs(text), _uuencoded(text))))
+
+    def _plain(self, where: str, text: str) -> None:
+        """Search *text* only as it stands."""
+        for finding in self._needles.find(text):
+            self._found(where, finding.what)
 
     def _found(self, where: str, what: str) -> None:
         self.places[Place(where=where, action="held", what=what)] = None
@@ -244,11 +251,9 @@ def _uuencoded(text: str) -> str:
     """Return the content of files that are uuencoded within *text*, as some clients send them."""
     lines: list[bytes] = []
     for block in _UUENCODED.finditer(text):
-        for line in block[0].splitlines()[1:]:
-            try:
+        for line in block[0].splitlines():
+            with contextlib.suppress(binascii.Error):  # the first, "begin", holds no data; others may be damaged
                 lines.append(binascii.a2b_uu(line.encode("ascii", "replace")))
-            except binascii.Error:
-                continue
     return b"".join(lines).translate(_ASCII).decode("ascii")
 
 
@@ -256,7 +261,7 @@ def _base64_runs(text: str) -> Iterator[str]:
     """Yield each run of base64 within *text*, decoded: keys in armour, data: links, encoded words, PHOTO lines."""
     for run in _BASE64_RUN.finditer(text):
         if run.end() - run.start() < _BASE64_LEAST:
-            continue
+            continue  # most words: their digits are not worth counting
         digits = _NO_DIGITS.sub("", run[0]).translate(_URL_SAFE)
         if len(digits) >= _BASE64_LEAST:
             for shift in range(4) if len(digits) <= _BASE64_SHIFTED else (0,):
