@@ -105,7 +105,7 @@ def test_a_message_to_two_public_addresses_goes_to_the_mailboxes_of_both_routes_
     message = parsed(mail())
     started = start(
         replace(message, receipt=replace(RECEIPT, recipients=(PUBLIC, press))),
-        None,
+        "",
         JANE,
         owners=replace(OWNERS, public_addresses=(PUBLIC, press)),
         routes=Routes(routes=(Route(to=sales[:-1], address=PUBLIC), Route(to=media, address=press))),
