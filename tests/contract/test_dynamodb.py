@@ -13,9 +13,11 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from botocore.stub import ANY, Stubber
 
 from cloud.clients import Clients
+from email_handler.adapters.dynamodb.items import encode
+from email_handler.adapters.dynamodb.keys import ledger_attributes
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.records import SendState
-from email_handler.errors import EmailHandlerError, RecordChanged, RecordsUnavailable
+from email_handler.errors import EmailHandlerError, LeaseHeld, RecordChanged, RecordsUnavailable
 from email_handler.identifiers import LedgerId, ReceiptId, SesId
 from email_handler.ports import Question, SentCommit
 from tests.contract.conftest import MovableClock
@@ -228,6 +230,17 @@ def test_a_conversations_messages_and_the_lists_are_read_consistently(
 
     assert list(table.messages(CONVERSATION)) == []
     assert list(table.listed()) == []
+
+
+def test_a_send_that_another_worker_gave_back_meanwhile_is_tried_again_later(
+    stubbed: tuple[DynamoTable, Stubber, list[float]],
+) -> None:
+    table, stubber, _ = stubbed
+    stubber.add_client_error("update_item", "ConditionalCheckFailedException")
+    stubber.add_response("get_item", {"Item": encode(ledger_attributes(forward()))})
+
+    with pytest.raises(LeaseHeld):
+        table.claim(forward().id, NOW, NOW + LEASE)
 
 
 @pytest.mark.parametrize(("limit", "page"), [(7, 7), (1000, 100)])
