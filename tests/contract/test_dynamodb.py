@@ -13,9 +13,11 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from botocore.stub import ANY, Stubber
 
 from cloud.clients import Clients
+from email_handler.adapters.dynamodb.items import encode
+from email_handler.adapters.dynamodb.keys import ledger_attributes
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.records import SendState
-from email_handler.errors import EmailHandlerError, RecordChanged, RecordsUnavailable
+from email_handler.errors import EmailHandlerError, LeaseHeld, RecordChanged, RecordsUnavailable
 from email_handler.identifiers import LedgerId, ReceiptId, SesId
 from email_handler.ports import Question, SentCommit
 from tests.contract.conftest import MovableClock
@@ -193,6 +195,16 @@ def test_items_of_newer_code_are_read_without_what_this_code_does_not_know(clien
 
 
 @pytest.mark.cloud
+def test_a_days_count_of_acknowledgements_is_kept_for_a_week_after_the_day(clients: Clients, table_name: str) -> None:
+    table = DynamoTable(clients.dynamodb, table_name, lambda: NOW)
+    table.commit(commit(acknowledgement_day="2026-03-02"))
+
+    key = {"pk": {"S": "COUNT#2026-03-02"}, "sk": {"S": "COUNT"}}
+    stored = clients.dynamodb.get_item(TableName=table_name, Key=key, ConsistentRead=True)["Item"]
+    assert stored["expires_at"] == {"N": str(int((NOW + timedelta(days=8)).timestamp()))}
+
+
+@pytest.mark.cloud
 def test_a_message_that_has_expired_is_left_out_of_its_conversation(clients: Clients, table_name: str) -> None:
     table = DynamoTable(clients.dynamodb, table_name, lambda: NOW)
     table.commit(commit("kept"))
@@ -228,6 +240,17 @@ def test_a_conversations_messages_and_the_lists_are_read_consistently(
 
     assert list(table.messages(CONVERSATION)) == []
     assert list(table.listed()) == []
+
+
+def test_a_send_that_another_worker_gave_back_meanwhile_is_tried_again_later(
+    stubbed: tuple[DynamoTable, Stubber, list[float]],
+) -> None:
+    table, stubber, _ = stubbed
+    stubber.add_client_error("update_item", "ConditionalCheckFailedException")
+    stubber.add_response("get_item", {"Item": encode(ledger_attributes(forward()))})
+
+    with pytest.raises(LeaseHeld):
+        table.claim(forward().id, NOW, NOW + LEASE)
 
 
 @pytest.mark.parametrize(("limit", "page"), [(7, 7), (1000, 100)])

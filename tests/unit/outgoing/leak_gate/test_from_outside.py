@@ -5,6 +5,8 @@ Nothing here knows how the gate reads, so that these tests stay when its readers
 
 import base64
 import binascii
+import io
+import zipfile
 from dataclasses import replace
 
 import pytest
@@ -33,6 +35,14 @@ def _with_file(payload: bytes, content_type: str = "application/octet-stream") -
         [("Content-Type", content_type), ("Content-Transfer-Encoding", "base64")], base64.encodebytes(payload)
     )
     return multipart("mixed", part, headers=[("From", "a@b.example")])
+
+
+def _zip(*members: tuple[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return packed.getvalue()
 
 
 def _nested(raw: bytes, levels: int) -> bytes:
@@ -64,6 +74,14 @@ def test_every_level_of_nested_messages_up_to_the_limit_is_read() -> None:
     assert _found(_nested(HOST_ALONE, gate.MAX_NESTED + 1)) == {"unchecked"}
 
 
+def test_an_archive_reveals_what_is_beside_a_member_that_cannot_be_opened() -> None:
+    packed = _with_file(_zip(("a.gz", b"\x1f\x8b\x08 packed"), ("b.txt", PRIVATE.encode())))
+    (attachment,) = parse(packed).attachments
+
+    assert _found(packed) == {"unchecked", "held"}
+    assert gate.reveals(attachment.part, NEEDLES)
+
+
 @pytest.mark.parametrize(
     ("payload", "content_type"),
     [
@@ -72,6 +90,9 @@ def test_every_level_of_nested_messages_up_to_the_limit_is_read() -> None:
         # Text for as long as a program looks before it decides that a file is text.
         (ENCODED_TWICE.encode().ljust(4096) + b"\0", "application/octet-stream"),
         (HOST_ALONE, "application/octet-stream"),
+        # A string behind its length, as in certificates, likewise with a letter behind it.
+        (b"\x16" + bytes([len(PRIVATE)]) + PRIVATE.encode() + b"1\x1d", "application/x-x509-user-cert"),
+        (_zip(("a.txt", ENCODED_TWICE.encode())), "application/zip"),
     ],
 )
 def test_a_file_is_held_for_what_any_program_finds_in_it(payload: bytes, content_type: str) -> None:
@@ -133,8 +154,8 @@ def test_an_address_whose_domain_begins_with_another_owners_is_found_in_capitals
 @pytest.mark.parametrize(
     ("private", "text"),
     [
-        ("@home.example", "we are @home.example"),
-        ("@gmail.com", "we are @gmail.com"),
+        ("@home.example", "we are (@home.example)"),
+        ("@gmail.com", "we are (@gmail.com)"),
         ("x@", "from a+x=@forwarder.example to thread.example.com"),
         ("nobody", "nobody@home.example, see thread.example.com"),
     ],

@@ -75,7 +75,7 @@ class DynamoLedger:
         item = read(LedgerItem, self._stored(ledger))
         if item.state not in {SendState.QUEUED, SendState.SENDING}:
             return None
-        if item.state is SendState.SENDING and item.lease_until is not None and item.lease_until <= now:
+        if item.lease_until is not None and item.lease_until <= now:
             if_expired = "(#state = :sending AND #attempt = :attempt) OR #claim = :claim"
             expired = values | {"attempt": item.attempt, "possible_duplicate": True}
             changes += ", #possible_duplicate = :possible_duplicate"
