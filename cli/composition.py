@@ -151,10 +151,12 @@ def _received(raw: bytes, owners: Owners) -> tuple[ParsedMessage, MessageRecord,
     )
     spam = assess_content(message, builtin_rules(), public_addresses=owners.public_addresses)
     outcome = Outcome.DELIVER if spam.outcome is Outcome.DELIVER else Outcome.FLAG
-    reply_address = owners.reply_address(message)
-    record = judged(message_record(parsed, owners, outcome), replace(spam, outcome=outcome), reply_address)
-    begun = start(parsed, None, reply_address, owners=owners, routes=Routes(), new_token=lambda length: "0" * length)
-    return parsed, record, add_message(begun, parsed, reply_address, owners)
+    spam = replace(spam, outcome=outcome)
+    record = judged(message_record(parsed, owners, outcome), spam, owners.reply_address(message))
+    begun = start(
+        parsed, "", record.reply_address, owners=owners, routes=Routes(), new_token=lambda length: "0" * length
+    )
+    return parsed, record, add_message(begun, parsed, record.reply_address, owners)
 
 
 def _whole(raw: bytes, owners: Owners, mistake: Mistake) -> Composed:

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from cli.connection import Connection, aws_errors, connect, resources
 from cli.options import AsJson, Endpoint, Stack
-from cli.terminal import CommandError, ExitCode, fail_if, new_table, out, print_json, print_note, print_pairs, when
+from cli.terminal import CommandError, fail_if, new_table, out, print_json, print_note, print_pairs, print_result, when
 from email_handler.conversations.routes import load_routes
 from email_handler.errors import ArchiveObjectMissing, BadRules
 from email_handler.spam.rules import check as check_rules
@@ -204,12 +204,9 @@ def add_commands(app: typer.Typer, document: Document) -> None:
         body = read_document(file)
         if findings := document.check(body):
             for finding in findings:
-                if as_json:
-                    print_json({"path": str(file), "problem": finding})
-                else:
-                    out.print(Text.assemble((str(file), "bold"), f" {finding}"), soft_wrap=True)
+                print_result({"path": str(file), "problem": finding}, f"{file} {finding}", as_json=as_json)
             print_note(f"Not pushed: {len(findings)} to fix first.", "red")
-            raise typer.Exit(ExitCode.FAILED)
+        fail_if(findings)
         pointer = Pointer(document, connect(stack, endpoint))
         before = key = pointer.history()[-1].key
         if pointer.body(before) != body:
@@ -239,13 +236,9 @@ def add_commands(app: typer.Typer, document: Document) -> None:
 
 
 def _print_move(document: Document, before: str, key: str, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"in_force": key, "before": before})
-    elif key == before:
-        print_note(f"{key} is in force already.")
-    else:
-        print_note(f"In force within a minute: {key}")
-        print_note(f"Before: {before} ({document.name} rollback goes back)", "dim")
+    moved = f"In force within a minute: {key}\nBefore: {before} ({document.name} rollback goes back)"
+    text = f"{key} is in force already." if key == before else moved
+    print_result({"in_force": key, "before": before}, text, as_json=as_json)
 
 
 def _print_history(history: Sequence[Version], problems: Sequence[str]) -> None:

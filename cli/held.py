@@ -134,8 +134,7 @@ def _decide(
         receiver = function or _receiver(connection, receipt)
         result = functions.call(receiver, {"operator": request | {"receipt": receipt, "function": receiver}})
         if (result.get("outcome") == Outcome.HOLD) is releasing:  # an earlier decision is final
-            before = "confirmed" if releasing else "released"
-            result["error"] = f"it was {before} before, and that stands"
+            result["error"] = f"it was {'confirmed' if releasing else 'released'} before, and that stands"
         failed += "error" in result
         if as_json:
             print_json({"receipt": receipt, "function": receiver, **result})

@@ -19,7 +19,7 @@ import typer
 from rich.text import Text
 
 from cli.options import AsJson
-from cli.terminal import err, out, print_hanging, print_json
+from cli.terminal import err, out, print_hanging, print_json, print_result
 from cloud import PROJECT
 from cloud.errors import LocalCloudError
 from email_handler.mail.addresses import address_domain
@@ -114,10 +114,8 @@ def send(
     message_id = _submit(cloud, raw, "" if sender == "<>" else author, recipients)
     if wait:
         cloud.settle()
-    if as_json:
-        print_json({"ses_message_id": message_id, "sender": author, "recipients": recipients})
-    else:
-        out.print(f"Accepted as {message_id}", highlight=False)
+    accepted = {"ses_message_id": message_id, "sender": author, "recipients": recipients}
+    print_result(accepted, f"Accepted as {message_id}", as_json=as_json)
 
 
 @app.command()
@@ -157,10 +155,8 @@ def down(folder: Folder = _FOLDER, as_json: AsJson = False) -> None:
     found = running(PROJECT, folder)
     if found:
         stop(found, _STOP_LIMIT)
-    if as_json:
-        print_json({"stopped": found.pid if found else None})
-    else:
-        out.print("The local cloud has stopped." if found else "No local cloud is running.")
+    done = "The local cloud has stopped." if found else "No local cloud is running."
+    print_result({"stopped": found.pid if found else None}, done, as_json=as_json)
 
 
 def main() -> None:

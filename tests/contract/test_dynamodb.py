@@ -10,12 +10,14 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 
 from cloud.clients import Clients
+from email_handler.adapters.dynamodb.items import encode
+from email_handler.adapters.dynamodb.keys import ledger_attributes
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.records import SendState
-from email_handler.errors import EmailHandlerError, RecordChanged, RecordsUnavailable
+from email_handler.errors import EmailHandlerError, LeaseHeld, RecordChanged, RecordsUnavailable
 from email_handler.identifiers import LedgerId, ReceiptId, SesId
 from email_handler.ports import Question, SentCommit
 from tests.contract.conftest import MovableClock
@@ -75,7 +77,7 @@ class SendsTwice:
 def test_a_look_up_takes_at_most_two_batches(clients: Clients, table_name: str) -> None:
     client = Watched(clients.dynamodb)
     table = DynamoTable(client, table_name, lambda: NOW)
-    table.look_up(ASKED)
+    table.look_up(replace(ASKED, sends=(forward().id,)))
     assert client.calls == ["batch_get_item"]
 
     references = tuple(reference(f"id-{number}", ledger=forward().id) for number in range(40))
@@ -192,7 +194,28 @@ def test_items_of_newer_code_are_read_without_what_this_code_does_not_know(clien
     assert table.look_up(ASKED).contact == contact(version=1)
 
 
-# AWS's errors
+@pytest.mark.cloud
+def test_a_days_count_of_acknowledgements_is_kept_for_a_week_after_the_day(clients: Clients, table_name: str) -> None:
+    table = DynamoTable(clients.dynamodb, table_name, lambda: NOW)
+    table.commit(commit(acknowledgement_day="2026-03-02"))
+
+    key = {"pk": {"S": "COUNT#2026-03-02"}, "sk": {"S": "COUNT"}}
+    stored = clients.dynamodb.get_item(TableName=table_name, Key=key, ConsistentRead=True)["Item"]
+    assert stored["expires_at"] == {"N": str(int((NOW + timedelta(days=8)).timestamp()))}
+
+
+@pytest.mark.cloud
+def test_a_message_that_has_expired_is_left_out_of_its_conversation(clients: Clients, table_name: str) -> None:
+    table = DynamoTable(clients.dynamodb, table_name, lambda: NOW)
+    table.commit(commit("kept"))
+    table.commit(commit("gone"))
+    key = {"pk": {"S": "RECEIPT#gone"}, "sk": {"S": "MESSAGE#inbound"}}
+    clients.dynamodb.delete_item(TableName=table_name, Key=key)
+
+    assert [found.receipt for found in table.messages(CONVERSATION)] == ["kept"]
+
+
+# requests, and AWS's errors
 
 
 @pytest.fixture
@@ -203,6 +226,50 @@ def stubbed(clock: MovableClock) -> tuple[DynamoTable, Stubber, list[float]]:
     stubber = Stubber(client)
     stubber.activate()
     return DynamoTable(client, "table", clock, pauses.append), stubber, pauses
+
+
+def test_a_conversations_messages_and_the_lists_are_read_consistently(
+    stubbed: tuple[DynamoTable, Stubber, list[float]],
+) -> None:
+    table, stubber, _ = stubbed
+    table_and_keys = dict.fromkeys(
+        ("TableName", "KeyConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"), ANY
+    )
+    for _query in range(2):
+        stubber.add_response("query", {"Items": []}, table_and_keys | {"Limit": 100, "ConsistentRead": True})
+
+    assert list(table.messages(CONVERSATION)) == []
+    assert list(table.listed()) == []
+
+
+def test_a_send_that_another_worker_gave_back_meanwhile_is_tried_again_later(
+    stubbed: tuple[DynamoTable, Stubber, list[float]],
+) -> None:
+    table, stubber, _ = stubbed
+    stubber.add_client_error("update_item", "ConditionalCheckFailedException")
+    stubber.add_response("get_item", {"Item": encode(ledger_attributes(forward()))})
+
+    with pytest.raises(LeaseHeld):
+        table.claim(forward().id, NOW, NOW + LEASE)
+
+
+@pytest.mark.parametrize(("limit", "page"), [(7, 7), (1000, 100)])
+def test_a_search_reads_no_more_at_once_than_it_needs_or_a_page(
+    stubbed: tuple[DynamoTable, Stubber, list[float]], limit: int, page: int
+) -> None:
+    table, stubber, _ = stubbed
+    request = {
+        "TableName": "table",
+        "IndexName": "status",
+        "KeyConditionExpression": "#by_status = :value",
+        "ExpressionAttributeNames": {"#by_status": "by_status"},
+        "ExpressionAttributeValues": {":value": {"S": "open"}},
+        "ScanIndexForward": False,
+        "Limit": page,
+    }
+    stubber.add_response("query", {"Items": []}, request)
+
+    assert list(table.find("status", "open", limit)) == []
 
 
 @pytest.mark.parametrize(

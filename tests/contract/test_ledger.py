@@ -10,7 +10,7 @@ from email_handler.errors import LeaseHeld, RecordChanged, UnknownConversation
 from email_handler.identifiers import LedgerId, ReceiptId, SesId
 from email_handler.ports import Question, SendContext, SentCommit
 from tests.contract.conftest import MovableClock, Table
-from tests.contract.test_records import at_once
+from tests.contract.test_records import OTHER, at_once
 from tests.support.fakes import NOW
 from tests.support.records import (
     CONVERSATION,
@@ -94,11 +94,16 @@ def test_a_missing_send_raises_unknown(table: Table) -> None:
         table.claim(FORWARD, NOW, NOW + LEASE)
 
 
-def test_a_send_of_a_missing_conversation_raises_unknown(table: Table) -> None:
+def test_a_send_of_a_missing_conversation_or_message_raises_unknown(table: Table) -> None:
+    of_another = forward("receipt-2")
     table.commit(commit(ledger=(forward(),)))
+    table.commit(
+        commit("receipt-3", conversation=conversation(id=OTHER), ledger=(replace(of_another, conversation=OTHER),))
+    )
 
-    with pytest.raises(UnknownConversation):
-        table.context(FORWARD)
+    for send in (FORWARD, of_another.id):
+        with pytest.raises(UnknownConversation):
+            table.context(send)
 
 
 # claim

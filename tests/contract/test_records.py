@@ -287,6 +287,12 @@ def test_a_topic_in_any_case_finds_the_latest_conversation(table: Table) -> None
     assert table.look_up(question(contact=JANE, subject="Something else")).by_topic is None
 
 
+def test_a_message_without_a_subject_has_no_topic_to_find(table: Table) -> None:
+    table.commit(first_contact(conversation=conversation(subject=""), topic=(JANE, "")))
+
+    assert table.look_up(question(contact=JANE, subject="")).by_topic is None
+
+
 def test_hostile_header_values_can_be_looked_up_and_stored(table: Table) -> None:
     """Header values are bounded, but can be longer than DynamoDB's keys and contain characters that are not Unicode."""
     odd = {"long": "x" * 4000, "surrogate": "caf\udce9", "blank": " ", "hash": "a#b", "empty": ""}

@@ -32,7 +32,7 @@ GROUPS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "leak gate": (("outgoing/leak_gate/*.py",), ("tests/unit/outgoing", *NO_CLOUD)),
     "table": (
         ("adapters/dynamodb/ledger.py", "adapters/dynamodb/records.py"),
-        ("tests/contract/test_ledger.py", "tests/contract/test_records.py", "-m", "cloud"),
+        ("tests/contract/test_ledger.py", "tests/contract/test_records.py", "tests/contract/test_dynamodb.py"),
     ),
 }
 """Files, and the tests that must notice a change in them. The table's run against the emulator."""

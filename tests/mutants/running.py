@@ -5,6 +5,7 @@ run records which test runs which line, so a mutant meets only the tests that ca
 """
 
 import ast
+import gc
 import os
 import resource
 import signal
@@ -19,6 +20,7 @@ from types import CodeType, FunctionType
 from typing import Any, cast
 
 import pytest
+from botocore.httpsession import URLLib3Session
 
 from tests.mutants.changes import Mutant
 
@@ -100,6 +102,9 @@ class Runner:
             if self._failed:
                 raise pytest.UsageError(f"fails without any change: {item.nodeid}")
         sys.monitoring.free_tool_id(TOOL)
+        for found in gc.get_objects():
+            if isinstance(found, URLLib3Session):
+                found.close()  # two forks must not share a connection: each opens its own
 
     def _items(self, mutant: Mutant, session: pytest.Session) -> list[pytest.Item]:
         """Return the tests that run one of the mutant's lines, the quickest first, as many as take ``LONGEST``."""

@@ -20,7 +20,7 @@ from email_handler.conversations.evolve import (
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage, parse_received
 from email_handler.conversations.records import Conversation, Status
-from email_handler.conversations.routes import Routes
+from email_handler.conversations.routes import MAX_MAILBOXES, Route, Routes
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress, ReceiptId
 from email_handler.senders.bounces.feedback import Feedback, FeedbackKind
 from email_handler.senders.linkedin import LinkedInPerson
@@ -54,10 +54,11 @@ def test_a_link_gets_the_id_of_the_other_side_once_it_is_known() -> None:
 
 def test_links_keep_the_first_and_the_last_messages() -> None:
     grown = conversation()
-    for number in range(30):
-        grown = with_link(grown, link(f"r{number}", contact_id=f"m{number}@example.org"))
+    for number in range(MAX_LINKS + 5):
+        grown = with_link(grown, link(f"r{number}"))
+        later = range(max(1, number - MAX_LINKS + 2), number + 1)
 
-    assert [one.receipt for one in grown.links] == ["r0", *(f"r{n}" for n in range(30 - MAX_LINKS + 1, 30))]
+        assert [one.receipt for one in grown.links] == ["r0", *(f"r{n}" for n in later)]
 
 
 @pytest.mark.parametrize("status", list(Status))
@@ -80,7 +81,7 @@ def new_conversation(message: ParsedMessage, reply_address: str = JANE) -> Conve
     """Return the conversation that *message* starts."""
     return start(
         message,
-        None,
+        "",
         EmailAddress(reply_address),
         owners=OWNERS,
         routes=Routes(),
@@ -95,10 +96,31 @@ def test_a_conversation_that_names_no_public_address_is_at_the_first_one() -> No
     assert (started.public_address, started.source, started.mailboxes) == (PUBLIC, "", (OWNER,))
 
 
+def test_a_message_to_two_public_addresses_goes_to_the_mailboxes_of_both_routes_up_to_a_bound() -> None:
+    press = EmailAddress("press@example.com")
+    sales, media = (
+        tuple(EmailAddress(f"{name}{number}@private.example") for number in range(MAX_MAILBOXES))
+        for name in ("sales", "media")
+    )
+    message = parsed(mail())
+    started = start(
+        replace(message, receipt=replace(RECEIPT, recipients=(PUBLIC, press))),
+        "",
+        JANE,
+        owners=replace(OWNERS, public_addresses=(PUBLIC, press)),
+        routes=Routes(routes=(Route(to=sales[:-1], address=PUBLIC), Route(to=media, address=press))),
+        new_token=lambda length: "x" * length,
+    )
+
+    assert started.mailboxes == (*sales[:-1], media[0])
+
+
 def test_an_unverified_first_message_says_where_replies_go_and_warns_if_that_is_elsewhere() -> None:
     started = new_conversation(parsed(mail(), **UNVERIFIED), "kim@elsewhere.example")
+    plain = new_conversation(parsed(mail(), **UNVERIFIED), "kim@customer.example")
 
     assert (started.reply_address, started.reply_differs, started.verified) == ("kim@elsewhere.example", True, False)
+    assert (plain.reply_address, plain.reply_differs) == ("kim@customer.example", False)
 
 
 @pytest.mark.parametrize(
@@ -185,14 +207,6 @@ def test_a_reply_that_left_gains_the_contacts_id_and_keeps_the_owners() -> None:
     assert after.links == (link("r1", "s1@email.amazonses.com", "o1@private.example"),)
 
 
-def test_as_many_links_as_are_kept_stay_whole() -> None:
-    grown = conversation()
-    for number in range(MAX_LINKS):
-        grown = with_link(grown, link(f"r{number}"))
-
-    assert [one.receipt for one in grown.links] == [f"r{number}" for number in range(MAX_LINKS)]
-
-
 def test_participants_are_bounded() -> None:
     copied = ", ".join(f"p{number}@customer.example" for number in range(MAX_PARTICIPANTS + 5))
     after = add_message(conversation(), parsed(mail(cc=copied)), JANE, OWNERS)
@@ -207,6 +221,6 @@ def test_a_message_dates_its_conversation() -> None:
 
 
 def test_a_message_with_no_usable_reply_address_leaves_the_known_one() -> None:
-    after = add_message(conversation(reply_differs=True), parsed(mail()), None, OWNERS)
+    after = add_message(conversation(reply_differs=True), parsed(mail()), "", OWNERS)
 
-    assert (after.reply_address, after.reply_differs) == (JANE, True)
+    assert (after.reply_address, after.reply_differs, after.links[-1].reply_address) == (JANE, True, "")

@@ -1,6 +1,7 @@
 """Queue messages: our jobs are read back, anything else is refused with a reason."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,10 @@ JOB = Job(
 
 
 def test_a_job_survives_the_queue() -> None:
+    without_conversation = replace(JOB, conversation="")
+
     assert Job.from_json(JOB.to_json()) == JOB
+    assert Job.from_json(without_conversation.to_json()) == without_conversation
 
 
 def test_a_job_holds_no_address() -> None:

@@ -49,6 +49,12 @@ def test_different_sends_have_different_ids() -> None:
     assert len(set(ids)) == len(ids)
 
 
+def test_the_id_of_a_send_is_the_same_in_every_version() -> None:
+    """A run after an update must find the sends of the run before it."""
+    assert acknowledgement_id("jane@example.org") == "acknowledgement-1fc37536b50b8dc59d9d3597"
+    assert forward_id(CONVERSATION, ReceiptId("r1"), OWNER) == "forward-fa337e71493754feddd2f131"
+
+
 def test_a_conversation_gets_one_notice_an_hour() -> None:
     now = NOW.replace(minute=0)
 
@@ -72,6 +78,7 @@ def test_messages_without_a_conversation_share_a_folder() -> None:
         ("", "unnamed"),
         ("...", "unnamed"),
         ("x" * 300 + ".pdf", "x" * 80 + "x" * 16 + ".pdf"),
+        ("x" * 90 + ".pdf", "x" * 90 + ".pdf"),
     ],
 )
 def test_a_file_name_becomes_a_safe_archive_key(name: str, safe: str) -> None:

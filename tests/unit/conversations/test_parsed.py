@@ -1,8 +1,34 @@
-"""Fingerprints of received messages."""
+"""What is read from a received message: its fingerprint, its ids, its record."""
 
-from email_handler.conversations.parsed import fingerprint
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from email_handler.conversations.disposition import Disposition, Outcome, Reason
+from email_handler.conversations.owners import Owners
+from email_handler.conversations.parsed import (
+    MAX_SUBJECT,
+    SNIPPET,
+    ParsedMessage,
+    fingerprint,
+    is_own_message,
+    judged,
+    message_record,
+    parse_received,
+)
+from email_handler.identifiers import ArchiveKey, LedgerId
 from email_handler.mail.parsing import parse
 from tests.support.builders import mail
+from tests.support.fakes import NOW
+from tests.support.records import JANE, OWNER, PUBLIC, message, passed_receipt, reference
+
+OWNERS = Owners(public_addresses=(PUBLIC,), thread_domain="thread.example.com", forward_to=(OWNER,))
+
+
+def parsed(raw: bytes, **fields: Any) -> ParsedMessage:
+    """Return *raw* as inbound reads it, verified."""
+    return replace(parse_received(raw, passed_receipt(), "inbound", ArchiveKey("raw/inbound/r1"), NOW), **fields)
 
 
 def test_a_message_delivered_twice_has_one_fingerprint_despite_added_header_fields() -> None:
@@ -19,6 +45,63 @@ def test_verified_and_unverified_copies_have_different_fingerprints() -> None:
     assert fingerprint(parse(raw), verified=True) != fingerprint(parse(raw), verified=False)
 
 
+def test_a_fingerprint_is_the_same_in_every_version() -> None:
+    """A copy that arrives after an update must be found."""
+    raw = b"From: jane@example.org\r\nMessage-ID: <m1@example.org>\r\n\r\nhello"
+
+    assert fingerprint(parse(raw), verified=True) == "697bbaba9c90d4aeffe93675d3b6021061dfd522db5ebffc9813d50967b289ea"
+
+
 def test_a_message_without_an_id_has_no_fingerprint() -> None:
     raw = b"From: jane@example.org\r\n\r\nhello"
     assert fingerprint(parse(raw), verified=True) == ""
+
+
+@pytest.mark.parametrize("domain", ["linkedin.com", "mail.linkedin.com"])
+def test_linkedins_machines_write_for_persons(domain: str) -> None:
+    raw = mail(sender=f"Jane Doe via LinkedIn <hit-reply@{domain}>", auto_submitted="auto-generated")
+    by_linkedin = parsed(raw)
+
+    assert by_linkedin.automatic
+    assert by_linkedin.person is not None
+    assert (by_linkedin.sender_name, by_linkedin.by_machine) == ("Jane Doe", False)
+
+
+def test_a_linkedin_sender_that_is_not_verified_is_no_person() -> None:
+    raw = mail(sender="Jane Doe via LinkedIn <hit-reply@notlinkedin.com>", auto_submitted="auto-generated")
+
+    assert (parsed(raw).person, parsed(raw).by_machine) == (None, True)
+
+
+def test_a_message_without_ids_refers_to_none() -> None:
+    assert parsed(mail(message_id=None)).references == ()
+    assert parsed(mail(in_reply_to="<@example.org> <s1@email.amazonses.com>")).references == ("s1", "first")
+
+
+def test_a_message_of_ours_is_known_by_the_id_of_a_send_or_by_the_thread_subdomain() -> None:
+    sent = reference("s1", ledger=LedgerId("forward-0123"))
+
+    def is_ours(**fields: Any) -> bool:
+        return is_own_message(parsed(mail(**fields)), (reference("theirs"), sent), OWNERS.thread_domain)
+
+    assert is_ours(message_id="<s1@email.amazonses.com>")
+    assert is_ours(sender="notices@thread.example.com")
+    assert not is_ours(message_id="<theirs@customer.example>")
+    assert not is_ours(in_reply_to="<s1@email.amazonses.com>")
+    assert not is_ours(sender="jane@otherthread.example.com")
+
+
+def test_a_record_keeps_the_start_of_a_long_subject_and_text() -> None:
+    record = message_record(parsed(mail(subject="x" * 600, text="y" * 300 + "\r\n")), OWNERS, Outcome.DELIVER)
+
+    assert (record.subject, record.snippet) == ("x" * MAX_SUBJECT, "y" * SNIPPET)
+
+
+def test_a_judged_record_has_all_of_the_filters_result() -> None:
+    reasons = (Reason(stage="patterns", rule="crypto", weight=3.5),)
+    disposition = Disposition(outcome=Outcome.HOLD, reasons=reasons, score=3.5, rules_version="rules-2")
+    before = message(reply_address=JANE)
+    after = replace(before, outcome=Outcome.HOLD, reasons=reasons, score=3.5, rules_version="rules-2")
+
+    assert judged(before, disposition, OWNER) == replace(after, reply_address=OWNER)
+    assert judged(before, disposition, None) == replace(after, reply_address="")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from email_handler.conversations.routes import MAX_MAILBOXES, load_routes
+from email_handler.conversations.routes import MAX_MAILBOXES, MAX_MATCHED, load_routes
 from email_handler.identifiers import EmailAddress
 
 SALES, BOTH, OTHER = "sales@private.example", ("a@private.example", "b@private.example"), "owner@private.example"
@@ -35,6 +35,7 @@ def test_a_tag_chooses_a_mailbox() -> None:
 
 def test_every_condition_of_a_route_must_hold() -> None:
     assert where(subject="Invoice 7") == BOTH
+    assert where(subject="Invoice 7", tag="any") == BOTH
     assert where(subject="Invoice 7", sender="jane@example.net") == (OTHER,)
     assert where(subject="Invoice 7", address="press@example.com") == (OTHER,)
 
@@ -47,6 +48,7 @@ def test_an_invalid_route_is_left_out_and_reported() -> None:
         "routes: route 3 left out (PatternError)",
         "routes: route 4 left out (KeyError)",
     )
+    assert routes.mailboxes == {SALES, *BOTH, "x@private.example"}
 
 
 def test_a_document_that_is_not_toml_has_no_routes_and_one_problem() -> None:
@@ -56,10 +58,18 @@ def test_a_document_that_is_not_toml_has_no_routes_and_one_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    "to", ["@", "Owner <a@b.example>", "a@b.example, c@d.example", "a@b.example\\r\\nBcc: c@d.example"]
+    "to",
+    [
+        '"@"',
+        '"Owner <a@b.example>"',
+        '"a@b.example, c@d.example"',
+        '"a@b.example\\r\\nBcc: c@d.example"',
+        '["a@b.example", "@"]',
+        "[]",
+    ],
 )
-def test_a_mailbox_must_be_one_plain_address(to: str) -> None:
-    routes = load_routes(f'[[route]]\nto = "{to}"\n'.encode())
+def test_every_mailbox_must_be_one_plain_address(to: str) -> None:
+    routes = load_routes(f"[[route]]\nto = {to}\n".encode())
 
     assert routes.routes == ()
     assert routes.problems == ("routes: route 1 left out (ValueError)",)
@@ -80,6 +90,13 @@ def test_a_pattern_that_backtracks_too_long_does_not_match() -> None:
     assert where(document, subject="a" * 900 + "b") == (OTHER,)
 
 
+def test_a_pattern_sees_the_start_of_a_long_subject() -> None:
+    document = b'[[route]]\nto = "x@private.example"\nsubject = "invoice"\n'
+
+    assert where(document, subject="invoice".rjust(MAX_MATCHED)) == ("x@private.example",)
+    assert where(document, subject="invoice".rjust(MAX_MATCHED + 1)) == (OTHER,)
+
+
 def test_the_mailboxes_of_all_routes_are_listed() -> None:
     assert load_routes(DOCUMENT).mailboxes == {SALES, *BOTH}
 
@@ -89,7 +106,9 @@ def test_a_byte_order_mark_is_accepted() -> None:
 
 
 def test_a_route_to_more_mailboxes_than_fit_a_transaction_is_left_out() -> None:
-    to = ", ".join(f'"a{number}@private.example"' for number in range(MAX_MAILBOXES + 1))
-    routes = load_routes(f"[[route]]\nto = [{to}]\n".encode())
+    to = [f"a{number}@private.example" for number in range(MAX_MAILBOXES + 1)]
+    most, more = (load_routes(f"[[route]]\nto = {named}\n".encode()) for named in (to[:-1], to))
 
-    assert (routes.routes, len(routes.problems)) == ((), 1)
+    assert most.mailboxes == set(to[:-1])
+    assert most.problems == ()
+    assert (more.routes, len(more.problems)) == ((), 1)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from email_handler.conversations.subjects import base_subject, first_subject, renamed, reply_subject
+from email_handler.conversations.subjects import MAX_SUBJECT, base_subject, first_subject, renamed, reply_subject
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,11 @@ from email_handler.conversations.subjects import base_subject, first_subject, re
         ("Regarding: A question", "Regarding: A question"),
         ("\u0130LT: A question", "A question"),
         ("Ref: 2026-117", "Ref: 2026-117"),
+        ("RE[2: A question", "RE[2: A question"),
+        ("RE[x]: A question", "RE[x]: A question"),
+        ("[EXT", "[EXT"),
+        ("Next] A question", "Next] A question"),
+        ("Re: " * (MAX_SUBJECT // 2 - 1) + "Offer", "Offe"),
         ("Re:", ""),
         ("[EXT]", ""),
         ("", ""),
@@ -68,6 +73,7 @@ def test_a_person_can_rename_the_thread() -> None:
     assert renamed("Re: My question", "question") == "My question"
     assert renamed("Re: A question about prices", "A question") == "A question about prices"
     assert renamed("A question", "") == "A question"
+    assert renamed("[ticket 7]", "A question") == "[ticket 7]"
 
 
 def test_a_label_does_not_rename_a_thread_without_a_subject() -> None:

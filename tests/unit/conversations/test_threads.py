@@ -79,6 +79,17 @@ def test_a_message_to_the_contact_names_only_ids_that_the_contact_has() -> None:
     assert threading.references == ("c-00000001.c@example.com", "s2@email.amazonses.com", "m1@example.org")
 
 
+@pytest.mark.parametrize("replies_to", ["r2", "r3", "unknown"])
+def test_a_message_to_the_contact_replies_to_the_last_one_that_has_an_id_there_if_its_own_has_none(
+    replies_to: str,
+) -> None:
+    known = with_link(exchange(), link("r3", owner_id="o3@private.example"))
+    threading = threading_for_contact(known, "example.com", "Re: A question", replies_to=ReceiptId(replies_to))
+
+    assert threading.in_reply_to == "s2@email.amazonses.com"
+    assert threading.references == ("c-00000001.c@example.com", "m1@example.org", "s2@email.amazonses.com")
+
+
 def test_a_message_to_the_owner_replies_to_the_owners_copy_of_what_the_contact_replied_to() -> None:
     threading = threading_for_owner(
         exchange(), "example.com", "Re: A question", mailbox=OWNER, named=["s2@email.amazonses.com"]
@@ -86,6 +97,32 @@ def test_a_message_to_the_owner_replies_to_the_owners_copy_of_what_the_contact_r
 
     assert threading.in_reply_to == "o2@private.example"
     assert threading.references == ("c-00000001.o@example.com", "s1@email.amazonses.com", "o2@private.example")
+
+
+@pytest.mark.parametrize(
+    ("named", "in_reply_to"),
+    [
+        (["unknown@example.org", "m1@example.org", "s2@email.amazonses.com"], "s1@email.amazonses.com"),
+        (["@example.org", "m1@example.org"], "s1@email.amazonses.com"),
+        (["copied@example.org"], "o2@private.example"),
+        (["unknown@example.org"], "o4@private.example"),
+        ([], "o4@private.example"),
+    ],
+)
+def test_the_first_known_id_that_a_message_names_decides_what_it_replies_to(named: list[str], in_reply_to: str) -> None:
+    links = (
+        link("r1", "m1@example.org", "s1@email.amazonses.com"),
+        link("r2", "copied@example.org", "o2@private.example"),
+        link("r3", "copied@evil.example", "o3@private.example"),
+        link("r4", owner_id="o4@private.example"),
+        link("r5", "m5@example.org"),
+    )
+    known = conversation(links=links)
+
+    threading = threading_for_owner(known, "example.com", "Re: A question", mailbox=OWNER, named=named)
+
+    assert threading.in_reply_to == in_reply_to
+    assert set(threading.references[1:]) == {one.owner_ids[OWNER] for one in links[:4]}
 
 
 def test_without_known_ids_the_constant_id_holds_the_thread_together() -> None:

@@ -282,6 +282,7 @@ def test_rebuilt_verdicts_are_in_upper_case() -> None:
     [
         ("by mx.example.com for <Contact@EXAMPLE.com>;", ["Contact@example.com"]),
         ("from for evil@evil.example by mx.example.com FOR contact@example.com; date", ["contact@example.com"]),
+        ("by mx.example.com for contact@example.com (from evil@evil.example)", ["contact@example.com"]),
         ("by mx.example.com; for evil@evil.example", []),
         ("by mx.example.com for contact;", []),
         ("by mx.example.com for @example.com;", []),

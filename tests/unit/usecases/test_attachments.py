@@ -46,6 +46,23 @@ def test_texts_and_attachments_are_stored_and_described_in_the_record(world: Wor
     assert world.records.message_records[decision.receipt, "inbound"].attachments == stored
 
 
+class Crashing(Reader):
+    """Runs out of memory."""
+
+    def extract(self, *_: object) -> Extracted:
+        raise MemoryError
+
+
+def test_an_attachment_is_stored_before_its_text_is_extracted(world: World) -> None:
+    decision = world.arrive(mail(attachments=[("list.csv", "text/csv", b"a,b")]))
+    with pytest.raises(MemoryError):
+        store_attachments(
+            decision.receipt, "inbound", archive=world.archive, records=world.records, extractor=Crashing()
+        )
+
+    assert b"a,b" in world.archive.objects.values()
+
+
 def test_a_second_run_writes_the_same(world: World) -> None:
     decision = world.arrive(mail(attachments=[("list.csv", "text/csv", b"a,b")]))
     runs = [

@@ -44,7 +44,7 @@ def test_a_stored_message_without_a_decision_is_listed_once_it_is_late() -> None
 
     assert troubles(world) == []
 
-    later(world)
+    later(world, SETTLED)
     assert [(one.id, one.function, one.trouble) for one in run(world)] == [
         ("lost", "inbound", Trouble.STATELESS),
         ("lost too", "reply", Trouble.STATELESS),
@@ -107,7 +107,7 @@ def test_a_send_without_a_job_is_overdue() -> None:
     world = World()
     world.arrive(mail())
     world.jobs.queued.clear()
-    later(world)
+    later(world, SETTLED)
 
     assert {trouble for _, trouble in troubles(world)} == {Trouble.OVERDUE}
     assert len(troubles(world)) == len(world.records.ledger)

@@ -1,5 +1,6 @@
 """Bounces and complaints, as events from SES and as messages."""
 
+import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -54,6 +55,7 @@ def test_a_bounced_acknowledgement_is_recorded_in_its_conversation_and_stops_ack
     sent = item(world, JobKind.ACKNOWLEDGEMENT)
     decision = record_feedback(bounce(sent.ses_id), world.context)
 
+    assert decision.receipt == f"feedback-{sent.ses_id}-bounce-{hashlib.sha256(JANE.encode()).hexdigest()[:12]}"
     assert (decision.outcome, decision.conversation) == (Outcome.RECORD, sent.conversation)
     assert item(world, JobKind.ACKNOWLEDGEMENT).state is SendState.BOUNCED
     assert world.records.contacts[JANE].unreachable
@@ -68,6 +70,18 @@ def test_the_same_event_twice_is_recorded_once(world: World) -> None:
     records = [m for m in world.records.message_records.values() if m.feedback]
     assert len(records) == 1
     assert len(world.events.details("Delivery Failed")) == 1
+
+
+def test_a_bounce_that_comes_as_a_message_makes_the_contact_that_it_names_unreachable(world: World) -> None:
+    raw = mail(
+        sender="MAILER-DAEMON@customer.example",
+        subject="Undelivered Mail Returned to Sender",
+        text=f"<{JANE}>: 550 5.1.1 no such user\r\n",
+        in_reply_to=f"<{item(world, JobKind.ACKNOWLEDGEMENT).ses_id}@email.amazonses.com>",
+    )
+    world.arrive(raw, envelope_sender="")
+
+    assert world.records.contacts[JANE].unreachable
 
 
 def test_the_owner_gets_one_notice_that_their_reply_bounced(world: World) -> None:

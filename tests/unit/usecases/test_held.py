@@ -1,13 +1,15 @@
 """Held messages, and how the operator releases or confirms them."""
 
+from datetime import timedelta
+
 import pytest
 
 from email_handler.conversations.disposition import Outcome
 from email_handler.errors import NotHeld, RecordChanged
 from email_handler.identifiers import ReceiptId
 from email_handler.usecases.held import confirm, is_open, release
-from tests.support.builders import mail
-from tests.support.world import OWNER, THREAD, World
+from tests.support.builders import entity, mail, multipart
+from tests.support.world import OWNER, PUBLIC, THREAD, World
 
 JANE = "jane@customer.example"
 HELD = ReceiptId("r1")
@@ -25,6 +27,8 @@ def world() -> World:
 
 
 def test_a_released_message_is_forwarded_once_and_acknowledged_once(world: World) -> None:
+    arrived = world.now
+    world.now += timedelta(days=1)
     decision = release(HELD, "inbound", world.context)
     again = release(HELD, "inbound", world.context)
 
@@ -32,6 +36,7 @@ def test_a_released_message_is_forwarded_once_and_acknowledged_once(world: World
     assert again.conversation == decision.conversation
     record = world.records.message_records[HELD, "inbound"]
     assert (record.outcome, record.conversation, record.source) == (Outcome.DELIVER, decision.conversation, "shop")
+    assert (record.at, is_open(record)) == (arrived, False)
     assert (HELD, "operator") in world.records.decisions
 
 
@@ -105,6 +110,7 @@ def test_a_confirmed_message_cannot_be_released(world: World) -> None:
 
     assert decision.outcome is Outcome.HOLD
     assert world.run() == []
+    assert world.records.lists == {}
 
 
 def test_a_message_that_is_not_held_can_be_neither_released_nor_confirmed(world: World) -> None:
@@ -120,6 +126,17 @@ def test_a_held_reply_of_the_owner_cannot_be_released(world: World) -> None:
     held = world.arrive(mail(sender=OWNER, to=f"c-0.{'z' * 10}@{THREAD}"), to=f"c-0.{'z' * 10}@{THREAD}")
     with pytest.raises(NotHeld):
         release(held.receipt, "reply", world.context)
+    confirm(held.receipt, "reply", world.context)
+    with pytest.raises(NotHeld):
+        release(held.receipt, "reply", world.context)
+
+
+def test_a_released_delivery_report_counts_as_a_message_of_its_sender(world: World) -> None:
+    status = entity([("Content-Type", "message/delivery-status")], b"Final-Recipient: rfc822; kim@x.example\r\n")
+    raw = multipart("report", status, headers=[("From", "mallory@evil.example"), ("To", PUBLIC)])
+    release(world.arrive(raw, spam="FAIL").receipt, "inbound", world.context)
+
+    assert world.records.contacts["mallory@evil.example"].messages == 1
 
 
 def test_a_released_message_to_a_thread_address_joins_the_conversation_of_its_token(world: World) -> None:

@@ -9,7 +9,13 @@ from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.parsed import message_record, parse_received
 from email_handler.conversations.records import Status
 from email_handler.conversations.thread_address import ThreadTarget
-from email_handler.errors import ArchiveObjectMissing, QueueUnavailable, RecordChanged, RecordsUnavailable
+from email_handler.errors import (
+    ArchiveObjectMissing,
+    ArchiveUnavailable,
+    QueueUnavailable,
+    RecordChanged,
+    RecordsUnavailable,
+)
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress
 from email_handler.ports import Known
 from email_handler.usecases.contact_message import NAMESAKES, contact_question, plan_delivery
@@ -336,6 +342,20 @@ def test_a_contact_who_bounced_or_had_a_reply_is_not_acknowledged(world: World, 
     assert kinds(world) == [JobKind.FORWARD]
 
 
+def test_a_known_contact_without_an_acknowledgement_is_acknowledged(world: World) -> None:
+    world.records.contacts[JANE] = contact(version=1)
+    world.arrive(mail())
+
+    assert kinds(world) == [JobKind.FORWARD, JobKind.ACKNOWLEDGEMENT]
+
+
+def test_a_verified_senders_delivery_report_about_nothing_of_ours_is_not_acknowledged(world: World) -> None:
+    status = entity([("Content-Type", "message/delivery-status")], b"Final-Recipient: rfc822; kim@x.example\r\n")
+    world.arrive(multipart("mixed", status, headers=[("From", JANE), ("To", PUBLIC)]))
+
+    assert kinds(world) == [JobKind.FORWARD]
+
+
 def test_acknowledgements_stop_at_the_daily_cap(world: World) -> None:
     world.ack_daily_cap = 1
     world.arrive(mail())
@@ -385,6 +405,7 @@ def test_a_linkedin_contact_has_a_conversation_named_after_them_and_is_not_ackno
 
     assert decision.conversation == "linkedin-jane-doe"
     assert kinds(world) == [JobKind.FORWARD]
+    assert world.records.topics == {}  # LinkedIn's address stands for many persons
 
 
 def test_the_same_linkedin_thread_joins_its_conversation_and_a_namesake_gets_a_number(world: World) -> None:
@@ -411,6 +432,12 @@ def test_the_owners_reply_to_all_is_left_to_the_reply_function(world: World) -> 
 
     assert copy.outcome is Outcome.RECORD
     assert world.run() == []
+
+
+def test_a_delivered_messages_object_is_not_tagged(world: World) -> None:
+    world.archive.fail("let_expire", ArchiveUnavailable("down"))
+
+    assert world.arrive(mail()).outcome is Outcome.DELIVER
 
 
 def test_a_lost_race_is_decided_again(world: World) -> None:
@@ -525,6 +552,17 @@ def test_the_reply_to_all_of_a_mailbox_that_only_the_conversation_knows_is_recor
     )
 
     assert world.arrive(copy).outcome is Outcome.RECORD
+
+
+def test_a_contact_who_was_a_mailbox_of_another_conversation_is_delivered_at_the_thread_address(world: World) -> None:
+    own = world.arrive(mail())
+    other = world.arrive(mail(sender="kim@other.example", message_id="<kim@other.example>"))
+    kims = world.records.conversations[ConversationId(other.conversation)]
+    world.records.conversations[kims.id] = replace(kims, mailboxes=(JANE,))
+    thread = thread_of(world, own.conversation)
+    reply = mail(to=thread, message_id="<m2@customer.example>", in_reply_to="<kim@other.example>")
+
+    assert world.arrive(reply, to=thread).outcome is Outcome.DELIVER
 
 
 def test_a_contact_at_the_thread_address_joins_with_any_subject_and_no_ids(world: World) -> None:

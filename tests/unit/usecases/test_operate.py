@@ -32,6 +32,7 @@ def test_a_confirmation_returns_that_the_message_stays_held(world: World) -> Non
 def test_a_request_that_fails_returns_its_error(world: World) -> None:
     assert "no such message" in operate({"do": "release", "receipt": "r2"}, world.context)["error"]
     assert "error" in operate({"do": "replay", "receipt": "r2"}, world.context)
+    assert "no such message" in operate({"do": "release", "receipt": "r1", "function": "reply"}, world.context)["error"]
 
 
 def test_a_replay_of_a_decided_message_sends_nothing(world: World) -> None:
@@ -52,6 +53,7 @@ def test_a_replay_of_a_message_without_a_decision_forwards_it(world: World) -> N
 
 @pytest.mark.parametrize(
     "request_", [{}, {"do": "erase", "receipt": "r1"}, {"do": "release"}, {"do": "release", "receipt": 7},
+                 {"do": "release", "receipt": ""},
                  {"do": "release", "receipt": "r1", "function": "release"}]
 )  # fmt: skip
 def test_an_invalid_request_is_refused(world: World, request_: dict[str, Any]) -> None:

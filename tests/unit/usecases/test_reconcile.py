@@ -9,7 +9,7 @@ from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import SETUP_OBJECT
 from email_handler.errors import QueueUnavailable, RecordsUnavailable
 from email_handler.identifiers import EmailAddress, ReceiptId
-from email_handler.usecases.reconcile import OVERDUE, SETTLED, reconcile
+from email_handler.usecases.reconcile import LOOK_BACK, OVERDUE, SETTLED, reconcile
 from tests.support.builders import mail
 from tests.support.fakes import Sent
 from tests.support.world import OWNER, PUBLIC, THREAD, World
@@ -63,6 +63,15 @@ def test_a_recent_message_is_left_to_the_ordinary_retries(world: World) -> None:
     world.now += SETTLED - timedelta(seconds=1)
 
     assert reconcile("inbound", world.context).taken_up == ()
+
+
+def test_a_message_is_taken_up_until_the_look_back_ends(world: World) -> None:
+    store_without_event(world)
+    world.now += LOOK_BACK + timedelta(seconds=1)
+    assert reconcile("inbound", world.context).taken_up == ()
+
+    world.now -= timedelta(seconds=1)
+    assert reconcile("inbound", world.context).taken_up == ("lost1",)
 
 
 def test_the_setup_object_of_ses_is_not_a_message(world: World) -> None:
@@ -242,6 +251,16 @@ def test_what_is_not_overdue_is_left_to_the_ordinary_retries(world: World) -> No
     world.jobs.fail("queue", QueueUnavailable("down"))
     with pytest.raises(QueueUnavailable):
         world.arrive(mail())
+    world.now += OVERDUE - timedelta(seconds=1)
+
+    assert reconcile("inbound", world.context).finished == 0
+
+
+def test_an_event_that_is_not_overdue_is_left_to_the_ordinary_retries(world: World) -> None:
+    world.arrive(mail())
+    world.events.fail("publish", QueueUnavailable("down"))
+    with pytest.raises(QueueUnavailable):
+        world.run()
     world.now += OVERDUE - timedelta(seconds=1)
 
     assert reconcile("inbound", world.context).finished == 0

@@ -82,11 +82,15 @@ def test_a_dead_letter_of_a_send_that_ended_meanwhile_is_deleted(world: World) -
 
 
 def test_a_dead_letter_that_is_not_one_of_our_jobs_is_left_in_the_queue(world: World) -> None:
-    world.jobs.dead_letter("{broken", JobKind.FORWARD, "not a job of ours", 3)
-    lines = run(world)
+    world.jobs.dead_letter("{broken", JobKind.FORWARD, "the sender failed", 3)
+    world.jobs.dead_letter("{too", JobKind.FORWARD, "", 5)
+    _, *lines = run(world)
 
-    assert [line.what for line in lines] == [Redriven.QUEUED, Redriven.LEFT]
-    assert [dead.body for dead in world.jobs.dead_lettered] == ["{broken"]
+    assert [(line.what, line.reason, line.attempts) for line in lines] == [
+        (Redriven.LEFT, "the sender failed", 3),
+        (Redriven.LEFT, "not a job of ours: JSONDecodeError", 5),
+    ]
+    assert [dead.body for dead in world.jobs.dead_lettered] == ["{broken", "{too"]
 
 
 def test_a_redriven_send_counts_as_newly_queued(world: World) -> None:

@@ -15,7 +15,7 @@ from email_handler.conversations.records import Conversation, Decision, SendStat
 from email_handler.errors import ConfigUnavailable
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress
 from email_handler.usecases.reply import relay_reply
-from tests.support.builders import mail
+from tests.support.builders import entity, mail, multipart
 from tests.support.fakes import Sent
 from tests.support.world import OWNER, PUBLIC, THREAD, World, read
 
@@ -63,6 +63,10 @@ def last_forward(world: World) -> str:
     return ids[-1] if ids else ""
 
 
+def reasons(world: World, decision: Decision) -> list[str]:
+    return list(map(str, world.records.message_records[decision.receipt, "reply"].reasons))
+
+
 def to_contact(left: list[Sent]) -> list[Sent]:
     return [one for one in left if OWNER not in one.recipients]
 
@@ -81,6 +85,7 @@ def test_the_owners_reply_is_sent_from_the_public_address_in_the_contacts_thread
     assert "Yes, we do." in sent.get_body().get_content()  # type: ignore[union-attr]
     assert sent["In-Reply-To"] == "<first@customer.example>"
     assert conversation_of(world).status is Status.ANSWERED
+    assert world.records.references["o1"].conversation == decision.conversation
     assert OWNER.encode() not in left.raw
     assert b"@thread." not in left.raw
 
@@ -97,7 +102,10 @@ def test_a_reply_is_relayed_once_however_often_its_event_arrives(world: World) -
 def test_after_a_reply_the_contact_is_never_acknowledged(world: World) -> None:
     world.records.ledger.clear()  # as if the first message had not been acknowledged
     world.arrive(owner_reply(world), to=thread(world))
+    world.now += timedelta(minutes=1)
     world.run()
+    contact = world.records.contacts[JANE]
+    assert (contact.written_to, contact.updated_at) == (True, world.now)
     world.arrive(mail(subject="Another matter", message_id="<n@customer.example>"))
 
     assert [job.kind for job in world.jobs.queued] == [JobKind.FORWARD]
@@ -156,8 +164,8 @@ def test_the_verified_owner_gets_a_notice_about_an_unknown_conversation(world: W
 
 
 def test_only_the_verified_owner_gets_a_notice_about_a_thread_address_without_a_token(world: World) -> None:
-    world.arrive(owner_reply(world), to=f"{conversation_of(world).id}@{THREAD}", **UNVERIFIED)
-    assert world.run() == []
+    unverified = world.arrive(owner_reply(world), to=f"{conversation_of(world).id}@{THREAD}", **UNVERIFIED)
+    assert (unverified.outcome, world.run()) == (Outcome.DROP, [])
     world.arrive(owner_reply(world), to=f"{conversation_of(world).id}@{THREAD}")
     assert len(notices(world.run())) == 1
 
@@ -176,18 +184,38 @@ def test_a_reply_to_two_conversations_goes_to_neither_and_the_owner_gets_a_notic
 
 
 @pytest.mark.parametrize(
-    "headers",
+    ("headers", "sign"),
     [
-        {"auto_submitted": "auto-replied"},
-        {"x_autoreply": "yes"},
-        {"auto_submitted": "auto-generated", "subject": "Automatic reply: A question"},
+        ({"auto_submitted": "auto-replied"}, "auto-submitted"),
+        ({"x_autoreply": "yes"}, "autoresponder-field"),
+        ({"auto_submitted": "auto-generated", "subject": "Automatic reply: A question"}, "auto-submitted"),
     ],
 )
-def test_the_owners_out_of_office_reply_is_recorded_and_not_relayed(world: World, headers: dict[str, Any]) -> None:
-    decision = world.arrive(owner_reply(world, **headers), to=thread(world))
+def test_an_out_of_office_reply_is_recorded_and_not_relayed(world: World, headers: dict[str, Any], sign: str) -> None:
+    for raw in (owner_reply(world, **headers), mail(message_id="<m2@customer.example>", **headers)):
+        decision = world.arrive(raw, to=thread(world))
 
-    assert decision.outcome is Outcome.RECORD
-    assert world.run() == []
+        assert (decision.outcome, reasons(world, decision), world.run()) == (Outcome.RECORD, [f"machine:{sign}"], [])
+
+
+def test_a_contacts_delivery_report_at_the_thread_address_is_recorded(world: World) -> None:
+    status = entity([("Content-Type", "message/delivery-status")], b"Final-Recipient: rfc822; kim@x.example\r\n")
+    decision = world.arrive(multipart("mixed", status, headers=[("From", JANE)]), to=thread(world))
+
+    assert (decision.outcome, reasons(world, decision)) == (Outcome.RECORD, ["machine:feedback"])
+
+
+def test_a_bounce_at_the_thread_address_is_recorded_on_the_send_it_is_about(world: World) -> None:
+    bounce = mail(
+        sender="MAILER-DAEMON@private.example",
+        subject="Undelivered Mail Returned to Sender",
+        text=f"<{OWNER}>: 550 5.1.1 no such user\r\n",
+        in_reply_to=f"<{last_forward(world)}>",
+    )
+    world.arrive(bounce, to=thread(world), envelope_sender="")
+
+    (sent,) = (item for item in world.records.ledger.values() if item.kind is JobKind.FORWARD)
+    assert sent.state is SendState.BOUNCED
 
 
 @pytest.mark.parametrize(
@@ -302,6 +330,33 @@ def test_a_contacts_message_to_the_thread_address_is_forwarded(world: World) -> 
     assert left.recipients == (OWNER,)
 
 
+def test_a_contact_without_an_acknowledgement_gets_it_for_a_message_to_the_thread_address(world: World) -> None:
+    world.records.ledger.clear()
+    world.arrive(mail(message_id="<m2@customer.example>", text="P.S."), to=thread(world))
+
+    assert [job.kind for job in world.jobs.queued] == [JobKind.FORWARD, JobKind.ACKNOWLEDGEMENT]
+
+
+def test_a_contacts_message_with_a_wrong_token_is_held(world: World) -> None:
+    wrong = f"{conversation_of(world).id}.{'z' * 10}@{THREAD}"
+
+    assert world.arrive(mail(message_id="<m2@customer.example>"), to=wrong).outcome is Outcome.HOLD
+
+
+def test_a_contacts_message_that_names_an_owner_in_from_too_is_held(world: World) -> None:
+    both = mail(sender=f"{JANE}, {OWNER}", message_id="<m2@customer.example>")
+
+    assert world.arrive(both, to=thread(world)).outcome is Outcome.HOLD
+
+
+def test_a_linkedin_message_to_a_thread_address_is_of_its_sender_as_named_in_from(world: World) -> None:
+    sender = "Jane Doe via LinkedIn <messaging-digest-noreply@linkedin.com>"
+    raw = mail(sender=sender, reply_to="Jane Doe <0123@reply.linkedin.com>", subject="Jane just messaged you")
+    decision = world.arrive(raw, to=thread(world))
+
+    assert world.records.message_records[decision.receipt, "reply"].sender_name == "Jane Doe via LinkedIn"
+
+
 def test_a_third_persons_message_to_the_thread_address_is_held(world: World) -> None:
     decision = world.arrive(mail(sender="mallory@evil.example", text="hi"), to=thread(world))
 
@@ -327,7 +382,8 @@ def test_a_reply_goes_to_the_reply_address_of_the_message_it_replies_to(world: W
     assert [one.recipients for one in world.run()] == [("sales@customer.example",), (JANE,)]
 
 
-def test_a_reply_to_everyone_reaches_those_the_contact_copied(world: World) -> None:
+@pytest.mark.parametrize("everyone", [False, True])
+def test_only_a_reply_to_everyone_reaches_those_the_contact_copied(world: World, everyone: bool) -> None:
     world.arrive(
         mail(
             subject="Re: A question",
@@ -338,11 +394,11 @@ def test_a_reply_to_everyone_reaches_those_the_contact_copied(world: World) -> N
         )
     )
     world.run()
-    everyone = thread(world, everyone=True)
-    world.arrive(owner_reply(world, to=everyone), to=everyone)
+    to = thread(world, everyone=everyone)
+    world.arrive(owner_reply(world, to=to), to=to)
     (left,) = world.run()
 
-    assert left.recipients == (JANE, "kim@customer.example")
+    assert left.recipients == ((JANE, "kim@customer.example") if everyone else (JANE,))
 
 
 def encrypted_zip() -> bytes:
@@ -556,7 +612,8 @@ def test_a_mailbox_of_an_invalid_route_is_not_shown(world: World, bad: str) -> N
     world.route(f'[[route]]\nto = ["{BOSS}"]\n{bad}\n'.encode())
     world.arrive(owner_reply(world, text=f"Ask {BOSS}, please."), to=thread(world))
 
-    assert not any(BOSS.encode() in one.raw for one in to_contact(world.run()))
+    (left,) = world.run()
+    assert BOSS.encode() not in left.raw
 
 
 def test_a_reply_is_not_sent_while_the_routes_cannot_be_parsed(world: World) -> None:
@@ -582,6 +639,16 @@ def test_a_reply_that_would_leak_is_held_and_the_owner_gets_a_notice(world: Worl
     assert decision.outcome is Outcome.HOLD
     assert to_contact(left) == []
     assert len(notices(left)) == 1
+
+
+def test_the_notice_of_a_leak_names_the_first_ten_places_that_hold_it(world: World) -> None:
+    files = [(f"{n}.bin", "application/octet-stream", b"\x00" + OWNER.encode()) for n in range(11)]
+    raw = owner_reply(world, text=f"Replaced: {OWNER}.\r\n", attachments=files)
+    decision = world.arrive(raw, to=thread(world))
+
+    (reason,) = world.records.message_records[decision.receipt, "reply"].reasons
+    held = [f"private address in attachment {n} (application/octet-stream)" for n in range(1, 11)]
+    assert (reason.rule, reason.detail) == ("leak", "; ".join(held))
 
 
 def test_the_ledger_records_the_ses_id_and_archive_key_of_a_sent_reply(world: World) -> None:

@@ -173,12 +173,21 @@ def test_a_job_whose_message_is_missing_from_the_archive_is_dead_lettered(world:
     assert len(world.jobs.dead_lettered) == 1
 
 
-def test_a_job_without_a_ledger_item_is_dead_lettered(world: World) -> None:
-    lost = job(world, JobKind.FORWARD)
-    world.records.ledger.clear()
+def test_a_forward_of_no_conversation_is_dead_lettered(world: World) -> None:
+    forward = item(world, JobKind.FORWARD)
+    world.records.ledger[forward.id] = replace(forward, conversation="")
 
-    assert SENDERS[JobKind.FORWARD](lost, world.dispatch) is SendResult.DEAD_LETTERED
-    assert len(world.jobs.dead_lettered) == 1
+    assert send(world, JobKind.FORWARD) is SendResult.DEAD_LETTERED
+    assert item(world, JobKind.FORWARD).reason == "the send names a conversation that the table does not hold"
+
+
+def test_a_reply_to_a_contact_without_a_record_is_sent(world: World) -> None:
+    (conversation,) = world.records.conversations.values()
+    thread = f"{conversation.id}.{conversation.token}@{THREAD}"
+    world.arrive(mail(sender=OWNER, to=thread, message_id="<o@private.example>"), to=thread)
+    world.records.contacts.clear()
+
+    assert send(world, JobKind.REPLY) is SendResult.SENT
 
 
 def test_a_bug_in_composing_dead_letters_the_job_with_the_name_of_the_error(world: World) -> None:
@@ -337,8 +346,8 @@ def test_an_acknowledgement_that_may_have_left_before_a_crash_is_recorded_as_unk
 def test_a_job_without_a_ledger_item_is_dead_lettered_without_attempts(world: World) -> None:
     lost = job(world, JobKind.FORWARD)
     world.records.ledger.clear()
-    SENDERS[JobKind.FORWARD](lost, world.dispatch)
 
+    assert SENDERS[JobKind.FORWARD](lost, world.dispatch) is SendResult.DEAD_LETTERED
     (letter,) = world.jobs.dead_lettered
     assert (letter.body, letter.kind, letter.attempts) == (lost.to_json(), JobKind.FORWARD, 0)
 

@@ -132,7 +132,7 @@ class SentCommit:
     """One transaction after SES's response: the ledger item SENT (conditional on *attempt*), the reference of SES's
     id, and the conversation's links and counters (conditional on its version)."""
 
-    item: LedgerItem  # with ses_id, sent_key, state SENT; item.attempt is the attempt that sent
+    item: LedgerItem  # with ses_id and sent_key; item.attempt is the attempt that sent
     reference: Reference
     conversation: Conversation | None = None
     contact: Contact | None = None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage
@@ -31,8 +32,8 @@ type NewToken = Callable[[int], str]
 
 def start(
     parsed: ParsedMessage,
-    conversation: ConversationId | None,
-    reply_address: EmailAddress | None,
+    conversation: ConversationId | Literal[""],
+    reply_address: EmailAddress | Literal[""],
     *,
     owners: Owners,
     routes: Routes,
@@ -57,8 +58,8 @@ def start(
         mailboxes=_mailboxes(named, parsed, owners, routes),
         status=Status.OPEN,
         verified=parsed.verification.verified,
-        reply_address=reply_address or "",
-        reply_differs=_differs(parsed, reply_address or ""),
+        reply_address=reply_address,
+        reply_differs=_differs(parsed, reply_address),
         started_at=parsed.at,
         updated_at=parsed.at,
         linkedin_thread=parsed.person.thread_url if parsed.person else "",
@@ -66,7 +67,7 @@ def start(
 
 
 def add_message(
-    before: Conversation, parsed: ParsedMessage, reply_address: EmailAddress | None, owners: Owners
+    before: Conversation, parsed: ParsedMessage, reply_address: EmailAddress | Literal[""], owners: Owners
 ) -> Conversation:
     """Return *before* with the contact's message *parsed* in it.
 
@@ -78,7 +79,7 @@ def add_message(
         receipt=parsed.receipt.id,
         contact_id=parsed.message.message_id,
         owner_ids={},
-        reply_address=(reply_address or "") if trusted else before.reply_address,
+        reply_address=reply_address if trusted else before.reply_address,
     )
     conversation = replace(with_link(before, link), received=before.received + 1, updated_at=parsed.at)
     if before.status in (Status.ANSWERED, Status.CLOSED) and not parsed.by_machine:
@@ -172,9 +173,7 @@ def with_link(conversation: Conversation, link: Link) -> Conversation:
             )
             return replace(conversation, links=tuple(links))
     links.append(link)
-    if len(links) > MAX_LINKS:
-        links = links[:1] + links[-(MAX_LINKS - 1) :]
-    return replace(conversation, links=tuple(links))
+    return replace(conversation, links=tuple(links[:1] + links[1:][-(MAX_LINKS - 1) :]))
 
 
 def _mailboxes(

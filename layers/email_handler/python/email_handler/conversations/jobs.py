@@ -32,7 +32,7 @@ class Job:
 
     def to_json(self) -> str:
         """Return the queue message's body."""
-        return json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True)
+        return json.dumps({"version": VERSION, **asdict(self)})
 
     @classmethod
     def from_json(cls, body: str) -> "Job":

@@ -82,7 +82,7 @@ def attachment_key(conversation: str, receipt: ReceiptId, number: int, name: str
 def safe_name(name: str) -> str:
     """Return *name* fit for an archive key: no separators, no control characters, never empty, extension kept."""
     clean = re.sub(r"[^\w.()+ -]", "_", name).strip(" .") or "unnamed"
-    return clean if len(clean) <= MAX_NAME else clean[: MAX_NAME - 20] + clean[-20:]
+    return clean[: MAX_NAME - 20] + clean[MAX_NAME - 20 :][-20:]
 
 
 def _folder(conversation: str, receipt: str) -> str:

@@ -13,7 +13,8 @@ _PREFIXES = frozenset(
         "ответ", "回复", "答复", "回覆", "轉寄", "转发", "返信", "転送", "회신", "전달", "תגובה", "הועבר", "رد",
     )
 )  # fmt: skip
-_LONGEST_PREFIX = max(map(len, _PREFIXES))
+# Some clients count ("Re[2]:"), Chinese ones write U+FF1A.
+_PREFIX = re.compile(r"([^\s\[:\uff1a]++)(?:\[\d+\])? ?[:\uff1a]")
 _UNIVERSAL_PREFIXES = re.compile(r"(?i)\A(?:(?:re|fwd?) ?: *)++")
 _OUTLOOK_PREFIX = re.compile(r"[^: 0-9]{1,3}:")  # MS-OXCMAIL 2.2.3.2.6.1: any word of up to three letters
 _GATEWAY_LABELS = {"ext", "extern", "external", "external email", "externe", "externo"}
@@ -58,7 +59,7 @@ def first_subject(subject: str) -> str:
     if _OUTLOOK_PREFIX.match(base):
         return reply_subject(subject)
     rest = " ".join(subject.split())
-    prefixes = rest[: len(rest) - len(_UNIVERSAL_PREFIXES.sub("", rest, count=1))]
+    prefixes = rest[: len(rest) - len(_UNIVERSAL_PREFIXES.sub("", rest))]
     return prefixes + base if rest[len(prefixes) :][:MAX_SUBJECT] == base else reply_subject(subject)
 
 
@@ -68,21 +69,13 @@ def reply_subject(subject: str) -> str:
 
 
 def _without_prefix(subject: str) -> str:
-    head = subject[: _LONGEST_PREFIX + 8]
-    for colon in (":", "\uff1a"):  # Chinese clients write the second
-        prefix, found, _ = head.partition(colon)
-        prefix = prefix.strip().lower()
-        if found and prefix.endswith("]") and "[" in prefix and prefix[prefix.index("[") + 1 : -1].isdecimal():
-            prefix = prefix[: prefix.index("[")]  # some clients count: "Re[2]:"
-        if found and prefix in _PREFIXES:
-            return subject[head.index(colon) + 1 :]
-    return subject
+    found = _PREFIX.match(subject)
+    return subject[found.end() :] if found and found[1].lower() in _PREFIXES else subject
 
 
 def _without_label(subject: str) -> str:
     for opening, closing in ("[]", "()", "【】"):
-        if subject.startswith(opening):
-            label, found, _ = subject[1:24].partition(closing)
-            if found and label.strip().lower() in _GATEWAY_LABELS:
-                return subject[len(label) + 2 :]
+        label, found, rest = subject.partition(closing)
+        if found and label.startswith(opening) and label[1:].strip().lower() in _GATEWAY_LABELS:
+            return rest
     return subject

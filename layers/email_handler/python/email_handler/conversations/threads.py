@@ -34,7 +34,7 @@ def named_references(message: Message) -> tuple[str, ...]:
     ids = [local_part(i) for i in (*message.in_reply_to, *reversed(message.references))]
     unique = list(dict.fromkeys(i for i in ids if i))
     half = MAX_REFERENCES // 2
-    return tuple(unique if len(unique) <= MAX_REFERENCES else unique[:half] + unique[-half:])
+    return tuple(unique[:half] + unique[half:][-half:])
 
 
 def own_reference(
@@ -50,9 +50,9 @@ def own_reference(
     return (Reference(local_part=own, conversation=conversation.id, receipt=receipt),)
 
 
-def takes_part(conversation: Conversation, address: str | None) -> bool:
+def takes_part(conversation: Conversation, address: str) -> bool:
     """Return whether the verified *address* is the contact or a participant, in any case."""
-    return any(same_address(known, address or "") for known in (conversation.contact, *conversation.participants))
+    return any(same_address(known, address) for known in (conversation.contact, *conversation.participants))
 
 
 def choose(
@@ -140,11 +140,11 @@ def threading_for_owner(
     *named* are the ids that the contact's message names, nearest first. The first one known is translated into the id
     that *mailbox* knows for the same message.
     """
-    known = [link for link in conversation.links if link.owner_ids.get(mailbox)]
-    contact_ids = {local_part(link.contact_id) for link in conversation.links if link.contact_id}
-    wanted = next((i for i in map(local_part, named) if i in contact_ids), "")
-    parent = next((link.owner_ids[mailbox] for link in known if wanted and local_part(link.contact_id) == wanted), "")
-    return _threading(f"{conversation.id}.o@{domain}", [link.owner_ids[mailbox] for link in known], parent, subject)
+    ids = [link.owner_ids[mailbox] for link in conversation.links if mailbox in link.owner_ids]
+    contacts = [link for link in reversed(conversation.links) if link.contact_id]  # of two with one id the first counts
+    translated = {local_part(link.contact_id): link.owner_ids.get(mailbox, "") for link in contacts}
+    parent = next((translated[i] for i in map(local_part, named) if i in translated), "")
+    return _threading(f"{conversation.id}.o@{domain}", ids, parent, subject)
 
 
 def _threading(root: str, ids: list[str], parent: str, subject: str) -> Threading:

@@ -103,13 +103,14 @@ def receipt_from_message(
 
 def _from_problem(message: Message) -> str:
     """Return why From cannot be verified, whatever SES found; "" if it is one field with one address."""
-    overlong = any(len(header.raw) > _FIELD_LIMIT for header in message.headers if header.name.lower() == "from")
+    length = sum(len(header.raw) for header in message.headers if header.name.lower() == "from")
     problems = {
         "no From field": message.from_fields == 0,
         "several From fields": message.from_fields > 1,
         "no From address": not message.from_,
         "several From addresses": len(message.from_) > 1,
-        "malformed From address": overlong or not all(_domain(mailbox.address) for mailbox in message.from_),
+        "malformed From address": length > _FIELD_LIMIT
+        or "" in [_domain(mailbox.address) for mailbox in message.from_],
     }
     return next((problem for problem, holds in problems.items() if holds), "")
 
@@ -177,7 +178,7 @@ def _ses_results(message: Message) -> tuple[_Result, ...]:
     pieces = _pieces(field) if len(field) <= _FIELD_LIMIT else []
     if not pieces or not pieces[0] or pieces[0][0].lower() != AUTHSERV_ID:
         return ()
-    return tuple(_result(words) for words in pieces[1:] if words)
+    return tuple(_result(*words) for words in pieces[1:] if words)
 
 
 def _ses_fields(message: Message) -> dict[str, str]:
@@ -229,10 +230,10 @@ def _pieces(field: str) -> list[list[str]]:
     return [] if quoted or depth else pieces
 
 
-def _result(words: Sequence[str]) -> _Result:
-    method, _, value = words[0].partition("=")
+def _result(stated: str, *others: str) -> _Result:
+    method, _, value = stated.partition("=")
     properties: dict[str, str] = {}
-    for word in words[1:]:
+    for word in others:
         name, equals, given = word.partition("=")
         if not equals or name.lower() in properties:
             properties = {}
@@ -264,5 +265,5 @@ def _received_for(received: str) -> tuple[EmailAddress, ...]:
     """Return the address after ``for`` in SES's own ``Received`` field (RFC 5321 §4.4)."""
     words = received.partition(";")[0].split()
     named = [_between_angles(words[i + 1]) for i, word in enumerate(words[:-1]) if word.lower() == "for"]
-    local, at, domain = named[-1].rpartition("@") if named else ("", "", "")
-    return (EmailAddress(f"{local}@{domain.lower()}"),) if at and local and domain else ()
+    local, _, domain = named[-1].rpartition("@") if named else ("", "", "")
+    return (EmailAddress(f"{local}@{domain.lower()}"),) if local and domain else ()

@@ -26,8 +26,8 @@ def store_attachments(
     if record is None:
         raise UnknownConversation("the event names a message that the table does not hold")
     message = parse(archive.get(record.archive_key))
-    _put_text(archive, record, "body", message.text)
-    _put_text(archive, record, "new", new_text(message.text, message.html))
+    for name, text in (("body", message.text), ("new", new_text(message.text, message.html))):
+        _put_text(archive, record, name, text)
     described = tuple(_store(attachment, record, archive, extractor) for attachment in message.attachments)
     records.describe_attachments(receipt, function, described[:MAX_DESCRIBED], len(message.text))
     return described

@@ -96,12 +96,13 @@ def _messages(
     )
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         for batch in batched(stored, _BATCH):
-            yield from pool.map(partial(_message, function, records, expired, limit), *zip(*batch, strict=True))
+            yield from pool.map(partial(_message, function, records, expired, limit), batch)
 
 
 def _message(
-    function: FunctionName, records: Records, expired: datetime, limit: datetime, key: ArchiveKey, modified: datetime
+    function: FunctionName, records: Records, expired: datetime, limit: datetime, stored: tuple[ArchiveKey, datetime]
 ) -> Audited:
+    key, modified = stored
     receipt = receipt_of(key)
     decision = records.decision(receipt, function)
     trouble = None

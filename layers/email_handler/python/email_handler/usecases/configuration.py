@@ -31,7 +31,7 @@ class ConfigurationReader:
         self._parameters = {"rules": rules_parameter, "routes": routes_parameter}
         self._owners = owners
         self._good: dict[str, tuple[str, Any]] = {}  # by name: the version and content of the last good document
-        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="configuration")
+        self._pool = ThreadPoolExecutor(thread_name_prefix="configuration")
 
     def begin(self) -> Callable[[], Configuration]:
         """Start reading both documents, and return a function that waits for the configuration in force.

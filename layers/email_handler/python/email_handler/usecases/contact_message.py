@@ -137,7 +137,7 @@ def _filter(parsed: ParsedMessage, known: Known, configuration: Configuration) -
     receipt = parsed.receipt
     if parsed.target is not None:
         # The token proves that this message is meant for us, though its recipient is not a public address.
-        receipt = replace(receipt, recipients=public_addresses[:1])
+        receipt = replace(receipt, recipients=public_addresses)
     listed: Listed = "" if parsed.feedback else known.listed  # for a report, the failed address was looked up
 
     def by_content() -> Disposition:
@@ -169,7 +169,6 @@ def plan_delivery(
     """Return the transaction that forwards *parsed*, judged as *record*, in its conversation, and acknowledges it if
     that is due."""
     owners, verified = configuration.owners, parsed.verification.address
-    reply_address = record.reply_address or None
     person = parsed.person if parsed.target is None else None
     if person:
         joined = choose_on_linkedin(person, by_id=known.by_id, by_reference=known.by_reference)
@@ -183,13 +182,13 @@ def plan_delivery(
         )
     before = joined or start(
         parsed,
-        (question.conversation or None) if person else None,
-        reply_address,
+        question.conversation if person else "",
+        record.reply_address,
         owners=owners,
         routes=configuration.routes,
         new_token=context.new_token,
     )
-    conversation = add_message(before, parsed, reply_address, owners)
+    conversation = add_message(before, parsed, record.reply_address, owners)
     record = replace(record, conversation=conversation.id, tells=conversation.untold)
     conversation = replace(conversation, untold=())
     ledger = [
@@ -198,8 +197,8 @@ def plan_delivery(
     ]
     counted: tuple[str, ...] = ()
     if verified and acknowledge and _acknowledgement_due(parsed, record, known, owners, context):
-        ledger.append(new_send(JobKind.ACKNOWLEDGEMENT, acknowledgement_id(verified), record, [verified]))
         counted = question.counters
+        ledger.append(new_send(JobKind.ACKNOWLEDGEMENT, acknowledgement_id(verified), record, [verified]))
     commit = build_commit(
         record,
         ledger=ledger,

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
+from typing import Literal
 
 from email_handler.conversations.disposition import Outcome, mistake_in
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import Decision, LedgerItem, MessageRecord, PendingEvent, SendState
 from email_handler.errors import RecordChanged
-from email_handler.identifiers import ConversationId, Decider, EmailAddress, LedgerId
+from email_handler.identifiers import Decider, EmailAddress, LedgerId
 from email_handler.ports import Commit, Known, Question
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
@@ -22,28 +23,25 @@ type Plan = Callable[[Known, Configuration], Commit]
 """Returns the transaction for what is known and in force. Called again if others wrote in between."""
 
 
-def decide_once(question: Question, plan: Plan, context: Context) -> Decision:
+def decide_once(question: Question, plan: Plan, context: Context, *, tries: int = TRIES) -> Decision:
     """Decide about one receipt and finish what was decided: decided at most once, finished at least once.
 
     The decision, its jobs and its events are one transaction; only then is anything queued or published. A second run
     (SES's duplicate event, a retry after a crash, the reconciler) finds the decision and finishes it.
-    Raises RecordChanged if others wrote in between each time.
+    Raises RecordChanged if others wrote in between each of *tries* times.
     """
-    for attempt in range(1, TRIES + 1):
-        known = context.records.look_up(question)
-        configuration = context.configuration()  # always waited for: no read outlives the invocation
-        if known.decision is not None:
-            decision = known.decision
-            break
+    known = context.records.look_up(question)
+    configuration = context.configuration()  # always waited for: no read outlives the invocation
+    decision = known.decision
+    if decision is None:
         commit = plan(known, configuration)
         try:
             context.records.commit(commit)
         except RecordChanged:
-            if attempt == TRIES:
+            if tries == 1:
                 raise
-            continue
+            return decide_once(question, plan, context, tries=tries - 1)
         decision = commit.decision
-        break
     if not decision.done:
         finish(decision, context)
     return decision
@@ -63,13 +61,9 @@ def finish(decision: Decision, context: Context) -> None:
         calls.append(partial(context.archive.let_expire, key, expires=True))
     elif decision.decider == "operator" and decision.jobs:
         calls.append(partial(context.archive.let_expire, decision.jobs[0].archive_key, expires=False))
-    if len(calls) > 1:
-        with ThreadPoolExecutor(max_workers=len(calls)) as pool:
-            for future in [pool.submit(call) for call in calls]:
-                future.result()
-    else:
-        for call in calls:
-            call()
+    with ThreadPoolExecutor() as pool:
+        for future in [pool.submit(call) for call in calls]:
+            future.result()
     context.records.finish(decision.receipt, decision.decider)
 
 
@@ -80,7 +74,7 @@ def build_commit(
     ledger: Sequence[LedgerItem] = (),
     fingerprint: str = "",
     events: Sequence[str] | None = None,
-    bounced: LedgerId | None = None,
+    bounced: LedgerId | Literal[""] = "",
 ) -> Commit:
     """Return the transaction that makes *record* the decided end of its receipt, with *ledger*'s sends queued.
 
@@ -102,7 +96,7 @@ def build_commit(
         ledger=tuple(ledger),
         fingerprint=fingerprint,
         expires_at=record.at + HELD_FOR if expires else None,
-        bounced=bounced or "",
+        bounced=bounced,
     )
 
 
@@ -135,13 +129,12 @@ def new_send(
     recipients: Sequence[EmailAddress],
     *,
     note: str = "",
-    conversation: ConversationId | None = None,
 ) -> LedgerItem:
     """Return the ledger item *ledger* of a send that *record* causes, due now."""
     return LedgerItem(
         id=ledger,
         kind=kind,
-        conversation=conversation or record.conversation,
+        conversation=record.conversation,
         source=record.receipt,
         source_function=record.function,
         archive_key=record.archive_key,

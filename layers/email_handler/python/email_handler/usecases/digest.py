@@ -1,7 +1,7 @@
 """The digest: on days after something was held, the owner gets a list of it, with reasons and how to release each."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import timedelta
 
 from email_handler.conversations.disposition import Outcome, Reason
@@ -33,7 +33,7 @@ def send_digest(context: Context) -> Decision | None:
     ]
     if not held:
         return None
-    body = json.dumps([asdict(HeldEntry.of(record)) for record in held], ensure_ascii=False).encode()
+    body = json.dumps([asdict(HeldEntry.of(record)) for record in held]).encode()
     summary = f"{len(held)} held on {day.isoformat()}"
     record = MessageRecord(
         receipt=ReceiptId(f"digest-{day.isoformat()}"),
@@ -49,13 +49,11 @@ def send_digest(context: Context) -> Decision | None:
     )
 
     def plan(_: Known, configuration: Configuration) -> Commit:
-        owners = configuration.owners
         context.archive.put(record.archive_key, body, "application/json")
         notices = [
             new_send(JobKind.NOTICE, notice_id(record.receipt, mailbox), record, [mailbox], note=DIGEST)
-            for mailbox in owners.forward_to
+            for mailbox in configuration.owners.forward_to
         ]
-        from_us = owners.public_addresses[0]
-        return build_commit(replace(record, public_address=from_us), ledger=notices, events=())
+        return build_commit(record, ledger=notices, events=())
 
     return decide_once(Question(receipt=record.receipt, decider="inbound"), plan, context)

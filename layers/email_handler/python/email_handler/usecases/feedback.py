@@ -26,11 +26,10 @@ def record_feedback(detail: Mapping[str, Any], context: Context) -> Decision:
     invocation is repeated. Raises MalformedEvent if *detail* is not feedback.
     """
     feedback = feedback_from_event(detail)
-    if feedback is None or not feedback.ses_id:
+    if feedback is None:
         raise MalformedEvent("not an event of SES about a message we sent")
     receipt = _receipt(feedback)
     key = feedback_key(receipt)
-    context.archive.put(key, json.dumps(detail, sort_keys=True).encode(), "application/json")
     record = MessageRecord(
         receipt=receipt,
         function="inbound",
@@ -40,6 +39,7 @@ def record_feedback(detail: Mapping[str, Any], context: Context) -> Decision:
         verification="an event of SES",
         automatic=feedback.kind,
     )
+    context.archive.put(key, json.dumps(detail).encode(), "application/json")
 
     def plan(known: Known, _: Configuration) -> Commit:
         commit = plan_feedback(record, feedback, known)

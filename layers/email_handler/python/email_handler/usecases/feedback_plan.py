@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from email_handler.conversations.disposition import Outcome, Reason
+from email_handler.conversations.disposition import Reason
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import is_received, notice_id, text_only_forward_id
 from email_handler.conversations.records import TEXT_ONLY, MessageRecord, SendState
+from email_handler.identifiers import LedgerId
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known
 from email_handler.senders.bounces.feedback import Feedback
@@ -15,16 +16,15 @@ from email_handler.usecases.decision import build_commit, new_send
 def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known) -> Commit | None:
     """Return the transaction for *feedback* about a message we sent; None if it is about nothing we sent.
 
-    *record* is the feedback's own; it joins the conversation. If the failure is final, the send becomes BOUNCED, a
+    *record* is the feedback's own, under RECORD; it joins the conversation. If the failure is final, the send becomes BOUNCED, a
     contact who cannot be reached is never acknowledged again, and the owner gets one notice if it was their reply. A
     forward refused for content or size goes out once more, as text and a list.
     """
-    send = next((known.sends[r.ledger] for r in known.references if r.ledger and r.ledger in known.sends), None)
+    send = next(filter(None, (known.sends.get(LedgerId(r.ledger)) for r in known.references)), None)
     if send is None:
         return None
     record = replace(
         record,
-        outcome=Outcome.RECORD,
         reasons=(Reason(stage="feedback", rule=feedback.kind, detail=f"about our {send.kind}"),),
         conversation=send.conversation,
         feedback={
@@ -34,13 +34,13 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known) -> Co
             "ledger": send.id,
         },
     )
-    final = feedback.permanent or feedback.kind == "complaint"
-    is_new = final and send.state is not SendState.BOUNCED
+    is_new = feedback.permanent and send.state is not SendState.BOUNCED
     ledger = []
-    conversation = next((c for c in known.by_reference if c.id == send.conversation), None)
-    if is_new and conversation and send.kind is JobKind.REPLY:
+    if is_new and send.kind is JobKind.REPLY:
         ledger += [
             new_send(JobKind.NOTICE, notice_id(send.id, mailbox), record, [mailbox], note=NoticeKind.BOUNCED)
+            for conversation in known.by_reference
+            if conversation.id == send.conversation
             for mailbox in conversation.mailboxes
         ]
     if is_new and feedback.refuses_content and send.kind is JobKind.FORWARD and send.note != TEXT_ONLY:
@@ -50,9 +50,9 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known) -> Co
         )
     events = (
         *(("Message Received",) if is_received(record.archive_key) else ()),
-        *(("Delivery Failed",) if final else ()),
+        *(("Delivery Failed",) if feedback.permanent else ()),
     )
-    commit = build_commit(record, ledger=ledger, bounced=send.id if is_new else None, events=events)
+    commit = build_commit(record, ledger=ledger, bounced=send.id if is_new else "", events=events)
     contact = known.contact
     if is_new and contact is not None and contact.address.lower() in map(str.lower, send.recipients):
         commit = replace(commit, contact=replace(contact, unreachable=True, updated_at=record.at))

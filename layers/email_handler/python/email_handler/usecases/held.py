@@ -85,7 +85,7 @@ def _held(receipt: ReceiptId, function: FunctionName, context: Context) -> Messa
 
 
 def _list(record: MessageRecord, kind: ListKind, context: Context) -> None:
-    if not record.verified or not record.sender:
+    if not record.verified:
         raise NotHeld(f"the sender is not verified ({record.verification}): leave out the {kind}-list entry")
     context.records.put_listed(record.sender, kind)
 
@@ -101,7 +101,7 @@ def _parse_again(record: MessageRecord, context: Context) -> ParsedMessage:
     if record.public_address:
         receipt = replace(receipt, recipients=(_tagged(record),))
     parsed = parse_received(raw, receipt, record.function, record.archive_key, context.clock())
-    verified = record.sender if record.verified and record.sender else None
+    verified = EmailAddress(record.sender) if record.verified else None
     return replace(
         parsed,
         verification=SenderVerification(address=verified, reason=record.verification),

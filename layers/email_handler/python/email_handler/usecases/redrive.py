@@ -55,8 +55,8 @@ def redrive(
         except (MalformedJob, UnknownConversation) as error:
             yield Redrive(ledger="", what=Redriven.LEFT, reason=letter.reason or str(error), attempts=letter.attempts)
             continue
-        reported.add(item.id)
         what = _again(item, ledger=ledger, jobs=jobs, clock=clock, dry_run=dry_run)
+        reported.add(item.id)
         if not dry_run:
             letters.discard(letter)
         yield Redrive(ledger=item.id, what=what, reason=letter.reason, attempts=letter.attempts)

@@ -104,8 +104,8 @@ def _from_contact(parsed: ParsedMessage, owners: Owners, conversation: Conversat
     return (
         not parsed.automatic
         and parsed.feedback is None
-        and not any(owners.include(box.address, conversation) for box in parsed.message.from_)
         and takes_part(conversation, parsed.sender)
+        and not any(owners.include(box.address, conversation) for box in parsed.message.from_)
     )
 
 
@@ -133,10 +133,8 @@ def _plan_reply(parsed: ParsedMessage, known: Known, configuration: Configuratio
     refusal = next(_refusals(parsed, known, owner, conversation, owners), None)
     if refusal is not None:
         return _hold(parsed, known, owners, owner, *refusal)
-    assert owner is not None and conversation is not None, "_refusals covers both"  # noqa: S101, PT018 - for mypy
-    recipients = reply_recipients(
-        parsed.message, conversation, everyone=bool(target and target.everyone), at_most=MAX_RECIPIENTS
-    )
+    assert owner and conversation and target, "_refusals covers them"  # noqa: S101, PT018 - for mypy
+    recipients = reply_recipients(parsed.message, conversation, everyone=target.everyone, at_most=MAX_RECIPIENTS)
     composed = compose_reply(
         parsed.message,
         reply_context(parsed.message, conversation, owners=owners, recipients=recipients, receipt=parsed.receipt.id),

@@ -92,7 +92,7 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
             dispatch.ledger.give_back(item, SendState.UNKNOWN, "the attempt before ended without a record", now)
             return SendResult.UNKNOWN
         context = dispatch.ledger.context(job.ledger)
-        draft = _composed(compose, replace(context, item=item), dispatch.archive.get(item.archive_key))
+        draft = _composed(compose, context, dispatch.archive.get(item.archive_key))
         if draft.held and ses_id is None:  # with an id it has left already
             return _dead_letter(item, draft.held, dispatch)
         if ses_id is None:
@@ -168,34 +168,33 @@ def _report_to_owner(item: LedgerItem, reason: str, dispatch: Dispatch) -> None:
 
 
 def _record(item: LedgerItem, ses_id: SesId, draft: Draft, context: SendContext, dispatch: Dispatch) -> None:
-    """Record SES's response on the conversation as it was read before the send; read it again if others have written."""
-    sent = replace(item, state=SendState.SENT, ses_id=ses_id, sent_key=sent_key(item.kind, item.id))
+    """Record SES's response, then publish the event."""
+    sent = replace(item, ses_id=ses_id, sent_key=sent_key(item.kind, item.id))
     if draft.mistake:
         sent = replace(sent, reason=f"sent despite an error of ours: {draft.mistake}")
     event = _event(draft.event, sent, dispatch) if draft.event else None
     reference = Reference(local_part=ses_id, conversation=item.conversation, receipt=item.source, ledger=item.id)
-    for number in range(1, TRIES + 1):
-        conversation = contact = None
-        if context.conversation is not None and draft.conversation is not None:
-            wire = wire_id(ses_id, dispatch.region)
-            conversation = attempt_or(
-                None, draft.conversation, context.conversation, wire
-            )  # it has left, whatever raises
-        if context.contact is not None and draft.contact is not None:
-            contact = attempt_or(None, draft.contact, context.contact)
-        try:
-            dispatch.ledger.sent(
-                SentCommit(item=sent, reference=reference, conversation=conversation, contact=contact, event=event)
-            )
-        except errors.RecordChanged:
-            if number == TRIES:
-                raise
-            context = dispatch.ledger.context(item.id)
-            continue
-        break
+    _commit(SentCommit(item=sent, reference=reference, event=event), draft, context, dispatch)
     if event is not None:
         dispatch.events.publish([event])
         dispatch.ledger.published(item.id)
+
+
+def _commit(commit: SentCommit, draft: Draft, context: SendContext, dispatch: Dispatch, *, tries: int = TRIES) -> None:
+    """Write *commit* with what *draft* changes in the conversation and the contact as they were read before the send;
+    read them again if others have written."""
+    conversation = contact = None
+    if draft.conversation is not None:
+        wire = wire_id(commit.reference.local_part, dispatch.region)
+        conversation = attempt_or(None, draft.conversation, conversation_of(context), wire)  # it left, whatever raises
+    if context.contact is not None and draft.contact is not None:
+        contact = attempt_or(None, draft.contact, context.contact)
+    try:
+        dispatch.ledger.sent(replace(commit, conversation=conversation, contact=contact))
+    except errors.RecordChanged:
+        if tries == 1:
+            raise
+        _commit(commit, draft, dispatch.ledger.context(commit.item.id), dispatch, tries=tries - 1)
 
 
 def _event(detail_type: str, item: LedgerItem, dispatch: Dispatch) -> PendingEvent:

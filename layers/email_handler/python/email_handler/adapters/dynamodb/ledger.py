@@ -75,7 +75,7 @@ class DynamoLedger:
         item = read(LedgerItem, self._stored(ledger))
         if item.state not in {SendState.QUEUED, SendState.SENDING}:
             return None
-        if item.state is SendState.SENDING and item.lease_until is not None and item.lease_until <= now:
+        if item.lease_until is not None and item.lease_until <= now:
             if_expired = "(#state = :sending AND #attempt = :attempt) OR #claim = :claim"
             expired = values | {"attempt": item.attempt, "possible_duplicate": True}
             changes += ", #possible_duplicate = :possible_duplicate"
@@ -106,8 +106,7 @@ class DynamoLedger:
         try:
             self._table.transact(writes)
         except RecordChanged:
-            stored = read(LedgerItem, self._stored(item.id))
-            if stored.ses_id != item.ses_id or stored.state not in {SendState.SENT, SendState.BOUNCED}:
+            if read(LedgerItem, self._stored(item.id)).ses_id != item.ses_id:  # it is stored with SENT, or not at all
                 raise
 
     def published(self, ledger: LedgerId) -> None:
@@ -130,9 +129,7 @@ class DynamoLedger:
     def by_ses_id(self, ses_id: SesId) -> LedgerItem | None:
         """Return the send that SES knows as *ses_id*."""
         reference = read_optional(Reference, self._table.get(keys.reference(ses_id)))
-        if reference is None or not reference.ledger:
-            return None
-        return read_optional(LedgerItem, self._table.get(keys.send(reference.ledger)))
+        return read_optional(LedgerItem, self._table.get(keys.send(reference.ledger))) if reference else None
 
     def _change(self, item: LedgerItem, attempt: int, state: SendState) -> Item:
         """Return the write that stores *item*, if the stored attempt and state are these."""

@@ -52,14 +52,14 @@ class DynamoRecords:
         sends = list(map(keys.send, question.sends))
         asked = [decision, *named, *sends, *prints, *counters]
         asked += [keys.contact(contact), *lists] if contact else []
-        asked += [topic] if contact and question.subject else []
+        asked += [topic] if question.subject else []
         asked += [conversation] if question.conversation else []
         first = self._table.get_many(asked)
 
         references = tuple(read(Reference, first[key]) for key in named if key in first)
         by_reference = list(dict.fromkeys(keys.conversation(reference.conversation) for reference in references))
         by_topic = keys.conversation(first[topic]["conversation"]) if topic in first else None
-        sends += [keys.send(reference.ledger) for reference in references if reference.ledger]
+        sends += [keys.send(reference.ledger) for reference in references]
         second = self._table.get_many({*by_reference, *sends, *filter(None, [by_topic])} - set(asked))
 
         found = first | second

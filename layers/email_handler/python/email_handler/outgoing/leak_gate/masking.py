@@ -1,16 +1,16 @@
 """Finding and replacing what must not leave, however it is written."""
 
 from email_handler.outgoing.leak_gate import views
-from email_handler.outgoing.leak_gate.needles import BANNER, PRIVATE, TERM, THREAD, Needles
+from email_handler.outgoing.leak_gate.needles import PRIVATE, TERM, THREAD, Finding, Needles
 
 
-def found_in(text: str, needles: Needles, *, markup: bool = False, plain: bool = False) -> tuple[str, ...]:
+def found_in(text: str, needles: Needles, *, markup: bool = False) -> tuple[str, ...]:
     """Return which of PRIVATE, THREAD, TERM and BANNER *text* holds, in any view, each once.
 
-    ``markup`` also reads *text* as HTML or XML; ``plain`` reads it only as it stands.
+    ``markup`` also reads *text* as HTML or XML.
     """
     found: dict[str, None] = {}
-    for chain in ((),) if plain else views.HTML_CHAINS if markup else views.CHAINS:
+    for chain in views.HTML_CHAINS if markup else views.CHAINS:
         if (seen := views.decode(text, chain)) is not None:
             found |= dict.fromkeys(finding.what for finding in needles.find(seen))
     return tuple(found)
@@ -26,23 +26,22 @@ def mask(text: str, needles: Needles, contact: str, *, markup: bool = False) -> 
     replaced: dict[str, None] = {}
     for chain in views.HTML_CHAINS if markup else views.CHAINS:
         decoded = views.decode(text, chain)
-        if decoded is None or all(finding.what == BANNER for finding in needles.find(decoded)):
-            continue
-        seen = views.view(text, chain)
-        edits: list[tuple[int, int, str]] = []
-        for finding in needles.find(seen.text):
-            if finding.what not in stand_ins:
-                continue
-            replaced[finding.what] = None
-            ranges = seen.sources(finding.start, finding.end)
-            if (
-                views.MARKUP not in chain and views.LINES not in chain
-            ):  # tags within an address stay, folds and soft breaks do not
-                ranges = [(ranges[0][0], ranges[-1][1])]
-            shown = _as_written(stand_ins[finding.what], seen.text[finding.start : finding.end], chain)
-            edits += [(start, end, "" if number else shown) for number, (start, end) in enumerate(ranges)]
-        text = _edited(text, edits)
+        if decoded is not None and any(finding.what in stand_ins for finding in needles.find(decoded)):
+            seen = views.view(text, chain)
+            findings = [finding for finding in needles.find(seen.text) if finding.what in stand_ins]
+            replaced |= dict.fromkeys(finding.what for finding in findings)
+            edits = [edit for finding in findings for edit in _edits(seen, finding, stand_ins[finding.what], chain)]
+            text = _edited(text, edits)
     return text, tuple(replaced)
+
+
+def _edits(seen: views.View, finding: Finding, stand_in: str, chain: views.Chain) -> list[tuple[int, int, str]]:
+    """Return which ranges of the source become what, so that *stand_in* replaces *finding*."""
+    ranges = seen.sources(finding.start, finding.end)
+    if views.MARKUP not in chain and views.LINES not in chain:  # tags within an address stay, folds do not
+        ranges = [(ranges[0][0], ranges[-1][1])]
+    shown = _as_written(stand_in, seen.text[finding.start : finding.end], chain)
+    return [(start, end, "" if number else shown) for number, (start, end) in enumerate(ranges)]
 
 
 def _as_written(stand_in: str, found: str, chain: views.Chain) -> str:

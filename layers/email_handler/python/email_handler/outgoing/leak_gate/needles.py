@@ -28,6 +28,7 @@ _FILE_TYPE = (
 _DOMAIN_ENDS = (
     rf"(?![{_LETTER}])(?!-[A-Za-z0-9-]{{0,63}}\.[A-Za-z])(?!\.(?!{_FILE_TYPE}(?![A-Za-z0-9.-]))(?-i:[a-z0-9]))"
 )
+_GOES_ON_IN_CAPITALS = re.compile(r"[A-Z]\.[A-Z]")
 _ATEXT = r"A-Za-z0-9.!#$%&'*+/=?^_`{|}~-"
 _TAG = r"(?:\+[\w.+-]{0,64})?"
 _THREAD_LOCAL = re.compile(r"[A-Za-z0-9._+-]{1,80}$")
@@ -89,8 +90,7 @@ class Needles:
     def _addresses(self, text: str) -> Iterator[Finding]:
         for match in self._address.finditer(text):
             domain = match["domain"]
-            following = text[match.end() : match.end() + 2]
-            if domain[-1].isupper() and following[:1] == "." and following[1:].isupper():
+            if _GOES_ON_IN_CAPITALS.match(text, match.end() - 1):
                 continue  # ME@EXAMPLE.COM.TEST
             window = max(0, match.start() - _WINDOW)
             if domain.lower() == self._thread_domain:
@@ -105,7 +105,7 @@ def _spans(pattern: re.Pattern[str], text: str, what: str) -> Iterator[Finding]:
 
 
 def _locals_by_domain(identity: Identity) -> dict[str, list[str]]:
-    """Return for each domain of the owner's addresses the patterns of their local parts without tags, longest first."""
+    """Return for each domain of the owner's addresses the patterns of their local parts without tags."""
     patterns: dict[str, set[str]] = {}
     for address in identity.private_addresses:
         local, domain = split_address(address.lower())
@@ -115,7 +115,7 @@ def _locals_by_domain(identity: Identity) -> dict[str, list[str]]:
                 patterns.setdefault(same, set()).add(r"\.?".join(map(re.escape, base.replace(".", ""))))
         elif local and domain:
             patterns.setdefault(domain, set()).add(re.escape(base))
-    return {domain: sorted(found, key=len, reverse=True) for domain, found in patterns.items()}
+    return {domain: sorted(found) for domain, found in patterns.items()}
 
 
 def _local_pattern(locals_: list[str]) -> re.Pattern[str]:

@@ -77,7 +77,7 @@ def _unescaped(text: str) -> str:
 
 
 def _without_markup(text: str) -> str:
-    return "" if text.startswith("<") and text.endswith(">") else _unescaped(text)
+    return "" if text.startswith("<") else _unescaped(text)
 
 
 _BLOCK = re.compile(
