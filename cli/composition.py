@@ -99,8 +99,8 @@ def compose(
         held += composed.held
         places = [asdict(place) for place in composed.places]
         unchecked = [asdict(part) for part in composed.unchecked]
-        error = str(mistake) if mistake else None
-        print_json(line | {"held": composed.held, "places": places, "unchecked": unchecked, "error": error})
+        why = str(mistake) if mistake else None
+        print_json(line | {"held": composed.held, "places": places, "unchecked": unchecked, "error": why})
     err.print(f"{len(targets) - held - failed} composed, {held} held, {failed} not read", style="dim")
     if held or failed:
         raise typer.Exit(ExitCode.HELD if held else ExitCode.FAILED)
@@ -169,7 +169,7 @@ def _whole(raw: bytes, owners: Owners, mistake: Mistake) -> Composed:
     parsed = parse_received(raw, receipt, "inbound", raw_key("inbound", RECEIPT), datetime(2000, 1, 1, tzinfo=UTC))
     reason = mistaken(mistake)
     record = unread_record(parsed, owners, Disposition(outcome=Outcome.FLAG, reasons=(reason,)))
-    conversation = bare_conversation(parsed, None, owners, lambda length: "0" * length)
+    conversation = bare_conversation(parsed, "", owners, lambda length: "0" * length)
     return compose_whole(raw, reason, record, conversation, owners=owners, mailbox=owners.forward_to[0])
 
 

@@ -81,7 +81,9 @@ def _pure(raw: bytes, random: Random) -> Iterator[str]:
         parsed.message, commit.message, commit.conversation or conversation, owners=configuration.owners, mailbox=OWNER
     )
     compose_forward(parsed.message, about)
-    reply._plan_reply(_as_the_owners(parsed, conversation), Known(by_id=conversation), configuration)
+    reply._plan_reply(
+        _as_the_owners(parsed, conversation), Known(by_id=conversation), configuration, hold_unchecked=False
+    )
 
 
 def _as_the_owners(parsed: ParsedMessage, conversation: Conversation) -> ParsedMessage:

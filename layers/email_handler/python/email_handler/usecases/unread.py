@@ -56,12 +56,13 @@ def forward_unread(
     record = unread_record(parsed, owners, judged)
     if record.outcome is not Outcome.FLAG:
         return build_commit(record)
-    reply_address = attempt_or(None, owners.reply_address, parsed.message)
+    found = attempt_or(None, owners.reply_address, parsed.message)
+    reply_address: EmailAddress | Literal[""] = found or ""
     joined = known.by_id if attempt_or(False, token_matches, parsed.target, known.by_id) else None
     before = joined or bare_conversation(parsed, reply_address, owners, context.new_token)
     counted = replace(before, received=before.received + 1, updated_at=parsed.at)
     conversation = attempt_or(counted, add_message, before, parsed, reply_address, owners)
-    record = replace(record, conversation=conversation.id, reply_address=reply_address or "")
+    record = replace(record, conversation=conversation.id, reply_address=reply_address)
     ledger = [
         new_send(JobKind.FORWARD, forward_id(conversation.id, record.receipt, mailbox), record, [mailbox])
         for mailbox in conversation.mailboxes
@@ -82,7 +83,7 @@ def _judged(parsed: ParsedMessage, mistake: Mistake, known: Known, owners: Owner
 
 
 def bare_conversation(
-    parsed: ParsedMessage, reply_address: EmailAddress | None, owners: Owners, new_token: NewToken
+    parsed: ParsedMessage, reply_address: EmailAddress | Literal[""], owners: Owners, new_token: NewToken
 ) -> Conversation:
     """Return a conversation for *parsed* that nothing it holds can prevent: no route, no older thread."""
     return Conversation(
@@ -97,7 +98,7 @@ def bare_conversation(
         mailboxes=owners.forward_to,
         status=Status.OPEN,
         verified=parsed.verification.verified,
-        reply_address=reply_address or "",
+        reply_address=reply_address,
         reply_differs=False,
         started_at=parsed.at,
         updated_at=parsed.at,
