@@ -21,7 +21,7 @@ from email.parser import BytesParser
 from email.utils import getaddresses, parsedate_to_datetime
 from pathlib import Path
 
-from cli.composition import COMPOSERS, Kind
+from cli.composition import Kind, compose_one
 from cli.inspection import inspect_bytes
 from email_handler.conversations.owners import Owners
 from email_handler.identifiers import EmailAddress
@@ -113,7 +113,7 @@ def inspect(raw: bytes) -> int:
 
 def composing(kind: Kind) -> Callable[[bytes], int]:
     """Return a function that does the same as ``email-handler compose`` with one message."""
-    return lambda raw: len(COMPOSERS[kind](raw, OWNERS, EmailAddress("jane@customer.example")).raw)
+    return lambda raw: len(compose_one(kind, raw, OWNERS, EmailAddress("jane@customer.example"))[0].raw)
 
 
 WORK: dict[str, Callable[[bytes], int]] = {"inspect": inspect, **{f"compose {kind}": composing(kind) for kind in Kind}}

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from email_handler.mail.charsets import codec_name, decode
+from email_handler.mail.encodings import decode_base64
 from email_handler.mail.headers import (
     MAX_FIELDS,
     MAX_SECTION,
     MAX_VALUE,
-    decode_base64,
     decode_header,
     message_ids,
     parse_parameters,
