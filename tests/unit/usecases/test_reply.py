@@ -430,7 +430,9 @@ def test_a_mailbox_of_an_invalid_route_is_not_shown(world: World, bad: str) -> N
 def test_a_reply_is_not_sent_while_the_routes_cannot_be_parsed(world: World) -> None:
     world.arrive(owner_reply(world), to=thread(world))
     world.config.documents["routes"] = b"[[route"
-    assert world.run() == []
+    (left,) = world.run()
+    assert left.recipients == (OWNER,)
+    assert "Why: routes: not a TOML document" in read(left).get_body().get_content()  # type: ignore[union-attr]
 
     (send,) = (item for item in world.records.ledger.values() if item.kind is JobKind.REPLY)
     assert (send.state, send.reason) == (SendState.FAILED, "routes: not a TOML document")

@@ -209,7 +209,8 @@ def _hold(
     """Return the transaction that keeps *parsed* and sends a notice: always if the owner surely wrote it, at most once
     an hour and conversation if a machine of the owner's may have, or anybody else."""
     conversation = known.by_id
-    reason = Reason(stage="owner", rule=rule, detail=detail)
+    stage = "sender" if kind is NoticeKind.NOT_OWNER else "owner"  # what is not in the owner's name can be released
+    reason = Reason(stage=stage, rule=rule, detail=detail)
     outcome = Outcome.DROP if kind is NoticeKind.TO_NOTICES else Outcome.HOLD
     record = message_record(parsed, owners, outcome, [reason], conversation=conversation)
     recipients: Sequence[EmailAddress] = [owner] if owner else conversation.mailboxes if conversation else ()
