@@ -1,5 +1,6 @@
 """The search of one process: cases from its own random generator, until there are enough or time is up."""
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from tests.fuzz.running import timed
 
 PROJECT = Path(__file__).resolve().parents[2]
 SEEDS = (PROJECT / "events" / "mail", PROJECT / "tests" / "data" / "golden")
+PROGRESS = 2000  # cases between two lines of progress
 KEPT = 3  # cases kept of each thing that went wrong
 
 
@@ -35,6 +37,8 @@ def search(folders: Sequence[Path], seconds: float, cases: int, seed: int, job: 
             break
         wrong, took = timed(raw, random)
         found.cases += 1
+        if found.cases % PROGRESS == 0:
+            sys.stderr.write(f"job {job}: {found.cases} cases, {len(found.wrong)} kinds of failure\n")
         found.slowest = max(found.slowest, took)
         for what in dict.fromkeys(wrong):
             found.wrong[what] += 1
