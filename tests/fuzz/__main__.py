@@ -9,30 +9,13 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from random import Random, SystemRandom
+from random import SystemRandom
 
-from tests.fuzz.mutations import LARGEST, mutated
-from tests.fuzz.running import timed
-
-PROJECT = Path(__file__).resolve().parents[2]
-SEEDS = (PROJECT / "events" / "mail", PROJECT / "tests" / "data" / "golden")
-KEPT = 3  # cases kept of each thing that went wrong
-SLOW = 2.0  # seconds
-
-
-@dataclass
-class Found:
-    """What one process found."""
-
-    cases: int = 0
-    wrong: Counter[str] = field(default_factory=Counter)
-    kept: dict[str, list[bytes]] = field(default_factory=dict)
-    slowest: float = 0.0
+from tests.fuzz.searching import KEPT, PROJECT, Found, search
 
 
 def main() -> int:
@@ -54,39 +37,11 @@ def main() -> int:
         for job in range(arguments.jobs)
     ]
     if arguments.jobs == 1:
-        results = [_search(*work[0])]
+        results = [search(*work[0])]
     else:
         with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
-            results = list(pool.map(_search, *zip(*work, strict=True)))
+            results = list(pool.map(search, *zip(*work, strict=True)))
     return _report(results, time.monotonic() - began, arguments.out)
-
-
-def _search(folders: Sequence[Path], seconds: float, cases: int, seed: int, job: int, jobs: int) -> Found:
-    random = Random(f"{seed}.{job}")
-    found = Found()
-    end = time.monotonic() + seconds
-    for raw in _cases(list(folders), random, job, jobs):
-        if found.cases >= cases if cases else time.monotonic() > end:
-            break
-        wrong, took = timed(raw, random)
-        found.cases += 1
-        found.slowest = max(found.slowest, took)
-        for what in dict.fromkeys(wrong):
-            found.wrong[what] += 1
-            kept = found.kept.setdefault(what, [])
-            if len(kept) < KEPT:
-                kept.append(raw)
-    return found
-
-
-def _cases(folders: list[Path], random: Random, job: int, jobs: int) -> Iterator[bytes]:
-    given = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
-    for path in given[job::jobs]:
-        yield path.read_bytes()
-    files = [path for folder in SEEDS for path in sorted(folder.rglob("*.eml"))] + given
-    seeds = [path.read_bytes()[:LARGEST] for path in files]
-    while True:
-        yield mutated(random.choice(seeds), random, seeds)
 
 
 def _report(results: Sequence[Found], took: float, out: Path) -> int:

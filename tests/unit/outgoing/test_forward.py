@@ -183,6 +183,24 @@ def test_a_signed_message_that_cannot_be_sent_unchanged_is_attached_whole() -> N
     assert raw in [a.payload for a in back.attachments]
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"Content-Type: text/plain\r\ncontent-type: text/plain",
+        b"Content-Type: text/plain\r\nno field and no blank line",
+    ],
+)
+def test_a_signed_message_with_a_header_that_ses_refuses_is_attached_whole(broken: bytes) -> None:
+    part = broken + b"\r\n\r\nSigned.\r\n"
+    signature = entity([("Content-Type", "application/pgp-signature")], b"xxx")
+    raw = multipart("signed", part, signature, headers=[("From", "a@b.example")])
+
+    back = parse(_forwarded(raw))
+
+    assert "Signed." in back.text
+    assert raw in [a.payload for a in back.attachments]
+
+
 def test_a_message_nested_too_deep_is_attached_whole() -> None:
     head = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(200))
     raw = head + b"Content-Type: text/plain\r\n\r\ndeep\r\n"

@@ -1,5 +1,7 @@
 """The rules and routes in force with valid, broken and missing documents."""
 
+import pytest
+
 from email_handler.conversations.owners import Owners
 from email_handler.errors import ConfigUnavailable
 from email_handler.ports import ConfigDocument
@@ -53,6 +55,18 @@ def test_broken_rules_leave_the_last_good_set_in_force_and_are_reported() -> Non
 
     assert configuration.rules is good
     assert any("unusable" in problem for problem in configuration.problems)
+
+
+def test_rules_whose_reading_fails_in_any_way_stop_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("email_handler.usecases.configuration.load_rules", fails)
+    configuration = reader(RULE, None)[0].begin()()
+
+    assert configuration.rules is builtin_rules()
+    assert len(configuration.problems) == 1
+    assert "RecursionError" in configuration.problems[0]
 
 
 def test_an_unreachable_source_leaves_the_built_in_rules_and_is_reported() -> None:

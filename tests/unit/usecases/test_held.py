@@ -7,6 +7,7 @@ import pytest
 from email_handler.conversations.disposition import Outcome
 from email_handler.errors import NotHeld, RecordChanged
 from email_handler.identifiers import ReceiptId
+from email_handler.usecases import reply
 from email_handler.usecases.held import confirm, is_open, release
 from tests.support.builders import entity, mail, multipart
 from tests.support.world import OWNER, PUBLIC, THREAD, World
@@ -147,3 +148,37 @@ def test_a_released_message_to_a_thread_address_joins_the_conversation_of_its_to
 
     assert held.outcome is Outcome.HOLD
     assert release(held.receipt, "reply", world.context).conversation == delivered.conversation
+
+
+def test_a_strangers_message_to_a_thread_address_can_be_released(world: World) -> None:
+    world.arrive(mail(message_id="<other@customer.example>"))
+    world.run()
+    conversation = next(iter(world.records.conversations.values()))
+    thread = f"{conversation.id}.{conversation.token}@{THREAD}"
+    stranger = mail(sender="Kim <kim@other.example>", to=thread, message_id="<k@other.example>", text="P.S. from Kim")
+    held = world.arrive(stranger, to=thread)
+    world.run()
+    decision = release(held.receipt, "reply", world.context)
+    forward = next(one for one in world.run() if one.recipients == (OWNER,))
+
+    assert (held.outcome, decision.conversation) == (Outcome.HOLD, conversation.id)
+    assert b"P.S. from Kim" in forward.raw
+
+
+def test_an_owners_message_that_could_not_be_read_cannot_be_released(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.arrive(mail(message_id="<other@customer.example>"))
+    world.run()
+    conversation = next(iter(world.records.conversations.values()))
+    thread = f"{conversation.id}.{conversation.token}@{THREAD}"
+
+    def fails(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(reply, "compose_reply", fails)
+    held = world.arrive(mail(sender=OWNER, to=thread, message_id="<o@private.example>"), to=thread)
+
+    assert held.outcome is Outcome.HOLD
+    with pytest.raises(NotHeld):
+        release(held.receipt, "reply", world.context)

@@ -14,6 +14,7 @@ from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.records import Conversation, Decision, SendState, Status
 from email_handler.errors import ConfigUnavailable
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress
+from email_handler.usecases import reply
 from email_handler.usecases.reply import relay_reply
 from tests.support.builders import entity, mail, multipart
 from tests.support.fakes import Sent
@@ -241,6 +242,25 @@ def test_a_machine_of_the_owners_that_hides_it_causes_one_notice_an_hour(world: 
         world.arrive(owner_reply(world, number=number, subject="On leave"), to=thread(world))
 
     assert len(notices(world.run())) == 1
+
+
+def test_to_an_unknown_conversation_too_there_is_one_notice_an_hour(world: World) -> None:
+    for number in range(3):
+        world.arrive(owner_reply(world, number=number, subject="On leave"), to=f"c-zzzzzzzz.{'z' * 10}@{THREAD}")
+
+    assert len(notices(world.run())) == 1
+
+
+def test_unread_messages_of_strangers_cause_one_notice_an_hour(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(reply, "_plan_reply", fails)
+    for place in (thread(world), f"c-zzzzzzzz.{'z' * 10}@{THREAD}", f"notices@{THREAD}"):
+        for number in range(3):
+            raw = mail(sender="m@evil.example", text=f"{number} {place}")
+            assert world.arrive(raw, to=place).outcome is Outcome.HOLD
+        assert len(notices(world.run())) == 1
 
 
 def test_the_owners_words_about_a_bounce_are_sent(world: World) -> None:
@@ -619,7 +639,9 @@ def test_a_mailbox_of_an_invalid_route_is_not_shown(world: World, bad: str) -> N
 def test_a_reply_is_not_sent_while_the_routes_cannot_be_parsed(world: World) -> None:
     world.arrive(owner_reply(world), to=thread(world))
     world.config.documents["routes"] = b"[[route"
-    assert to_contact(world.run()) == []
+    (left,) = world.run()
+    assert left.recipients == (OWNER,)
+    assert "Why: routes: not a TOML document" in read(left).get_body().get_content()  # type: ignore[union-attr]
 
     (send,) = (item for item in world.records.ledger.values() if item.kind is JobKind.REPLY)
     assert (send.state, send.reason) == (SendState.FAILED, "routes: not a TOML document")

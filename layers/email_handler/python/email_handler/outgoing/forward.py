@@ -201,7 +201,14 @@ def _signed(part: Part, raw: bytes) -> writer.Entity | None:
     again = parse(f"Content-Type: {field}\r\n\r\n".encode() + content)
     if not writer.fits_seven_bits(content) or _payloads(again.root) != _payloads(part):
         return None
+    if "no blank line behind the headers" in again.defects or any(map(_repeats_a_field, again.root.walk())):
+        return None  # SES refuses a repeated field
     return writer.Entity(fields=(("Content-Type", field),), body=content)
+
+
+def _repeats_a_field(part: Part) -> bool:
+    names = [header.name.lower() for header in part.headers]
+    return len(names) != len(set(names))
 
 
 def _payloads(part: Part) -> list[tuple[str, bytes]]:

@@ -49,7 +49,7 @@ _TITLES = {
     NoticeKind.CHANGED: "Your reply was changed",
     NoticeKind.LEAK: "Held: your private address is in it",
     NoticeKind.MISTAKE: "Held: an error in this system",
-    NoticeKind.NOT_SENT: "Not sent: an error in this system",
+    NoticeKind.NOT_SENT: "Not sent: your reply could not go out",
     NoticeKind.BOUNCED: "Your reply bounced",
 }
 _TEXTS = {

@@ -8,6 +8,7 @@ from typing import Any
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.routes import Routes, load_routes
 from email_handler.errors import BadRules, ConfigUnavailable
+from email_handler.mistakes import Mistake, attempt
 from email_handler.ports import ConfigDocument, ConfigSource
 from email_handler.spam.rules import RuleSet, builtin_rules, load_rules
 
@@ -57,15 +58,19 @@ class ConfigurationReader:
 
     def _read[T](self, name: str, load: Callable[[ConfigDocument], T], builtin: Callable[[], T]) -> tuple[T, str]:
         """Return the content of the document *name* that is in force, and what is wrong with the document, or ""."""
-        problem = ""
+        problem, unusable = "", f"{name}: the document is unusable, the last good one is in force"
         try:
             document = self._source.read(self._parameters[name])
             if document is None:
                 return builtin(), ""
             if name not in self._good or self._good[name][0] != document.version:
-                self._good[name] = (document.version, load(document))
+                loaded = attempt(load, document)
+                if isinstance(loaded, Mistake):
+                    problem = f"{unusable} ({loaded})"
+                else:
+                    self._good[name] = (document.version, loaded)
         except BadRules:
-            problem = f"{name}: the document is unusable, the last good one is in force"
+            problem = unusable
         except ConfigUnavailable:
             problem = f"{name}: the document could not be read, the last good one is in force"
         return self._good[name][1] if name in self._good else builtin(), problem

@@ -28,7 +28,9 @@ def release(receipt: ReceiptId, function: FunctionName, context: Context, *, all
     was held (its owner sends it again), and for *allow* if the sender is not verified: the entry would help forgers.
     """
     record = _held(receipt, function, context)
-    if any(reason.stage == "owner" for reason in record.reasons):
+    owners = context.configuration().owners
+    by_owner = record.function == "reply" and owners.include(record.sender)
+    if by_owner or any(reason.stage == "owner" for reason in record.reasons):
         raise NotHeld("an owner's reply is not released: correct it and send it again")
     if allow:
         _list(record, "allow", context)

@@ -228,14 +228,16 @@ def _hold(
     """Return the transaction that keeps *parsed* and sends a notice: always if the owner surely wrote it, at most once
     an hour and conversation if a machine of the owner's may have, or anybody else."""
     conversation = known.by_id
-    reason = Reason(stage="owner", rule=rule, detail=detail)
+    stage = "sender" if kind is NoticeKind.NOT_OWNER else "owner"  # what is not in the owner's name can be released
+    reason = Reason(stage=stage, rule=rule, detail=detail)
     outcome = Outcome.DROP if kind is NoticeKind.TO_NOTICES else Outcome.HOLD
     record = message_record(parsed, owners, outcome, [reason], conversation=conversation)
     recipients: Sequence[EmailAddress] = [owner] if owner else conversation.mailboxes if conversation else ()
-    notice = hourly_notice_id(record.conversation, parsed.at)
+    named = parsed.target.conversation if parsed.target else ""  # as asked for, known or not
+    notice = hourly_notice_id(named, parsed.at)
     if owner is not None:
         capped = kind in (NoticeKind.AUTOMATIC, NoticeKind.TO_NOTICES)
-        notice = _hourly_id(parsed, record.conversation) if capped else notice_id(record.receipt, owner)
+        notice = _hourly_id(parsed, named) if capped else notice_id(record.receipt, owner)
     due = bool(recipients) and notice not in known.sends
     return build_commit(record, ledger=[new_send(JobKind.NOTICE, notice, record, recipients, note=kind)] if due else [])
 

@@ -112,7 +112,7 @@ def hold_unread(parsed: ParsedMessage, mistake: Mistake, known: Known, owners: O
     conversation, owner = known.by_id, parsed.verification.address
     if conversation is not None:
         record = replace(record, conversation=conversation.id)
-    hourly = hourly_notice_id(conversation.id if conversation else "", parsed.at)
+    hourly = hourly_notice_id(parsed.target.conversation if parsed.target else "", parsed.at)  # as asked for
     notices = []
     if owner is not None and owner in owners.addresses(conversation):
         notices = [new_send(JobKind.NOTICE, notice_id(record.receipt, owner), record, [owner], note=NoticeKind.MISTAKE)]
