@@ -163,12 +163,20 @@ soak: setup ## Send many messages while AWS fails and functions die, then audit 
 mutants: setup ## Change the core in small ways and list the changes that no test notices (F=sending LIMIT=50 SEED=1)
 	@$(BIN)/python -m tests.mutants $(if $(F),--file $(F)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(SEED),--seed $(SEED))
 
+# ENV=local never reaches AWS: its endpoint is on this machine, and its credentials are valid nowhere else, whatever the
+# shell or an AWS profile says about either.
+LOOPBACK := ^https?://(127(\.[0-9]{1,3}){3}|localhost|\[::1\])(:[0-9]+)?/?$$
+LOCAL_ONLY := env -u AWS_PROFILE -u AWS_DEFAULT_PROFILE -u AWS_SESSION_TOKEN -u AWS_ENDPOINT_URL_CLOUDFORMATION -u AWS_ENDPOINT_URL_S3 \
+	AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=false AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1
+
 .PHONY: deploy
 deploy: ## Deploy: make deploy ENV=dev|prod|local [ARGS=--guided] (docs/deploy.md)
-	@grep -q '^\[$(or $(ENV),none).deploy.parameters\]' samconfig.toml || { echo "ENV=$(ENV) is not in samconfig.toml; there are:" \
+	@grep -qxF '[$(or $(ENV),none).deploy.parameters]' samconfig.toml || { echo "ENV=$(ENV) is not in samconfig.toml; there are:" \
 		$$(sed -n 's/^\[\(.*\)\.deploy\.parameters\]/\1/p' samconfig.toml) >&2; exit 2; }
+	@[ "$(ENV)" != local ] || [[ "$$AWS_ENDPOINT_URL" =~ $(LOOPBACK) ]] || { echo "ENV=local needs AWS_ENDPOINT_URL to name" \
+		"an endpoint on this machine, such as http://127.0.0.1:4566; it is '$$AWS_ENDPOINT_URL'" >&2; exit 2; }
 	@$(MAKE) $(if $(filter local,$(ENV)),build-local,build)
-	$(BIN)/sam deploy --config-env $(ENV) $(ARGS)
+	$(if $(filter local,$(ENV)),$(LOCAL_ONLY)) $(BIN)/sam deploy --config-env $(ENV) $(ARGS)
 
 .PHONY: clean
 clean: ## Remove what was built and the local cloud's data; the environments stay

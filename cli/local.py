@@ -3,6 +3,7 @@
 Commands import the modules that start servers when they run: all of ``email-handler`` shares this module's start-up.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from rich.text import Text
 
 from cli.options import AsJson
 from cli.terminal import err, out, print_hanging, print_json
-from cloud import PROJECT
+from cloud import PRIVATE, PROJECT
 from cloud.errors import LocalCloudError
 from email_handler.mail.addresses import address_domain
 
@@ -165,6 +166,7 @@ def down(folder: Folder = _FOLDER, as_json: AsJson = False) -> None:
 
 def main() -> None:
     """Run only these commands: ``python -m cli.local``."""
+    os.umask(PRIVATE)
     try:
         app()
     except LocalCloudError as error:
