@@ -20,7 +20,7 @@ import typer
 from rich.text import Text
 
 from cli.options import AsJson
-from cli.terminal import err, out, print_hanging, print_json
+from cli.terminal import err, out, print_hanging, print_json, print_line
 from cloud import PRIVATE, PROJECT
 from cloud.errors import LocalCloudError
 from email_handler.mail.addresses import address_domain
@@ -140,7 +140,11 @@ def outbox(
         for email in emails:
             print_json(asdict(email))
     elif number is not None:
-        sys.stdout.buffer.write(Path(emails[0].eml).read_bytes())
+        raw = Path(emails[0].eml).read_bytes()
+        if out.is_terminal:
+            print_line(raw.decode(errors="replace"))
+        else:
+            sys.stdout.buffer.write(raw)
     else:
         for email in emails:
             before = Text.assemble((f"{email.number:3}", "bold"), f"  {email.at[11:19]} UTC  ")
@@ -170,7 +174,7 @@ def main() -> None:
     try:
         app()
     except LocalCloudError as error:
-        err.print(str(error), style="red", markup=False, soft_wrap=True)
+        err.print(str(error), style="red", soft_wrap=True)
         sys.exit(1)
 
 
