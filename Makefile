@@ -111,6 +111,12 @@ BUILD = ARCH=$(1) $(BIN)/sam build --parallel --cached --build-dir .aws-sam/$(2)
 	--parameter-overrides Architecture=$(1)
 ARCH ?= arm64
 
+# ENV=local never reaches AWS: its endpoint is on this machine, and its credentials are valid nowhere else, whatever the
+# shell or an AWS profile says about either.
+LOOPBACK := ^https?://(127(\.[0-9]{1,3}){3}|localhost|\[::1\])(:[0-9]+)?/?$$
+LOCAL_ONLY := env -u AWS_PROFILE -u AWS_DEFAULT_PROFILE -u AWS_SESSION_TOKEN -u AWS_ENDPOINT_URL_CLOUDFORMATION -u AWS_ENDPOINT_URL_S3 \
+	AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=false AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1
+
 .PHONY: build
 build: setup ## Build for AWS (ARCH=x86_64 for the other processor)
 	$(call BUILD,$(ARCH),build)
@@ -162,12 +168,6 @@ soak: setup ## Send many messages while AWS fails and functions die, then audit 
 .PHONY: mutants
 mutants: setup ## Change the core in small ways and list the changes that no test notices (F=sending LIMIT=50 SEED=1)
 	@$(BIN)/python -m tests.mutants $(if $(F),--file $(F)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(SEED),--seed $(SEED))
-
-# ENV=local never reaches AWS: its endpoint is on this machine, and its credentials are valid nowhere else, whatever the
-# shell or an AWS profile says about either.
-LOOPBACK := ^https?://(127(\.[0-9]{1,3}){3}|localhost|\[::1\])(:[0-9]+)?/?$$
-LOCAL_ONLY := env -u AWS_PROFILE -u AWS_DEFAULT_PROFILE -u AWS_SESSION_TOKEN -u AWS_ENDPOINT_URL_CLOUDFORMATION -u AWS_ENDPOINT_URL_S3 \
-	AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=false AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1
 
 .PHONY: deploy
 deploy: ## Deploy: make deploy ENV=dev|prod|local [ARGS=--guided] (docs/deploy.md)

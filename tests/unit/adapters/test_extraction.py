@@ -52,6 +52,8 @@ def test_documents_are_read_by_their_content(extractor: DocumentExtractor, subte
         ),
         "Outlook": (outlook_message("Hello", "Garden plan"), "application/vnd.ms-outlook"),
         "Outlook, long": (outlook_message("Hello", "Garden plan " * 900), "application/vnd.ms-outlook"),
+        "message": (mail(text="Garden plan", subject="Hello"), "message/rfc822"),
+        "text with colons": (b"From: here\nTo: there\n\nGarden plan", "text/plain"),
         "RTF": (rb"{\rtf1\ansi Garden plan}", "application/rtf"),
         "HTML": (b"<!DOCTYPE html><html><body>Garden plan</body></html>", "text/html"),
         "JSON": (b'{"a": "Garden plan"}', "application/json"),

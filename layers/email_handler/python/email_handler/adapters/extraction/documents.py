@@ -1,6 +1,7 @@
 """What a document is, by its content alone, and its text. Runs in a process that may die (see process.py)."""
 
 import io
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import kreuzberg
 import olefile
 
 from email_handler.adapters.extraction.plain_text import plain_text
+from email_handler.mail.parsing import parse
 
 _OLE_STREAMS = {
     # MS-OXMSG §2.2, MS-DOC §2.1, MS-XLS §2.1.2 and MS-PPT §2.1: the stream at the root that each format must have.
@@ -20,6 +22,7 @@ _OLE_STREAMS = {
 _OTHER_OLE = "application/x-ole-storage"
 _MARKUP = {"text/html", "text/xml", "application/xml", "application/xhtml+xml", "image/svg+xml"}
 _WRITTEN_AS_TEXT = {"application/pdf", "application/rtf", "text/rtf"}  # they declare the charset of each string
+_FIELD = re.compile(rb"[!-9;-~]{1,60}:")  # RFC 5322 §2.2
 
 _configure: Any = kreuzberg.ExtractionConfig  # its stubs do not know disable_ocr
 _CONFIG = _configure(disable_ocr=True, use_cache=False)  # OCR needs language data, which is not shipped
@@ -48,6 +51,8 @@ def recognise(payload: bytes, charset: str) -> Document:
         return Document(media_type=detected, content=payload, text=None)
     if detected in _MARKUP:
         return Document(media_type=detected, content=encoded, text=None)
+    if detected in ("", "text/plain") and (words := _message_text(payload)):
+        return Document(media_type="message/rfc822", content=b"", text=words)
     # "BMW …" is no bitmap, whatever its first two letters are.
     kept = detected.startswith("text/") or detected == "application/json"
     return Document(media_type=detected if kept else "text/plain", content=b"", text=text)
@@ -72,6 +77,14 @@ def _detect(content: bytes) -> str:
         return kreuzberg.detect_mime_type(content)
     except (kreuzberg.KreuzbergError, RuntimeError):  # RuntimeError for an unknown format
         return ""
+
+
+def _message_text(payload: bytes) -> str:
+    """Return subject and text of the message *payload*, "" if it is none: text with colons is not enough."""
+    if not _FIELD.match(payload):
+        return ""
+    message = parse(payload)
+    return f"{message.subject}\n\n{message.text}" if message.from_ and (message.date or message.message_id) else ""
 
 
 def _ole_type(payload: bytes) -> str:
