@@ -1,6 +1,8 @@
 """Which requests the local endpoints serve, and where they listen."""
 
+import contextlib
 import http.client
+import socket
 import stat
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,9 +11,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cloud.emulator import Emulator
+from cloud.clients import Clients
+from cloud.door import Door
+from cloud.emulator import Emulator, free_port
 from cloud.http_server import Exchange, HttpServer
 from cloud.loopback import is_loopback, refusal
+from cloud.template import ReceiptRule
 
 BROWSERS = [
     {"Origin": "https://page.example"},
@@ -91,6 +96,27 @@ def test_the_endpoints_of_this_process_refuse_web_pages_and_other_hosts(server: 
     assert ask(server.url, "/", Host="page.example") == 403
 
 
+def test_a_request_of_a_web_page_to_the_smtp_port_hands_nothing_in() -> None:
+    """A page can post any body there. The header that the browser puts before it is too much nonsense."""
+    header = b"".join(
+        b"%s: x\r\n" % name for name in (b"Host", b"Connection", b"User-Agent", b"Accept", b"Origin", b"Content-Length")
+    )
+    mail = b"EHLO x\r\nMAIL FROM:<a@page.example>\r\nRCPT TO:<contact@example.com>\r\nDATA\r\n"
+    rule = ReceiptRule(name="all", recipients=("example.com",), bucket="b", prefix="p", function="f")
+    with (
+        Door([rule], Clients("http://127.0.0.1:1"), port=free_port()) as door,
+        socket.create_connection(("127.0.0.1", door.port), timeout=10) as page,
+    ):
+        page.sendall(b"POST / HTTP/1.1\r\n" + header + b"\r\n" + mail)
+        replies = b""
+        with contextlib.suppress(ConnectionResetError):
+            while more := page.recv(4096):
+                replies += more
+
+    assert replies.startswith(b"220 ")
+    assert {reply[:3] for reply in replies.splitlines()[1:]} <= {b"500", b"502"}
+
+
 @pytest.mark.cloud
 def test_the_emulator_refuses_web_pages_and_other_hosts(emulator: Emulator) -> None:
     for path in ("/_ministack/ready", "/?Action=ListQueues", "/_local/in-flight", "/2015-03-31/functions"):
@@ -100,8 +126,8 @@ def test_the_emulator_refuses_web_pages_and_other_hosts(emulator: Emulator) -> N
         assert ask(emulator.endpoint, path, Host="page.example") == 403, path
     assert ask(emulator.endpoint, "/", method="OPTIONS", Origin="null", Access_Control_Request_Method="PUT") == 403
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13"}
-    socket = {**upgrade, "Sec_WebSocket_Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Origin": "https://page.example"}
-    assert ask(emulator.endpoint, "/", **socket) == 403
+    web_socket = {**upgrade, "Sec_WebSocket_Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Origin": "https://page.example"}
+    assert ask(emulator.endpoint, "/", **web_socket) == 403
 
 
 @pytest.mark.cloud
