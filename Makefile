@@ -111,6 +111,12 @@ BUILD = ARCH=$(1) $(BIN)/sam build --parallel --cached --build-dir .aws-sam/$(2)
 	--parameter-overrides Architecture=$(1)
 ARCH ?= arm64
 
+# ENV=local never reaches AWS: its endpoint is on this machine, and its credentials are valid nowhere else, whatever the
+# shell or an AWS profile says about either.
+LOOPBACK := ^https?://(127(\.[0-9]{1,3}){3}|localhost|\[::1\])(:[0-9]+)?/?$$
+LOCAL_ONLY := env -u AWS_PROFILE -u AWS_DEFAULT_PROFILE -u AWS_SESSION_TOKEN -u AWS_ENDPOINT_URL_CLOUDFORMATION -u AWS_ENDPOINT_URL_S3 \
+	AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=false AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1
+
 .PHONY: build
 build: setup ## Build for AWS (ARCH=x86_64 for the other processor)
 	$(call BUILD,$(ARCH),build)
@@ -170,10 +176,12 @@ fuzz: setup ## Mutate messages and take them all the way: nothing may raise (SEC
 
 .PHONY: deploy
 deploy: ## Deploy: make deploy ENV=dev|prod|local [ARGS=--guided] (docs/deploy.md)
-	@grep -q '^\[$(or $(ENV),none).deploy.parameters\]' samconfig.toml || { echo "ENV=$(ENV) is not in samconfig.toml; there are:" \
+	@grep -qxF '[$(or $(ENV),none).deploy.parameters]' samconfig.toml || { echo "ENV=$(ENV) is not in samconfig.toml; there are:" \
 		$$(sed -n 's/^\[\(.*\)\.deploy\.parameters\]/\1/p' samconfig.toml) >&2; exit 2; }
+	@[ "$(ENV)" != local ] || [[ "$$AWS_ENDPOINT_URL" =~ $(LOOPBACK) ]] || { echo "ENV=local needs AWS_ENDPOINT_URL to name" \
+		"an endpoint on this machine, such as http://127.0.0.1:4566; it is '$$AWS_ENDPOINT_URL'" >&2; exit 2; }
 	@$(MAKE) $(if $(filter local,$(ENV)),build-local,build)
-	$(BIN)/sam deploy --config-env $(ENV) $(ARGS)
+	$(if $(filter local,$(ENV)),$(LOCAL_ONLY)) $(BIN)/sam deploy --config-env $(ENV) $(ARGS)
 
 .PHONY: clean
 clean: ## Remove what was built and the local cloud's data; the environments stay

@@ -20,7 +20,7 @@ from rich.text import Text
 from cli.connection import Connection, connect
 from cli.inspection import each_file, find_files, read_rules
 from cli.options import AsJson, Endpoint, Stack
-from cli.terminal import CommandError, ExitCode, err, new_table, out, plain, print_json, tracked
+from cli.terminal import CommandError, ExitCode, err, new_table, out, print_json, tracked
 from email_handler.conversations.disposition import Disposition, Outcome
 from email_handler.conversations.keys import raw_prefix, receipt_of
 from email_handler.conversations.records import MessageRecord
@@ -162,8 +162,8 @@ def _tried(identifier: str, before: str, after: Outcome, content: Disposition, s
         after=after.value,
         score=content.score,
         rules=content.rules,
-        sender=plain(sender),
-        subject=plain(subject),
+        sender=sender,
+        subject=subject,
     )
 
 

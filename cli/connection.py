@@ -10,15 +10,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cli.terminal import CommandError
-from cloud import PROJECT
+from cloud import PROJECT, STACK
 
 if TYPE_CHECKING:
     from email_handler.adapters.dynamodb.ledger import DynamoLedger
     from email_handler.adapters.dynamodb.operator import DynamoOperator
     from email_handler.adapters.dynamodb.records import DynamoRecords
     from email_handler.adapters.s3 import S3Archive
-
-STACK = "email-handler"  # the name that samconfig.toml and the local cloud deploy under
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from cli.connection import connect
 from cli.conversations import conversations_table, latest, messages_table
-from cli.terminal import print_hanging, print_json
+from cli.terminal import new_console, print_hanging, print_json
 from cloud import PROJECT, mailclient
 from cloud.cloud import LocalCloud
 from cloud.errors import LocalCloudError
@@ -298,7 +298,9 @@ def print_end(console: Console, demo: Demo, seconds: float) -> None:
     outbox = demo.cloud.outbox
     outbox = outbox.relative_to(PROJECT) if outbox.is_relative_to(PROJECT) else outbox
     console.print(f"\nAll seven steps worked, in {seconds:.0f} s.")
-    console.print(f"The {len(demo.cloud.sent())} emails that were sent are in [bold]{outbox}[/].")
+    console.print(
+        Text.assemble(f"The {len(demo.cloud.sent())} emails that were sent are in ", (str(outbox), "bold"), ".")
+    )
     console.print("Try next:")
     for command, what in (
         ("email-handler local up", "start this local cloud and keep it running"),
@@ -353,7 +355,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--svg", type=Path, help="also save what is printed as a picture")
     options = parser.parse_args(arguments)
     as_json = options.json
-    console = Console(
+    console = new_console(
         stderr=as_json, highlight=False, record=bool(options.svg), width=PICTURE_WIDTH if options.svg else None
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops everything in order, as Ctrl-C does
@@ -364,10 +366,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StepFailed as error:
         if as_json:
             print_json({"step": error.step, "ok": False, "error": str(error)})
-        console.print(f"Step {error.step} failed: {error}", style="red", markup=False, soft_wrap=True)
+        console.print(f"Step {error.step} failed: {error}", style="red", soft_wrap=True)
         return 1
     except LocalCloudError as error:
-        console.print(f"The demo could not start: {error}", style="red", markup=False, soft_wrap=True)
+        console.print(f"The demo could not start: {error}", style="red", soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         console.print("Interrupted. The local cloud has stopped.")

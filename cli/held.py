@@ -20,7 +20,6 @@ from cli.terminal import (
     describe_files,
     fail_if,
     out,
-    plain,
     print_json,
     print_line,
     print_note,
@@ -78,7 +77,7 @@ def show(
     if as_json:
         print_json(shown)
         return
-    print_line(plain(record.subject) or "(no subject)", "bold")
+    print_line(record.subject or "(no subject)", "bold")
     print_pairs(
         Outcome=f"{record.outcome} {when(record.at)} by {record.function}, score {record.score:g}, "
         f"rules {record.rules_version or '-'}",
@@ -156,13 +155,13 @@ def _receiver(connection: Connection, receipt: str) -> FunctionName:
 
 def _describe(record: MessageRecord, message: Message | None) -> dict[str, Any]:
     fields = ("receipt", "function", "outcome", "at", "score", "rules_version", "verified", "verification")
-    headers = {field: [*map(plain, message.header_all(field))] for field in SHOWN_FIELDS} if message else {}
+    headers = {field: list(message.header_all(field)) for field in SHOWN_FIELDS} if message else {}
     return {field: getattr(record, field) for field in fields} | {
         "reasons": [asdict(reason) for reason in record.reasons],
         "headers": {field: values for field, values in headers.items() if values},
-        "text": plain(message.text[:SHOWN_TEXT]) if message else "",
+        "text": message.text[:SHOWN_TEXT] if message else "",
         "attachments": [
-            {"name": plain(found.name), "type": found.content_type, "size": len(found.payload)}
+            {"name": found.name, "type": found.content_type, "size": len(found.payload)}
             for found in (message.attachments if message else ())
         ],
         "archive_key": record.archive_key,

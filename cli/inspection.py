@@ -247,7 +247,9 @@ def _print_table(inspections: Sequence[Inspection]) -> None:
     out.print(table)
     counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in ("deliver", "flag", "hold"))
     failed = len(inspections) - len(outcomes)
-    out.print(f"{len(inspections)} messages: {counts}" + (f", [red]{failed} not read[/]" if failed else ""))
+    out.print(
+        Text.assemble(f"{len(inspections)} messages: {counts}", (f", {failed} not read" if failed else "", "red"))
+    )
 
 
 def _print_one(one: Inspection) -> None:

@@ -3,6 +3,7 @@
 Commands import the modules that start servers when they run: all of ``email-handler`` shares this module's start-up.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -19,8 +20,8 @@ import typer
 from rich.text import Text
 
 from cli.options import AsJson
-from cli.terminal import err, out, print_hanging, print_json, print_result
-from cloud import PROJECT
+from cli.terminal import err, out, print_hanging, print_json, print_line, print_result
+from cloud import PRIVATE, PROJECT
 from cloud.errors import LocalCloudError
 from email_handler.mail.addresses import address_domain
 
@@ -137,7 +138,11 @@ def outbox(
         for email in emails:
             print_json(asdict(email))
     elif number is not None:
-        sys.stdout.buffer.write(Path(emails[0].eml).read_bytes())
+        raw = Path(emails[0].eml).read_bytes()
+        if out.is_terminal:
+            print_line(raw.decode(errors="replace"))
+        else:
+            sys.stdout.buffer.write(raw)
     else:
         for email in emails:
             before = Text.assemble((f"{email.number:3}", "bold"), f"  {email.at[11:19]} UTC  ")
@@ -161,10 +166,11 @@ def down(folder: Folder = _FOLDER, as_json: AsJson = False) -> None:
 
 def main() -> None:
     """Run only these commands: ``python -m cli.local``."""
+    os.umask(PRIVATE)
     try:
         app()
     except LocalCloudError as error:
-        err.print(str(error), style="red", markup=False, soft_wrap=True)
+        err.print(str(error), style="red", soft_wrap=True)
         sys.exit(1)
 
 

@@ -28,6 +28,7 @@ from cli import (
     why,
 )
 from cli.terminal import CommandError, ExitCode, print_note
+from cloud import PRIVATE
 from cloud.errors import LocalCloudError
 from email_handler.errors import EmailHandlerError
 
@@ -76,7 +77,8 @@ app.add_typer(local.app, name="local")
 
 
 def main() -> None:
-    """Run the command. An expected error is one line on stderr, never a traceback."""
+    """Run the command. An expected error is one line on stderr, never a traceback. Files that it writes are the user's alone."""
+    os.umask(PRIVATE)
     try:
         app()
     except (CommandError, LocalCloudError, EmailHandlerError) as error:

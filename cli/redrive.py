@@ -19,6 +19,7 @@ from cli.terminal import err, fail_if, print_json, print_line, tracked
 from email_handler.conversations.jobs import JobKind
 from email_handler.ports import DeadLetter, DeadLetters
 from email_handler.usecases.redrive import Redrive, Redriven
+from email_handler.usecases.redrive import discard as discard_sends
 from email_handler.usecases.redrive import redrive as redrive_sends
 
 SENT_BY = {"ack": (JobKind.ACKNOWLEDGEMENT,), "forward": (JobKind.FORWARD, JobKind.NOTICE), "reply": (JobKind.REPLY,)}
@@ -29,10 +30,18 @@ Queue = Annotated[
     Literal["ack", "forward", "reply", "processing-failures"] | None,
     typer.Argument(help="Without one, the three send queues.", show_default=False),
 ]
+Discard = Annotated[
+    bool, typer.Option("--discard", help="Only delete the dead letters that nobody can use; nothing is sent or run.")
+]
 
 
 def redrive(
-    queue: Queue = None, dry_run: DryRun = False, stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False
+    queue: Queue = None,
+    discard: Discard = False,
+    dry_run: DryRun = False,
+    stack: Stack = "",
+    endpoint: Endpoint = "",
+    as_json: AsJson = False,
 ) -> None:
     """Send again what was dead-lettered. The ledger decides, so that nothing is sent twice.
 
@@ -40,26 +49,33 @@ def redrive(
     """
     connection = connect(stack, endpoint)
     if queue == "processing-failures":
-        _redrive_failures(connection, dry_run=dry_run, as_json=as_json)
+        _redrive_failures(connection, discard=discard, dry_run=dry_run, as_json=as_json)
     else:
-        _redrive_sends(connection, [queue] if queue else list(SENT_BY), dry_run=dry_run, as_json=as_json)
+        chosen = [queue] if queue else list(SENT_BY)
+        _redrive_sends(connection, chosen, discard=discard, dry_run=dry_run, as_json=as_json)
 
 
-def _redrive_sends(connection: Connection, chosen: Sequence[str], *, dry_run: bool, as_json: bool) -> None:
+def _redrive_sends(
+    connection: Connection, chosen: Sequence[str], *, discard: bool, dry_run: bool, as_json: bool
+) -> None:
     from email_handler.adapters.sqs import DeadLetterQueues, SqsJobs  # noqa: PLC0415  (boto3, see cli.connection)
 
     urls = resources(connection)
     sqs = connection.session.client("sqs")
     queues = {kind.value: urls[f"{name.capitalize()}Queue"] for name, kinds in SENT_BY.items() for kind in kinds}
-    lines = redrive_sends(
-        letters=DeadLetterQueues(sqs, [urls[f"{name.capitalize()}DeadLetters"] for name in chosen]),
-        records=connection.records,
-        ledger=connection.ledger,
-        jobs=SqsJobs(sqs, queues, {}),
-        clock=lambda: datetime.now(UTC),
-        kinds=[kind for name in chosen for kind in SENT_BY[name]],
-        dry_run=dry_run,
-    )
+    letters = DeadLetterQueues(sqs, [urls[f"{name.capitalize()}DeadLetters"] for name in chosen])
+    if discard:
+        lines = discard_sends(letters=letters, ledger=connection.ledger, dry_run=dry_run)
+    else:
+        lines = redrive_sends(
+            letters=letters,
+            records=connection.records,
+            ledger=connection.ledger,
+            jobs=SqsJobs(sqs, queues, {}),
+            clock=lambda: datetime.now(UTC),
+            kinds=[kind for name in chosen for kind in SENT_BY[name]],
+            dry_run=dry_run,
+        )
     counts: Counter[Redriven] = Counter()
     for line in tracked(lines, "dead letters"):
         counts[line.what] += 1
@@ -68,7 +84,7 @@ def _redrive_sends(connection: Connection, chosen: Sequence[str], *, dry_run: bo
         else:
             print_line(_describe(line, dry_run=dry_run))
     if not counts:
-        err.print("Nothing is dead-lettered.")
+        err.print("Every dead letter can be used." if discard else "Nothing is dead-lettered.")
     fail_if(counts[Redriven.LEFT])
 
 
@@ -76,7 +92,8 @@ def _describe(line: Redrive, *, dry_run: bool) -> str:
     what = {
         Redriven.QUEUED: "would be queued again" if dry_run else "queued again",
         Redriven.ENDED: "has ended already" + ("" if dry_run else ": dead letter deleted"),
-        Redriven.LEFT: "left: not one of our jobs, or its records are gone",
+        Redriven.LEFT: "left: not one of our jobs, or its records are gone (--discard deletes it)",
+        Redriven.DISCARDED: "would be deleted" if dry_run else "deleted: not one of our jobs, or its records are gone",
     }[line.what]
     attempts = f"{line.attempts} {'attempt' if line.attempts == 1 else 'attempts'}"
     return f"{line.ledger or '(unreadable)'}: {what}; dead-lettered after {attempts}: {line.reason or '-'}"
@@ -143,23 +160,46 @@ def redrive_failures(
         yield failure, function
 
 
-def _redrive_failures(connection: Connection, *, dry_run: bool, as_json: bool) -> None:
+def discard_failures(
+    letters: DeadLetters, logical_id: Callable[[str], str], *, dry_run: bool
+) -> Iterator[tuple[Failure, str]]:
+    """Delete the letters that :func:`redrive_failures` leaves where they are, and yield each. The others stay."""
+    for letter in letters.letters():
+        failure = read_failure(letter)
+        if not (failure.function and logical_id(failure.function)):
+            if not dry_run:
+                letters.discard(letter)
+            yield failure, ""
+
+
+def _redrive_failures(connection: Connection, *, discard: bool, dry_run: bool, as_json: bool) -> None:
     from email_handler.adapters.sqs import DeadLetterQueues  # noqa: PLC0415  (boto3, see cli.connection)
 
     functions = Functions(connection)
     letters = DeadLetterQueues(connection.session.client("sqs"), [resources(connection)["ProcessingFailures"]])
     count = left = 0
-    lines = redrive_failures(letters, functions.start, functions.logical_id, dry_run=dry_run)
+    if discard:
+        lines = discard_failures(letters, functions.logical_id, dry_run=dry_run)
+    else:
+        lines = redrive_failures(letters, functions.start, functions.logical_id, dry_run=dry_run)
     for failure, function in tracked(lines, "failures", letters.count()):
         count += 1
-        left += not function
+        left += not function and not discard
         about, error, at = failure.about, failure.error, failure.at
-        what = "left" if not function else "would run again" if dry_run else "started again"
+        what = _what(function, discard=discard, dry_run=dry_run)
         if as_json:
             line = {"function": function, "about": about, "what": what, "error": error, "at": at}
-            print_json(line | {"attempts": failure.attempts})
+            print_json(line | {"attempts": failure.attempts, "body": "" if function else failure.letter.body})
         else:
             print_line(f"{function or '(unknown function)'} {about}: {what}; {error} at {at}")
     if not count:
-        err.print("No failed invocations.")
+        err.print("Every failed invocation can be run again." if discard else "No failed invocations.")
     fail_if(left)
+
+
+def _what(function: str, *, discard: bool, dry_run: bool) -> str:
+    if discard:
+        return "would be deleted" if dry_run else "deleted"
+    if not function:
+        return "left (--discard deletes it)"
+    return "would run again" if dry_run else "started again"

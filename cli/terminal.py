@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -26,8 +27,51 @@ STYLES = {
 }
 """The colour of each outcome, state of a send, and state that doctor reports."""
 
-out = Console()
-err = Console(stderr=True)
+
+def plain(text: str) -> str:
+    """Return *text* without control and formatting characters (Unicode's Cc, Cf, Cs), except tab and line feed: they
+    could steer the terminal, or show letters in another order. Line and paragraph separators become spaces."""
+    return "".join(_shown(letter) for letter in text)
+
+
+def _shown(letter: str) -> str:
+    if letter in "\n\t":
+        return letter
+    category = unicodedata.category(letter)
+    return "" if category in ("Cc", "Cf", "Cs") else " " if category in ("Zl", "Zp") else letter
+
+
+class _Plain(RenderHook):
+    """Makes the text of everything that a console prints plain; the console's own control codes stay."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Return *renderables* as Rich prints them (called by Rich)."""
+        return [_PlainSegments(self._console, each) for each in renderables]
+
+
+class _PlainSegments:
+    def __init__(self, console: Console, inner: ConsoleRenderable) -> None:
+        self._console, self._inner = console, inner
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for text, style, control in self._console.render(self._inner, options):
+            unlinked = style.update_link(None) if style and style.link else style  # a panel's title is markup always
+            yield Segment(text if control else plain(text), unlinked, control)
+
+
+def new_console(**options: Any) -> Console:
+    """Return a console with Rich's *options*. A stranger may have written what it prints: that cannot steer the
+    terminal, and square brackets and colons in it are no markup."""
+    console = Console(markup=False, emoji=False, **options)
+    console.push_render_hook(_Plain(console))
+    return console
+
+
+out = new_console()
+err = new_console(stderr=True)
 
 _WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 
@@ -54,7 +98,7 @@ def fail_if(condition: object) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print *value* as one line of ASCII JSON, which can hold file names that are not UTF-8 and lone surrogates."""
+    """Print *value* as one line of ASCII JSON: it keeps every character, but escaped, so that none reaches a terminal."""
     typer.echo(json.dumps(value, default=_as_text))
 
 
@@ -83,7 +127,7 @@ def print_line(text: str, style: str = "") -> None:
 
 def print_note(text: str, style: str = "") -> None:
     """Print *text* to stderr, without markup; the terminal wraps it."""
-    err.print(text, style=style, markup=False, soft_wrap=True)
+    err.print(text, style=style, soft_wrap=True)
 
 
 def print_result(value: Any, text: str, *, as_json: bool) -> None:
@@ -94,19 +138,10 @@ def print_result(value: Any, text: str, *, as_json: bool) -> None:
         print_note(text)
 
 
-def plain(text: str) -> str:
-    """Return *text* without control and formatting characters (Unicode's Cc, Cf, Cs), except tab and line feed: they
-    could steer the terminal."""
-    return "".join(
-        letter for letter in text if letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cf", "Cs")
-    )
-
-
 def print_hanging(console: Console, before: str | Text, value: str, style: str = "") -> None:
     """Print *value* after *before*, with its further lines indented to the same column.
 
     Words are never broken, even if they are wider than the terminal: ids, addresses and keys are there to be copied.
-    Control characters are removed: a stranger may have written *value*.
     """
     first = Text(before) if isinstance(before, str) else before
     room = max(console.width - first.cell_len, 20)

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cloud import template
+from cloud import PRIVATE, STACK, template
 from cloud.clients import Clients
-from cloud.deploy import PARAMETERS, STACK, Deployment, deploy, describe
+from cloud.deploy import PARAMETERS, Deployment, deploy, describe
 from cloud.door import Door, submit
 from cloud.emulator import Emulator, free_port, in_flight, require_free, wait_until
 from cloud.errors import LocalCloudError
@@ -84,7 +84,8 @@ class LocalCloud:
         parameters: Mapping[str, str] | None = None,
         progress: Callable[[str], object] = lambda _: None,
     ) -> Iterator[Self]:
-        """Start everything and yield it; at the end only the outbox and the log remain in *folder* (``.local``).
+        """Start everything and yield it; at the end only the outbox and the log remain in *folder* (``.local``), for
+        the user alone.
 
         *keep* continues with what an earlier run with *keep* left (messages, records, outbox). Port 0 takes any free
         port. *endpoint* is a LocalStack-compatible endpoint to deploy to instead of starting an emulator; without
@@ -99,12 +100,17 @@ class LocalCloud:
         if not keep:
             shutil.rmtree(state, ignore_errors=True)
             shutil.rmtree(folder / "outbox", ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
         given = {**PARAMETERS, **(parameters or {})}
-        log = folder / "ministack.log"
-        log.unlink(missing_ok=True)
+        log, known = folder / "ministack.log", folder / "cloud.json"
         name = f"{STACK}-{secrets.token_hex(4)}" if endpoint and not keep else STACK
         with ExitStack() as stack:
+            stack.callback(os.umask, os.umask(PRIVATE))
+            folder.mkdir(parents=True, exist_ok=True)
+            for last in (log, known):  # with the modes of an earlier version, perhaps
+                last.unlink(missing_ok=True)
+            for kept_folder in (state, folder / "outbox"):
+                if kept_folder.exists():
+                    kept_folder.chmod(0o700)
             ses = stack.enter_context(SesEndpoint(folder / "outbox", domain=given["Domain"], bind=bind))
             ses.upstream = endpoint
             if not endpoint:
@@ -136,7 +142,6 @@ class LocalCloud:
                 stack=name,
                 parameters=dict(deployment.parameters),
             )
-            known = folder / "cloud.json"
             known.write_text(json.dumps(asdict(address), indent=2))
             stack.callback(known.unlink, missing_ok=True)
             yield cls(project, address, deployment, ses)

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloud import guarded, template
+from cloud import STACK, guarded, template
 from cloud.clients import REGION, Clients
 from cloud.errors import LocalCloudError
 from cloud.template import ReceiptRule, receipt_rules
 
-STACK = "email-handler"
 ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 _ARTIFACTS = "local-cloud-artifacts"  # bucket
 _BUILD_LIMIT = 900.0  # seconds; the first build downloads the layer's wheels

@@ -27,8 +27,10 @@ class Guarded:
         grace: float = 0,
         scratch: Path | None = None,
         folder: Path | None = None,
+        umask: int = -1,
     ) -> None:
-        """Start *command* with exactly *environment*; *scratch* is removed after it has ended (see watchdog)."""
+        """Start *command* with exactly *environment* and *umask* (-1: ours); *scratch* is removed after it has ended
+        (see watchdog)."""
         self.grace = grace
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-S", watchdog.__file__, str(grace), str(scratch or "-"), *map(str, command)],
@@ -37,6 +39,7 @@ class Guarded:
             stderr=subprocess.STDOUT,
             env=dict(environment),
             cwd=folder,
+            umask=umask,
             start_new_session=True,  # Ctrl-C in a terminal is for this process, which closes the watchdog's pipe
         )
 
@@ -72,13 +75,16 @@ def run(
 ) -> tuple[int, str]:
     """Run *command* to its end; return exit code and output (stdout and stderr together).
 
+    Others may read the files that it makes: Lambda's user must be able to read what SAM builds.
     Raise TimeoutError after *limit* seconds. No process and no temporary file of the command remains in any case.
     """
     scratch = new_scratch()
     environment = {**environment, "TMPDIR": str(scratch)}
     with (
         tempfile.TemporaryFile() as output,
-        Guarded(command, environment=environment, output=output, scratch=scratch, folder=folder) as guarded,
+        Guarded(
+            command, environment=environment, output=output, scratch=scratch, folder=folder, umask=0o022
+        ) as guarded,
     ):
         try:
             code = guarded.process.wait(timeout=limit)

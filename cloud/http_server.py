@@ -6,8 +6,11 @@ import struct
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from cloud.loopback import is_loopback, refusal
 
 type Response = tuple[int, Iterable[tuple[str, str]], bytes]
 """Status, header fields, body."""
@@ -21,6 +24,7 @@ class HttpServer(ThreadingHTTPServer):
     def __init__(self, bind: str = "127.0.0.1") -> None:
         """Listen on a free port of the interface *bind*."""
         super().__init__((bind, 0), Exchange)
+        self.containers = not is_loopback(bind)
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, args=(0.05,), name=type(self).__name__, daemon=True).start()
 
@@ -59,6 +63,10 @@ class Exchange(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def _serve(self) -> None:
+        if reason := refusal(self.headers.items(), containers=self.server.containers):
+            self.close_connection = True  # the body is not read
+            self.respond(HTTPStatus.FORBIDDEN, (), f"The local cloud does not serve this request: {reason}\n".encode())
+            return
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.serve(self)
 

@@ -7,6 +7,7 @@ which samconfig.toml names. It needs Docker and a cloud that containers can reac
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from cloud import PROJECT, receipt
+from cloud import PRIVATE, PROJECT, receipt
 from cloud.cloud import LocalCloud, running
 from cloud.deploy import ARCHITECTURE, Deployment
 from cloud.errors import LocalCloudError
@@ -120,7 +121,9 @@ def _run_in_container(cloud: LocalCloud, function: str, case: str) -> int:
     command = [str(Path(sys.executable).with_name("sam")), "local", "invoke", logical_id(function)]
     command += ["--event", f"events/{function}/{case}.json", "--parameter-overrides"]
     command += [f'{name}="{value}"' for name, value in given.items()]
-    return subprocess.run(command, cwd=PROJECT, check=False).returncode
+    return subprocess.run(
+        command, cwd=PROJECT, check=False, umask=0o022
+    ).returncode  # the container's user reads the code
 
 
 @contextmanager
@@ -137,6 +140,7 @@ def _cloud(*, start: bool) -> Iterator[LocalCloud]:
 
 def main() -> None:
     """Run the command. A user's mistake is one line on stderr."""
+    os.umask(PRIVATE)
     try:
         typer.run(invoke)
     except LocalCloudError as error:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 IN_FLIGHT_PATH = "/_local/in-flight"
@@ -57,27 +58,51 @@ def deliver(arn: str, event: str) -> None:
 
 
 def main() -> None:
-    """Run MiniStack as its environment variables configure it, with bounded runs and IN_FLIGHT_PATH added."""
+    """Run MiniStack as its environment variables configure it, with bounded runs, IN_FLIGHT_PATH and no web pages."""
     sys.executable = sys.argv.pop(1)
+    # The checkout instead of this file's folder, whose cloud.py would hide the package; functions do not inherit it.
+    sys.path = [*sys.path[1:], str(Path(__file__).parents[1])]
     from ministack import app as ministack  # noqa: PLC0415  (it reads sys.executable)
     from ministack.services import eventbridge, lambda_svc  # noqa: PLC0415
+
+    from cloud.loopback import is_loopback  # noqa: PLC0415
 
     width = max(2, os.cpu_count() or 2)
     lambda_svc._execute_function_dispatch = bounded(lambda_svc._execute_function_dispatch, width)  # noqa: SLF001
     eventbridge._dispatch_to_lambda = deliver  # noqa: SLF001
 
     emulator = ministack.app
+    containers = not is_loopback(os.environ["BIND_HOST"])
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope.get("path") != IN_FLIGHT_PATH:
+        if reason := refused(scope, containers=containers):
+            await respond(scope, send, 403, {"message": f"The local cloud does not serve this request: {reason}"})
+        elif scope.get("path") == IN_FLIGHT_PATH:
+            await respond(scope, send, 200, {"in_flight": in_flight()})
+        else:
             await emulator(scope, receive, send)
-            return
-        headers = [(b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": json.dumps({"in_flight": in_flight()}).encode()})
 
     ministack.app = app
     ministack.main()
+
+
+def refused(scope: dict[str, Any], *, containers: bool) -> str:
+    """Return why the ASGI request *scope* is not served, "" if it is or if it is no request at all."""
+    if scope["type"] not in {"http", "websocket"}:
+        return ""
+    from cloud.loopback import refusal  # noqa: PLC0415  (main sets the path)
+
+    return refusal(((n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"]), containers=containers)
+
+
+async def respond(scope: dict[str, Any], send: Any, status: int, body: dict[str, Any]) -> None:
+    """Send a JSON response, or close a WebSocket that is not open yet."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})  # RFC 6455 §7.4.1: policy violation
+        return
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(body).encode()})
 
 
 if __name__ == "__main__":

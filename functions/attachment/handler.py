@@ -8,7 +8,10 @@ def handle(event: Event) -> None:
     """Handle one ``Message Received`` event."""
     receipt, function = recorded_message(event)
     stored = bootstrap.attachments()(receipt, function)
-    log_outcome("attachments stored", "Attachments", receipt=receipt, function=function, count=len(stored))
+    failed = sum(attachment.status.startswith("failed") for attachment in stored)
+    log_outcome(
+        "attachments stored", "Attachments", receipt=receipt, function=function, count=len(stored), failed=failed
+    )
 
 
 handler = event_handler(handle)

@@ -50,6 +50,16 @@ def test_a_mistake_is_explained_and_has_its_exit_code(arguments: list[str], code
     assert "Traceback" not in output
 
 
+def test_files_that_a_command_writes_are_the_users_alone(tmp_path: Path) -> None:
+    parties = ["--private", "owner@private.example", "--public", "contact@example.com"]
+    ran = run("compose", "forward", "events/mail/first_contact.eml", *parties, "--out", tmp_path / "new/folder")
+    written = list(tmp_path.rglob("*"))
+
+    assert ran.returncode == 0
+    assert len(written) == 3
+    assert [path for path in written if path.stat().st_mode & 0o077] == []
+
+
 def test_help_lists_the_exit_codes_and_every_command() -> None:
     ran = run("--help")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cli.connection import connect
-from cli.redrive import read_failure, redrive_failures
+from cli.redrive import discard_failures, read_failure, redrive_failures
 from cloud.cloud import LocalCloud
 from cloud.ses import Fault
 from email_handler.conversations.records import SendState
@@ -87,6 +87,19 @@ def test_a_letter_that_is_not_a_record_of_our_functions_is_left(body: str) -> No
     assert (name, started, len(letters.kept)) == ("", [], 1)
 
 
+def test_only_failures_that_no_function_can_run_again_are_discarded() -> None:
+    usable, foreign = on_failure({}), on_failure({}, "arn:other")
+    letters = Letters("{", usable, foreign)
+
+    assert len(list(discard_failures(letters, logical_id, dry_run=True))) == 2
+    assert len(letters.kept) == 3
+    assert [failure.letter.body for failure, _ in discard_failures(letters, logical_id, dry_run=False)] == [
+        "{",
+        foreign,
+    ]
+    assert [letter.body for letter in letters.kept] == [usable]
+
+
 @pytest.mark.parametrize(
     ("payload", "about"),
     [
@@ -123,6 +136,7 @@ def test_a_dead_lettered_send_is_listed_and_redriven_once(cloud: LocalCloud) -> 
         assert "MessageRejected" in shown["reason"]
     assert dead_lettered["id"] not in [line["ledger"] for line in lines(cloud, "redrive", "forward", "--dry-run")]
 
+    assert lines(cloud, "redrive", "ack", "--discard") == []
     assert dead_lettered["id"] in [line["ledger"] for line in lines(cloud, "redrive", "ack")]
     assert [sent.recipients for sent in sent_since(cloud, before) if sent.recipients == (sender,)] == [(sender,)]
     assert dead_lettered["id"] not in [line["ledger"] for line in lines(cloud, "redrive")]

@@ -1,14 +1,19 @@
 """Output fits 80 columns, and ids in it are whole."""
 
+import json
+import re
+import unicodedata
 from io import StringIO
 from typing import Any
 
 import pytest
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
 from rich.text import Text
 
 from cli.conversations import conversations_table, messages_table, sends_table
-from cli.terminal import print_hanging
+from cli.terminal import new_console, new_table, print_hanging, print_json
 from tests.support.records import acknowledgement, conversation, message
 
 RECEIPT = "rafix1u4ulprtas0b59q2lvkk7l3c3kk88kvn1cu"
@@ -16,7 +21,7 @@ LINKEDIN = "linkedin-maximiliane-von-und-zu-habsburg"  # 40 characters, the most
 
 
 def shown(*lines: RenderableType) -> str:
-    console = Console(width=80, file=StringIO())
+    console = new_console(width=80, file=StringIO())
     console.print(*lines)
     return str(getattr(console.file, "getvalue", str)())
 
@@ -56,12 +61,50 @@ def test_a_long_value_is_indented_and_no_word_is_broken(value: str) -> None:
     assert all(len(line) <= 80 or line.split()[-1].endswith(RECEIPT) for line in others)
 
 
-def test_control_characters_of_a_stranger_are_removed() -> None:
-    console: Any = Console(width=80, file=StringIO())
+HOSTILE = [chr(c) for c in range(0x110000) if unicodedata.category(chr(c)) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
+WRITTEN = "a\x1b[31mb\x1b]0;title\x07\x9b2Jc\u202edlrow\u2066\u200f\u061c" + "".join(reversed(HOSTILE)) + "end"
 
-    print_hanging(console, "Text  ", "a \x1b[31mred\x1b[0m \x1b]0;title\x07 b")
 
-    assert console.file.getvalue() == "Text  a [31mred[0m ]0;title b\n"
+def everything(text: str) -> list[RenderableType]:
+    """Return *text* in every place of a terminal where the commands print it."""
+    table = new_table(text)
+    table.add_row(text)
+    table.add_row(Group(Text(text), text))
+    return [text, Text(text, "bold"), table, Panel(text, title=text), Padding(Text.assemble((text, "red")), 1)]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_no_control_or_formatting_character_of_a_stranger_reaches_a_terminal(terminal: bool) -> None:
+    console = new_console(width=400, file=StringIO(), force_terminal=terminal)
+    console.print(*everything(WRITTEN))
+    console.print(WRITTEN, soft_wrap=True)
+    print_hanging(console, "Text  ", WRITTEN)
+    text = str(getattr(console.file, "getvalue", str)())
+
+    own = re.sub(r"\x1b\[[0-9;]*m", "", text) if terminal else text  # the console's colours
+    assert own.count("b]0;title2Jcdlrow") >= 8
+    assert [letter for letter in set(HOSTILE) - {"\n"} if letter in own] == []
+    assert ("\x1b[1m" in text) == terminal
+    assert "\x1b[31mb" not in text
+
+
+def test_what_a_stranger_wrote_is_no_markup() -> None:
+    console = new_console(width=400, file=StringIO(), force_terminal=True)
+    written = "[link=https://page.example]Click[/link] [bold]:smile: [/nothing"
+    console.print(*everything(written))
+    text = str(getattr(console.file, "getvalue", str)())
+
+    assert written in text
+    assert "\x1b]8" not in text
+
+
+def test_json_keeps_every_character_and_prints_none_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"subject": WRITTEN})
+    printed = capsys.readouterr().out
+
+    assert json.loads(printed) == {"subject": WRITTEN}
+    assert printed.isascii()
+    assert [letter for letter in printed if not letter.isprintable()] == ["\n"]
 
 
 def test_the_lines_of_a_value_are_kept() -> None:

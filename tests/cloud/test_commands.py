@@ -45,6 +45,7 @@ def test_up_send_outbox_down(tmp_path: Path) -> None:
     assert json.loads(down.stdout) == {"stopped": address["pid"]}
     require_free(address["smtp_port"], "")
     assert not (tmp_path / "cloud.json").exists()
+    assert [path for path in tmp_path.rglob("*") if path.stat().st_mode & 0o077] == []
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])

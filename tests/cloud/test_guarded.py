@@ -1,5 +1,6 @@
 """Commands under the watchdog: their output, and that they end."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -31,6 +32,17 @@ def test_a_command_has_the_given_environment_and_a_folder_for_temporary_files(tm
     assert set(names) >= set("['A', 'PATH', 'TMPDIR']")
     assert "HOME" not in names
     assert not Path(scratch).exists()
+
+
+def test_others_may_read_what_a_command_makes_though_our_own_files_are_private(tmp_path: Path) -> None:
+    """Lambda runs what SAM builds as another user."""
+    own = os.umask(0o077)
+    try:
+        run("open('built', 'w')", tmp_path)
+    finally:
+        os.umask(own)
+
+    assert (tmp_path / "built").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_command_that_takes_too_long_ends_with_its_children(tmp_path: Path) -> None:

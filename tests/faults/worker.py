@@ -122,7 +122,6 @@ def main() -> None:
     global _pipe
     for name in ("inbound", "reply", "attachment", "ack_sender", "forward_sender", "reply_sender"):
         importlib.import_module(f"functions.{name}.handler")  # once here, so that no fork imports them again
-    importlib.import_module("email_handler.adapters.kreuzberg")
     builtin_rules()  # read and kept here for the forks, as a warm function has them
     organizational_domain("customer.example")
     for service in ("s3", "dynamodb", "sqs", "sesv2", "ssm", "events", "sns"):

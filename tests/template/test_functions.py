@@ -4,7 +4,9 @@ from dataclasses import fields
 
 import pytest
 
+from email_handler.adapters.extraction.process import MEMORY
 from email_handler.settings import AttachmentSettings, InboundSettings, ReceivingSettings, SendingSettings, Settings
+from email_handler.usecases.attachments import TEXT_SECONDS
 from tests.support.stack import FUNCTIONS, PROJECT, RESOURCES, TEMPLATE, logical_id, name_of, timeout
 
 FOLDERS = sorted(path.parent.name for path in PROJECT.glob("functions/*/handler.py"))
@@ -91,3 +93,8 @@ def test_layer_and_functions_have_the_same_architecture() -> None:
     assert layer["Metadata"]["BuildArchitecture"] == {"Ref": "Architecture"}
     assert layer["Properties"]["CompatibleArchitectures"] == [{"Ref": "Architecture"}]
     assert TEMPLATE["Globals"]["Function"]["Architectures"] == [{"Ref": "Architecture"}]
+
+
+def test_attachment_has_the_memory_and_the_time_that_documents_may_take_with_some_to_spare() -> None:
+    assert FUNCTIONS["AttachmentFunction"]["MemorySize"] * 1024 * 1024 >= 2 * MEMORY
+    assert timeout("AttachmentFunction") >= TEXT_SECONDS + 120

@@ -23,9 +23,11 @@ def test_the_layer_contains_neither_lambdas_own_libraries_nor_the_operators() ->
     assert not names & {"boto3", "botocore", "typer", "rich", "kreuzberg", "pydantic"}
 
 
-def test_only_attachment_has_its_own_library_and_the_tests_use_the_same_version() -> None:
+def test_only_attachment_has_its_own_libraries_and_the_tests_use_the_same_versions() -> None:
     (path,) = PROJECT.glob("functions/*/requirements.txt")
-    (requirement,) = path.read_text().split()
+    requirements = path.read_text().split()
 
     assert path.parent.name == "attachment"
-    assert f'"{requirement}"' in (PROJECT / "pyproject.toml").read_text()
+    assert {requirement.partition("==")[0] for requirement in requirements} == {"chardetng-py", "kreuzberg", "olefile"}
+    for requirement in requirements:
+        assert f'"{requirement}"' in (PROJECT / "pyproject.toml").read_text()

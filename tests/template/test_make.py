@@ -1,11 +1,13 @@
 """What the Makefile promises to its users."""
 
+import os
 import re
 import subprocess
 import tomllib
 
 import pytest
 
+from cloud import STACK
 from tests.support.stack import PROJECT, TEMPLATE
 
 MAKEFILE = (PROJECT / "Makefile").read_text()
@@ -15,8 +17,16 @@ DEPLOYS = {
 }
 
 
-def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["make", *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=30, check=False)
+def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
 
 
 def test_make_alone_lists_every_target() -> None:
@@ -25,7 +35,7 @@ def test_make_alone_lists_every_target() -> None:
     assert set(re.findall(r"(?m)^\.PHONY: ([a-z-]+)$", MAKEFILE)) == shown
 
 
-@pytest.mark.parametrize("environment", ["", "nowhere", "default"])
+@pytest.mark.parametrize("environment", ["", "nowhere", "default", "loca."])
 def test_an_environment_missing_from_samconfig_is_rejected_before_anything_is_built(environment: str) -> None:
     """SAM itself ignores an unknown environment and deploys the defaults."""
     refused = make("deploy", f"ENV={environment}")
@@ -35,9 +45,67 @@ def test_an_environment_missing_from_samconfig_is_rejected_before_anything_is_bu
     assert refused.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "",
+        "https://cloudformation.us-east-1.amazonaws.com",
+        "http://192.0.2.1:4566",
+        "http://localhost.example:4566",
+        "http://127.0.0.1.example",
+        "http://127.0.0.1:4566@aws.example",
+        "http://127.0.0.1:4566/@aws.example",
+        "http://aws.example/?http://127.0.0.1:4566",
+        "http://aws.example\nhttp://127.0.0.1:4566",
+        "ftp://127.0.0.1",
+    ],
+)
+def test_the_local_stack_is_deployed_to_this_machine_alone(endpoint: str) -> None:
+    refused = make("deploy", "ENV=local", AWS_ENDPOINT_URL=endpoint)
+
+    assert refused.returncode == 2
+    assert "ENV=local needs AWS_ENDPOINT_URL" in refused.stderr
+    assert refused.stdout == ""
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:4566", "http://localhost:4566/", "https://[::1]:4566"])
+def test_the_local_stack_never_uses_the_developers_credentials(endpoint: str) -> None:
+    """AWS would refuse these, if a setting sent the request there all the same."""
+    planned = make("--dry-run", "deploy", "ENV=local", AWS_ENDPOINT_URL=endpoint)
+    (deploy,) = re.findall(r"(?m)^ *(env .*) \S*sam deploy --config-env local", planned.stdout.replace("\\\n", ""))
+
+    shown = subprocess.run(
+        ["bash", "-c", f"{deploy} env"],
+        env={
+            "PATH": os.environ["PATH"],
+            "AWS_PROFILE": "production",
+            "AWS_ACCESS_KEY_ID": "real",
+            "AWS_SESSION_TOKEN": "real",
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ENDPOINT_URL_CLOUDFORMATION": "https://aws.example",
+            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert {line for line in shown.splitlines() if line.startswith("AWS_")} == {
+        "AWS_ACCESS_KEY_ID=test",
+        "AWS_SECRET_ACCESS_KEY=test",
+        "AWS_DEFAULT_REGION=us-east-1",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=false",
+        f"AWS_ENDPOINT_URL={endpoint}",
+    }
+
+
+def test_the_other_environments_use_the_developers_credentials() -> None:
+    assert re.search(r"(?m)^ *\S*sam deploy --config-env prod", make("--dry-run", "deploy", "ENV=prod").stdout)
+
+
 def test_the_three_environments_use_only_parameters_of_the_template() -> None:
     assert {"local", "dev", "prod"} == DEPLOYS.keys()
-    assert DEPLOYS["dev"]["stack_name"] != DEPLOYS["prod"]["stack_name"]
+    assert len({settings["stack_name"] for settings in DEPLOYS.values()}) == 3
+    assert DEPLOYS["local"]["stack_name"] == STACK
     for settings in [*DEPLOYS.values(), SAMCONFIG["default"]["local_invoke"]["parameters"]]:
         given = {entry.partition("=")[0] for entry in settings.get("parameter_overrides", [])}
 

@@ -36,7 +36,7 @@ def test_on_the_next_day_the_owner_gets_one_digest_of_all_held_messages(world: W
     assert left.recipients == (OWNER,)
     assert sent["Subject"] == "2 messages are held"
     assert "Cheap watches" in text
-    assert "kim at x.example" in text
+    assert "kim at x[.]example" in text
     assert "email-handler held release held1" in text
     assert OWNER not in left.raw.decode()
 
@@ -82,3 +82,18 @@ def test_markup_and_addresses_in_held_messages_are_shown_as_text(world: World) -
 
     assert "&lt;b&gt;you&lt;/b&gt;" in page
     assert "evil@x.example" not in page
+
+
+def test_nothing_that_a_sender_wrote_becomes_a_link_in_text_or_html(world: World) -> None:
+    hold(world, 1, subject="Pay at pay.example or https://pay.example/x", sender='"www.pay.example" <a@pay.example>')
+    world.now += DAY
+    send_digest(world.context)
+    (left,) = world.run()
+    message = read(left)
+    parts = [message.get_body((kind,)).get_content() for kind in ("plain", "html")]  # type: ignore[union-attr]
+
+    for part in parts:
+        assert "Pay at pay[.]example or https[:][//]pay[.]example/x" in part
+        assert "www[.]pay[.]example (a at pay[.]example)" in part
+        assert "pay.example" not in part
+    assert "<a " not in parts[1]

@@ -1,15 +1,16 @@
 """A dead-lettered send is sent again, once."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.records import SendState
 from email_handler.errors import MessageRefused
 from email_handler.ports import DeadLetter
-from email_handler.usecases.redrive import Redrive, Redriven, redrive
+from email_handler.usecases.redrive import Redrive, Redriven, discard, redrive
 from tests.support.builders import mail
 from tests.support.world import World
 
@@ -127,3 +128,21 @@ def test_a_failed_send_without_a_letter_is_redriven_if_it_is_of_the_kinds_asked_
     assert of(JobKind.REPLY) == []
     assert [line.what for line in of(JobKind.FORWARD)] == [Redriven.QUEUED]
     assert len(world.run()) == 1
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_only_letters_that_nobody_can_use_are_discarded(world: World, dry_run: bool) -> None:
+    usable = world.jobs.dead_lettered[0]
+    gone = replace(usable, body=usable.body.replace(Job.from_json(usable.body).ledger, "forward/none/none/none"))
+    noise = replace(usable, body="{}", reason="")
+    world.jobs.dead_lettered += [gone, noise]
+    lines = list(discard(letters=Letters(world), ledger=world.records, dry_run=dry_run))
+
+    assert [(line.what, line.body) for line in lines] == [
+        (Redriven.DISCARDED, gone.body),
+        (Redriven.DISCARDED, noise.body),
+    ]
+    assert lines[1].reason
+    assert world.jobs.dead_lettered == ([usable, gone, noise] if dry_run else [usable])
+    assert world.jobs.queued == []
+    assert [line.what for line in run(world)] == [Redriven.QUEUED, *[Redriven.LEFT] * (2 * dry_run)]

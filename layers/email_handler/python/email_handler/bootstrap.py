@@ -6,6 +6,7 @@ Everything is built on first use and kept for the life of the execution environm
 import os
 import random
 import secrets
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -17,6 +18,7 @@ from email_handler.adapters.aws import CONFIG
 from email_handler.adapters.dynamodb.ledger import DynamoLedger
 from email_handler.adapters.dynamodb.records import DynamoRecords
 from email_handler.adapters.eventbridge import EventBridgeEvents
+from email_handler.adapters.extraction.extractor import INHERITED, DocumentExtractor
 from email_handler.adapters.health import AwsHealth, SnsAlerts
 from email_handler.adapters.s3 import S3Archive
 from email_handler.adapters.ses import SES_CONFIG, SesMailer
@@ -134,11 +136,14 @@ def inbound_daily(context: Context) -> DailyReport:
 @cache
 def attachments() -> Callable[[ReceiptId, FunctionName], tuple[AttachmentRecord, ...]]:
     """Return the attachment function's use case with what it works with."""
-    from email_handler.adapters.kreuzberg import KreuzbergExtractor  # noqa: PLC0415 - 90 MB only one function has
-
     settings = AttachmentSettings.from_environ(os.environ)
+    environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return partial(
-        store_attachments, archive=_archive(settings), records=_records(settings), extractor=KreuzbergExtractor()
+        store_attachments,
+        archive=_archive(settings),
+        records=_records(settings),
+        extractor=DocumentExtractor(environment),
+        seconds=time.monotonic,
     )
 
 

@@ -342,12 +342,15 @@ class Extracted:
 
     detected_type: str  # by content; "" if unknown
     text: str  # "" if none
-    status: str  # "extracted", "no text", "unsupported", "failed: <constant>"
+    status: str  # "extracted", "extracted in part" (the text was cut), "no text", "unsupported", "failed: <constant>"
 
 
 class TextExtractor(Protocol):
     """Reads the text of documents. Raises nothing: ``status`` says what could not be read."""
 
-    def extract(self, payload: bytes, name: str, declared_type: str) -> Extracted:
-        """Return type (by content) and text of *payload*."""
+    def extract(self, payload: bytes, charset: str, seconds: float) -> Extracted:
+        """Return type (by content) and text of *payload*, after *seconds* at most.
+
+        *charset* is what the part declares, "" if nothing.
+        """
         ...

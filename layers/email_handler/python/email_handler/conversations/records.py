@@ -84,7 +84,7 @@ class AttachmentRecord:
     archive_key: str
     text_key: str  # "" without text
     text_chars: int
-    status: str  # "extracted", "no text", "unsupported", "failed: <constant>"
+    status: str  # "extracted", "extracted in part", "no text", "unsupported", "failed: <constant>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

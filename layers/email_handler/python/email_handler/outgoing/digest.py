@@ -9,6 +9,7 @@ from email_handler.conversations.records import LedgerItem, MessageRecord
 from email_handler.mail import writer
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.notice import compose_for_owner
+from email_handler.outgoing.unlinked import unlinked
 
 DIGEST = "digest"  # a ledger item's ``note``, beside NoticeKind's values
 MAX_ENTRIES = 50  # shown in one email; the rest is counted
@@ -49,7 +50,7 @@ class HeldEntry:
 def compose_digest(entries: Sequence[HeldEntry], *, owners: Owners, item: LedgerItem) -> Composed:
     """Return the digest of *entries* (newest first) to the owner, as text and HTML.
 
-    Addresses and subjects are shown as text, never as links: some senders want them clicked.
+    No address, subject or name becomes a link, whatever the client makes of text: some senders want them clicked.
     """
     count = "One message is" if len(entries) == 1 else f"{len(entries)} messages are"
     title = f"{count} held"
@@ -66,17 +67,16 @@ def compose_digest(entries: Sequence[HeldEntry], *, owners: Owners, item: Ledger
 
 
 def _block(entry: HeldEntry) -> list[str]:
-    named = f"{entry.sender_name} ({_unlinked(entry.sender)})" if entry.sender_name else _unlinked(entry.sender)
+    named = f"{entry.sender_name} ({entry.sender})" if entry.sender_name else entry.sender
     verification = "" if entry.verified else ", not verified"
     release = f"email-handler held release {entry.receipt}" + (" --function reply" if entry.function == "reply" else "")
     return [
-        writer.one_line(entry.subject, MAX_SUBJECT) or "(no subject)",
-        f"  from {writer.one_line(named, MAX_SUBJECT) or 'nobody'}{verification}, {entry.at} UTC",
-        f"  held: {'; '.join(entry.reasons[:MAX_REASONS]) or 'no reason recorded'} (score {entry.score:g})",
+        _shown(entry.subject) or "(no subject)",
+        f"  from {_shown(named) or 'nobody'}{verification}, {entry.at} UTC",
+        f"  held: {unlinked('; '.join(entry.reasons[:MAX_REASONS])) or 'no reason recorded'} (score {entry.score:g})",
         f"  {release}",
     ]
 
 
-def _unlinked(address: str) -> str:
-    """Return *address* in a form that no client turns into a link."""
-    return address.replace("@", " at ")
+def _shown(written: str) -> str:
+    return unlinked(writer.one_line(written, MAX_SUBJECT))

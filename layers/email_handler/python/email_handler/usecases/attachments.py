@@ -1,24 +1,37 @@
 """attachment's use case: a recorded message's texts and attachments become objects of the archive."""
 
 import hashlib
+from collections.abc import Callable
 
 from email_handler.conversations.keys import MAX_NAME, attachment_key, text_key
 from email_handler.conversations.records import AttachmentRecord, MessageRecord
 from email_handler.errors import UnknownConversation
-from email_handler.identifiers import FunctionName, ReceiptId
+from email_handler.identifiers import ArchiveKey, FunctionName, ReceiptId
 from email_handler.mail.message import Attachment
 from email_handler.mail.new_text import new_text
 from email_handler.mail.parsing import parse
-from email_handler.ports import Archive, Records, TextExtractor
+from email_handler.mistakes import attempt_or
+from email_handler.ports import Archive, Extracted, Records, TextExtractor
 
 MAX_DESCRIBED = 200  # attachments in the record, whose item DynamoDB limits to 400 KB; all are stored
+TEXT_SECONDS = 180.0  # for the texts of all attachments, so that storing and describing them fits the function's time
+DOCUMENT_SECONDS = 20.0  # for the text of one
 
 
 def store_attachments(
-    receipt: ReceiptId, function: FunctionName, *, archive: Archive, records: Records, extractor: TextExtractor
+    receipt: ReceiptId,
+    function: FunctionName,
+    *,
+    archive: Archive,
+    records: Records,
+    extractor: TextExtractor,
+    seconds: Callable[[], float],
 ) -> tuple[AttachmentRecord, ...]:
-    """Store the body's text, the new text, each attachment and its text, then describe them in the message's record: at
-    least once, and a second run writes the same objects and the same record.
+    """Store the body's text, the new text, each attachment and then their texts, and describe them in the message's
+    record: at least once, and a second run writes the same objects and, unless time ran out, the same record.
+
+    All bytes are stored before any document is read. Each document may use its share of the time that is left, so that
+    none takes what the others need. *seconds* is a clock that only moves forward.
 
     Raises UnknownConversation if the table holds no such message.
     """
@@ -26,20 +39,25 @@ def store_attachments(
     if record is None:
         raise UnknownConversation("the event names a message that the table does not hold")
     message = parse(archive.get(record.archive_key))
-    for name, text in (("body", message.text), ("new", new_text(message.text, message.html))):
+    own = attempt_or("", new_text, message.text, message.html)  # a mistake of ours costs only this text
+    for name, text in (("body", message.text), ("new", own)):
         _put_text(archive, record, name, text)
-    described = tuple(_store(attachment, record, archive, extractor) for attachment in message.attachments)
-    records.describe_attachments(receipt, function, described[:MAX_DESCRIBED], len(message.text))
-    return described
+    for attachment in message.attachments:
+        # Never the type that a stranger declared.
+        archive.put(_key(record, attachment), attachment.payload, "application/octet-stream")
+    described, end = [], seconds() + TEXT_SECONDS
+    for unread, attachment in zip(range(len(message.attachments), 0, -1), message.attachments, strict=True):
+        limit = min(DOCUMENT_SECONDS, (end - seconds()) / unread)
+        charset = attachment.part.parameters.get("charset", "")
+        extracted = extractor.extract(attachment.payload, charset, limit)
+        described.append(_describe(attachment, extracted, record, archive))
+    records.describe_attachments(receipt, function, tuple(described[:MAX_DESCRIBED]), len(message.text))
+    return tuple(described)
 
 
-def _store(
-    attachment: Attachment, record: MessageRecord, archive: Archive, extractor: TextExtractor
+def _describe(
+    attachment: Attachment, extracted: Extracted, record: MessageRecord, archive: Archive
 ) -> AttachmentRecord:
-    key = attachment_key(record.conversation, record.receipt, attachment.number, attachment.name)
-    archive.put(key, attachment.payload, "application/octet-stream")  # never the type that a stranger declared
-    extracted = extractor.extract(attachment.payload, attachment.name, attachment.content_type)
-    text = _put_text(archive, record, f"{attachment.number:02d}", extracted.text) if extracted.text else ""
     return AttachmentRecord(
         number=attachment.number,
         name=attachment.name[:MAX_NAME],
@@ -47,11 +65,15 @@ def _store(
         detected_type=extracted.detected_type,
         size=len(attachment.payload),
         sha256=hashlib.sha256(attachment.payload).hexdigest(),
-        archive_key=key,
-        text_key=text,
+        archive_key=_key(record, attachment),
+        text_key=_put_text(archive, record, f"{attachment.number:02d}", extracted.text) if extracted.text else "",
         text_chars=len(extracted.text),
         status=extracted.status,
     )
+
+
+def _key(record: MessageRecord, attachment: Attachment) -> ArchiveKey:
+    return attachment_key(record.conversation, record.receipt, attachment.number, attachment.name)
 
 
 def _put_text(archive: Archive, record: MessageRecord, name: str, text: str) -> str:

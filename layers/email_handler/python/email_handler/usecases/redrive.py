@@ -8,7 +8,7 @@ from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.records import LedgerItem, SendState
 from email_handler.errors import MalformedJob, RecordChanged, UnknownConversation
 from email_handler.identifiers import LedgerId
-from email_handler.ports import Clock, DeadLetters, Jobs, Records, SendLedger
+from email_handler.ports import Clock, DeadLetter, DeadLetters, Jobs, Records, SendLedger
 
 MANY = 100_000
 
@@ -19,6 +19,7 @@ class Redriven(StrEnum):
     QUEUED = "queued"  # it is sent again
     ENDED = "ended"  # the ledger has another end by now: the letter is deleted
     LEFT = "left"  # not a job of ours, or its records are gone: somebody must look
+    DISCARDED = "discarded"  # such a letter was deleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Redrive:
     what: Redriven
     reason: str  # why it was dead-lettered, or why it is left
     attempts: int
+    body: str = ""  # of a letter that is no job or whose records are gone
 
 
 def redrive(
@@ -49,11 +51,9 @@ def redrive(
     """
     reported: set[str] = set()
     for letter in letters.letters():
-        try:
-            job = Job.from_json(letter.body)
-            item = ledger.context(job.ledger).item
-        except (MalformedJob, UnknownConversation) as error:
-            yield Redrive(ledger="", what=Redriven.LEFT, reason=letter.reason or str(error), attempts=letter.attempts)
+        item = _item(letter, ledger)
+        if isinstance(item, str):
+            yield _unusable(letter, Redriven.LEFT, item)
             continue
         what = _again(item, ledger=ledger, jobs=jobs, clock=clock, dry_run=dry_run)
         reported.add(item.id)
@@ -64,6 +64,31 @@ def redrive(
         if isinstance(failed, LedgerItem) and failed.kind in kinds and failed.id not in reported:
             what = _again(failed, ledger=ledger, jobs=jobs, clock=clock, dry_run=dry_run)
             yield Redrive(ledger=failed.id, what=what, reason=failed.reason, attempts=failed.attempt)
+
+
+def discard(*, letters: DeadLetters, ledger: SendLedger, dry_run: bool = False) -> Iterator[Redrive]:
+    """Delete the dead letters that nobody can use, and yield each: no job of ours, or one whose records are gone.
+
+    All others stay, and nothing is sent. With *dry_run* nothing is changed.
+    """
+    for letter in letters.letters():
+        problem = _item(letter, ledger)
+        if isinstance(problem, str):
+            if not dry_run:
+                letters.discard(letter)
+            yield _unusable(letter, Redriven.DISCARDED, problem)
+
+
+def _item(letter: DeadLetter, ledger: SendLedger) -> LedgerItem | str:
+    """Return the ledger item of *letter*'s job, or why there is none."""
+    try:
+        return ledger.context(Job.from_json(letter.body).ledger).item
+    except (MalformedJob, UnknownConversation) as error:
+        return str(error)
+
+
+def _unusable(letter: DeadLetter, what: Redriven, problem: str) -> Redrive:
+    return Redrive(ledger="", what=what, reason=letter.reason or problem, attempts=letter.attempts, body=letter.body)
 
 
 def _again(item: LedgerItem, *, ledger: SendLedger, jobs: Jobs, clock: Clock, dry_run: bool) -> Redriven:

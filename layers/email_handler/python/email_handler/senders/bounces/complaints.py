@@ -5,13 +5,23 @@ from email_handler.senders.bounces.feedback import Feedback, FeedbackKind
 from email_handler.senders.bounces.reports import FORWARDED_COMPLAINT, Report, fields_in
 from email_handler.senders.bounces.words import addresses_in, distinct, without_addresses
 
+_MICROSOFT = "staff@hotmail.com"
+_MICROSOFT_SUBJECT = "complaint about message from"  # and the IP address of the sending server
 _NOT_COMPLAINTS = ("not-spam", "auth-failure", "dkim", "dmarc")  # RFC 6430, RFC 6591: reports about authentication
 
 
-def is_complaint(message: Message, report: Report) -> bool:
-    """Return whether *message* has a feedback report, or is a complaint in Microsoft's form."""
-    senders = {mailbox.address.lower() for mailbox in message.from_}
-    return bool(report.complaint) or (FORWARDED_COMPLAINT in report.returned and "staff@hotmail.com" in senders)
+def is_complaint(message: Message, report: Report, envelope_sender: str | None) -> bool:
+    """Return whether *message* has a feedback report, or is a complaint in Microsoft's form: the message that somebody
+    complains about, forwarded.
+
+    Microsoft's name may stand in From, or only in the return path: *envelope_sender* if it is known, else the field.
+    """
+    if report.complaint:
+        return True
+    path = message.header("Return-Path") if envelope_sender is None else envelope_sender
+    senders = {mailbox.address.lower() for mailbox in message.from_} | {found.lower() for found in addresses_in(path)}
+    about = message.subject.lower().startswith(_MICROSOFT_SUBJECT) and bool(report.returned)
+    return _MICROSOFT in senders and (FORWARDED_COMPLAINT in report.returned or about)
 
 
 def read_complaint(report: Report) -> Feedback | None:

@@ -16,7 +16,7 @@ def read_feedback(message: Message, envelope_sender: str | None) -> Feedback | N
     "delivered", "relayed") gives None, and so does a bounce that a person forwards. Never raises.
     """
     report = read_report(message)
-    if is_complaint(message, report):
+    if is_complaint(message, report, envelope_sender):
         return read_complaint(report)
     groups = recipient_groups(report.status)
     notice = is_failure_notice(message, report, envelope_sender)

@@ -1,0 +1,30 @@
+"""A stranger's words for the owner's own email, in a form that no mail client turns into a link.
+
+Clients make links of more than URLs: of bare domains, addresses, any ``scheme:``, network paths, IP addresses. So this
+has no list of what they recognise: it marks the characters that all of these need.
+"""
+
+import re
+
+_PARTS = re.compile(
+    r"""
+    (?P<at> (?<=\S) [@\uff20] (?=\S) )
+    | (?P<dot> (?<![\s.]) [.\u3002\uff0e\uff61] (?=[^\s.,;:!?)\]}'"]) )  # RFC 3490 §3.1 has the four dots of IDNA
+    | (?P<colon> (?<=[a-z]) [:\uff1a] (?=\S) )  # RFC 3986 §3.1
+    | (?P<slashes> // | \\\\ )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_NUMBER = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.]*\.\d|\w)")  # a price or a version, but no IP address
+
+
+def unlinked(text: str) -> str:
+    """Return one line of *text* with visible brackets where it could become a link: ``jane at customer[.]example``."""
+    numbers = {match.start() + match.group().index(".") for match in _NUMBER.finditer(text)}
+
+    def marked(match: re.Match[str]) -> str:
+        if match.lastgroup == "at":
+            return " at "
+        return match.group() if match.start() in numbers else f"[{match.group()}]"
+
+    return _PARTS.sub(marked, text)

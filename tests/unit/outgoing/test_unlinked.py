@@ -1,0 +1,58 @@
+"""A stranger's words in a form that no mail client turns into a link."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from email_handler.outgoing.unlinked import unlinked
+
+CLICKABLE = re.compile(
+    r"[^\s.][.\u3002\uff0e\uff61][a-z]|\S[@\uff20]\S|[a-z][:\uff1a]\S|//|\\\\|(?<![\w.])\d+(?:\.\d+){3}", re.IGNORECASE
+)
+"""What every kind of link has: a domain, an address, a scheme, a network path, an IP address."""
+MARKS = re.compile(r"\[([.:\u3002\uff0e\uff61\uff1a]|//|\\\\)\]")
+
+
+def test_what_could_be_a_link_is_marked_and_stays_legible(subtests: pytest.Subtests) -> None:
+    cases = {
+        "pay.example": "pay[.]example",
+        "jane@customer.example": "jane at customer[.]example",
+        "https://pay.example:8080/x": "https[:][//]pay[.]example[:]8080/x",
+        "http://localhost/": "http[:][//]localhost/",
+        "mailto:jane": "mailto[:]jane",
+        "tel:+4990": "tel[:]+4990",
+        "//pay.example": "[//]pay[.]example",
+        "\\\\server\\share": "[\\\\]server\\share",
+        "192.0.2.1": "192[.]0[.]2[.]1",
+        "例え。テスト": "例え[。]テスト",
+        "pay.example.": "pay[.]example.",
+    }
+    for text, shown in cases.items():
+        with subtests.test(text):
+            assert unlinked(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello, you. And you?",
+        "Re: your offer",
+        "12.99 EUR at 12:30",
+        "Wait ... what",
+        "Call @jane",
+        "a/b",
+        "(see 3.5.)",
+        "",
+    ],
+)
+def test_ordinary_words_stay_as_they_are(text: str) -> None:
+    assert unlinked(text) == text
+
+
+@given(st.text(st.sampled_from("aB1.@:/\\ -_\u3002\uff0e\uff61\uff20\uff1aé"), max_size=40))
+def test_no_text_has_anything_left_that_a_client_could_link(text: str) -> None:
+    shown = unlinked(text)
+
+    assert CLICKABLE.search(MARKS.sub("  ", shown)) is None
