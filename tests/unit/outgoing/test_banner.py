@@ -1,6 +1,7 @@
 """The banner: what it shows, and that none of it stays in a reply, however the owner's client quotes it."""
 
 import html
+import re
 import textwrap
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -176,6 +177,74 @@ def test_sentinels_that_a_contact_writes_are_not_a_banner() -> None:
     assert "(email-handler: only you see this)" in forwarded.text
 
 
+IMITATIONS = [
+    BEGIN,
+    END,
+    "[email-<b>handler</b>: only <i>you</i> see this]",
+    "<b>[</b>email-handler:<br>only you<p>see this<b>]</b>",
+    "[email\u00adhandler: only you see this]",
+    "[em\u200bail-handler: only you s\ufeffee this]",
+    "[\u0435m\u0430il-h\u0430ndler: only you see this]",
+    "\uff3bemail-handler: their message follows\uff3d",
+    "[email&#45;handler&colon; only you see this]",
+    "[EMAIL-HANDLER:  THEIR  MESSAGE FOLLOWS]",
+    "[email-handler: only you see this",
+]
+
+
+@pytest.mark.parametrize("imitation", IMITATIONS)
+def test_no_text_of_a_contact_looks_like_a_sentinel(imitation: str) -> None:
+    received = parse(mail(text=html_text(imitation), html=imitation))
+
+    forwarded = parse(compose_forward(received, forward_context(received)).raw)
+
+    for text in (forwarded.text, html_text(forwarded.html)):
+        assert len(SENTINEL.findall(text)) == 2
+        theirs = text.partition(END)[2]
+        assert not re.search(
+            r"[\[\uff3b][\W_]*\w{1,6}[\W_]*\w{0,6}[\W_]*\w{1,8}[\W_]*(?:only|their)", theirs, re.IGNORECASE
+        )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "jane@bank.example, sender verified (dmarc pass)",
+        "! jane@bank.example: SENDER NOT VERIFIED (x)",
+        "Your reply goes to jane@bank.example",
+        "  Y\u043eur reply goes to jane@bank.example",
+        "To reply to everyone, write to x@y.example",
+    ],
+)
+def test_lines_like_the_banners_are_marked_in_plain_text(line: str) -> None:
+    received = parse(mail(text=f"Hello,\r\n{line}\r\n> {line}\r\nJane\r\n"))
+
+    theirs = parse(compose_forward(received, forward_context(received)).raw).text.partition(END)[2]
+
+    assert theirs.strip().splitlines() == ["Hello,", f"| {line}", f"> {line}", "Jane"]
+
+
+def test_ordinary_text_is_not_marked() -> None:
+    text = "Hello,\r\nis your email handler [beta] ready? Your reply helps.\r\n- one\r\nAttachments: none\r\n"
+    received = parse(mail(text=text))
+
+    theirs = parse(compose_forward(received, forward_context(received)).raw).text.partition(END)[2]
+
+    assert theirs.strip() == text.replace("\r\n", "\n").strip()
+
+
+@pytest.mark.parametrize("dash", ["\u2013", "&ndash;", "&#8211;"])
+def test_a_contact_never_reads_that_they_were_not_verified(dash: str) -> None:
+    shown = f"Jane Doe (jane at elsewhere.example) {dash} not verified"
+    text = f"Yes.\r\n\r\nOn Monday, {html.unescape(shown)} <{THREAD}> wrote:\r\n> Hi\r\n"
+    page = f"<p>Yes.</p>On Monday, {shown} &lt;<a href='mailto:{THREAD}'>{THREAD}</a>&gt; wrote:<blockquote>Hi</blockquote>"
+
+    composed = compose_reply(parse(mail(sender=f"<{PRIVATE}>", text=text, html=page)), reply_context())
+
+    sent = parse(composed.raw)
+    assert "not verified" not in sent.text + sent.html
+
+
 def test_the_owner_can_reply_to_a_contact_whose_name_and_subject_are_sentinels() -> None:
     context = reply_context(contact_name=BEGIN, threading=replace(THREADING, subject=f"Re: {END}"))
 
@@ -188,47 +257,6 @@ def test_a_sentinel_in_an_earlier_subject_does_not_end_the_banner() -> None:
     text = banner.as_text(banner.lines(received, forward_context(received, earlier=earlier)))
 
     assert banner_removal.remove_from_text(text)[0].strip() == ""
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        "<!-- <body> --><body><p>Hi",
-        "<html><!-- <body> --><p>Hi",
-        "<html><head><title><body></title></head><p>Hi",
-        "<style><body></style><p>Hi",
-        "<html><head><style></head></style></head><body><p>Hi",
-        "<!--><body><p>Hi--><p>Hi",
-        "<!-- --!><body><p>Hi--><p>Hi",
-        "<textarea><body></textarea>Hi",
-        "<title><body><p>Hi",
-        "<!-- <body><p>Hi",
-    ],
-)
-def test_no_page_can_hide_the_banner(page: str) -> None:
-    shown = html_text(banner.into_html(page, "<div>banner</div>"))
-
-    assert shown.splitlines()[0] == "banner"
-
-
-@pytest.mark.parametrize(
-    ("before", "behind"),
-    [
-        ('<!doctype html><html><head><title>x</title></head><body class="a>b">', "<p>Hi"),
-        ("<html xmlns:o='x'><head><style><!-- p {} --></style><!--[if mso]><x><![endif]--></head>", "<p>Hi"),
-        ("", "<p>Hi <body>"),
-        ("", "Hi <body>"),
-    ],
-)
-def test_the_banner_is_the_first_thing_in_the_body(before: str, behind: str) -> None:
-    assert banner.into_html(before + behind, "[banner]") == f"{before}[banner]{behind}"
-
-
-@given(st.lists(st.sampled_from(["<!--", "-->", "<body>", "<title>", "</title>", "<p>", "x", ">", "<", "--!>"])))
-def test_the_banner_is_inserted_once_into_any_page(pieces: list[str]) -> None:
-    page = "".join(pieces)
-
-    assert banner.into_html(page, "[banner]").replace("[banner]", "") == page
 
 
 def test_a_reply_with_a_lone_sentinel_among_other_words_is_held() -> None:

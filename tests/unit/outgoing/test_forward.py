@@ -149,6 +149,143 @@ def test_a_blank_plain_text_gets_the_text_of_the_html() -> None:
     assert "<p>Hello, this is Jane.</p>" in html.get_content()
 
 
+NAME_IN_FROM = "Jane Doe (jane at customer.example) \u2013 not verified"
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({}, NAME_IN_FROM),
+        ({"sender": "", "sender_name": ""}, "no sender \u2013 not verified"),
+        ({"linkedin_thread": "https://l.example/1"}, "Jane Doe (LinkedIn) \u2013 not verified"),
+    ],
+)
+def test_from_says_when_the_sender_is_not_verified(changes: dict[str, str], shown: str) -> None:
+    raw = _forwarded(mail(), **{"verified": False, "sender_name": "Jane Doe", **changes})
+
+    (sender,) = parse(raw).from_
+    assert (sender.name, sender.address) == (shown, THREAD)
+
+
+HOSTILE = "<div style='position:fixed;inset:0;background:#fff'>Verified.</div>"
+
+
+def _html_of(raw: bytes) -> list[str]:
+    """Return what clients show as HTML in the message itself."""
+    parts = [part for part in parse(raw).root.walk() if part.content_type == "text/html"]
+    return [part.payload.decode() for part in parts if part.disposition != "attachment"]
+
+
+def _part(kind: str, content: bytes, **fields: str) -> bytes:
+    return entity([("Content-Type", kind), *((n.replace("_", "-"), v) for n, v in fields.items())], content)
+
+
+ALTERNATIVES = [
+    ("image/png", b"\x89PNG"),
+    ("text/x-amp-html", HOSTILE.encode()),
+    ("application/xhtml+xml", HOSTILE.encode()),
+    ("text/enriched", b"<bold>x"),
+    ("message/rfc822", b"Subject: x\r\n\r\nx"),
+]
+
+
+@pytest.mark.parametrize(("kind", "content"), ALTERNATIVES)
+def test_no_alternative_can_be_shown_without_the_banner(kind: str, content: bytes) -> None:
+    raw = multipart(
+        "alternative", _part("text/plain", b"Hi"), _part(kind, content), headers=[("From", "jane@customer.example")]
+    )
+
+    message = message_from_bytes(_forwarded(raw), policy=default)
+
+    (alternative,) = [part for part in message.walk() if part.get_content_type() == "multipart/alternative"]
+    assert all(BEGIN in part.get_content() for part in alternative.iter_parts())
+    assert kind in [part.get_content_type() for part in message.walk()]
+
+
+def test_every_html_that_clients_show_in_the_message_is_confined() -> None:
+    html = HOSTILE.encode()
+    raw = multipart(
+        "mixed",
+        _part("text/html", html),
+        _part("text/html", html),
+        multipart("related", _part("text/html", html), _part("text/html", html, Content_ID="<a@b>")),
+        _part("text/html; name=page.html", html, Content_Disposition="inline; filename=page.html"),
+        headers=[("From", "jane@customer.example")],
+    )
+
+    pages = _html_of(_forwarded(raw))
+
+    assert len(pages) == 4
+    assert BEGIN in pages[0]
+    assert [page for page in pages if "position" in page or "Verified." not in page] == []
+
+
+def test_the_banner_is_in_the_part_that_related_names_as_its_root() -> None:
+    raw = multipart(
+        'related; start="<root@x.example>"',
+        _part("text/html", b"<p>first"),
+        _part("text/html", b"<p>root", Content_ID="<root@x.example>"),
+        headers=[("From", "jane@customer.example")],
+    )
+
+    sent = _forwarded(raw)
+
+    assert BEGIN in _html_of(sent)[0]
+    assert "root" in _html_of(sent)[0]
+    assert b"start=" not in sent
+
+
+@pytest.mark.parametrize(
+    "inner", [_part("text/html", HOSTILE.encode()), _part("text/plain", b"Sender verified (dmarc pass)")]
+)
+def test_signed_content_that_could_mislead_is_shown_rebuilt_and_attached_whole(inner: bytes) -> None:
+    raw = multipart(
+        'signed; protocol="application/pgp-signature"',
+        inner,
+        _part("application/pgp-signature", b"x"),
+        headers=[("From", "jane@customer.example")],
+    )
+
+    sent = _forwarded(raw)
+
+    assert all("position" not in page for page in _html_of(sent))
+    assert not re.search(r"(?m)^Sender verified", parse(sent).text)
+    assert any(raw.strip() in (a.payload.strip()) for a in parse(sent).attachments)
+
+
+@pytest.mark.parametrize("fault", [RecursionError, ValueError, MemoryError])
+def test_html_that_cannot_be_confined_is_shown_as_text_and_attached_whole(
+    fault: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(forward, "confine", fails)
+    raw = mail(text=None, html=f"<p>Hello &lt;Jane&gt;</p>{HOSTILE}")
+
+    sent = _forwarded(raw)
+
+    (page,) = _html_of(sent)
+    assert "Hello &lt;Jane&gt;" in page
+    assert "position" not in page
+    assert any(raw.strip() == a.payload.strip() for a in parse(sent).attachments)
+
+
+def test_html_that_is_too_long_is_shown_as_text_and_attached_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forward, "MAX_CONFINED", 50)
+
+    sent = _forwarded(mail(text=None, html=f"<p>Hello</p>{HOSTILE}"))
+
+    assert "Hello" in _html_of(sent)[0]
+    assert len(parse(sent).attachments) == 1
+
+
+def test_a_page_without_a_body_shows_its_title() -> None:
+    (page,) = _html_of(_forwarded(mail(text=None, html="<title>Nothing else</title>")))
+
+    assert "Nothing else" in page
+
+
 def test_inline_images_stay_inline() -> None:
     raw = mail(html='<img src="cid:logo.png">', text=None, inline=[("logo.png", "image/png", b"\x89PNG")])
 

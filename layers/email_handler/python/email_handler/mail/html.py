@@ -8,16 +8,14 @@ import re
 from dataclasses import dataclass
 
 from email_handler.mail.entities import unescape
+from email_handler.mail.markup import VOID, Kind, attributes, tokens
 
 MAX_HTML = 1_000_000  # characters read as HTML; email clients stop far earlier (Gmail shows 102 kB)
 MAX_LINKS = 1000
 MAX_QUOTES = 30  # quote marks before a line; deeper quotations show this many
+MAX_ATTRIBUTES = 10_000  # characters of a tag's attributes that are read
 MAX_OPEN = 200  # open elements remembered; of deeper ones only the text is read
 
-# A whole tag. As in browsers, quotes count only after "=", and a quote that never closes is an ordinary character.
-# Possessive quantifiers keep the time linear.
-_TAG = re.compile(r"""<(/?)([a-zA-Z][^\s/>]{0,40}+)((?:[^>=]++|=\s*+"[^"]*+"|=\s*+'[^']*+'|=)*+)>""")
-_ATTRIBUTE = re.compile(r"""([^\s=/>"']{1,60}+)\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s>]*+)""")
 _LEFTOVER = re.compile(r"<[^<>]*+>")
 _SPACE = re.compile(r"[ \t\r\n\f\u00a0]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -30,12 +28,6 @@ _COLOR = re.compile(
     r"(?i)(?:^|[;\s])(color|background(?:-color)?)\s{0,9}:\s{0,9}(#[0-9a-f]{3,6}|rgb\([\d ,]{5,20}\)|[a-z]{3,20})"
 )
 
-_VOID = frozenset(
-    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr")
-)
-# Elements whose contents are text without tags.
-_RAW = frozenset(("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"))
-_CLOSING = {name: re.compile(f"(?i)</{name}(?=[\\s/>])") for name in _RAW}
 _NOT_SHOWN = frozenset(("script", "style", "title"))
 _PARAGRAPHS = frozenset(("p", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table"))
 _BLOCKS = _PARAGRAPHS | frozenset(
@@ -45,7 +37,6 @@ _BLOCKS = _PARAGRAPHS | frozenset(
     )
 )  # fmt: skip
 _CLOSES_ITSELF = frozenset(("p", "li", "td", "th", "tr", "dt", "dd", "option"))  # another one ends it
-_BEFORE_BODY = frozenset(("html", "head", "base", "body", "link", "meta", "script", "style", "title"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,36 +76,6 @@ def read_page(html: str) -> Page:
     return reader.page()
 
 
-def body_start(html: str) -> int:
-    """Return the offset in *html* of the body's contents: after ``<body>``, or before its first element or text.
-
-    Tags inside comments, styles and titles do not count. The offset is 0 if one of those never ends, or ends
-    differently in different browsers: it could hide what is inserted after it. Takes linear time.
-    """
-    at = 0
-    while (start := html.find("<", at, MAX_HTML)) >= 0 and not html[at:start].strip():
-        tag = _TAG.match(html, start)
-        if html.startswith("<!--", start):
-            end = html.find("-->", start + 4) + 3
-            if end < 3 or html.startswith((">", "->"), start + 4) or html.find("--!>", start, end) >= 0:  # noqa: PLR2004
-                return 0
-        elif html.startswith(("<!", "<?"), start):
-            end = html.find(">", start) + 1
-        elif tag is None or tag[2].lower() not in _BEFORE_BODY:
-            break
-        else:
-            end, name = tag.end(), tag[2].lower()
-            if name == "body":
-                return end
-            if name in _RAW and not tag[1]:
-                closing = _CLOSING[name].search(html, end)
-                end = closing.start() if closing else 0
-        if not end:
-            return 0
-        at = end
-    return at
-
-
 @dataclass(slots=True)
 class _Style:
     """What an element's contents inherit from it."""
@@ -139,65 +100,30 @@ class _Reader:
         self.link_text: list[str] = []
         self.alternatives: list[str] = []  # the title and the texts of images
         self.images = 0
-        self.unclosed: set[str] = set()  # raw elements without an end tag
         self.open = [_Style("", invisible=False, blended=False, color="#000", background="#fff")]
         self.quotes = 0  # open quotations
         self.level = 0  # quotations around the last line
         self.pre = 0
 
     def read(self, html: str) -> None:
-        at = 0
-        last_end = html.rfind(">")
-        comment_end = html.rfind("-->")  # a comment that never ends is read as a tag, so the text after it stays
-        while (start := html.find("<", at)) >= 0:
-            if start > at:
-                self.text(html[at:start])
-            if start > last_end:
-                at = start
-                break
-            tag = _TAG.match(html, start)
-            if tag is not None:
-                at = self.tag(html, tag)
-            elif start < comment_end and html.startswith("<!--", start):
-                at = html.find("-->", start + 2) + 3
-            elif html[start + 1 : start + 2] in ("!", "?", "/"):
-                at = html.find(">", start) + 1
-            elif html[start + 1 : start + 2].isalpha():  # a tag that never ends: the rest is text
-                self.text(_LEFTOVER.sub(" ", html[start:]))
-                at = len(html)
-                break
-            else:
-                self.text("<")
-                at = start + 1
-        self.text(html[at:])
+        for kind, name, text in tokens(html):
+            if kind is Kind.START:
+                self.start(name, text)
+            elif kind is Kind.END:
+                self.end(name)
+            elif name == "title":
+                self.alternatives.append(text)
+            elif name not in _NOT_SHOWN:
+                self.text(text)
 
-    def tag(self, html: str, tag: re.Match[str]) -> int:
-        name = tag[2].lower()
-        at = tag.end()
-        if tag[1]:
-            self.end(name)
-            return at
-        self.start(name, tag[3])
-        if name not in _RAW or name in self.unclosed:
-            return at
-        closing = _CLOSING[name].search(html, at)
-        if closing is None:  # read on as if the tag were not there, so that no text is lost
-            self.unclosed.add(name)
-            return at
-        if name == "title":
-            self.alternatives.append(html[at : closing.start()])
-        elif name not in _NOT_SHOWN:
-            self.text(html[at : closing.start()])
-        return closing.start()
-
-    def start(self, name: str, attributes: str) -> None:
+    def start(self, name: str, text: str) -> None:
         self.start_line(name)
-        found = _attributes(attributes) if attributes and _needs_attributes(name, attributes) else {}
+        found = attributes(text, MAX_ATTRIBUTES) if text and _needs_attributes(name, text) else {}
         if name == "img":
             self.images += 1
             if found.get("alt") and len(self.alternatives) < MAX_LINKS:
                 self.alternatives.append(found["alt"])
-        if name in _VOID:
+        if name in VOID:
             return
         if name in _CLOSES_ITSELF and self.open[-1].name == name:
             self.open.pop()
@@ -316,23 +242,11 @@ class _Reader:
         return Page(text=text, hidden=hidden, links=tuple(self.links), images=self.images)
 
 
-def _needs_attributes(name: str, attributes: str) -> bool:
+def _needs_attributes(name: str, text: str) -> bool:
     if name in ("a", "img"):
         return True
-    lower = attributes.lower()
+    lower = text.lower()
     return "style" in lower or "hidden" in lower or "color" in lower or "background" in lower
-
-
-def _attributes(text: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    if "hidden" in text.lower() and re.search(r"(?i)(?:^|\s)hidden(?:[\s/=]|$)", text):
-        found["hidden"] = ""
-    for match in _ATTRIBUTE.finditer(text[:10_000]):
-        value = match[2]
-        if value[:1] in ("'", '"') and value[-1:] == value[:1]:
-            value = value[1:-1]
-        found.setdefault(match[1].lower(), unescape(value))
-    return found
 
 
 def _normal_color(color: str) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.thread_address import thread_address
 from email_handler.mail import writer
-from email_handler.mail.html import body_start
+from email_handler.mail.confinement import Confined
 from email_handler.mail.message import Message
 from email_handler.outgoing import invitations
 from email_handler.outgoing.context import ForwardContext
@@ -153,32 +153,45 @@ def as_text(shown: tuple[Line, ...]) -> str:
     return f"{BEGIN}\n{body}\n{END}\n\n"
 
 
-_VISIBLE = "display:block!important;visibility:visible!important;opacity:1!important;"
+_SHOWN = "display:block!important;visibility:visible!important;opacity:1!important;"
+_FONT = "-apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif"
 
 
 def as_html(shown: tuple[Line, ...]) -> str:
-    """Return the banner as an HTML block. It has a few inline styles, readable in light and dark themes, because
-    clients drop the rest."""
-    # Important inline styles win over the contact's style sheet, which therefore cannot hide the banner. (Whatever
-    # hides the whole body hides their text too.) The sentinels stand outside the box: removing everything between
-    # them leaves no empty box.
-    quiet = f'<div dir="ltr" style="{_VISIBLE}font-size:11px;color:#888;margin:0 0 8px">'
+    """Return the banner as an HTML block. Its few styles are inline, because clients drop the rest; each text has a
+    background of its own, readable whatever a dark theme makes of the page."""
+    # The sentinels stand outside the box: removing everything between them leaves no empty box.
+    quiet = f'<div dir="ltr" style="{_SHOWN}font:11px/1.4 {_FONT};color:#595959;background:#ffffff;margin:0 0 8px">'
     body = "\r\n".join(
-        f'<div style="{_VISIBLE}font-size:13px!important;color:#b00020!important;font-weight:bold">'
+        f'<div style="{_SHOWN}font-size:13px;color:#b00020;background:#ffffff;font-weight:bold">'
         f"! {html.escape(line.text)}</div>"
         if line.warning
-        else f'<div style="{_VISIBLE}">{html.escape(line.text)}</div>'
+        else f'<div style="{_SHOWN}color:#222222;background:#ffffff">{html.escape(line.text)}</div>'
         for line in shown
     )
     return (
         f"\r\n{quiet}{BEGIN}</div>\r\n"
-        f'<div dir="ltr" style="{_VISIBLE}padding:4px 10px;border-left:3px solid #888;'
-        f'font:13px/1.4 -apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif">\r\n{body}\r\n</div>\r\n'
+        f'<div dir="ltr" style="{_SHOWN}padding:4px 10px;border-left:3px solid #888888;background:#ffffff;'
+        f'color:#222222;font:13px/1.4 {_FONT}">\r\n{body}\r\n</div>\r\n'
         f"{quiet}{END}</div>\r\n"
     )
 
 
-def into_html(page: str, banner: str) -> str:
-    """Return *page* with *banner* as the first thing in its body."""
-    at = body_start(page)
-    return page[:at] + banner + page[at:]
+_HEAD = (
+    '<!DOCTYPE html>\r\n<html><head><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+)
+# Nothing in it can close the frame: a cell ends what is left open or closed too often, and no <section> is confined. It
+# grows with a newsletter of fixed width, but not so wide that a phone would shrink the banner with it.
+_FRAME = (
+    '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" style="border:1px solid #888888">'
+    '<tbody><tr><td style="padding:8px;vertical-align:top">'
+    '<section style="display:block;max-width:1000px;overflow-x:auto;overflow-y:hidden">\r\n'
+)
+_FRAME_END = "\r\n</section></td></tr></tbody></table>\r\n"
+
+
+def page(theirs: Confined, banner: str = "") -> str:
+    """Return an HTML page with *banner* (HTML) on top, and under it the contact's confined HTML in a frame."""
+    sheet = f"\r\n<style>\n{theirs.sheet}\n</style>\r\n" if theirs.sheet else ""
+    return f"{_HEAD}{sheet}</head><body>{banner}{_FRAME}{theirs.body}{_FRAME_END}</body></html>\r\n"

@@ -1,22 +1,27 @@
 """The forward: a contact's message as the owner gets it.
 
-The body keeps its structure and every attachment its bytes; the headers are ours. A signed or encrypted message goes
-unchanged beside the banner. A message that cannot be rebuilt is attached whole; of one that is too large, the text and
-a list of the rest are sent.
+The body keeps its structure, its HTML is confined below the banner, and every attachment keeps its bytes; the headers are
+ours. A signed or encrypted message goes unchanged beside the banner, unless what is signed could pass for the banner or
+cover it. A message that cannot be rebuilt is attached whole; of one that is too large, the text and a list of the rest
+are sent.
 """
 
 import re
 from collections.abc import Iterable
+from html import escape
 
 from email_handler.mail import writer
 from email_handler.mail.charsets import decode
+from email_handler.mail.confinement import MAX_CONFINED, Confined, confine
+from email_handler.mail.html import html_text
 from email_handler.mail.message import Message, Part
 from email_handler.mail.parsing import parse, part_text
+from email_handler.mistakes import attempt_or
 from email_handler.outgoing import banner, invitations
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import ForwardContext
 from email_handler.outgoing.headers import threading_fields
-from email_handler.outgoing.sentinels import defused
+from email_handler.outgoing.sentinels import NOT_VERIFIED, defused, defused_runs, marked
 
 FORWARD_LIMIT = 25 * 1024 * 1024  # bytes as sent: what common mailboxes accept
 TEXT_KEPT = 1_000_000  # characters of the text that are sent with the list if the message is too large
@@ -55,7 +60,14 @@ def _inbox(context: ForwardContext) -> str:
 
 
 def _from_name(context: ForwardContext) -> str:
-    """Return ``Jane Doe (jane at customer.example)``: no client takes that for the address to reply to."""
+    """Return ``Jane Doe (jane at customer.example)``: no client takes that for the address to reply to.
+
+    It also says when the sender is not verified: a list of messages shows no banner.
+    """
+    return _sender_name(context) + ("" if context.record.verified else NOT_VERIFIED)
+
+
+def _sender_name(context: ForwardContext) -> str:
     if context.conversation.linkedin_thread or context.conversation.id.startswith("linkedin-"):
         return f"{_spelled(context.record.sender_name) or 'Somebody'} (LinkedIn)"
     name, address = _spelled(context.record.sender_name), _spelled(context.record.sender)
@@ -93,7 +105,7 @@ def _text_and_list(message: Message, context: ForwardContext) -> writer.Entity:
     if message.attachments:
         listed.append(f"the files: attachments/{context.conversation.id}/{receipt}/")
     listed.append(f"the whole message: {context.record.archive_key} ({banner.size(message.size)})")
-    text = banner.as_text(banner.lines(message, context, tuple(listed))) + defused(message.text[:TEXT_KEPT])
+    text = banner.as_text(banner.lines(message, context, tuple(listed))) + marked(message.text[:TEXT_KEPT])
     return writer.text(text + ("\n[the rest of the text is in the archive]" if len(message.text) > TEXT_KEPT else ""))
 
 
@@ -107,13 +119,31 @@ class _Rebuilding:
         self._attached = {id(attachment.part) for attachment in message.attachments}
         self._sealed = invitations.sealed(message.root)
         self._signed = {
-            id(part): None if id(part) in self._sealed else _signed(part, message.raw)
+            id(part): None if id(part) in self._sealed or self._could_mislead(part) else _signed(part, message.raw)
             for part in message.root.walk()
             if part.content_type == "multipart/signed" and len(part.children) > 1  # RFC 1847 §2.1: two
         }
         self.whole = bool(message.raw) and (
             None in self._signed.values() or not _UNREAD.isdisjoint(message.defects)
         )  # whether the message must be attached whole, beside what could be read of it
+        self._has_raw = bool(message.raw)
+
+    def _could_mislead(self, part: Part) -> bool:
+        """Return whether *part*, shown unchanged near the banner, could cover it or pass for it."""
+        leaves = [leaf for leaf in part.walk() if not leaf.children and id(leaf) not in self._attached]
+        html = any(leaf.content_type == "text/html" for leaf in leaves)
+        return html or any(marked(text) != text for text in map(_text, leaves))
+
+    def _html(self, part: Part, shown: str, fields: writer.Fields = ()) -> writer.Entity:
+        """Return *part*'s HTML confined, below *shown*. What cannot be confined is shown as text and attached whole."""
+        text = _text(part)
+        # A mistake of ours in a page must not keep its text from the owner.
+        confined = attempt_or(None, confine, text, defused_runs) if len(text) <= MAX_CONFINED else None
+        if confined is None:
+            self.whole = self._has_raw
+        if confined is None or not confined.shows:
+            confined = _text_only(html_text(text[: 10 * TEXT_KEPT]))
+        return writer.text(banner.page(confined, shown), "html", (), fields)
 
     def with_banner(self, part: Part) -> writer.Entity | None:
         """Return *part* with the banner on top of its body, or None if it has no body."""
@@ -122,20 +152,16 @@ class _Rebuilding:
         if part.children:
             return self._container_with_banner(part)
         if part.content_type == "text/html":
-            page = banner.into_html(defused(_text(part)), banner.as_html(self._shown))
-            return writer.text(page, "html", (), writer.placement("", "", part.content_id))
+            return self._html(part, banner.as_html(self._shown), writer.placement("", "", part.content_id))
         if part.content_type == "text/plain" or part.content_type.startswith("multipart/"):  # one without boundary
-            body = banner.as_text(self._shown) + defused(_text(part))
+            body = banner.as_text(self._shown) + marked(_text(part))
             return writer.text(body, "plain", _flow(part), writer.placement("", "", part.content_id))
         return None
 
     def _container_with_banner(self, part: Part) -> writer.Entity | None:
         if part.content_type == "multipart/alternative":
-            tried = [(self._text_with_banner(child) or self.with_banner(child), child) for child in part.children]
-            if not any(entity for entity, _ in tried):
-                return None
-            return _container(part, (entity or self.unchanged(child) for entity, child in tried))
-        first, *rest = part.children
+            return self._alternatives_with_banner(part)
+        first, *rest = _root_first(part)
         entity = self.with_banner(first)
         if entity is not None:
             return _container(part, (entity, *map(self.unchanged, rest)))
@@ -143,16 +169,34 @@ class _Rebuilding:
             return None
         return _container(part, (writer.text(banner.as_text(self._shown)), *map(self.unchanged, part.children)))
 
+    def _alternatives_with_banner(self, part: Part) -> writer.Entity | None:
+        """Return *part* with the banner in each alternative. One that cannot have it follows as a file: a client that
+        preferred it would show no banner. Clients show an invitation beside the text, so it stays."""
+        shown: list[writer.Entity] = []
+        others: list[writer.Entity] = []
+        found = False
+        for child in part.children:
+            entity = self._text_with_banner(child) or self.with_banner(child)
+            if entity or child.content_type in _CALENDARS:
+                shown.append(entity or self.unchanged(child))
+            else:
+                others.append(self.unchanged(child))
+            found = found or entity is not None
+        if not found:
+            return None
+        kept = _container(part, shown)
+        return writer.multipart("mixed", (kept, *others)) if others else kept
+
     def _text_with_banner(self, part: Part) -> writer.Entity | None:
         """Return the other alternatives' text with the banner if *part* is a blank plain one, else None.
 
         Its reader would see the banner alone.
         """
         blank = part.content_type == "text/plain" and id(part) not in self._attached and not _text(part).strip()
-        return writer.text(banner.as_text(self._shown) + defused(self._text)) if blank else None
+        return writer.text(banner.as_text(self._shown) + marked(self._text)) if blank else None
 
     def unchanged(self, part: Part) -> writer.Entity:
-        """Return *part* rebuilt, with calendars changed, sealed invitations closed, and nothing else."""
+        """Return *part* rebuilt: calendars changed, sealed invitations closed, HTML confined, and nothing else."""
         if signed := self._signed.get(id(part)):
             return signed
         if part.children:
@@ -160,7 +204,7 @@ class _Rebuilding:
         if (invitation := self._invitation(part)) is not None:
             return invitation
         if part.content_type in {"text/plain", "text/html"} and id(part) not in self._attached:
-            return writer.text(defused(_text(part)), part.content_type[5:], _flow(part), _placement(part))
+            return self._further_body(part)
         return _file(part, part.payload)
 
     def _invitation(self, part: Part) -> writer.Entity | None:
@@ -172,6 +216,20 @@ class _Rebuilding:
         if main == "text":
             return writer.text(ours, subtype, part.parameters.items(), _placement(part))
         return _file(part, ours.encode())
+
+    def _further_body(self, part: Part) -> writer.Entity:
+        """Return a text or HTML that clients show below the first, in the same page."""
+        if part.content_type == "text/html":
+            return self._html(part, "", _placement(part))
+        return writer.text(marked(_text(part)), "plain", _flow(part), _placement(part))
+
+
+_PAGES = frozenset(
+    (
+        "application/xhtml+xml", "message/rfc822", "text/enriched", "text/html", "text/richtext", "text/x-amp-html",
+    )
+)  # fmt: skip
+"""Files that some clients show in the page of the message, where they could cover the banner."""
 
 
 _UNREAD = frozenset(
@@ -215,10 +273,22 @@ def _payloads(part: Part) -> list[tuple[str, bytes]]:
     return [(leaf.content_type, leaf.payload) for leaf in part.walk()]
 
 
+def _text_only(text: str) -> Confined:
+    body = f'<div style="white-space:pre-wrap">{escape(defused(text), quote=False)}</div>'
+    return Confined(body=body, sheet="", shows=bool(text.strip()))
+
+
+def _root_first(part: Part) -> list[Part]:
+    """Return *part*'s children, the one first that clients show: multipart/related may name another (RFC 2387 §3.2)."""
+    root = part.parameters.get("start", "").strip("<> ") if part.content_type == "multipart/related" else ""
+    return sorted(part.children, key=lambda child: not root or child.content_id != root)
+
+
 def _container(part: Part, children: Iterable[writer.Entity]) -> writer.Entity:
     main, _, subtype = part.content_type.partition("/")
     known = subtype if main == "multipart" and subtype != "signed" else "mixed"
-    return writer.multipart(known, children, part.parameters.items())
+    kept = [(name, value) for name, value in part.parameters.items() if name not in {"start", "start-info"}]
+    return writer.multipart(known, children, kept)
 
 
 def _file(part: Part, payload: bytes) -> writer.Entity:
@@ -226,7 +296,7 @@ def _file(part: Part, payload: bytes) -> writer.Entity:
         part.content_type,
         payload,
         part.parameters.items(),
-        disposition=part.disposition,
+        disposition="attachment" if part.content_type in _PAGES else part.disposition,
         name=part.filename,
         content_id=part.content_id,
     )

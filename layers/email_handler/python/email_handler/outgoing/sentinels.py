@@ -1,12 +1,22 @@
-"""The two lines that enclose everything we add to a forward, and how they are recognised in a reply.
+"""The lines around the banner in a forward, how they are recognised in a reply, and how a contact's text is kept from
+looking like them.
 
 They are plain ASCII sentences, so that they survive a client that quotes, re-wraps, recodes or restyles them.
 """
 
 import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from anyascii import anyascii
 
 BEGIN = "[email-handler: only you see this]"
 END = "[email-handler: their message follows]"
+
+NOT_VERIFIED = " \u2013 not verified"
+"""What follows the sender's name and address in From of a forward whose sender is not verified."""
 
 SENTINEL_START = "[email-"
 """Every sentinel holds this in its lower-case form, however it is wrapped."""
@@ -25,4 +35,90 @@ def defused(text: str) -> str:
 
     What a contact writes must neither pass for our banner nor make the reply lose the text behind it.
     """
-    return SENTINEL.sub(lambda match: "(" + match[0][1:-1] + ")", text)
+    return defused_runs((text,))[0]
+
+
+def defused_runs(runs: Sequence[str]) -> list[str]:
+    """Return *runs* of text with each sentinel in round brackets, even one that is spread over several runs, or spelled
+    with letters and brackets of other scripts that look alike. Each run keeps its length."""
+    text = "".join(runs)
+    reading = _Reading(text)
+    marks: dict[int, str] = {}
+    for start, end in reading.find(_SENTINEL_LETTERS):
+        for at in range(max(start - _GAP, 0), start):
+            if unicodedata.category(text[at]) == "Ps":
+                marks[at] = "("
+        for at in range(end, min(end + _GAP, len(text))):
+            if unicodedata.category(text[at]) == "Pe":
+                marks[at] = ")"
+    if not marks:
+        return list(runs)
+    characters = list(text)
+    for at, mark in marks.items():
+        characters[at] = mark
+    offset, changed = 0, []
+    for run in runs:
+        changed.append("".join(characters[offset : offset + len(run)]))
+        offset += len(run)
+    return changed
+
+
+def marked(text: str) -> str:
+    """Return plain *text* of a contact with each sentinel in round brackets, and with ``| `` before each line that says
+    what only our banner says: plain text has no frame that shows whose words they are."""
+    text = defused(text)
+    starts = {text.rfind("\n", 0, at) + 1 for at, _ in _Reading(text).find(_CLAIM_LETTERS)}
+    chunks: list[str] = []
+    position = 0
+    for start in sorted(starts):
+        if text[start : start + 1] not in (">", "|"):
+            chunks += (text[position:start], "| ")
+            position = start
+    return "".join((*chunks, text[position:]))
+
+
+_GAP = 40  # characters between a sentinel's words and its brackets
+_CLAIMS = (
+    "sender verified (", "sender NOT verified (", "Your reply goes to", "Looks like spam. No acknowledgement",
+    "This may be a second copy: SES", "To reply to everyone, write to", "You cannot reply: the message",
+)  # fmt: skip
+
+
+def _letters(texts: Sequence[str]) -> re.Pattern[str]:
+    return re.compile("|".join(re.sub("[^a-z0-9]", "", text.lower()) for text in texts))
+
+
+_SENTINEL_LETTERS = _letters((BEGIN, END))
+_CLAIM_LETTERS = _letters(_CLAIMS)
+_WORD = re.compile(r"[A-Za-z0-9]+|[^\x00-\x7f]")
+
+
+class _Reading:
+    """A text as the letters that a person reads, with where each stands. Takes linear time."""
+
+    def __init__(self, text: str) -> None:
+        pieces, self._starts, self._offsets, length = [], [0], [0], 0
+        for word in _WORD.finditer(text):
+            piece = word[0].lower() if word[0].isascii() else _look_alike(word[0])
+            if piece:
+                self._starts.append(length)
+                self._offsets.append(word.start())
+                pieces.append(piece)
+                length += len(piece)
+        self._letters = "".join(pieces)
+        self._text = text
+
+    def find(self, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+        """Yield the start and end in the text of each match of *pattern* in its letters."""
+        for match in pattern.finditer(self._letters):
+            yield self._place(match.start()), self._place(match.end() - 1) + 1
+
+    def _place(self, letter: int) -> int:
+        word = bisect_right(self._starts, letter) - 1
+        offset = self._offsets[word]
+        return offset + (letter - self._starts[word] if self._text[offset].isascii() else 0)
+
+
+@lru_cache(maxsize=10_000)
+def _look_alike(character: str) -> str:
+    return "".join(letter for letter in anyascii(character).lower() if letter.isascii() and letter.isalnum())
