@@ -1,6 +1,7 @@
 """The forward loses nothing of the contact's message, and its headers do not decide where a reply goes."""
 
 import base64
+import re
 from email import message_from_bytes
 from email.policy import default
 

@@ -75,7 +75,12 @@ def test_an_attachment_is_stored_before_its_text_is_extracted(world: World) -> N
     decision = world.arrive(mail(attachments=[("list.csv", "text/csv", b"a,b")]))
     with pytest.raises(MemoryError):
         store_attachments(
-            decision.receipt, "inbound", archive=world.archive, records=world.records, extractor=Crashing()
+            decision.receipt,
+            "inbound",
+            archive=world.archive,
+            records=world.records,
+            extractor=Crashing(),
+            seconds=lambda: 0.0,
         )
 
     assert b"a,b" in world.archive.objects.values()

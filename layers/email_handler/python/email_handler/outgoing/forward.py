@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from html import escape
 
 from email_handler.mail import writer
+from email_handler.mail.calendar import TYPES as CALENDAR_TYPES
 from email_handler.mail.charsets import decode
 from email_handler.mail.confinement import MAX_CONFINED, Confined, confine
 from email_handler.mail.html import html_text
@@ -177,7 +178,7 @@ class _Rebuilding:
         found = False
         for child in part.children:
             entity = self._text_with_banner(child) or self.with_banner(child)
-            if entity or child.content_type in _CALENDARS:
+            if entity or child.content_type in CALENDAR_TYPES:
                 shown.append(entity or self.unchanged(child))
             else:
                 others.append(self.unchanged(child))
