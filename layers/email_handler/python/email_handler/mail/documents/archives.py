@@ -26,9 +26,11 @@ from email_handler.mail.documents.reading import (
 )
 
 _CHUNK = 1 << 20
+_SAMPLE = 1024  # bytes
 _METHODS = frozenset((0, 8, 12, 14))  # stored, deflate, bzip2, LZMA
 _LOCAL = b"PK\x03\x04"
 _LZMA_MEMORY = 256 << 20  # bytes of a dictionary
+_PRINTER = re.compile(r"/printerSettings\d{0,4}\.bin$")
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError, KeyError)
 
 
@@ -66,7 +68,9 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -> 
                 chunks.append(chunk)
     except _DAMAGE:
         reason = DAMAGED
-    yield Member(info.filename, b"".join(chunks))
+    content = b"".join(chunks)
+    # A printer's settings in an OOXML document have no text but names, in one piece.
+    yield Raw(content) if _PRINTER.search(info.filename) else Member(info.filename, content)
     if reason:
         yield Unread(reason, info.filename)
 
@@ -157,3 +161,11 @@ def _inflate(packed: bytes, budget: Budget) -> tuple[bytes, bytes, bool]:
         if not chunk and not data:
             break
     return b"".join(chunks), decompressor.unused_data, decompressor.eof
+
+
+def begins_zlib(payload: bytes) -> bool:
+    """Return whether the first bytes of *payload* can be inflated."""
+    try:
+        return bool(zlib.decompressobj().decompress(payload[:_SAMPLE], _SAMPLE))
+    except zlib.error:
+        return False

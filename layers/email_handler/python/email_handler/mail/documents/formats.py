@@ -39,6 +39,12 @@ def _is_zlib(payload: bytes) -> bool:
     return _ZLIB.match(payload) is not None and int.from_bytes(payload[:2]) % 31 == 0  # RFC 1950 §2.2
 
 
+def _is_font(payload: bytes) -> bool:
+    """Return whether *payload* is a TrueType or OpenType font."""
+    tables = int.from_bytes(payload[4:6])
+    return payload.startswith((b"\0\1\0\0", b"OTTO", b"true")) and 0 < tables < 100  # noqa: PLR2004 - 10 to 30
+
+
 def _starts(*magic: bytes) -> Callable[[bytes], bool]:
     return lambda payload: payload.startswith(magic)
 
@@ -52,6 +58,7 @@ _TESTS: tuple[tuple[Callable[[bytes], bool], Reader], ...] = (
     (_starts(b"{\\rtf"), rtf.read_rtf),
     (_starts(_OLE), _read_ole),
     (_starts(*_NOT_READ), _read_nothing),
+    (_is_font, pictures.read_plain),
     (lambda payload: payload[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar", archives.read_tar),
     (lambda payload: payload[8:12] == b"WEBP", pictures.read_riff),
     (certificates.is_der, certificates.read_der),
@@ -65,6 +72,7 @@ _CERTAIN = (
     b"\x1f\x8b\x08",
     b"BZh9",
     b"\xfd7zXZ",
+    b"\x5d\0\0",
     pictures.PNG,
     pictures.JPEG,
     b"GIF8",
@@ -75,4 +83,8 @@ _CERTAIN = (
 
 def is_certain(payload: bytes) -> bool:
     """Return whether *payload* begins as no other bytes do by chance: for bytes that may be no file at all."""
-    return payload.startswith(_CERTAIN) or (payload[:2] == b"\x30\x82" and certificates.is_der(payload))
+    if payload.startswith(_CERTAIN) or payload[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar":
+        return True
+    if payload[:2] == b"\x30\x82":
+        return certificates.is_der(payload)
+    return _is_zlib(payload) and archives.begins_zlib(payload)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from email_handler.mail.documents import pictures
 from email_handler.mail.documents.pdf_filters import Undecodable, decoded, is_picture
-from email_handler.mail.documents.pdf_fonts import PLAIN, Font, read_font
+from email_handler.mail.documents.pdf_fonts import UNKNOWN, Font, read_font
 from email_handler.mail.documents.pdf_objects import (
     Dictionary,
     Document,
@@ -21,7 +21,7 @@ from email_handler.mail.documents.pdf_objects import (
     read_objects,
     string_text,
 )
-from email_handler.mail.documents.pdf_text import shown
+from email_handler.mail.documents.pdf_text import Shown, show
 from email_handler.mail.documents.reading import (
     BOUNDARY,
     DAMAGED,
@@ -62,6 +62,7 @@ def read_pdf(payload: bytes, budget: Budget) -> Iterator[Found]:
     yield Text(BOUNDARY.join(map(string_text, document.strings)))
     if not document.complete:
         yield Unread(DAMAGED)
+    yield Raw(b"\0\0\0".join(content for _, content in contents))
     yield from _Pages(document, contents, budget).texts()
 
 
@@ -89,7 +90,6 @@ def _stream(
             yield Member("", content)
         case _:
             contents.append((stream, content))
-            yield Raw(content)
             if content[:200].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
                 yield Text(content.decode("utf-8", "replace"), is_markup=True)
 
@@ -104,9 +104,10 @@ class _Pages:
         self._budget = budget
         self._fonts: dict[int, Font] = {}
         self._named: dict[bytes, list[Font]] = {}  # of the whole document
+        self._shown = Shown()
 
     def texts(self) -> Iterator[Found]:
-        """Yield the text of each page, then of each stream that no page names as its content."""
+        """Yield the text of all pages, and of all streams that no page names as its content."""
         pages = [d for d in self._document.dictionaries if d.get(b"Type") == Name(b"Page")]
         for dictionary in self._document.dictionaries:
             self._note_fonts(self._document.dictionary(dictionary.get(b"Font")))
@@ -125,6 +126,11 @@ class _Pages:
                     self._document.dictionary(stream.dictionary.get(b"Resources")).get(b"Font")
                 )
                 yield from self._read(content, fonts)
+        yield Text("".join(self._shown.runs))
+        yield Text("".join(self._shown.codes))
+        yield Text(BOUNDARY.join(self._shown.further))
+        if not self._shown.complete:
+            yield Unread(NO_CHARACTER_MAP)
 
     def _parts(self, value: Value) -> list[Value]:
         """Return the references to the streams of a page."""
@@ -169,18 +175,13 @@ class _Pages:
                     return own
                 known = self._named.get(name, [])
                 variants = max(variants, len(known))
-                return known[min(number, len(known) - 1)] if known else PLAIN
+                return known[min(number, len(known) - 1)] if known else UNKNOWN
 
             return named
 
         number = 0
         while number < min(variants, _MAX_FONTS):
-            found = shown(content, lookup(number))
-            yield Text("".join(found.runs))
-            yield Text("".join(found.codes))
-            yield Text(BOUNDARY.join(found.further))
-            if not found.complete:
-                yield Unread(NO_CHARACTER_MAP)
+            show(content, lookup(number), self._shown)
             number += 1
         if variants > _MAX_FONTS:
             yield Unread(NO_CHARACTER_MAP)

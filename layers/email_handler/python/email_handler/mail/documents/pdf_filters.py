@@ -52,6 +52,8 @@ def decoded(stream: Stream, document: Document, budget: Budget) -> tuple[bytes, 
 
 def _flate(packed: bytes, budget: Budget) -> bytes:
     packed = packed.lstrip(b"\r\n")
+    if not packed:
+        return b""
     inflater = zlib.decompressobj()
     try:
         content = inflater.decompress(packed, max(budget.bytes, 1))

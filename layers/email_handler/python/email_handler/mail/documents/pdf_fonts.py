@@ -79,6 +79,7 @@ _GLYPHS: dict[bytes, str] = {
 
 _OTHER = "\ufffd"  # a character that stands in no address
 _LONGEST_NUMBERING = 3  # letters: "g12" and "Gab" say nothing, "bullet" does
+_SHORT_NAMES = frozenset(b"ae AE oe OE ij IJ eth Eth ng eng Eng SS mu yen".split())
 
 
 @dataclass(slots=True)
@@ -88,7 +89,11 @@ class Font:
     characters: dict[int, str]
     width: int  # bytes of a code
     codec: str = ""  # decodes what ``characters`` does not list; "" if nothing does
-    readable: bool = True  # every code's character is known
+    readable: bool = True  # the characters of codes are known
+
+    def reads(self, shown: bytes) -> bool:
+        """Return whether every character of the string *shown* is known."""
+        return self.readable and (self.width > 1 or all(self.characters.get(code, " ") for code in shown))
 
     def text(self, shown: bytes) -> str:
         """Return what the string *shown* shows."""
@@ -102,8 +107,8 @@ class Font:
         return "".join(self.characters.get(code, _OTHER) for code in codes)
 
 
-PLAIN = Font({}, 1, "cp1252")
-"""A font that shows what its codes are in ASCII."""
+UNKNOWN = Font({}, 1, "cp1252", readable=False)
+"""A font that is not found: its codes are taken for characters."""
 
 
 def read_font(dictionary: Dictionary, document: Document, content_of: dict[int, bytes]) -> Font:
@@ -140,7 +145,6 @@ def _encoded(dictionary: Dictionary, document: Document, content_of: dict[int, b
                 code = int(item)
             elif isinstance(item, Name):
                 characters[code] = glyph(item)
-                readable = readable and bool(characters[code])
                 code += 1
     return characters, readable
 
@@ -154,7 +158,8 @@ def glyph(name: bytes) -> str:
         return base.decode("latin-1")
     if unicode := _UNICODE.fullmatch(base):
         return chr(min(int(unicode[1], 16), 0x10FFFF))
-    return _OTHER if not base or (base.isalpha() and len(base) > _LONGEST_NUMBERING) else ""
+    known = not base or base in _SHORT_NAMES or (base.isalpha() and len(base) > _LONGEST_NUMBERING)
+    return _OTHER if known else ""
 
 
 def to_unicode(cmap: bytes) -> dict[int, str]:

@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from email_handler.mail.documents.pdf_fonts import PLAIN, Font
+from email_handler.mail.documents.pdf_fonts import UNKNOWN, Font
 from email_handler.mail.documents.pdf_objects import Document, hex_string, literal_string, string_text, unescaped
 from email_handler.mail.documents.reading import BOUNDARY, KERN
 
 _BEGIN = re.compile(rb"\bBT\b")
+_STATE = re.compile(rb"(?<![^\s])(?:[qQ](?![^\s])|/([^\s/]{1,100})\s{1,9}[-+.\d]{1,20}\s{1,9}Tf\b)")
 _TOKEN = re.compile(
     rb"[\0\s]++|%[^\r\n]*+"
     rb"|\((?P<literal>(?:[^()\\]|\\.|\((?:[^()\\]|\\.)*+\))*+)\)|(?P<deep>\()"
@@ -23,7 +24,7 @@ _SPACE = 180  # thousandths of an em: a larger gap within an array parts words
 
 @dataclass(slots=True)
 class Shown:
-    """What a content stream shows."""
+    """What content streams show."""
 
     runs: list[str] = field(default_factory=list)  # boundaries included
     codes: list[str] = field(default_factory=list)  # the same, as if codes were characters: some maps are wrong
@@ -31,17 +32,26 @@ class Shown:
     complete: bool = True  # every string's font has a character map, and every string ends
 
 
-def shown(content: bytes, font_named: Callable[[bytes], Font]) -> Shown:
-    """Return what *content* shows; *font_named* returns the font of a name in the stream's resources."""
-    found, at = Shown(), 0
+def show(content: bytes, font_named: Callable[[bytes], Font], found: Shown) -> None:
+    """Add what *content* shows to *found*; *font_named* returns the font of a name in the stream's resources."""
+    at = 0
+    fonts = [UNKNOWN]  # the graphics state (§8.4): the font that is chosen, above those that "q" saved
     while begun := _BEGIN.search(content, at):
-        at = _text_object(content, begun.end(), font_named, found)
-    return found
+        for state in _STATE.finditer(content, at, begun.start()):
+            if state[1]:
+                fonts[-1] = font_named(state[1])
+            elif state[0] == b"q":
+                fonts.append(fonts[-1])
+            elif len(fonts) > 1:
+                fonts.pop()
+        at, fonts[-1] = _text_object(content, begun.end(), fonts[-1], font_named, found)
 
 
-def _text_object(content: bytes, at: int, font_named: Callable[[bytes], Font], found: Shown) -> int:  # noqa: C901 - one branch for each kind of token
-    """Read the operators from *at* to the end of the text object; return the offset behind it."""
-    font, name = PLAIN, b""
+def _text_object(  # noqa: C901 - one branch for each kind of token
+    content: bytes, at: int, font: Font, font_named: Callable[[bytes], Font], found: Shown
+) -> tuple[int, Font]:
+    """Read the operators from *at* to the end of the text object; return the offset behind it and the font chosen."""
+    name = b""
     pending: list[bytes | float] = []
     while token := _TOKEN.match(content, at):
         at = token.end()
@@ -72,7 +82,7 @@ def _text_object(content: bytes, at: int, font_named: Callable[[bytes], Font], f
                 pending = []
             case _:
                 pass
-    return at
+    return at, font
 
 
 def _show(pending: list[bytes | float], font: Font, found: Shown) -> None:
@@ -86,7 +96,7 @@ def _show(pending: list[bytes | float], font: Font, found: Shown) -> None:
         if font.width == 1 and font.characters:
             found.codes += (between, item.decode("latin-1"))
         between = KERN
-        if not font.readable and item.strip():
+        if item.strip() and not font.reads(item):
             found.complete = False
     found.runs.append(BOUNDARY)
     found.codes.append(BOUNDARY)

@@ -53,6 +53,7 @@ _DEFECTS = {"header section cut": DAMAGED, "nested too deep": TOO_DEEP, "too man
 _NO_TEXT = bytes((*range(7), *range(14, 27), *range(28, 32)))
 _ASCII = bytes(range(128)) + b"\x7f" * 128  # no byte beyond ASCII is a letter of an address
 _BYTE_ORDER_MARKS = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_END = "\2"  # of a string in bytes: no letter, and no boundary that an address could go on behind
 _SAMPLE = 4096  # bytes that show whether a file is text
 
 
@@ -168,7 +169,7 @@ class _Scan:
         if is_message:
             self.message(parse(content), f"{where}: ", path, depth + 1)
         if text is not None:
-            self._text(where, text, markup="<" in text)
+            self._text(where, text, markup=True)
             self._packed(where, path, text, depth)
             if _ARMOURED.search(text):
                 self._unread(where, path, ENCRYPTED)
@@ -206,22 +207,24 @@ class _Scan:
     def raw(self, where: str, content: bytes) -> None:
         """Scan bytes of any kind: as ASCII and as UTF-16.
 
-        Some strings have their length or a NUL in front, and the byte behind may look like a letter of the address:
-        they are searched for by themselves.
+        A zero ends a string here. Some strings have their length in front, which may look like a letter of the
+        address: they are searched for by themselves.
         """
         text = content.translate(_ASCII).decode("ascii")
-        texts = {text, text.replace("\0\0", "\1\1").replace("\0", "")} if "\0" in text else {text}
+        texts = [text]
+        if "\0" in text:
+            texts = [text.replace("\0", _END), text.replace("\0\0", _END * 2).replace("\0", "")]
         if not self._needles.is_ascii:
-            texts |= {content.decode(codec, "ignore") for codec in ("utf-8", "utf-16-le", "utf-16-be")}
-            texts.add(content[1:].decode("utf-16-le", "ignore"))
+            codecs = ("utf-8", "utf-16-le", "utf-16-be")
+            decoded = (content[start:].decode(codec, "ignore") for codec in codecs for start in (0, 1))
+            texts += [views.LETTERS.whole(one).replace("\0", _END) for one in decoded]
         for seen in texts:
             for window in views.near(seen, self._needles.may_be_in):
                 for finding in self._needles.find(window, strings=True):
                     self._found(where, finding.what)
                 lowered = window.lower()
-                for address in self._addresses:
-                    if chr(len(address)) + address in lowered or "\0" + address in lowered:
-                        self._found(where, PRIVATE)
+                if any(chr(len(address)) + address in lowered for address in self._addresses):
+                    self._found(where, PRIVATE)
 
     def _text(self, where: str, text: str, *, markup: bool = False, name: bool = False) -> None:
         if text:
@@ -237,10 +240,9 @@ class _Scan:
     def _packed(self, where: str, path: str, text: str, depth: int) -> None:
         """Scan the files that *text* carries."""
         for content in packed.files(text):
-            if formats.is_certain(content):
+            is_text = content[:_SAMPLE].isascii() and not _is_binary(content)
+            if is_text or formats.is_certain(content):
                 self._file(where, path, content, depth + 1)
-            elif content[:_SAMPLE].isascii() and not _is_binary(content):
-                self._text(where, content.decode("latin-1"), markup=b"<" in content)
 
     def _found(self, where: str, what: str) -> None:
         self.places[Place(where=where, action="held", what=what)] = None

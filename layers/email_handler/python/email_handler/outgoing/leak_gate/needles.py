@@ -34,10 +34,10 @@ _LETTER = r"A-Za-z0-9"  # of addresses; a letter of another script in front of o
 _FILE_TYPE = (
     r"(?:pdf|docx?|xlsx?|pptx?|od[tspg]|rtf|txt|eml|msg|ics|vcf|zip|gz|png|jpe?g|gif|html?|csv|asc|p7[sm]|json|xml|md)"
 )
-_LETTER_AHEAD = rf"{KERN}?[{_LETTER}]"
+_K = f"{KERN}?"
 _DOMAIN_ENDS = (
-    rf"(?!{_LETTER_AHEAD})(?!-[A-Za-z0-9-]{{0,63}}\.[A-Za-z])"
-    rf"(?!\.(?!{_FILE_TYPE}(?![A-Za-z0-9.-]))(?-i:[a-z0-9]))"
+    rf"(?!{_K}[{_LETTER}])(?!{_K}-[A-Za-z0-9{KERN}-]{{0,126}}\.{_K}[A-Za-z])"
+    rf"(?!{_K}\.{_K}(?!{_FILE_TYPE}(?![A-Za-z0-9.-]))(?-i:[a-z0-9]))"
 )
 _FILE_FOLLOWS = re.compile(rf"\.{_FILE_TYPE}(?![A-Za-z0-9])", re.IGNORECASE)
 _ATEXT = rf"A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~{BOUNDARY}{KERN}-"
@@ -131,8 +131,8 @@ class Needles:
     def _addresses(self, text: str, name: bool) -> Iterator[Finding]:
         for match in self._address.finditer(text):
             domain = _bare(match["domain"])
-            following = text[match.end() : match.end() + 2]
-            if domain[-1].isupper() and following[:1] == "." and following[1:].isupper():
+            following = _bare(text[match.end() : match.end() + 4])
+            if domain[-1].isupper() and following[:1] == "." and following[1:2].isupper():
                 continue  # ME@EXAMPLE.COM.TEST
             window = max(0, match.start() - _WINDOW)
             if domain.lower() in self._threads:
@@ -240,7 +240,8 @@ def _local_pattern(locals_: list[str]) -> re.Pattern[str]:
     """
     base = _base(locals_)
     before = rf"(?:^|(?<=[^{_LETTER}{KERN}._+-])|(?<=[^{_LETTER}._+-]{KERN}))"
-    return re.compile(rf'{before}[._+-]{{0,8}}(?P<hit>"{_B}{base}{_B}"|{base}){_B}$', re.IGNORECASE)
+    rest = rf"(?<![{_LETTER}][\x00-\x1f]\.)(?<!>\.)"  # "some.me", parted behind the first word
+    return re.compile(rf'{before}[._+-]{{0,8}}{rest}(?P<hit>"{_B}{base}{_B}"|{base}){_B}$', re.IGNORECASE)
 
 
 def _joined_pattern(locals_: list[str]) -> re.Pattern[str]:

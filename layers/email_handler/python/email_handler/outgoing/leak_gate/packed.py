@@ -40,12 +40,16 @@ def files(text: str) -> Iterator[bytes]:
         digits = _NO_DIGITS.sub("", run[0])
         if re.fullmatch("[0-9A-Fa-f]+", digits) and len(digits) % 2 == 0:
             yield bytes.fromhex(digits)
-        yield _decoded(digits + _APART[len(digits) % 4])
+        yield _single(digits)
         start = digits.find("/", 0, 200) + 1  # a link's path, or "image/png;base64,/"
         if start and (rest := digits[start:]):
-            yield _decoded(rest + _APART[len(rest) % 4])
+            yield _single(rest)
     for block in _UUENCODED.finditer(text):
         yield b"".join(map(_uu_line, block[0].splitlines()[1:]))
+
+
+def _single(digits: str) -> bytes:
+    return _decoded(digits[: -1 if len(digits) % 4 == 1 else None] + "=" * (-len(digits) % 4))
 
 
 def _decoded(digits: str) -> bytes:

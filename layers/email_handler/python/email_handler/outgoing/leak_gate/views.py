@@ -145,10 +145,12 @@ LETTERS = _Letters("", re.compile("(?:[A-Za-z](?=[\u0300-\u036f])|[^\x00-\x7f])[
 _UNSEEN = f"\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f{CHARACTERS}"
 UNSEEN = Decoding(
     "",
-    re.compile(rf"(?:[{_UNSEEN}]|[ \t]{{0,4}}\r?\n[>| \t]*+|\r)+"),
+    re.compile(rf"(?:[{_UNSEEN}]|[ \t]{{0,4}}\r?\n[>| \t]*+(?![+-])|\r(?!\n))+"),
     lambda token: KERN if not token.strip(KERN) else BOUNDARY,
 )
-"""Ignorable and control characters, and where a client broke and quoted a line (RFC 3676)."""
+"""Ignorable and control characters, and where a client broke and quoted a line (RFC 3676).
+
+A line of a patch begins with "+" or "-" and goes on with nothing."""
 
 _BLOCK = re.compile(
     r"</?(?:address|blockquote|br|dd|div|dl|dt|h[1-6]|hr|li|ol|p|pre|table|td|tr|ul)[\s/>]", re.IGNORECASE
@@ -183,7 +185,7 @@ def chains(text: str, *, markup: bool) -> Iterator[tuple[Chain, str]]:
     if _CALENDAR.search(text, 0, _HEAD) and (unfolded := FOLDED.whole(text)) != text:
         starts.append(((FOLDED,), unfolded))
     if markup:
-        starts += [((*chain, MARKUP), MARKUP.whole(decoded)) for chain, decoded in starts]
+        starts += [((*chain, MARKUP), MARKUP.whole(decoded)) for chain, decoded in starts if "<" in decoded]
     seen: set[str] = set()
     for start, decoded in starts:
         for chain, view_ in _decodings(start, decoded):
