@@ -38,6 +38,7 @@ from email_handler.mail.documents.reading import (
 )
 
 _SHOWS_TEXT = re.compile(rb"[)>\]\s](?:T[jJ]|['\"])(?![A-Za-z])")
+_SLOW = 4  # times that a byte of a content stream costs
 _MAX_PARENTS = 50  # levels of the page tree
 _MAX_FONTS = 4  # fonts of one name, if it is not known which page a stream belongs to
 _CUT = re.compile(rb"startxref\s{1,9}\d{1,12}\s{1,9}%%EOF")
@@ -163,7 +164,7 @@ class _Pages:
     def _read(self, content: bytes, fonts: Dictionary) -> Iterator[Found]:
         if not _SHOWS_TEXT.search(content):
             return
-        if not self._budget.take(len(content)):
+        if not self._budget.take(len(content), _SLOW):
             yield Unread(TOO_LARGE)
             return
         variants = 1
