@@ -223,7 +223,7 @@ class _Scan:
                 for finding in self._needles.find(window, strings=True):
                     self._found(where, finding.what)
                 lowered = window.lower()
-                if any(chr(len(address)) + address in lowered for address in self._addresses):
+                if any(f"{chr(len(a))}{a}" in lowered or f"{_END}{a}" in lowered for a in self._addresses):
                     self._found(where, PRIVATE)
 
     def _text(self, where: str, text: str, *, markup: bool = False, name: bool = False) -> None:
