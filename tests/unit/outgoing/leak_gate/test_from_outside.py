@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from email_handler.identifiers import EmailAddress
+from email_handler.mail.documents.reading import Budget
 from email_handler.mail.parsing import parse
 from email_handler.outgoing.leak_gate import gate
 from email_handler.outgoing.leak_gate.needles import Needles
@@ -19,15 +20,16 @@ from email_handler.outgoing.reply import compose_reply
 from tests.support.builders import entity, mail, multipart
 from tests.support.compositions import IDENTITY, NEEDLES, PRIVATE, PUBLIC, THREAD, reply_context
 
-HOST_ALONE = mail(message_id="<1@private.example>", text="x\r\n")
-"""Reveals the private host to whoever reads it as a message, and nothing to others."""
+IN_TWO_WORDS = mail(subject="=?utf-8?Q?me=40priv?= =?utf-8?Q?ate.example?=", text="x\r\n")
+"""Reveals the address to whoever reads it as a message, and nothing to others."""
 ENCODED_TWICE = "me%2540private.example"
 """Is the address to whoever reads it as text, and nothing in bytes."""
 
 
 def _found(raw: bytes, needles: Needles = NEEDLES) -> set[str]:
     """Return "held", "unchecked", both or neither."""
-    return {place.action for place in gate.check(raw, needles)}
+    places, unchecked = gate.check(raw, needles)
+    return {place.action for place in places} | {"unchecked" for _ in unchecked}
 
 
 def _with_file(payload: bytes, content_type: str = "application/octet-stream") -> bytes:
@@ -63,15 +65,15 @@ def test_what_is_found_is_held_and_nothing_else_counts_as_unchecked() -> None:
     both = mail(subject=PRIVATE, attachments=[("a.gz", "application/gzip", b"\x1f\x8b\x08 packed")])
 
     assert gate.composed(mail(subject=PRIVATE), NEEDLES).unchecked == ()
-    assert gate.composed(both, NEEDLES).unchecked == ("attachment 1 (application/gzip)",)
+    assert [part.where for part in gate.composed(both, NEEDLES).unchecked] == ["attachment 1 (application/gzip)"]
 
 
 def test_every_level_of_nested_messages_up_to_the_limit_is_read() -> None:
-    deepest = _nested(HOST_ALONE, gate.MAX_NESTED)
+    deepest = _nested(IN_TWO_WORDS, gate.MAX_DEPTH)
 
     assert _found(deepest) == {"held"}
     assert gate.reveals(parse(deepest).root, NEEDLES)
-    assert _found(_nested(HOST_ALONE, gate.MAX_NESTED + 1)) == {"unchecked"}
+    assert _found(_nested(IN_TWO_WORDS, gate.MAX_DEPTH + 2)) == {"unchecked"}
 
 
 def test_an_archive_reveals_what_is_beside_a_member_that_cannot_be_opened() -> None:
@@ -89,18 +91,18 @@ def test_an_archive_reveals_what_is_beside_a_member_that_cannot_be_opened() -> N
         (f"key\0{PRIVATE}X".encode(), "text/plain"),
         # Text for as long as a program looks before it decides that a file is text.
         (ENCODED_TWICE.encode().ljust(4096) + b"\0", "application/octet-stream"),
-        (HOST_ALONE, "application/octet-stream"),
+        (IN_TWO_WORDS, "application/octet-stream"),
         # A string behind its length, as in certificates, likewise with a letter behind it.
         (b"\x16" + bytes([len(PRIVATE)]) + PRIVATE.encode() + b"1\x1d", "application/x-x509-user-cert"),
         (_zip(("a.txt", ENCODED_TWICE.encode())), "application/zip"),
     ],
 )
 def test_a_file_is_held_for_what_any_program_finds_in_it(payload: bytes, content_type: str) -> None:
-    assert _found(_with_file(payload, content_type)) == {"held"}
+    assert "held" in _found(_with_file(payload, content_type))
 
 
 def test_a_file_of_exactly_the_limit_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "MAX_READ", len(ENCODED_TWICE))
+    monkeypatch.setattr(Budget, "MAX_BYTES", len(ENCODED_TWICE))
 
     assert _found(_with_file(ENCODED_TWICE.encode())) == {"held"}
 
@@ -109,7 +111,6 @@ def test_a_file_of_exactly_the_limit_is_read(monkeypatch: pytest.MonkeyPatch) ->
     "raw",
     [
         mail(text="About the format:\r\n" * 100 + "%PDF-1.6 trailer << /Encrypt 5 0 R >>\r\n"),
-        _with_file(b"\0PK\x05\x06" + bytes(70_000)),
         mail(subject="me<b>@</b>private.example"),  # nobody reads a subject as a page
     ],
 )
@@ -165,7 +166,7 @@ def test_half_an_address_of_an_owner_is_not_looked_for(private: str, text: str) 
 
 
 def test_a_term_and_a_banner_that_touch_are_both_found() -> None:
-    places = gate.check(mail(text="Rumpelstiltskin[email-handler: only you see this]\r\n"), NEEDLES)
+    places, _ = gate.check(mail(text="Rumpelstiltskin[email-handler: only you see this]\r\n"), NEEDLES)
 
     assert {place.what for place in places} == {"hidden term", "banner"}
 

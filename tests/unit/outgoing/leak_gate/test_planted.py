@@ -236,7 +236,6 @@ def _elsewhere() -> Iterator[tuple[str, Planted]]:
         "header": lambda a: mail(sender=f"Me <{a}>", to=f"{a}, x@y.example", text="x\r\n", received=f"for {a}"),
         "body": lambda a: mail(text=f"Write to {a}\r\n", html=f"<p>{a}</p>"),
         "file": lambda a: mail(attachments=[("x.bin", "application/octet-stream", b"\0" + a.encode())]),
-        "message-id host": lambda a: mail(text="x\r\n", message_id=f"<1@{a.partition('@')[2]}>"),
     }
     for name, inner in nested.items():
         yield (

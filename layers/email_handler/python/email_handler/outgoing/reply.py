@@ -13,10 +13,12 @@ from email_handler.identifiers import EmailAddress
 from email_handler.mail import writer
 from email_handler.mail.addresses import Mailbox
 from email_handler.mail.charsets import decode
+from email_handler.mail.html import html_text
 from email_handler.mail.message import Message, Part
+from email_handler.mail.new_text import new_text
 from email_handler.mail.parsing import parse, part_text
 from email_handler.outgoing import banner_removal
-from email_handler.outgoing.composed import Composed, Place
+from email_handler.outgoing.composed import Change, Composed, Place
 from email_handler.outgoing.context import ReplyContext
 from email_handler.outgoing.headers import threading_fields
 from email_handler.outgoing.leak_gate import gate
@@ -42,7 +44,7 @@ _ID_REFERENCE = re.compile(r"cid:([^\"'\s<>)]{1,500})", re.IGNORECASE)
 def compose_reply(message: Message, context: ReplyContext) -> Composed:
     """Return the owner's *message* as it goes to the contact, held if the leak gate finds what could not be replaced.
 
-    ``places`` list what was replaced, removed or held. Never raises.
+    ``places`` list what was replaced, removed or held; ``changes`` what of the owner's own new text. Never raises.
     """
     identity = gate.for_recipients(_with_sender(context.identity, message), context.recipients)
     needles = Needles(identity)
@@ -55,7 +57,7 @@ def compose_reply(message: Message, context: ReplyContext) -> Composed:
         *threading_fields(replace(context.threading, subject=subject)),
     )
     seed = message.raw or message.message_id.encode("utf-8", "replace")
-    return gate.composed(writer.write(fields, body, seed), needles, tuple(cleaning.places))
+    return gate.composed(writer.write(fields, body, seed), needles, tuple(cleaning.places), tuple(cleaning.changes))
 
 
 def _with_sender(identity: Identity, message: Message) -> Identity:
@@ -102,14 +104,21 @@ class _Cleaning:
             r"""(?=(?:"|&quot;)?\s{0,4}(?:<|&lt;|\[|:|$))"""
         )
         self.places: dict[Place, None] = {}
+        self.changes: dict[Change, None] = {}
 
-    def masked(self, text: str, where: str, *, markup: bool = False) -> tuple[str, bool]:
+    def masked(self, text: str, where: str, *, markup: bool = False, name: bool = False) -> tuple[str, bool]:
         """Return *text* masked, and whether anything was replaced; note it in ``places``."""
         text = self._spelled_address.sub("", text)
-        masked, replaced = mask(text, self._needles, self._context.contact, markup=markup)
-        for what in replaced:
-            self.places[Place(where=where, action="replaced", what=what)] = None
+        masked, replaced = mask(text, self._needles, self._context.contact, markup=markup, name=name)
+        for passage in replaced:
+            self.places[Place(where=where, action="replaced", what=passage.what)] = None
         return masked, bool(replaced)
+
+    def _note_changes(self, text: str, where: str, *, markup: bool) -> None:
+        """Note in ``changes`` what is replaced in the owner's own part of *text*, the body of a reply."""
+        own = new_text(html_text(text), text) if markup else new_text(text)
+        for passage in mask(own, self._needles, self._context.contact)[1]:
+            self.changes[Change(where=where, what=passage.what, before=passage.before, after=passage.after)] = None
 
     def entity(self, part: Part) -> writer.Entity | None:
         """Return *part* cleaned, or None if nothing of it may leave."""
@@ -155,6 +164,8 @@ class _Cleaning:
                 cleaned = self._without_armour(cleaned, where)
         if found:
             self._removed(where, BANNER)
+        if is_body and self._depth == 0:
+            self._note_changes(cleaned, where, markup=is_html)
         cleaned, _ = self.masked(cleaned, where, markup=is_html)
         if cleaned == text and not is_body:
             return self._file(part, part.payload, where)
@@ -214,7 +225,7 @@ class _Cleaning:
 
     def _name(self, part: Part, where: str) -> str:
         stem, dot, extension = part.filename.rpartition(".")
-        masked, changed = self.masked(stem if dot else extension, f"{where} name")
+        masked, changed = self.masked(stem if dot else extension, f"{where} name", name=True)
         return masked + dot + (extension if dot else "") if changed else part.filename
 
     def _where(self, part: Part) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import pcre2
 
 from email_handler.mail.entities import unescape
+from email_handler.mail.ignorable import CHARACTERS
 
 WINDOW = 16 * 1024  # characters of a field that one search sees; this bounds what any pattern can cost
 _WINDOW_WORDS = WINDOW // 2 + 1  # with spaces between them, they fill a window
@@ -55,12 +56,9 @@ def _translating(table: Mapping[int, int | str]) -> Callable[[re.Match[str]], st
     return lambda found: found[0].translate(table)
 
 
-# Invisible characters (soft hyphen, zero-width and direction marks, fillers, variation selectors, tags), and the accents
-# that NFKD separates from their letters.
+# Characters that readers' programs do not show, and the accents that NFKD separates from their letters.
 _INVISIBLE = _Disguise(
-    r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
-    "\U000e0000-\U000e01ef"
-    r"\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0]+",
+    f"[{CHARACTERS}" + r"\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0]+",
     "",
 )
 _TYPOGRAPHY = _Disguise(r"[\u2018-\u201f\u00ab\u00bb\u2010-\u2015\u2212ß]", _translating(_TYPED))

@@ -1,140 +1,188 @@
-"""The strings and streams of a PDF (ISO 32000-1): enough to search it for an address.
+"""PDF (ISO 32000-1): every string, every stream, the text that pages and forms show, and embedded files.
 
-Layout is ignored: strings are joined in the order of the file. Fonts that number their glyphs are read through their
-ToUnicode maps (§9.10.3). The current font is not tracked, so each map is tried on each stream.
+Objects are read in the order of the file, whether or not anything refers to them. Pictures' pixels are not text and
+are not decoded.
 """
 
-import base64
-import binascii
 import re
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 
-MAX_STREAMS = 5000  # streams of one document
-MAX_MAPS = 40  # ToUnicode maps of one document; usually one for each font
-MAX_MAPPED = 20_000_000  # bytes of text, summed over the maps tried
+from email_handler.mail.documents import pictures
+from email_handler.mail.documents.pdf_filters import Undecodable, decoded, is_picture
+from email_handler.mail.documents.pdf_fonts import UNKNOWN, Font, read_font
+from email_handler.mail.documents.pdf_objects import (
+    Dictionary,
+    Document,
+    Name,
+    Ref,
+    Stream,
+    Value,
+    read_object_stream,
+    read_objects,
+    string_text,
+)
+from email_handler.mail.documents.pdf_text import Shown, show
+from email_handler.mail.documents.reading import (
+    BOUNDARY,
+    DAMAGED,
+    ENCRYPTED,
+    NO_CHARACTER_MAP,
+    TOO_LARGE,
+    TOO_MANY,
+    Budget,
+    Found,
+    Member,
+    Raw,
+    Text,
+    Unread,
+)
 
-_UNREADABLE = re.compile(rb"/Encrypt\b|/LZWDecode\b")
-_ZLIB = (b"\x78", b"\x48", b"\x58", b"\x68")  # usual first bytes of a zlib stream (RFC 1950 §2.2)
-_STREAM = re.compile(rb"stream\r?\n")
-_STRING = re.compile(rb"\(((?:[^()\\]|\\.)*+)\)|<([0-9A-Fa-f\s]{2,4000})>", re.DOTALL)
-_OCTAL = re.compile(rb"\\([0-7]{1,3})")
-_SHOWS_TEXT = re.compile(rb"T[jJ]\b|['\"]\s")
-_SINGLE = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{4,32})>")
-_RANGE = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{4,8})>")
-_ARRAY = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<[0-9A-Fa-f]{2,8}>\s{0,8}\[([^\[\]]*+)\]")
-_MAX_CODES = 70_000  # codes read of one map; two bytes have 65,536
+_SHOWS_TEXT = re.compile(rb"[)>\]\s](?:T[jJ]|['\"])(?![A-Za-z])")
+_SLOW = 4  # times that a byte of a content stream costs
+_MAX_PARENTS = 50  # levels of the page tree
+_MAX_FONTS = 4  # fonts of one name, if it is not known which page a stream belongs to
+_CUT = re.compile(rb"startxref\s{1,9}\d{1,12}\s{1,9}%%EOF")
 
 
-@dataclass(slots=True)
-class Contents:
-    """The contents of a document."""
-
-    searchable: list[bytes] = field(default_factory=list)
-    complete: bool = True  # nothing was skipped
-    inflated: int = 0  # bytes
-
-
-def contents(document: bytes, limit: int) -> Contents:
-    """Return *document* itself, its inflated streams (at most *limit* bytes in all) and its decoded strings."""
-    found = Contents(searchable=[document, _strings(document)], complete=not _UNREADABLE.search(document))
-    streams: list[bytes] = []
-    for number, start in enumerate(_STREAM.finditer(document)):
-        left = limit - found.inflated
-        if number == MAX_STREAMS or left <= 0:
-            found.complete = False
+def read_pdf(payload: bytes, budget: Budget) -> Iterator[Found]:
+    """Yield what the document holds."""
+    document = Document()
+    read_objects(payload, document)
+    if any(b"Encrypt" in dictionary for dictionary in document.dictionaries):
+        yield Unread(ENCRYPTED)
+        return
+    if not _CUT.search(payload):
+        yield Unread(DAMAGED)
+    contents: list[tuple[Stream, bytes]] = []
+    # Object streams first: other streams' dictionaries may refer to what is in them.
+    for stream in sorted(document.streams, key=lambda stream: stream.dictionary.get(b"Type") != Name(b"ObjStm")):
+        if not budget.take_member():
+            yield Unread(TOO_MANY)
             break
-        content = _inflated(document, start.end(), left)
-        found.inflated += len(content)
-        streams.append(content)
-    found.searchable += streams
-    shown = [_strings(content) for content in streams if _SHOWS_TEXT.search(content)]
-    found.searchable += shown
-    maps = [content for content in streams if b"beginbf" in content]
-    budget = MAX_MAPPED
-    for characters in map(_characters, maps[:MAX_MAPS]):
-        for text in shown:
-            budget -= len(text)
-            if budget > 0:
-                found.searchable.append(_mapped(text, characters))
-    unmapped = not maps and any(b"/Identity-H" in data for data in (document, *streams))
-    if len(maps) > MAX_MAPS or budget <= 0 or unmapped:
-        found.complete = False
-    return found
+        yield from _stream(stream, document, budget, contents)
+    yield Text(BOUNDARY.join(map(string_text, document.strings)))
+    if not document.complete:
+        yield Unread(DAMAGED)
+    yield Raw(b"\0\0\0".join(content for _, content in contents))
+    yield from _Pages(document, contents, budget).texts()
 
 
-def _inflated(document: bytes, start: int, most: int) -> bytes:
-    """Return the inflated stream that begins at *start*, b"" if it has another filter (images, fonts)."""
-    packed = document[start : start + most]
-    if packed[:1] not in _ZLIB:
-        packed, ended, _ = packed.partition(b"~>")
-        try:
-            packed = base64.a85decode(packed) if ended else b""
-        except ValueError:
-            return b""
+def _stream(
+    stream: Stream, document: Document, budget: Budget, contents: list[tuple[Stream, bytes]]
+) -> Iterator[Found]:
+    """Yield what *stream* holds, or add it to *contents* to be read as what pages show."""
+    if not stream.complete:
+        yield Unread(DAMAGED)
+    if is_picture(stream):
+        if b"DCTDecode" in document.array(stream.dictionary.get(b"Filter")) and stream.packed.startswith(pictures.JPEG):
+            yield from pictures.read_jpeg(stream.packed, budget)
+        return
     try:
-        return zlib.decompressobj().decompress(packed, most) if packed else b""
-    except zlib.error:
-        return b""
+        content, _ = decoded(stream, document, budget)
+    except Undecodable as error:
+        content = error.content
+        yield Unread(error.reason)
+    match stream.dictionary.get(b"Type"):
+        case b"ObjStm":
+            read_object_stream(content, stream.dictionary, document)
+        case b"XRef":
+            pass
+        case b"EmbeddedFile":
+            yield Member("", content)
+        case _:
+            contents.append((stream, content))
+            if content[:200].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
+                yield Text(content.decode("utf-8", "replace"), is_markup=True)
 
 
-def _strings(content: bytes) -> bytes:
-    return b"".join(_literal(literal) or _hexadecimal(digits) for literal, digits in _STRING.findall(content))
+class _Pages:
+    """The pages of a document and everything else that shows text, with the fonts of each."""
 
+    def __init__(self, document: Document, contents: list[tuple[Stream, bytes]], budget: Budget) -> None:
+        self._document = document
+        self._contents = contents
+        self._content_of = {stream.number: content for stream, content in contents}
+        self._budget = budget
+        self._fonts: dict[int, Font] = {}
+        self._named: dict[bytes, list[Font]] = {}  # of the whole document
+        self._shown = Shown()
 
-def _literal(escaped: bytes) -> bytes:
-    if b"\\" not in escaped:
-        return escaped
-    return _OCTAL.sub(lambda code: bytes([int(code[1], 8) & 255]), escaped).replace(b"\\", b"")
+    def texts(self) -> Iterator[Found]:
+        """Yield the text of all pages, and of all streams that no page names as its content."""
+        pages = [d for d in self._document.dictionaries if d.get(b"Type") == Name(b"Page")]
+        for dictionary in self._document.dictionaries:
+            self._note_fonts(self._document.dictionary(dictionary.get(b"Font")))
+        drawn: set[int] = set()
+        read: set[tuple[object, ...]] = set()
+        for page in pages:
+            numbers = [item.number for item in self._parts(page.get(b"Contents")) if isinstance(item, Ref)]
+            fonts = self._document.dictionary(self._resources(page).get(b"Font"))
+            drawn.update(numbers)
+            if (key := (*numbers, id(fonts))) not in read:
+                read.add(key)
+                yield from self._read(b"\n".join(self._content_of.get(number, b"") for number in numbers), fonts)
+        for stream, content in self._contents:
+            if stream.number not in drawn or self._content_of[stream.number] is not content:
+                fonts = self._document.dictionary(
+                    self._document.dictionary(stream.dictionary.get(b"Resources")).get(b"Font")
+                )
+                yield from self._read(content, fonts)
+        yield Text("".join(self._shown.runs))
+        yield Text("".join(self._shown.codes))
+        yield Text(BOUNDARY.join(self._shown.further))
+        if not self._shown.complete:
+            yield Unread(NO_CHARACTER_MAP)
 
+    def _parts(self, value: Value) -> list[Value]:
+        """Return the references to the streams of a page."""
+        if isinstance(value, Ref) and not isinstance(self._document.resolve(value), list):
+            return [value]
+        return self._document.array(value)
 
-def _hexadecimal(digits: bytes) -> bytes:
-    packed = b"".join(digits.split())
-    return binascii.unhexlify(packed + b"0" * (len(packed) % 2))
+    def _resources(self, page: Dictionary) -> Dictionary:
+        for _ in range(_MAX_PARENTS):
+            if b"Resources" in page:
+                return self._document.dictionary(page[b"Resources"])
+            page = self._document.dictionary(page.get(b"Parent"))
+        return {}
 
+    def _note_fonts(self, fonts: Dictionary) -> None:
+        for name, value in fonts.items():
+            known = self._named.setdefault(name, [])
+            font = self._font(value)
+            if font is not None and all(font is not other for other in known[: _MAX_FONTS + 1]):
+                known.append(font)
 
-def _characters(cmap: bytes) -> dict[bytes, str]:
-    """Return the codes of a ToUnicode map (§9.10.3, bfchar and bfrange) with their characters, at most _MAX_CODES."""
-    characters: dict[bytes, str] = {}
-    for count, (code, character) in enumerate(_mappings(cmap)):
-        if count == _MAX_CODES:
-            break
-        characters[code] = character
-    return characters
+    def _font(self, value: Value) -> Font | None:
+        dictionary = self._document.dictionary(value)
+        if not dictionary:
+            return None
+        if id(dictionary) not in self._fonts:
+            self._fonts[id(dictionary)] = read_font(dictionary, self._document, self._content_of)
+        return self._fonts[id(dictionary)]
 
+    def _read(self, content: bytes, fonts: Dictionary) -> Iterator[Found]:
+        if not _SHOWS_TEXT.search(content):
+            return
+        if not self._budget.take(len(content), _SLOW):
+            yield Unread(TOO_LARGE)
+            return
+        variants = 1
 
-def _mappings(cmap: bytes) -> Iterator[tuple[bytes, str]]:
-    start = cmap.find(b"beginbf")
-    while (end := cmap.find(b"endbf", start)) > start >= 0:
-        section = cmap[start:end]
-        if section.startswith(b"beginbfchar"):
-            for match in _SINGLE.finditer(section):
-                yield _hexadecimal(match[1]), _utf16(match[2])
-        else:
-            for match in _RANGE.finditer(section):
-                for at, code in enumerate(_consecutive(match[1], match[2])):
-                    yield code, chr(min(int(match[3], 16) + at, 0x10FFFF))
-            for match in _ARRAY.finditer(section):
-                values = re.findall(rb"<([0-9A-Fa-f]{4,32})>", match[2])
-                yield from zip(_consecutive(match[1], b"f" * len(match[1])), map(_utf16, values), strict=False)
-        start = cmap.find(b"beginbf", end)
+        def lookup(number: int) -> Callable[[bytes], Font]:
+            def named(name: bytes) -> Font:
+                nonlocal variants
+                if (own := self._font(fonts.get(name))) is not None:
+                    return own
+                known = self._named.get(name, [])
+                variants = max(variants, len(known))
+                return known[min(number, len(known) - 1)] if known else UNKNOWN
 
+            return named
 
-def _consecutive(first: bytes, last: bytes) -> Iterator[bytes]:
-    width = (len(first) + 1) // 2
-    return (code.to_bytes(width, "big") for code in range(int(first, 16), min(int(last, 16) + 1, 256**width)))
-
-
-def _utf16(digits: bytes) -> str:
-    return _hexadecimal(digits).decode("utf-16-be", "replace")
-
-
-def _mapped(text: bytes, characters: dict[bytes, str]) -> bytes:
-    width = max((len(code) for code in characters), default=1)
-    return "".join(_codes(text, width, characters)).encode("utf-8", "replace")
-
-
-def _codes(text: bytes, width: int, characters: dict[bytes, str]) -> Iterator[str]:
-    for at in range(0, len(text), width):
-        yield characters.get(text[at : at + width], "")
+        number = 0
+        while number < min(variants, _MAX_FONTS):
+            show(content, lookup(number), self._shown)
+            number += 1
+        if variants > _MAX_FONTS:
+            yield Unread(NO_CHARACTER_MAP)

@@ -1,54 +1,88 @@
 """Finding and replacing what must not leave, however it is written."""
 
+from typing import NamedTuple
+
+from email_handler.mail.documents.reading import BOUNDARY, KERN
 from email_handler.outgoing.leak_gate import views
-from email_handler.outgoing.leak_gate.needles import PRIVATE, TERM, THREAD, Finding, Needles
+from email_handler.outgoing.leak_gate.needles import PRIVATE, TERM, THREAD, Needles
+
+_ROUNDS = 20  # encodings in which one text is masked; what is left then is held
+_SHOWN = 200  # characters of a passage that are reported
 
 
-def found_in(text: str, needles: Needles, *, markup: bool = False) -> tuple[str, ...]:
-    """Return which of PRIVATE, THREAD, TERM and BANNER *text* holds, in any view, each once.
+class Replaced(NamedTuple):
+    """One passage that was replaced."""
 
-    ``markup`` also reads *text* as HTML or XML.
+    what: str  # PRIVATE, THREAD or TERM
+    before: str  # decoded, on one line
+    after: str
+
+
+def found_in(text: str, needles: Needles, *, markup: bool = False, name: bool = False) -> tuple[str, ...]:
+    """Return which of PRIVATE, THREAD, TERM and BANNER *text* holds, however it is written, each once.
+
+    ``markup`` also reads *text* as HTML or XML; *name* says that it is the name of a file, whose words are joined.
     """
     found: dict[str, None] = {}
-    for chain in views.HTML_CHAINS if markup else views.CHAINS:
-        if (seen := views.decode(text, chain)) is not None:
-            found |= dict.fromkeys(finding.what for finding in needles.find(seen))
+    for window in views.windows(text):
+        for _, decoded in views.chains(window, markup=markup):
+            for close in views.near(decoded, needles.may_be_in):
+                found |= dict.fromkeys(finding.what for finding in needles.find(views.normal(close), name=name))
     return tuple(found)
 
 
-def mask(text: str, needles: Needles, contact: str, *, markup: bool = False) -> tuple[str, tuple[str, ...]]:
-    """Return *text* masked, and what was replaced (PRIVATE, THREAD, TERM). ``markup`` means that *text* is HTML.
+def mask(
+    text: str, needles: Needles, contact: str, *, markup: bool = False, name: bool = False
+) -> tuple[str, tuple[Replaced, ...]]:
+    """Return *text* masked, and what was replaced, each passage once. ``markup`` means that *text* is HTML.
 
     The public address replaces the owner's addresses and *contact* replaces thread addresses; hidden terms are
     removed. Sentinels stay: :mod:`banner_removal` removes them together with the banner.
     """
     stand_ins = {PRIVATE: needles.identity.public_address, THREAD: contact, TERM: ""}
-    replaced: dict[str, None] = {}
-    for chain in views.HTML_CHAINS if markup else views.CHAINS:
-        decoded = views.decode(text, chain)
-        if decoded is not None and any(finding.what in stand_ins for finding in needles.find(decoded)):
-            seen = views.view(text, chain)
-            findings = [finding for finding in needles.find(seen.text) if finding.what in stand_ins]
-            replaced |= dict.fromkeys(finding.what for finding in findings)
-            edits = [edit for finding in findings for edit in _edits(seen, finding, stand_ins[finding.what], chain)]
-            text = _edited(text, edits)
+    replaced: dict[Replaced, None] = {}
+    for _ in range(_ROUNDS):
+        masked = _masked_once(text, needles, stand_ins, replaced, markup=markup, name=name)
+        if masked == text:
+            break
+        text = masked
     return text, tuple(replaced)
 
 
-def _edits(seen: views.View, finding: Finding, stand_in: str, chain: views.Chain) -> list[tuple[int, int, str]]:
-    """Return which ranges of the source become what, so that *stand_in* replaces *finding*."""
-    ranges = seen.sources(finding.start, finding.end)
-    if views.MARKUP not in chain and views.LINES not in chain:  # tags within an address stay, folds do not
-        ranges = [(ranges[0][0], ranges[-1][1])]
-    shown = _as_written(stand_in, seen.text[finding.start : finding.end], chain)
-    return [(start, end, "" if number else shown) for number, (start, end) in enumerate(ranges)]
+def _masked_once(
+    text: str, needles: Needles, stand_ins: dict[str, str], replaced: dict[Replaced, None], *, markup: bool, name: bool
+) -> str:
+    """Return *text* with everything replaced that is found in the first way of decoding it in which anything is."""
+    for chain, decoded in views.chains(text, markup=markup):
+        if not needles.may_be_in(decoded):
+            continue
+        seen = views.view(text, (*chain, views.LETTERS, views.UNSEEN))
+        findings = [finding for finding in needles.find(seen.text, name=name) if finding.what in stand_ins]
+        edits: list[tuple[int, int, str]] = []
+        for finding in findings:
+            before = seen.text[finding.start : finding.end]
+            stand_in = stand_ins[finding.what]
+            replaced[Replaced(finding.what, _one_line(before), stand_in)] = None
+            ranges = seen.shown(finding.start, finding.end)
+            if views.MARKUP not in chain:  # tags within an address stay, folds and soft breaks do not
+                ranges = [(ranges[0][0], ranges[-1][1])]
+            shown = _as_written(stand_in, text[ranges[0][0] : ranges[-1][1]], before, chain)
+            edits += [(start, end, "" if number else shown) for number, (start, end) in enumerate(ranges)]
+        if edits:
+            return _edited(text, edits)
+    return text
 
 
-def _as_written(stand_in: str, found: str, chain: views.Chain) -> str:
-    """Return *stand_in* encoded as *found* was, so that a link stays a link."""
-    if views.PERCENT in chain or "%40" in found:
+def _one_line(passage: str) -> str:
+    return " ".join(passage.replace(BOUNDARY, "").replace(KERN, "").split())[:_SHOWN]
+
+
+def _as_written(stand_in: str, source: str, found: str, chain: views.Chain) -> str:
+    """Return *stand_in* encoded as *source* was, so that a link stays a link."""
+    kinds = {views.PERCENT, views.MIXED, views.MIXED_QUOTED} & set(chain)
+    if "%40" in found or (kinds and "%" in source):
         return stand_in.replace("@", "%40")
-    if views.QUOTED in chain or "=40" in found:
+    if "=40" in found or (views.QUOTED in chain and "=" in source):
         return stand_in.replace("@", "=40")
     return stand_in
 

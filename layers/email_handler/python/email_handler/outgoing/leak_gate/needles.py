@@ -1,41 +1,62 @@
 """What must not leave: the owner's addresses, hidden terms, thread addresses, lines of the banner.
 
-Every pattern starts at a literal or is bounded: the time is linear in the text.
+The one place where needles meet text. A boundary may stand between any two characters of an address, and counts as a
+non-letter at its ends (``mail.documents.reading``). Every pattern starts at a literal or is bounded: the time is
+linear in the text.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, product
 
 from email_handler.conversations.owners import Identity
 from email_handler.mail.addresses import split_address
+from email_handler.mail.documents.reading import BOUNDARY, KERN
+from email_handler.mail.ignorable import IGNORABLE
+from email_handler.outgoing.leak_gate import views
 from email_handler.outgoing.sentinels import SENTINEL, SENTINEL_START
 
 PRIVATE, THREAD, TERM, BANNER = "private address", "thread address", "hidden term", "banner"
 
-_WINDOW = 160  # characters before "@" that are searched: RFC 5321 allows 64, a tag and its encoding need more
+_WINDOW = (
+    320  # characters before "@" that are searched: RFC 5321 allows 64, a tag, its encoding and boundaries need more
+)
+_B = f"[{BOUNDARY}{KERN}]?"
 _SEPARATOR = (
-    r"[ \u00a0]{0,2}(?:[@\uff20\ufe6b]|%40|=40|&#0{0,5}64;?|&#x0{0,5}40;?|&commat;|\\u0040|\\x40|\\'40|\\0{0,4}40 ?)"
-    r"[ \u00a0]{0,2}"
+    rf"[ \u00a0{BOUNDARY}{KERN}]{{0,4}}"
+    rf"(?:@|[%=+-]{_B}4{_B}0|&#0{{0,5}}64;?|&#x0{{0,5}}40;?|&commat;|\\u0040|\\x40|\\'40|\\0{{0,4}}40 ?|[+&]AEA-)"
+    rf"[ \u00a0{BOUNDARY}{KERN}]{{0,4}}"
 )
 _LETTER = r"A-Za-z0-9"  # of addresses; a letter of another script in front of one belongs to the word before it
 # What may follow a domain without making it another domain: "me@example.com.test" is someone else's address, while
 # "me@example.com." ends a sentence and "me@example.com.pdf" is a file name.
 _FILE_TYPE = (
-    r"(?:pdf|docx?|xlsx?|pptx?|od[tsp]|rtf|txt|eml|msg|ics|vcf|zip|png|jpe?g|gif|html?|csv|asc|p7[sm]|json|xml)"
+    r"(?:pdf|docx?|xlsx?|pptx?|od[tspg]|rtf|txt|eml|msg|ics|vcf|zip|gz|png|jpe?g|gif|html?|csv|asc|p7[sm]|json|xml|md)"
 )
+_K = f"{KERN}?"
 _DOMAIN_ENDS = (
-    rf"(?![{_LETTER}])(?!-[A-Za-z0-9-]{{0,63}}\.[A-Za-z])(?!\.(?!{_FILE_TYPE}(?![A-Za-z0-9.-]))(?-i:[a-z0-9]))"
+    rf"(?!{_K}[{_LETTER}])(?!{_K}-[A-Za-z0-9{KERN}-]{{0,126}}\.{_K}[A-Za-z])"
+    rf"(?!{_K}\.{_K}(?!{_FILE_TYPE}(?![A-Za-z0-9.-]))(?-i:[a-z0-9]))"
 )
-_GOES_ON_IN_CAPITALS = re.compile(r"[A-Z]\.[A-Z]")
-_ATEXT = r"A-Za-z0-9.!#$%&'*+/=?^_`{|}~-"
-_TAG = r"(?:\+[\w.+-]{0,64})?"
-_THREAD_LOCAL = re.compile(r"[A-Za-z0-9._+-]{1,80}$")
+_FILE_FOLLOWS = re.compile(rf"\.{_FILE_TYPE}(?![A-Za-z0-9])", re.IGNORECASE)
+_ATEXT = rf"A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~{BOUNDARY}{KERN}-"
+_TAG = rf"(?:\+[\w.+{BOUNDARY}{KERN}-]{{0,128}})?"
+_THREAD_LOCAL = re.compile(
+    rf"(?:c{_B}-(?:{_B}[a-z0-9]){{8}}{_B}\.(?:{_B}[a-z0-9]){{10}}(?:{_B}\+[a-z0-9+-]{{1,40}})?|[a-z0-9._+-]{{1,80}}){_B}$",
+    re.IGNORECASE,
+)
 _GMAIL = ("gmail.com", "googlemail.com")
 """Both domains lead to the same mailboxes, and dots in their local parts mean nothing."""
 # A letter or digit that would make a term part of a longer word; scripts without spaces between words have none.
 _WORD = r"[^\W_\u0e00-\u0eff\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff]"
+_SHORT = 6  # characters: bytes of no text hold any shorter term by chance
+_FORMS = 16  # spellings of one domain
+_LOWER = bytes(range(256)).lower()
+_SKIPPED = bytes((*range(0x21), ord(">"), ord("|"), 0x7F))  # what a line break, its quotation or a boundary is made of
+_SENTINEL_WORD = SENTINEL_START.encode()
+_CONTROLS = re.compile("[\x80-\xa0]+")
+_MAX_LEAST = 40  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,33 +74,53 @@ class Needles:
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
         locals_ = _locals_by_domain(identity)
-        self._thread_domain = identity.thread_domain.lower()
-        self._domains = sorted(filter(None, {*locals_, self._thread_domain}), key=len, reverse=True)
-        self._locals = {domain: _local_pattern(patterns) for domain, patterns in locals_.items()}
-        domains = "|".join(map(re.escape, self._domains))
+        self._threads = domain_forms(identity.thread_domain)
+        self.domains = sorted(filter(None, {*locals_, *self._threads}), key=len, reverse=True)
+        self._local = {domain: _local_pattern(patterns) for domain, patterns in locals_.items()}
+        self._joined = {domain: _joined_pattern(patterns) for domain, patterns in locals_.items()}
+        domains = "|".join(map(_spread, self.domains))
         self._address = re.compile(rf"{_SEPARATOR}(?P<domain>{domains}){_DOMAIN_ENDS}", re.IGNORECASE)
         written = "|".join(chain.from_iterable(_in_return_paths(*entry) for entry in locals_.items()))
-        self._return_path = re.compile(rf"(?<=[-+=/])(?:{written})(?=@)", re.IGNORECASE) if written else None
+        self._return_path = re.compile(rf"(?<=[-+=/])(?:{written})(?={_B}@)", re.IGNORECASE) if written else None
+        terms = [_letters(term) for term in identity.hidden_terms if term.strip()]
         self._terms = [
-            (max(term.split(), key=len).lower(), re.compile(_term_pattern(term), re.IGNORECASE))
-            for term in identity.hidden_terms
-            if term.strip()
+            (_skeleton(max(term.split(), key=len)), len(term) >= _SHORT, re.compile(_term_pattern(term), re.IGNORECASE))
+            for term in terms
         ]
+        self._bare_domains = tuple(map(_skeleton, self.domains))
+        self._words = (*self._bare_domains, *(word for word, _, _ in self._terms), _SENTINEL_WORD)
+        bases = _bases(identity)
+        self.is_ascii = all(map(str.isascii, (*self.domains, *terms, *chain.from_iterable(bases.values()))))
+        addresses = (len(base) + 1 + len(domain) for domain, found in bases.items() for base in found)
+        long_terms = (len(term) for term in terms if len(term) >= _SHORT)
+        self.least = min((*addresses, *map(len, self._threads), *long_terms, _MAX_LEAST))
+        """Characters of the shortest that :meth:`find` looks for in strings."""
 
-    def find(self, text: str) -> list[Finding]:
-        """Return what *text* holds, in order, without overlaps."""
-        lowered = text.lower()
+    def may_be_in(self, text: str) -> bool:
+        """Return whether :meth:`find` could find anything in *text* once it is normal. This is fast."""
+        bare = _skeleton(text)
+        for word in self._words:  # noqa: SIM110 - called for every text, and a generator doubles its time
+            if word in bare:
+                return True
+        return False
+
+    def find(self, text: str, *, name: bool = False, strings: bool = False) -> list[Finding]:
+        """Return what *text* holds, in order, without overlaps.
+
+        *name* says that it is the name of a file; *strings* that it is what stands in the bytes of no text, where
+        short terms occur by chance and are left out.
+        """
+        bare = _skeleton(text)
         findings: list[Finding] = []
-        # Most texts hold none of the plain words, and looking for those is fast.
-        if any(domain in lowered for domain in self._domains):
-            findings += self._addresses(text)
-            if self._return_path:
+        if any(domain in bare for domain in self._bare_domains):
+            findings += self._addresses(text, name)
+            if self._return_path and "=" in text:
                 findings += _spans(self._return_path, text, PRIVATE)
-        for word, pattern in self._terms:
-            if word in lowered:
+        for word, is_long, pattern in self._terms:
+            if word in bare and (is_long or not strings):
                 findings += _spans(pattern, text, TERM)
-        if SENTINEL_START in lowered:
-            findings += _spans(SENTINEL, text, BANNER)
+        if _SENTINEL_WORD in bare and not strings:
+            findings += _sentinels(text)
         findings.sort(key=lambda finding: (finding.start, -finding.end))
         apart: list[Finding] = []
         for finding in findings:
@@ -87,35 +128,109 @@ class Needles:
                 apart.append(finding)
         return apart
 
-    def _addresses(self, text: str) -> Iterator[Finding]:
+    def _addresses(self, text: str, name: bool) -> Iterator[Finding]:
         for match in self._address.finditer(text):
-            domain = match["domain"]
-            if _GOES_ON_IN_CAPITALS.match(text, match.end() - 1):
+            domain = _bare(match["domain"])
+            following = _bare(text[match.end() : match.end() + 4])
+            if domain[-1].isupper() and following[:1] == "." and following[1:2].isupper():
                 continue  # ME@EXAMPLE.COM.TEST
             window = max(0, match.start() - _WINDOW)
-            if domain.lower() == self._thread_domain:
+            if domain.lower() in self._threads:
                 local = _THREAD_LOCAL.search(text, window, match.start())
                 yield Finding(local.start() if local else match.start(), match.end(), THREAD)
-            elif hit := self._locals[domain.lower()].search(text, window, match.start()):
+                continue
+            hit = self._local[domain.lower()].search(text, window, match.start())
+            if hit is None and (joined := self._joined[domain.lower()].search(text, window, match.start())):
+                is_name = name or joined["path"] or _FILE_FOLLOWS.match(text, match.end())
+                hit = joined if is_name else None
+            if hit:
                 yield Finding(hit.start("hit"), match.end(), PRIVATE)
 
 
 def _spans(pattern: re.Pattern[str], text: str, what: str) -> Iterator[Finding]:
-    return (Finding(*match.span(), what) for match in pattern.finditer(text))
+    return (Finding(*match.span(), what) for match in pattern.finditer(text) if match.end() > match.start())
+
+
+def _sentinels(text: str) -> Iterator[Finding]:
+    """Yield the sentinels of *text*, whether a boundary stands for a line break or within a word."""
+    bare = _bare(text)
+    if SENTINEL_START not in bare.lower():
+        return
+    found = [*_spans(SENTINEL, text.replace(BOUNDARY, " ").replace(KERN, " "), BANNER)]
+    if not found and SENTINEL.search(bare):
+        found = [Finding(0, len(text), BANNER)]
+    yield from found
+
+
+def _skeleton(text: str) -> bytes:
+    """Return *text* in lower case without anything that :func:`views.normal` makes a boundary of, and blanks."""
+    if not text.isascii():
+        text = _letters(text).lower()
+        text = IGNORABLE.sub("", _CONTROLS.sub("", text))
+    return text.encode("utf-8", "replace").translate(_LOWER, _SKIPPED)
+
+
+def _bare(text: str) -> str:
+    return text.replace(BOUNDARY, "").replace(KERN, "")
+
+
+def _letters(text: str) -> str:
+    return views.LETTERS.whole(text)
+
+
+def _spread(literal: str) -> str:
+    """Return a pattern of *literal* with boundaries between any two characters."""
+    return _B.join(map(re.escape, literal))
+
+
+def domain_forms(domain: str) -> tuple[str, ...]:
+    """Return the spellings of *domain*, lower-case: each label in Unicode and in both IDNA encodings (RFC 3490, 5891)."""
+    labels = [_label_forms(label) for label in _letters(domain).lower().rstrip(".").split(".")]
+    return tuple(dict.fromkeys(".".join(forms) for _, forms in zip(range(_FORMS), product(*labels), strict=False)))
+
+
+def _label_forms(label: str) -> list[str]:
+    forms = {label: None}
+    try:
+        if label.startswith("xn--"):
+            forms[label[4:].encode("ascii").decode("punycode")] = None
+        if not label.isascii():
+            forms["xn--" + label.encode("punycode").decode("ascii")] = None
+            folded = label.casefold()
+            forms[folded if folded.isascii() else "xn--" + folded.encode("punycode").decode("ascii")] = None
+            forms[folded] = None
+    except UnicodeError:
+        pass  # no label of a host: only itself
+    return list(forms)
+
+
+def _bases(identity: Identity) -> dict[str, list[str]]:
+    """Return for each domain of the owner's addresses their local parts without tags."""
+    bases: dict[str, list[str]] = {}
+    for address in identity.private_addresses:
+        local, domain = split_address(_letters(address).lower())
+        if local and domain:
+            bases.setdefault(domain, []).append(local.partition("+")[0])
+    return bases
 
 
 def _locals_by_domain(identity: Identity) -> dict[str, list[str]]:
-    """Return for each domain of the owner's addresses the patterns of their local parts without tags."""
+    """Return for each spelling of the domains of the owner's addresses the patterns of their local parts, longest
+    first."""
     patterns: dict[str, set[str]] = {}
-    for address in identity.private_addresses:
-        local, domain = split_address(address.lower())
-        base = local.partition("+")[0]
-        if local and domain in _GMAIL:
+    for domain, bases in _bases(identity).items():
+        if domain in _GMAIL:
+            spelled = {rf"{_B}\.?{_B}".join(map(re.escape, base.replace(".", ""))) for base in bases}
             for same in _GMAIL:
-                patterns.setdefault(same, set()).add(r"\.?".join(map(re.escape, base.replace(".", ""))))
-        elif local and domain:
-            patterns.setdefault(domain, set()).add(re.escape(base))
-    return {domain: sorted(found) for domain, found in patterns.items()}
+                patterns.setdefault(same, set()).update(spelled)
+        else:
+            for form in domain_forms(domain):
+                patterns.setdefault(form, set()).update(map(_spread, bases))
+    return {domain: sorted(found, key=len, reverse=True) for domain, found in patterns.items()}
+
+
+def _base(locals_: list[str]) -> str:
+    return rf"(?:{'|'.join(locals_)})(?:{_B}(?:\+|%2B)[{_ATEXT}]*)?"
 
 
 def _local_pattern(locals_: list[str]) -> re.Pattern[str]:
@@ -123,17 +238,30 @@ def _local_pattern(locals_: list[str]) -> re.Pattern[str]:
 
     It matches "me", "me+tag", quoted or behind punctuation ("_me", "--me"), not "notme", "x-me" or "john.me".
     """
-    base = rf"(?:{'|'.join(locals_)})(?:(?:\+|%2B)[{_ATEXT}]*)?"
-    return re.compile(rf'(?:^|[^{_LETTER}._+-])[._+-]{{0,8}}(?P<hit>"{base}"|{base})$', re.IGNORECASE)
+    base = _base(locals_)
+    before = rf"(?:^|(?<=[^{_LETTER}{KERN}._+-])|(?<=[^{_LETTER}._+-]{KERN}))"
+    rest = rf"(?<![{_LETTER}][\x00-\x1f]\.)(?<!>\.)"  # "some.me", parted behind the first word
+    return re.compile(rf'{before}[._+-]{{0,8}}{rest}(?P<hit>"{_B}{base}{_B}"|{base}){_B}$', re.IGNORECASE)
+
+
+def _joined_pattern(locals_: list[str]) -> re.Pattern[str]:
+    """Return a pattern for one of *locals_* behind another word, as names of files and paths join them.
+
+    "path" matches the "/" of a path. A dot joins nothing: "john.me" is someone else.
+    """
+    return re.compile(
+        rf"(?P<path>[/\\][\w.%~+=,;-]{{0,80}})?(?<=[^{_LETTER}{KERN}.])(?P<hit>{_base(locals_)}){_B}$", re.IGNORECASE
+    )
 
 
 def _in_return_paths(domain: str, locals_: list[str]) -> Iterator[str]:
     """Yield patterns of addresses as other addresses contain them: bounce addresses (VERP) and rewritten senders (SRS)."""
     for local in locals_:
-        yield rf"{local}{_TAG}={re.escape(domain)}"
-        yield rf"{re.escape(domain)}={local}{_TAG}"
+        yield rf"{local}{_TAG}{_B}={_B}{_spread(domain)}"
+        yield rf"{_spread(domain)}{_B}={_B}{local}{_TAG}"
 
 
 def _term_pattern(term: str) -> str:
-    words = r"(?:[\s>|]{1,12}|[+_.-])".join(map(re.escape, term.split()))  # in links and names of files: blue-door
-    return rf"(?<!{_WORD}){words}(?!{_WORD})"
+    words = rf"(?:[\s>|{BOUNDARY}{KERN}]{{1,12}}|[+_.-])".join(map(_spread, term.split()))  # in links: blue-door
+    before, after = rf"(?<!{_WORD})(?<!{_WORD}{KERN})", rf"(?!{KERN}?{_WORD})"
+    return before + words + after

@@ -1,11 +1,11 @@
-"""The ways of writing text that a reader's program undoes: percent-encoding, entities, tags, folded lines.
+"""The ways of writing text that a reader's program undoes: entities, percent-encoding, quoted-printable, escapes, tags.
 
 Each is a :class:`Decoding`. A :class:`View` is a decoded text that remembers where each character came from, so that
-what is found in it can be replaced in the source and nothing else is touched. Every pattern here starts at a literal
-or is bounded: the time is linear in the text.
+what is found in it can be replaced in the source and nothing else is touched. Whatever a reader does not see becomes
+a boundary (``mail.documents.reading``). Every pattern here starts at a literal or is bounded: the time is linear in
+the text.
 """
 
-import binascii
 import re
 import unicodedata
 from bisect import bisect_right
@@ -15,7 +15,9 @@ from itertools import accumulate
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from email_handler.mail.documents.reading import BOUNDARY, KERN
 from email_handler.mail.entities import unescape
+from email_handler.mail.ignorable import CHARACTERS
 
 
 class Piece(NamedTuple):
@@ -50,121 +52,207 @@ class View:
         """Return the source ranges that ``text[start:end]`` comes from, in order."""
         return [(piece.start, piece.end) for piece in self.cut(start, end)]
 
+    def shown(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Return the source ranges of what a reader sees of ``text[start:end]``: boundaries left out."""
+        at, ranges = start, []
+        for piece in self.cut(start, end):
+            run = self.text[at : at + piece.length]
+            if piece.literal or run not in {
+                BOUNDARY,
+                KERN,
+            }:  # a literal piece has boundaries only if the source has them
+                ranges.append((piece.start, piece.end))
+            at += piece.length
+        return ranges
+
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """One way of writing text that a reader's program undoes.
+    """One way of writing text that a reader's program undoes, token by token."""
 
-    ``whole`` decodes a text at once, fast; ``tokens`` and ``meaning`` decode it piece by piece, for a :class:`View`.
-    """
-
-    sign: str  # only a text with these characters can be encoded this way; "" if any text can
-    whole: Callable[[str], str]
+    signs: str  # only a text with one of these characters can be encoded this way; "" if any text can
     tokens: re.Pattern[str]
-    meaning: Callable[[str], str]
+    meaning: Callable[[str], str] | str  # of a token; a string if all mean the same
+
+    def whole(self, text: str) -> str:
+        """Return *text* decoded."""
+        if self.signs and not any(sign in text for sign in self.signs):
+            return text
+        if isinstance(self.meaning, str):
+            return self.tokens.sub(self.meaning, text)
+        meaning = self.meaning
+        return self.tokens.sub(lambda token: meaning(token[0]), text)
 
 
-def _percent(text: str) -> str:
-    return unquote_to_bytes(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+type Chain = tuple[Decoding, ...]
+"""Decodings to apply one after the other."""
+
+_PERCENT = r"%(?:[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*+|u[0-9A-Fa-f]{4})"
+_QUOTED = r"=(?:[0-9A-Fa-f]{2}(?:=[0-9A-Fa-f]{2})*+|[ \t]{0,8}\r?\n)"
+_REFERENCE = r"&(?:#[xX]?[0-9A-Fa-f]++|[A-Za-z0-9]{1,31}+);?"
+_ESCAPE = r"\\(?:u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]{1,6}\}|x[0-9A-Fa-f]{2}|'[0-9A-Fa-f]{2}|[0-9A-Fa-f]{1,6} ?|[@._,;:+-])"
+_HEXADECIMAL = re.compile("[0-9A-Fa-f]+")
 
 
-def _quoted_printable(text: str) -> str:
-    return binascii.a2b_qp(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+def _meaning(token: str) -> str:
+    """Return what one token of any kind means."""
+    if token[0] == "&":
+        return unescape(token)
+    if token[0] == "=":
+        return _bytes(token.replace("=", "%")) if token[1] not in " \t\r\n" else ""
+    if token[0] == "%" and token[1] != "u":
+        return _bytes(token)
+    if digits := _HEXADECIMAL.search(token):
+        return chr(min(int(digits[0], 16), 0x10FFFF))
+    return token[1:]
 
 
-def _unescaped(text: str) -> str:
-    return _INVISIBLE.sub("", unescape(text))
+def _bytes(percent: str) -> str:
+    return unquote_to_bytes(percent).decode("utf-8", "replace")
 
 
-def _without_markup(text: str) -> str:
-    return "" if text.startswith("<") else _unescaped(text)
+PERCENT = Decoding("%", re.compile(_PERCENT), _meaning)
+QUOTED = Decoding("=", re.compile(_QUOTED), _meaning)
+ENTITY = Decoding("&", re.compile(_REFERENCE), _meaning)
+ESCAPE = Decoding("\\", re.compile(_ESCAPE), _meaning)
+MIXED = Decoding("&%\\", re.compile(f"(?=[&%\\\\])(?:{_REFERENCE}|{_ESCAPE}|{_PERCENT})"), _meaning)
+MIXED_QUOTED = Decoding("&%\\=", re.compile(f"(?=[&%\\\\=])(?:{_REFERENCE}|{_ESCAPE}|{_PERCENT}|{_QUOTED})"), _meaning)
+"""Several kinds at once: applied again, it undoes any order of them."""
 
+_COMMENT = r"<!--(?:[^-<]|-(?!->)|<(?!!--))*+-->"
+_TAG = r"""</?[A-Za-z](?:[^<>="']++|=\s{0,8}"[^"]*+"|=\s{0,8}'[^']*+'|[="'])*+>|<[^<>]*+>"""
+MARKUP = Decoding("<", re.compile(f"{_COMMENT}|{_TAG}"), BOUNDARY)
+"""Tags and comments. In an attribute's quotes, ``<`` and ``>`` are ordinary characters."""
+
+FOLDED = Decoding("\n", re.compile(r"\r?\n[ \t]"), "")
+"""RFC 5545 §3.1, RFC 6350 §3.2: unfolded before anything else, as a fold may part an escape."""
+
+
+def _letters(text: str) -> str:
+    if unicodedata.is_normalized("NFKC", text):
+        return text.replace("\u3002", ".")
+    return unicodedata.normalize("NFKC", text).replace("\u3002", ".")
+
+
+class _Letters(Decoding):
+    def whole(self, text: str) -> str:
+        return text if text.isascii() else _letters(text)
+
+
+LETTERS = _Letters("", re.compile("(?:[A-Za-z](?=[\u0300-\u036f])|[^\x00-\x7f])[\u0300-\u036f]*"), _letters)
+"""One form for characters that name the same host (RFC 5895): composed, full-width, mathematical, dots in any script."""
+
+_UNSEEN = f"\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f{CHARACTERS}"
+UNSEEN = Decoding(
+    "",
+    re.compile(rf"(?:[{_UNSEEN}]|[ \t]{{0,4}}\r?\n[>| \t]*+(?![+-])|\r(?!\n))+"),
+    lambda token: KERN if not token.strip(KERN) else BOUNDARY,
+)
+"""Ignorable and control characters, and where a client broke and quoted a line (RFC 3676).
+
+A line of a patch begins with "+" or "-" and goes on with nothing."""
 
 _BLOCK = re.compile(
     r"</?(?:address|blockquote|br|dd|div|dl|dt|h[1-6]|hr|li|ol|p|pre|table|td|tr|ul)[\s/>]", re.IGNORECASE
 )
+_IGNORED = re.compile(f"[{_UNSEEN}]+")
 
 
-def _line_break(tag: str) -> str:
-    return "\n" if _BLOCK.match(tag) else ""
+def _line(token: str) -> str:
+    if token.startswith("<"):
+        return "\n" if _BLOCK.match(token) else ""
+    return " " if token.endswith("\n") else _IGNORED.sub("", _meaning(token) if token[0] == "&" else token)
 
 
-def _nothing(_: str) -> str:
-    return ""
-
-
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).replace("\u3002", ".")
-
-
-_REFERENCE = r"&#?[A-Za-z0-9]{1,31};?"
-# Unicode's default ignorable code points (DerivedCoreProperties), except those that some scripts' letters need.
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef]+"
-)
-_OTHER_FORMS = re.compile("[\u3002\uff01-\uff5e\uff61\U0001d400-\U0001d7ff]+")
-_COMMENT = re.compile(r"<!--(?:[^-<]|-(?!->)|<(?!!--))*+-->")
-_TAG = re.compile(r"<[^<>]*>")
-_TOKEN = re.compile(rf"<[^<>]*>|{_REFERENCE}|{_INVISIBLE.pattern}")
-
-
-def _removing(pattern: str) -> Decoding:
-    tokens = re.compile(f"{pattern}|{_INVISIBLE.pattern}")
-    return Decoding("", lambda text: tokens.sub("", text), tokens, _nothing)
-
-
-PERCENT = Decoding("%", _percent, re.compile(r"(?:%[0-9A-Fa-f]{2})+"), _percent)
-QUOTED = Decoding("=", _quoted_printable, re.compile(r"(?:=[0-9A-Fa-f]{2})+|=[ \t]{0,8}\r?\n"), _quoted_printable)
-ENTITY = Decoding("&", unescape, re.compile(_REFERENCE), unescape)
-MARKUP = Decoding("", lambda text: _unescaped(_TAG.sub("", text)), _TOKEN, _without_markup)
-LINES = Decoding(
-    "<",
-    lambda text: _unescaped(_TAG.sub(lambda tag: _line_break(tag[0]), text)),
-    re.compile(rf"{_TOKEN.pattern}|\r?\n"),
-    lambda token: (
-        _line_break(token) if token.startswith("<") else " " if token.endswith("\n") else _without_markup(token)
-    ),
-)
+LINES = Decoding("", re.compile(rf"{_COMMENT}|{_TAG}|{_REFERENCE}|{_IGNORED.pattern}|\r?\n"), _line)
 """HTML as lines of text: the tags of a block break the line, a line break of the source does not."""
-FOLDED = _removing(r"\r?\n[ \t]")  # RFC 5545 §3.1, RFC 6350 §3.2
-FLOWED = _removing(r" \r?\n>*")  # RFC 3676 with DelSp
-WRAPPED = _removing(r" ?\r?\n[>| \t]*")  # a line that a client wrapped, then quoted
 
-LETTERS = Decoding("", lambda text: _OTHER_FORMS.sub(lambda found: _plain(found[0]), text), _OTHER_FORMS, _plain)
-"""Full-width and mathematical letters, and the full stops that count as dots in domain names (RFC 3490 §3.1)."""
-COMMENT = Decoding("<!--", lambda text: _COMMENT.sub("", text), _COMMENT, _nothing)
-
-type Chain = tuple[Decoding, ...]
-"""Encodings to undo one after the other."""
-
-CHAINS: tuple[Chain, ...] = (
-    (),
-    (LETTERS,),
-    (PERCENT,),
-    (ENTITY,),
-    (ENTITY, PERCENT),
-    (PERCENT, PERCENT),
-    (QUOTED,),
-    (FOLDED,),
-    (FLOWED,),
-    (WRAPPED,),
-    (FOLDED, QUOTED),
-)
-HTML_CHAINS = (*CHAINS, (MARKUP,), (MARKUP, WRAPPED), (COMMENT,), (COMMENT, MARKUP), (LINES,))
+_SINGLE = (PERCENT, ENTITY, QUOTED, ESCAPE)
+_SIGNS = re.compile(r"[%&=\\<]")
+_CALENDAR = re.compile("BEGIN:V", re.IGNORECASE)  # of a calendar, an event or a vCard
+_TIMES = 3  # that one encoding is undone
+_HEAD = 4096  # characters in which a calendar or a vCard begins
+_CLOSE = 8192  # characters; what needles match is much shorter
+_WITHIN_A_WORD = f"x{KERN}"
 
 
-def decode(text: str, chain: Iterable[Decoding]) -> str | None:
-    """Return *text* with each encoding of *chain* undone in turn, or None if one of them does not occur in it."""
-    for decoding in chain:
-        decoded = decoding.whole(text) if decoding.sign in text else text
-        if decoded == text:
-            return None
-        text = decoded
-    return text
+def chains(text: str, *, markup: bool) -> Iterator[tuple[Chain, str]]:
+    """Yield *text* in each way that a reader's program could decode it, with the decodings, the plainest first.
+
+    Boundaries inside are not yet marked: :data:`LETTERS` and :data:`UNSEEN` follow.
+    """
+    starts: list[tuple[Chain, str]] = [((), text)]
+    if _CALENDAR.search(text, 0, _HEAD) and (unfolded := FOLDED.whole(text)) != text:
+        starts.append(((FOLDED,), unfolded))
+    if markup:
+        starts += [((*chain, MARKUP), MARKUP.whole(decoded)) for chain, decoded in starts if "<" in decoded]
+    seen: set[str] = set()
+    for start, decoded in starts:
+        for chain, view_ in _decodings(start, decoded):
+            if view_ in seen:
+                continue
+            seen.add(view_)
+            yield chain, view_
+            # Markup that was itself encoded.
+            if markup and MARKUP not in start and chain != start and view_.count("<") > decoded.count("<"):
+                yield (*chain, MARKUP), MARKUP.whole(view_)
+
+
+def _decodings(start: Chain, text: str) -> Iterator[tuple[Chain, str]]:
+    """Yield *text*, with each kind of encoding undone, and with all of them, again and again."""
+    yield start, text
+    if not _SIGNS.search(text):
+        return
+    active, revealed = set(), ""
+    for kind in _SINGLE:
+        for chain, decoded in _repeated(start, text, kind):
+            yield chain, decoded
+            active.add(kind)
+            revealed += "".join(
+                sign for other in _SINGLE for sign in other.signs if decoded.count(sign) > text.count(sign)
+            )
+    if len(active) > 1 or revealed.strip("".join(kind.signs for kind in active)):
+        yield from _repeated(start, text, MIXED)
+        if QUOTED in active or "=" in revealed:
+            yield from _repeated(start, text, MIXED_QUOTED)
+
+
+def _repeated(start: Chain, text: str, kind: Decoding) -> Iterator[tuple[Chain, str]]:
+    chain, decoded = start, text
+    for _ in range(_TIMES):
+        before, chain, decoded = decoded, (*chain, kind), kind.whole(decoded)
+        if decoded == before:
+            return
+        yield chain, decoded
+
+
+def windows(text: str, size: int = 1 << 20, overlap: int = 4096) -> Iterator[str]:
+    """Yield *text* in pieces of *size* characters that overlap, cut where a word ends if there is such a place.
+
+    What is cut within a word begins so that nothing begins at the cut.
+    """
+    start, before = 0, ""
+    while len(text) - start > size + overlap:
+        yield before + text[start : start + size + overlap]
+        end = start + size
+        cut = max(text.rfind(" ", end - overlap, end), text.rfind("\n", end - overlap, end))
+        start, before = (cut, "") if cut > start else (end, _WITHIN_A_WORD)
+    yield before + text[start:]
+
+
+def near(text: str, may_be_in: Callable[[str], bool]) -> Iterator[str]:
+    """Yield those parts of *text* that *may_be_in* is true for, so that only they are looked at closely."""
+    if may_be_in(text):
+        yield from filter(may_be_in, windows(text, _CLOSE, _CLOSE // 4))
+
+
+def normal(text: str) -> str:
+    """Return *text* as needles are looked for in it: one form of each letter, boundaries for what is not seen."""
+    return UNSEEN.whole(LETTERS.whole(text))
 
 
 def view(text: str, chain: Iterable[Decoding]) -> View:
-    """Return the :class:`View` of *text* with each encoding of *chain* undone in turn."""
+    """Return the :class:`View` of *text* with each decoding of *chain* applied in turn."""
     seen = _view((text,), (Piece(len(text), 0, len(text), literal=True),))
     for decoding in chain:
         seen = _decoded(seen, decoding)
@@ -178,7 +266,7 @@ def _decoded(seen: View, decoding: Decoding) -> View:
     for token in decoding.tokens.finditer(seen.text):
         chunks.append(seen.text[position : token.start()])
         pieces += seen.cut(position, token.start())
-        if meaning := decoding.meaning(token[0]):
+        if meaning := decoding.meaning if isinstance(decoding.meaning, str) else decoding.meaning(token[0]):
             sources = seen.sources(*token.span())
             chunks.append(meaning)
             pieces.append(Piece(len(meaning), sources[0][0], sources[-1][1], literal=False))

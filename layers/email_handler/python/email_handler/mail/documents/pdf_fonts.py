@@ -1,0 +1,199 @@
+"""The fonts of a PDF: which character each code of a string shows (ISO 32000-1 §9.6 to §9.10)."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from email_handler.mail.documents.pdf_objects import Dictionary, Document, Name, hex_string
+
+_SINGLE = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f\s]{2,80})>")
+_RANGE = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f\s]{2,80})>")
+_ARRAY = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{2,8})>\s{0,8}\[([^\[\]]*+)\]")
+_CODE_SPACE = re.compile(rb"begincodespacerange\s{0,8}<([0-9A-Fa-f]{2,8})>")
+_SECTION = re.compile(rb"beginbf(char|range)(.*?)endbf", re.DOTALL)
+_PUT = re.compile(rb"dup\s{1,8}(\d{1,3})\s{0,8}/([A-Za-z0-9.]{1,40})\s{1,8}put")
+_MAX_CODES = 70_000  # codes of one map; two bytes have 65,536
+_UNICODE = re.compile(rb"(?:uni|u)([0-9A-F]{4,6})")
+_GLYPHS: dict[bytes, str] = {
+    name.encode(): character
+    for name, character in zip(
+        [
+            "space",
+            "exclam",
+            "quotedbl",
+            "numbersign",
+            "dollar",
+            "percent",
+            "ampersand",
+            "quotesingle",
+            "parenleft",
+            "parenright",
+            "asterisk",
+            "plus",
+            "comma",
+            "hyphen",
+            "period",
+            "slash",
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "colon",
+            "semicolon",
+            "less",
+            "equal",
+            "greater",
+            "question",
+            "at",
+            "bracketleft",
+            "backslash",
+            "bracketright",
+            "asciicircum",
+            "underscore",
+            "grave",
+            "braceleft",
+            "bar",
+            "braceright",
+            "asciitilde",
+            "minus",
+            "sfthyphen",
+            "quoteright",
+            "quoteleft",
+            "fi",
+            "fl",
+            "ff",
+            "ffi",
+            "ffl",
+        ],
+        [*" !\"#$%&'()*+,-./0123456789:;<=>?@[\\]^_`{|}~--'`", "fi", "fl", "ff", "ffi", "ffl"],
+        strict=True,
+    )
+}
+"""The names of glyphs (Adobe Glyph List) that can stand in an address; a letter's name is the letter."""
+
+_OTHER = "\ufffd"  # a character that stands in no address
+_LONGEST_NUMBERING = 3  # letters: "g12" and "Gab" say nothing, "bullet" does
+_SHORT_NAMES = frozenset(b"ae AE oe OE ij IJ eth Eth ng eng Eng SS mu yen".split())
+
+
+@dataclass(slots=True)
+class Font:
+    """What the codes of a font show."""
+
+    characters: dict[int, str]
+    width: int  # bytes of a code
+    codec: str = ""  # decodes what ``characters`` does not list; "" if nothing does
+    readable: bool = True  # the characters of codes are known
+
+    def reads(self, shown: bytes) -> bool:
+        """Return whether every character of the string *shown* is known."""
+        return self.readable and (self.width > 1 or all(self.characters.get(code, " ") for code in shown))
+
+    def text(self, shown: bytes) -> str:
+        """Return what the string *shown* shows."""
+        if not self.characters and self.codec:
+            return shown.decode(self.codec, "replace")
+        if self.width == 1:
+            rest = shown.decode(self.codec or "latin-1", "replace") if len(shown) else ""
+            return "".join(self.characters.get(code, rest[at]) for at, code in enumerate(shown))
+        width = self.width
+        codes = (int.from_bytes(shown[at : at + width]) for at in range(0, len(shown), width))
+        return "".join(self.characters.get(code, _OTHER) for code in codes)
+
+
+UNKNOWN = Font({}, 1, "cp1252", readable=False)
+"""A font that is not found: its codes are taken for characters."""
+
+
+def read_font(dictionary: Dictionary, document: Document, content_of: dict[int, bytes]) -> Font:
+    """Return the font of *dictionary*. *content_of* has the decoded streams by their numbers."""
+    cmap = _content(dictionary.get(b"ToUnicode"), content_of)
+    wide = dictionary.get(b"Subtype") == Name(b"Type0")
+    mapped = to_unicode(cmap)
+    if wide:
+        encoding = document.resolve(dictionary.get(b"Encoding"))
+        name = bytes(encoding) if isinstance(encoding, Name) else b""
+        if not mapped and (b"UCS2" in name or b"UTF16" in name):
+            return Font({}, 2, "utf-16-be")
+        return Font(mapped, _width(cmap) or 2, readable=bool(mapped))
+    characters, readable = _encoded(dictionary, document, content_of)
+    return Font(characters | mapped, 1, "cp1252", readable=readable or bool(mapped))
+
+
+def _content(value: object, content_of: dict[int, bytes]) -> bytes:
+    return content_of.get(getattr(value, "number", -1), b"")
+
+
+def _encoded(dictionary: Dictionary, document: Document, content_of: dict[int, bytes]) -> tuple[dict[int, str], bool]:
+    """Return the characters of a simple font by its Encoding or built-in encoding, and whether all are known."""
+    characters: dict[int, str] = {}
+    encoding = document.resolve(dictionary.get(b"Encoding"))
+    descriptor = document.dictionary(dictionary.get(b"FontDescriptor"))
+    readable = isinstance(encoding, Name) or not (b"FontFile2" in descriptor or b"FontFile3" in descriptor)
+    for code, name in _PUT.findall(_content(descriptor.get(b"FontFile"), content_of)):
+        characters[int(code) & 255] = glyph(name)
+    if isinstance(encoding, dict):
+        code, readable = 0, True
+        for item in document.array(encoding.get(b"Differences")):
+            if isinstance(item, float):
+                code = int(item)
+            elif isinstance(item, Name):
+                characters[code] = glyph(item)
+                code += 1
+    return characters, readable
+
+
+def glyph(name: bytes) -> str:
+    """Return the characters of a glyph's name, "" if it says nothing."""
+    base = name.partition(b".")[0]  # "at.alt" is a form of "at"
+    if base in _GLYPHS:
+        return _GLYPHS[base]
+    if len(base) == 1:
+        return base.decode("latin-1")
+    if unicode := _UNICODE.fullmatch(base):
+        return chr(min(int(unicode[1], 16), 0x10FFFF))
+    known = not base or base in _SHORT_NAMES or (base.isalpha() and len(base) > _LONGEST_NUMBERING)
+    return _OTHER if known else ""
+
+
+def to_unicode(cmap: bytes) -> dict[int, str]:
+    """Return the codes of a ToUnicode map (§9.10.3) with their characters, at most _MAX_CODES."""
+    characters: dict[int, str] = {}
+    for code, text in _mappings(cmap):
+        if len(characters) >= _MAX_CODES:
+            break
+        characters[code] = text
+    return characters
+
+
+def _width(cmap: bytes) -> int:
+    space = _CODE_SPACE.search(cmap)
+    return (len(space[1]) + 1) // 2 if space else 0
+
+
+def _mappings(cmap: bytes) -> Iterator[tuple[int, str]]:
+    left = _MAX_CODES
+    for kind, section in _SECTION.findall(cmap):
+        if kind == b"char":
+            for code, text in _SINGLE.findall(section):
+                yield int(code, 16), _utf16(text)
+            continue
+        for first, last, text in _RANGE.findall(section):
+            base = _utf16(text)
+            for at, code in enumerate(range(int(first, 16), min(int(last, 16), int(first, 16) + left) + 1)):
+                yield code, base[:-1] + chr(min(ord(base[-1]) + at, 0x10FFFF)) if base else ""
+                left -= 1
+        for first, _last, values in _ARRAY.findall(section):
+            texts = re.findall(rb"<([0-9A-Fa-f\s]{2,80})>", values)
+            yield from enumerate(map(_utf16, texts), int(first, 16))
+
+
+def _utf16(digits: bytes) -> str:
+    content = hex_string(digits)
+    return content.decode("utf-16-be", "replace") if len(content) > 1 else content.decode("latin-1")

@@ -1,0 +1,37 @@
+"""RTF: its text with a boundary at every control word and brace, and the files within it as hexadecimal."""
+
+import re
+from collections.abc import Iterator
+
+from email_handler.mail.documents.reading import BOUNDARY, TOO_LARGE, Budget, Found, Member, Raw, Text, Unread
+
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[\r\n]{0,4}){64,}+")
+_TOKEN = re.compile(
+    r"\\'(?P<code>[0-9A-Fa-f]{2})|\\u(?P<unicode>-?[0-9]{1,6}) ?(?:\\'[0-9A-Fa-f]{2}|[^\\{}\r\n])?"
+    r"|\\(?P<symbol>[^A-Za-z0-9'\r\n])|\\[A-Za-z]{1,40}(?:-?[0-9]{1,12})? ?|[{}\r\n]+|\\[\r\n]"
+)
+_SYMBOLS = {"~": "\u00a0", "_": "-", "-": BOUNDARY, "*": BOUNDARY, "|": BOUNDARY, ":": BOUNDARY}
+
+
+def read_rtf(payload: bytes, budget: Budget) -> Iterator[Found]:
+    """Yield the text of the document, and its embedded objects and pictures."""
+    source = payload.decode("cp1252", "replace")
+    if not budget.take(len(source)):
+        yield Unread(TOO_LARGE)
+        return
+    yield Text(_TOKEN.sub(_meaning, source))
+    for run in _HEX.finditer(source):
+        content = bytes.fromhex(re.sub(r"[\r\n]+", "", run[0]))
+        yield Raw(content)
+        if content.startswith((b"\x89PNG", b"\xff\xd8\xff")):
+            yield Member("", content)
+
+
+def _meaning(token: re.Match[str]) -> str:
+    if token["code"]:
+        return bytes([int(token["code"], 16)]).decode("cp1252", "replace")
+    if token["unicode"]:
+        return chr(int(token["unicode"]) % 0x10000)
+    if token["symbol"]:
+        return _SYMBOLS.get(token["symbol"], token["symbol"])
+    return BOUNDARY

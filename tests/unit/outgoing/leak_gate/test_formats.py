@@ -1,0 +1,511 @@
+"""A private address is found wherever a reader's program shows it, or the part is unchecked; what resembles it passes."""
+
+import base64
+import bz2
+import gzip
+import io
+import lzma
+import struct
+import tarfile
+import urllib.parse
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from html import escape
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from email_handler.identifiers import EmailAddress
+from email_handler.mail.ignorable import RANGES
+from email_handler.outgoing.composed import Unchecked
+from email_handler.outgoing.leak_gate import gate
+from email_handler.outgoing.leak_gate.needles import Needles
+from tests.support.builders import mail
+from tests.support.compositions import IDENTITY, NEEDLES, PRIVATE
+from tests.support.look_alikes import LOOK_ALIKES
+from tests.support.pdfs import flate, page, pdf, stream
+
+type Format = Callable[[Sequence[str]], bytes]
+
+PIECES = (
+    (PRIVATE,),
+    ("me", "@private.example"),
+    ("m", "e@pri", "vate.exam", "ple"),
+    ("Smith", PRIVATE, "Berlin"),
+    ("Smith", "me@", "private.example", "Berlin"),
+    ("write to ", "ME", "@Private.", "EXAMPLE", ", thanks"),
+)
+"""Texts as runs: a boundary of the format stands between two of them."""
+
+ELEMENTS = ("b", "span", "wbr", "td", "div", "article", "dialog", "figcaption", "legend", "option", "x-cell", "center")
+_XML = '<?xml version="1.0"?>\n'
+
+
+def _zip(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def _joined(before: str, after: str, runs: Sequence[str]) -> str:
+    return "".join(before + escape(run) + after for run in runs)
+
+
+def _html(name: str) -> Format:
+    return lambda runs: f"<html><body>{_joined(f'<{name} class=x>', f'</{name}>', runs)}</body></html>".encode()
+
+
+def _docx(runs: Sequence[str]) -> bytes:
+    text = _joined("<w:r><w:rPr><w:b/></w:rPr><w:t>", "</w:t></w:r>", runs)
+    return _zip({"word/document.xml": f"{_XML}<w:document><w:body><w:p>{text}</w:p></w:body></w:document>".encode()})
+
+
+def _docx_cells(runs: Sequence[str]) -> bytes:
+    text = _joined("<w:tc><w:p><w:r><w:t>", "</w:t></w:r></w:p></w:tc>", runs)
+    return _zip({"word/document.xml": f"{_XML}<w:document><w:tbl><w:tr>{text}</w:tr></w:tbl></w:document>".encode()})
+
+
+def _xlsx(runs: Sequence[str]) -> bytes:
+    return _zip({"xl/sharedStrings.xml": f"{_XML}<sst><si>{_joined('<r><t>', '</t></r>', runs)}</si></sst>".encode()})
+
+
+def _odt(runs: Sequence[str]) -> bytes:
+    text = _joined('<text:span text:style-name="T1">', "</text:span>", runs)
+    return _zip({"content.xml": f"{_XML}<office:text><text:p>{text}</text:p></office:text>".encode("utf-16")})
+
+
+def _svg(runs: Sequence[str]) -> bytes:
+    return f"<svg><text>{_joined('<tspan x="1">', '</tspan>', runs)}</text></svg>".encode()
+
+
+def _rtf(runs: Sequence[str]) -> bytes:
+    return ("{\\rtf1\\ansi " + "".join(f"{{\\b\\f1 {run}}}\r\n" for run in runs) + "}").encode()
+
+
+def _rtf_escaped(runs: Sequence[str]) -> bytes:
+    return ("{\\rtf1 " + "\\b0 ".join("".join(f"\\'{ord(c):02x}" for c in run) for run in runs) + "}").encode()
+
+
+def _rtf_unicode(runs: Sequence[str]) -> bytes:
+    return ("{\\rtf1\\uc1 " + "\\par ".join("".join(f"\\u{ord(c)}?" for c in run) for run in runs) + "}").encode()
+
+
+def _literal(text: str) -> bytes:
+    return text.encode("latin-1").replace(b"\\", b"\\\\").replace(b"(", b"\\(").replace(b")", b"\\)")
+
+
+FONT = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"
+
+
+def _pdf_operators(runs: Sequence[str]) -> bytes:
+    drawn = b"".join(b"(%s) Tj 0 -12 Td " % _literal(run) for run in runs)
+    return page(b"BT /F1 12 Tf " + drawn + b"ET", FONT, fonts=b"/F1 3 0 R")
+
+
+def _pdf_hex(runs: Sequence[str]) -> bytes:
+    drawn = b"".join(b"<%s> Tj T* " % run.encode().hex(" ").encode() for run in runs)
+    return page(b"q BT /F1 12 Tf ET Q BT /F1 9 Tf " + drawn + b"ET", FONT, fonts=b"/F1 3 0 R")
+
+
+def _pdf_array(runs: Sequence[str]) -> bytes:
+    kerned = b" -250 ".join(b" 12 ".join(b"(%s)" % _literal(c) for c in run) for run in runs)
+    return page(b"BT /F1 12 Tf [" + kerned + b"] TJ ET", FONT, fonts=b"/F1 3 0 R")
+
+
+def _pdf_differences(runs: Sequence[str]) -> bytes:
+    characters = sorted({*"".join(runs)})
+    named = {"@": "at", ".": "period", " ": "space", ",": "comma"}
+    names = " ".join(f"/{named.get(c, c)}" for c in characters)
+    codes = b" ".join(b"<%s> Tj" % bytes(characters.index(c) + 1 for c in run).hex().encode() for run in runs)
+    font = f"<< /Type /Font /Subtype /Type1 /Encoding << /Differences [1 {names}] >> >>".encode()
+    return page(b"BT /F1 12 Tf " + codes + b" ET", font, fonts=b"/F1 3 0 R")
+
+
+def _pdf_mapped(runs: Sequence[str]) -> bytes:
+    characters = sorted({*"".join(runs)})
+    pairs = "\n".join(f"<{n + 3:04x}> <{ord(c):04x}>" for n, c in enumerate(characters))
+    cmap = f"1 begincodespacerange <0000> <ffff> endcodespacerange {len(characters)} beginbfchar\n{pairs}\nendbfchar"
+    codes = b" ".join(b"[<%s>] TJ 1 0 Td" % b"".join(b"%04x" % (characters.index(c) + 3) for c in run) for run in runs)
+    font = b"<< /Type /Font /Subtype /Type0 /Encoding /Identity-H /ToUnicode 4 0 R >>"
+    return page(b"/F1 7 Tf BT " + codes + b" ET", font, flate(cmap.encode()), fonts=b"/F1 3 0 R")
+
+
+FORMATS: dict[str, Format] = {
+    **{f"html {name}": _html(name) for name in ELEMENTS},
+    "docx runs": _docx,
+    "docx cells": _docx_cells,
+    "xlsx": _xlsx,
+    "odt in UTF-16": _odt,
+    "svg": _svg,
+    "rtf": _rtf,
+    "rtf escapes": _rtf_escaped,
+    "rtf unicode": _rtf_unicode,
+    "pdf operators": _pdf_operators,
+    "pdf hex strings": _pdf_hex,
+    "pdf kerned": _pdf_array,
+    "pdf differences": _pdf_differences,
+    "pdf character map": _pdf_mapped,
+}
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "percent": lambda a: "".join(f"%{ord(c):02x}" for c in a),
+    "percent twice": lambda a: a.replace("@", "%2540"),
+    "percent of unicode": lambda a: a.replace("@", "%u0040"),
+    "quoted-printable": lambda a: "".join(f"={ord(c):02X}" for c in a),
+    "soft breaks": "=\r\n".join,
+    "entities": lambda a: "".join(f"&#{ord(c)};" for c in a),
+    "entities without semicolon": lambda a: a.replace("@", "&#64").replace(".", "&#46"),
+    "entities twice": lambda a: a.replace("@", "&amp;#64;"),
+    "entities thrice": lambda a: a.replace("@", "&amp;amp;commat;"),
+    "entity of percent": lambda a: a.replace("@", "&#37;40"),
+    "percent of entity": lambda a: a.replace("@", "%26%2364;"),
+    "quoted-printable of percent": lambda a: a.replace("@", "=2540"),
+    "minus 40": lambda a: a.replace("@", "-40"),
+    "plus 40": lambda a: a.replace("@", "+40"),
+    "equals 40": lambda a: a.replace("@", "=40"),
+    "script escapes": lambda a: "".join(f"\\u{ord(c):04x}" for c in a),
+    "style escapes": lambda a: a.replace("@", "\\40 ").replace(".", "\\2e "),
+    "backslashes": lambda a: a.replace("@", "\\@").replace(".", "\\."),
+    "utf-7": lambda a: a.replace("@", "+AEA-"),
+    "hex": lambda a: a.encode().hex(),
+    "hex in capitals": lambda a: a.encode().hex().upper(),
+    "base64": lambda a: base64.b64encode(a.encode()).decode(),
+    "base64 without padding": lambda a: base64.b64encode(a.encode()).decode().rstrip("="),
+    "base64 in a link": lambda a: "https://x.example/u/" + base64.urlsafe_b64encode(f"??{a}".encode()).decode(),
+    "base64 of UTF-16": lambda a: base64.b64encode(a.encode("utf-16-le")).decode(),
+    "base64 of UTF-16, big-endian": lambda a: base64.b64encode(a.encode("utf-16")).decode(),
+    "encoded word": lambda a: f"=?utf-8?B?{base64.b64encode(a.encode()).decode()}?=",
+    "capitals": str.upper,
+    "full-width": lambda a: "".join(chr(ord(c) + 0xFEE0) for c in a),
+    "mathematical": lambda a: "\U0001d426\U0001d41e" + a[2:],
+    "ideographic stop": lambda a: a.replace(".", "\u3002"),
+    "a file's name": lambda a: f"CV-{a}.pdf",
+    "a file's name with underscores": lambda a: f"notes_{a}.txt",
+    "a path": lambda a: f"https://shop.example/id-{a}/orders",
+    "a path, in percent": lambda a: f"https://shop.example/id-{urllib.parse.quote(a)}",
+    "a broken line": lambda a: a[:7] + "\r\n" + a[7:],
+    "a broken quotation": lambda a: a[:7] + "\r\n> > " + a[7:],
+    "flowed": lambda a: a[:7] + " \r\n> " + a[7:],
+    "a tag's boundary and an entity": lambda a: a.replace("@", "<b>&#64;</b>"),
+    "encoded markup": lambda a: escape(f"me<b>@</b>{a[3:]}"),
+}
+"""Ways of writing that readers and mail systems undo."""
+
+
+def _message_of(payload: bytes, name: str = "file.bin", content_type: str = "application/octet-stream") -> bytes:
+    return mail(attachments=[(name, content_type, payload)])
+
+
+def _held(raw: bytes, needles: Needles = NEEDLES) -> bool:
+    return "private address" in {place.what for place in gate.check(raw, needles)[0]}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_address_may_be_parted_by_boundaries_and_ends_at_them(name: str, subtests: pytest.Subtests) -> None:
+    for pieces in PIECES:
+        with subtests.test("|".join(pieces)):
+            assert _held(_message_of(FORMATS[name](pieces)))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_resembles_an_address_passes_in_every_format(name: str) -> None:
+    runs = [run for alike in LOOK_ALIKES for run in (alike, "Berlin")]
+
+    places, unchecked = gate.check(_message_of(FORMATS[name](runs)), NEEDLES)
+
+    assert not unchecked
+    if places:
+        assert [alike for alike in LOOK_ALIKES if gate.check(_message_of(FORMATS[name]((alike,))), NEEDLES)[0]] == []
+    assert not places
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "{}",
+        "Write to {} please",
+        "<p>{}</p>",
+        '<a href="{}">x</a>',
+        "X-Data: {}\r\n",
+        '{{"mail": "{}"}}',
+        "a=1&b={}&c=2",
+    ],
+)
+def test_an_address_is_found_however_it_is_written(frame: str, subtests: pytest.Subtests) -> None:
+    for name, spell in SPELLINGS.items():
+        with subtests.test(name):
+            written = frame.format(spell(PRIVATE))
+            if "href" in frame and ("<b>" in written or "&lt;" in written):
+                continue  # an attribute has no tags
+            assert _held(mail(html=written))
+            assert _held(_message_of(written.encode()))
+
+
+@pytest.mark.parametrize("kept", ["look-alike", "other"])
+def test_what_is_written_so_and_is_not_private_passes(kept: str, subtests: pytest.Subtests) -> None:
+    """A dot keeps "some.me" apart even where words are joined."""
+    address = {"look-alike": "some.me@private.example", "other": "you@public.example"}[kept]
+    for name, spell in SPELLINGS.items():
+        with subtests.test(name):
+            assert gate.check(_message_of(spell(address).encode()), NEEDLES) == ((), ())
+
+
+def test_no_ignorable_character_hides_an_address_or_what_is_in_front_of_it() -> None:
+    for first, last in RANGES:
+        for mark in {chr(first), chr((first + last) // 2), chr(last)}:
+            assert _held(mail(text=f"to me{mark}@priv{mark}{mark}ate.example\r\n"))
+            assert _held(mail(text=f"Smith{mark}{PRIVATE}{mark}Berlin\r\n"))
+
+
+def _tar(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        info = tarfile.TarInfo("a/b.bin")
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def _png(content: bytes) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"x" * 99 + content))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", bytes(13)) + text + chunk(b"IEND", b"")
+
+
+CONTAINERS: dict[str, Callable[[bytes], bytes]] = {
+    "zip": lambda c: _zip({"a.bin": c}),
+    "zip, stored": lambda c: _zip({"a.bin": c}, zipfile.ZIP_STORED),
+    "zip, bzip2": lambda c: _zip({"a.bin": c}, zipfile.ZIP_BZIP2),
+    "zip, LZMA": lambda c: _zip({"a.bin": c}, zipfile.ZIP_LZMA),
+    "tar": _tar,
+    "gzip": gzip.compress,
+    "gzip, two members": lambda c: gzip.compress(b"") + gzip.compress(c),
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "lzma": lambda c: lzma.compress(c, lzma.FORMAT_ALONE),
+    "zlib": zlib.compress,
+    "message": _message_of,
+    "pdf, attached": lambda c: pdf(flate(c, b"/Type /EmbeddedFile")),
+    "base64": base64.encodebytes,
+    "data: link": lambda c: b'<img src="data:application/pdf;base64,' + base64.b64encode(c) + b'">',
+    "hex": lambda c: c.hex().encode(),
+}
+INNER = {
+    "html": FORMATS["html td"](PIECES[3]),
+    "docx": FORMATS["docx runs"](PIECES[2]),
+    "pdf": FORMATS["pdf character map"](PIECES[1]),
+    "rtf": FORMATS["rtf escapes"](PIECES[0]),
+    "gzip of text": gzip.compress(f"so many words around {PRIVATE} in this".encode()),
+}
+
+
+@pytest.mark.parametrize("outer", CONTAINERS)
+def test_an_address_is_found_in_containers_within_containers(outer: str, subtests: pytest.Subtests) -> None:
+    pack = CONTAINERS[outer]
+    for inner, content in INNER.items():
+        with subtests.test(inner):
+            assert _held(_message_of(pack(content)))
+    for middle, within in CONTAINERS.items():
+        with subtests.test(f"docx in {middle}"):
+            packed = pack(within(INNER["docx"]))
+            assert _held(_message_of(packed))
+
+
+def _filtered(content: bytes) -> Iterator[tuple[str, bytes]]:
+    def run_lengths(data: bytes) -> bytes:
+        blocks = (data[at : at + 128] for at in range(0, len(data), 128))
+        return b"".join(bytes([len(block) - 1]) + block for block in blocks) + b"\x80"
+
+    def lzw(data: bytes) -> bytes:  # nothing but single bytes, each after a clear of the table
+        bits = "".join(f"{256:09b}{byte:09b}" for byte in data) + f"{257:09b}"
+        return bytes(int(bits[at : at + 8].ljust(8, "0"), 2) for at in range(0, len(bits), 8))
+
+    rows = [content[at : at + 10].ljust(10) for at in range(0, len(content), 10)]
+    up = b"".join(
+        b"\2" + bytes((byte - before) & 255 for byte, before in zip(row, above, strict=True))
+        for row, above in zip(rows, (bytes(10), *rows), strict=False)
+    )
+    sub = b"".join(b"\1" + bytes((row[n] - (row[n - 1] if n else 0)) & 255 for n in range(10)) for row in rows)
+    tiff = b"".join(bytes((row[n] - (row[n - 1] if n else 0)) & 255 for n in range(10)) for row in rows)
+    parms = b"/DecodeParms << /Predictor %d /Columns 10 >>"
+    yield "none", stream(content)
+    yield "Flate", flate(content)
+    yield "abbreviated", stream(zlib.compress(content), b"/F /Fl")
+    yield "ASCIIHex", stream(content.hex().encode() + b">", b"/Filter /ASCIIHexDecode")
+    yield "ASCII85", stream(base64.a85encode(content) + b"~>", b"/Filter [/ASCII85Decode]")
+    yield "RunLength", stream(run_lengths(content), b"/Filter /RunLengthDecode")
+    yield "LZW", stream(lzw(content), b"/Filter /LZWDecode")
+    yield (
+        "ASCII85 of Flate",
+        stream(base64.a85encode(zlib.compress(content)) + b"~>", b"/Filter [/ASCII85Decode /FlateDecode]"),
+    )
+    yield "PNG up", flate(up, parms % 12)
+    yield "PNG sub", flate(sub, parms % 11)
+    yield "TIFF", flate(tiff, parms % 2)
+    yield "filter by reference", stream(zlib.compress(content), b"/Filter 9 0 R") + b"\nendobj\n9 0 obj /FlateDecode"
+
+
+def test_a_pdfs_stream_is_read_through_every_filter(subtests: pytest.Subtests) -> None:
+    drawn = f"BT /F1 9 Tf [(m) 9 (e@private) -9 (.example)] TJ ET /Do {'x' * 40}".encode()
+    for name, packed in _filtered(drawn):
+        with subtests.test(name):
+            document = pdf(b"<< /Type /Page /Contents 2 0 R >>", packed, FONT)
+
+            assert _held(_message_of(document))
+
+
+def test_objects_in_object_streams_are_read() -> None:
+    objects = b"1 0 2 20 <</Author (x)     ><</URI (mailto:me\\100private.example) >>"
+    document = pdf(flate(objects, b"/Type /ObjStm /N 2 /First 9"))
+
+    assert _held(_message_of(document))
+
+
+DOCUMENTS = Path(__file__).parents[3] / "data" / "documents"
+
+
+@pytest.mark.parametrize("path", sorted(DOCUMENTS.glob("*-private.*")), ids=lambda path: path.name)
+def test_an_address_in_a_document_of_a_real_program_is_found_or_the_document_is_unchecked(path: Path) -> None:
+    places, unchecked = gate.check(_message_of(path.read_bytes(), path.name), NEEDLES)
+
+    assert places or {part.reason for part in unchecked} == {"encrypted"}
+
+
+@pytest.mark.parametrize("path", sorted(DOCUMENTS.glob("*-alike.*")), ids=lambda path: path.name)
+def test_a_look_alike_in_a_document_of_a_real_program_passes(path: Path) -> None:
+    places, unchecked = gate.check(_message_of(path.read_bytes(), path.name), NEEDLES)
+
+    assert not places
+    assert bool(unchecked) == (
+        path.name in {"qpdf-encrypted-alike.pdf", "libreoffice-alike.doc", "latex-hyperref-alike.pdf"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("owner", "written"),
+    [
+        ("me@bücher.example", "me@bücher.example"),
+        ("me@bücher.example", "me@xn--bcher-kva.example"),
+        ("me@bücher.example", "me@BÜCHER.example"),
+        ("me@bücher.example", "me@bu\u0308cher.example"),
+        ("me@bücher.example", "me%40b%C3%BCcher.example"),
+        ("me@xn--bcher-kva.example", "me@bücher.example"),
+        ("me@xn--bcher-kva.example", "ME@XN--BCHER-KVA.EXAMPLE"),
+        ("me@straße.example", "me@strasse.example"),
+        ("me@straße.example", "me@xn--strae-oqa.example"),
+        ("müller@private.example", "müller@private.example"),
+    ],
+)
+def test_hosts_are_compared_in_every_idna_form(owner: str, written: str) -> None:
+    needles = Needles(replace(IDENTITY, private_addresses=(EmailAddress(owner),)))
+
+    assert _held(mail(text=f"to {written}.\r\n"), needles)
+    assert "%" in written or _held(_message_of(f"\0\1\2 {written} \3".encode()), needles)
+    assert not _held(mail(text=f"to x{written} or {written}.test\r\n"), needles)
+
+
+@pytest.mark.parametrize("address", ["ab@c.example", "a@b.example"])
+def test_a_short_address_is_found_in_base64_and_hexadecimal(address: str) -> None:
+    needles = Needles(replace(IDENTITY, private_addresses=(EmailAddress(address),)))
+
+    for encoded in (
+        base64.b64encode(address.encode()),
+        base64.b64encode(address.encode("utf-16-le")),
+        address.encode().hex().encode(),
+    ):
+        assert _held(mail(text=f"x {encoded.decode()} y\r\n"), needles)
+
+
+def _third_party(host: str) -> bytes:
+    return mail(
+        sender=f"Jane <jane@{host}>",
+        to="you@public.example",
+        message_id=f"<CAF1@mail.{host}>",
+        in_reply_to=f"<2@{host}>",
+    )
+
+
+PATCH = (
+    b"From 0123456789abcdef Mon Sep 17 00:00:00 2001\nFrom: Colleague <dev@private.example>\nDate: x\n"
+    b"Message-Id: <1@private.example>\nSubject: [PATCH] x\n\n---\n a | 2 +-\n\ndiff --git a/a b/a\n--- a/a\n+++ b/a\n"
+    b"@@ -1 +1 @@\n-me\n+them@private.example\n-- \n2.39\n"
+)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        _third_party("private.example"),
+        _zip({"a.eml": _third_party("private.example")}),
+        PATCH,
+        b"Contact our colleague at some.me@private.example or desk@private.example.",
+        b"\0\1al\2 AL \x03\xffzq\0 al\x00" * 50,
+    ],
+    ids=["message", "zipped message", "git patch", "colleague", "short terms in binary data"],
+)  # fmt: skip
+def test_what_belongs_to_somebody_else_passes(payload: bytes) -> None:
+    needles = Needles(replace(IDENTITY, hidden_terms=("al", "zq")))
+
+    for content_type in ("application/octet-stream", "message/rfc822"):
+        if content_type == "message/rfc822" and b"Message-I" not in payload:
+            continue
+        assert gate.check(_message_of(payload, "a.bin", content_type), needles)[0] == ()
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (gzip.compress(b"x" * 999)[:-12], "damaged or cut"),
+        (_zip({"a.txt": b"x" * 999})[:-30], "damaged or cut"),
+        (pdf(b"<< /Length 9 >>\nstream\nabc"), "damaged or cut"),
+        (page(b"BT /F1 9 Tf (x) Tj ET", FONT, fonts=b"/F1 3 0 R")[:-8], "damaged or cut"),
+        (pdf(flate(b"x" * 999).replace(b"endstream", b"")[:-10] + b"endstream"), "damaged or cut"),
+        (pdf(b"<< >>", trailer=b"/Encrypt 5 0 R"), "encrypted"),
+        (pdf(stream(b"x", b"/Filter /JBIG9Decode")), "a format that is not read"),
+        (page(b"BT /F1 9 Tf (x) Tj ET", b"<< /Type /Font /Subtype /Type3 /Encoding << /Differences [120 /g7] >> >>", fonts=b"/F1 3 0 R"), "a font without a character map"),
+        (b"-----BEGIN PGP MESSAGE-----\n\nhQEMA0\n-----END PGP MESSAGE-----\n", "encrypted"),
+        (b"\0\1\2\3 unheard-of", "a format that is not read"),
+        (b"\x28\xb5\x2f\xfd zstd", "a format that is not read"),
+        (b"\x89PNG\r\n\x1a\n\0\0\xff\0IDATx", "damaged or cut"),
+        (b"\xff\xd8\xff\xe1\0\x08Exif", "damaged or cut"),
+    ],
+)  # fmt: skip
+def test_what_was_not_read_in_full_is_unchecked_with_its_reason(payload: bytes, reason: str) -> None:
+    _, unchecked = gate.check(_message_of(payload, "plan.bin"), NEEDLES)
+
+    assert unchecked == (Unchecked(where="attachment 1 (application/octet-stream)", name="plan.bin", reason=reason),)
+
+
+def test_a_file_within_a_file_is_named_by_its_path() -> None:
+    packed = _zip({"in/b.zip": _zip({"c.bin": b"\0\1\2"})})
+
+    assert [part.name for part in gate.check(_message_of(packed, "a.zip"), NEEDLES)[1]] == ["a.zip/in/b.zip/c.bin"]
+
+
+def test_files_nested_deeper_than_the_limit_are_unchecked() -> None:
+    packed = b"\0\1 x"
+    for _ in range(gate.MAX_DEPTH + 1):
+        packed = gzip.compress(packed)
+
+    assert {part.reason for part in gate.check(_message_of(packed), NEEDLES)[1]} == {"nested too deep"}
+
+
+def test_a_pdf_of_many_small_streams_is_read_once_each() -> None:
+    """5,000 streams took 16 seconds when each was copied to the end of the file."""
+    document = pdf(*(flate(b"BT (x) Tj ET") for _ in range(5000)), flate(f"BT ({PRIVATE}) Tj ET".encode()))
+
+    assert _held(_message_of(document))
+
+
+def test_there_are_enough_cases() -> None:
+    cases = len(FORMATS) * len(PIECES) + 7 * len(SPELLINGS) + len(CONTAINERS) * (len(INNER) + len(CONTAINERS))
+
+    assert cases + len([*DOCUMENTS.iterdir()]) >= 300
+    assert len([*product(FORMATS, LOOK_ALIKES)]) >= 100
