@@ -113,7 +113,7 @@ def inspect(raw: bytes) -> int:
 
 def composing(kind: Kind) -> Callable[[bytes], int]:
     """Return a function that does the same as ``email-handler compose`` with one message."""
-    return lambda raw: len(COMPOSERS[kind](raw, OWNERS, EmailAddress("jane@customer.example")).raw)
+    return lambda raw: len(COMPOSERS[kind](raw, OWNERS, EmailAddress("jane@customer.example"), "").raw)
 
 
 WORK: dict[str, Callable[[bytes], int]] = {"inspect": inspect, **{f"compose {kind}": composing(kind) for kind in Kind}}
