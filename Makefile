@@ -87,12 +87,21 @@ $(REQUIREMENTS): pyproject.toml uv.lock | .venv-uv/.$(UV_VERSION)
 
 # --- Tests ------------------------------------------------------------------------------------------------------------
 
+CHROMIUMS := chromium chromium-browser google-chrome google-chrome-stable
+
+.PHONY: browser
+browser: ## Install Debian's Chromium, which the browser tests need, if there is none (CHROMIUM=path names another)
+	@[ -x "$$CHROMIUM" ] || command -v $(CHROMIUMS) >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "Chromium: apt-get install chromium" >&2 && \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium >/dev/null; \
+	} || { echo "The browser tests need Chromium: install it (on Debian, sudo apt-get install chromium) or set CHROMIUM to its path." >&2; exit 1; }
+
 .PHONY: test
-test: setup ## All tests: units, template, contracts, and the deployed stack from SMTP to sent email
+test: setup browser ## All tests: units, template, contracts, and the deployed stack from SMTP to sent email
 	$(BIN)/pytest -n auto
 
 .PHONY: test-unit
-test-unit: setup ## Only the tests that need no local cloud: a minute or two
+test-unit: setup browser ## Only the tests that need no local cloud: a minute or two
 	$(BIN)/pytest -n auto -m 'not cloud'
 
 .PHONY: test-localstack

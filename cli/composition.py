@@ -13,6 +13,7 @@ import typer
 from cli.inspection import believed, find_files, read_file
 from cli.options import AsJson
 from cli.terminal import ExitCode, err, print_json, tracked, write_file
+from cloud.receipt import VERDICTS_FIELD, Accepted, accept, stored
 from email_handler.conversations.disposition import Disposition, Outcome, mistaken
 from email_handler.conversations.evolve import add_message, start
 from email_handler.conversations.keys import raw_key
@@ -22,6 +23,7 @@ from email_handler.conversations.records import Conversation, MessageRecord
 from email_handler.conversations.routes import Routes
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.addresses import address_domain
+from email_handler.mail.message import Message
 from email_handler.mail.parsing import parse
 from email_handler.mistakes import Mistake, attempt
 from email_handler.outgoing.acknowledgement import builtin_templates, compose_acknowledgement
@@ -30,7 +32,12 @@ from email_handler.outgoing.context import acknowledgement_context, forward_cont
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.reply import compose_reply
 from email_handler.outgoing.whole import compose_whole
-from email_handler.senders.authentication import SenderVerification, SesReceipt, receipt_from_message
+from email_handler.senders.authentication import (
+    SenderVerification,
+    SesReceipt,
+    receipt_from_message,
+    verify_sender,
+)
 from email_handler.senders.linkedin import linkedin_person
 from email_handler.spam.rules import builtin_rules
 from email_handler.spam.stages import assess_content
@@ -57,11 +64,17 @@ def compose(
     folder: Annotated[Path, typer.Option("--out", help="Where the composed mails go.", metavar="DIR")],
     contact: Annotated[str, typer.Option(help="The contact, where the mail is the owner's.")] = STRANGER,
     display_name: Annotated[str, typer.Option(help="Name shown with the public address.")] = "",
+    verdicts: Annotated[
+        str,
+        typer.Option(help="SES's verdicts on the contact's mail, such as dmarc=FAIL,dkim=GRAY; others are PASS."),
+    ] = "",
     term: Annotated[list[str] | None, typer.Option(help="A further word that must not leave; may be repeated.")] = None,
     as_json: AsJson = True,
 ) -> None:
     """Compose what would be sent for raw mail, into files of the same names in DIR: those of an earlier run are
     written over, so give each kind a DIR of its own. Two mails of one name in a run become NAME.eml and NAME-2.eml.
+
+    A mail counts as verified unless it was stored by SES, or has results with dmarc=fail; --verdicts says otherwise.
 
     One JSON line for each: path, out (null where nothing would leave), held, places (where a private address, hidden
     term, thread address or banner line stood, and what was done), unchecked (each part that was not read in full: where,
@@ -72,6 +85,11 @@ def compose(
     for address in (*private, public, contact):
         if address.count("@") != 1 or address.startswith("@") or address.endswith("@"):
             raise typer.BadParameter(f"{address} is not an address", param_hint="--private, --public, --contact")
+    verdicts = " ".join(verdicts.replace(",", " ").split())
+    try:
+        stated(b"", verdicts, "")
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--verdicts") from error
     owners = Owners(
         public_addresses=(EmailAddress(public.lower()),),
         thread_domain=f"thread.{address_domain(public)}",
@@ -92,7 +110,7 @@ def compose(
             failed += 1
             print_json(line | {"error": error.strerror or str(error)})
             continue
-        composed, mistake = compose_one(kind, raw, owners, EmailAddress(contact.lower()))
+        composed, mistake = compose_one(kind, raw, owners, EmailAddress(contact.lower()), verdicts)
         if not composed.held:
             write_file(target, composed.raw)
             line["out"] = str(target)
@@ -106,10 +124,12 @@ def compose(
         raise typer.Exit(ExitCode.HELD if held else ExitCode.FAILED)
 
 
-def compose_one(kind: Kind, raw: bytes, owners: Owners, contact: EmailAddress) -> tuple[Composed, Mistake | None]:
+def compose_one(
+    kind: Kind, raw: bytes, owners: Owners, contact: EmailAddress, verdicts: str = ""
+) -> tuple[Composed, Mistake | None]:
     """Return what would be sent for *raw*, as the senders compose it, and the mistake of ours that they would meet: then
     a forward goes as it came, and a reply or an acknowledgement is held. Never raises."""
-    composed = attempt(COMPOSERS[kind], raw, owners, contact)
+    composed = attempt(COMPOSERS[kind], raw, owners, contact, verdicts)
     if not isinstance(composed, Mistake):
         return composed, None
     if kind is Kind.FORWARD:
@@ -136,19 +156,14 @@ def _targets(paths: Sequence[Path], folder: Path) -> Iterator[tuple[Path, Path]]
             yield path, target
 
 
-def _received(raw: bytes, owners: Owners) -> tuple[ParsedMessage, MessageRecord, Conversation]:
+def _received(raw: bytes, owners: Owners, verdicts: str = "") -> tuple[ParsedMessage, MessageRecord, Conversation]:
     """Return *raw* as inbound would have received it: parsed, judged, and as the first message of a conversation, whose
-    ids say that it does not exist."""
+    ids say that it does not exist. *verdicts* are SES's if they are given."""
     message = parse(raw)
     receipt = replace(receipt_from_message(message, RECEIPT), recipients=owners.public_addresses)
     parsed = parse_received(raw, receipt, "inbound", raw_key("inbound", RECEIPT), datetime(2000, 1, 1, tzinfo=UTC))
-    verified = believed(message) and bool(message.from_)
-    address = EmailAddress(parsed.sender.lower()) if verified else None
-    parsed = replace(
-        parsed,
-        verification=SenderVerification(address=address, reason="read from a file"),
-        person=linkedin_person(message, verified),
-    )
+    verification = _verification(message, owners, verdicts)
+    parsed = replace(parsed, verification=verification, person=linkedin_person(message, verification.verified))
     spam = assess_content(message, builtin_rules(), public_addresses=owners.public_addresses)
     outcome = Outcome.DELIVER if spam.outcome is Outcome.DELIVER else Outcome.FLAG
     spam = replace(spam, outcome=outcome)
@@ -173,17 +188,31 @@ def _whole(raw: bytes, owners: Owners, mistake: Mistake) -> Composed:
     return compose_whole(raw, reason, record, conversation, owners=owners, mailbox=owners.forward_to[0])
 
 
-def _forward(raw: bytes, owners: Owners, contact: EmailAddress) -> Composed | Mistake:
+def _verification(message: Message, owners: Owners, verdicts: str) -> SenderVerification:
+    sender = message.from_[0].address if message.from_ else ""
+    if verdicts:
+        arrived = parse(stored(stated(message.raw, verdicts, sender, owners.public_addresses)))
+        return verify_sender(arrived, receipt_from_message(arrived, RECEIPT))
+    verified = believed(message) and bool(sender)
+    return SenderVerification(address=EmailAddress(sender.lower()) if verified else None, reason="read from a file")
+
+
+def stated(raw: bytes, verdicts: str, sender: str, recipients: Sequence[str] = ()) -> Accepted:
+    """Return *raw* as SES accepts it from *sender* with these *verdicts*. Raise ValueError if they are no such words."""
+    return accept(f"{VERDICTS_FIELD}: {verdicts}\r\n".encode() + raw, sender, recipients)
+
+
+def _forward(raw: bytes, owners: Owners, contact: EmailAddress, verdicts: str) -> Composed | Mistake:
     del contact  # the message says who wrote
-    parsed, record, conversation = _received(raw, owners)
+    parsed, record, conversation = _received(raw, owners, verdicts)
     if parsed.mistake is not None:
         return parsed.mistake
     context = forward_context(parsed.message, record, conversation, owners=owners, mailbox=owners.forward_to[0])
     return compose_forward(parsed.message, context)
 
 
-def _acknowledgement(raw: bytes, owners: Owners, contact: EmailAddress) -> Composed:
-    parsed, record, conversation = _received(raw, owners)
+def _acknowledgement(raw: bytes, owners: Owners, contact: EmailAddress, verdicts: str) -> Composed:
+    parsed, record, conversation = _received(raw, owners, verdicts)
     recipient = parsed.sender if "@" in parsed.sender else contact
     context = acknowledgement_context(
         parsed.message, record, conversation, owners=owners, recipient=recipient, templates=builtin_templates()
@@ -191,7 +220,8 @@ def _acknowledgement(raw: bytes, owners: Owners, contact: EmailAddress) -> Compo
     return compose_acknowledgement(parsed.message, context)
 
 
-def _reply(raw: bytes, owners: Owners, contact: EmailAddress) -> Composed | Mistake:
+def _reply(raw: bytes, owners: Owners, contact: EmailAddress, verdicts: str) -> Composed | Mistake:
+    del verdicts  # the owner wrote
     parsed, _, started = _received(raw, owners)
     if parsed.mistake is not None:
         return parsed.mistake
@@ -200,7 +230,7 @@ def _reply(raw: bytes, owners: Owners, contact: EmailAddress) -> Composed | Mist
     return compose_reply(parsed.message, context)
 
 
-COMPOSERS: dict[Kind, Callable[[bytes, Owners, EmailAddress], Composed | Mistake]] = {
+COMPOSERS: dict[Kind, Callable[[bytes, Owners, EmailAddress, str], Composed | Mistake]] = {
     Kind.FORWARD: _forward,
     Kind.ACKNOWLEDGEMENT: _acknowledgement,
     Kind.REPLY: _reply,

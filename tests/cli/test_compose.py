@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from cli import composition
 from cli.main import app
+from email_handler.mail.parsing import parse
 from tests.conftest import PROJECT
 from tests.support.builders import mail
 from tests.support.revealed import revealed
@@ -185,6 +186,34 @@ def test_a_forward_has_the_subject_and_the_warnings_of_the_deployed_path(tmp_pat
 
     assert message_from_bytes(composed)["Subject"] == message_from_bytes(deployed)["Subject"] == "Re: Plan"
     assert _without_ids(composed.decode()) == _without_ids(deployed.decode())
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "shown"),
+    [
+        ("dmarc=FAIL,dkim=GRAY", "sender NOT verified (dmarc fail)"),
+        ("spf=FAIL dkim=FAIL dmarc=GRAY", "sender NOT verified (nothing aligned)"),
+        ("dmarc=GRAY", "sender verified (dkim aligned)"),
+        ("spam=FAIL", "sender verified (dmarc pass)"),
+    ],
+)
+def test_the_verdicts_of_ses_decide_what_a_forward_says_of_its_sender(
+    verdicts: str, shown: str, tmp_path: Path
+) -> None:
+    compose("forward", MAILS / "first_contact.eml", out=tmp_path, more=("--verdicts", verdicts))
+
+    forwarded = parse((tmp_path / "first_contact.eml").read_bytes())
+    assert shown in forwarded.text
+    assert forwarded.from_[0].name.endswith(" \u2013 not verified") is ("NOT" in shown)
+
+
+def test_a_word_that_is_no_verdict_is_a_wrong_command_line(tmp_path: Path) -> None:
+    options = ["--private", OWNER, "--public", PUBLIC, "--out", str(tmp_path), "--verdicts", "dmark=FAIL"]
+
+    ran = CliRunner().invoke(app, ["compose", "forward", str(MAILS), *options])
+
+    assert ran.exit_code == 2
+    assert "dmark" in ran.output
 
 
 def test_an_acknowledgement_is_the_one_of_the_deployed_path(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ _HEAD = (
 _FRAME = (
     '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" style="border:1px solid #888888">'
     '<tbody><tr><td style="padding:8px;vertical-align:top">'
-    '<section style="display:block;max-width:1000px;overflow-x:auto;overflow-y:hidden">\r\n'
+    '<section style="display:block;max-width:700px;overflow-x:auto;overflow-y:hidden">\r\n'
 )
 _FRAME_END = "\r\n</section></td></tr></tbody></table>\r\n"
 
