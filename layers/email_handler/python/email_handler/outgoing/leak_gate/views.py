@@ -264,9 +264,12 @@ def _decoded(seen: View, decoding: Decoding) -> View:
     pieces: list[Piece] = []
     position = 0
     for token in decoding.tokens.finditer(seen.text):
+        meaning = decoding.meaning if isinstance(decoding.meaning, str) else decoding.meaning(token[0])
+        if meaning == token[0]:
+            continue
         chunks.append(seen.text[position : token.start()])
         pieces += seen.cut(position, token.start())
-        if meaning := decoding.meaning if isinstance(decoding.meaning, str) else decoding.meaning(token[0]):
+        if meaning:
             sources = seen.sources(*token.span())
             chunks.append(meaning)
             pieces.append(Piece(len(meaning), sources[0][0], sources[-1][1], literal=False))
