@@ -476,6 +476,10 @@ def test_what_belongs_to_somebody_else_passes(payload: bytes) -> None:
         (b"\x89PNG\r\n\x1a\n\0\0\xff\0IDATx", "damaged or cut"),
         (b"\xff\xd8\xff\xe1\0\x08Exif", "damaged or cut"),
     ],
+    ids=[
+        "cut gzip", "cut ZIP", "cut PDF stream", "cut PDF", "cut deflate", "encrypted PDF", "unknown filter",
+        "unmapped font", "armoured", "unknown format", "zstd", "cut PNG", "cut JPEG",
+    ],
 )  # fmt: skip
 def test_what_was_not_read_in_full_is_unchecked_with_its_reason(payload: bytes, reason: str) -> None:
     _, unchecked = gate.check(_message_of(payload, "plan.bin"), NEEDLES)
