@@ -447,6 +447,27 @@ def test_the_next_forward_tells_the_owner_once_which_parts_of_a_reply_were_not_c
     assert "could not check" not in third
 
 
+def test_the_owner_hears_at_once_which_of_their_words_were_replaced(world: World) -> None:
+    text = f"Write to {OWNER}, please.\r\n\r\nOn Monday Jane wrote:\r\n> to {thread(world)}\r\n"
+    decision = world.arrive(owner_reply(world, text=text), to=thread(world))
+    left = world.run()
+
+    (sent,), (notice,) = to_contact(left), notices(left)
+    record = world.records.message_records[decision.receipt, "reply"]
+    assert record.changes == (f"“{OWNER}” is now “{PUBLIC}”",)
+    assert OWNER.encode() not in sent.raw
+    assert notice.recipients == (OWNER,)
+    shown = read(notice).get_body().get_content()  # type: ignore[union-attr]
+    assert "Your reply was changed" in shown
+    assert f"Changed: {record.changes[0]}" in shown
+
+
+def test_a_reply_of_which_nothing_was_replaced_causes_no_notice(world: World) -> None:
+    world.arrive(owner_reply(world, text=f"Yes.\r\n\r\nOn Monday Jane wrote:\r\n> {OWNER}\r\n"), to=thread(world))
+
+    assert notices(world.run()) == []
+
+
 def test_a_reply_with_unchecked_parts_is_held_if_the_operator_wants_that(world: World) -> None:
     world.hold_unchecked = True
     raw = owner_reply(world, attachments=[("offer.zip", "application/zip", encrypted_zip())])
@@ -590,7 +611,7 @@ def test_a_mailbox_of_another_route_may_reply_and_is_not_shown(world: World) -> 
     raw = owner_reply(world, text="Write to bob@desk.example, please.\r\n").replace(OWNER.encode(), b"bob@desk.example")
 
     decision = world.arrive(raw, to=thread(world))
-    (left,) = world.run()
+    (left,) = (one for one in world.run() if one.recipients == (JANE,))
 
     assert decision.outcome is Outcome.RELAY
     assert b"desk.example" not in left.raw
@@ -632,7 +653,7 @@ def test_a_mailbox_of_an_invalid_route_is_not_shown(world: World, bad: str) -> N
     world.route(f'[[route]]\nto = ["{BOSS}"]\n{bad}\n'.encode())
     world.arrive(owner_reply(world, text=f"Ask {BOSS}, please."), to=thread(world))
 
-    (left,) = world.run()
+    (left,) = to_contact(world.run())
     assert BOSS.encode() not in left.raw
 
 

@@ -239,6 +239,8 @@ class _Scan:
 
     def _packed(self, where: str, path: str, text: str, depth: int) -> None:
         """Scan the files that *text* carries."""
+        for content in packed.uuencoded(text):
+            self._file(where, path, content, depth + 1)
         for content in packed.files(text):
             is_text = content[:_SAMPLE].isascii() and not _is_binary(content)
             if is_text or formats.is_certain(content):

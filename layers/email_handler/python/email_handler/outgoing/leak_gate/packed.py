@@ -34,7 +34,7 @@ def _runs(pattern: re.Pattern[str], text: str, least: int) -> list[str]:
 
 
 def files(text: str) -> Iterator[bytes]:
-    """Yield each run of *text* that may be a file, decoded: base64, hexadecimal, uuencoded."""
+    """Yield each run of *text* that may be a file, decoded: base64, hexadecimal."""
     for run in _BASE64.finditer(text):
         if run.end() - run.start() < _LONG:
             continue
@@ -45,6 +45,10 @@ def files(text: str) -> Iterator[bytes]:
         start = digits.find("/", 0, 200) + 1  # a link's path, or "image/png;base64,/"
         if start and (rest := digits[start:]):
             yield _single(rest)
+
+
+def uuencoded(text: str) -> Iterator[bytes]:
+    """Yield each uuencoded file in *text*, decoded; a damaged line costs itself alone."""
     for block in _UUENCODED.finditer(text):
         lines = block[0].encode("ascii", "replace").splitlines()[1:]
         yield b"".join(map(decode_uuencoded_line, lines))
