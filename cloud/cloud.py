@@ -165,7 +165,7 @@ class LocalCloud:
         return submit(self.smtp_port, raw, sender, recipients)
 
     def sent(self, after: int = 0) -> list[Sent]:
-        """Return the messages that were sent, oldest first, without the first *after*."""
+        """Return the messages that were sent, oldest first; *after* is how many to skip."""
         return read_outbox(self.outbox, after)
 
     def wait_until[T](self, condition: Callable[[], T], limit: float = 30, what: str = "the local cloud") -> T:
