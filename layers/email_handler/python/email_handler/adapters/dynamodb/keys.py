@@ -90,7 +90,7 @@ def event(ledger: LedgerId) -> Key:
 
 
 def count(day: str) -> Key:
-    """Return the key of a day's count of acknowledgements."""
+    """Return the key of the item that counts the acknowledgements of *day*."""
     return f"COUNT#{day}", "COUNT"
 
 
