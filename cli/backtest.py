@@ -49,7 +49,7 @@ class Tried:
 
     @property
     def changed(self) -> bool:
-        """Return whether the new rules decide otherwise."""
+        """Return whether the new rules decide differently."""
         return self.after != {"released": "deliver", "confirmed": "hold"}.get(self.before, self.before)
 
     @property
@@ -72,7 +72,7 @@ def backtest(
     endpoint: Endpoint = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what changed rules would decide otherwise, about the messages of the archive or of a folder.
+    """Show which messages of the archive or of a folder would be decided differently by changed rules.
 
     Exit code 4 if a message that you released would be held again. With --json: one object for each changed message,
     and the counts.

@@ -1,4 +1,4 @@
-"""``email-handler compose``: what would be sent for a mail, as files. Pure: no AWS, and nothing leaves."""
+"""``email-handler compose``: what would be sent for a message, as files. Pure: no AWS, and nothing leaves."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -45,15 +45,15 @@ from email_handler.usecases.unread import bare_conversation
 
 RECEIPT = ReceiptId("composed")
 LONGEST_NAME = 240  # bytes of a file name; file systems take 255, and a number may follow
-STRANGER = "somebody@contact.example"  # stands in for a contact whom the mail does not name
+STRANGER = "somebody@contact.example"  # stands in for a contact whom the message does not name
 
 
 class Kind(StrEnum):
     """What to compose."""
 
-    FORWARD = "forward"  # PATH is a contact's mail, and the owner gets it
-    ACKNOWLEDGEMENT = "acknowledgement"  # PATH is a contact's mail, and the contact gets an answer by machine
-    REPLY = "reply"  # PATH is the owner's mail, and the contact gets it
+    FORWARD = "forward"  # PATH is a contact's message, and the owner gets it
+    ACKNOWLEDGEMENT = "acknowledgement"  # PATH is a contact's message, and the contact gets the acknowledgement
+    REPLY = "reply"  # PATH is the owner's reply, and the contact gets it
 
 
 def compose(

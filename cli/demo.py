@@ -342,7 +342,7 @@ def run_demo(console: Console, folder: Path, *, as_json: bool) -> None:
 
 
 def save_picture(console: Console, path: Path) -> None:
-    """Write what *console* recorded as SVG, without Rich's links to web fonts, which every reader would download."""
+    """Write what *console* recorded as SVG. Rich's links to web fonts are removed, so that viewing it loads nothing."""
     svg = console.export_svg(title="make demo")
     path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL))
 

@@ -74,7 +74,7 @@ def inspect(
 
 
 def find_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield *paths* themselves, and in place of a folder everything below it in the order of names.
+    """Yield each of *paths*; for a folder, every file below it instead, in the order of names.
 
     Only what the local cloud's outbox keeps beside its messages is left out: envelopes (``NAME.json`` beside
     ``NAME.eml``) and, in such a folder, ``handed-in``. A path that is not a readable file fails when it is read.

@@ -1,4 +1,4 @@
-"""``email-handler rules check`` and ``test``: try spam rules on files. Pure: files in, tables out, no AWS."""
+"""``email-handler rules check`` and ``test``, without AWS. Other ``rules`` commands are in ``backtest``, ``documents``."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The local cloud: an AWS emulator, the SMTP server in, SES's sending API, and the project's stack deployed to it.
+"""The local cloud: an AWS emulator, SES as an SMTP server and a sending API, and the project's stack deployed to it.
 The operator's commands (cli) and anything that runs in AWS (email_handler, functions) do not belong here."""
 
 from pathlib import Path

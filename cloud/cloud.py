@@ -20,11 +20,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cloud import PRIVATE, STACK, template
 from cloud.clients import Clients
 from cloud.deploy import PARAMETERS, Deployment, deploy, describe
-from cloud.door import Door, submit
 from cloud.emulator import Emulator, free_port, in_flight, require_free, wait_until
 from cloud.errors import LocalCloudError
 from cloud.events import FeedbackKind, feedback
 from cloud.ses import Sent, SesEndpoint, read_outbox
+from cloud.smtp import SmtpServer, submit
 
 SMTP_PORT = 2525
 _SEND_QUEUES = ("AckQueue", "ForwardQueue", "ReplyQueue")
@@ -131,12 +131,12 @@ class LocalCloud:
                 stack=name,
                 progress=progress,
             )
-            door = stack.enter_context(Door(deployment.rules, clients, port=smtp_port or free_port()))
+            smtp = stack.enter_context(SmtpServer(deployment.rules, clients, port=smtp_port or free_port()))
             address = Address(
                 pid=os.getpid(),
                 endpoint=ses.upstream,
                 ses_endpoint=ses.url,
-                smtp_port=door.port,
+                smtp_port=smtp.port,
                 outbox=str(ses.outbox),
                 log=str(log),
                 stack=name,
@@ -170,7 +170,7 @@ class LocalCloud:
         return submit(self.smtp_port, raw, sender, recipients)
 
     def sent(self, after: int = 0) -> list[Sent]:
-        """Return the messages that were sent, oldest first, without the first *after*."""
+        """Return the messages that were sent, oldest first; *after* is how many to skip."""
         return read_outbox(self.outbox, after)
 
     def wait_until[T](self, condition: Callable[[], T], limit: float = 30, what: str = "the local cloud") -> T:

@@ -11,7 +11,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from cli.main import app
+from cli.main import app, main
 from tests.conftest import PROJECT
 
 COMMAND = Path(sys.executable).with_name("email-handler")
@@ -41,13 +41,25 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         (["local", "send", "no.eml"], 2, "does not exist"),
     ],
 )
-def test_a_mistake_is_explained_and_has_its_exit_code(arguments: list[str], code: int, words: str) -> None:
-    ran = run(*arguments)
+def test_a_mistake_is_explained_and_has_its_exit_code(
+    arguments: list[str], code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setattr(sys, "argv", ["email-handler", *arguments])
+    with pytest.raises(SystemExit) as ended:  # any other exception would be a traceback
+        main()
 
-    output = " ".join((ran.stdout + ran.stderr).replace("│", " ").split())
-    assert ran.returncode == code
+    output = " ".join("".join(capsys.readouterr()).replace("│", " ").split())
+    assert ended.value.code == code
     assert words in output
-    assert "Traceback" not in output
+
+
+def test_a_mistake_ends_the_process_with_its_exit_code_and_no_traceback() -> None:
+    ran = run("rules", "check", "no.toml")
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("email-handler: ")
+    assert "Traceback" not in ran.stderr
 
 
 def test_files_that_a_command_writes_are_the_users_alone(tmp_path: Path) -> None:

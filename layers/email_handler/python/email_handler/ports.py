@@ -239,8 +239,8 @@ class SendLedger(Protocol):
     def give_back(self, item: LedgerItem, state: SendState, reason: str, due: datetime) -> None:
         """End this attempt without a send: QUEUED (try again at *due*), FAILED or UNKNOWN.
 
-        Every other field is stored as *item* has it, so a sender can set ``possible_duplicate`` and ``redrive`` (which
-        gives back what is FAILED) a new ``queued_at``. Raises RecordChanged unless the stored attempt and state are
+        All other fields of *item* are stored too: senders set ``possible_duplicate`` this way. ``redrive`` calls this
+        for FAILED items and sets a new ``queued_at``. Raises RecordChanged unless the stored attempt and state are
         *item*'s.
         """
         ...

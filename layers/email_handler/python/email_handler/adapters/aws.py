@@ -14,7 +14,7 @@ FAILURES = (ClientError, BotoCoreError)
 
 
 def code(error: ClientError | BotoCoreError) -> str:
-    """Return the constant name of *error*: AWS's code, or botocore's class. AWS's texts may quote addresses."""
+    """Return AWS's code of *error*, or botocore's class: safe to log, while AWS's texts may quote addresses."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code") or "no code")
     return type(error).__name__

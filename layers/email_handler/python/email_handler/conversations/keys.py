@@ -117,7 +117,7 @@ def text_only_forward_id(whole: LedgerId) -> LedgerId:
 
 
 def reply_id(conversation: ConversationId, receipt: ReceiptId, recipients: Iterable[str]) -> LedgerId:
-    """Return the id of the reply of *receipt* to *recipients*."""
+    """Return the ledger id of the reply that came as *receipt* and goes to *recipients*."""
     return _ledger_id(JobKind.REPLY, conversation, receipt, ",".join(sorted(recipients)))
 
 

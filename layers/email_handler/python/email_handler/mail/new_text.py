@@ -208,9 +208,9 @@ def _is_unknown_header(heads: Sequence[str]) -> bool:
 
 
 def _is_header_block(heads: Sequence[str], fields: Sequence[tuple[str, str]]) -> bool:
-    """Return whether lines are header fields of a quoted message in a known language: three, or two with From.
+    """Return whether lines are the header of a quoted message: at least three fields in a known language, or two with From.
 
-    They must include a subject, a time of sending or an address: "From: Berlin, To: Paris, Date: …" is a journey.
+    One must be a subject, a time of sending or an address: "From: Berlin, To: Paris, Date: …" is a journey.
     """
     kinds = [kind for kind, _label in fields]
     end = next((at for at in range(1, len(kinds)) if not any(kinds[at : at + 3])), len(kinds))  # wrapped, blank lines

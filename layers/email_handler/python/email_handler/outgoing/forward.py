@@ -111,7 +111,7 @@ def _text_and_list(message: Message, context: ForwardContext) -> writer.Entity:
 
 
 class _Rebuilding:
-    """Rebuilds a message's parts as entities to write."""
+    """Turns the parts of a parsed message into the MIME entities of its forward."""
 
     def __init__(self, message: Message, context: ForwardContext, shown: tuple[banner.Line, ...]) -> None:
         self._context = context

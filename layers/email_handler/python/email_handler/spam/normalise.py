@@ -1,6 +1,6 @@
-"""Text as a reader sees it, before rules search it: without what a sender did to hide it from filters.
+"""Text as rules search it: as a reader sees it, with what a sender did to hide words from filters undone.
 
-Every function takes linear time, and its input is cut first.
+Every function takes linear time. Long texts are cut to windows first.
 """
 
 import re

@@ -49,7 +49,7 @@ _HEADERS_REFUSED = frozenset({"precedence", "sender", "delivered-to", "received"
 
 
 def views(field: str, *texts: str) -> tuple[str, ...]:
-    """Return what a rule on *field* searches in the field's *texts*: bodies without line breaks, header fields also with
+    """Return the views of *texts* (see ``as_seen``) that a rule on *field* searches; header fields also have one with
     their spacing."""
     return as_seen(*texts, spacing=field not in ("text", "html"))
 

@@ -117,7 +117,7 @@ def _alternatives(nodes: Iterable[tuple[Any, Any]]) -> Iterator[Clauses]:
 
 
 def _clauses(nodes: Iterable[tuple[Any, Any]]) -> Iterator[frozenset[str]]:
-    """Yield the clauses of the sequence *nodes*."""
+    """Yield the clauses of *nodes*: sets of pieces of words. A matching text contains one piece of each set."""
     run = ""
     for kind, value in nodes:
         if kind is ops.LITERAL:
@@ -138,7 +138,7 @@ def _in_run(run: str) -> Iterator[frozenset[str]]:
 
 
 def _in_node(kind: object, value: Any) -> Iterator[frozenset[str]]:
-    """Yield the clauses of one node, none if nothing is known about it."""
+    """Yield the clauses of one node of a parsed pattern; none if nothing is known of its matches."""
     if kind is ops.SUBPATTERN:
         yield from _clauses(value[3])
     elif kind is ops.ATOMIC_GROUP:

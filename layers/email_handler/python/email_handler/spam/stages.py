@@ -97,8 +97,8 @@ def _with_envelope(
 
 
 def outcome_of(reasons: Iterable[Reason], by_content: Outcome) -> Outcome:
-    """Return the gravest of the outcomes that *reasons* of stages 1 and 2 and the lists stand for and *by_content*,
-    stage 3's.
+    """Return the gravest outcome: of those that *reasons* stand for (stages 1 and 2, the operator's lists) and stage
+    3's, *by_content*.
 
     An allowed and verified sender passes SES's spam verdict and stage 3, never the virus verdict.
     """

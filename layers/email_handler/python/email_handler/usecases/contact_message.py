@@ -166,8 +166,8 @@ def plan_delivery(
     *,
     acknowledge: bool = True,
 ) -> Commit:
-    """Return the transaction that forwards *parsed*, judged as *record*, in its conversation, and acknowledges it if
-    that is due."""
+    """Return the transaction for a delivered message: it joins its conversation and is forwarded, and acknowledged if
+    that is due. *record* holds the decision about it."""
     owners, verified = configuration.owners, parsed.verification.address
     person = parsed.person if parsed.target is None else None
     if person:

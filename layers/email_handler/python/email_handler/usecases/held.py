@@ -93,7 +93,7 @@ def _list(record: MessageRecord, kind: ListKind, context: Context) -> None:
 
 
 def _parse_again(record: MessageRecord, context: Context) -> ParsedMessage:
-    """Return the message as it was received: envelope and verification from the record, verdicts from the object."""
+    """Parse the stored message again, with the recorded envelope and verification, and the stored object's verdicts."""
     owners = context.configuration().owners
     raw = context.archive.get(record.archive_key)
     message = parse(raw)

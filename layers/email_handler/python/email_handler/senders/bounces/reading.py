@@ -1,4 +1,4 @@
-"""Which of the parsers applies to a message that may report a bounce, a delay or a complaint."""
+"""Choosing the parser for a message that may report a bounce, a delay or a complaint."""
 
 from email_handler.mail.message import Message
 from email_handler.senders.bounces.complaints import is_complaint, read_complaint

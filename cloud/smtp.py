@@ -1,4 +1,4 @@
-"""The SMTP server (door) through which email comes in: it applies the receipt rules of the deployed template."""
+"""The SMTP server that receives email in place of SES: it applies the receipt rules of the deployed template."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ _REFUSALS = 400  # SMTP reply codes from here on are refusals (RFC 5321 §4.2.1)
 _log = logging.getLogger(__name__)
 
 
-class Door(Controller):
+class SmtpServer(Controller):
     """Listens on localhost and hands each message to S3 and Lambda, as SES does, before it replies 250."""
 
     def __init__(self, rules: Sequence[ReceiptRule], clients: Clients, *, port: int) -> None:
