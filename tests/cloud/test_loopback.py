@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from cloud.clients import Clients
-from cloud.door import Door
 from cloud.emulator import Emulator, free_port
 from cloud.http_server import Exchange, HttpServer
 from cloud.loopback import is_loopback, refusal
+from cloud.smtp import SmtpServer
 from cloud.template import ReceiptRule
 
 BROWSERS = [
@@ -104,7 +104,7 @@ def test_a_request_of_a_web_page_to_the_smtp_port_hands_nothing_in() -> None:
     mail = b"EHLO x\r\nMAIL FROM:<a@page.example>\r\nRCPT TO:<contact@example.com>\r\nDATA\r\n"
     rule = ReceiptRule(name="all", recipients=("example.com",), bucket="b", prefix="p", function="f")
     with (
-        Door([rule], Clients("http://127.0.0.1:1"), port=free_port()) as door,
+        SmtpServer([rule], Clients("http://127.0.0.1:1"), port=free_port()) as door,
         socket.create_connection(("127.0.0.1", door.port), timeout=10) as page,
     ):
         page.sendall(b"POST / HTTP/1.1\r\n" + header + b"\r\n" + mail)

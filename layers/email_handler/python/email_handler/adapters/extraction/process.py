@@ -1,6 +1,6 @@
 """The process that reads documents: it imports the libraries once, then forks for each document.
 
-The fork costs milliseconds, a new interpreter a fifth of a second (ADR 18). The kernel ends a fork that takes too
+The fork costs milliseconds, a new interpreter a fifth of a second (ADR 16). The kernel ends a fork that takes too
 much time or memory, so nothing in it needs to cooperate, and no document meets what an earlier one left. Orders and
 results are lines of JSON in pipes: Lambda has no /dev/shm for multiprocessing's queues. An order is
 ``{"size", "charset", "seconds"}`` and then *size* bytes; results are ``{"detected_type"}`` as soon as that is known and
