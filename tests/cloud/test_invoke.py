@@ -18,6 +18,7 @@ def test_each_function_gets_the_physical_names_that_sam_cannot_resolve() -> None
         "ARCHIVE_BUCKET": "physical-Archive",
         "QUEUE_URL": "physical-AckQueue",
         "DEAD_LETTER_QUEUE_URL": "physical-AckDeadLetters",
+        "NOTICE_QUEUE_URL": "physical-ForwardQueue",
         "CONFIGURATION_SET": "physical-ContactConfigurationSet",
         "ACKNOWLEDGEMENT_PARAMETER": "physical-AcknowledgementPointer",
         "ROUTES_PARAMETER": "physical-RoutesPointer",
