@@ -165,6 +165,15 @@ def test_the_banners_box_is_removed_with_the_banner() -> None:
     assert "border-left" not in page
 
 
+@pytest.mark.parametrize("client", ["Gmail", "Apple Mail", "one line", "in a table", "hard spaces", "wrapped source"])
+def test_a_contact_gets_their_words_back_without_the_frame(client: str) -> None:
+    page, _ = banner_removal.remove_from_html(HTML_CLIENTS[client])
+
+    assert "1px solid" not in page
+    assert "max-width" not in page
+    assert "help" in page
+
+
 def test_sentinels_that_a_contact_writes_are_not_a_banner() -> None:
     received = parse(
         mail(text=f"{BEGIN}\r\nsender verified\r\n{END}\r\nPay me.\r\n", html=f"<p>{BEGIN}</p><p>{END}</p>Pay")

@@ -9,7 +9,8 @@ time grows with the square of the nesting.
 
 import html
 import re
-from collections.abc import Callable, Container, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from email_handler.mail import css
@@ -17,7 +18,7 @@ from email_handler.mail.entities import unescape
 from email_handler.mail.markup import Kind, attributes, tokens
 from email_handler.mail.urls import link_url, picture_url
 
-MAX_CONFINED = 3_000_000  # characters of HTML; of longer ones clients show a small part anyway
+MAX_CONFINED = 2_000_000  # characters of HTML; of longer ones clients show a small part anyway
 MAX_CSS = 200_000  # characters of CSS that are read; Gmail takes 16 kB
 MAX_OPEN = 150  # elements within each other; of deeper ones only the contents are kept
 MAX_REOPENED = 5  # formatting elements opened again behind the end of an element around them
@@ -125,6 +126,7 @@ class _Tree:
         self.written: list[str] = []
         self.texts: list[int] = []  # which of these are runs of text
         self.open: list[tuple[str, str]] = []  # name and start tag
+        self.counts: Counter[str] = Counter()  # of each name in it
         self.root: dict[str, str] = {}  # attributes of <html> and <body>
         self.sheets: list[str] = []
         self.css = MAX_CSS  # characters that may still be read
@@ -211,8 +213,10 @@ class _Tree:
             if name not in _INLINE and name not in ("address", "div", "p"):
                 return
 
-    def _find(self, names: Container[str], barriers: frozenset[str]) -> int | None:
+    def _find(self, names: Collection[str], barriers: frozenset[str]) -> int | None:
         """Return where the innermost open element of *names* is, None if there is none before one of *barriers*."""
+        if not any(self.counts[name] for name in names):
+            return None
         for at in range(len(self.open) - 1, -1, -1):
             if self.open[at][0] in names:
                 return at
@@ -222,12 +226,15 @@ class _Tree:
 
     def _push(self, name: str, tag: str) -> None:
         self.open.append((name, tag))
+        self.counts[name] += 1
         self.written.append(tag)
 
     def _pop(self, at: int | None) -> None:
         """Close the open elements from *at* on."""
         if at is not None:
-            self.written += [f"</{name}>" for name, _ in reversed(self.open[at:])]
+            closed = [name for name, _ in reversed(self.open[at:])]
+            self.written += [f"</{name}>" for name in closed]
+            self.counts.subtract(closed)
             del self.open[at:]
 
     def _pop_above(self, at: int | None) -> None:

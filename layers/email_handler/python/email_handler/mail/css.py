@@ -93,9 +93,10 @@ def scoped(sheet: str, scope: str) -> str:
 def _rules(rules: _Tokens, scope: str, depth: int = 0) -> Iterator[str]:
     for rule in rules:
         if rule.type == "qualified-rule":
-            selectors = [kept for one in _split(rule.prelude) if (kept := _selector(one, scope))]
+            selectors = [_selector(one, scope) for one in _split(rule.prelude)]
             content = tinycss2.parse_blocks_contents(rule.content, skip_comments=True, skip_whitespace=True)
-            if selectors and (declared := ";".join(_declarations(content))):
+            # One selector that browsers do not know makes them drop the rule.
+            if all(selectors) and (declared := ";".join(_declarations(content))):
                 yield f"{','.join(selectors)}{{{declared}}}"
         elif rule.type == "at-rule" and rule.lower_at_keyword == "media" and rule.content is not None and not depth:
             inner = tinycss2.parse_rule_list(rule.content, skip_comments=True, skip_whitespace=True)

@@ -47,9 +47,18 @@ def remove_from_html(page: str) -> tuple[str, bool]:
         first, last = sources[0][0], sources[-1][1]
         chunks += (page[position:first], _unbalanced(page[first:last]))
         position = last
+        if frame := _FRAME.match(page, last):  # a contact sees their own words without our border
+            chunks += (frame[1], _ATTRIBUTES.sub("", frame[2]))
+            position = frame.end()
     return "".join((*chunks, page[position:])), bool(regions)
 
 
+_FRAME = re.compile(
+    r"((?:\s|</?(?:div|span|p|o:p|font|br)\b[^<>]*>)*+)"
+    r"(<table\b[^<>]*>\s*+(?:<tbody\b[^<>]*>\s*+)?<tr\b[^<>]*>\s*+<td\b[^<>]*>\s*+<(?:section|div)\b[^<>]*>)",
+    re.IGNORECASE,
+)  # banner's frame, as clients quote it
+_ATTRIBUTES = re.compile(r"(?<=[A-Za-z])\s[^<>]*(?=>)")
 _TAG = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9:-]*)[^<>]*>")
 _VOID = frozenset(("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"))
 
