@@ -17,6 +17,7 @@ from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Decision, MessageRecord, SendState
 from email_handler.mail import parsing
+from email_handler.mail.parsing import parse
 from email_handler.usecases import contact_message, reply, send_acknowledgement, send_forward, send_reply
 from tests.support.bounces import report
 from tests.support.builders import mail
@@ -241,4 +242,5 @@ def test_a_header_that_can_be_read_gives_an_unread_message_its_sender_and_its_th
     assert (record.outcome, record.sender, record.verified) == (Outcome.FLAG, "jane@customer.example", True)
     assert decision.conversation == conversation(world).id
     assert left.recipients == (OWNER,)
-    assert b"trap" in left.raw
+    (original,) = parse(left.raw).attachments
+    assert b"trap" in original.payload

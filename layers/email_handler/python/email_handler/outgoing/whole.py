@@ -11,7 +11,7 @@ from email_handler.mail.addresses import address_domain
 from email_handler.mistakes import attempt_or
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.headers import threading_fields
-from email_handler.outgoing.sentinels import BEGIN, END
+from email_handler.outgoing.sentinels import BEGIN, END, NOT_VERIFIED
 
 WHOLE_LIMIT = 25 * 1024 * 1024  # bytes as sent: what common mailboxes accept
 
@@ -47,7 +47,7 @@ def compose_whole(
     seed = raw or record.receipt.encode()
     whole = (
         writer.text(_warning(mistake, record, "It is attached as it came. It was not checked: open it with care.")),
-        writer.binary("message/rfc822", raw, name="original.eml"),
+        writer.binary("application/octet-stream", raw, disposition="attachment", name="original.eml"),
     )
     if not text_only:
         composed = Composed(raw=writer.write(fields, writer.multipart("mixed", whole), seed))
@@ -59,8 +59,7 @@ def compose_whole(
 
 def _from_name(record: MessageRecord) -> str:
     name = " ".join(filter(None, (record.sender_name, f"({record.sender or 'no sender'})")))
-    name = name if record.verified else f"{name} NOT VERIFIED"
-    return name.replace("@", " at ").translate(_NO_MARKS)
+    return name.replace("@", " at ").translate(_NO_MARKS) + ("" if record.verified else NOT_VERIFIED)
 
 
 _NO_MARKS = str.maketrans("", "", '"<>')
