@@ -43,9 +43,8 @@ class Side:
     def reply(self, received: bytes, number: int) -> tuple[bytes, str]:
         """Return the reply to *received* and its recipient."""
         self.mailbox.append(MailboxMessage.of(received, ours=True))
-        draft = Draft(
-            sender=self.address, message_id=f"{number}.{self.address}", text=f"This is {self.address}, number {number}."
-        )
+        name = self.address.partition("@")[0]  # the owner's address would be replaced, with a notice to the owner
+        draft = Draft(sender=self.address, message_id=f"{number}.{self.address}", text=f"This is {name}, no. {number}.")
         raw = self.client(received, draft)
         self.mailbox.append(MailboxMessage.of(raw, ours=False))
         return raw, str(read(received)["From"].addresses[0].addr_spec)
