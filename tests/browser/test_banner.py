@@ -20,8 +20,6 @@ from tests.support.compositions import forward_context
 
 VIEWS = {  # width, height, dark, mobile
     "wide, light": (1000, 800, False, False),
-    "wide, dark": (1000, 800, True, False),
-    "narrow, light": (375, 700, False, True),
     "narrow, dark": (375, 700, True, True),
 }
 CHANGES: dict[str, Any] = {
