@@ -155,12 +155,21 @@ FORMATS: dict[str, Format] = {
 SPELLINGS: dict[str, Callable[[str], str]] = {
     "percent": lambda a: "".join(f"%{ord(c):02x}" for c in a),
     "percent twice": lambda a: a.replace("@", "%2540"),
+    "percent five times": lambda a: a.replace("@", "%2525252540"),
     "percent of unicode": lambda a: a.replace("@", "%u0040"),
     "quoted-printable": lambda a: "".join(f"={ord(c):02X}" for c in a),
     "soft breaks": "=\r\n".join,
     "entities": lambda a: "".join(f"&#{ord(c)};" for c in a),
     "entities without semicolon": lambda a: a.replace("@", "&#64").replace(".", "&#46"),
     "entities twice": lambda a: a.replace("@", "&amp;#64;"),
+    "an escaped line break before it": "Hello\\n{}".format,
+    "an escaped tab before it": "Smith\\t{}\\tBerlin".format,
+    "Exchange's address in an address": lambda a: (
+        f"IMCEASMTP-{a.replace('@', '+40').replace('.', '+2E')}@customer.example"
+    ),
+    "Proofpoint's link": lambda a: (
+        f"https://urldefense.proofpoint.com/v2/url?u=https-3A__x.example_-3Fm-3D{a.replace('@', '-40')}-26x&d=x"
+    ),
     "entities thrice": lambda a: a.replace("@", "&amp;amp;commat;"),
     "entity of percent": lambda a: a.replace("@", "&#37;40"),
     "percent of entity": lambda a: a.replace("@", "%26%2364;"),

@@ -64,7 +64,7 @@ def _masked_once(
             stand_in = stand_ins[finding.what]
             replaced[Replaced(finding.what, _one_line(before), stand_in)] = None
             ranges = seen.shown(finding.start, finding.end)
-            if views.MARKUP not in chain:  # tags within an address stay, folds and soft breaks do not
+            if not {*views.TAGS} & {*chain}:  # tags within an address stay, folds and soft breaks do not
                 ranges = [(ranges[0][0], ranges[-1][1])]
             shown = _as_written(stand_in, text[ranges[0][0] : ranges[-1][1]], before, chain)
             edits += [(start, end, "" if number else shown) for number, (start, end) in enumerate(ranges)]

@@ -70,7 +70,7 @@ class View:
 class Decoding:
     """One way of writing text that a reader's program undoes, token by token."""
 
-    signs: str  # only a text with one of these characters can be encoded this way; "" if any text can
+    signs: str | tuple[str, ...]  # only a text with one of these can be encoded this way; "" if any text can
     tokens: re.Pattern[str]
     meaning: Callable[[str], str] | str  # of a token; a string if all mean the same
 
@@ -90,7 +90,9 @@ type Chain = tuple[Decoding, ...]
 _PERCENT = r"%(?:[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*+|u[0-9A-Fa-f]{4})"
 _QUOTED = r"=(?:[0-9A-Fa-f]{2}(?:=[0-9A-Fa-f]{2})*+|[ \t]{0,8}\r?\n)"
 _REFERENCE = r"&(?:#[xX]?[0-9A-Fa-f]++|[A-Za-z0-9]{1,31}+);?"
-_ESCAPE = r"\\(?:u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]{1,6}\}|x[0-9A-Fa-f]{2}|'[0-9A-Fa-f]{2}|[0-9A-Fa-f]{1,6} ?|[@._,;:+-])"
+_ESCAPE = (
+    r"\\(?:u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]{1,6}\}|x[0-9A-Fa-f]{2}|'[0-9A-Fa-f]{2}|[0-9A-Fa-f]{1,6} ?|[@._,;:+nrt-])"
+)
 _HEXADECIMAL = re.compile("[0-9A-Fa-f]+")
 
 
@@ -104,7 +106,7 @@ def _meaning(token: str) -> str:
         return _bytes(token)
     if digits := _HEXADECIMAL.search(token):
         return chr(min(int(digits[0], 16), 0x10FFFF))
-    return token[1:]
+    return " " if token[1] in "nrt" else token[1:]
 
 
 def _bytes(percent: str) -> str:
@@ -119,12 +121,30 @@ MIXED = Decoding("&%\\", re.compile(f"(?=[&%\\\\])(?:{_REFERENCE}|{_ESCAPE}|{_PE
 MIXED_QUOTED = Decoding("&%\\=", re.compile(f"(?=[&%\\\\=])(?:{_REFERENCE}|{_ESCAPE}|{_PERCENT}|{_QUOTED})"), _meaning)
 """Several kinds at once: applied again, it undoes any order of them."""
 
-_COMMENT = r"<!--(?:[^-<]|-(?!->)|<(?!!--))*+-->"
-_TAG = r"""</?[A-Za-z](?:[^<>="']++|=\s{0,8}"[^"]*+"|=\s{0,8}'[^']*+'|[="'])*+>|<[^<>]*+>"""
-MARKUP = Decoding("<", re.compile(f"{_COMMENT}|{_TAG}"), BOUNDARY)
-"""Tags and comments. In an attribute's quotes, ``<`` and ``>`` are ordinary characters."""
+PROOFPOINT = Decoding(
+    ("-40",), re.compile(r"-(?:2[0-9A-F]|3[A-F]|40|5[B-F]|7[B-F])"), lambda token: chr(int(token[1:], 16))
+)
+"""How Proofpoint writes the links of a message that it checked: percent-encoding with another sign."""
 
-FOLDED = Decoding("\n", re.compile(r"\r?\n[ \t]"), "")
+IMCEA = Decoding(
+    ("+40",),
+    re.compile(r"IMCEA[A-Z]{2,12}-|\+(?:2[0-9A-F]|3[A-F]|40|5[B-F]|7[B-F])"),
+    lambda token: chr(int(token[1:], 16)) if token[0] == "+" else " ",
+)
+"""How Exchange writes one address within another (MS-OXCMAIL §2.1.3.3.1: ``IMCEASMTP-jane+40customer+2Eexample``)."""
+
+_COMMENT = r"<!--(?:-?>|(?:[^-]++|-(?!-!?>))*+(?:--!?>|\Z))"
+_TAG = r"""</?[A-Za-z](?:[^>="']++|=\s{0,8}"[^"]*+"|=\s{0,8}'[^']*+'|[="'])*+(?:>|\Z)|<[^<>]*+>"""
+MARKUP = Decoding("<", re.compile(f"{_COMMENT}|{_TAG}"), BOUNDARY)
+"""Tags and comments as HTML has them (§13.2.5): in an attribute's quotes ``>`` is an ordinary character, and ``<`` is
+one anywhere in a tag."""
+
+BARE_TAGS = Decoding("<", re.compile(r"<!\[CDATA\[|\]\]>|<[^<>]*+>"), BOUNDARY)
+"""Tags wherever they stand: in comments, in CDATA sections, and in attributes that hold a page (``srcdoc``)."""
+
+TAGS = (MARKUP, BARE_TAGS)
+
+FOLDED = Decoding("\r\n", re.compile(r"(?:\r\n|\n|\r)[ \t]"), "")
 """RFC 5545 §3.1, RFC 6350 §3.2: unfolded before anything else, as a fold may part an escape."""
 
 
@@ -170,7 +190,7 @@ LINES = Decoding("", re.compile(rf"{_COMMENT}|{_TAG}|{_REFERENCE}|{_IGNORED.patt
 _SINGLE = (PERCENT, ENTITY, QUOTED, ESCAPE)
 _SIGNS = re.compile(r"[%&=\\<]")
 _CALENDAR = re.compile("BEGIN:V", re.IGNORECASE)  # of a calendar, an event or a vCard
-_TIMES = 3  # that one encoding is undone
+_TIMES = 8  # that one encoding is undone
 _HEAD = 4096  # characters in which a calendar or a vCard begins
 _CLOSE = 8192  # characters; what needles match is much shorter
 _WITHIN_A_WORD = f"x{KERN}"
@@ -184,8 +204,9 @@ def chains(text: str, *, markup: bool) -> Iterator[tuple[Chain, str]]:
     starts: list[tuple[Chain, str]] = [((), text)]
     if _CALENDAR.search(text, 0, _HEAD) and (unfolded := FOLDED.whole(text)) != text:
         starts.append(((FOLDED,), unfolded))
+    starts += [((kind,), kind.whole(text)) for kind in (PROOFPOINT, IMCEA) if kind.signs[0] in text]
     if markup:
-        starts += [((*chain, MARKUP), MARKUP.whole(decoded)) for chain, decoded in starts if "<" in decoded]
+        starts += [one for chain, decoded in starts if "<" in decoded for one in _without_tags(chain, decoded)]
     seen: set[str] = set()
     for start, decoded in starts:
         for chain, view_ in _decodings(start, decoded):
@@ -194,8 +215,14 @@ def chains(text: str, *, markup: bool) -> Iterator[tuple[Chain, str]]:
             seen.add(view_)
             yield chain, view_
             # Markup that was itself encoded.
-            if markup and MARKUP not in start and chain != start and view_.count("<") > decoded.count("<"):
-                yield (*chain, MARKUP), MARKUP.whole(view_)
+            if markup and chain != start and view_.count("<") > decoded.count("<") and not {*TAGS} & {*start}:
+                yield from _without_tags(chain, view_)
+
+
+def _without_tags(chain: Chain, text: str) -> list[tuple[Chain, str]]:
+    """Return *text* without what each of :data:`TAGS` finds, once if they agree."""
+    found = {kind.whole(text): (*chain, kind) for kind in reversed(TAGS)}
+    return [(path, decoded) for decoded, path in reversed(found.items())]
 
 
 def _decodings(start: Chain, text: str) -> Iterator[tuple[Chain, str]]:
