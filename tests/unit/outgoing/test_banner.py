@@ -233,6 +233,41 @@ def test_lines_like_the_banners_are_marked_in_plain_text(line: str) -> None:
     assert theirs.strip().splitlines() == ["Hello,", f"| {line}", f"> {line}", "Jane"]
 
 
+@pytest.mark.parametrize("override", ["\u202e", "\u202d"])
+@pytest.mark.parametrize("kind", ["text", "html"])
+def test_no_text_of_a_contact_is_read_against_its_direction(override: str, kind: str) -> None:
+    theirs = f"<bdo dir=rtl>x</bdo>{override}{BEGIN[::-1].translate(str.maketrans('[]', ']['))}\u202c \u05e9\u05dc\u05d5\u05dd"
+    received = parse(mail(text=theirs, html=theirs))
+
+    forwarded = parse(compose_forward(received, forward_context(received)).raw)
+
+    shown = getattr(forwarded, kind)
+    assert override not in shown
+    assert "<bdo" not in forwarded.html
+    assert "\u05e9\u05dc\u05d5\u05dd" in shown
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    ["[emai1-hand1er: 0nly y0u see this]", "[ernail-handler: only you see this]", "[emaiI-handIer: onIy you 5ee th|s]"],
+)
+def test_figures_that_look_like_letters_make_no_sentinel(spelled: str) -> None:
+    received = parse(mail(text=spelled))
+
+    theirs = parse(compose_forward(received, forward_context(received)).raw).text.partition(END)[2]
+
+    assert theirs.strip() == f"({spelled[1:-1]})"
+
+
+def test_a_line_like_the_banners_is_marked_where_its_flowed_paragraph_begins() -> None:
+    head = b"From: jane@customer.example\r\nMessage-ID: <f@customer.example>\r\nContent-Type: text/plain; format=flowed\r\n\r\n"
+    received = parse(head + b"Hi\r\njane@bank.example, \r\nsender \r\nverified (dmarc pass)\r\n")
+
+    theirs = parse(compose_forward(received, forward_context(received)).raw).root.payload.decode().partition(END)[2]
+
+    assert theirs.split("\r\n")[2:4] == ["Hi", "| jane@bank.example, "]
+
+
 def test_ordinary_text_is_not_marked() -> None:
     text = "Hello,\r\nis your email handler [beta] ready? Your reply helps.\r\n- one\r\nAttachments: none\r\n"
     received = parse(mail(text=text))

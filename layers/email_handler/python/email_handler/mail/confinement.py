@@ -111,6 +111,7 @@ _AS = {  # elements that look like known ones
         "div",
     ),
     "acronym": "abbr",
+    "bdo": "bdi",  # it would show words backwards, past any reading of them
     "listing": "pre",
     "plaintext": "pre",
     "xmp": "pre",

@@ -40,7 +40,12 @@ def defused(text: str) -> str:
 
 def defused_runs(runs: Sequence[str]) -> list[str]:
     """Return *runs* of text with each sentinel in round brackets, even one that is spread over several runs, or spelled
-    with letters and brackets of other scripts that look alike. Each run keeps its length."""
+    with letters and brackets of other scripts that look alike. Each run keeps its length.
+
+    Overrides of direction (UAX #9 §2.2), with which words can be written backwards, become embeddings, which cannot
+    turn Latin letters around; Hebrew and Arabic need none.
+    """
+    runs = [run.replace("\u202d", "\u202a").replace("\u202e", "\u202b") for run in runs]
     text = "".join(runs)
     reading = _Reading(text)
     marks: dict[int, str] = {}
@@ -52,7 +57,7 @@ def defused_runs(runs: Sequence[str]) -> list[str]:
             if unicodedata.category(text[at]) == "Pe":
                 marks[at] = ")"
     if not marks:
-        return list(runs)
+        return runs
     characters = list(text)
     for at, mark in marks.items():
         characters[at] = mark
@@ -65,9 +70,13 @@ def defused_runs(runs: Sequence[str]) -> list[str]:
 
 def marked(text: str) -> str:
     """Return plain *text* of a contact with each sentinel in round brackets, and with ``| `` before each line that says
-    what only our banner says: plain text has no frame that shows whose words they are."""
+    what only our banner says: plain text has no frame that shows whose words they are. Where such a line may be the
+    middle of a flowed paragraph (RFC 3676 §4.2), its beginning is marked too."""
     text = defused(text)
-    starts = {text.rfind("\n", 0, at) + 1 for at, _ in _Reading(text).find(_CLAIM_LETTERS)}
+    found = [at for at, _ in _Reading(text).find(_CLAIM_LETTERS)]
+    paragraphs = [0, *(end.end() for end in _HARD_END.finditer(text))] if found else []
+    starts = {text.rfind("\n", 0, at) + 1 for at in found}
+    starts |= {paragraphs[bisect_right(paragraphs, at) - 1] for at in found}
     chunks: list[str] = []
     position = 0
     for start in sorted(starts):
@@ -84,8 +93,16 @@ _CLAIMS = (
 )  # fmt: skip
 
 
+_HARD_END = re.compile(r"(?<![ \r])\r?\n|(?<=\n-- )\r?\n")
+"""A line end that is none within a flowed paragraph: without a space before it, or below ``-- `` (RFC 3676 §4.3)."""
+
+_ALIKE = {"e": "[e3]", "i": "[il1]?", "l": "[il1]?", "m": "(?:m|rn)", "o": "[o0]", "s": "[s5]", "w": "(?:w|vv)"}
+"""What is read as a letter. A stroke such as ``|``, which is no letter, can stand for the two that may be missing."""
+
+
 def _letters(texts: Sequence[str]) -> re.Pattern[str]:
-    return re.compile("|".join(re.sub("[^a-z0-9]", "", text.lower()) for text in texts))
+    words = (re.sub("[^a-z0-9]", "", text.lower()) for text in texts)
+    return re.compile("|".join("".join(_ALIKE.get(letter, letter) for letter in word) for word in words))
 
 
 _SENTINEL_LETTERS = _letters((BEGIN, END))
