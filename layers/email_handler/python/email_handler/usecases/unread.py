@@ -76,7 +76,7 @@ def forward_unread(
 def _judged(parsed: ParsedMessage, mistake: Mistake, known: Known, owners: Owners) -> Disposition:
     receipt = parsed.receipt
     if parsed.target is not None:  # its token is what it is meant for
-        receipt = replace(receipt, recipients=owners.public_addresses[:1])
+        receipt = replace(receipt, recipients=owners.public_addresses)
     return filter_unread(
         receipt, parsed.verification, mistake, public_addresses=owners.public_addresses, listed=known.listed
     )
@@ -114,7 +114,7 @@ def hold_unread(parsed: ParsedMessage, mistake: Mistake, known: Known, owners: O
         record = replace(record, conversation=conversation.id)
     hourly = hourly_notice_id(parsed.target.conversation if parsed.target else "", parsed.at)  # as asked for
     notices = []
-    if owner is not None and owner in owners.addresses(conversation):
+    if owner in owners.addresses(conversation):
         notices = [new_send(JobKind.NOTICE, notice_id(record.receipt, owner), record, [owner], note=NoticeKind.MISTAKE)]
     elif hourly not in known.sends:
         mailboxes = conversation.mailboxes if conversation else owners.forward_to
