@@ -238,7 +238,7 @@ def _decodings(start: Chain, text: str) -> Iterator[tuple[Chain, str]]:
             revealed += "".join(
                 sign for other in _SINGLE for sign in other.signs if decoded.count(sign) > text.count(sign)
             )
-    if len(active) > 1 or revealed.strip("".join(kind.signs for kind in active)):
+    if len(active) > 1 or revealed.strip("".join(sign for kind in active for sign in kind.signs)):
         yield from _repeated(start, text, MIXED)
         if QUOTED in active or "=" in revealed:
             yield from _repeated(start, text, MIXED_QUOTED)
