@@ -27,6 +27,10 @@ def test_what_could_be_a_link_is_marked_and_stays_legible(subtests: pytest.Subte
         "\\\\server\\share": "[\\\\]server\\share",
         "192.0.2.1": "192[.]0[.]2[.]1",
         "例え。テスト": "例え[。]テスト",
+        "pay\u2024example": "pay[\u2024]example",
+        "pay\ufe52example": "pay[\ufe52]example",
+        "jane\ufe6bpay": "jane at pay",
+        "mailto\ufe55jane": "mailto[\ufe55]jane",
         "pay.example.": "pay[.]example.",
     }
     for text, shown in cases.items():

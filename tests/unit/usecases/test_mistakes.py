@@ -18,7 +18,15 @@ from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Decision, MessageRecord, SendState
 from email_handler.mail import parsing
 from email_handler.mail.parsing import parse
-from email_handler.usecases import contact_message, reply, send_acknowledgement, send_forward, send_reply
+from email_handler.usecases import (
+    contact_message,
+    held,
+    reconcile,
+    reply,
+    send_acknowledgement,
+    send_forward,
+    send_reply,
+)
 from tests.support.bounces import report
 from tests.support.builders import mail
 from tests.support.world import OWNER, PUBLIC, THREAD, World
@@ -52,6 +60,9 @@ RECEIVING = [
     *((Owners, name) for name in ("reply_address", "thread_targets", "public_recipients", "may_be_written_to")),
 ]
 PARSING = len(list(steps(parsing)))
+OWNERS = [(Owners, name) for name in ("reply_address", "thread_targets", "public_recipients", "header_recipients")]
+RELEASING = [*steps(parsed), *steps(contact_message), (held, "receipt_from_message"), *OWNERS]
+TAKING_UP = [(reconcile, "receipt_from_message"), (Owners, "header_recipients")]
 SENDING = [*steps(send_forward), *steps(send_reply), *steps(send_acknowledgement)]
 
 
@@ -188,6 +199,49 @@ def test_a_message_is_recorded_whichever_step_raises(
             assert "own words" not in repr(record)
             assert_nobody_waits(world, record, kept, [one.recipients for one in left])
     assert caught >= 5
+
+
+def test_a_released_message_is_forwarded_whichever_step_raises(
+    monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise Panic("the message's own words")
+
+    for where, step in RELEASING:
+        with subtests.test(step=f"{where.__name__}.{step}"):
+            world = begun()
+            receipt = arrive(world, KINDS["held"]).receipt
+            with monkeypatch.context() as patched:
+                patched.setattr(where, step, fails)
+                decision = held.release(receipt, "inbound", world.context)
+            record = world.records.message_records[receipt, "inbound"]
+            assert (OWNER,) in [one.recipients for one in world.run()]
+            assert (decision.decider, held.RELEASED in record.reasons) == ("operator", True)
+            assert record.outcome is (Outcome.FLAG if mistake_in(record.reasons) else Outcome.DELIVER)
+
+
+@pytest.mark.parametrize("function", ["inbound", "reply"])
+@pytest.mark.parametrize(("where", "step"), TAKING_UP)
+def test_a_message_is_taken_up_whichever_step_of_reading_its_receipt_raises(
+    where: Any, step: str, function: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = begun()
+    to = f"{conversation(world).id}.{conversation(world).token}@{THREAD}" if function == "reply" else PUBLIC
+    raw = mail(
+        to=to, sender=OWNER if function == "reply" else "jane@customer.example", message_id="<n@private.example>"
+    )
+    receipt = world.store(raw, to=to, function=function).id
+
+    def fails(*_: object, **__: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(where, step, fails)
+    reconcile.take_up(receipt, function, world.context)
+    monkeypatch.undo()
+
+    record = world.records.message_records[receipt, function]
+    assert mistake_in(record.reasons)
+    assert [one.recipients for one in world.run()] == [(OWNER,)]
 
 
 def assert_nobody_waits(world: World, record: MessageRecord, kept: Outcome, left: list[Any]) -> None:

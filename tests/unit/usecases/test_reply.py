@@ -289,6 +289,15 @@ def test_the_owners_response_to_an_invitation_is_sent_however_it_is_marked(
     assert len(to_contact(world.run())) == 1
 
 
+def test_the_owners_words_about_a_bounce_to_the_public_address_are_not_recorded_in_silence(world: World) -> None:
+    text = "Undeliverable?\r\n\r\n<kim@customer.example>: 550 5.1.1 user unknown\r\n"
+    raw = owner_reply(world, to=PUBLIC, subject="Undeliverable: A question", text=text, references=f"<{last_forward(world)}>")
+    decision = world.arrive(raw, to=PUBLIC)
+
+    assert decision.outcome in (Outcome.DELIVER, Outcome.FLAG)
+    assert [sent.recipients for sent in world.run()] == [(OWNER,)]
+
+
 def test_a_second_message_under_one_message_id_is_sent_too(world: World) -> None:
     for subject in ("Re: A question", "Re: A question, again"):
         world.arrive(owner_reply(world, subject=subject), to=thread(world))

@@ -71,15 +71,21 @@ class ParsedMessage:
 
 
 def parse_received(
-    raw: bytes, receipt: SesReceipt, function: FunctionName, archive_key: ArchiveKey, at: datetime
+    raw: bytes,
+    receipt: SesReceipt,
+    function: FunctionName,
+    archive_key: ArchiveKey,
+    at: datetime,
+    mistake: Mistake | None = None,
 ) -> ParsedMessage:
     """Read *raw*, stored at *archive_key*, as *function* received it under *receipt*.
 
-    Never raises: whatever a step raises is the result's ``mistake``, and what could be read stands beside it.
+    Never raises: whatever a step raises is the result's ``mistake``, and what could be read stands beside it. So is
+    *mistake*, which the caller met when it rebuilt *receipt*.
     """
     parsed = attempt(_read, raw, receipt, function, archive_key, at)
     if not isinstance(parsed, Mistake):
-        return parsed
+        return replace(parsed, mistake=mistake) if mistake else parsed
     message = attempt_or(unread(raw, parsed), parse, raw)
     return ParsedMessage(
         receipt=receipt,

@@ -8,9 +8,9 @@ import re
 
 _PARTS = re.compile(
     r"""
-    (?P<at> (?<=\S) [@\uff20] (?=\S) )
-    | (?P<dot> (?<![\s.]) [.\u3002\uff0e\uff61] (?=[^\s.,;:!?)\]}'"]) )  # RFC 3490 §3.1 has the four dots of IDNA
-    | (?P<colon> (?<=[a-z]) [:\uff1a] (?=\S) )  # RFC 3986 §3.1
+    (?P<at> (?<=\S) [@\uff20\ufe6b] (?=\S) )
+    | (?P<dot> (?<![\s.]) [.\u3002\uff0e\uff61\u2024\ufe52] (?=[^\s.,;:!?)\]}'"]) )  # dots of RFC 3490 §3.1 and of UTS #46
+    | (?P<colon> (?<=[a-z]) [:\uff1a\ufe55\ufe13] (?=\S) )  # RFC 3986 §3.1
     | (?P<slashes> // | \\\\ )
     """,
     re.VERBOSE | re.IGNORECASE,

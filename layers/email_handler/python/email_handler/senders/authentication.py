@@ -101,6 +101,21 @@ def receipt_from_message(
     )
 
 
+def bare_receipt(receipt_id: ReceiptId, recipients: Sequence[EmailAddress] = ()) -> SesReceipt:
+    """Return the receipt of a stored object whose fields cannot be read: nothing is known of SES's verdicts."""
+    return SesReceipt(
+        id=receipt_id,
+        envelope_sender="",
+        recipients=tuple(recipients),
+        spam="",
+        virus="",
+        spf="",
+        dkim="",
+        dmarc="",
+        dmarc_policy="",
+    )
+
+
 def _from_problem(message: Message) -> str:
     """Return why From cannot be verified, whatever SES found; "" if it is one field with one address."""
     length = sum(len(header.raw) for header in message.headers if header.name.lower() == "from")

@@ -24,6 +24,7 @@ from email_handler.mistakes import Mistake, attempt, attempt_or
 from email_handler.ports import Commit, Known, Question
 from email_handler.senders.auto_response import refuse_acknowledgement
 from email_handler.senders.linkedin import linkedin_slug
+from email_handler.senders.machines import surely_automatic
 from email_handler.spam.stages import Listed, filter_message, filter_unread
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
@@ -39,6 +40,8 @@ def decide_contact_message(parsed: ParsedMessage, context: Context, *, acknowled
 
     Whatever a step raises, the message is recorded; if it would have been delivered, it is forwarded as it came.
     """
+    if parsed.feedback is not None and attempt_or(False, _owner_quotes_feedback, parsed, context):
+        parsed = replace(parsed, feedback=None)
     asked = attempt(contact_question, parsed, context)
     question = bare_question(parsed) if isinstance(asked, Mistake) else asked
 
@@ -54,6 +57,16 @@ def decide_contact_message(parsed: ParsedMessage, context: Context, *, acknowled
         return forward_unread(parsed, planned, stop, question, known, configuration, context)
 
     return decide_once(question, plan, context)
+
+
+def _owner_quotes_feedback(parsed: ParsedMessage, context: Context) -> bool:
+    """Return whether an owner wrote *parsed*, which only reads like a bounce: their words are not recorded in silence."""
+    verification = parsed.verification
+    return (
+        verification.suffices_for_owner
+        and verification.address in context.configuration().owners.addresses()
+        and not surely_automatic(parsed.message, parsed.receipt.envelope_sender)
+    )
 
 
 def _plan(

@@ -2,19 +2,22 @@
 
 from dataclasses import replace
 
-from email_handler.conversations.disposition import Disposition, Outcome, Reason
+from email_handler.conversations.disposition import Disposition, Outcome, Reason, mistaken
 from email_handler.conversations.parsed import ParsedMessage, judged, message_record, parse_received
 from email_handler.conversations.records import Decision, MessageRecord
+from email_handler.conversations.thread_address import ThreadTarget
 from email_handler.errors import NotHeld
 from email_handler.identifiers import EmailAddress, FunctionName, ReceiptId
 from email_handler.mail.addresses import split_address
 from email_handler.mail.parsing import parse
+from email_handler.mistakes import Mistake, attempt, attempt_or
 from email_handler.ports import Commit, Known, ListKind, Question
-from email_handler.senders.authentication import SenderVerification, receipt_from_message
+from email_handler.senders.authentication import SenderVerification, bare_receipt, receipt_from_message
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.contact_message import contact_question, plan_delivery
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import build_commit, decide_once
+from email_handler.usecases.unread import bare_question, deliver_unread
 
 RELEASED = Reason(stage="operator", rule="released", detail="released by the operator")
 CONFIRMED = Reason(stage="operator", rule="confirmed", detail="confirmed by the operator")
@@ -22,7 +25,7 @@ CONFIRMED = Reason(stage="operator", rule="confirmed", detail="confirmed by the 
 
 def release(receipt: ReceiptId, function: FunctionName, context: Context, *, allow: bool = False) -> Decision:
     """Deliver a held message as if it had not been held: decided at most once, however often it is asked for; forwarded
-    once, acknowledged if that is still due.
+    once, acknowledged if that is still due. What a mistake of ours keeps from being placed is forwarded as it came.
 
     *allow* puts the sender on the allow-list. Raises NotHeld for a message that is not held, for an owner's reply that
     was held (its owner sends it again), and for *allow* if the sender is not verified: the entry would help forgers.
@@ -35,27 +38,47 @@ def release(receipt: ReceiptId, function: FunctionName, context: Context, *, all
     if allow:
         _list(record, "allow", context)
     parsed = _parse_again(record, context)
-    question = replace(contact_question(parsed, context), decider="operator")
+    asked = attempt(contact_question, parsed, context)
+    question = replace(bare_question(parsed) if isinstance(asked, Mistake) else asked, decider="operator")
 
     def plan(known: Known, configuration: Configuration) -> Commit:
-        owners = configuration.owners
-        disposition = Disposition(
-            outcome=Outcome.DELIVER,
-            reasons=(*record.reasons, RELEASED),
-            score=record.score,
-            rules_version=record.rules_version,
+        planned = (
+            asked
+            if isinstance(asked, Mistake)
+            else attempt(_plan_release, parsed, record, question, known, configuration, context)
         )
-        released = message_record(parsed, owners, Outcome.DELIVER)
-        released = judged(released, disposition, owners.reply_address(parsed.message))
-        commit = plan_delivery(parsed, released, question, known, configuration, context)
+        if isinstance(planned, Mistake):
+            reasons = (*record.reasons, RELEASED, mistaken(planned))
+            flagged = Disposition(outcome=Outcome.FLAG, reasons=reasons, score=record.score)
+            planned = deliver_unread(parsed, flagged, question, known, configuration.owners, context)
         return replace(
-            commit,
-            decision=replace(commit.decision, decider="operator"),
-            message=replace(commit.message, at=record.at),
-            fingerprint="" if known.duplicate_of else commit.fingerprint,  # a copy has passed: the operator knows
+            planned,
+            decision=replace(planned.decision, decider="operator"),
+            message=replace(planned.message, at=record.at),
+            fingerprint="" if known.duplicate_of else planned.fingerprint,  # a copy has passed: the operator knows
         )
 
     return decide_once(question, plan, context)
+
+
+def _plan_release(
+    parsed: ParsedMessage,
+    record: MessageRecord,
+    question: Question,
+    known: Known,
+    configuration: Configuration,
+    context: Context,
+) -> Commit:
+    owners = configuration.owners
+    disposition = Disposition(
+        outcome=Outcome.DELIVER,
+        reasons=(*record.reasons, RELEASED),
+        score=record.score,
+        rules_version=record.rules_version,
+    )
+    released = message_record(parsed, owners, Outcome.DELIVER)
+    released = judged(released, disposition, owners.reply_address(parsed.message))
+    return plan_delivery(parsed, released, question, known, configuration, context)
 
 
 def confirm(receipt: ReceiptId, function: FunctionName, context: Context, *, block: bool = False) -> Decision:
@@ -97,18 +120,23 @@ def _parse_again(record: MessageRecord, context: Context) -> ParsedMessage:
     owners = context.configuration().owners
     raw = context.archive.get(record.archive_key)
     message = parse(raw)
-    receipt = receipt_from_message(message, record.receipt)
-    named = (*receipt.recipients, *owners.header_recipients(message, "reply")) if record.function == "reply" else ()
+    rebuilt = attempt(receipt_from_message, message, record.receipt)
+    receipt = bare_receipt(record.receipt) if isinstance(rebuilt, Mistake) else rebuilt
+    nobody: tuple[EmailAddress, ...] = ()
+    recipients = attempt_or(nobody, owners.header_recipients, message, record.function)
+    named = (*receipt.recipients, *recipients) if record.function == "reply" else ()
     receipt = replace(receipt, envelope_sender=record.envelope_sender)
     if record.public_address:
         receipt = replace(receipt, recipients=(_tagged(record),))
     parsed = parse_received(raw, receipt, record.function, record.archive_key, context.clock())
     verified = EmailAddress(record.sender) if record.verified else None
+    no_target: tuple[ThreadTarget, ...] = ()
+    targets = attempt_or(no_target, owners.thread_targets, named)
     return replace(
         parsed,
         verification=SenderVerification(address=verified, reason=record.verification),
         feedback=None,
-        target=next(iter(owners.thread_targets(named)), None),  # the token is compared again
+        target=next(iter(targets), None),  # the token is compared again
     )
 
 

@@ -9,7 +9,8 @@ from email_handler.conversations.records import Decision, LedgerItem, PendingEve
 from email_handler.errors import EmailHandlerError
 from email_handler.identifiers import FunctionName, LedgerId, ReceiptId
 from email_handler.mail.parsing import parse
-from email_handler.senders.authentication import receipt_from_message
+from email_handler.mistakes import Mistake, attempt
+from email_handler.senders.authentication import bare_receipt, receipt_from_message
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import finish
 from email_handler.usecases.inbound import receive
@@ -100,11 +101,13 @@ def take_up(receipt_id: ReceiptId, function: FunctionName, context: Context) -> 
     """
     key = raw_key(function, receipt_id)
     message = parse(context.archive.get(key))
-    recipients = context.configuration().owners.header_recipients(message, function)
-    receipt = receipt_from_message(message, receipt_id, recipients)
-    if function == "reply":
-        return relay_reply(receipt, key, context, acknowledge=False)
-    return receive(receipt, key, context, acknowledge=False)
+    recipients = attempt(context.configuration().owners.header_recipients, message, function)
+    named = () if isinstance(recipients, Mistake) else recipients
+    rebuilt = attempt(receipt_from_message, message, receipt_id, named)
+    mistake = next((found for found in (recipients, rebuilt) if isinstance(found, Mistake)), None)
+    receipt = bare_receipt(receipt_id, named) if isinstance(rebuilt, Mistake) else rebuilt
+    take = relay_reply if function == "reply" else receive
+    return take(receipt, key, context, acknowledge=False, mistake=mistake)
 
 
 def _queue_overdue(context: Context, limit: datetime) -> int:

@@ -42,18 +42,23 @@ LISTED = 10  # places, changes or unchecked parts that a record names
 
 
 def relay_reply(
-    receipt: SesReceipt, archive_key: ArchiveKey, context: Context, *, acknowledge: bool = True
+    receipt: SesReceipt,
+    archive_key: ArchiveKey,
+    context: Context,
+    *,
+    acknowledge: bool = True,
+    mistake: Mistake | None = None,
 ) -> Decision:
     """Decide about a message to a thread address: a reply leaves only if the token is right *and* the owner verified.
 
     The decision is taken at most once for a receipt; the reply is sent at least once. Machines come first: an owner's
     out-of-office or a daemon is recorded, never relayed, never replied to. Whatever else the verified owner writes
     leaves, or comes back with a notice; so does what a mistake of ours kept from being read. *acknowledge* is False for
-    the reconciler, as for a contact's message to a public address.
+    the reconciler, as for a contact's message to a public address; *mistake* is what kept it from rebuilding *receipt*.
     Raises transient errors only; the invocation is then repeated and finds or takes the decision.
     """
     raw = context.archive.get(archive_key)
-    parsed = parse_received(raw, receipt, "reply", archive_key, context.clock())
+    parsed = parse_received(raw, receipt, "reply", archive_key, context.clock(), mistake)
     owners = context.configuration().owners
     targets = attempt(owners.thread_targets, receipt.recipients)
     if isinstance(targets, Mistake):

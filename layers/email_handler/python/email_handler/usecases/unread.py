@@ -40,8 +40,7 @@ def forward_unread(
     configuration: Configuration,
     context: Context,
 ) -> Commit:
-    """Return the transaction that forwards *parsed* with a warning, in the conversation that its token opens, or in one
-    of its own.
+    """Return the transaction that forwards *parsed* with a warning (see :func:`deliver_unread`).
 
     *stop* is why it is recorded only (a copy, our own message), if that is known. What SES's verdicts, the recipients
     and the operator's lists hold or drop stays held or dropped.
@@ -53,9 +52,17 @@ def forward_unread(
     judged = attempt_or(last_resort, _judged, parsed, mistake, known, owners)
     if stop is not None:
         judged = replace(judged, outcome=Outcome.RECORD, reasons=(stop, *judged.reasons))
+    if judged.outcome is not Outcome.FLAG:
+        return build_commit(unread_record(parsed, owners, judged))
+    return deliver_unread(parsed, judged, question, known, owners, context)
+
+
+def deliver_unread(
+    parsed: ParsedMessage, judged: Disposition, question: Question, known: Known, owners: Owners, context: Context
+) -> Commit:
+    """Return the transaction that forwards *parsed* as *judged*, in the conversation that its token opens, or in one of
+    its own."""
     record = unread_record(parsed, owners, judged)
-    if record.outcome is not Outcome.FLAG:
-        return build_commit(record)
     found = attempt_or(None, owners.reply_address, parsed.message)
     reply_address: EmailAddress | Literal[""] = found or ""
     joined = known.by_id if attempt_or(False, token_matches, parsed.target, known.by_id) else None
