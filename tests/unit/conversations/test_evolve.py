@@ -10,10 +10,14 @@ from email_handler.conversations.evolve import (
     MAX_EARLIER,
     MAX_LINKS,
     MAX_PARTICIPANTS,
+    MAX_RELAYED,
+    MAX_UNTOLD,
     add_message,
     add_reply,
     add_sent_reply,
     contact_after,
+    contact_after_reply,
+    is_repeated,
     start,
     with_link,
 )
@@ -115,6 +119,27 @@ def test_a_message_to_two_public_addresses_goes_to_the_mailboxes_of_both_routes_
     assert started.mailboxes == (*sales[:-1], media[0])
 
 
+def test_a_conversation_has_the_id_that_is_known_or_a_new_one() -> None:
+    message = parsed(mail())
+    known = start(message, CONVERSATION, JANE, owners=OWNERS, routes=Routes(), new_token=lambda length: "x" * length)
+
+    assert (new_conversation(message).id, known.id) == ("c-xxxxxxxx", CONVERSATION)
+
+
+def test_a_route_to_a_public_address_is_passed_over() -> None:
+    message = parsed(mail())
+    routes = Routes(routes=(Route(to=(PUBLIC,), address=PUBLIC),))
+    started = start(message, "", JANE, owners=OWNERS, routes=routes, new_token=lambda length: "x" * length)
+
+    assert started.mailboxes == (OWNER,)
+
+
+def test_a_message_under_the_known_subject_renames_nothing() -> None:
+    after = add_message(conversation(owner_subject="Jane's offer"), parsed(mail(subject="Re: Hello")), JANE, OWNERS)
+
+    assert (after.subject, after.owner_subject) == ("Hello", "Jane's offer")
+
+
 def test_an_unverified_first_message_says_where_replies_go_and_warns_if_that_is_elsewhere() -> None:
     started = new_conversation(parsed(mail(), **UNVERIFIED), "kim@elsewhere.example")
     plain = new_conversation(parsed(mail(), **UNVERIFIED), "kim@customer.example")
@@ -190,6 +215,43 @@ def test_a_subject_that_the_owner_changes_renames_both_sides() -> None:
 
     assert (renamed.subject, renamed.owner_subject) == ("An offer", "An offer")
     assert (same.subject, same.owner_subject) == ("Hello", "Hello")
+
+
+def test_the_unchecked_parts_of_replies_that_the_owner_was_not_told_of_add_up_to_a_bound() -> None:
+    reply, parts = parsed(mail()), tuple(map(str, range(MAX_UNTOLD)))
+    before = conversation(untold=("first",))
+
+    assert add_reply(before, reply, OWNER).untold == ("first",)
+    assert add_reply(before, reply, OWNER, ["second"]).untold == ("first", "second")
+    assert add_reply(before, reply, OWNER, parts).untold == ("first", *parts[:-1])
+
+
+@pytest.mark.parametrize(
+    ("relayed", "repeated"),
+    [
+        ([("same", 0), ("same", 59)], True),
+        ([("same", 0), ("other", 10), ("same", 59)], True),
+        ([("same", 0), ("same", 60)], False),
+        ([("same", 0), ("other", 0)], False),
+        ([("other", 0), ("other", 0)], False),
+        ([], False),
+    ],
+)
+def test_a_text_is_repeated_if_it_went_to_the_contact_twice_within_an_hour(
+    relayed: list[tuple[str, int]], repeated: bool
+) -> None:
+    known = contact(relayed=tuple((digest, NOW - timedelta(minutes=ago)) for digest, ago in relayed))
+
+    assert is_repeated(known, "same", NOW) is repeated
+    assert not is_repeated(None, "same", NOW)
+
+
+def test_a_contact_is_dated_by_a_reply_and_keeps_the_digests_of_the_latest() -> None:
+    earlier = tuple((f"text {number}", NOW) for number in range(MAX_RELAYED))
+    later = NOW + timedelta(minutes=1)
+
+    assert contact_after_reply(contact(), "new", later) == contact(updated_at=later, relayed=(("new", later),))
+    assert contact_after_reply(contact(relayed=earlier), "new", later).relayed == (*earlier[1:], ("new", later))
 
 
 def test_a_reply_that_left_is_counted_and_dated() -> None:

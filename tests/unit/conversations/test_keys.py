@@ -5,10 +5,13 @@ from datetime import timedelta
 import pytest
 
 from email_handler.conversations.keys import (
+    acknowledgement_counters,
     acknowledgement_id,
     forward_id,
     hourly_notice_id,
     notice_id,
+    raw_key,
+    receipt_of,
     reply_id,
     safe_name,
     text_only_forward_id,
@@ -27,6 +30,18 @@ def test_a_mailbox_gets_one_acknowledgement_for_any_case_and_tag_of_its_address(
     assert acknowledgement_id("jane@example.org") != acknowledgement_id("kim@example.org")
     assert acknowledgement_id("j.ane@example.org") != acknowledgement_id("jane@example.org")
     assert acknowledgement_id("J.a.ne+x@googlemail.com") == acknowledgement_id("jane@gmail.com")
+
+
+def test_senders_without_a_domain_are_told_apart() -> None:
+    assert acknowledgement_id("root") == acknowledgement_id("Root") != acknowledgement_id("postmaster")
+
+
+def test_a_received_messages_key_names_its_receipt() -> None:
+    assert receipt_of(raw_key("inbound", ReceiptId("r1"))) == "r1"
+
+
+def test_a_days_acknowledgements_are_counted_in_all_and_for_each_organizational_domain() -> None:
+    assert acknowledgement_counters("jane@mail.customer.example", NOW) == ("2026-03-02", "2026-03-02 customer.example")
 
 
 def test_a_reply_to_the_same_recipients_is_the_same_send_in_any_order() -> None:

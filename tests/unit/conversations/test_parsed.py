@@ -5,19 +5,24 @@ from typing import Any
 
 import pytest
 
+from email_handler.conversations import parsed as steps
 from email_handler.conversations.disposition import Disposition, Outcome, Reason
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import (
     MAX_SUBJECT,
+    NOT_CHECKED,
     SNIPPET,
     ParsedMessage,
     fingerprint,
+    fingerprints,
     is_own_message,
     judged,
     message_record,
     parse_received,
+    text_digest,
+    unread_record,
 )
-from email_handler.identifiers import ArchiveKey, LedgerId
+from email_handler.identifiers import ArchiveKey, EmailAddress, LedgerId
 from email_handler.mail.parsing import parse
 from tests.support.builders import mail
 from tests.support.fakes import NOW
@@ -57,6 +62,16 @@ def test_a_message_without_an_id_has_no_fingerprint() -> None:
     assert fingerprint(parse(raw), verified=True) == ""
 
 
+def test_an_unverified_message_may_be_a_copy_of_a_verified_one_and_never_the_other_way_round() -> None:
+    verified = parsed(mail(message_id="<m1@example.org>"))
+    unverified = replace(verified, verification=NOT_CHECKED)
+    of_verified, of_unverified = (fingerprint(verified.message, verified=known) for known in (True, False))
+
+    assert fingerprints(verified) == (of_verified,)
+    assert fingerprints(unverified) == (of_unverified, of_verified)
+    assert fingerprints(parsed(mail(message_id=None))) == ("receipt r1",)
+
+
 @pytest.mark.parametrize("domain", ["linkedin.com", "mail.linkedin.com"])
 def test_linkedins_machines_write_for_persons(domain: str) -> None:
     raw = mail(sender=f"Jane Doe via LinkedIn <hit-reply@{domain}>", auto_submitted="auto-generated")
@@ -86,6 +101,7 @@ def test_a_message_of_ours_is_known_by_the_id_of_a_send_or_by_the_thread_subdoma
 
     assert is_ours(message_id="<s1@email.amazonses.com>")
     assert is_ours(sender="notices@thread.example.com")
+    assert is_ours(sender=f"{JANE}, notices@thread.example.com")
     assert not is_ours(message_id="<theirs@customer.example>")
     assert not is_ours(in_reply_to="<s1@email.amazonses.com>")
     assert not is_ours(sender="jane@otherthread.example.com")
@@ -95,6 +111,78 @@ def test_a_record_keeps_the_start_of_a_long_subject_and_text() -> None:
     record = message_record(parsed(mail(subject="x" * 600, text="y" * 300 + "\r\n")), OWNERS, Outcome.DELIVER)
 
     assert (record.subject, record.snippet) == ("x" * MAX_SUBJECT, "y" * SNIPPET)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "public"), [("contact+shop@example.com", (PUBLIC, "shop")), ("nobody@example.com", ("", ""))]
+)
+def test_a_record_has_the_public_address_and_the_tag_that_the_envelope_names(
+    recipient: str, public: tuple[str, str]
+) -> None:
+    receipt = passed_receipt(recipients=(EmailAddress(recipient),))
+    record = message_record(parsed(mail(), receipt=receipt), OWNERS, Outcome.DELIVER)
+
+    assert (record.public_address, record.source) == public
+
+
+def test_an_unread_record_has_what_is_known_without_reading_the_text() -> None:
+    public = (EmailAddress("sales@example.com"), PUBLIC)
+    of = parsed(mail(subject="x" * 600, text="Hello"), automatic="precedence")
+    reasons = (Reason(stage="mistake", rule="ValueError"),)
+    record = unread_record(
+        of, replace(OWNERS, public_addresses=public), Disposition(outcome=Outcome.FLAG, reasons=reasons)
+    )
+
+    whole = message_record(of, OWNERS, Outcome.FLAG, reasons)
+    assert (whole.snippet, whole.text_chars, whole.automatic) == ("Hello", 6, "precedence")
+    assert record == replace(whole, public_address=public[0], snippet="", text_chars=0, automatic="")
+
+
+def test_two_replies_say_the_same_if_their_new_words_and_files_are_the_same() -> None:
+    def digest(text: str, *payloads: bytes) -> str:
+        files = [("a.bin", "application/octet-stream", payload) for payload in payloads]
+        return text_digest(parse(mail(text=text, attachments=files)))
+
+    same = digest("I am away.")
+    assert digest("I  am\r\nAWAY.\r\n\r\nOn Monday Jane wrote:\r\n> Hello\r\n") == same
+    assert len({same, digest("I am here."), digest("I am away.", b"1"), digest("I am away.", b"2")}) == 4
+
+
+def test_the_digest_of_a_reply_is_the_same_in_every_version() -> None:
+    """A repetition after an update must be found."""
+    assert text_digest(parse(mail(text="I am away."))) == "c3bfb124be937dcdfa2411466b4de688"
+
+
+def fails(*_: object) -> None:
+    raise RecursionError
+
+
+def test_a_message_of_which_no_check_passed_is_read_in_full() -> None:
+    receipt = passed_receipt(spf="GRAY", dkim="GRAY", dmarc="GRAY")
+    unverified = parse_received(mail(), receipt, "inbound", ArchiveKey("raw/inbound/r1"), NOW)
+
+    assert (unverified.verification.address, unverified.mistake) == (None, None)
+
+
+def test_what_could_be_read_stands_beside_the_mistake_of_a_later_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = mail(auto_submitted="auto-replied")
+    whole = parsed(raw)
+    monkeypatch.setattr(steps, "automatic", fails)
+    partly = parsed(raw)
+
+    assert partly.mistake is not None
+    assert partly.mistake.kind == "RecursionError"
+    assert partly == replace(whole, automatic="", mistake=partly.mistake)
+
+
+def test_a_message_of_which_nothing_can_be_read_is_of_the_envelopes_sender(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "parse", fails)
+    monkeypatch.setattr(steps, "verify_sender", fails)
+    nothing = parsed(mail())
+
+    assert (nothing.sender, nothing.sender_name, nothing.message.raw) == (JANE, "", mail())
+    assert nothing.verification == NOT_CHECKED
+    assert nothing.mistake == nothing.message.mistake
 
 
 def test_a_judged_record_has_all_of_the_filters_result() -> None:
