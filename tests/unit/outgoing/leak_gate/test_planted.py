@@ -122,25 +122,25 @@ PAGES = {
     "style": "<style>/* {} */</style><p>x</p>",
     "conditional": "<!--[if mso]><p>{}</p><![endif]-->",
 }
+TEXT_ENCODINGS = (
+    ("utf-8", "7bit"),
+    ("iso-8859-1", "soft breaks"),
+    ("utf-16", "base64"),
+    ("gb2312", "quoted-printable"),
+)
+PAGE_ENCODINGS = (("utf-8", "7bit"), ("utf-8", "soft breaks"))
+"""One message has a body in each of them."""
 
 
 def _in_text() -> Iterator[tuple[str, Planted]]:
-    for (place, frame), (spelling, spell), (charset, encoding) in product(
-        TEXTS.items(),
-        SPELLINGS.items(),
-        [("utf-8", "7bit"), ("iso-8859-1", "soft breaks"), ("utf-16", "base64"), ("gb2312", "quoted-printable")],
-    ):
-        yield (
-            f"text: {place}, {spelling}, {charset} {encoding}",
-            lambda a, f=frame, s=spell, c=charset, e=encoding: _mail(_body("plain", f.format(s(a)), c, e)),  # type: ignore[misc]
-        )
-    for (place, frame), (spelling, spell), encoding in product(
-        PAGES.items(), SPELLINGS.items(), ("7bit", "soft breaks")
-    ):
-        yield (
-            f"html: {place}, {spelling}, {encoding}",
-            lambda a, f=frame, s=spell, e=encoding: _mail(_body("html", f.format(s(a)), "utf-8", e)),  # type: ignore[misc]
-        )
+    for subtype, frames, encodings in (("plain", TEXTS, TEXT_ENCODINGS), ("html", PAGES, PAGE_ENCODINGS)):
+        for (place, frame), (spelling, spell) in product(frames.items(), SPELLINGS.items()):
+            yield (
+                f"{subtype}: {place}, {spelling}",
+                lambda a, t=subtype, f=frame, s=spell, encodings=encodings: _mail(  # type: ignore[misc]
+                    *(_body(t, f.format(s(a)), charset, encoding) for charset, encoding in encodings)
+                ),
+            )
     yield (
         "flowed text, broken within",
         lambda a: _mail(
@@ -318,8 +318,10 @@ KINDS = (_in_text, _elsewhere, _disguised)
 
 def test_there_are_enough_plants() -> None:
     names = [name for plants in KINDS for name, _ in plants()]
+    bodies = len(SPELLINGS) * (len(TEXTS) * len(TEXT_ENCODINGS) + len(PAGES) * len(PAGE_ENCODINGS))
 
-    assert len(names) >= 200
+    assert bodies >= 300
+    assert len(names) >= 150
     assert len({*names}) == len(names)
 
 
