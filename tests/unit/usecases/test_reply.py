@@ -291,7 +291,9 @@ def test_the_owners_response_to_an_invitation_is_sent_however_it_is_marked(
 
 def test_the_owners_words_about_a_bounce_to_the_public_address_are_not_recorded_in_silence(world: World) -> None:
     text = "Undeliverable?\r\n\r\n<kim@customer.example>: 550 5.1.1 user unknown\r\n"
-    raw = owner_reply(world, to=PUBLIC, subject="Undeliverable: A question", text=text, references=f"<{last_forward(world)}>")
+    raw = owner_reply(
+        world, to=PUBLIC, subject="Undeliverable: A question", text=text, references=f"<{last_forward(world)}>"
+    )
     decision = world.arrive(raw, to=PUBLIC)
 
     assert decision.outcome in (Outcome.DELIVER, Outcome.FLAG)
