@@ -382,6 +382,42 @@ def test_a_pdfs_stream_is_read_through_every_filter() -> None:
     assert _missed({name: pdf(page_of, packed, FONT) for name, packed in _filtered(drawn)}) == []
 
 
+BOLD = b"Subject: x\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.b64encode(
+    b"me<b>@</b>private.example"
+)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        rb"{\rtf1\uc0 \u109\u101\u64 private.example}",
+        rb"{\rtf1\uc2 me\u64 ??private.example}",
+        rb"{\rtf1 me{\*\bkmkstart _GoBack}@private.example}",
+        b"{\\rtf1{\\object\\objdata " + (b"\1\5\0\0" + bytes(60) + _docx(("me", "@private.example"))).hex().encode() + b"}}",
+        b"\xef\xbb\xbf" + BOLD,
+        b"\r\n" + BOLD,
+        b"Reply-To: a@b.example\r\nPriority: high\r\n" + BOLD,
+        b"From a Mon\nFrom: a@b.example\n\nx\n\nFrom b Mon\n" + BOLD,
+        b'<img src="data:text/html;base64,' + base64.b64encode(b"me<b>@</b>private.example") + b'">',
+        base64.b64encode(base64.b64encode(b"mail=me@private.example")),
+        pdf(b"<< /Type /Filespec /EF << /F 2 0 R >> >>", flate(_docx(("me", "@private.example")))),
+    ],
+    ids=[
+        "RTF without stand-ins", "RTF with two stand-ins", "RTF bookmark", "RTF object", "message behind a mark",
+        "message behind a blank line", "message with other fields first", "second message of a mailbox",
+        "short page in base64", "base64 twice", "PDF file without a type",
+    ],
+)  # fmt: skip
+def test_an_address_is_found_where_only_the_formats_own_rules_lead(payload: bytes) -> None:
+    assert _held(_message_of(payload))
+
+
+def test_a_message_that_quotes_a_mailbox_is_read_as_one() -> None:
+    quoted = b"\r\nFrom a Mon\nFrom: a@b.example\n\nx"
+
+    assert _held(_message_of(multipart("mixed", quoted, BOLD, headers=[("From", "a@b.example")])))
+
+
 def test_objects_in_object_streams_are_read() -> None:
     objects = b"1 0 2 20 <</Author (x)     ><</URI (mailto:me\\100private.example) >>"
     document = pdf(flate(objects, b"/Type /ObjStm /N 2 /First 9"))

@@ -11,8 +11,8 @@ _ZIP_END_AT = 66_000  # bytes before the end of a file that it can begin at: 22 
 _TAR_MAGIC_AT = 257
 _ZLIB = re.compile(rb"[\x28\x38\x48\x58\x68\x78].", re.DOTALL)
 _PICTURES = (b"II*\0", b"MM\0*", b"BM", b"\0\0\1\0")
-_NOT_READ = (b"7z\xbc\xaf", b"Rar!", b"\x78\x9f\x3e\x22", b"\x28\xb5\x2f\xfd", b"MSCF")
-"""First bytes of 7z, RAR, TNEF, Zstandard and CAB."""
+_NOT_READ = (b"7z\xbc\xaf", b"Rar!", b"\x78\x9f\x3e\x22", b"\x28\xb5\x2f\xfd", b"MSCF", b"%!PS")
+"""First bytes of 7z, RAR, TNEF, Zstandard, CAB and PostScript (a program)."""
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
 

@@ -55,11 +55,15 @@ def read_pdf(payload: bytes, budget: Budget) -> Iterator[Found]:
         yield Unread(DAMAGED)
     contents: list[tuple[Stream, bytes]] = []
     # Object streams first: other streams' dictionaries may refer to what is in them.
-    for stream in sorted(document.streams, key=lambda stream: stream.dictionary.get(b"Type") != Name(b"ObjStm")):
-        if not budget.take_member():
-            yield Unread(TOO_MANY)
-            break
-        yield from _stream(stream, document, budget, contents)
+    of_objects = [stream for stream in document.streams if stream.dictionary.get(b"Type") == Name(b"ObjStm")]
+    others = [stream for stream in document.streams if stream.dictionary.get(b"Type") != Name(b"ObjStm")]
+    for streams in (of_objects, others):
+        files = _embedded(document)
+        for stream in streams:
+            if not budget.take_member():
+                yield Unread(TOO_MANY)
+                break
+            yield from _stream(stream, document, budget, contents, is_file=stream.number in files)
     yield Text(BOUNDARY.join(map(string_text, document.strings)))
     if not document.complete:
         yield Unread(DAMAGED)
@@ -67,8 +71,14 @@ def read_pdf(payload: bytes, budget: Budget) -> Iterator[Found]:
     yield from _Pages(document, contents, budget).texts()
 
 
+def _embedded(document: Document) -> set[int]:
+    """Return the numbers of the streams that file specifications name (§7.11.4): their type is optional."""
+    named = (document.dictionary(dictionary.get(b"EF")) for dictionary in document.dictionaries)
+    return {value.number for files in named for value in files.values() if isinstance(value, Ref)}
+
+
 def _stream(
-    stream: Stream, document: Document, budget: Budget, contents: list[tuple[Stream, bytes]]
+    stream: Stream, document: Document, budget: Budget, contents: list[tuple[Stream, bytes]], *, is_file: bool
 ) -> Iterator[Found]:
     """Yield what *stream* holds, or add it to *contents* to be read as what pages show."""
     if not stream.complete:
@@ -82,7 +92,7 @@ def _stream(
     except Undecodable as error:
         content = error.content
         yield Unread(error.reason)
-    match stream.dictionary.get(b"Type"):
+    match Name(b"EmbeddedFile") if is_file else stream.dictionary.get(b"Type"):
         case b"ObjStm":
             read_object_stream(content, stream.dictionary, document)
         case b"XRef":

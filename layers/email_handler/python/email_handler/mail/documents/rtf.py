@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from email_handler.mail.documents.reading import BOUNDARY, TOO_LARGE, Budget, Found, Member, Raw, Text, Unread
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[\r\n]{0,4}){64,}+")
-_TOKEN = re.compile(
-    r"\\'(?P<code>[0-9A-Fa-f]{2})|\\u(?P<unicode>-?[0-9]{1,6}) ?(?:\\'[0-9A-Fa-f]{2}|[^\\{}\r\n])?"
+_TOKENS = (
+    r"\\'(?P<code>[0-9A-Fa-f]{2})|\\u(?P<unicode>-?[0-9]{1,6}) ?(?:\\'[0-9A-Fa-f]{2}|[^\\{}\r\n]){0,%d}"
     r"|\\(?P<symbol>[^A-Za-z0-9'\r\n])|\\[A-Za-z]{1,40}(?:-?[0-9]{1,12})? ?|[{}\r\n]+|\\[\r\n]"
 )
+_REPLACEMENTS = re.compile(r"\\uc([0-3])(?![0-9])")  # how many characters stand in for one that "\u" gives
+_ASIDE = re.compile(r"\{\\\*[^{}]*\}")  # a group that many readers do not show: a bookmark, a style
+_OBJECT = b"\1\5\0\0"  # how an embedded object begins (MS-OLEDS §2.2.4)
 _SYMBOLS = {"~": "\u00a0", "_": "-", "-": BOUNDARY, "*": BOUNDARY, "|": BOUNDARY, ":": BOUNDARY}
 
 
@@ -19,11 +22,14 @@ def read_rtf(payload: bytes, budget: Budget) -> Iterator[Found]:
     if not budget.take(len(source)):
         yield Unread(TOO_LARGE)
         return
-    yield Text(_TOKEN.sub(_meaning, source))
+    for count in sorted({"1", *_REPLACEMENTS.findall(source)}):
+        tokens = re.compile(_TOKENS % int(count))
+        for shown in dict.fromkeys((source, _ASIDE.sub("{}", source))):
+            yield Text(tokens.sub(_meaning, shown))
     for run in _HEX.finditer(source):
         content = bytes.fromhex(re.sub(r"[\r\n]+", "", run[0]))
         yield Raw(content)
-        if content.startswith((b"\x89PNG", b"\xff\xd8\xff")):
+        if content.startswith((b"\x89PNG", b"\xff\xd8\xff", _OBJECT)):
             yield Member("", content)
 
 

@@ -43,12 +43,13 @@ _ARMOURED = re.compile(
 )
 _MESSAGES = frozenset(("message/rfc822", "message/global", "message/news"))
 _MESSAGE = re.compile(
-    rb"(?:From [^\n]{1,200}\n)?"
+    rb"(?:\xef\xbb\xbf)?\s{0,99}+(?:From [^\n]{1,200}\n)?(?:[!-9;-~]{1,76}:[^\n]{0,998}\n(?:[ \t][^\n]{0,998}\n){0,99}){0,99}?"
     rb"(?:return-path|received|from|to|subject|date|message-id|mime-version|content-type|delivered-to|"
     rb"authentication-results|dkim-signature|x-[a-z0-9-]{1,60}):",
     re.IGNORECASE,
 )
 """How a message begins, in a file of any type: many clients attach one as ``application/octet-stream``."""
+_NEXT = re.compile(rb"\n(?=From [^\n]{1,200}\n[!-9;-~]{1,76}:)")  # of several messages in one file (RFC 4155)
 _DEFECTS = {"header section cut": DAMAGED, "nested too deep": TOO_DEEP, "too many parts": TOO_MANY}
 _NO_TEXT = bytes((*range(7), *range(14, 27), *range(28, 32)))
 _ASCII = bytes(range(128)) + b"\x7f" * 128  # no byte beyond ASCII is a letter of an address
@@ -166,8 +167,8 @@ class _Scan:
         readers = formats.readers_of(content)
         text = _as_text(content, charset, is_text=kind.startswith(("text/", "message/")))
         is_message = kind in _MESSAGES or (text is not None and _MESSAGE.match(content) is not None)
-        if is_message:
-            self.message(parse(content), f"{where}: ", path, depth + 1)
+        for message in _messages(content) if is_message else ():
+            self.message(parse(message), f"{where}: ", path, depth + 1)
         if text is not None:
             self._text(where, text, markup=True)
             self._packed(where, path, text, depth)
@@ -257,6 +258,12 @@ def _joined(path: str, name: str) -> str:
     """Return the name of a file within a file, on one line."""
     whole = f"{path}/{name}" if path and name else path or name
     return "".join(c if c.isprintable() else " " for c in whole)[:_MAX_NAME]
+
+
+def _messages(content: bytes) -> list[bytes]:
+    """Return the messages that a file holds: several if it is a mailbox (RFC 4155)."""
+    begun = content.lstrip(b"\xef\xbb\xbf\r\n")
+    return _NEXT.split(begun) if begun.startswith(b"From ") else [begun]
 
 
 def _is_binary(content: bytes) -> bool:

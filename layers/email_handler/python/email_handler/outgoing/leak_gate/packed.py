@@ -10,7 +10,7 @@ _BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{8,}}+{_FOLD}[A-Za-z0-9+/_-]{{2,}}+)*+")
 _HEX = re.compile(rf"[0-9A-Fa-f]{{16,}}+{_FOLD}[0-9A-Fa-f]{{2,}}+)*+")
 _NO_DIGITS = re.compile(r"[\s>|]+")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_LONG = 80  # digits: a run of as many can be a file
+_LONG = 24  # digits: a run of as many can be a file with an address in it
 _UUENCODED = re.compile(r"^begin [0-7]{3,4} [^\r\n]{1,200}\r?\n(?:[!-`][ -`]{1,80}\r?\n)++", re.MULTILINE)
 _APART = ("AAAA", "AAAAAAA", "AAAAAA", "AAAAA")  # by a run's length: fills it up and decodes to three zeros
 
