@@ -123,8 +123,7 @@ class _Scan:
                 where = f"{prefix}{part.content_type} part {number}"
             if part is not message.root:
                 self._headers(part, f"{where} header ", depth)
-            for name in (part.filename, part.filename.rpartition(".")[0]):
-                self._text(f"{where} name", name, name=True)
+            self._name(f"{where} name", part.filename)
             self._text(f"{where} name", part.content_id)
             if part.payload:
                 self.payload(where, _joined(path, part.filename), part, depth)
@@ -160,8 +159,8 @@ class _Scan:
         kind: str = "application/octet-stream",
     ) -> None:
         """Scan a file as the formats, the message and the text that it is, whatever its type says."""
-        if depth > MAX_DEPTH or not self._budget.take(len(content)):
-            self._unread(where, path, TOO_DEEP if depth > MAX_DEPTH else TOO_LARGE)
+        if refused := self._refused(content, depth):
+            self._unread(where, path, refused)
             return
         readers = formats.readers_of(content)
         text = _as_text(content, charset, is_text=kind.startswith(("text/", "message/")))
@@ -182,8 +181,14 @@ class _Scan:
                 self._unread(where, path, DAMAGED)
         if kind in _ENCRYPTED and not readers:
             self._unread(where, path, ENCRYPTED)
-        elif text is None and not readers and not is_message:
+        elif text is None and not readers:
             self._unread(where, path, UNKNOWN)
+
+    def _refused(self, content: bytes, depth: int) -> str:
+        """Return why *content* is not read at all, "" if it is."""
+        if depth > MAX_DEPTH:
+            return TOO_DEEP
+        return "" if self._budget.take(len(content)) else TOO_LARGE
 
     def _take(self, where: str, path: str, contents: Iterable[Found], depth: int) -> None:
         for found in contents:
@@ -197,8 +202,7 @@ class _Scan:
                 case Raw(content):
                     self.raw(where, content)
                 case Name(name):
-                    self._text(where, name, name=True)
-                    self._text(where, name.rpartition(".")[0], name=True)
+                    self._name(where, name)
                 case Member(name, content):
                     self._file(where, _joined(path, name), content, depth + 1)
                 case Unread(reason, name):
@@ -213,7 +217,7 @@ class _Scan:
         text = content.translate(_ASCII).decode("ascii")
         texts = [text]
         if "\0" in text:
-            texts = [text.replace("\0", _END), text.replace("\0\0", _END * 2).replace("\0", "")]
+            texts = [text.replace("\0", _END), text.replace("\0\0", _END).replace("\0", "")]
         if not self._needles.is_ascii:
             codecs = ("utf-8", "utf-16-le", "utf-16-be")
             decoded = (content[start:].decode(codec, "ignore") for codec in codecs for start in (0, 1))
@@ -231,6 +235,11 @@ class _Scan:
             for what in found_in(text, self._needles, markup=markup, name=name):
                 self._found(where, what)
             self._unpack(where, text)
+
+    def _name(self, where: str, name: str) -> None:
+        """Scan the name of a file, also as it is before an ending that is no known file type."""
+        for text in (name, name.rpartition(".")[0]):
+            self._text(where, text, name=True)
 
     def _unpack(self, where: str, text: str) -> None:
         for window in views.windows(text):
