@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.documents import formats
 from email_handler.mail.documents.reading import Budget
-from email_handler.mail.parsing import parse
+from email_handler.mail.parsing import MAX_DEPTH, parse
 from email_handler.outgoing.composed import Place, Unchecked
 from email_handler.outgoing.leak_gate import gate
 from email_handler.outgoing.leak_gate.needles import Needles
@@ -443,6 +443,43 @@ def test_a_part_is_read_to_the_same_depth_alone() -> None:
         raw = entity([("From", "a@b.example"), ("Content-Type", "message/rfc822")], raw)
 
     assert gate.reveals(parse(raw).root, NEEDLES)
+
+
+def test_a_message_that_could_not_be_parsed_in_full_is_unchecked() -> None:
+    deep = b"\r\nx"
+    for number in range(MAX_DEPTH + 2):
+        deep = multipart("mixed", deep, boundary=f"b{number}")
+    attached = entity([("Content-Type", "message/rfc822")], b"From: a@b.example\r\n" + deep)
+
+    assert _places(b"From: a@b.example\r\n" + deep) == {("message", "unchecked", "contents")}
+    assert _places(multipart("mixed", attached, boundary="outer")) == {
+        ("attachment 1 (message/rfc822)", "unchecked", "contents")
+    }
+
+
+def test_the_hosts_of_other_messages_ids_are_fine() -> None:
+    assert _places(mail(in_reply_to="<2@private.example>")) == set()
+
+
+def test_an_attached_message_may_begin_with_any_header() -> None:
+    subject = b"Odd: x\r\nSubject: =?utf-8?Q?me=40priv?= =?utf-8?Q?ate.example?=\r\n\r\nx"
+    attached = entity([("Content-Type", "message/rfc822")], subject)
+
+    assert {action for _, action, _ in _places(multipart("mixed", attached))} == {"held"}
+
+
+def test_a_file_in_a_documents_text_is_read() -> None:
+    digits = base64.b64encode(b"me%2540private.example".ljust(90))
+
+    assert "held" in {action for _, action, _ in _places(_with_file(pdf(flate(b"BT (" + digits + b") Tj ET"))))}
+
+
+def test_a_documents_text_counts_towards_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Budget, "MAX_BYTES", 1500)
+
+    assert {part.reason for part in gate.check(_with_file(b"{\\rtf1 " + b"x" * 1000 + b"}"), NEEDLES)[1]} == {
+        "too large"
+    }
 
 
 def test_a_binary_file_that_begins_like_a_message_is_unchecked() -> None:

@@ -106,7 +106,7 @@ class _Scan:
     def __init__(self, needles: Needles) -> None:
         self._needles = needles
         addresses = needles.identity.private_addresses
-        self._addresses = [address.lower() for address in addresses if address.isascii()]
+        self._addresses = [address.lower() for address in addresses]
         self._private_hosts = set(map(address_domain, addresses)) - {needles.identity.domain.lower()}
         self._budget = Budget()
         self.places: dict[Place, None] = {}
@@ -164,7 +164,7 @@ class _Scan:
             return
         readers = formats.readers_of(content)
         text = _as_text(content, charset, is_text=kind.startswith(("text/", "message/")))
-        is_message = kind in _MESSAGES or (text is not None and _MESSAGE.match(content) is not None)
+        is_message = kind in _MESSAGES or _MESSAGE.match(content) is not None
         if is_message:
             self.message(parse(content), f"{where}: ", path, depth + 1)
         if text is not None:
