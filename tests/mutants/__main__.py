@@ -29,7 +29,7 @@ GROUPS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ("senders/authentication.py",),
         ("tests/unit/senders/test_authentication.py", "tests/unit/usecases/test_reconcile.py", *NO_CLOUD),
     ),
-    "leak gate": (("outgoing/leak_gate/*.py",), ("tests/unit/outgoing", *NO_CLOUD)),
+    "leak gate": (("outgoing/leak_gate/*.py",), ("tests/unit/outgoing/leak_gate", "tests/unit/outgoing/test_reply.py")),
     "table": (
         ("adapters/dynamodb/ledger.py", "adapters/dynamodb/records.py"),
         ("tests/contract/test_ledger.py", "tests/contract/test_records.py", "tests/contract/test_dynamodb.py"),

@@ -87,6 +87,10 @@ HOSTILE = {
     "a response with a further attendee": RESPONSE.replace("END:VEVENT", "ATTENDEE:mailto:e@e.example\r\nEND:VEVENT"),
     "a response of somebody else": RESPONSE.replace("jane@customer", "eve@other"),
     "a property of Outlook's": ics("ORGANIZER:mailto:x@y.example", "X-MS-OLK-SENDER;CN=E:mailto:eve@other.example"),
+    "a participant": INVITATION.replace(
+        "END:VEVENT",
+        "BEGIN:PARTICIPANT\r\nCALENDAR-ADDRESS:mailto:eve@other.example\r\nEND:PARTICIPANT\r\nEND:VEVENT",
+    ),
     "an alarm by email": INVITATION.replace(
         "END:VEVENT", "BEGIN:VALARM\r\nACTION:EMAIL\r\nATTENDEE:mailto:eve@other.example\r\nEND:VALARM\r\nEND:VEVENT"
     ),
@@ -196,6 +200,8 @@ def _sealed() -> Iterator[tuple[str, str, str, bytes]]:
     yield "S/MIME by its name", "application/octet-stream", "smime.p7m", opaque
     yield "Outlook's container", "application/ms-tnef", "winmail.dat", b"x\x9f>\x22IPM.Schedule.Meeting.Request\0"
     inner = mail(attachments=[("x.ics", "text/calendar", INVITATION.encode())])
+    yield "jCal", "application/calendar+json", "a.json", b'["vcalendar",[],[]]'
+    yield "xCal", "application/calendar+xml", "a.xml", b"<icalendar/>"
     yield "a message", "message/rfc822", "fwd.eml", inner
     yield "a message as a file", "application/octet-stream", "fwd.eml", inner
     yield "a message in a message", "message/rfc822", "a.eml", mail(attachments=[("b.eml", CLOSED, inner)])

@@ -528,6 +528,7 @@ def test_what_belongs_to_somebody_else_passes(payload: bytes) -> None:
         (pdf(stream(b"x", b"/Filter /JBIG9Decode")), "a format that is not read"),
         (page(b"BT /F1 9 Tf (x) Tj ET", b"<< /Type /Font /Subtype /Type3 /Encoding << /Differences [120 /g7] >> >>", fonts=b"/F1 3 0 R"), "a font without a character map"),
         (b"-----BEGIN PGP MESSAGE-----\n\nhQEMA0\n-----END PGP MESSAGE-----\n", "encrypted"),
+        (b"<!DOCTYPE a [<!ENTITY p 'private'>]><a>me@&p;.example</a>", "declares entities of its own"),
         (b"\0\1\2\3 unheard-of", "a format that is not read"),
         (b"\x28\xb5\x2f\xfd zstd", "a format that is not read"),
         (b"\x89PNG\r\n\x1a\n\0\0\xff\0IDATx", "damaged or cut"),
@@ -535,7 +536,7 @@ def test_what_belongs_to_somebody_else_passes(payload: bytes) -> None:
     ],
     ids=[
         "cut gzip", "cut ZIP", "cut PDF stream", "cut PDF", "cut deflate", "encrypted PDF", "unknown filter",
-        "unmapped font", "armoured", "unknown format", "zstd", "cut PNG", "cut JPEG",
+        "unmapped font", "armoured", "entities", "unknown format", "zstd", "cut PNG", "cut JPEG",
     ],
 )  # fmt: skip
 def test_what_was_not_read_in_full_is_unchecked_with_its_reason(payload: bytes, reason: str) -> None:

@@ -2,18 +2,22 @@
 
 import base64
 import binascii
+import gzip
 import io
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from email_handler.identifiers import EmailAddress
+from email_handler.mail.documents import formats
 from email_handler.mail.documents.reading import Budget
-from email_handler.mail.parsing import parse
+from email_handler.mail.parsing import MAX_DEPTH, parse
 from email_handler.outgoing.composed import Place, Unchecked
 from email_handler.outgoing.leak_gate import gate
 from email_handler.outgoing.leak_gate.needles import Needles
@@ -394,3 +398,128 @@ def test_an_address_beside_hostile_pdf_streams_is_found(content: bytes) -> None:
     document = pdf(flate(content), flate(f"BT ({PRIVATE}) Tj ET".encode()), stream(content))
 
     assert ("attachment 1 (application/octet-stream)", "held", "private address") in _places(_with_file(document))
+
+
+@pytest.mark.parametrize("name", ["CV-{}", "CV-{}.dwg", "notes_{}.dwg"])
+def test_the_words_of_a_files_name_may_be_joined(name: str) -> None:
+    written = name.format(PRIVATE)
+
+    assert ("attachment 1 (application/octet-stream) name", "held", "private address") in _places(
+        _with_file(b"x", name=written)
+    )
+    assert ("attachment 1 (application/octet-stream)", "held", "private address") in _places(
+        _with_file(_zip((written, b"x")))
+    )
+
+
+CARRIERS: dict[str, Callable[[bytes], bytes]] = {
+    "message": lambda c: entity(
+        [("From", "x@y.example"), ("Content-Transfer-Encoding", "base64")], base64.encodebytes(c)
+    ),
+    "member": lambda c: _zip(("a.txt", c)),
+    "uuencoded": lambda c: b"begin 644 a.txt\n" + binascii.b2a_uu(c) + b"`\nend\n",
+    "base64": lambda c: base64.b64encode(c.ljust(99)),
+}
+"""Each packs a file so that only a reader of it finds an encoded address."""
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_what_a_file_carries_is_one_level_deeper(carrier: str) -> None:
+    packed = CARRIERS[carrier](b"me%2540private.example")
+    for _ in range(gate.MAX_DEPTH - 1):
+        packed = gzip.compress(packed)
+
+    places, unchecked = gate.check(_with_file(packed), NEEDLES)
+    assert places
+    assert not unchecked
+    places, unchecked = gate.check(_with_file(gzip.compress(packed)), NEEDLES)
+    assert not places
+    assert {part.reason for part in unchecked} == {"nested too deep"}
+
+
+def test_a_part_is_read_to_the_same_depth_alone() -> None:
+    raw = CARRIERS["message"](b"me%2540private.example")
+    for _ in range(gate.MAX_DEPTH):
+        raw = entity([("From", "a@b.example"), ("Content-Type", "message/rfc822")], raw)
+
+    assert gate.reveals(parse(raw).root, NEEDLES)
+
+
+def test_a_message_that_could_not_be_parsed_in_full_is_unchecked() -> None:
+    deep = b"\r\nx"
+    for number in range(MAX_DEPTH + 2):
+        deep = multipart("mixed", deep, boundary=f"b{number}")
+    attached = entity([("Content-Type", "message/rfc822")], b"From: a@b.example\r\n" + deep)
+
+    assert _places(b"From: a@b.example\r\n" + deep) == {("message", "unchecked", "contents")}
+    assert _places(multipart("mixed", attached, boundary="outer")) == {
+        ("attachment 1 (message/rfc822)", "unchecked", "contents")
+    }
+
+
+def test_the_hosts_of_other_messages_ids_are_fine() -> None:
+    assert _places(mail(in_reply_to="<2@private.example>")) == set()
+
+
+def test_an_attached_message_may_begin_with_any_header() -> None:
+    subject = b"Odd: x\r\nSubject: =?utf-8?Q?me=40priv?= =?utf-8?Q?ate.example?=\r\n\r\nx"
+    attached = entity([("Content-Type", "message/rfc822")], subject)
+
+    assert {action for _, action, _ in _places(multipart("mixed", attached))} == {"held"}
+
+
+def test_a_file_in_a_documents_text_is_read() -> None:
+    digits = base64.b64encode(b"me%2540private.example".ljust(90))
+
+    assert "held" in {action for _, action, _ in _places(_with_file(pdf(flate(b"BT (" + digits + b") Tj ET"))))}
+
+
+def test_a_documents_text_counts_towards_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Budget, "MAX_BYTES", 1500)
+
+    assert {part.reason for part in gate.check(_with_file(b"{\\rtf1 " + b"x" * 1000 + b"}"), NEEDLES)[1]} == {
+        "too large"
+    }
+
+
+def test_a_binary_file_that_begins_like_a_message_is_unchecked() -> None:
+    assert {action for _, action, _ in _places(_with_file(b"Subject: \0\1\2"))} == {"unchecked"}
+
+
+def test_a_document_sent_as_encrypted_is_read_as_what_it_is() -> None:
+    assert _places(_with_file(_zip(("a.txt", b"x")), "application/pkcs7-mime")) == set()
+
+
+def test_a_reader_that_fails_leaves_its_file_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Mock(side_effect=AssertionError)
+    monkeypatch.setattr(formats, "readers_of", Mock(return_value=[reader]))
+
+    assert {part.reason for part in gate.check(_with_file(b"x"), NEEDLES)[1]} == {"damaged or cut"}
+
+
+def test_a_document_is_also_searched_for_strings_behind_their_length() -> None:
+    address = EmailAddress("somebody.me@private.example")
+    needles = Needles(replace(IDENTITY, private_addresses=(address,)))
+
+    assert chr(len(address)) == "\x1b"  # which text may hold
+    assert gate.check(_with_file(b"%PDF-1.4 \x1b" + address.encode() + b"X"), needles)[0]
+
+
+@pytest.mark.parametrize("before", [b"\1\2", b"\1\2\3"])
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_an_address_beyond_ascii_is_found_at_any_place_of_a_binary_file(before: bytes, charset: str) -> None:
+    needles = Needles(replace(IDENTITY, private_addresses=(EmailAddress("m\xfcller@private.example"),)))
+
+    assert gate.check(_with_file(before + "m\xfcller@private.example".encode(charset) + b"\1\2"), needles)[0]
+
+
+def test_the_name_of_an_unchecked_file_is_on_one_line_and_short() -> None:
+    (part,) = gate.check(_with_file(_zip(("a\nb" + "x" * 300, b"\0\1")), name="a.zip"), NEEDLES)[1]
+
+    assert part.name == ("a.zip/a b" + "x" * 300)[:200]
+
+
+def test_only_a_clear_majority_of_zeros_makes_text_of_a_binary_file() -> None:
+    assert {action for _, action, _ in _places(_with_file(b"a\0bc" * 9))} == {"unchecked"}
+    assert _places(_with_file("Hello, this is a text.".encode("utf-16-le"))) == set()
+    assert _places(_with_file("Hello, this is a text.".encode("utf-16-be"))) == set()

@@ -76,7 +76,7 @@ class _Line:
         uri = _MAILTO.match(self.value)
         self.address = uri[2].lower() if uri else ""
         is_link = self.name.startswith("X-") and uri is not None and bool(uri[1])  # as X-MS-OLK-SENDER
-        self.is_party = self.name in {"ORGANIZER", "ATTENDEE"} or is_link
+        self.is_party = self.name in {"ORGANIZER", "ATTENDEE", "CALENDAR-ADDRESS"} or is_link  # the last: RFC 9073 §6.4
 
     def parameters(self, names: frozenset[str]) -> str:
         """Return the parameters called *names*, each with the semicolon before it."""

@@ -13,6 +13,7 @@ from email_handler.outgoing.context import ForwardContext
 
 _NESTED = 5  # levels of messages within messages that are read; a deeper one is closed
 _SEALED_TYPES = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/ms-tnef", "application/vnd.ms-tnef")
+_OTHER_FORMS = ("application/calendar+json", "application/calendar+xml")  # RFC 7265, RFC 6321: closed, not rewritten
 _SEALED_NAMES = (".p7m", "winmail.dat")
 _INVITES = (b"calendar", b"begin:v", b"qkvhsu46vk", b"ipm.schedule", b"ipm.microsoft schedule")
 """What an invitation inside a signed or Outlook's own container shows in its bytes, lower-case: the type, the first
@@ -60,7 +61,7 @@ def _is_sealed(part: Part, depth: int) -> bool:
 
 
 def _invites(leaf: Part, depth: int) -> bool:
-    if calendar.calendar_text(leaf) is not None:
+    if calendar.calendar_text(leaf) is not None or leaf.content_type in _OTHER_FORMS:
         return True
     if leaf.content_type.startswith("message/") or leaf.filename.lower().endswith(".eml"):
         return depth >= _NESTED or any(_invites(inner, depth + 1) for inner in _leaves(leaf.payload))

@@ -20,6 +20,7 @@ TOO_LARGE = "too large"
 TOO_DEEP = "nested too deep"
 TOO_MANY = "too many parts"
 UNKNOWN = "a format that is not read"
+OWN_ENTITIES = "declares entities of its own"
 NO_CHARACTER_MAP = "a font without a character map"
 
 

@@ -15,6 +15,7 @@ from email_handler.mail.documents import formats
 from email_handler.mail.documents.reading import (
     DAMAGED,
     ENCRYPTED,
+    OWN_ENTITIES,
     TOO_DEEP,
     TOO_LARGE,
     TOO_MANY,
@@ -107,7 +108,7 @@ class _Scan:
     def __init__(self, needles: Needles) -> None:
         self._needles = needles
         addresses = needles.identity.private_addresses
-        self._addresses = [address.lower() for address in addresses if address.isascii()]
+        self._addresses = [address.lower() for address in addresses]
         self._private_hosts = set(map(address_domain, addresses)) - {needles.identity.domain.lower()}
         self._budget = Budget()
         self.places: dict[Place, None] = {}
@@ -124,8 +125,7 @@ class _Scan:
                 where = f"{prefix}{part.content_type} part {number}"
             if part is not message.root:
                 self._headers(part, f"{where} header ", depth)
-            for name in (part.filename, part.filename.rpartition(".")[0]):
-                self._text(f"{where} name", name, name=True)
+            self._name(f"{where} name", part.filename)
             self._text(f"{where} name", part.content_id)
             if part.payload:
                 self.payload(where, _joined(path, part.filename), part, depth)
@@ -161,19 +161,16 @@ class _Scan:
         kind: str = "application/octet-stream",
     ) -> None:
         """Scan a file as the formats, the message and the text that it is, whatever its type says."""
-        if depth > MAX_DEPTH or not self._budget.take(len(content)):
-            self._unread(where, path, TOO_DEEP if depth > MAX_DEPTH else TOO_LARGE)
+        if refused := self._refused(content, depth):
+            self._unread(where, path, refused)
             return
         readers = formats.readers_of(content)
         text = _as_text(content, charset, is_text=kind.startswith(("text/", "message/")))
-        is_message = kind in _MESSAGES or (text is not None and _MESSAGE.match(content) is not None)
+        is_message = kind in _MESSAGES or _MESSAGE.match(content) is not None
         for message in _messages(content) if is_message else ():
             self.message(parse(message), f"{where}: ", path, depth + 1)
         if text is not None:
-            self._text(where, text, markup=True)
-            self._packed(where, path, text, depth)
-            if _ARMOURED.search(text):
-                self._unread(where, path, ENCRYPTED)
+            self._text_file(where, path, text, depth)
         if text is None or readers or b"\0" in content:
             self.raw(where, content)
         for reader in readers:
@@ -183,8 +180,22 @@ class _Scan:
                 self._unread(where, path, DAMAGED)
         if kind in _ENCRYPTED and not readers:
             self._unread(where, path, ENCRYPTED)
-        elif text is None and not readers and not is_message:
+        elif text is None and not readers:
             self._unread(where, path, UNKNOWN)
+
+    def _refused(self, content: bytes, depth: int) -> str:
+        """Return why *content* is not read at all, "" if it is."""
+        if depth > MAX_DEPTH:
+            return TOO_DEEP
+        return "" if self._budget.take(len(content)) else TOO_LARGE
+
+    def _text_file(self, where: str, path: str, text: str, depth: int) -> None:
+        self._text(where, text, markup=True)
+        self._packed(where, path, text, depth)
+        if _ARMOURED.search(text):
+            self._unread(where, path, ENCRYPTED)
+        if "<!entity" in text.lower():  # XML §4.2: a name may stand for any part of an address
+            self._unread(where, path, OWN_ENTITIES)
 
     def _take(self, where: str, path: str, contents: Iterable[Found], depth: int) -> None:
         for found in contents:
@@ -198,8 +209,7 @@ class _Scan:
                 case Raw(content):
                     self.raw(where, content)
                 case Name(name):
-                    self._text(where, name, name=True)
-                    self._text(where, name.rpartition(".")[0], name=True)
+                    self._name(where, name)
                 case Member(name, content):
                     self._file(where, _joined(path, name), content, depth + 1)
                 case Unread(reason, name):
@@ -214,7 +224,7 @@ class _Scan:
         text = content.translate(_ASCII).decode("ascii")
         texts = [text]
         if "\0" in text:
-            texts = [text.replace("\0", _END), text.replace("\0\0", _END * 2).replace("\0", "")]
+            texts = [text.replace("\0", _END), text.replace("\0\0", _END).replace("\0", "")]
         if not self._needles.is_ascii:
             codecs = ("utf-8", "utf-16-le", "utf-16-be")
             decoded = (content[start:].decode(codec, "ignore") for codec in codecs for start in (0, 1))
@@ -232,6 +242,11 @@ class _Scan:
             for what in found_in(text, self._needles, markup=markup, name=name):
                 self._found(where, what)
             self._unpack(where, text)
+
+    def _name(self, where: str, name: str) -> None:
+        """Scan the name of a file, also as it is before an ending that is no known file type."""
+        for text in (name, name.rpartition(".")[0]):
+            self._text(where, text, name=True)
 
     def _unpack(self, where: str, text: str) -> None:
         for window in views.windows(text):
