@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from email_handler.conversations import parsed
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Conversation, Decision, SendState, Status
 from email_handler.errors import ConfigUnavailable
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress
@@ -263,6 +265,132 @@ def test_unread_messages_of_strangers_cause_one_notice_an_hour(world: World, mon
         assert len(notices(world.run())) == 1
 
 
+@pytest.mark.parametrize("step", ["_opened", "_from_contact", "_question", "_plan_reply"])
+def test_a_reply_that_a_mistake_keeps_from_being_decided_comes_back_to_the_owner(
+    world: World, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(reply, step, fails)
+    decision = world.arrive(owner_reply(world), to=thread(world))
+
+    assert (decision.outcome, reasons(world, decision)) == (Outcome.HOLD, ["mistake:MemoryError"])
+    assert [one.recipients for one in notices(world.run())] == [(OWNER,)]
+
+
+def test_a_reply_whose_recipients_a_mistake_keeps_from_being_read_comes_back_to_the_owner(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise MemoryError
+
+    to = thread(world)
+    monkeypatch.setattr(Owners, "thread_targets", fails)
+    decision = world.arrive(owner_reply(world), to=to)
+
+    assert (decision.outcome, reasons(world, decision)) == (Outcome.HOLD, ["mistake:MemoryError"])
+    assert [one.recipients for one in notices(world.run())] == [(OWNER,)]
+
+
+@pytest.mark.parametrize(("step", "outcome"), [("automatic", Outcome.FLAG), ("parse", Outcome.HOLD)])
+def test_what_a_mistake_keeps_from_being_read_is_the_contacts_only_if_from_could_be_read(
+    world: World, step: str, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise MemoryError
+
+    to = thread(world)
+    monkeypatch.setattr(parsed, step, fails)
+
+    assert world.arrive(mail(message_id="<m2@customer.example>"), to=to).outcome is outcome
+
+
+def test_a_message_without_from_is_of_the_envelopes_sender(world: World) -> None:
+    raw = mail(sender=None, message_id="<m2@customer.example>")
+
+    assert world.arrive(raw, to=thread(world)).outcome is Outcome.DELIVER
+
+
+def test_a_bounce_about_one_of_a_replys_recipients_says_nothing_about_the_contact(world: World) -> None:
+    copied = mail(message_id="<m2@customer.example>", in_reply_to="<first@customer.example>", cc="kim@customer.example")
+    world.arrive(copied)
+    world.run()
+    to = thread(world, everyone=True)
+    world.arrive(owner_reply(world, to=to), to=to)
+    (sent,) = world.run()
+    bounce = mail(
+        sender="MAILER-DAEMON@customer.example",
+        subject="Undelivered Mail Returned to Sender",
+        text="<kim@customer.example>: 550 5.1.1 no such user\r\n",
+        in_reply_to=f"<{sent.ses_id}@email.amazonses.com>",
+    )
+    decision = world.arrive(bounce, to=thread(world), envelope_sender="")
+
+    assert reasons(world, decision) == ["feedback:bounce"]
+    assert not world.records.contacts[JANE].unreachable
+
+
+def test_the_owner_gets_one_notice_an_hour_about_each_sign_of_a_machine(world: World) -> None:
+    for number, headers in enumerate([{"subject": "On leave"}, {"precedence": "bulk"}] * 2):
+        world.arrive(owner_reply(world, number=number, text=f"{number}", **headers), to=thread(world))
+
+    assert len(notices(world.run())) == 2
+
+
+def test_what_names_a_conversation_too_is_no_reply_to_a_notice(world: World) -> None:
+    both = (thread(world), f"notices@{THREAD}")
+
+    assert arrive_at(world, owner_reply(world, subject="On leave"), both).outcome is Outcome.HOLD
+    assert arrive_at(world, owner_reply(world, number=2), both).outcome is Outcome.RELAY
+
+
+def test_what_may_be_a_machines_comes_back_from_a_thread_address_without_a_token_too(world: World) -> None:
+    raw = owner_reply(world, subject="On leave")
+
+    assert world.arrive(raw, to=f"{conversation_of(world).id}@{THREAD}").outcome is Outcome.HOLD
+
+
+def test_our_own_message_comes_back_to_the_owner_who_sent_it_on_and_is_recorded_of_others(world: World) -> None:
+    ours, to = f"<{last_forward(world)}>", thread(world)
+    by_owner = world.arrive(mail(sender=OWNER, to=to, message_id=ours), to=to)
+    by_other = world.arrive(mail(sender="kim@other.example", to=to, message_id=ours), to=to)
+
+    assert (by_owner.outcome, reasons(world, by_owner)) == (Outcome.HOLD, ["owner:own-mail"])
+    assert (by_other.outcome, reasons(world, by_other)) == (Outcome.RECORD, ["machine:own-mail"])
+
+
+def test_a_reply_that_was_checked_in_full_is_sent_if_the_operator_holds_the_others(world: World) -> None:
+    world.hold_unchecked = True
+
+    assert world.arrive(owner_reply(world), to=thread(world)).outcome is Outcome.RELAY
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_a_record_names_the_first_ten_unchecked_parts_of_a_reply(world: World, hold: bool) -> None:
+    world.hold_unchecked = hold
+    files = [(f"{number}.zip", "application/zip", encrypted_zip()) for number in range(11)]
+    decision = world.arrive(owner_reply(world, attachments=files), to=thread(world))
+
+    record = world.records.message_records[decision.receipt, "reply"]
+    assert len(record.reasons[0].detail.split("; ") if hold else record.unchecked) == 10
+
+
+def test_a_record_names_the_first_ten_words_that_a_reply_left_without(world: World) -> None:
+    aliases = tuple(EmailAddress(f"me{number:02d}@alias.example") for number in range(11))
+    world.owners = replace(world.owners, owner_aliases=aliases)
+    decision = world.arrive(owner_reply(world, text="\r\n".join(aliases) + "\r\n"), to=thread(world))
+
+    assert len(world.records.message_records[decision.receipt, "reply"].changes) == 10
+
+
+def test_what_a_notice_tells_of_a_reply_the_next_forward_does_not(world: World) -> None:
+    archive = ("offer.zip", "application/zip", encrypted_zip())
+    world.arrive(owner_reply(world, text=f"Write to {OWNER}.\r\n", attachments=[archive]), to=thread(world))
+
+    assert conversation_of(world).untold == ()
+
+
 def test_the_owners_words_about_a_bounce_are_sent(world: World) -> None:
     text = (
         "Delivery to the following recipient failed permanently:\r\n\r\n    kim@customer.example\r\n\r\n550 5.1.1\r\n"
@@ -377,7 +505,8 @@ def test_a_contacts_message_with_a_wrong_token_is_held(world: World) -> None:
 def test_a_contacts_message_that_names_an_owner_in_from_too_is_held(world: World) -> None:
     both = mail(sender=f"{JANE}, {OWNER}", message_id="<m2@customer.example>")
 
-    assert world.arrive(both, to=thread(world)).outcome is Outcome.HOLD
+    decision = world.arrive(both, to=thread(world))
+    assert (decision.outcome, reasons(world, decision)) == (Outcome.HOLD, ["owner:not-verified"])
 
 
 def test_a_linkedin_message_to_a_thread_address_is_of_its_sender_as_named_in_from(world: World) -> None:
@@ -518,6 +647,12 @@ def test_a_reply_to_one_that_is_sent_on_to_the_address_for_everyone_is_refused(w
     decision = world.arrive(owner_reply(world), to=thread(world, everyone=True))
 
     assert decision.outcome is Outcome.HOLD
+
+
+def test_a_reply_to_the_address_for_everyone_may_arrive_at_the_one_for_the_contact(world: World) -> None:
+    decision = world.arrive(owner_reply(world, to=thread(world, everyone=True)), to=thread(world))
+
+    assert decision.outcome is Outcome.RELAY
 
 
 def test_the_thread_address_may_stand_in_cc(world: World) -> None:
