@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from email_handler.mail.calendar import with_parties
@@ -237,6 +237,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@example("ATTENDEE\u2028ORGANIZER:mailto:eve@other.example")
 @given(st.lists(PIECES, max_size=40).map("".join))
 def test_no_mixture_of_its_parts_leads_past_us(text: str) -> None:
     changed = with_parties(text, attendee=US, organizer=THREAD, is_ours=lambda address: address == US)

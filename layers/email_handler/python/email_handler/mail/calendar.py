@@ -55,12 +55,13 @@ def with_parties(
     COUNTER or REFRESH all of whose organizers are addresses for which *is_ours* returns True. A calendar that names
     neither organizer nor attendees is returned unchanged.
     """
-    lines = [_Line(text) for text in _BREAK.split(_FOLD.sub("", _OTHER_BREAKS.sub(" ", calendar)))]
+    text = _OTHER_BREAKS.sub(" ", calendar)
+    lines = [_Line(line) for line in _BREAK.split(_FOLD.sub("", text))]
     if _is_response(lines, is_ours):
         kept = [line for line in lines if not line.is_party or line.name == "ORGANIZER" or line.address == sender]
     else:
         kept = list(_with_parties(lines, attendee, organizer, is_ours))
-    changed = [line.text for line in kept] != [line.text for line in lines]
+    changed = text != calendar or [line.text for line in kept] != [line.text for line in lines]
     return "\r\n".join(_folded(line.text) for line in kept) if changed else calendar
 
 
