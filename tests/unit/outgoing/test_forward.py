@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from email_handler.identifiers import ConversationId
 from email_handler.mail.parsing import parse
 from email_handler.outgoing import forward
-from email_handler.outgoing.forward import FORWARD_LIMIT, compose_forward
+from email_handler.outgoing.forward import compose_forward
+from email_handler.outgoing.original import FORWARD_LIMIT
 from email_handler.outgoing.sentinels import BEGIN
 from tests.support.builders import entity, mail, multipart
 from tests.support.compositions import THREAD, THREADING, forward_context

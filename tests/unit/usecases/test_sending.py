@@ -404,7 +404,7 @@ def test_a_forward_that_cannot_be_composed_and_is_too_large_names_its_place(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(send_forward, "compose_forward", hungry)
-    monkeypatch.setattr(whole, "WHOLE_LIMIT", 100)
+    monkeypatch.setattr(whole, "FORWARD_LIMIT", 100)
     send(world, JobKind.FORWARD)
 
     (sent,) = world.mailer.sent

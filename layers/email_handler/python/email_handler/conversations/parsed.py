@@ -120,6 +120,15 @@ def _read(
     )
 
 
+def verified_owner(
+    parsed: ParsedMessage, owners: Owners, conversation: Conversation | None = None
+) -> EmailAddress | None:
+    """Return the owner's address that *parsed* comes from, verified as an owner must be; None if no owner surely sent
+    it. *conversation* may have mailboxes of its own."""
+    address = parsed.verification.address
+    return address if parsed.verification.suffices_for_owner and address in owners.addresses(conversation) else None
+
+
 def fingerprint(message: Message, *, verified: bool) -> str:
     """Return what makes two receipts the same message: Message-ID, From, Subject, Date, body, and whether the sender is
     *verified*; "" without a Message-ID, since a person may write the same text twice.

@@ -1,11 +1,10 @@
 """Invitations (RFC 5545, RFC 5546): finding calendars, and replacing the organizer and the attendees."""
 
-import codecs
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from email_handler.mail.charsets import decode
+from email_handler.mail.charsets import decode, marked_codec
 from email_handler.mail.message import Part
 
 TYPES = frozenset(
@@ -18,9 +17,7 @@ _KEPT = frozenset(("CN", "CUTYPE", "ROLE", "PARTSTAT", "RSVP"))  # RFC 5545 §3.
 _NAME = frozenset(("CN",))
 _READ = 4096  # bytes in which a calendar must begin to be found by its content
 
-_UNICODE = (
-    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"), (codecs.BOM_UTF8, "utf-8"),
+_UNMARKED = (  # how "BEGIN" starts without a byte order mark
     (b"B\0\0\0", "utf-32-le"), (b"\0\0\0B", "utf-32-be"), (b"B\0", "utf-16-le"), (b"\0B", "utf-16-be"),
 )  # fmt: skip
 _OTHER_BREAKS = re.compile("[\v\f\x1c-\x1e\x85\u2028\u2029]")  # some readers end a line there, RFC 5545 does not
@@ -33,16 +30,20 @@ _MAILTO = re.compile(r"\s*(mailto:)?\s*([^\s;?]*)", re.IGNORECASE)
 
 
 def calendar_text(part: Part) -> str | None:
-    """Return the text of *part* if it is a calendar, None if not.
+    """Return the text of *part* if it is a calendar (see :func:`is_calendar`), None if not."""
+    return decode(part.payload, _charset(part)) if is_calendar(part) else None
 
-    A calendar is known by its content type, its file name or its content: clients go by any of them.
-    """
-    charset = next((name for start, name in _UNICODE if part.payload.startswith(start)), "")
-    charset = charset or part.parameters.get("charset", "")
-    declared = part.content_type in TYPES or part.filename.lower().endswith(_SUFFIXES)
-    if declared or _BEGIN.match(_FOLD.sub("", decode(part.payload[:_READ], charset))):
-        return decode(part.payload, charset)
-    return None
+
+def is_calendar(part: Part) -> bool:
+    """Return whether *part* is a calendar by its content type, its file name or its content: clients go by any."""
+    if part.content_type in TYPES or part.filename.lower().endswith(_SUFFIXES):
+        return True
+    return _BEGIN.match(_FOLD.sub("", decode(part.payload[:_READ], _charset(part)))) is not None
+
+
+def _charset(part: Part) -> str:
+    found = marked_codec(part.payload) or next((c for start, c in _UNMARKED if part.payload.startswith(start)), "")
+    return found or part.parameters.get("charset", "")
 
 
 def with_parties(

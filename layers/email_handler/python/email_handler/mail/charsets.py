@@ -58,6 +58,10 @@ _NOT_CHARSETS = frozenset(
         "idna", "mbcs", "oem", "palmos", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-8-sig",
     )
 )  # fmt: skip
+_MARKS = (  # the four-byte ones first: one of them begins with a two-byte one
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"), (codecs.BOM_UTF8, "utf-8"),
+)  # fmt: skip
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _ASCII = bytes(range(32, 127))
 _NOISE = re.compile(r"[^a-z0-9]")
@@ -91,6 +95,11 @@ def codec_name(charset: str) -> str:
 def extends_ascii(charset: str) -> bool:
     """Return whether *charset* is a superset of ASCII: decoding by UTF-16, for example, would hide every field."""
     return _by_codec(_ASCII, codec_name(charset) or "ascii") == _ASCII.decode("ascii")
+
+
+def marked_codec(payload: bytes) -> str:
+    """Return the codec that the byte order mark at the start of *payload* names, "" if it has none."""
+    return next((codec for mark, codec in _MARKS if payload.startswith(mark)), "")
 
 
 def decode(payload: bytes, charset: str) -> str:

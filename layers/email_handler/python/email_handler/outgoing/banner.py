@@ -13,7 +13,6 @@ from email_handler.conversations.thread_address import thread_address
 from email_handler.mail import writer
 from email_handler.mail.confinement import Confined
 from email_handler.mail.message import Message
-from email_handler.outgoing import invitations
 from email_handler.outgoing.context import ForwardContext
 from email_handler.outgoing.sentinels import BEGIN, END, defused
 
@@ -39,12 +38,15 @@ def size(length: int) -> str:
     return f"{length / _KILO:.0f} kB" if length < _KILO**2 else f"{length / _KILO**2:.1f} MB"
 
 
-def lines(message: Message, context: ForwardContext, left_out: tuple[str, ...] = ()) -> tuple[Line, ...]:
-    """Return the banner's lines for *message*. *left_out* describes what stayed in the archive."""
+def lines(
+    message: Message, context: ForwardContext, left_out: tuple[str, ...] = (), *, closed_invitation: bool = False
+) -> tuple[Line, ...]:
+    """Return the banner's lines for *message*. *left_out* describes what stayed in the archive; *closed_invitation*:
+    an invitation comes as a file (see :mod:`invitations`)."""
     return (
         *_warnings(context),
         *_replying(message, context),
-        *_files(message, left_out),
+        *_files(message, left_out, closed_invitation=closed_invitation),
         *_history(context),
         *_filtering(context),
     )
@@ -80,7 +82,7 @@ def _replying(message: Message, context: ForwardContext) -> Iterator[Line]:
             yield Line(f"To reply to everyone, write to {everyone}")
 
 
-def _files(message: Message, left_out: tuple[str, ...]) -> Iterator[Line]:
+def _files(message: Message, left_out: tuple[str, ...], *, closed_invitation: bool) -> Iterator[Line]:
     files = [
         f"{_shown(file.name, 60)} ({size(len(file.payload))})"
         for file in message.attachments
@@ -91,7 +93,7 @@ def _files(message: Message, left_out: tuple[str, ...]) -> Iterator[Line]:
         yield from (Line(f"- {entry}") for entry in left_out)
     elif files:
         yield Line("Attachments: " + _listed(files))
-    if invitations.sealed(message.root):
+    if closed_invitation:
         yield Line(
             "The invitation is signed or attached: we cannot change it, so it comes as a file. "
             "Do not respond to it from there: the response would show your own mailbox.",

@@ -22,9 +22,9 @@ from email_handler.outgoing import banner, invitations
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import ForwardContext
 from email_handler.outgoing.headers import threading_fields
+from email_handler.outgoing.original import FORWARD_LIMIT, original
 from email_handler.outgoing.sentinels import NOT_VERIFIED, defused, defused_runs, marked
 
-FORWARD_LIMIT = 25 * 1024 * 1024  # bytes as sent: what common mailboxes accept
 TEXT_KEPT = 1_000_000  # characters of the text that are sent with the list if the message is too large
 LIST_KEPT = 200  # entries of that list
 
@@ -35,11 +35,12 @@ def compose_forward(message: Message, context: ForwardContext) -> Composed:
     The bytes depend on the arguments alone: a retry composes the same message.
     """
     fields = _fields(context)
+    sealed = invitations.sealed(message.root)
     if not context.text_only:
-        raw = writer.write(fields, _entity(message, context), message.raw or repr(fields).encode())
+        raw = writer.write(fields, _entity(message, context, sealed), message.raw or repr(fields).encode())
         if len(raw) <= FORWARD_LIMIT:
             return Composed(raw=raw)
-    shortened = _text_and_list(message, context)
+    shortened = _text_and_list(message, context, sealed)
     return Composed(raw=writer.write(fields, shortened, message.raw or repr(fields).encode()))
 
 
@@ -81,21 +82,16 @@ def _spelled(text: str) -> str:
     return writer.one_line(text.replace("@", " at ").replace('"', "").replace("<", "").replace(">", ""), 80)
 
 
-def _entity(message: Message, context: ForwardContext) -> writer.Entity:
-    shown = banner.lines(message, context)
-    rebuilt = _Rebuilding(message, context, shown)
+def _entity(message: Message, context: ForwardContext, sealed: frozenset[int]) -> writer.Entity:
+    shown = banner.lines(message, context, closed_invitation=bool(sealed))
+    rebuilt = _Rebuilding(message, context, shown, sealed)
     entity = rebuilt.with_banner(message.root) or writer.multipart(
         "mixed", (writer.text(banner.as_text(shown)), rebuilt.unchanged(message.root))
     )
-    return writer.multipart("mixed", (entity, _original(message))) if rebuilt.whole else entity
+    return writer.multipart("mixed", (entity, original(message.raw))) if rebuilt.whole else entity
 
 
-def _original(message: Message) -> writer.Entity:
-    """Return the whole message as a file of its bytes, not as a message: clients offer an attached one's invitation."""
-    return writer.binary("application/octet-stream", message.raw, disposition="attachment", name="original.eml")
-
-
-def _text_and_list(message: Message, context: ForwardContext) -> writer.Entity:
+def _text_and_list(message: Message, context: ForwardContext, sealed: frozenset[int]) -> writer.Entity:
     receipt = context.record.archive_key.rpartition("/")[2]
     listed = [
         f"{file.number:02d} {writer.one_line(file.name, 80)} ({banner.size(len(file.payload))})"
@@ -106,19 +102,22 @@ def _text_and_list(message: Message, context: ForwardContext) -> writer.Entity:
     if message.attachments:
         listed.append(f"the files: attachments/{context.conversation.id}/{receipt}/")
     listed.append(f"the whole message: {context.record.archive_key} ({banner.size(message.size)})")
-    text = banner.as_text(banner.lines(message, context, tuple(listed))) + marked(message.text[:TEXT_KEPT])
+    shown = banner.lines(message, context, tuple(listed), closed_invitation=bool(sealed))
+    text = banner.as_text(shown) + marked(message.text[:TEXT_KEPT])
     return writer.text(text + ("\n[the rest of the text is in the archive]" if len(message.text) > TEXT_KEPT else ""))
 
 
 class _Rebuilding:
     """Turns the parts of a parsed message into the MIME entities of its forward."""
 
-    def __init__(self, message: Message, context: ForwardContext, shown: tuple[banner.Line, ...]) -> None:
+    def __init__(
+        self, message: Message, context: ForwardContext, shown: tuple[banner.Line, ...], sealed: frozenset[int]
+    ) -> None:
         self._context = context
         self._shown = shown
         self._text = message.text
         self._attached = {id(attachment.part) for attachment in message.attachments}
-        self._sealed = invitations.sealed(message.root)
+        self._sealed = sealed
         self._signed = {
             id(part): None if id(part) in self._sealed or self._could_mislead(part) else _signed(part, message.raw)
             for part in message.root.walk()

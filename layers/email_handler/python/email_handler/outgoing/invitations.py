@@ -46,22 +46,26 @@ def _is_ours(address: str, identity: Identity) -> bool:
     )
 
 
-def sealed(root: Part, depth: int = 0) -> frozenset[int]:
+def sealed(root: Part) -> frozenset[int]:
     """Return the ``id()`` of each part below *root* that holds an invitation and cannot be changed.
 
     These are signed entities (RFC 1847 multiparts, S/MIME), attached messages, and Outlook's container (TNEF).
     """
-    return frozenset(id(part) for part in root.walk() if _is_sealed(part, depth))
+    return frozenset(id(part) for part in root.walk() if _is_sealed(part))
 
 
-def _is_sealed(part: Part, depth: int) -> bool:
+def _is_sealed(part: Part) -> bool:
     if part.content_type == "multipart/signed":
-        return any(_invites(leaf, depth) for leaf in part.walk() if not leaf.children)
-    return not part.children and calendar.calendar_text(part) is None and _invites(part, depth)
+        return any(_invites(leaf, 0) for leaf in part.walk() if not leaf.children)
+    return not part.children and not calendar.is_calendar(part) and _holds_invitation(part, 0)
 
 
 def _invites(leaf: Part, depth: int) -> bool:
-    if calendar.calendar_text(leaf) is not None or leaf.content_type in _OTHER_FORMS:
+    return calendar.is_calendar(leaf) or _holds_invitation(leaf, depth)
+
+
+def _holds_invitation(leaf: Part, depth: int) -> bool:
+    if leaf.content_type in _OTHER_FORMS:
         return True
     if leaf.content_type.startswith("message/") or leaf.filename.lower().endswith(".eml"):
         return depth >= _NESTED or any(_invites(inner, depth + 1) for inner in _leaves(leaf.payload))

@@ -11,9 +11,8 @@ from email_handler.mail.addresses import address_domain
 from email_handler.mistakes import attempt_or
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.headers import threading_fields
+from email_handler.outgoing.original import FORWARD_LIMIT, original
 from email_handler.outgoing.sentinels import BEGIN, END, NOT_VERIFIED
-
-WHOLE_LIMIT = 25 * 1024 * 1024  # bytes as sent: what common mailboxes accept
 
 
 def compose_whole(
@@ -47,11 +46,11 @@ def compose_whole(
     seed = raw or record.receipt.encode()
     whole = (
         writer.text(_warning(mistake, record, "It is attached as it came. It was not checked: open it with care.")),
-        writer.binary("application/octet-stream", raw, disposition="attachment", name="original.eml"),
+        original(raw),
     )
     if not text_only:
         composed = Composed(raw=writer.write(fields, writer.multipart("mixed", whole), seed))
-        if len(composed.raw) <= WHOLE_LIMIT:
+        if len(composed.raw) <= FORWARD_LIMIT:
             return composed
     kept = _warning(mistake, record, "It is too large to be attached, or was refused; it is kept in the archive.")
     return Composed(raw=writer.write(fields, writer.text(kept), seed))

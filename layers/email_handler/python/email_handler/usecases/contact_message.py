@@ -14,6 +14,7 @@ from email_handler.conversations.parsed import (
     is_own_message,
     judged,
     message_record,
+    verified_owner,
 )
 from email_handler.conversations.records import Decision, MessageRecord
 from email_handler.conversations.subjects import base_subject
@@ -61,12 +62,8 @@ def decide_contact_message(parsed: ParsedMessage, context: Context, *, acknowled
 
 def _owner_quotes_feedback(parsed: ParsedMessage, context: Context) -> bool:
     """Return whether an owner wrote *parsed*, which only reads like a bounce: their words are not recorded in silence."""
-    verification = parsed.verification
-    return (
-        verification.suffices_for_owner
-        and verification.address in context.configuration().owners.addresses()
-        and not surely_automatic(parsed.message, parsed.receipt.envelope_sender)
-    )
+    by_owner = verified_owner(parsed, context.configuration().owners) is not None
+    return by_owner and not surely_automatic(parsed.message, parsed.receipt.envelope_sender)
 
 
 def _plan(
@@ -163,10 +160,10 @@ def _filter(parsed: ParsedMessage, known: Known, configuration: Configuration) -
             listed=listed,
         )
 
-    judged = attempt(by_content) if parsed.mistake is None else parsed.mistake
-    if isinstance(judged, Mistake):
-        return filter_unread(receipt, parsed.verification, judged, public_addresses=public_addresses, listed=listed)
-    return judged
+    found = attempt(by_content) if parsed.mistake is None else parsed.mistake
+    if isinstance(found, Mistake):
+        return filter_unread(receipt, parsed.verification, found, public_addresses=public_addresses, listed=listed)
+    return found
 
 
 def plan_delivery(
@@ -209,13 +206,13 @@ def plan_delivery(
         for mailbox in conversation.mailboxes
     ]
     counted: tuple[str, ...] = ()
-    if verified and acknowledge and _acknowledgement_due(parsed, record, known, owners, context):
+    if verified and acknowledge and _acknowledgement_due(parsed, record, question, known, owners, context):
         counted = question.counters
         ledger.append(new_send(JobKind.ACKNOWLEDGEMENT, acknowledgement_id(verified), record, [verified]))
     commit = build_commit(
         record,
         ledger=ledger,
-        fingerprint=fingerprints(parsed)[0],
+        fingerprint=question.fingerprints[0],
         events=("Message Received",) if joined else ("Conversation Started", "Message Received"),
     )
     return replace(
@@ -229,10 +226,10 @@ def plan_delivery(
 
 
 def _acknowledgement_due(
-    parsed: ParsedMessage, record: MessageRecord, known: Known, owners: Owners, context: Context
+    parsed: ParsedMessage, record: MessageRecord, question: Question, known: Known, owners: Owners, context: Context
 ) -> bool:
     contact = known.contact
-    in_all, of_domain = (known.counts.get(counter, 0) for counter in acknowledgement_counters(parsed.sender, parsed.at))
+    in_all, of_domain = (known.counts.get(counter, 0) for counter in question.counters)
     return (
         record.outcome is Outcome.DELIVER
         and parsed.feedback is None

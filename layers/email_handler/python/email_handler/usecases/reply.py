@@ -17,6 +17,7 @@ from email_handler.conversations.parsed import (
     message_record,
     parse_received,
     text_digest,
+    verified_owner,
 )
 from email_handler.conversations.records import Conversation, Decision
 from email_handler.conversations.thread_address import token_matches
@@ -121,9 +122,7 @@ def _plan_reply(parsed: ParsedMessage, known: Known, configuration: Configuratio
     """
     owners, target = configuration.owners, parsed.target
     conversation = known.by_id if token_matches(target, known.by_id) else None
-    owner = parsed.verification.address
-    if owner not in owners.addresses(known.by_id) or not parsed.verification.suffices_for_owner:
-        owner = None
+    owner = verified_owner(parsed, owners, known.by_id)
     is_machine = bool(parsed.automatic or parsed.feedback)
     if owner is not None:  # a subject such as "On leave", or words of a bounce, prove nothing about a person
         is_machine = surely_automatic(parsed.message, parsed.receipt.envelope_sender)
@@ -135,7 +134,8 @@ def _plan_reply(parsed: ParsedMessage, known: Known, configuration: Configuratio
     if stop is not None:
         outcome, reason = stop
         return build_commit(message_record(parsed, owners, outcome, [reason], conversation=conversation))
-    refusal = next(_refusals(parsed, known, owner, conversation, owners), None)
+    digest = text_digest(parsed.message)
+    refusal = next(_refusals(parsed, digest, known, owner, conversation, owners), None)
     if refusal is not None:
         return _hold(parsed, known, owners, owner, *refusal)
     assert owner and conversation and target, "_refusals covers them"  # noqa: S101, PT018 - for mypy
@@ -149,7 +149,7 @@ def _plan_reply(parsed: ParsedMessage, known: Known, configuration: Configuratio
     if composed.unchecked and hold_unchecked:
         detail = "; ".join(map(str, composed.unchecked[:LISTED]))
         return _hold(parsed, known, owners, owner, NoticeKind.UNCHECKED, "unchecked", detail)
-    return _relay(parsed, known, owners, owner, conversation, recipients, composed)
+    return _relay(parsed, known, owners, owner, conversation, recipients, composed, digest)
 
 
 def _stop(
@@ -176,6 +176,7 @@ type _Refusal = tuple[NoticeKind, str, str]
 
 def _refusals(
     parsed: ParsedMessage,
+    digest: str,
     known: Known,
     owner: EmailAddress | None,
     conversation: Conversation | None,
@@ -198,7 +199,7 @@ def _refusals(
         yield NoticeKind.VIRUS, "virus", "SES found a virus in the reply"
     if not conversation.reply_address:
         yield NoticeKind.NO_ADDRESS, "no-address", "the contact left no address to reply to"
-    if is_repeated(known.contact, text_digest(parsed.message), parsed.at):
+    if is_repeated(known.contact, digest, parsed.at):
         yield NoticeKind.REPEATED, "repeated", "the same text went to the contact twice within an hour"
 
 
@@ -260,6 +261,7 @@ def _relay(
     conversation: Conversation,
     recipients: Sequence[EmailAddress],
     composed: Composed,
+    digest: str,
 ) -> Commit:
     reason = Reason(stage="owner", rule="verified", detail=parsed.verification.reason)
     record = message_record(parsed, owners, Outcome.RELAY, [reason], conversation=conversation)
@@ -269,7 +271,7 @@ def _relay(
     if record.changes:
         changed = notice_id(record.receipt, owner)
         sends.append(new_send(JobKind.NOTICE, changed, record, [owner], note=NoticeKind.CHANGED))
-    contact = known.contact and contact_after_reply(known.contact, text_digest(parsed.message), parsed.at)
+    contact = known.contact and contact_after_reply(known.contact, digest, parsed.at)
     return replace(
         build_commit(record, ledger=sends, fingerprint=fingerprint(parsed.message, verified=True)),
         conversation=add_reply(conversation, parsed, owner, untold=() if record.changes else unchecked),

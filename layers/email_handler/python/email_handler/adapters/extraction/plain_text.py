@@ -1,19 +1,11 @@
 """Whether bytes are text, and in which charset."""
 
-import codecs
 import re
 
 from chardetng_py import EncodingDetector
 
-from email_handler.mail.charsets import codec_name, decode
+from email_handler.mail.charsets import codec_name, decode, marked_codec
 
-_BYTE_ORDER_MARKS = (  # the four-byte marks first: one begins with a two-byte one
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _DECLARED = re.compile(rb"""(?:charset|encoding)\s{0,9}=\s{0,9}["']?([\w.:-]{2,40})""")
 _ISO_2022 = re.compile(rb"\x1b[$(]")  # a shift to another set (RFC 1468), in what is otherwise ASCII
 _HEAD = 1024  # bytes in which HTML declares its charset (WHATWG HTML §13.2.3.2)
@@ -29,8 +21,8 @@ def plain_text(payload: bytes, charset: str) -> str | None:
     In this order: a byte order mark, the declared charset if it fits, UTF-16 by its pattern of NULs, the charset that
     a web page or XML declares itself, UTF-8, and what Firefox's detector finds most likely.
     """
-    if mark := next((codec for mark, codec in _BYTE_ORDER_MARKS if payload.startswith(mark)), ""):
-        return _text(decode(payload, mark))
+    if codec := marked_codec(payload):
+        return _text(decode(payload, codec))
     if charset and (text := _strictly(payload, charset)) is not None:
         return text
     if codec := _utf_16(payload[:_SAMPLE]):

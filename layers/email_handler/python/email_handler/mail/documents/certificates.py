@@ -9,7 +9,7 @@ _CODECS = {0x0C: "utf-8", 0x12: "ascii", 0x13: "ascii", 0x14: "latin-1", 0x16: "
            0x1C: "utf-32-be", 0x1E: "utf-16-be"}  # fmt: skip
 """Tags of string types (X.680 §8.6) and how they are encoded."""
 
-_OCTETS = 0x04
+_OCTET_STRING = 0x04
 _CONSTRUCTED = 0x20
 _IMPLICIT = frozenset((0x81, 0x82, 0x86))  # GeneralName: address, host, URI (RFC 5280 §4.2.1.6)
 _IMPLICIT_CONTENT = 0x80  # encrypted content, or any other implicit string
@@ -41,16 +41,16 @@ def read_der(payload: bytes, _: Budget) -> Iterator[Found]:
     if any(kind in payload for kind in _ENCRYPTED_TYPES):
         yield Unread(ENCRYPTED)
     strings: list[str] = []
-    octets: list[bytes] = []
-    complete = _walk(payload, strings, octets)
+    pieces: list[bytes] = []
+    complete = _walk(payload, strings, pieces)
     yield Text(BOUNDARY + BOUNDARY.join(strings) + BOUNDARY)
-    if _SIGNED in payload and (content := b"".join(octets)):
+    if _SIGNED in payload and (content := b"".join(pieces)):
         yield Member("", content)  # BER cuts it into pieces
     if not complete:
         yield Unread(DAMAGED)
 
 
-def _walk(payload: bytes, strings: list[str], octets: list[bytes]) -> bool:  # noqa: C901 - one branch for each kind of token
+def _walk(payload: bytes, strings: list[str], pieces: list[bytes]) -> bool:  # noqa: C901 - one branch for each kind of token
     """Collect the strings and the contents of OCTET STRINGs in *payload*; return whether it is well-formed."""
     spans = [(0, len(payload), 0)]
     complete = True
@@ -77,11 +77,11 @@ def _walk(payload: bytes, strings: list[str], octets: list[bytes]) -> bool:  # n
                 strings.append(content.decode(codec, "replace"))
             elif tag in _IMPLICIT or tag == _IMPLICIT_CONTENT:
                 strings.append(content.decode("latin-1"))
-            elif tag == _OCTETS:
+            elif tag == _OCTET_STRING:
                 if is_der(content) and depth < _MAX_DEPTH:
                     spans.append((at - length, at, depth + 1))
                 else:
-                    octets.append(content)
+                    pieces.append(content)
     return complete
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from email_handler.conversations.owners import Identity
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.addresses import address_domain
-from email_handler.mail.charsets import decode
+from email_handler.mail.charsets import decode, marked_codec
 from email_handler.mail.documents import formats
 from email_handler.mail.documents.reading import (
     DAMAGED,
@@ -54,7 +54,6 @@ _NEXT = re.compile(rb"\n(?=From [^\n]{1,200}\n[!-9;-~]{1,76}:)")  # of several m
 _DEFECTS = {"header section cut": DAMAGED, "nested too deep": TOO_DEEP, "too many parts": TOO_MANY}
 _NO_TEXT = bytes((*range(7), *range(14, 27), *range(28, 32)))
 _ASCII = bytes(range(128)) + b"\x7f" * 128  # no byte beyond ASCII is a letter of an address
-_BYTE_ORDER_MARKS = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _END = "\2"  # of a string in bytes: no letter, and no boundary that an address could go on behind
 _SAMPLE = 4096  # bytes that show whether a file is text
 
@@ -290,9 +289,8 @@ def _as_text(content: bytes, charset: str, *, is_text: bool) -> str | None:
     """Return *content* as text, None if it is none. *is_text*: the message says that it is, in *charset*."""
     if is_text:
         return decode(content, charset)
-    for mark, codec in _BYTE_ORDER_MARKS.items():
-        if content.startswith(mark):
-            return decode(content, codec)
+    if (codec := marked_codec(content)) and codec != "utf-8":
+        return decode(content, codec)
     if not _is_binary(content):
         return decode(content, "")
     sample = content[:_SAMPLE]

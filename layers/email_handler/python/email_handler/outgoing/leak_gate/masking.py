@@ -1,5 +1,6 @@
 """Finding and replacing what must not leave, however it is written."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from email_handler.mail.documents.reading import BOUNDARY, KERN
@@ -26,8 +27,7 @@ def found_in(text: str, needles: Needles, *, markup: bool = False, name: bool = 
     found: dict[str, None] = {}
     for window in views.windows(text):
         for _, decoded in views.chains(window, markup=markup):
-            for close in views.near(decoded, needles.may_be_in):
-                found |= dict.fromkeys(finding.what for finding in needles.find(views.normal(close), name=name))
+            found |= dict.fromkeys(_kinds(decoded, needles, name=name))
     return tuple(found)
 
 
@@ -54,7 +54,7 @@ def _masked_once(
 ) -> str:
     """Return *text* with everything replaced that is found in the first way of decoding it in which anything is."""
     for chain, decoded in views.chains(text, markup=markup):
-        if not _holds(decoded, needles, stand_ins, name=name):
+        if stand_ins.keys().isdisjoint(_kinds(decoded, needles, name=name)):
             continue  # a view takes long
         seen = views.view(text, (*chain, views.LETTERS, views.UNSEEN))
         findings = [finding for finding in needles.find(seen.text, name=name) if finding.what in stand_ins]
@@ -73,12 +73,11 @@ def _masked_once(
     return text
 
 
-def _holds(text: str, needles: Needles, stand_ins: dict[str, str], *, name: bool) -> bool:
-    return any(
-        finding.what in stand_ins
-        for close in views.near(text, needles.may_be_in)
-        for finding in needles.find(views.normal(close), name=name)
-    )
+def _kinds(decoded: str, needles: Needles, *, name: bool) -> Iterator[str]:
+    """Yield what each finding in *decoded* is, reading only where there may be one."""
+    for close in views.near(decoded, needles.may_be_in):
+        for finding in needles.find(views.normal(close), name=name):
+            yield finding.what
 
 
 def _one_line(passage: str) -> str:

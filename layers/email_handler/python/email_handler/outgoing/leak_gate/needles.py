@@ -19,9 +19,8 @@ from email_handler.outgoing.sentinels import SENTINEL, SENTINEL_START
 
 PRIVATE, THREAD, TERM, BANNER = "private address", "thread address", "hidden term", "banner"
 
-_WINDOW = (
-    320  # characters before "@" that are searched: RFC 5321 allows 64, a tag, its encoding and boundaries need more
-)
+# Characters before "@" that are searched: RFC 5321 allows 64, a tag, its encoding and boundaries need more.
+_WINDOW = 320
 _B = f"[{BOUNDARY}{KERN}]?"
 _SEPARATOR = (
     rf"[ \u00a0{BOUNDARY}{KERN}]{{0,4}}"

@@ -57,10 +57,8 @@ class View:
         at, ranges = start, []
         for piece in self.cut(start, end):
             run = self.text[at : at + piece.length]
-            if piece.literal or run not in {
-                BOUNDARY,
-                KERN,
-            }:  # a literal piece has boundaries only if the source has them
+            # A literal piece has boundaries only if the source has them.
+            if piece.literal or run not in {BOUNDARY, KERN}:
                 ranges.append((piece.start, piece.end))
             at += piece.length
         return ranges
