@@ -4,6 +4,7 @@ The rig takes the part of Lambda: it retries asynchronous invocations and makes 
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -284,7 +285,7 @@ class Rig:
         self._numbers = count(1)
         environment = {
             "PATH": "/usr/bin:/bin",
-            "PYTHONPATH": str(PROJECT),
+            "PYTHONPATH": os.pathsep.join(map(str, (PROJECT, PROJECT / "layers/email_handler/python"))),
             "AWS_ENDPOINT_URL": self.emulator.endpoint,
             "AWS_ENDPOINT_URL_SESV2": self.ses.url,
             "AWS_ACCESS_KEY_ID": "test",
