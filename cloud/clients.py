@@ -1,6 +1,6 @@
 """boto3 clients for one endpoint."""
 
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 import boto3
@@ -13,6 +13,9 @@ INVOKING = Config(read_timeout=910, tcp_keepalive=True, retries={"total_max_atte
 if the response is lost."""
 
 
+_ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=60, max_pool_connections=32)
+
+
 class Clients:
     """One client for each service, created on first use, with credentials that are valid nowhere else."""
 
@@ -21,21 +24,25 @@ class Clients:
         self.endpoint = endpoint
         self.ses_endpoint = ses_endpoint or endpoint
 
-    def client(self, service: str, endpoint: str = "", config: Config | None = None) -> Any:
-        """Return a new client for *service*. It makes one attempt and waits up to 60 s, unless *config* overrides it."""
-        ours = Config(retries={"total_max_attempts": 1}, read_timeout=60, max_pool_connections=32)
-        config = ours.merge(config) if config else ours
-        return _session().client(service, endpoint_url=endpoint or self.endpoint, config=config)
+    def client(self, service: str, endpoint: str = "", config: Config = _ONCE) -> Any:
+        """Return the client for *service*. It makes one attempt and waits up to 60 s, unless *config* overrides it."""
+        return _client(service, endpoint or self.endpoint, config)
 
-    s3 = cached_property(lambda self: self.client("s3"))
-    dynamodb = cached_property(lambda self: self.client("dynamodb"))
-    sqs = cached_property(lambda self: self.client("sqs"))
-    sesv2 = cached_property(lambda self: self.client("sesv2", self.ses_endpoint))
-    ssm = cached_property(lambda self: self.client("ssm"))
-    events = cached_property(lambda self: self.client("events"))
-    lambda_ = cached_property(lambda self: self.client("lambda", config=INVOKING))
-    logs = cached_property(lambda self: self.client("logs"))
-    cloudformation = cached_property(lambda self: self.client("cloudformation"))
+    s3 = property(lambda self: self.client("s3"))
+    dynamodb = property(lambda self: self.client("dynamodb"))
+    sqs = property(lambda self: self.client("sqs"))
+    sesv2 = property(lambda self: self.client("sesv2", self.ses_endpoint))
+    ssm = property(lambda self: self.client("ssm"))
+    events = property(lambda self: self.client("events"))
+    lambda_ = property(lambda self: self.client("lambda", config=INVOKING))
+    logs = property(lambda self: self.client("logs"))
+    cloudformation = property(lambda self: self.client("cloudformation"))
+
+
+@cache
+def _client(service: str, endpoint: str, config: Config) -> Any:
+    """Return this process's client, which threads may share: a new one takes 0.1 s."""
+    return _session().client(service, endpoint_url=endpoint, config=_ONCE.merge(config))
 
 
 @cache

@@ -4,8 +4,9 @@ Fixtures, each made once per session: ``emulator`` (MiniStack alone, 1 s), ``cli
 stack deployed by ``sam deploy``, 10 s and more). EMAIL_HANDLER_ENDPOINT names another LocalStack-compatible endpoint to
 deploy to: the same tests then run there.
 
-``pytest -n auto`` shares the tests among processes, a file at a time. The files that use ``cloud`` all go to one
-process, since they share its stack, and they go first, since they take longest.
+``pytest -n auto`` shares the tests among processes. Files that use ``cloud`` go first, since they take longest, and to
+two processes with a stack each: one for those of the operator's command, one for all others. Unit tests, which share
+nothing, are shared one by one, so that no process has a long file left when the others have ended.
 """
 
 import os
@@ -18,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import typer.testing
 from hypothesis import HealthCheck, settings
 from pytest_socket import socket_allow_hosts
 from xdist.scheduler import LoadFileScheduling
@@ -43,23 +45,26 @@ os.environ |= {
 # Background processes of a shell ignore SIGINT, and would pass that on to the processes that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Typer's CliRunner builds the whole command again for each run, which takes 0.1 s.
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
+
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many processes ``-n auto`` starts: one more than processors, since that with the stack often waits.
+    """Return how many processes ``-n auto`` starts: two more than processors, since the two with a stack often wait.
 
-    More than four would have nothing to do while it works.
+    More than six would have nothing to do while these work.
     """
-    return min(4, (os.cpu_count() or 1) + 1)
+    return min(6, (os.cpu_count() or 1) + 2)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Share the tests among pytest-xdist's processes by files, and the files on the stack as if they were one."""
+    """Share the tests among pytest-xdist's processes by :func:`_unit`."""
     sharing = LoadFileScheduling(config, log)
-    sharing._split_scope = lambda test: "the stack" if _on_the_stack(_file(test)) else _file(test)
+    sharing._split_scope = _unit
     return sharing
 
 
@@ -67,6 +72,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Let pytest-xdist's processes begin with what takes longest. Without them the order is that of the folders."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: (not _on_the_stack(_file(item.nodeid)), item.get_closest_marker("cloud") is None))
+
+
+def _unit(test: str) -> str:
+    """Return the name of what one process runs as a whole: a stack's tests, a file's, or one unit test's cases."""
+    file = _file(test)
+    if _on_the_stack(file):
+        return "the operator's stack" if file.startswith("tests/cli/") else "the stack"
+    return test.partition("[")[0] if file.startswith("tests/unit/") else file
 
 
 def _file(test: str) -> str:
