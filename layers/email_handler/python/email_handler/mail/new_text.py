@@ -61,6 +61,7 @@ _OTHER = re.compile(
     r"|tarih|кому|дата|копия|копія|vastaanottaja|päiväys|către|收件人|收件者|日期|時間|抄送|副本|宛先|日時|日付|받는 ?사람|날짜|إلى"
     r"|التاريخ|אל|תאריך|προς|ημερομηνία|kepada|tanggal|đến|ngày|ถึง|วันที่"
 )
+_KINDS = {"from": _FROM, "subject": _SUBJECT, "sent": _SENT, "other": _OTHER}
 
 _FORWARDED = (
     r"forwarded message|weitergeleitete\w? nachricht|message (?:réexpédié|transféré|transmis)|mensaje reenviado"
@@ -223,8 +224,7 @@ def _field(head: str) -> tuple[str, str]:
     """Return a line's kind of header field ("from", "subject", "sent", "other", "" for none) and its label."""
     found = _LABEL.match(head)
     label = found.group(1).strip(" *_").lower() if found else ""
-    kinds = {"from": _FROM, "subject": _SUBJECT, "sent": _SENT, "other": _OTHER}
-    return next((kind for kind, pattern in kinds.items() if label and pattern.fullmatch(label)), ""), label
+    return (next((kind for kind, pattern in _KINDS.items() if pattern.fullmatch(label)), "") if label else ""), label
 
 
 def _attribution(heads: Sequence[str], quoted: Sequence[bool], number: int) -> int:
