@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP
+from functools import lru_cache
 from itertools import count
 
 type File = tuple[str, str, bytes]
@@ -32,6 +33,28 @@ def mail(
     are written as RFC 2047 words; other values go out as given (ASCII only, no folding): tests of odd headers write
     them encoded. *inline* files sit beside the HTML (multipart/related); their Content-ID is ``<file name>``.
     """
+    lines = [
+        (name.replace("_", "-").title().replace("-Id", "-ID"), value)
+        for name, values in headers.items()
+        for value in ([values] if isinstance(values, str) else values)
+    ]
+    lines += [
+        (name, value)
+        for name, value in (
+            ("From", sender),
+            ("To", to),
+            ("Subject", None if subject is None else _encoded(subject)),
+            ("Message-ID", message_id),
+            ("Date", date),
+            ("MIME-Version", "1.0"),
+        )
+        if value is not None
+    ]
+    return entity(lines) + _body(text, html, tuple(attachments), tuple(inline))
+
+
+@lru_cache(32)  # most tests use the same few
+def _body(text: str | None, html: str | None, attachments: tuple[File, ...], inline: tuple[File, ...]) -> bytes:
     body = EmailMessage(policy=_WIRE)
     if text is not None:
         body.set_content(text)
@@ -53,25 +76,7 @@ def mail(
     for part in body.walk():
         if part.is_multipart():
             part.set_boundary(f"=-boundary-{next(numbers)}")
-
-    lines = [
-        (name.replace("_", "-").title().replace("-Id", "-ID"), value)
-        for name, values in headers.items()
-        for value in ([values] if isinstance(values, str) else values)
-    ]
-    lines += [
-        (name, value)
-        for name, value in (
-            ("From", sender),
-            ("To", to),
-            ("Subject", None if subject is None else _encoded(subject)),
-            ("Message-ID", message_id),
-            ("Date", date),
-            ("MIME-Version", "1.0"),
-        )
-        if value is not None
-    ]
-    return entity(lines) + body.as_bytes()
+    return body.as_bytes()
 
 
 def entity(headers: Iterable[tuple[str, str]], body: bytes | None = None) -> bytes:

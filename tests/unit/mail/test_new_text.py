@@ -266,7 +266,7 @@ def test_the_new_lines_of_any_text_are_among_its_lines(pieces: list[str], rest: 
     ],
 )
 def test_a_long_hostile_text_has_the_same_new_lines_as_a_short_one(piece: str) -> None:
-    """With more than linear time, this test would take minutes."""
+    """With more than linear time, this test would take much longer."""
     much, some = (piece * (size // len(piece)) for size in (500_000, 500))
 
     assert set(new_text(much, much)) == set(new_text(some, some))

@@ -185,11 +185,11 @@ def test_each_rule_matches_its_examples_and_not_the_near_misses(rule: Rule) -> N
 
 
 @pytest.mark.parametrize("rule", BUILTIN.rules, ids=lambda rule: rule.id)
-def test_no_rule_reaches_a_limit_on_adversarial_texts(rule: Rule) -> None:
+def test_no_rule_reaches_a_limit_on_adversarial_texts_in_either_form(rule: Rule) -> None:
+    """``check`` searches each text in one form of the pattern (see above); here is the other one for ASCII texts."""
     limits = 0
-    for text in rules.adversarial_texts(rule):
+    for text in filter(str.isascii, rules.adversarial_texts(rule)):
         try:
-            rule.search(text)
             rule.search(text[:-1] + "é")
         except pcre2.LibraryError:
             limits += 1

@@ -74,7 +74,7 @@ class Panic(BaseException):
 class Kind:
     """One kind of message and how it arrives."""
 
-    raw: Callable[[World], bytes]
+    raw: Callable[[str], bytes]  # given the conversation's thread address
     to_thread: bool = False
     changes: dict[str, str] = field(default_factory=dict)
 
@@ -83,13 +83,14 @@ def conversation(world: World) -> Any:
     return next(iter(world.records.conversations.values()))
 
 
-def owners(**headers: Any) -> Callable[[World], bytes]:
+def owners(**headers: Any) -> Callable[[str], bytes]:
     fields = {"sender": OWNER, "subject": "Re: Hello", "message_id": "<o@private.example>", **headers}
-    return lambda world: mail(to=f"{conversation(world).id}.{conversation(world).token}@{THREAD}", **fields)
+    return lambda thread: mail(to=thread, **fields)
 
 
-def theirs(**fields: Any) -> Callable[[World], bytes]:
-    return lambda _: mail(**{"message_id": "<second@customer.example>", **fields})
+def theirs(**fields: Any) -> Callable[[str], bytes]:
+    raw = mail(**{"message_id": "<second@customer.example>", **fields})
+    return lambda _: raw
 
 
 CALENDAR = (
@@ -126,8 +127,8 @@ KINDS = {
 
 
 def arrive(world: World, kind: Kind) -> Decision:
-    to = f"{conversation(world).id}.{conversation(world).token}@{THREAD}" if kind.to_thread else PUBLIC
-    return world.arrive(kind.raw(world), to=to, **kind.changes)
+    thread = f"{conversation(world).id}.{conversation(world).token}@{THREAD}"
+    return world.arrive(kind.raw(thread), to=thread if kind.to_thread else PUBLIC, **kind.changes)
 
 
 @cache
