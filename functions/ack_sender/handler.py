@@ -1,15 +1,12 @@
 """ack-sender: sends the acknowledgement that inbound asked for, at most once per contact."""
 
 from email_handler import bootstrap
-from email_handler.conversations.jobs import Job
 from email_handler.runtime import sqs_handler
 from email_handler.usecases.send_acknowledgement import send_acknowledgement
-from email_handler.usecases.sending import SendResult
 
-
-def send(job: Job) -> SendResult:
-    """Send one job."""
-    return send_acknowledgement(job, bootstrap.dispatch())
-
-
-handler = sqs_handler(send, dead_letter=bootstrap.dead_letter_unreadable, show_again=bootstrap.show_again)
+handler = sqs_handler(
+    send_acknowledgement,
+    bootstrap.dispatch,
+    dead_letter=bootstrap.dead_letter_unreadable,
+    show_again=bootstrap.show_again,
+)

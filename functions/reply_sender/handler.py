@@ -1,15 +1,9 @@
 """reply-sender: sends the owner's replies from the public address, at least once."""
 
 from email_handler import bootstrap
-from email_handler.conversations.jobs import Job
 from email_handler.runtime import sqs_handler
 from email_handler.usecases.send_reply import send_reply
-from email_handler.usecases.sending import SendResult
 
-
-def send(job: Job) -> SendResult:
-    """Send one job."""
-    return send_reply(job, bootstrap.dispatch())
-
-
-handler = sqs_handler(send, dead_letter=bootstrap.dead_letter_unreadable, show_again=bootstrap.show_again)
+handler = sqs_handler(
+    send_reply, bootstrap.dispatch, dead_letter=bootstrap.dead_letter_unreadable, show_again=bootstrap.show_again
+)

@@ -21,7 +21,7 @@ from email_handler.usecases.context import Context
 from email_handler.usecases.daily import DailyReport
 from email_handler.usecases.feedback import record_feedback
 from email_handler.usecases.operate import operate
-from email_handler.usecases.sending import SendResult
+from email_handler.usecases.sending import Dispatch, SendResult
 
 logger = Logger(service="email-handler")
 metrics = Metrics(namespace="EmailHandler", service="email-handler")
@@ -39,15 +39,12 @@ def event_handler(handle: Callable[[Event], Any]) -> Handler:
     """Wrap *handle* as the handler of an asynchronous function. It raises what *handle* raises: AWS retries, and the
     on-failure destination keeps what failed for good."""
 
-    @logger.inject_lambda_context(clear_state=True)
-    @metrics.log_metrics(capture_cold_start_metric=True)
     def handler(event: Event, context: LambdaContext) -> Any:
         del context
         metrics.add_metric(name="Invocations", unit=MetricUnit.Count, value=1)  # without any, Powertools warns
         return handle(event)
 
-    wrapped: Handler = handler  # the decorators above are untyped
-    return wrapped
+    return _observed(handler)
 
 
 def receiving_handler(
@@ -82,12 +79,13 @@ def receiving_handler(
 
 
 def sqs_handler(
-    send: Callable[[Job], SendResult],
+    send: Callable[[Job, Dispatch], SendResult],
+    dispatch: Callable[[], Dispatch],
     *,
     dead_letter: Callable[[str, str, int], None],
     show_again: Callable[[str, int], None],
 ) -> Handler:
-    """Wrap *send* as the handler of a send queue that reports each failed record by itself.
+    """Wrap the use case *send* as the handler of a send queue that reports each failed record by itself.
 
     A message that is not a job goes to *dead_letter* (body, reason, receives) and delays no other. For a send that is
     put off, *show_again* (receipt handle, seconds) sets the visibility timeout before the record is reported failed.
@@ -103,24 +101,28 @@ def sqs_handler(
             return
         ids = {"kind": job.kind.value, "conversation": job.conversation, "receipt": job.source, "ledger": job.ledger}
         try:
-            result = send(job)
+            result = send(job, dispatch())
         except RetryLater as error:
             show_again(record.receipt_handle, error.delay)
             log_outcome("send put off", "PutOff", reason=str(error), seconds=error.delay, **ids)
             raise
         log_outcome("send ended", result, **ids)
 
-    @logger.inject_lambda_context(clear_state=True)
-    @metrics.log_metrics(capture_cold_start_metric=True)
     def handler(event: Event, context: LambdaContext) -> Any:
         metrics.add_metric(name="Records", unit=MetricUnit.Count, value=len(event["Records"]))
         return dict(process_partial_response(event, handle_record, processor, context))
 
-    wrapped: Handler = handler  # the decorators above are untyped
-    return wrapped
+    return _observed(handler)
 
 
 # Logs: one line and one metric per outcome
+
+
+def _observed(handler: Handler) -> Handler:
+    """Return *handler* with Lambda's context in its log lines, and with its metrics written at the end of each run."""
+    with_metrics = metrics.log_metrics(handler, capture_cold_start_metric=True)
+    observed: Handler = logger.inject_lambda_context(with_metrics, clear_state=True)
+    return observed
 
 
 def log_outcome(message: str, metric: str, **keys: Any) -> None:
