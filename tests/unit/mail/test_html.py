@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from email_handler.mail.html import MAX_HTML, html_text, read_page
+from email_handler.mail.html import html_text, read_page
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_any_text_becomes_an_encodable_page(html: str) -> None:
         *("<a =\"'", "<p style='color:", '="', "</b>", "<table><td>", "<blockquote>x", "<a href=x>", "<textarea></"),
     ],
 )
-def test_a_hostile_page_of_maximum_length_reads_like_a_short_one(unit: str) -> None:
-    """With more than linear time, this test would take minutes."""
-    long, short = read_page(unit * (MAX_HTML // len(unit))), read_page(unit * 20)
+def test_a_long_hostile_page_reads_like_a_short_one(unit: str) -> None:
+    """With more than linear time, this test would take much longer."""
+    long, short = read_page(unit * (200_000 // len(unit))), read_page(unit * 20)
 
     assert set(long.text) == set(short.text)
     assert set(long.hidden) == set(short.hidden)
