@@ -1,11 +1,7 @@
 """Ten exchanges, with each email client on either side, stay one conversation and one thread in each mailbox."""
 
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass, field
-from functools import cache
-from itertools import count
-from threading import RLock
 from typing import Any
 
 import pytest
@@ -27,7 +23,7 @@ from tests.support.clients import (
     one_thread_in_gmail,
     one_thread_in_outlook,
 )
-from tests.support.fakes import Failing, Sent
+from tests.support.fakes import Sent
 from tests.support.world import OWNER, PUBLIC, THREAD, World
 
 JANE = "jane@customer.example"
@@ -307,22 +303,15 @@ def assert_replies_reach_only_jane(dialogue: Dialogue) -> None:
     assert conversation.subject == conversation.owner_subject == "A question"
 
 
-@cache
-def _begun() -> Dialogue:
+@pytest.fixture
+def dialogue() -> Dialogue:
+    """Return a dialogue after two exchanges."""
     dialogue = Dialogue()
     dialogue.start()
     for _ in range(2):
         dialogue.owner_replies()
         dialogue.contact_replies()
     return dialogue
-
-
-@pytest.fixture
-def dialogue() -> Dialogue:
-    """Return a dialogue of its own, after two exchanges."""
-    world = _begun().world
-    locks: dict[int, Any] = {id(port._lock): RLock() for port in vars(world).values() if isinstance(port, Failing)}
-    return deepcopy(_begun(), locks | {id(world._numbers): count(100)})  # neither can be copied
 
 
 def thread(dialogue: Dialogue) -> str:
