@@ -168,9 +168,10 @@ def test_an_unread_copy_is_only_recorded_with_both_reasons() -> None:
 def test_what_nobody_verified_says_to_a_thread_address_unread_causes_one_notice_an_hour_and_conversation(
     target: ThreadTarget | None, by_id: Conversation | None, mailboxes: tuple[EmailAddress, ...]
 ) -> None:
+    """Nobody: of an owner, SPF alone verifies a server, not the person."""
     hourly = hourly_notice_id(CONVERSATION if target else "", NOW)
-    for address in (None, JANE):
-        of = parsed(target=target, verification=SenderVerification(address=address, reason="dmarc"))
+    for address, reason in ((None, "dmarc fail"), (JANE, "dmarc pass"), (OWNER, "spf aligned")):
+        of = parsed(target=target, verification=SenderVerification(address=address, reason=reason))
         (notice,) = held(of, Known(by_id=by_id))
 
         assert (notice.id, notice.recipients, notice.conversation) == (hourly, mailboxes, by_id.id if by_id else "")
@@ -181,7 +182,7 @@ def test_what_nobody_verified_says_to_a_thread_address_unread_causes_one_notice_
 def test_a_verified_owner_gets_a_notice_about_each_unread_message(
     owner: EmailAddress, by_id: Conversation | None
 ) -> None:
-    of = parsed(target=TARGET, verification=SenderVerification(address=owner, reason="dmarc"))
+    of = parsed(target=TARGET, verification=SenderVerification(address=owner, reason="dmarc pass"))
     (notice,) = held(of, Known(by_id=by_id))
 
     assert (notice.id, notice.recipients) == (notice_id(of.receipt.id, owner), (owner,))

@@ -11,7 +11,7 @@ from email_handler.conversations.evolve import ID_LENGTH, NewToken, add_message
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import forward_id, hourly_notice_id, notice_id
 from email_handler.conversations.owners import Owners
-from email_handler.conversations.parsed import ParsedMessage, unread_record
+from email_handler.conversations.parsed import ParsedMessage, unread_record, verified_owner
 from email_handler.conversations.records import Conversation, Status
 from email_handler.conversations.thread_address import TOKEN_LENGTH, token_matches
 from email_handler.identifiers import ConversationId, EmailAddress
@@ -116,12 +116,13 @@ def hold_unread(parsed: ParsedMessage, mistake: Mistake, known: Known, owners: O
     """Return the transaction that keeps a message to a thread address, and sends the owner a notice: each time if the
     owner is verified, at most once an hour and conversation otherwise."""
     record = unread_record(parsed, owners, Disposition(outcome=Outcome.HOLD, reasons=(mistaken(mistake),)))
-    conversation, owner = known.by_id, parsed.verification.address
+    conversation = known.by_id
+    owner = verified_owner(parsed, owners, conversation)
     if conversation is not None:
         record = replace(record, conversation=conversation.id)
     hourly = hourly_notice_id(parsed.target.conversation if parsed.target else "", parsed.at)  # as asked for
     notices = []
-    if owner in owners.addresses(conversation):
+    if owner is not None:
         notices = [new_send(JobKind.NOTICE, notice_id(record.receipt, owner), record, [owner], note=NoticeKind.MISTAKE)]
     elif hourly not in known.sends:
         mailboxes = conversation.mailboxes if conversation else owners.forward_to
