@@ -11,6 +11,7 @@ from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.records import LedgerItem, SendState
 from email_handler.errors import MalformedEvent, RecordChanged
 from email_handler.identifiers import ConversationId, EmailAddress
+from email_handler.usecases import contact_message
 from email_handler.usecases.conditions import undelivered
 from email_handler.usecases.feedback import record_feedback
 from tests.support.builders import mail
@@ -72,14 +73,33 @@ def test_the_same_event_twice_is_recorded_once(world: World) -> None:
     assert len(world.events.details("Delivery Failed")) == 1
 
 
-def test_a_bounce_that_comes_as_a_message_makes_the_contact_that_it_names_unreachable(world: World) -> None:
+def arrive_as_a_message(world: World, sender: str = "MAILER-DAEMON@customer.example") -> None:
     raw = mail(
-        sender="MAILER-DAEMON@customer.example",
+        sender=sender,
         subject="Undelivered Mail Returned to Sender",
         text=f"<{JANE}>: 550 5.1.1 no such user\r\n",
         in_reply_to=f"<{item(world, JobKind.ACKNOWLEDGEMENT).ses_id}@email.amazonses.com>",
     )
     world.arrive(raw, envelope_sender="")
+
+
+@pytest.mark.parametrize("sender", ["MAILER-DAEMON@customer.example", OWNER])
+def test_a_bounce_that_comes_as_a_message_makes_the_contact_that_it_names_unreachable(
+    world: World, sender: str
+) -> None:
+    arrive_as_a_message(world, sender)
+
+    assert world.records.contacts[JANE].unreachable
+
+
+def test_a_bounce_stays_one_if_a_mistake_hides_whether_the_owner_wrote_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(contact_message, "_owner_quotes_feedback", fails)
+    arrive_as_a_message(world)
 
     assert world.records.contacts[JANE].unreachable
 

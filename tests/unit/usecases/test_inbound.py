@@ -17,12 +17,13 @@ from email_handler.errors import (
     RecordsUnavailable,
 )
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress
-from email_handler.ports import Known
+from email_handler.ports import Commit, Known, Question
+from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.contact_message import NAMESAKES, contact_question, plan_delivery
 from email_handler.usecases.decision import HELD_FOR, TRIES
 from email_handler.usecases.inbound import receive
 from tests.support.builders import entity, mail, multipart
-from tests.support.records import JANE, contact
+from tests.support.records import JANE, contact, conversation, passed_receipt
 from tests.support.world import OWNER, PUBLIC, THREAD, World, read
 
 
@@ -589,10 +590,50 @@ def test_a_decision_is_planned_again_up_to_its_last_try_and_then_fails(world: Wo
         world.arrive(mail(message_id="<m2@customer.example>", text="More"))
 
 
-def test_a_flagged_message_is_not_acknowledged(world: World) -> None:
-    parsed = parse_received(mail(), world.store(mail()), "inbound", ArchiveKey("raw/inbound/r1"), world.now)
+def delivered(world: World, outcome: Outcome, known: Known) -> Commit:
+    receipt = passed_receipt()
+    parsed = parse_received(mail(), receipt, "inbound", ArchiveKey("raw/inbound/r1"), world.now)
+    record = message_record(parsed, world.owners, outcome)
     question = contact_question(parsed, world.context)
-    record = message_record(parsed, world.owners, Outcome.FLAG)
-    commit = plan_delivery(parsed, record, question, Known(), world.configuration, world.context)
+    return plan_delivery(parsed, record, question, known, world.configuration, world.context)
+
+
+def test_a_flagged_message_is_not_acknowledged(world: World) -> None:
+    commit = delivered(world, Outcome.FLAG, Known())
 
     assert [item.kind for item in commit.ledger] == [JobKind.FORWARD]
+
+
+def test_what_nobody_counted_yet_is_within_a_cap_of_one(world: World) -> None:
+    world.ack_daily_cap = world.ack_daily_cap_per_domain = 1
+    commit = delivered(world, Outcome.DELIVER, Known())
+
+    assert [item.kind for item in commit.ledger] == [JobKind.FORWARD, JobKind.ACKNOWLEDGEMENT]
+
+
+def test_the_next_message_takes_along_what_the_owner_has_not_been_told(world: World) -> None:
+    commit = delivered(world, Outcome.DELIVER, Known(by_topic=conversation(untold=("attachment 1",))))
+
+    assert commit.conversation is not None
+    assert (commit.message.tells, commit.conversation.untold) == (("attachment 1",), ())
+
+
+def test_the_records_are_looked_up_while_the_configuration_is_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[str] = []
+    look_up = world.records.look_up
+
+    def looked_up(question: Question) -> Known:
+        waited.append("records")
+        return look_up(question)
+
+    def configuration() -> Configuration:
+        waited.append("configuration")
+        return world.configuration
+
+    monkeypatch.setattr(world.records, "look_up", looked_up)
+    receipt, context = world.store(mail(), receipt="r1"), replace(world.context, configuration=configuration)
+    receive(receipt, ArchiveKey("raw/inbound/r1"), context)
+
+    assert waited == ["records", "configuration"]

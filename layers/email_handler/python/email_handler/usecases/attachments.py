@@ -46,8 +46,8 @@ def store_attachments(
         # Never the type that a stranger declared.
         archive.put(_key(record, attachment), attachment.payload, "application/octet-stream")
     described, end = [], seconds() + TEXT_SECONDS
-    for unread, attachment in zip(range(len(message.attachments), 0, -1), message.attachments, strict=True):
-        limit = min(DOCUMENT_SECONDS, (end - seconds()) / unread)
+    for before, attachment in enumerate(message.attachments):
+        limit = min(DOCUMENT_SECONDS, (end - seconds()) / (len(message.attachments) - before))
         charset = attachment.part.parameters.get("charset", "")
         extracted = extractor.extract(attachment.payload, charset, limit)
         described.append(_describe(attachment, extracted, record, archive))
