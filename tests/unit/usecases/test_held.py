@@ -1,12 +1,13 @@
 """Held messages, and how the operator releases or confirms them."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from email_handler.conversations.disposition import Outcome
 from email_handler.errors import NotHeld, RecordChanged
-from email_handler.identifiers import ReceiptId
+from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.usecases import reply
 from email_handler.usecases.held import confirm, is_open, release
 from tests.support.builders import entity, mail, multipart
@@ -25,6 +26,14 @@ def world() -> World:
     assert decision.outcome is Outcome.HOLD
     assert world.run() == []
     return world
+
+
+def conversation_with(world: World, contact: str) -> str:
+    """Let *contact* start the first conversation, and return its thread address."""
+    world.arrive(mail(sender=contact, message_id="<other@customer.example>"))
+    world.run()
+    (conversation,) = world.records.conversations.values()
+    return f"{conversation.id}.{conversation.token}@{THREAD}"
 
 
 def test_a_released_message_is_forwarded_once_and_acknowledged_once(world: World) -> None:
@@ -132,6 +141,26 @@ def test_a_held_reply_of_the_owner_cannot_be_released(world: World) -> None:
         release(held.receipt, "reply", world.context)
 
 
+def test_a_held_reply_from_a_mailbox_that_only_the_conversation_names_cannot_be_released(world: World) -> None:
+    """Its route is gone since."""
+    thread = conversation_with(world, "kim@x.example")
+    former = EmailAddress("former@private.example")
+    known = next(iter(world.records.conversations.values()))
+    world.records.conversations[known.id] = replace(known, mailboxes=(former,))
+    held = world.arrive(mail(sender=former, to=thread), to=thread, dmarc="GRAY", spf="GRAY", dkim="GRAY")
+    for _ in range(2):
+        with pytest.raises(NotHeld):
+            release(held.receipt, "reply", world.context)
+        confirm(held.receipt, "reply", world.context)
+
+
+def test_an_owners_message_to_a_public_address_can_be_released(world: World) -> None:
+    held = world.arrive(mail(sender=OWNER), spam="FAIL")
+
+    assert held.outcome is Outcome.HOLD
+    assert release(held.receipt, "inbound", world.context).outcome is Outcome.DELIVER
+
+
 def test_a_released_delivery_report_counts_as_a_message_of_its_sender(world: World) -> None:
     status = entity([("Content-Type", "message/delivery-status")], b"Final-Recipient: rfc822; kim@x.example\r\n")
     raw = multipart("report", status, headers=[("From", "mallory@evil.example"), ("To", PUBLIC)])
@@ -150,28 +179,32 @@ def test_a_released_message_to_a_thread_address_joins_the_conversation_of_its_to
     assert release(held.receipt, "reply", world.context).conversation == delivered.conversation
 
 
+def test_a_released_blind_copy_to_a_thread_address_joins_the_conversation_of_its_token(world: World) -> None:
+    thread = conversation_with(world, "kim@x.example")
+    blind = mail(received=f"from x by inbound-smtp.us-east-1.amazonaws.com with SMTP id x for {thread}; now")
+    held = world.arrive(blind, to=thread)
+
+    assert held.outcome is Outcome.HOLD
+    assert release(held.receipt, "reply", world.context).conversation in world.records.conversations
+    assert len(world.records.conversations) == 1
+
+
 def test_a_strangers_message_to_a_thread_address_can_be_released(world: World) -> None:
-    world.arrive(mail(message_id="<other@customer.example>"))
-    world.run()
-    conversation = next(iter(world.records.conversations.values()))
-    thread = f"{conversation.id}.{conversation.token}@{THREAD}"
+    thread = conversation_with(world, JANE)
     stranger = mail(sender="Kim <kim@other.example>", to=thread, message_id="<k@other.example>", text="P.S. from Kim")
     held = world.arrive(stranger, to=thread)
     world.run()
     decision = release(held.receipt, "reply", world.context)
     forward = next(one for one in world.run() if one.recipients == (OWNER,))
 
-    assert (held.outcome, decision.conversation) == (Outcome.HOLD, conversation.id)
+    assert (held.outcome, thread.partition(".")[0]) == (Outcome.HOLD, decision.conversation)
     assert b"P.S. from Kim" in forward.raw
 
 
 def test_an_owners_message_that_could_not_be_read_cannot_be_released(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.arrive(mail(message_id="<other@customer.example>"))
-    world.run()
-    conversation = next(iter(world.records.conversations.values()))
-    thread = f"{conversation.id}.{conversation.token}@{THREAD}"
+    thread = conversation_with(world, JANE)
 
     def fails(*_: object, **__: object) -> None:
         raise MemoryError

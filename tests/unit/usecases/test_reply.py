@@ -166,6 +166,12 @@ def test_the_verified_owner_gets_a_notice_about_an_unknown_conversation(world: W
     assert len(notices(left)) == 1
 
 
+def test_nobody_gets_a_notice_about_a_strangers_message_to_an_unknown_conversation(world: World) -> None:
+    decision = world.arrive(mail(sender="kim@other.example"), to=f"c-zzzzzzzz.{'z' * 10}@{THREAD}")
+
+    assert (decision.outcome, decision.jobs) == (Outcome.HOLD, ())
+
+
 def test_only_the_verified_owner_gets_a_notice_about_a_thread_address_without_a_token(world: World) -> None:
     unverified = world.arrive(owner_reply(world), to=f"{conversation_of(world).id}@{THREAD}", **UNVERIFIED)
     assert (unverified.outcome, world.run()) == (Outcome.DROP, [])
@@ -279,15 +285,16 @@ def test_a_reply_that_a_mistake_keeps_from_being_decided_comes_back_to_the_owner
     assert [one.recipients for one in notices(world.run())] == [(OWNER,)]
 
 
-def test_a_reply_whose_recipients_a_mistake_keeps_from_being_read_comes_back_to_the_owner(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("sender", [OWNER, JANE])
+def test_a_message_whose_recipients_a_mistake_keeps_from_being_read_is_held_and_the_owner_gets_a_notice(
+    world: World, sender: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:
         raise MemoryError
 
     to = thread(world)
     monkeypatch.setattr(Owners, "thread_targets", fails)
-    decision = world.arrive(owner_reply(world), to=to)
+    decision = world.arrive(mail(sender=sender, to=to, message_id="<m2@customer.example>"), to=to)
 
     assert (decision.outcome, reasons(world, decision)) == (Outcome.HOLD, ["mistake:MemoryError"])
     assert [one.recipients for one in notices(world.run())] == [(OWNER,)]
