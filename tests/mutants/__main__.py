@@ -4,7 +4,8 @@ A small tool of our own: it needs no dependency, its changes are those that this
 dropped, two writes in reverse order), and forks make it quick enough to be used. Nothing is written to the working
 tree. Constants of modules and fields of dataclasses are not changed: they are settings, and tests use them by name.
 
-What no test can notice because it changes no behaviour is listed with its reason in ``equivalent.toml``.
+What no test can notice because it changes no behaviour is listed with its reason in ``equivalent.toml``. An entry that
+names no change is stale.
 """
 
 import argparse
@@ -39,7 +40,8 @@ GROUPS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
 
 
 def main() -> int:
-    """Run as the arguments say. Return 1 if a mutant survived that is not known to be equivalent."""
+    """Run as the arguments say. Return 1 if a mutant survived that is not known to be equivalent, or an entry of those
+    that are is stale."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__.splitlines()[0])
     parser.add_argument("--file", default="", help="only files whose path contains this")
     parser.add_argument("--limit", type=int, default=0, help="only so many mutants of each group, chosen by the seed")
@@ -49,6 +51,7 @@ def main() -> int:
 
     began = time.monotonic()
     known = {(e["file"], e["line"], e["mutation"]): e["reason"] for e in _equivalent()}
+    stale = {key for key in known if arguments.file in key[0]} if not arguments.limit else set()
     counts = dict.fromkeys(("mutants", "killed", "equivalent", "survivors"), 0)
     equivalent: list[tuple[Mutant, str]] = []
     survivors: list[tuple[Mutant, End]] = []
@@ -59,6 +62,7 @@ def main() -> int:
         ends = run(chosen, tests, Runner(chosen, arguments.workers, _report))
         for number, mutant in enumerate(chosen):
             key = (mutant.file, mutant.text, mutant.change)
+            stale.discard(key)
             if ends[number] is End.KILLED:
                 counts["killed"] += 1
             elif key in known:
@@ -72,10 +76,12 @@ def main() -> int:
         sys.stdout.write(f"\nequivalent: {_where(mutant)}\n    {mutant.change}\n    {reason}\n")
     for mutant, end in survivors:
         sys.stdout.write(f"\n{end}: {_where(mutant)}\n    {mutant.text}\n    {mutant.change}\n")
+    for key in sorted(stale):
+        sys.stdout.write("\nstale in {}: {}\n    {}\n    {}\n".format(EQUIVALENT.name, *key))
     minutes = (time.monotonic() - began) / 60
     summary = ", ".join(f"{number} {what}" for what, number in counts.items())
     sys.stdout.write(f"\n{summary}; {minutes:.1f} minutes\n")
-    return 1 if survivors else 0
+    return 1 if survivors or stale else 0
 
 
 def _equivalent() -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.parsing import parse
-from email_handler.senders.authentication import SesReceipt, receipt_from_message, verify_sender
+from email_handler.senders.authentication import SenderVerification, SesReceipt, receipt_from_message, verify_sender
 from tests.support.records import passed_receipt
 
 SES_DKIM = "amazonses.com; dkim=pass header.i=@customer.example;"
@@ -40,7 +40,7 @@ def results(field: str, sender: str = "Jane <jane@customer.example>") -> str:
     return f"Authentication-Results: {field}\r\nFrom: {sender}\r\n"
 
 
-VERIFIED = "jane@customer.example"
+VERIFIED = EmailAddress("jane@customer.example")
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,19 @@ VERIFIED = "jane@customer.example"
 )
 def test_dmarc_pass_verifies_the_one_address_of_the_one_from_field(results_of: str) -> None:
     assert verification(results(f"amazonses.com; {results_of}"), dmarc="PASS") == (VERIFIED, "dmarc pass")
+
+
+@pytest.mark.parametrize(
+    ("address", "reason", "suffices"),
+    [
+        (VERIFIED, "dmarc pass", True),
+        (VERIFIED, "dkim aligned", True),
+        (VERIFIED, "spf aligned", False),
+        (None, "dmarc fail", False),
+    ],
+)
+def test_for_an_owner_spf_alone_does_not_suffice(address: EmailAddress | None, reason: str, suffices: bool) -> None:
+    assert SenderVerification(address=address, reason=reason).suffices_for_owner is suffices
 
 
 def test_a_verified_address_is_in_lower_case() -> None:

@@ -420,10 +420,14 @@ def test_a_notice_that_cannot_be_composed_is_sent_without_details(
         mail(sender="Mallory <m@evil.example>", subject="trap"),
         to=f"{conversation.id}.{conversation.token}@{THREAD}",
     )
+    (record,) = (record for record in world.records.message_records.values() if record.function == "reply")
+    feedback = {"kind": "bounce", "recipient": "m@evil.example"}
+    world.records.message_records[record.receipt, "reply"] = replace(record, feedback=feedback)
     real = compose_notice
 
     def trapped(kind: NoticeKind, *, record: MessageRecord, **rest: Any) -> Composed:
-        assert record.subject != "trap"
+        theirs = (record.subject, record.sender, record.sender_name, record.verification)
+        assert not any((*theirs, record.feedback, record.reasons))
         return real(kind, record=record, **rest)
 
     monkeypatch.setattr(send_forward, "compose_notice", trapped)
@@ -462,3 +466,22 @@ def test_a_reply_that_cannot_be_sent_is_dead_lettered_and_the_owner_gets_one_not
     (notice,) = world.run()
     assert notice.recipients == (OWNER,)
     assert f"Why: {why}" in read(notice).get_body().get_content()  # type: ignore[union-attr]
+
+
+def test_the_notice_about_a_reply_that_cannot_be_sent_waits_as_long_as_a_new_one(world: World) -> None:
+    owners_reply(world)
+    world.now += timedelta(hours=1)
+    world.mailer.fail("send", MessageRefused("MessageRejected"))
+    send(world, JobKind.REPLY)
+
+    assert (item(world, JobKind.NOTICE).queued_at, item(world, JobKind.NOTICE).due) == (world.now, world.now)
+
+
+def test_the_notice_about_a_reply_that_cannot_be_sent_is_in_the_ledger_before_it_is_queued(world: World) -> None:
+    owners_reply(world)
+    world.mailer.fail("send", MessageRefused("MessageRejected"))
+    world.records.fail("add", RecordsUnavailable("down"))
+    with pytest.raises(RecordsUnavailable):
+        send(world, JobKind.REPLY)
+
+    assert JobKind.NOTICE not in [job.kind for job in world.jobs.queued]

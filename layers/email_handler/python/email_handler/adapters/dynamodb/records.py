@@ -45,12 +45,13 @@ class DynamoRecords:
         contact = question.contact
         decision = keys.decision(question.receipt, question.decider)
         conversation = keys.conversation(question.conversation)
-        prints, counters = list(map(keys.fingerprint, question.fingerprints)), list(map(keys.count, question.counters))
+        prints = list(map(keys.fingerprint, question.fingerprints))
+        counters = {name: keys.count(name) for name in question.counters}
         topic = keys.topic(contact, question.subject)
         lists = [keys.listed(contact), keys.listed(address_domain(contact))]
         named = list(map(keys.reference, dict.fromkeys(question.references)))
         sends = list(map(keys.send, question.sends))
-        asked = [decision, *named, *sends, *prints, *counters]
+        asked = [decision, *named, *sends, *prints, *counters.values()]
         asked += [keys.contact(contact), *lists] if contact else []
         asked += [topic] if question.subject else []
         asked += [conversation] if question.conversation else []
@@ -68,10 +69,7 @@ class DynamoRecords:
             decision=read_optional(Decision, first.get(decision)),
             duplicate_of=self._duplicate_of((first[key] for key in prints if key in first), question),
             contact=read_optional(Contact, first.get(keys.contact(contact))),
-            counts={
-                name: int(first[key]["count"]) if key in first else 0
-                for name, key in zip(question.counters, counters, strict=True)
-            },
+            counts={name: int(first[key]["count"]) if key in first else 0 for name, key in counters.items()},
             listed=next((first[key]["kind"] for key in lists if key in first), ""),
             references=references,
             by_reference=tuple(read(Conversation, found[key]) for key in by_reference if key in found),
