@@ -123,7 +123,7 @@ def test_a_failed_send_without_a_letter_is_redriven_if_it_is_of_the_kinds_asked_
 
     def of(kind: JobKind) -> list[Redrive]:
         parts = {"records": world.records, "ledger": world.records, "jobs": world.jobs, "clock": world.clock}
-        return list(redrive(letters=Letters(world), kinds=(kind,), **parts))  # type: ignore[arg-type]
+        return list(redrive(letters=Letters(world), kinds=(kind,), dry_run=False, **parts))  # type: ignore[arg-type]
 
     assert of(JobKind.REPLY) == []
     assert [line.what for line in of(JobKind.FORWARD)] == [Redriven.QUEUED]

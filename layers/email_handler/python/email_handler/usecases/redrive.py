@@ -41,7 +41,7 @@ def redrive(
     jobs: Jobs,
     clock: Clock,
     kinds: Collection[JobKind] = tuple(JobKind),
-    dry_run: bool = False,
+    dry_run: bool,
 ) -> Iterator[Redrive]:
     """Yield what happens to each dead letter, then to each FAILED ledger item of *kinds* without a letter.
 
@@ -66,7 +66,7 @@ def redrive(
             yield Redrive(ledger=failed.id, what=what, reason=failed.reason, attempts=failed.attempt)
 
 
-def discard(*, letters: DeadLetters, ledger: SendLedger, dry_run: bool = False) -> Iterator[Redrive]:
+def discard(*, letters: DeadLetters, ledger: SendLedger, dry_run: bool) -> Iterator[Redrive]:
     """Delete the dead letters that nobody can use, and yield each: no job of ours, or one whose records are gone.
 
     All others stay, and nothing is sent. With *dry_run* nothing is changed.
