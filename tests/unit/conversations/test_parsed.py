@@ -21,13 +21,17 @@ from email_handler.conversations.parsed import (
     parse_received,
     text_digest,
     unread_record,
+    verified_owner,
 )
 from email_handler.identifiers import ArchiveKey, EmailAddress, LedgerId
 from email_handler.mail.parsing import parse
+from email_handler.mistakes import Mistake
+from email_handler.senders.authentication import SenderVerification
 from tests.support.builders import mail
 from tests.support.fakes import NOW
-from tests.support.records import JANE, OWNER, PUBLIC, message, passed_receipt, reference
+from tests.support.records import JANE, OWNER, PUBLIC, conversation, message, passed_receipt, reference
 
+BOB = EmailAddress("bob@desk.example")
 OWNERS = Owners(public_addresses=(PUBLIC,), thread_domain="thread.example.com", forward_to=(OWNER,))
 
 
@@ -173,6 +177,31 @@ def test_what_could_be_read_stands_beside_the_mistake_of_a_later_step(monkeypatc
     assert partly.mistake is not None
     assert partly.mistake.kind == "RecursionError"
     assert partly == replace(whole, automatic="", mistake=partly.mistake)
+
+
+def test_a_mistake_in_rebuilding_the_receipt_stands_beside_all_that_was_read() -> None:
+    mistake = Mistake("ValueError", "senders.authentication:receipt_from_message:1")
+    received = parse_received(mail(), passed_receipt(), "inbound", ArchiveKey("raw/inbound/r1"), NOW, mistake)
+
+    assert received == replace(parsed(mail()), mistake=mistake)
+
+
+@pytest.mark.parametrize(
+    ("address", "reason", "is_owner"),
+    [
+        (OWNER, "dmarc pass", True),
+        (OWNER, "spf aligned", False),
+        (BOB, "dmarc pass", True),
+        (JANE, "dmarc pass", False),
+        (None, "dmarc fail", False),
+    ],
+)
+def test_an_owner_is_known_by_a_verified_address_of_theirs_or_of_the_conversations(
+    address: EmailAddress | None, reason: str, is_owner: bool
+) -> None:
+    of = parsed(mail(), verification=SenderVerification(address=address, reason=reason))
+
+    assert verified_owner(of, OWNERS, conversation(mailboxes=(BOB,))) == (address if is_owner else None)
 
 
 def test_a_message_of_which_nothing_can_be_read_is_of_the_envelopes_sender(monkeypatch: pytest.MonkeyPatch) -> None:
