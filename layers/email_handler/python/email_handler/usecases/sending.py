@@ -60,7 +60,7 @@ class Draft:
     sender: EmailAddress
     held: str = ""  # why it must not leave after all; the job is dead-lettered with this reason
     conversation: Callable[[Conversation, str], Conversation] | None = None  # given the Message-ID on the wire
-    contact: Callable[[Contact], Contact] | None = None
+    contact: Callable[[Contact], Contact] | None = None  # sets fields only, so that nothing in it can raise
     event: str = ""  # detail type
     mistake: Mistake | None = None  # of ours: what is sent is not what should be
 
@@ -188,7 +188,7 @@ def _commit(commit: SentCommit, draft: Draft, context: SendContext, dispatch: Di
         wire = wire_id(commit.reference.local_part, dispatch.region)
         conversation = attempt_or(None, draft.conversation, conversation_of(context), wire)  # it left, whatever raises
     if context.contact is not None and draft.contact is not None:
-        contact = attempt_or(None, draft.contact, context.contact)
+        contact = draft.contact(context.contact)
     try:
         dispatch.ledger.sent(replace(commit, conversation=conversation, contact=contact))
     except errors.RecordChanged:
