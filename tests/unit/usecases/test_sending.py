@@ -307,7 +307,7 @@ def test_a_send_publishes_its_event_and_records_it_as_published(world: World) ->
     send(world, JobKind.FORWARD)
 
     (detail,) = world.events.details("Message Forwarded")
-    assert detail["ses_id"] == item(world, JobKind.FORWARD).ses_id
+    assert (detail["version"], detail["ses_id"]) == (1, item(world, JobKind.FORWARD).ses_id)
     assert world.records.sent_events == {}
 
 
