@@ -427,6 +427,12 @@ def test_only_one_of_ten_simultaneous_releases_delivers_the_held_message(table: 
 # find
 
 
+def test_the_conversations_of_a_gmail_box_are_found_by_any_spelling(table: Table) -> None:
+    table.commit(commit("receipt-1", conversation=conversation(contact=EmailAddress("Jane.Doe@gmail.com"))))
+
+    assert len(list(table.find("contact", "janedoe+x@googlemail.com"))) == 1
+
+
 def test_conversations_are_found_by_every_index_newest_first(table: Table) -> None:
     later = NOW + timedelta(days=1)
     other = conversation(

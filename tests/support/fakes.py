@@ -266,7 +266,7 @@ class FakeRecords(Failing):
                 waiting = [i for i in self.ledger.values() if i.state == value and i.state is not SendState.SENT]
                 return iter(sorted(waiting, key=lambda i: i.queued_at, reverse=True)[:limit])
             case "contact" | "domain" | "status" | "public_address" | "source" | "day":
-                of_it = [c for c in self.conversations.values() if value and _indexed(c)[index] == value.lower()]
+                of_it = [c for c in self.conversations.values() if value and _indexed(c)[index] == keys.mailbox(value)]
                 return iter(sorted(of_it, key=lambda c: c.updated_at, reverse=True)[:limit])
             case _:
                 raise ValueError(f"the table has no index {index}")
@@ -369,7 +369,7 @@ def _indexed(conversation: Conversation) -> dict[str, str]:
         "contact": keys.mailbox(conversation.contact),
         "domain": conversation.contact.rpartition("@")[2].lower(),
         "status": conversation.status,
-        "public_address": conversation.public_address.lower(),
+        "public_address": keys.mailbox(conversation.public_address),
         "source": conversation.source.lower(),
         "day": conversation.started_at.astimezone(UTC).date().isoformat(),
     }

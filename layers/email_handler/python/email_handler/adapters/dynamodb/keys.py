@@ -109,7 +109,7 @@ def mailbox(address: str) -> str:
 
 def indexed(at: datetime, **values: str) -> Attributes:
     """Return the attributes that put an item of time *at* into the indexes named, under their values."""
-    by = {f"by_{name}": key_part(value.lower()) for name, value in values.items() if value}
+    by = {f"by_{name}": key_part(mailbox(value)) for name, value in values.items() if value}
     return by | {"at": timestamp(at)} if by else {}
 
 
@@ -117,7 +117,7 @@ def conversation_attributes(conversation: Conversation) -> Attributes:
     """Return a conversation's item without its key."""
     by_index = indexed(
         conversation.updated_at,
-        contact=mailbox(conversation.contact),
+        contact=conversation.contact,
         domain=address_domain(conversation.contact),
         status=conversation.status,
         public_address=conversation.public_address,

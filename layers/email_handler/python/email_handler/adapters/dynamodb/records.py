@@ -201,10 +201,7 @@ class DynamoRecords:
             raise ValueError(f"the table has no index {index}")
         if not value:
             return iter(())
-        by_value, values = (
-            f"#by_{index} = :value",
-            {"value": key_part(keys.mailbox(value) if index == "contact" else value.lower())},
-        )
+        by_value, values = f"#by_{index} = :value", {"value": key_part(keys.mailbox(value))}
         newest_first = {"IndexName": index, "ScanIndexForward": False, "Limit": min(limit, PAGE)}
         found = islice(self._table.query(by_value, values, **newest_first), limit)
         return (read(_TYPES[item["type"]], item) for item in found if item.get("type") in _TYPES)
