@@ -277,16 +277,49 @@ def test_ordinary_text_is_not_marked() -> None:
     assert theirs.strip() == text.replace("\r\n", "\n").strip()
 
 
-@pytest.mark.parametrize("dash", ["\u2013", "&ndash;", "&#8211;"])
-def test_a_contact_never_reads_that_they_were_not_verified(dash: str) -> None:
-    shown = f"Jane Doe (jane at elsewhere.example) {dash} not verified"
-    text = f"Yes.\r\n\r\nOn Monday, {html.unescape(shown)} <{THREAD}> wrote:\r\n> Hi\r\n"
-    page = f"<p>Yes.</p>On Monday, {shown} &lt;<a href='mailto:{THREAD}'>{THREAD}</a>&gt; wrote:<blockquote>Hi</blockquote>"
+NAMES = {
+    "name and address": "Jane Doe (jane at elsewhere.example)",
+    "address alone": "jane.doe at elsewhere.example",
+    "LinkedIn": "Jane (Library) Doe (LinkedIn)",
+    "nothing": "no address",
+    "beyond ASCII": "Zo\u00eb: \u05e9\u05dc\u05d5\u05dd (jane at b\u00fccher.example)",
+}
+ATTRIBUTIONS = {
+    "Gmail": "On Mon, 2 Mar 2026 at 09:00, Not verified: {} <{}> wrote:",
+    "Apple Mail": "> On 2. Mar 2026, at 09:00, Not verified: {} <{}> wrote:",
+    "Thunderbird": "On 3/2/26 09:00, Not verified: {} wrote:",
+    "Thunderbird, German": "Am 02.03.26 um 09:00 schrieb Not verified: {}:",
+    "Outlook": "From: Not verified: {} <{}>\r\nSent: Monday, 2 March 2026 09:00",
+    "Outlook, name alone": "Von: Not verified: {}\r\nGesendet: Montag, 2. M\u00e4rz 2026 09:00",
+    "quoted, with the address in brackets": 'From: "Not verified: {}" [mailto:{}]',
+    "wrapped": "> > On Mon, 2 Mar 2026 at 09:00, Not\r\n> > verified: {}\r\n> > <{}> wrote:",
+    "wrapped before the name": "> On Mon, 2 Mar 2026 at 09:00, Not verified:\r\n> {} <{}> wrote:",
+}
 
-    composed = compose_reply(parse(mail(sender=f"<{PRIVATE}>", text=text, html=page)), reply_context())
 
-    sent = parse(composed.raw)
-    assert "not verified" not in sent.text + sent.html
+@pytest.mark.parametrize("client", ATTRIBUTIONS)
+def test_a_contact_never_reads_that_they_were_not_verified(client: str, subtests: pytest.Subtests) -> None:
+    for kind, name in NAMES.items():
+        with subtests.test(name=kind):
+            quoted = ATTRIBUTIONS[client].format(name, THREAD)
+            page = f"<p>Yes.</p><b>{html.escape(quoted).replace('Not verified', 'Not&nbsp;verified')}</b> Hi"
+            owners = mail(sender=f"<{PRIVATE}>", text=f"Yes.\r\n\r\n{quoted}\r\n> Hi\r\n", html=page)
+
+            sent = parse(compose_reply(parse(owners), reply_context()).raw)
+
+            assert "verified" not in sent.text + sent.html
+            assert name.split()[0] in sent.text
+            assert "> Hi" in sent.text
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["Not verified: the licence (ask Bob at noon).", "Not verified: she comes (Monday at 10.30) <3", "Not verified:"],
+)
+def test_the_owner_may_write_that_something_is_not_verified(words: str) -> None:
+    composed = compose_reply(parse(mail(sender=f"<{PRIVATE}>", text=f"{words}\r\n")), reply_context())
+
+    assert parse(composed.raw).text.strip() == words
 
 
 def test_the_owner_can_reply_to_a_contact_whose_name_and_subject_are_sentinels() -> None:

@@ -9,14 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from email_handler.conversations.disposition import mistaken
+from email_handler.conversations.owners import Owners
 from email_handler.identifiers import ConversationId
 from email_handler.mail.parsing import parse
+from email_handler.mistakes import Mistake
 from email_handler.outgoing import forward
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.original import FORWARD_LIMIT
 from email_handler.outgoing.sentinels import BEGIN
+from email_handler.outgoing.whole import compose_whole
 from tests.support.builders import entity, mail, multipart
-from tests.support.compositions import THREAD, THREADING, forward_context
+from tests.support.compositions import PRIVATE, PUBLIC, THREAD, THREADING, forward_context
+from tests.support.records import conversation, message
 from tests.support.ses_rules import problems
 
 ALLOWED = {
@@ -55,8 +60,8 @@ def test_only_our_own_headers_are_sent() -> None:
     [
         ("Jane Doe", "jane@x.example", "Jane Doe (jane at x.example)"),
         ("", "jane@x.example", "jane at x.example"),
-        ("Jane Doe", "", "Jane Doe"),
-        ("", "", "no sender"),
+        ("Jane Doe", "", "Jane Doe (no address)"),
+        ("", "", "no address"),
         ('Doe, "Jane" <j>', "jane@x.example", "Doe, Jane j (jane at x.example)"),
         ("bank@bank.example", "evil@x.example", "bank at bank.example (evil at x.example)"),
         ("Jörg Müller", "j@x.example", "Jörg Müller (j at x.example)"),
@@ -151,15 +156,15 @@ def test_a_blank_plain_text_gets_the_text_of_the_html() -> None:
     assert "<p>Hello, this is Jane.</p>" in html.get_content()
 
 
-NAME_IN_FROM = "Jane Doe (jane at customer.example) \u2013 not verified"
+NAME_IN_FROM = "Not verified: Jane Doe (jane at customer.example)"
 
 
 @pytest.mark.parametrize(
     ("changes", "shown"),
     [
         ({}, NAME_IN_FROM),
-        ({"sender": "", "sender_name": ""}, "no sender \u2013 not verified"),
-        ({"linkedin_thread": "https://l.example/1"}, "Jane Doe (LinkedIn) \u2013 not verified"),
+        ({"sender": "", "sender_name": ""}, "Not verified: no address"),
+        ({"linkedin_thread": "https://l.example/1"}, "Not verified: Jane Doe (LinkedIn)"),
     ],
 )
 def test_from_says_when_the_sender_is_not_verified(changes: dict[str, str], shown: str) -> None:
@@ -167,6 +172,37 @@ def test_from_says_when_the_sender_is_not_verified(changes: dict[str, str], show
 
     (sender,) = parse(raw).from_
     assert (sender.name, sender.address) == (shown, THREAD)
+
+
+@pytest.mark.parametrize("verified", [True, False])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Not verified: Jane", "not  verified", "N\u043et verified - J", "\u202eNot verified:", "\u200fNot\u200b verified: x",
+        "N0T VERIFlED: x", "\uff2e\uff4f\uff54 verified", '"Not" <verified>: x',
+    ],
+)  # fmt: skip
+def test_no_name_reads_like_our_word_about_it(name: str, verified: bool) -> None:
+    raw = _forwarded(mail(), verified=verified, sender_name=name)
+
+    (sender,) = parse(raw).from_
+    assert sender.name == f"{'' if verified else 'Not verified: '}jane at customer.example"
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "\u200f\u202e\u05e9\u05dc\u05d5\u05dd", "\u0338" * 30, ", verified;", "=?utf-8?q?x?="]
+)
+def test_no_name_moves_or_removes_our_word_about_it(name: str) -> None:
+    owners = Owners(public_addresses=(PUBLIC,), thread_domain="thread.example.com", forward_to=(PRIVATE,))
+    unread = compose_whole(
+        b"", mistaken(Mistake("ValueError", "x")), message(verified=False, sender_name=name), conversation(),
+        owners=owners, mailbox=PRIVATE,
+    )  # fmt: skip
+
+    for raw in (_forwarded(mail(), verified=False, sender_name=name), unread.raw):
+        (sender,) = parse(raw).from_
+        assert sender.name.startswith("Not verified: ")
+        assert sender.name.endswith("(jane at customer.example)")
 
 
 HOSTILE = "<div style='position:fixed;inset:0;background:#fff'>Verified.</div>"

@@ -21,9 +21,9 @@ from email_handler.mistakes import attempt_or
 from email_handler.outgoing import banner, invitations
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import ForwardContext
-from email_handler.outgoing.headers import threading_fields
+from email_handler.outgoing.headers import sender_name, threading_fields
 from email_handler.outgoing.original import FORWARD_LIMIT, original
-from email_handler.outgoing.sentinels import NOT_VERIFIED, defused, defused_runs, marked
+from email_handler.outgoing.sentinels import defused, defused_runs, marked
 
 TEXT_KEPT = 1_000_000  # characters of the text that are sent with the list if the message is too large
 LIST_KEPT = 200  # entries of that list
@@ -46,7 +46,7 @@ def compose_forward(message: Message, context: ForwardContext) -> Composed:
 
 def _fields(context: ForwardContext) -> writer.Fields:
     return (
-        ("From", writer.mailbox(_from_name(context), context.thread_address)),
+        ("From", writer.mailbox(sender_name(context.record, context.conversation), context.thread_address)),
         ("To", context.identity.public_address),
         *threading_fields(context.threading),
         ("X-Auto-Response-Suppress", "OOF, AutoReply"),
@@ -59,27 +59,6 @@ def _fields(context: ForwardContext) -> writer.Fields:
 def _inbox(context: ForwardContext) -> str:
     local, _, domain = context.identity.public_address.partition("@")
     return f"{local}+{context.record.source}@{domain}" if context.record.source else context.identity.public_address
-
-
-def _from_name(context: ForwardContext) -> str:
-    """Return ``Jane Doe (jane at customer.example)``: no client takes that for the address to reply to.
-
-    It also says when the sender is not verified: a list of messages shows no banner.
-    """
-    return _sender_name(context) + ("" if context.record.verified else NOT_VERIFIED)
-
-
-def _sender_name(context: ForwardContext) -> str:
-    if context.conversation.linkedin_thread or context.conversation.id.startswith("linkedin-"):
-        return f"{_spelled(context.record.sender_name) or 'Somebody'} (LinkedIn)"
-    name, address = _spelled(context.record.sender_name), _spelled(context.record.sender)
-    if not address:
-        return name or "no sender"
-    return f"{name} ({address})" if name else address
-
-
-def _spelled(text: str) -> str:
-    return writer.one_line(text.replace("@", " at ").replace('"', "").replace("<", "").replace(">", ""), 80)
 
 
 def _entity(message: Message, context: ForwardContext, sealed: frozenset[int]) -> writer.Entity:

@@ -24,15 +24,12 @@ from email_handler.outgoing.headers import threading_fields
 from email_handler.outgoing.leak_gate import gate
 from email_handler.outgoing.leak_gate.masking import mask
 from email_handler.outgoing.leak_gate.needles import BANNER, Needles
-from email_handler.outgoing.sentinels import defused
+from email_handler.outgoing.sentinels import MARK, defused
 
 _SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
 _TEXT_TYPES = frozenset(("application/ics", "message/delivery-status", "message/disposition-notification"))
 _NESTED_KEPT = 3  # levels of messages within messages that are cleaned; deeper ones are left to the gate
 _NESTED_ADDRESSES = 50  # addresses of one field of such a message
-_UNVERIFIED = (
-    r"\s{1,4}(?:\u2013|&ndash;|&#8211;)\s{1,4}not\s{1,4}verified"  # sentinels.NOT_VERIFIED, as clients quote it
-)
 _ARMOURED = re.compile(
     r"^-----BEGIN PGP SIGNED MESSAGE-----\r?\n(?:[A-Za-z-]++:[^\n]*+\n)*+\r?\n|"
     r"^-----BEGIN PGP SIGNATURE-----\r?\n(?:[^-\n][^\n]*+\n|\n)*+-----END PGP SIGNATURE-----[ \t]*+\r?\n?",
@@ -96,19 +93,15 @@ class _Cleaning:
             for number, part in enumerate(message.root.walk(), 1)
             if part.content_id
         }  # ids of the owner's client name its host
-        # What the From name of a forward adds to the contact's, "Jane Doe (jane at customer.example)" and so on, as
-        # clients quote it.
+        # What headers.sender_name adds to the contact's name, "Jane Doe (jane at customer.example)", as clients quote it.
         spelled = re.escape(context.contact.replace("@", " at "))
-        self._spelled_address = re.compile(
-            rf"(?: ?\({spelled}\)(?:{_UNVERIFIED})?|(?:(?<=\))|(?<={spelled})){_UNVERIFIED})"
-            r"""(?=(?:"|&quot;)?\s{0,4}(?:<|&lt;|\[|:|$))"""
-        )
+        self._spelled_address = re.compile(rf""" ?\({spelled}\)(?=(?:"|&quot;)?\s{{0,4}}(?:<|&lt;|\[|:|$))""")
         self.places: dict[Place, None] = {}
         self.changes: dict[Change, None] = {}
 
     def masked(self, text: str, where: str, *, markup: bool = False, name: bool = False) -> tuple[str, bool]:
         """Return *text* masked, and whether anything was replaced; note it in ``places``."""
-        text = self._spelled_address.sub("", text)
+        text = self._spelled_address.sub("", MARK.sub("", text))
         masked, replaced = mask(text, self._needles, self._context.contact, markup=markup, name=name)
         for passage in replaced:
             self.places[Place(where=where, action="replaced", what=passage.what)] = None

@@ -15,19 +15,41 @@ from anyascii import anyascii
 BEGIN = "[email-handler: only you see this]"
 END = "[email-handler: their message follows]"
 
-NOT_VERIFIED = " \u2013 not verified"
-"""What follows the sender's name and address in From of a forward whose sender is not verified."""
+NOT_VERIFIED = "Not verified: "
+"""Stands before the sender's name in From of a forward whose sender is not verified: at the end, a list of messages on
+a phone would cut it off."""
+
+NO_ADDRESS = "no address"
+"""Stands there for the address of a sender who has none."""
 
 SENTINEL_START = "[email-"
 """Every sentinel holds this in its lower-case form, however it is wrapped."""
 
+_GAP_MARK = r"(?:[\s>|]|&nbsp;|&gt;)"  # in text and in the source of HTML
+
 
 def _tolerant(line: str) -> str:
-    return r"[\s>|]{0,40}".join(re.escape(word) for word in re.split(r" |(?<=-)", line))
+    return (_GAP_MARK + "{0,40}+").join(re.escape(word) for word in re.split(r" |(?<=-)", line))
 
 
 SENTINEL = re.compile(f"(?P<begin>{_tolerant(BEGIN)})|(?P<end>{_tolerant(END)})", re.IGNORECASE)
 """Either sentinel, even if a client re-wrapped and quoted it."""
+
+
+_WHO = (
+    rf"(?:{_tolerant(NO_ADDRESS)}|LinkedIn|"
+    rf"[^\s()<>]{{1,80}}{_GAP_MARK}{{1,20}}+at{_GAP_MARK}{{1,20}}+[^\s()<>]{{1,80}}\.[^\W\d_][^\s()<>.]{{0,62}})"
+)
+_BEFORE_WHO = rf"(?:(?:[^\n<>]|\n{_GAP_MARK}{{0,40}}+){{0,200}}?\()?"
+_AFTER_WHO = rf"\)?(?:[\"']|&quot;|&\#39;)?{_GAP_MARK}{{0,20}}+(?:<|&lt;|\[|[^\n<>]{{0,20}}:|$)"
+MARK = re.compile(rf"{_tolerant(NOT_VERIFIED)}(?={_BEFORE_WHO}{_WHO}{_AFTER_WHO})", re.IGNORECASE)
+""":data:`NOT_VERIFIED` before a name as :func:`email_handler.outgoing.headers.sender_name` spells it, even if a client
+re-wrapped and quoted it. The same words before anything else are the owner's own."""
+
+
+def reads_as_mark(name: str) -> bool:
+    """Return whether a sender's *name* reads as if it said, as only we may, that they are not verified."""
+    return next(_Reading(name).find(_MARK_LETTERS), None) is not None
 
 
 def defused(text: str) -> str:
@@ -107,6 +129,7 @@ def _letters(texts: Sequence[str]) -> re.Pattern[str]:
 
 _SENTINEL_LETTERS = _letters((BEGIN, END))
 _CLAIM_LETTERS = _letters(_CLAIMS)
+_MARK_LETTERS = _letters((NOT_VERIFIED,))
 _WORD = re.compile(r"[A-Za-z0-9]+|[^\x00-\x7f]")
 
 

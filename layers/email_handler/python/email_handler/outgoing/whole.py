@@ -10,7 +10,7 @@ from email_handler.mail import writer
 from email_handler.mail.addresses import address_domain
 from email_handler.mistakes import attempt_or
 from email_handler.outgoing.composed import Composed
-from email_handler.outgoing.headers import threading_fields
+from email_handler.outgoing.headers import sender_name, threading_fields
 from email_handler.outgoing.original import FORWARD_LIMIT, original
 from email_handler.outgoing.sentinels import BEGIN, END, NOT_VERIFIED
 
@@ -36,8 +36,9 @@ def compose_whole(
         subject = f"Re: {conversation.owner_subject}"
     domain = address_domain(conversation.public_address)
     threading = attempt_or(threading, lambda: threading_for_owner(conversation, domain, subject, mailbox=mailbox))
+    name = attempt_or(f"{NOT_VERIFIED}a name that cannot be shown", sender_name, record, conversation)
     fields = (
-        ("From", writer.mailbox(_from_name(record), thread_address(conversation, owners.thread_domain))),
+        ("From", writer.mailbox(name, thread_address(conversation, owners.thread_domain))),
         ("To", conversation.public_address),
         *threading_fields(threading),
         ("X-Auto-Response-Suppress", "OOF, AutoReply"),
@@ -54,14 +55,6 @@ def compose_whole(
             return composed
     kept = _warning(mistake, record, "It is too large to be attached, or was refused; it is kept in the archive.")
     return Composed(raw=writer.write(fields, writer.text(kept), seed))
-
-
-def _from_name(record: MessageRecord) -> str:
-    name = " ".join(filter(None, (record.sender_name, f"({record.sender or 'no sender'})")))
-    return name.replace("@", " at ").translate(_NO_MARKS) + ("" if record.verified else NOT_VERIFIED)
-
-
-_NO_MARKS = str.maketrans("", "", '"<>')
 
 
 def _warning(mistake: Reason, record: MessageRecord, where: str) -> str:
