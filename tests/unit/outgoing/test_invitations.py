@@ -1,6 +1,14 @@
 """Whatever an invitation looks like, the owner's response to it comes to us."""
 
+import base64
+import functools
+import gzip
+import io
+import lzma
 import re
+import tarfile
+import urllib.parse
+import zipfile
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +18,7 @@ from hypothesis import strategies as st
 from email_handler.mail.calendar import with_parties
 from email_handler.mail.message import Attachment
 from email_handler.mail.parsing import parse
+from email_handler.outgoing import invitations
 from email_handler.outgoing.forward import compose_forward
 from tests.support.builders import entity, mail, multipart
 from tests.support.compositions import THREAD, forward_context
@@ -87,6 +96,29 @@ HOSTILE = {
     "a response with a further attendee": RESPONSE.replace("END:VEVENT", "ATTENDEE:mailto:e@e.example\r\nEND:VEVENT"),
     "a response of somebody else": RESPONSE.replace("jane@customer", "eve@other"),
     "a property of Outlook's": ics("ORGANIZER:mailto:x@y.example", "X-MS-OLK-SENDER;CN=E:mailto:eve@other.example"),
+    **{
+        f"an address in {line.partition('@')[0]}": INVITATION.replace("ATTENDEE", f"{line}\r\nATTENDEE", 1)
+        for line in (
+            "X-ORGANIZER:eve@other.example",
+            "X-ORGANIZER:Doe\\, Eve <eve@other.example>",
+            'X-ORGANIZER;CN=Eve:"Eve" <eve@other.example>',
+            "X-ATTENDEES:bob@other.example,eve@other.example",
+            "X-REPLY-TO;VALUE=URI:x-mail;mailto:eve@other.example",
+            "CONTACT:eve@other.example",
+            'CONTACT;ALTREP="mailto:eve@other.example":Eve',
+            "CONTACT:Eve\\, eve@other.example",
+            "URL:mailto:eve@other.example?subject=yes",
+            "URL;VALUE=URI:MailTo:eve@other.example",
+            "ATTACH:mailto:eve@other.example",
+            "CONFERENCE;LABEL=x:mailto:eve@other.example",
+            "SOURCE;VALUE=URI:mailto:eve@other.example",
+            "LOCATION;X-EMAIL=eve@other.example;X-A=b:Room",
+            'RESOURCES;X-MEMBER="mailto:bob@other.example","mailto:eve@other.example":Room',
+            "item1.X-ABEMAIL;type=WORK:eve@other.example",
+            "ORGANIZER;CN=eve@other.example;EMAIL=eve@other.example:mailto:eve@other.example",
+            'ATTENDEE;CN="eve@other.example";X-RESPONSE=eve@other.example:mailto:contact@example.com',
+        )
+    },
     "a participant": INVITATION.replace(
         "END:VEVENT",
         "BEGIN:PARTICIPANT\r\nCALENDAR-ADDRESS:mailto:eve@other.example\r\nEND:PARTICIPANT\r\nEND:VEVENT",
@@ -168,6 +200,19 @@ def test_what_asks_for_no_response_gets_no_attendee() -> None:
     assert _forwarded_calendar(ics("DESCRIPTION:ask bob@other.example")) == ics("DESCRIPTION:ask bob@other.example")
 
 
+def test_texts_and_ids_of_a_calendar_stay() -> None:
+    kept = (
+        "UID:040000@customer.example", "RELATED-TO:2@customer.example", "DESCRIPTION:write to bob@other.example",
+        "LOCATION:https://meet.example/@room", "URL:https://user@meet.example/1", "ATTACH:CID:part1@customer.example",
+        "X-CONFERENCE:conf:sip:room@meet.example\\;gruu",
+    )  # fmt: skip
+
+    calendar = _forwarded_calendar(ics("ORGANIZER:mailto:jane@customer.example", *kept))
+
+    assert [line for line in kept if line not in calendar.split("\r\n")] == []
+    assert _forwarded_calendar(ics(*kept)) == ics(*kept)
+
+
 def _signed(kind: str = "text/calendar") -> bytes:
     calendar = f"Content-Type: {kind}\r\nContent-Disposition: attachment; filename=x.ics\r\n\r\n{INVITATION}".encode()
     text = b"Content-Type: text/plain\r\n\r\nPlease come.\r\n"
@@ -229,6 +274,78 @@ def test_a_signed_or_attached_message_without_an_invitation_stays_open() -> None
     assert "multipart/signed" in {part.content_type for part in parse(_forwarded(signed)).root.walk()}
     assert WARNING not in parse(_forwarded(signed)).text
     assert WARNING not in parse(_forwarded(attached)).text
+
+
+def _zipped(name: str, content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("readme.txt", "x")
+        archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def _tarred(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:bz2") as archive:
+        info = tarfile.TarInfo("a/b.bin")
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def _encrypted(name: str) -> bytes:
+    packed = bytearray(_zipped(name, b"x" * 40))
+    for flags in (packed.rindex(b"PK\3\4") + 6, packed.rindex(b"PK\1\2") + 8):
+        packed[flags] |= 1
+    return bytes(packed)
+
+
+def _packing() -> Iterator[tuple[str, str, bytes]]:
+    calendar = INVITATION.encode()
+    inline = base64.b64encode(calendar).decode()
+    event = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\n{}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    yield "ZIP", "a.zip", _zipped("invite.ics", calendar)
+    yield "ZIP, another name", "a.dat", _zipped("invite", INVITATION.encode("utf-16"))
+    yield "ZIP, encrypted", "a.zip", _encrypted("invite.ICS")
+    yield "ZIP in ZIP", "a.zip", _zipped("b.zip", _zipped("c.zip", _zipped("invite.ics", calendar)))
+    yield "ZIP, too deep", "a.zip", functools.reduce(lambda inner, _: _zipped("a.zip", inner), range(8), b"x")
+    yield "ZIP, too large", "a.zip", _zipped("invite.ics", b" " * 2_000_000)
+    yield "gzip", "invite.ics.gz", gzip.compress(calendar)
+    yield "tar and bzip2", "a.tbz", _tarred(calendar)
+    yield "xz", "a.xz", lzma.compress(calendar)
+    yield "a message in ZIP", "a.zip", _zipped("fwd.eml", mail(attachments=[("x.ics", "text/calendar", calendar)]))
+    yield "ZIP in a message", "fwd.eml", mail(attachments=[("x.zip", "application/zip", _zipped("x.ics", calendar))])
+    attached = f"ATTACH;FMTTYPE=text/calendar;ENCODING=BASE64;VALUE=BINARY:{inline}"
+    folded = "\r\n ".join(attached[at : at + 70] for at in range(0, len(attached), 70))
+    yield "a calendar in a calendar", "a.ics", event.format(folded).encode()
+    yield "a calendar in a URI", "a.ics", event.format(f"ATTACH:data:text/calendar;base64,{inline}").encode()
+    quoted = urllib.parse.quote(INVITATION)
+    yield "a calendar in a quoted URI", "a.ics", event.format(f"ATTACH:DATA:text/calendar,{quoted}").encode()
+    yield "ZIP in a calendar", "a.ics", event.format(
+        f"ATTACH;ENCODING=BASE64:{base64.b64encode(_zipped('x.ics', calendar)).decode()}"
+    ).encode()  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "payload"), [pytest.param(*case, id=id_) for id_, *case in _packing()])
+def test_an_invitation_that_is_packed_in_a_file_stays_there_and_the_owner_is_warned(
+    name: str, payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invitations, "_UNPACKED", 1_500_000)
+    forwarded = parse(_forwarded(mail(attachments=[(name, CLOSED, payload)])))
+
+    (file,) = forwarded.attachments
+    assert (file.name, file.payload) == (name, payload)
+    assert WARNING in forwarded.text
+
+
+def test_an_archive_without_an_invitation_causes_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invitations, "_UNPACKED", 1_500_000)
+    holidays = ics("DTSTART;VALUE=DATE:20261224", method="").encode()
+    for payload in (
+        _zipped("holidays.ics", holidays), _encrypted("a.pdf"), gzip.compress(b"x"), _zipped("a.eml", mail(text="Hi")),
+        _zipped("invite.ics", INVITATION.encode())[:-40], b"PK\3\4" + b"x" * 50, _zipped("a.txt", b" " * 2_000_000),
+    ):  # fmt: skip
+        assert WARNING not in parse(_forwarded(mail(attachments=[("a.zip", "application/zip", payload)]))).text
 
 
 PIECES = st.sampled_from(

@@ -1,10 +1,12 @@
 """Invitations (RFC 5545, RFC 5546): finding calendars, and replacing the organizer and the attendees."""
 
 import re
+import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from email_handler.mail.charsets import decode, marked_codec
+from email_handler.mail.encodings import decode_base64
 from email_handler.mail.message import Part
 
 TYPES = frozenset(
@@ -24,9 +26,17 @@ _OTHER_BREAKS = re.compile("[\v\f\x1c-\x1e\x85\u2028\u2029]")  # some readers en
 _FOLD = re.compile(r"(?:\r\n|\n|\r)[ \t]")  # RFC 5545 §3.1
 _BREAK = re.compile(r"\r\n|\n|\r")
 _BEGIN = re.compile(r"\W*+BEGIN\s*:\s*VCALENDAR", re.IGNORECASE)
-_VALUE = re.compile(r'(?:[^:"]|"[^"]*")*+:(.*)')  # a quoted parameter may hold a colon
+_VALUE = re.compile(r'(?:[^:"]++|"[^"]*")*+:(.*)')  # a quoted parameter may hold a colon
 _PARAMETER = re.compile(r';\s*([A-Za-z-]+)\s*=\s*("[^"]*"|[^;:"]*)')
-_MAILTO = re.compile(r"\s*(mailto:)?\s*([^\s;?]*)", re.IGNORECASE)
+_MAILTO = re.compile(r"\s*(?:mailto:)?\s*([^\s;?]*)", re.IGNORECASE)
+_ADDRESS = re.compile(r"""["'\s]*+(?:[^@<>]*+<)?\s*+[^\s@<>:]++@[^\s@<>:/]++\s*+>?["'\s]*+""")
+_LIST = re.compile(r"\\?[,;]")
+_HEAD_PARAMETER = re.compile(r';[^=:";]*=((?:"[^"]*"|[^;:"])*)')
+_PARTIES = frozenset(("ORGANIZER", "ATTENDEE", "CALENDAR-ADDRESS"))  # the last: RFC 9073 §6.4
+_NO_ADDRESSES = frozenset(  # ids, and texts that a person reads: no client sends a response to what stands there
+    ("UID", "RELATED-TO", "X-WR-RELCALID", "SUMMARY", "DESCRIPTION", "COMMENT", "LOCATION", "CATEGORIES", "NAME",
+     "X-ALT-DESC", "X-WR-CALNAME", "X-WR-CALDESC")
+)  # fmt: skip
 
 
 def calendar_text(part: Part) -> str | None:
@@ -41,6 +51,26 @@ def is_calendar(part: Part) -> bool:
     return _BEGIN.match(_FOLD.sub("", decode(part.payload[:_READ], _charset(part)))) is not None
 
 
+def names_parties(text: str) -> bool:
+    """Return whether the calendar *text* names anybody to whom a client could send a response."""
+    return any(line.is_party for line in _lines(text))
+
+
+def inline_files(text: str) -> Iterator[bytes]:
+    """Yield the files that stand in the calendar *text* itself: values in base64, and ``data:`` URIs (RFC 2397)."""
+    for line in _lines(text):
+        kind, comma, data = line.value.partition(",")
+        if kind.lower().startswith("data:") and comma:
+            encoded = urllib.parse.unquote_to_bytes(data)
+            yield decode_base64(encoded)[0] if kind.lower().endswith(";base64") else encoded
+        elif "BASE64" in line.head.upper():
+            yield decode_base64(line.value.encode())[0]
+
+
+def _lines(text: str) -> list["_Line"]:
+    return [_Line(line) for line in _BREAK.split(_FOLD.sub("", _OTHER_BREAKS.sub(" ", text)))]
+
+
 def _charset(part: Part) -> str:
     found = marked_codec(part.payload) or next((c for start, c in _UNMARKED if part.payload.startswith(start)), "")
     return found or part.parameters.get("charset", "")
@@ -53,8 +83,9 @@ def with_parties(
 
     A calendar client then sends "Accept" to *organizer* and to no one else, whatever METHOD says. Only a response to
     an invitation of ours keeps its organizer, and of its attendees *sender* (a verified address, or ""): a REPLY,
-    COUNTER or REFRESH all of whose organizers are addresses for which *is_ours* returns True. A calendar that names
-    neither organizer nor attendees is returned unchanged.
+    COUNTER or REFRESH all of whose organizers are addresses for which *is_ours* returns True. Any other property or
+    parameter with an address as a value of its own (``X-ORGANIZER``, ``CONTACT``, ``URL:mailto:…``) is left out, since
+    some client may send responses there. Texts and ids stay, and a calendar without any of these is returned unchanged.
     """
     text = _OTHER_BREAKS.sub(" ", calendar)
     lines = [_Line(line) for line in _BREAK.split(_FOLD.sub("", text))]
@@ -72,18 +103,28 @@ class _Line:
     def __init__(self, text: str) -> None:
         """Read the line *text*. A property may have a group (``item1.ATTENDEE``), as in a vCard."""
         self.text = text
-        self.name = re.sub(r"[^A-Z0-9-]", "", re.split("[:;]", text, maxsplit=1)[0].rpartition(".")[2].upper())
+        self.name = re.sub(r"[^A-Z0-9-]+", "", re.split("[:;]", text, maxsplit=1)[0].rpartition(".")[2].upper())
         value = _VALUE.match(text)
-        self.value = (value[1] if value else text.partition(":")[2]).strip()
+        self.head = text[: value.start(1)] if value else "".join(text.partition(":")[:2])
+        self.value = text[len(self.head) :].strip()
         uri = _MAILTO.match(self.value)
-        self.address = uri[2].lower() if uri else ""
-        is_link = self.name.startswith("X-") and uri is not None and bool(uri[1])  # as X-MS-OLK-SENDER
-        self.is_party = self.name in {"ORGANIZER", "ATTENDEE", "CALENDAR-ADDRESS"} or is_link  # the last: RFC 9073 §6.4
+        self.address = uri[1].lower() if uri else ""
+        self.is_party = self.name in _PARTIES or (self.name not in _NO_ADDRESSES and _holds_address(self.value))
 
     def parameters(self, names: frozenset[str]) -> str:
-        """Return the parameters called *names*, each with the semicolon before it."""
-        found = _PARAMETER.findall(self.text[: len(self.text) - len(self.value)])
-        return "".join(f";{name.upper()}={value.strip()}" for name, value in found if name.upper() in names)
+        """Return the parameters called *names*, each with the semicolon before it, and no address in any."""
+        found = _PARAMETER.findall(self.head)
+        kept = ((name.upper(), value.strip().replace("@", " at ")) for name, value in found)
+        return "".join(f";{name}={value}" for name, value in kept if name in names)
+
+    def without_addresses(self) -> "_Line":
+        """Return the line without parameters that hold an address, such as ``ALTREP="mailto:…"``."""
+        head = _HEAD_PARAMETER.sub(lambda found: "" if _holds_address(found[1]) else found[0], self.head)
+        return self if head == self.head else _Line(head + self.text[len(self.head) :])
+
+
+def _holds_address(value: str) -> bool:
+    return "mailto:" in value.lower() or ("@" in value and any(map(_ADDRESS.fullmatch, _LIST.split(value))))
 
 
 def _is_response(lines: list[_Line], is_ours: Callable[[str], bool]) -> bool:
@@ -125,7 +166,7 @@ def _with_parties(lines: list[_Line], attendee: str, organizer: str, is_ours: Ca
             components = components[:-1] or [_Component("")]
             yield line
         elif not line.is_party:
-            yield line
+            yield line.without_addresses()
 
 
 def _folded(line: str) -> str:

@@ -39,14 +39,15 @@ def size(length: int) -> str:
 
 
 def lines(
-    message: Message, context: ForwardContext, left_out: tuple[str, ...] = (), *, closed_invitation: bool = False
+    message: Message, context: ForwardContext, left_out: tuple[str, ...] = (), invitations: tuple[str, ...] = ()
 ) -> tuple[Line, ...]:
-    """Return the banner's lines for *message*. *left_out* describes what stayed in the archive; *closed_invitation*:
-    an invitation comes as a file (see :mod:`invitations`)."""
+    """Return the banner's lines for *message*. *left_out* describes what stayed in the archive, *invitations* what is to
+    be known about those that could not be changed (see :mod:`invitations`)."""
     return (
         *_warnings(context),
         *_replying(message, context),
-        *_files(message, left_out, closed_invitation=closed_invitation),
+        *_files(message, left_out),
+        *(Line(warning, warning=True) for warning in invitations),
         *_history(context),
         *_filtering(context),
     )
@@ -82,7 +83,7 @@ def _replying(message: Message, context: ForwardContext) -> Iterator[Line]:
             yield Line(f"To reply to everyone, write to {everyone}")
 
 
-def _files(message: Message, left_out: tuple[str, ...], *, closed_invitation: bool) -> Iterator[Line]:
+def _files(message: Message, left_out: tuple[str, ...]) -> Iterator[Line]:
     files = [
         f"{_shown(file.name, 60)} ({size(len(file.payload))})"
         for file in message.attachments
@@ -93,12 +94,6 @@ def _files(message: Message, left_out: tuple[str, ...], *, closed_invitation: bo
         yield from (Line(f"- {entry}") for entry in left_out)
     elif files:
         yield Line("Attachments: " + _listed(files))
-    if closed_invitation:
-        yield Line(
-            "The invitation is signed or attached: we cannot change it, so it comes as a file. "
-            "Do not respond to it from there: the response would show your own mailbox.",
-            warning=True,
-        )
 
 
 def _history(context: ForwardContext) -> Iterator[Line]:

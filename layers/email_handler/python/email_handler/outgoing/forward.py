@@ -35,12 +35,12 @@ def compose_forward(message: Message, context: ForwardContext) -> Composed:
     The bytes depend on the arguments alone: a retry composes the same message.
     """
     fields = _fields(context)
-    sealed = invitations.sealed(message.root)
+    found = invitations.unchangeable(message.root)
     if not context.text_only:
-        raw = writer.write(fields, _entity(message, context, sealed), message.raw or repr(fields).encode())
+        raw = writer.write(fields, _entity(message, context, found), message.raw or repr(fields).encode())
         if len(raw) <= FORWARD_LIMIT:
             return Composed(raw=raw)
-    shortened = _text_and_list(message, context, sealed)
+    shortened = _text_and_list(message, context, found)
     return Composed(raw=writer.write(fields, shortened, message.raw or repr(fields).encode()))
 
 
@@ -61,16 +61,16 @@ def _inbox(context: ForwardContext) -> str:
     return f"{local}+{context.record.source}@{domain}" if context.record.source else context.identity.public_address
 
 
-def _entity(message: Message, context: ForwardContext, sealed: frozenset[int]) -> writer.Entity:
-    shown = banner.lines(message, context, closed_invitation=bool(sealed))
-    rebuilt = _Rebuilding(message, context, shown, sealed)
+def _entity(message: Message, context: ForwardContext, found: invitations.Unchangeable) -> writer.Entity:
+    shown = banner.lines(message, context, invitations=found.warnings)
+    rebuilt = _Rebuilding(message, context, shown, found.sealed)
     entity = rebuilt.with_banner(message.root) or writer.multipart(
         "mixed", (writer.text(banner.as_text(shown)), rebuilt.unchanged(message.root))
     )
     return writer.multipart("mixed", (entity, original(message.raw))) if rebuilt.whole else entity
 
 
-def _text_and_list(message: Message, context: ForwardContext, sealed: frozenset[int]) -> writer.Entity:
+def _text_and_list(message: Message, context: ForwardContext, found: invitations.Unchangeable) -> writer.Entity:
     receipt = context.record.archive_key.rpartition("/")[2]
     listed = [
         f"{file.number:02d} {writer.one_line(file.name, 80)} ({banner.size(len(file.payload))})"
@@ -81,7 +81,7 @@ def _text_and_list(message: Message, context: ForwardContext, sealed: frozenset[
     if message.attachments:
         listed.append(f"the files: attachments/{context.conversation.id}/{receipt}/")
     listed.append(f"the whole message: {context.record.archive_key} ({banner.size(message.size)})")
-    shown = banner.lines(message, context, tuple(listed), closed_invitation=bool(sealed))
+    shown = banner.lines(message, context, tuple(listed), found.warnings)
     text = banner.as_text(shown) + marked(message.text[:TEXT_KEPT])
     return writer.text(text + ("\n[the rest of the text is in the archive]" if len(message.text) > TEXT_KEPT else ""))
 

@@ -1,17 +1,26 @@
 """Invitations in a forward: the owner's response comes to us, or the invitation is closed.
 
 A closed invitation goes as a file that a client does not offer to accept: a response from it would leave from the
-private mailbox.
+private mailbox. One that is packed (in an archive, or in another calendar as a file) stays as it is, because no client
+opens it by itself; but a person may, so the owner is warned in words.
 """
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from email_handler.conversations.owners import Identity
 from email_handler.mail import calendar, writer
 from email_handler.mail.addresses import address_domain, split_tag
+from email_handler.mail.documents import archives, formats
+from email_handler.mail.documents.reading import Budget, Member, Unread
 from email_handler.mail.message import Part
 from email_handler.mail.parsing import parse
+from email_handler.mistakes import attempt_or
 from email_handler.outgoing.context import ForwardContext
 
 _NESTED = 5  # levels of messages within messages that are read; a deeper one is closed
+_ARCHIVES = frozenset((archives.read_zip, archives.read_tar, archives.read_compressed))
+_UNPACKED = 16 * 1024 * 1024  # bytes of all archives of a message together; beyond it, names alone are seen
 _SEALED_TYPES = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/ms-tnef", "application/vnd.ms-tnef")
 _OTHER_FORMS = ("application/calendar+json", "application/calendar+xml")  # RFC 7265, RFC 6321: closed, not rewritten
 _SEALED_NAMES = (".p7m", "winmail.dat")
@@ -46,12 +55,33 @@ def _is_ours(address: str, identity: Identity) -> bool:
     )
 
 
-def sealed(root: Part) -> frozenset[int]:
-    """Return the ``id()`` of each part below *root* that holds an invitation and cannot be changed.
+@dataclass(frozen=True, slots=True)
+class Unchangeable:
+    """The invitations in a message that cannot be changed."""
 
-    These are signed entities (RFC 1847 multiparts, S/MIME), attached messages, and Outlook's container (TNEF).
-    """
-    return frozenset(id(part) for part in root.walk() if _is_sealed(part))
+    sealed: frozenset[int]
+    """The ``id()`` of each part that holds one: signed entities (RFC 1847 multiparts, S/MIME), attached messages, and
+    Outlook's container (TNEF). These are closed."""
+    is_packed: bool
+    """Whether one is in an archive, or in a calendar as a file. These stay as they are."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return what the owner must know about them, in words."""
+        shows = "Do not respond to it from there: the response would show your own mailbox."
+        closed = f"The invitation is signed or attached: we cannot change it, so it comes as a file. {shows}"
+        packed = f"An invitation is packed in an attached file: we cannot change it. {shows}"
+        return (*([closed] if self.sealed else []), *([packed] if self.is_packed else []))
+
+
+def unchangeable(root: Part) -> Unchangeable:
+    """Return which invitations below *root* cannot be changed."""
+    sealed = frozenset(id(part) for part in root.walk() if _is_sealed(part))
+    budget = Budget()
+    budget.bytes = _UNPACKED
+    leaves = (part for part in root.walk() if not part.children and id(part) not in sealed)
+    # An archive that cannot be read holds nothing that a client could open.
+    return Unchangeable(sealed, is_packed=any(attempt_or(False, _packs, leaf, budget, 0) for leaf in leaves))
 
 
 def _is_sealed(part: Part) -> bool:
@@ -73,6 +103,43 @@ def _holds_invitation(leaf: Part, depth: int) -> bool:
         content = leaf.payload.lower()
         return any(sign in content for sign in _INVITES)
     return False
+
+
+def _packs(leaf: Part, budget: Budget, depth: int) -> bool:
+    if depth > _NESTED:
+        return True  # nobody packs so deep by chance
+    text = calendar.calendar_text(leaf)
+    if text is not None:
+        if depth and calendar.names_parties(text):
+            return True
+        inner: Iterator[Part] | list[Part] = (_file("", content) for content in calendar.inline_files(text))
+    elif leaf.content_type.startswith("message/") or leaf.filename.lower().endswith(".eml"):
+        inner = _leaves(leaf.payload)
+    else:
+        inner = _unpacked(leaf.payload, budget)
+    return any(_packs(part, budget, depth + 1) for part in inner)
+
+
+def _unpacked(payload: bytes, budget: Budget) -> Iterator[Part]:
+    """Yield the files in an archive. One that cannot be unpacked has its name, and names a party."""
+    for reader in _ARCHIVES.intersection(formats.readers_of(payload)):
+        for found in reader(payload, budget):
+            if isinstance(found, Member):
+                yield _file(found.name, found.content)
+            elif isinstance(found, Unread) and found.name:
+                yield _file(found.name, b"ORGANIZER:")
+
+
+def _file(name: str, content: bytes) -> Part:
+    return Part(
+        content_type="application/octet-stream",
+        parameters={},
+        disposition="attachment",
+        filename=name,
+        content_id="",
+        headers=(),
+        payload=content,
+    )
 
 
 def _leaves(raw: bytes) -> list[Part]:
