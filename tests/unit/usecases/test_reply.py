@@ -313,10 +313,27 @@ def test_what_a_mistake_keeps_from_being_read_is_the_contacts_only_if_from_could
     assert world.arrive(mail(message_id="<m2@customer.example>"), to=to).outcome is outcome
 
 
-def test_a_message_without_from_is_of_the_envelopes_sender(world: World) -> None:
-    raw = mail(sender=None, message_id="<m2@customer.example>")
+@pytest.mark.parametrize("named", [None, "", "undisclosed", "Jane:;"])
+def test_a_message_without_from_is_of_the_envelopes_sender_only_if_spf_verifies_it(
+    world: World, named: str | None
+) -> None:
+    to = thread(world)
+    raw = mail(sender=named, to=to, message_id="<m2@customer.example>")
 
-    assert world.arrive(raw, to=thread(world)).outcome is Outcome.DELIVER
+    failed = [world.arrive(raw, to=to, spf=verdict) for verdict in ("FAIL", "GRAY", "PROCESSING_FAILED", "")]
+    passed = world.arrive(raw, to=to)
+
+    assert (passed.outcome, world.records.message_records[passed.receipt, "reply"].verified) == (Outcome.DELIVER, False)
+    assert [reasons(world, decision) for decision in failed] == [["sender:not-owner"]] * 4
+
+
+def test_a_message_without_from_never_counts_as_the_owners(world: World) -> None:
+    to = thread(world)
+    raw = mail(sender=None, to=to, message_id="<m2@private.example>")
+
+    decision = world.arrive(raw, to=to, envelope_sender=OWNER)
+
+    assert (decision.outcome, reasons(world, decision)) == (Outcome.HOLD, ["sender:not-owner"])
 
 
 def test_a_bounce_about_one_of_a_replys_recipients_says_nothing_about_the_contact(world: World) -> None:

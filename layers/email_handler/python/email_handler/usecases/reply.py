@@ -104,9 +104,12 @@ def _opened(parsed: ParsedMessage, context: Context) -> Conversation | None:
 
 
 def _from_contact(parsed: ParsedMessage, owners: Owners, conversation: Conversation) -> bool:
-    """Return whether a contact writes to the thread address of their own *conversation*, and not in an owner's name."""
-    if parsed.mistake is not None and not parsed.message.from_:
-        return False  # the envelope's sender alone says nothing about the owner
+    """Return whether a contact writes to the thread address of their own *conversation*, and not in an owner's name.
+
+    Without From it is the envelope sender's if SPF verifies that; if a mistake kept From from being read, nobody's.
+    """
+    if not parsed.message.from_ and (parsed.mistake is not None or parsed.receipt.spf != "PASS"):
+        return False
     return (
         not parsed.automatic
         and parsed.feedback is None
