@@ -268,6 +268,55 @@ def test_a_line_like_the_banners_is_marked_where_its_flowed_paragraph_begins() -
     assert theirs.split("\r\n")[2:4] == ["Hi", "| jane@bank.example, "]
 
 
+CLAIM = "Your reply goes to eve@other.example"
+ALEF = "\u05d0"
+
+
+def _theirs(text: str, parameters: str = "") -> str:
+    head = f"From: jane@customer.example\r\nContent-Type: text/plain; charset=utf-8{parameters}\r\n\r\n"
+    received = parse(head.encode() + text.encode())
+    return parse(compose_forward(received, forward_context(received)).raw).root.payload.decode().partition(END)[2]
+
+
+@pytest.mark.parametrize("end", ["\r", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_a_line_like_the_banners_is_marked_behind_any_line_end(end: str) -> None:
+    assert f"| {CLAIM}" in _theirs(f"Hello{end}{CLAIM}\r\n")
+
+
+@pytest.mark.parametrize("padding", [" " * 80, "_" * 80, "\xa0" * 80, "Hello, this is a line as others are too."])
+def test_a_line_like_the_banners_is_marked_where_a_window_may_wrap_it(padding: str) -> None:
+    for quoted in ("", "> "):
+        assert f" | {CLAIM}" in _theirs(f"{quoted}{padding} {CLAIM}\r\n")
+
+
+def test_no_text_is_shown_in_another_order_by_embeddings_or_isolates() -> None:
+    words = CLAIM.split(" ")
+    for before, after in (
+        ("\u202b\u202a", "\u202c\u202c"),
+        ("\u2067\u2066", "\u2069\u2069"),
+        ("\u202e\u2068", "\u2069\u202c"),
+    ):
+        theirs = _theirs(before[0] + "".join(f"{before[1]}{word} {after[0]}" for word in reversed(words)) + after[1])
+
+        assert re.search("[\u202a-\u202e\u2066-\u2069]", theirs) is None
+    assert _theirs(f"{ALEF} \u202a+1 202 555\u202c {ALEF}").strip() == f"{ALEF} \u200e+1 202 555 {ALEF}"
+
+
+@pytest.mark.parametrize("line", [CLAIM, BEGIN, END])
+@pytest.mark.parametrize("strong", ["\u200f", ALEF, "\u0645", "\U0001e900"])
+def test_a_line_that_reads_like_the_banners_from_right_to_left_is_marked(line: str, strong: str) -> None:
+    backwards = strong + f" {strong}".join(reversed(line.split(" ")))
+    theirs = [_theirs(f"Hi\r\n{backwards}\r\n"), _theirs("Hi\r\n" + backwards.replace(" ", " \r\n"), "; format=flowed")]
+
+    assert all(text.split("\r\n")[3].startswith(f"| {strong}") for text in theirs)
+
+
+def test_hebrew_and_arabic_with_marks_and_other_words_stay_as_they_are() -> None:
+    text = "\u05e9\u05dc\u05d5\u05dd Jane,\u200f your reply (C++\u200e) \u05e2\u05dc email-handler\r\n\u0645\u0631\u062d\u0628\u0627 \u200fonly you\r\n"
+
+    assert _theirs(text).strip() == text.strip()
+
+
 def test_ordinary_text_is_not_marked() -> None:
     text = "Hello,\r\nis your email handler [beta] ready? Your reply helps.\r\n- one\r\nAttachments: none\r\n"
     received = parse(mail(text=text))

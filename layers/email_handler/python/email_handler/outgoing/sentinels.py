@@ -9,6 +9,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 from anyascii import anyascii
 
@@ -91,14 +92,23 @@ def defused_runs(runs: Sequence[str]) -> list[str]:
 
 
 def marked(text: str) -> str:
-    """Return plain *text* of a contact with each sentinel in round brackets, and with ``| `` before each line that says
-    what only our banner says: plain text has no frame that shows whose words they are. Where such a line may be the
-    middle of a flowed paragraph (RFC 3676 §4.2), its beginning is marked too."""
-    text = defused(text)
+    """Return plain *text* of a contact with each sentinel in round brackets, and with ``| `` before what only our banner
+    says: plain text has no frame that shows whose words they are.
+
+    The mark stands where the line begins, by any reader's line ends, and where a flowed paragraph (RFC 3676 §4.2) does;
+    in a long line, which a window wraps, also before the words themselves. Embeddings and isolates (UAX #9 §2.2, §2.4)
+    can put any words in front of others, so marks of the same direction replace them.
+    """
+    text = defused(text.translate(_PLAIN_DIRECTIONS))
     found = [at for at, _ in _Reading(text).find(_CLAIM_LETTERS)]
-    paragraphs = [0, *(end.end() for end in _HARD_END.finditer(text))] if found else []
-    starts = {text.rfind("\n", 0, at) + 1 for at in found}
-    starts |= {paragraphs[bisect_right(paragraphs, at) - 1] for at in found}
+    if not found and not _RIGHT_TO_LEFT.search(text):
+        return text
+    lines = [0, *(end.end() for end in _LINE_END.finditer(text))]
+    paragraphs = [0, *(end.end() for end in _HARD_END.finditer(text))]
+    starts = {at for at in found if at - lines[bisect_right(lines, at) - 1] > _WRAPPED}
+    for begins in (lines, paragraphs):
+        starts |= {begins[bisect_right(begins, at) - 1] for at in found}
+        starts |= {start for start, end in pairwise((*begins, len(text))) if _claims_backwards(text[start:end])}
     chunks: list[str] = []
     position = 0
     for start in sorted(starts):
@@ -106,6 +116,26 @@ def marked(text: str) -> str:
             chunks += (text[position:start], "| ")
             position = start
     return "".join((*chunks, text[position:]))
+
+
+_WRAPPED = 30  # characters of a line that the narrowest window shows in one
+_LINE_END = re.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
+_PLAIN_DIRECTIONS = str.maketrans(
+    "\u202a\u202d\u2066\u202b\u202e\u2067", "\u200e\u200e\u200e\u200f\u200f\u200f", "\u202c\u2068\u2069"
+)
+_RIGHT_TO_LEFT = re.compile(
+    "[\u0590-\u08ff\u200f\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]+"
+)
+
+
+def _claims_backwards(line: str) -> bool:
+    """Return whether *line* reads like our banner where it is set from right to left: its runs of other letters then
+    stand in the opposite order, each as it is (UAX #9 §3.4)."""
+    runs = _RIGHT_TO_LEFT.split(line)
+    if len(runs) == 1:
+        return False
+    reading = _Reading(" ".join(reversed(runs)))
+    return any(next(reading.find(p), None) for p in (_CLAIM_LETTERS, _SENTINEL_LETTERS))
 
 
 _GAP = 40  # characters between a sentinel's words and its brackets
