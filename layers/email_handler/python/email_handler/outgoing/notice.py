@@ -163,12 +163,16 @@ def compose_for_owner(
     """Return an email of ours with *title* and *paragraphs* of lines, as text and HTML. No machine responds to it."""
     text = "\n\n".join((title, *map("\n".join, paragraphs))) + "\n"
     shown = ("<br>\n".join(map(html.escape, paragraph)) for paragraph in paragraphs)
-    page = f"<p><b>{html.escape(title.rstrip('.'))}</b></p>\n" + "".join(f"<p>{lines}</p>\n" for lines in shown)
+    page = f"{_NO_LINKS}<p><b>{html.escape(title.rstrip('.'))}</b></p>\n" + "".join(
+        f"<p>{lines}</p>\n" for lines in shown
+    )
     body = writer.multipart("alternative", (writer.text(text), writer.text(page, "html")))
     fields = (*fields, ("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All"))
     return Composed(raw=writer.write(fields, body, item.id.encode()))
 
 
+# Phones make links of what looks like a number, a date or a place. Apple's documentation names these; others ignore them.
+_NO_LINKS = '<meta name="format-detection" content="telephone=no, date=no, address=no, email=no, url=no">\n'
 _BY_OTHERS = (NoticeKind.NOT_VERIFIED, NoticeKind.NOT_OWNER, NoticeKind.MISTAKE)
 
 
