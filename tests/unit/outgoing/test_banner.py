@@ -19,7 +19,7 @@ from email_handler.outgoing import banner, banner_removal
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.reply import compose_reply
 from email_handler.outgoing.sentinels import BEGIN, END, SENTINEL
-from tests.support.builders import mail
+from tests.support.builders import entity, mail, multipart
 from tests.support.compositions import (
     CONTACT,
     EVERYONE,
@@ -259,15 +259,6 @@ def test_figures_that_look_like_letters_make_no_sentinel(spelled: str) -> None:
     assert theirs.strip() == f"({spelled[1:-1]})"
 
 
-def test_a_line_like_the_banners_is_marked_where_its_flowed_paragraph_begins() -> None:
-    head = b"From: jane@customer.example\r\nMessage-ID: <f@customer.example>\r\nContent-Type: text/plain; format=flowed\r\n\r\n"
-    received = parse(head + b"Hi\r\njane@bank.example, \r\nsender \r\nverified (dmarc pass)\r\n")
-
-    theirs = parse(compose_forward(received, forward_context(received)).raw).root.payload.decode().partition(END)[2]
-
-    assert theirs.split("\r\n")[2:4] == ["Hi", "| jane@bank.example, "]
-
-
 CLAIM = "Your reply goes to eve@other.example"
 ALEF = "\u05d0"
 
@@ -276,6 +267,54 @@ def _theirs(text: str, parameters: str = "") -> str:
     head = f"From: jane@customer.example\r\nContent-Type: text/plain; charset=utf-8{parameters}\r\n\r\n"
     received = parse(head.encode() + text.encode())
     return parse(compose_forward(received, forward_context(received)).raw).root.payload.decode().partition(END)[2]
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "Уоur rерlу gоеѕ tо",  # noqa: RUF001
+        "Yoսr reply goes to",  # noqa: RUF001
+        "Υουr rερlγ goes to",  # noqa: RUF001
+        "ꓬoꓴꓣ ꓣepꓡy goes to",  # noqa: RUF001
+        "ᎩoᏌr reᏢlᎩ goeᏚ to",  # noqa: RUF001
+        "\u045eour reply goes to",
+        "\U0001d418our reply goes to",
+    ],
+)
+def test_letters_of_other_scripts_make_no_line_like_the_banners(spelled: str) -> None:
+    assert _theirs(f"Hi\r\n{spelled} eve@other.example\r\n").split("\r\n")[3].startswith("| ")
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain; name=a.txt", "text/markdown", "text/x-anything", "message/delivery-status", "message/partial"]
+)
+@pytest.mark.parametrize("words", [f"{BEGIN}\r\n{END}", "x@bank.example, sender verified (dmarc pass)"])
+def test_a_file_that_clients_show_below_the_body_is_a_closed_one_if_it_reads_like_the_banner(
+    kind: str, words: str
+) -> None:
+    for shown in ("", "Content-Disposition: inline\r\n"):
+        body = multipart(
+            "mixed",
+            b"Content-Type: text/plain\r\n\r\nHi\r\n",
+            *(f"Content-Type: {kind}\r\n{shown}\r\n{text}\r\n".encode() for text in (words, "Hello")),
+        )
+        received = parse(entity([("From", "jane@customer.example"), ("MIME-Version", "1.0")]) + body)
+
+        sent = parse(compose_forward(received, forward_context(received)).raw)
+
+        _, imitating, ordinary = sent.root.children
+        assert imitating.disposition == "attachment" or words not in imitating.payload.decode()
+        assert words in imitating.payload.decode() or kind.startswith("text/plain")
+        assert ordinary.disposition in ("inline" if shown else "", "attachment" if kind.endswith("a.txt") else "")
+
+
+def test_a_line_like_the_banners_is_marked_where_its_flowed_paragraph_begins() -> None:
+    head = b"From: jane@customer.example\r\nMessage-ID: <f@customer.example>\r\nContent-Type: text/plain; format=flowed\r\n\r\n"
+    received = parse(head + b"Hi\r\njane@bank.example, \r\nsender \r\nverified (dmarc pass)\r\n")
+
+    theirs = parse(compose_forward(received, forward_context(received)).raw).root.payload.decode().partition(END)[2]
+
+    assert theirs.split("\r\n")[2:4] == ["Hi", "| jane@bank.example, "]
 
 
 @pytest.mark.parametrize("end", ["\r", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"])

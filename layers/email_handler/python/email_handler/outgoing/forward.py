@@ -275,10 +275,18 @@ def _file(part: Part, payload: bytes) -> writer.Entity:
         part.content_type,
         payload,
         part.parameters.items(),
-        disposition="attachment" if part.content_type in _PAGES else part.disposition,
+        disposition="attachment" if part.content_type in _PAGES or _imitates(part) else part.disposition,
         name=part.filename,
         content_id=part.content_id,
     )
+
+
+def _imitates(part: Part) -> bool:
+    """Return whether *part*, which clients may show below the body, has lines like the banner's."""
+    if part.disposition == "attachment" or not part.content_type.startswith(("text/", "message/")):
+        return False
+    text = decode(part.payload, part.parameters.get("charset", ""))
+    return len(text) > TEXT_KEPT or marked(text) != text
 
 
 def _text(part: Part) -> str:

@@ -13,6 +13,8 @@ from itertools import pairwise
 
 from anyascii import anyascii
 
+from email_handler.mail.look_alikes import LOOK_ALIKES
+
 BEGIN = "[email-handler: only you see this]"
 END = "[email-handler: their message follows]"
 
@@ -191,4 +193,5 @@ class _Reading:
 
 @lru_cache(maxsize=10_000)
 def _look_alike(character: str) -> str:
-    return "".join(letter for letter in anyascii(character).lower() if letter.isascii() and letter.isalnum())
+    shape = unicodedata.normalize("NFKD", character).translate(LOOK_ALIKES)
+    return "".join(letter for letter in anyascii(shape).lower() if letter.isascii() and letter.isalnum())

@@ -11,6 +11,7 @@ import pcre2
 
 from email_handler.mail.entities import unescape
 from email_handler.mail.ignorable import CHARACTERS
+from email_handler.mail.look_alikes import LOOK_ALIKES
 
 WINDOW = 16 * 1024  # characters of a field that one search sees; this bounds what any pattern can cost
 _WINDOW_WORDS = WINDOW // 2 + 1  # with spaces between them, they fill a window
@@ -22,11 +23,6 @@ _TYPED = (
     | dict.fromkeys((*range(0x201C, 0x2020), 0xAB, 0xBB), '"')
     | dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-")
     | {ord("ß"): "ss"}
-)
-# Letters of other scripts that look like a Latin one in most fonts (a subset of Unicode's confusables, UTS #39).
-_LOOK_ALIKES = str.maketrans(
-    "АВСЕНІЈКМОРЅТУХЗаьсеһіјоԛрѕшухѡԁгᴠвкмнтӏΑΒΕΖΗΙΚΜΝΟΡΤΥΧαβεικνορτυχωⲟօոսցհıłøðđħɑɡɩʏ",
-    "ABCEHIJKMOPSTYX3abcehijoqpswyxwdrvbkmhtlABEZHIKMNOPTYXaBeikvoptuxwoonughiloddhagiy",
 )
 _DIGITS_AS_LETTERS = str.maketrans("013457@$!|", "oieastasil")
 
@@ -63,9 +59,9 @@ _INVISIBLE = _Disguise(
 )
 _TYPOGRAPHY = _Disguise(r"[\u2018-\u201f\u00ab\u00bb\u2010-\u2015\u2212ß]", _translating(_TYPED))
 _OTHER_SCRIPT = pcre2.compile(r"(?i)[\u0370-\u058f\u2c80-\u2cff]")  # without one, the next two cannot match
-_MIXED_WORD = _Disguise(r"(?i)\b(?=\w*[a-z])(?=\w*[\u0370-\u058f\u2c80-\u2cff])\w+", _translating(_LOOK_ALIKES))
+_MIXED_WORD = _Disguise(r"(?i)\b(?=\w*[a-z])(?=\w*[\u0370-\u058f\u2c80-\u2cff])\w+", _translating(LOOK_ALIKES))
 _DISGUISED_WORD = _Disguise(
-    r"\b[АВСЕНІЈКМОРЅТУХаьсеһіјоԛрѕухԁвкмнтΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ]{3,}\b", _translating(_LOOK_ALIKES)
+    r"\b[АВСЕНІЈКМОРЅТУХаьсеһіјоԛрѕухԁвкмнтΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ]{3,}\b", _translating(LOOK_ALIKES)
 )
 _LEET_WORD = _Disguise(
     r"(?i)(?<![\w./@:=&?%#+-])[a-z]{1,20}+(?:[013457@$!|]{1,2}[a-z]{1,20}+){1,9}+(?![\w./@=&?%#+-])",
