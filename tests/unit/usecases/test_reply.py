@@ -701,7 +701,7 @@ def test_spf_alone_does_not_verify_an_owner(world: World) -> None:
 def test_the_same_text_to_the_same_contact_a_third_time_within_an_hour_is_held_with_a_notice(world: World) -> None:
     texts = [
         "I am away.",
-        "I am  AWAY.\r\n\r\nOn Monday Jane wrote:\r\n> A question",
+        "I\u200b am  AWAY.\r\n\r\nOn Monday Jane wrote:\r\n> A question",
         "Now something else.",
         "I am away.",
     ]

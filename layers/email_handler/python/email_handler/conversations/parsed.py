@@ -12,6 +12,7 @@ from email_handler.conversations.thread_address import ThreadTarget
 from email_handler.conversations.threads import local_part, named_references
 from email_handler.identifiers import ArchiveKey, EmailAddress, FunctionName
 from email_handler.mail.addresses import address_domain
+from email_handler.mail.ignorable import IGNORABLE
 from email_handler.mail.message import Message, unread
 from email_handler.mail.new_text import new_text
 from email_handler.mail.parsing import parse
@@ -165,8 +166,10 @@ def fingerprints(parsed: ParsedMessage) -> tuple[str, ...]:
 
 
 def text_digest(message: Message) -> str:
-    """Return what makes two replies say the same: their new text but for white space and case, and their files."""
-    digest = hashlib.sha256(" ".join(new_text(message.text, message.html).casefold().split()).encode())
+    """Return what makes two replies say the same: their new text but for white space, case and what no reader sees, and
+    their files."""
+    text = IGNORABLE.sub("", new_text(message.text, message.html))
+    digest = hashlib.sha256(" ".join(text.casefold().split()).encode("utf-8", "replace"))
     for attachment in message.attachments:
         digest.update(hashlib.sha256(attachment.payload).digest())
     return digest.hexdigest()[:32]
