@@ -130,11 +130,14 @@ _RIGHT_TO_LEFT = re.compile(
 )
 
 
+_SHORTEST = 10  # characters; what the banner says has more
+
+
 def _claims_backwards(line: str) -> bool:
     """Return whether *line* reads like our banner where it is set from right to left: its runs of other letters then
     stand in the opposite order, each as it is (UAX #9 §3.4)."""
     runs = _RIGHT_TO_LEFT.split(line)
-    if len(runs) == 1:
+    if len(runs) == 1 or len(line) < _SHORTEST:
         return False
     reading = _Reading(" ".join(reversed(runs)))
     return any(next(reading.find(p), None) for p in (_CLAIM_LETTERS, _SENTINEL_LETTERS))
