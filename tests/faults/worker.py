@@ -105,9 +105,13 @@ class InProcess:
 
 
 class Context:
-    """The fields of a Lambda context that Powertools' logger reads."""
+    """What the handlers and Powertools' logger read of a Lambda context."""
 
     function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "faults"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return one minute."""
+        return 60_000
 
 
 _pipe = -1

@@ -1,7 +1,10 @@
 """Each pure step raises in turn, for every kind of message: the message is recorded, and nobody waits for it in vain."""
 
 import inspect
+import signal
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from email_handler import mistakes
 from email_handler.conversations import parsed
 from email_handler.conversations.disposition import Outcome, mistake_in
 from email_handler.conversations.jobs import JobKind
@@ -277,6 +281,61 @@ def test_every_send_ends_whichever_step_of_composing_raises(
                 assert state is SendState.SENT or (state is SendState.FAILED and sort is not JobKind.FORWARD)
                 if state is SendState.FAILED:
                     assert world.jobs.dead_lettered
+
+
+@pytest.mark.parametrize("name", ["contact", "owner's reply"])
+def test_a_step_that_does_not_end_is_stopped_in_time_to_record_the_message(
+    name: str, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
+) -> None:
+    def never_ends(*_: object, **__: object) -> None:
+        while True:
+            with suppress(Exception):  # as libraries do
+                sum(range(1000))
+
+    kind = KINDS[name]
+    found = 0
+    for where, step in taken([*RECEIVING[PARSING:], *SENDING], kind, monkeypatch, run=True)[::5]:
+        with subtests.test(step=f"{where.__name__}.{step}"), monkeypatch.context() as patched:
+            world = begun()
+            patched.setattr(where, step, never_ends)
+            with mistakes.steps_end_within(lambda: 0.3):
+                decision = arrive(world, kind)
+                world.run()
+            record = world.records.message_records[decision.receipt, "reply" if kind.to_thread else "inbound"]
+            reason = mistake_in(record.reasons)
+            found += reason is not None and reason.rule == "TookTooLong"
+            assert {item.state for item in world.records.ledger.values()} <= {SendState.SENT, SendState.FAILED}
+    assert found >= 2
+
+
+def test_a_step_has_a_share_of_the_time_that_is_left_and_one_within_it_none_of_its_own() -> None:
+    left = [9.0, 6.0]
+    seen = []
+
+    def step() -> None:
+        seen.append(round(signal.getitimer(signal.ITIMER_REAL)[0], 1))
+
+    def outer() -> None:
+        step()
+        mistakes.attempt(step)
+
+    with mistakes.steps_end_within(lambda: left[0]):
+        mistakes.attempt(outer)
+        del left[0]
+        mistakes.attempt(step)
+        step()
+
+    assert seen == [3.0, 3.0, 2.0, 0.0]
+
+
+def test_a_step_in_another_thread_has_no_time_limit() -> None:
+    with ThreadPoolExecutor(1) as pool:
+
+        def run() -> str | mistakes.Mistake:
+            with mistakes.steps_end_within(lambda: 0.0):
+                return mistakes.attempt(lambda: "ended")
+
+        assert pool.submit(run).result() == "ended"
 
 
 def test_a_header_that_can_be_read_gives_an_unread_message_its_sender_and_its_thread(

@@ -16,6 +16,7 @@ from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import Decision
 from email_handler.errors import MalformedEvent, MalformedJob, RetryLater
 from email_handler.identifiers import ArchiveKey, EmailAddress, FunctionName, ReceiptId
+from email_handler.mistakes import steps_end_within
 from email_handler.senders.authentication import SesReceipt
 from email_handler.usecases.context import Context
 from email_handler.usecases.daily import DailyReport
@@ -39,8 +40,7 @@ def event_handler(handle: Callable[[Event], Any]) -> Handler:
     """Wrap *handle* as the handler of an asynchronous function. It raises what *handle* raises: AWS retries, and the
     on-failure destination keeps what failed for good."""
 
-    def handler(event: Event, context: LambdaContext) -> Any:
-        del context
+    def handler(event: Event, _: LambdaContext) -> Any:
         metrics.add_metric(name="Invocations", unit=MetricUnit.Count, value=1)  # without any, Powertools warns
         return handle(event)
 
@@ -119,8 +119,14 @@ def sqs_handler(
 
 
 def _observed(handler: Handler) -> Handler:
-    """Return *handler* with Lambda's context in its log lines, and with its metrics written at the end of each run."""
-    with_metrics = metrics.log_metrics(handler, capture_cold_start_metric=True)
+    """Return *handler* with Lambda's context in its log lines, with its metrics written at the end of each run, and with
+    no step that takes so long that Lambda would end the run."""
+
+    def in_time(event: Event, context: LambdaContext) -> Any:
+        with steps_end_within(lambda: context.get_remaining_time_in_millis() / 1000):
+            return handler(event, context)
+
+    with_metrics = metrics.log_metrics(in_time, capture_cold_start_metric=True)
     observed: Handler = logger.inject_lambda_context(with_metrics, clear_state=True)
     return observed
 
