@@ -36,7 +36,8 @@ def _read_nothing(_payload: bytes, _: Budget) -> Iterator[Found]:
 
 
 def _is_zlib(payload: bytes) -> bool:
-    return _ZLIB.match(payload) is not None and int.from_bytes(payload[:2]) % 31 == 0  # RFC 1950 §2.2
+    is_header = _ZLIB.match(payload) is not None and int.from_bytes(payload[:2]) % 31 == 0  # RFC 1950 §2.2
+    return is_header and archives.begins_zlib(payload)  # "x " is a header too
 
 
 def _is_font(payload: bytes) -> bool:
@@ -87,4 +88,4 @@ def is_certain(payload: bytes) -> bool:
         return True
     if payload[:2] == b"\x30\x82":
         return certificates.is_der(payload)
-    return _is_zlib(payload) and archives.begins_zlib(payload)
+    return _is_zlib(payload)

@@ -22,6 +22,7 @@ from email_handler.mail.documents.pdf_objects import (
     string_text,
 )
 from email_handler.mail.documents.pdf_text import Shown, show
+from email_handler.mail.documents.plain import as_utf8, is_binary
 from email_handler.mail.documents.reading import (
     BOUNDARY,
     DAMAGED,
@@ -38,6 +39,7 @@ from email_handler.mail.documents.reading import (
 )
 
 _SHOWS_TEXT = re.compile(rb"[)>\]\s](?:T[jJ]|['\"])(?![A-Za-z])")
+_BEGIN = re.compile(rb"\bBT\b")
 _SLOW = 4  # times that a byte of a content stream costs
 _MAX_PARENTS = 50  # levels of the page tree
 _MAX_FONTS = 4  # fonts of one name, if it is not known which page a stream belongs to
@@ -101,8 +103,10 @@ def _stream(
             yield Member("", content)
         case _:
             contents.append((stream, content))
-            if content[:200].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
-                yield Text(content.decode("utf-8", "replace"), is_markup=True)
+            plain = as_utf8(content)
+            is_content = plain is content and plain.lstrip()[:1] != b"<" and _SHOWS_TEXT.search(content)
+            if not is_content and not is_binary(plain):
+                yield Text(plain.decode("utf-8", "replace"), is_markup=True)
 
 
 class _Pages:
@@ -130,13 +134,18 @@ class _Pages:
             drawn.update(numbers)
             if (key := (*numbers, id(fonts))) not in read:
                 read.add(key)
-                yield from self._read(b"\n".join(self._content_of.get(number, b"") for number in numbers), fonts)
+                yield from self._read(b"\n".join(self._content_of.get(number, b"") for number in numbers), 0, fonts)
+        glyphs = self._glyphs()
         for stream, content in self._contents:
-            if stream.number not in drawn or self._content_of[stream.number] is not content:
-                fonts = self._document.dictionary(
-                    self._document.dictionary(stream.dictionary.get(b"Resources")).get(b"Font")
-                )
-                yield from self._read(content, fonts)
+            if stream.number in drawn and self._content_of[stream.number] is content:
+                continue
+            kind = stream.dictionary.get(b"Subtype")
+            is_drawn = kind == Name(b"Form") or b"PatternType" in stream.dictionary or stream.number in glyphs
+            begun = _BEGIN.search(content)
+            if is_drawn or begun:
+                resources = self._document.dictionary(stream.dictionary.get(b"Resources"))
+                fonts = self._document.dictionary(resources.get(b"Font"))
+                yield from self._read(content, 0 if is_drawn or not begun else begun.start(), fonts)
         yield Text("".join(self._shown.runs))
         yield Text("".join(self._shown.codes))
         yield Text(BOUNDARY.join(self._shown.further))
@@ -156,6 +165,11 @@ class _Pages:
             page = self._document.dictionary(page.get(b"Parent"))
         return {}
 
+    def _glyphs(self) -> set[int]:
+        """Return the numbers of the streams that draw the glyphs of Type 3 fonts (§9.6.5)."""
+        of_fonts = (self._document.dictionary(font.get(b"CharProcs")) for font in self._document.dictionaries)
+        return {value.number for glyphs in of_fonts for value in glyphs.values() if isinstance(value, Ref)}
+
     def _note_fonts(self, fonts: Dictionary) -> None:
         for name, value in fonts.items():
             known = self._named.setdefault(name, [])
@@ -171,7 +185,8 @@ class _Pages:
             self._fonts[id(dictionary)] = read_font(dictionary, self._document, self._content_of)
         return self._fonts[id(dictionary)]
 
-    def _read(self, content: bytes, fonts: Dictionary) -> Iterator[Found]:
+    def _read(self, content: bytes, at: int, fonts: Dictionary) -> Iterator[Found]:
+        """Yield what is not read in *content*, and add what it shows from *at* on to ``_shown``."""
         if not _SHOWS_TEXT.search(content):
             return
         if not self._budget.take(len(content), _SLOW):
@@ -192,7 +207,7 @@ class _Pages:
 
         number = 0
         while number < min(variants, _MAX_FONTS):
-            show(content, lookup(number), self._shown)
+            show(content, at, lookup(number), self._shown)
             number += 1
         if variants > _MAX_FONTS:
             yield Unread(NO_CHARACTER_MAP)

@@ -8,10 +8,11 @@ from email_handler.mail.documents.pdf_fonts import UNKNOWN, Font
 from email_handler.mail.documents.pdf_objects import Document, hex_string, literal_string, string_text, unescaped
 from email_handler.mail.documents.reading import BOUNDARY, KERN
 
-_BEGIN = re.compile(rb"\bBT\b")
-_STATE = re.compile(rb"(?<![^\s])(?:[qQ](?![^\s])|/([^\s/]{1,100})\s{1,9}[-+.\d]{1,20}\s{1,9}Tf\b)")
+_IMAGE = re.compile(rb"[^()]{0,1000}?\sID\s")  # the dictionary of an inline image (§8.9.7)
+_IMAGE_END = re.compile(rb"\sEI(?!\S)")
 _TOKEN = re.compile(
     rb"[\0\s]++|%[^\r\n]*+"
+    rb"|(?P<path>(?:[-+.\d\s]{1,200}+(?:re|cm|rg|RG|scn?|SCN?|[mlcvyhwfFSsnWgGkK]\*?)(?![A-Za-z*'\"]))++)"
     rb"|\((?P<literal>(?:[^()\\]|\\.|\((?:[^()\\]|\\.)*+\))*+)\)|(?P<deep>\()"
     rb"|<(?P<hex>[0-9A-Fa-f\s]*+)>|/(?P<name>[^\0\s()<>\[\]{}/%]*+)"
     rb"|(?P<number>[+-]?(?:\d++\.?\d*+|\.\d++))|(?P<word>[A-Za-z'\"*]++)|.",
@@ -32,25 +33,12 @@ class Shown:
     complete: bool = True  # every string's font has a character map, and every string ends
 
 
-def show(content: bytes, font_named: Callable[[bytes], Font], found: Shown) -> None:
-    """Add what *content* shows to *found*; *font_named* returns the font of a name in the stream's resources."""
-    at = 0
+def show(content: bytes, at: int, font_named: Callable[[bytes], Font], found: Shown) -> None:  # noqa: C901, PLR0912 - one branch for each kind of token
+    """Add what *content* shows from *at* on to *found*; *font_named* returns the font of a name in its resources.
+
+    Readers show text outside text objects (BT and ET) too.
+    """
     fonts = [UNKNOWN]  # the graphics state (§8.4): the font that is chosen, above those that "q" saved
-    while begun := _BEGIN.search(content, at):
-        for state in _STATE.finditer(content, at, begun.start()):
-            if state[1]:
-                fonts[-1] = font_named(state[1])
-            elif state[0] == b"q":
-                fonts.append(fonts[-1])
-            elif len(fonts) > 1:
-                fonts.pop()
-        at, fonts[-1] = _text_object(content, begun.end(), fonts[-1], font_named, found)
-
-
-def _text_object(  # noqa: C901 - one branch for each kind of token
-    content: bytes, at: int, font: Font, font_named: Callable[[bytes], Font], found: Shown
-) -> tuple[int, Font]:
-    """Read the operators from *at* to the end of the text object; return the offset behind it and the font chosen."""
     name = b""
     pending: list[bytes | float] = []
     while token := _TOKEN.match(content, at):
@@ -69,20 +57,32 @@ def _text_object(  # noqa: C901 - one branch for each kind of token
                 literal, at = literal_string(content, at, document)
                 pending.append(literal)
                 found.complete = found.complete and document.complete
+            case "path":
+                pending = []
             case "word":
                 word = token["word"]
-                if word == b"ET":
-                    break
                 if word == b"Tf":
-                    font = font_named(name)
+                    fonts[-1] = font_named(name)
                 elif word in _SHOWS:
-                    _show(pending, font, found)
+                    _show(pending, fonts[-1], found)
                 elif word in _MARKS:
                     found.further += [string_text(item) for item in pending if isinstance(item, bytes)]
+                elif word == b"q":
+                    fonts.append(fonts[-1])
+                elif word == b"Q" and len(fonts) > 1:
+                    fonts.pop()
+                elif word == b"BI":
+                    at = _behind_image(content, at)
                 pending = []
             case _:
                 pass
-    return at, font
+
+
+def _behind_image(content: bytes, at: int) -> int:
+    """Return the offset behind the inline image whose dictionary begins at *at*, or *at* if there is none."""
+    begun = _IMAGE.match(content, at)
+    ended = begun and _IMAGE_END.search(content, begun.end() - 1)
+    return ended.end() if ended else at
 
 
 def _show(pending: list[bytes | float], font: Font, found: Shown) -> None:

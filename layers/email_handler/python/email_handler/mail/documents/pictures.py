@@ -4,6 +4,7 @@ import re
 import zlib
 from collections.abc import Iterator
 
+from email_handler.mail.documents.plain import as_utf8
 from email_handler.mail.documents.reading import (
     BOUNDARY,
     DAMAGED,
@@ -132,4 +133,4 @@ def metadata(content: bytes) -> Iterator[Found]:
     """Yield a block of metadata: its strings, and as XML if it is XMP."""
     yield Raw(content)
     if (start := content.find(b"<")) >= 0 and b">" in content:
-        yield Text(content[start:].decode("utf-8", "replace"), is_markup=True)
+        yield Text(as_utf8(content[start:]).decode("utf-8", "replace"), is_markup=True)

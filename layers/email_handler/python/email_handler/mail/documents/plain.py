@@ -1,0 +1,33 @@
+"""Whether bytes are text, and text in UTF-16 or UTF-32, which a program tells by its mark or by its zeros."""
+
+import re
+
+from email_handler.mail.charsets import decode, marked_codec
+
+_SAMPLE = 4096  # bytes that show whether a file is text
+_NO_TEXT = bytes((*range(7), *range(14, 27), *range(28, 32)))
+_MOST = 0.3  # of the bytes of a file that is no text in UTF-16 are zeros
+_PACKED = re.compile(rb"(?:\xd9\xd9\xf7)?[\x80-\xbf][`-\xbf\xd9-\xdb].{6}", re.DOTALL)
+"""How CBOR (RFC 8949 §3) and MessagePack begin: with an array or a map, and a string in it. A string's length may look
+like a letter of the address behind it."""
+
+
+def is_binary(content: bytes) -> bool:
+    """Return whether *content* begins as no text does."""
+    start = content[:_SAMPLE]
+    return len(start.translate(None, _NO_TEXT)) < len(start) or _PACKED.match(content) is not None
+
+
+def as_utf8(content: bytes) -> bytes:
+    """Return *content* in UTF-8 if it is text in UTF-16 or UTF-32, else as it is."""
+    if codec := marked_codec(content) or _codec_by_zeros(content[:_SAMPLE]):
+        return decode(content, codec).encode()
+    return content
+
+
+def _codec_by_zeros(sample: bytes) -> str:
+    if sample.count(0) > len(sample) * _MOST:
+        for codec, width, at in (("utf-16-le", 2, 0), ("utf-16-be", 2, 1), ("utf-32-le", 4, 0), ("utf-32-be", 4, 3)):
+            if not is_binary(sample[at::width]):
+                return codec
+    return ""
