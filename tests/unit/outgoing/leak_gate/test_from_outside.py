@@ -19,6 +19,7 @@ from email_handler.outgoing.leak_gate.needles import Needles
 from email_handler.outgoing.reply import compose_reply
 from tests.support.builders import entity, mail, multipart
 from tests.support.compositions import IDENTITY, NEEDLES, PRIVATE, PUBLIC, THREAD, reply_context
+from tests.support.pdfs import flate, page, pdf
 
 IN_TWO_WORDS = mail(subject="=?utf-8?Q?me=40priv?= =?utf-8?Q?ate.example?=", text="x\r\n")
 """Reveals the address to whoever reads it as a message, and nothing to others."""
@@ -55,6 +56,11 @@ def _nested(raw: bytes, levels: int) -> bytes:
 
 def _digits(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
+
+
+def _jpeg(packet: bytes) -> bytes:
+    content = b"http://ns.adobe.com/xap/1.0/\0" + packet
+    return b"\xff\xd8\xff\xe1" + (len(content) + 2).to_bytes(2) + content + b"\xff\xda\0\2x\xff\xd9"
 
 
 def _looking_for(*private: str) -> Needles:
@@ -135,7 +141,7 @@ def test_an_address_in_a_run_of_base64_is_found(text: str) -> None:
 
 
 def test_a_damaged_line_of_a_uuencoded_file_hides_no_other_line() -> None:
-    lines = "!LONGER THAN IT SAYS\r\n" + binascii.b2a_uu(f"to {PRIVATE}".encode()).decode()
+    lines = "!1 LINE LONGER THAN IT SAYS\r\n" + binascii.b2a_uu(f"to {PRIVATE}".encode()).decode()
 
     assert _found(mail(text=f"see\r\nbegin 644 a.txt\r\n{lines}`\r\nend\r\n")) == {"held"}
 
@@ -158,6 +164,7 @@ def test_an_address_whose_domain_begins_with_another_owners_is_found_in_capitals
         ("@home.example", "we are (@home.example)"),
         ("@gmail.com", "we are (@gmail.com)"),
         ("x@", "from a+x=@forwarder.example to thread.example.com"),
+        ("x@", "from SRS==x@forwarder.example to thread.example.com"),
         ("nobody", "nobody@home.example, see thread.example.com"),
     ],
 )
@@ -178,3 +185,113 @@ def test_an_address_is_replaced_as_it_was_written_whatever_encoding_is_around_it
 
     assert not reply.held
     assert text.replace(PRIVATE, PUBLIC) in reply.raw.decode()
+
+
+def _each(form: str, between: str = "") -> str:
+    """Return the owner's address with each byte written as *form* says."""
+    return between.join(form % byte for byte in PRIVATE.encode())
+
+
+WRITTEN = (
+    *(_each("%02x", between) for between in ("", ":", " ", "-", ", ", "\t", "\r\n", "\r\n> ")),
+    *(_each("%02X", between) for between in (":", " ")),
+    *(_each("0x%02x", between) for between in (",", ", ", " ", ",\r\n  ")),
+    *(_each(r"\x%02x", between) for between in ("", "','")),
+    *(_each(form) for form in (r"\%03o", r"\u%04x", r"\u{%x}", r"\U%08X", r"\x{%02x}", "%%u%04x", "&#%d;", "&#x%x;")),
+    *(PRIVATE.replace("@", sign) for sign in (r"\100", r"\U00000040", r"\x{40}", r"\\u0040", "%u0040")),
+    *(base64.b32encode(f"{before}{PRIVATE}".encode()).decode() for before in ("", " ", "  ", "   ", "    ")),
+    "x" + base64.b32encode(PRIVATE.encode()).decode().lower().rstrip("="),
+    *(before + _digits(PRIVATE) for before in ("/", "//", "///")),
+    _digits(f"Gr\u00fc\u00dfe {ENCODED_TWICE}"), base64.b64encode(IN_TWO_WORDS).decode(),
+    "\r\n".join(base64.b32encode(f"a text for {PRIVATE}".encode()).decode()[at : at + 20] for at in range(0, 60, 20)),
+    *(PRIVATE.replace("@", f"{space}@{space}") for space in (" ", "\t", "     ", "\u2003", "\u1680", "\u2028", "\r\n")),
+    *("{}me{}@{}private.example{}".format(*marks * 2) for marks in ('""', "''", "()", "[]", "<>", "{}", "**", "__", "``")),
+    "\u201cme\u201d@\u201cprivate.example\u201d", "**me**@**private.example**", '"me"@private.example',
+    *(PRIVATE.replace("@", f"@{mark}") for mark in "[(<{\"'"),
+    "me%private.example@relay.example", "bounce+me=private.example@relay.example", "me=private.example@relay.example",
+    "bounce-me+tag=private.example@relay.example", "private.example!me", "relay!private.example!me+x and",
+)  # fmt: skip
+"""Ways of writing the address in a text."""
+
+
+def test_an_address_is_found_in_a_text_however_it_is_written(subtests: pytest.Subtests) -> None:
+    for written in WRITTEN:
+        with subtests.test(written):
+            assert _found(mail(text=f"see {written} .\r\n")) == {"held"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["j%private.example@relay.example", "x.me%private.example@relay.example", "private.example!me2",
+     "notme=private.example@relay.example", "x*me*@private.example", "_me@my.private.example", "me*@private.example",
+     "100%private.example", "me%private.example"],
+)  # fmt: skip
+def test_what_only_looks_like_an_address_on_a_route_or_in_quotes_passes(address: str) -> None:
+    assert _found(mail(text=f"see {address} .\r\n")) == set()
+
+
+FONT = b"<< /Type /Font /Subtype /Type1 /Encoding /WinAnsiEncoding >>"
+KERNED = b"[(me@pri) 20 (vate.example)] TJ"
+PACKET = "<?xpacket begin=''?><x:xmpmeta><dc:creator>me<b/>@private.example</dc:creator></x:xmpmeta>"
+LETTER = "From: a@b.example\r\nSubject: =?utf-8?Q?me=40priv?= =?utf-8?Q?ate.example?=\r\n\r\nx"
+IMAGE = b"BI /W 1 /H 1 ID ((\xff EI "
+WIDE = ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
+GLYPH = b"<< /Type /Font /Subtype /Type3 /CharProcs << /a 2 0 R >> /Resources << /Font << /F1 3 0 R >> >> >>"
+FILES = {
+    "shown outside a text object": page(b"/F1 9 Tf " + KERNED, FONT, fonts=b"/F1 3 0 R"),
+    "shown behind a text object": page(b"BT /F1 9 Tf (x) Tj ET 0 0 m 9 9 l S " + KERNED, FONT, fonts=b"/F1 3 0 R"),
+    "shown in a saved state": page(b"/F1 9 Tf q /F2 9 Tf Q Q " + KERNED, FONT, fonts=b"/F1 3 0 R"),
+    "shown behind an inline image": page(IMAGE + b"/F1 9 Tf " + KERNED, FONT, fonts=b"/F1 3 0 R"),
+    "shown behind what is no inline image": page(b"BI /F1 9 Tf " + KERNED + b" ID x EI", FONT, fonts=b"/F1 3 0 R"),
+    "shown by a form": pdf(flate(b"/F1 9 Tf " + KERNED, b"/Subtype /Form /Resources << /Font << /F1 2 0 R >> >>"), FONT),
+    "shown by a pattern": pdf(flate(KERNED, b"/PatternType 1")),
+    "shown by a glyph": pdf(GLYPH, flate(b"/F1 9 Tf " + KERNED), FONT),
+    "shown by a stream of no known use": pdf(flate(b"BT " + KERNED)),
+    "a script": pdf(flate(b"x = 'me%2540private.example'")),
+    **{f"metadata in {codec}": pdf(flate(PACKET.encode(codec), b"/Type /Metadata")) for codec in ("utf-8", *WIDE)},
+    **{f"metadata of a picture in {codec}": _jpeg(PACKET.replace("<b/>@", "&#64;").encode(codec)) for codec in WIDE[:3]},
+    **{f"a message in {codec}": LETTER.encode(codec) for codec in WIDE},
+    "a message whose address has comments": b"From: me(I)@(my)private .example\r\nSubject: x\r\n\r\nx",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_address_is_found_where_readers_see_it(name: str) -> None:
+    assert "held" in _found(_with_file(FILES[name]))
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        b"\xa1\x65email\x72" + PRIVATE.encode(),  # CBOR
+        b"\xd9\xd9\xf7\x82\x72" + PRIVATE.encode() + b"\x63abc",
+        b"\x81\x7f\x67me@priv\x6bate.example\xff",
+        b"\x92\xb2" + PRIVATE.encode() + b"a",  # MessagePack
+        b"\x81\xa5email\xb2" + PRIVATE.encode(),
+        b"Hello\r\n=ybegin line=128 size=18 name=a.txt\r\n" + bytes(byte + 42 for byte in PRIVATE.encode()) + b"\r\n=yend",
+    ],
+)  # fmt: skip
+def test_a_file_whose_strings_may_be_missed_is_unchecked(file: bytes) -> None:
+    assert "unchecked" in _found(_with_file(file))
+
+
+@pytest.mark.parametrize("text", ["x marks the spot", "h\x81", "\u201cquoted\u201d", "=ybegin my day"])
+def test_a_text_that_begins_like_a_format_is_no_file(text: str) -> None:
+    assert _found(mail(text=f"{text}\r\n")) == set()
+
+
+def test_what_a_text_carries_counts_as_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Budget, "MAX_MEMBERS", 2)
+    file = "begin 644 a.txt\r\n#" + "0V%T\r\n`\r\nend\r\n"
+    message = b"From x\nSubject: a\n\nb\n"
+
+    assert _found(mail(text=file * 2)) == _found(_with_file(message * 2)) == set()
+    assert _found(mail(text=file * 3)) == _found(_with_file(message * 3)) == {"unchecked"}
+
+
+def test_many_short_runs_of_digits_are_read_as_one_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Budget, "MAX_MEMBERS", 1)
+
+    assert _found(mail(text=f"{_digits('nothing of interest ')} " * 99 + _digits("me%2540private.example "))) == {
+        "held"
+    }

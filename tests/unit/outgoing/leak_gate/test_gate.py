@@ -230,7 +230,7 @@ def test_members_beside_one_that_cannot_be_opened_are_read(monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     ("payload", "limit"),
-    [(_zip(("a.txt", b"a" * 90_000)), 190_000), (pdf(flate(b"a" * 90_000)), 100_000)],
+    [(_zip(("a.txt", b"a" * 90_000)), 190_000), (pdf(flate(b"a" * 90_000)), 190_000)],
 )
 def test_all_documents_of_a_message_share_one_limit(
     payload: bytes, limit: int, monkeypatch: pytest.MonkeyPatch
@@ -438,11 +438,12 @@ def test_what_a_file_carries_is_one_level_deeper(carrier: str) -> None:
 
 
 def test_a_part_is_read_to_the_same_depth_alone() -> None:
-    raw = CARRIERS["message"](b"me%2540private.example")
+    packed = b"me%2540private.example"
     for _ in range(gate.MAX_DEPTH):
-        raw = entity([("From", "a@b.example"), ("Content-Type", "message/rfc822")], raw)
+        packed = gzip.compress(packed)
+    (attachment,) = parse(_with_file(packed)).attachments
 
-    assert gate.reveals(parse(raw).root, NEEDLES)
+    assert gate.reveals(attachment.part, NEEDLES)
 
 
 def test_a_message_that_could_not_be_parsed_in_full_is_unchecked() -> None:
@@ -461,11 +462,18 @@ def test_the_hosts_of_other_messages_ids_are_fine() -> None:
     assert _places(mail(in_reply_to="<2@private.example>")) == set()
 
 
-def test_an_attached_message_may_begin_with_any_header() -> None:
-    subject = b"Odd: x\r\nSubject: =?utf-8?Q?me=40priv?= =?utf-8?Q?ate.example?=\r\n\r\nx"
-    attached = entity([("Content-Type", "message/rfc822")], subject)
+@pytest.mark.parametrize("first", [b"Odd: x\r\nSubject", b"Odd"])
+def test_an_attached_message_may_begin_with_any_header(first: bytes) -> None:
+    content = first + b": =?utf-8?Q?me=40priv?= =?utf-8?Q?ate.example?=\r\n\r\nx"
+    attached = entity([("Content-Type", "message/rfc822")], content)
 
     assert {action for _, action, _ in _places(multipart("mixed", attached))} == {"held"}
+
+
+def test_each_message_of_a_mailbox_is_read() -> None:
+    second = b"From y Mon\nSubject: =?utf-8?Q?me=40priv?= =?utf-8?Q?ate.example?=\n\nx\n"
+
+    assert {action for _, action, _ in _places(_with_file(b"From x Mon\nSubject: a\n\nb\n\n" + second))} == {"held"}
 
 
 def test_a_file_in_a_documents_text_is_read() -> None:
@@ -474,8 +482,9 @@ def test_a_file_in_a_documents_text_is_read() -> None:
     assert "held" in {action for _, action, _ in _places(_with_file(pdf(flate(b"BT (" + digits + b") Tj ET"))))}
 
 
-def test_a_documents_text_counts_towards_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Budget, "MAX_BYTES", 1500)
+@pytest.mark.parametrize("limit", [1500, 2500])  # the file and its source, its text
+def test_a_documents_text_counts_towards_the_limit(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Budget, "MAX_BYTES", limit)
 
     assert {part.reason for part in gate.check(_with_file(b"{\\rtf1 " + b"x" * 1000 + b"}"), NEEDLES)[1]} == {
         "too large"

@@ -10,13 +10,18 @@ from hypothesis import strategies as st
 from email_handler.identifiers import EmailAddress
 from email_handler.outgoing.leak_gate import masking
 from email_handler.outgoing.leak_gate.masking import found_in
-from email_handler.outgoing.leak_gate.needles import Finding, Needles
+from email_handler.outgoing.leak_gate.needles import Finding, Needles, domain_forms
 from email_handler.outgoing.leak_gate.views import (
     ENTITY,
+    ESCAPE,
+    LETTERS,
+    LINES,
     MARKUP,
+    MIXED,
     PERCENT,
     QUOTED,
     UNSEEN,
+    chains,
     view,
 )
 from tests.support.compositions import CONTACT, IDENTITY, NEEDLES, PUBLIC, THREAD
@@ -165,6 +170,10 @@ def test_what_a_page_shows_is_found(page: str) -> None:
         ("".join(f"%{ord(c):02x}" for c in "me@private.example,me@private.example"), "contact%40example.com"),
         ("=6De=40private.example", "contact=40example.com"),
         ("me=40private.example", "contact=40example.com"),
+        ("x%20me@private.example%20y", f"x%20{PUBLIC}%20y"),
+        ("x=20me@private.example=20y", f"x=20{PUBLIC}=20y"),
+        ("&#109;e+a%b@private.example", PUBLIC),
+        ("&#109;e+a=b@private.example", PUBLIC),
         ("[email-handler: only you see this] me@private.example", f"[email-handler: only you see this] {PUBLIC}"),
     ],
 )
@@ -197,6 +206,37 @@ def test_a_sentinel_is_found_in_any_case() -> None:
     assert found_in("[EMAIL-HANDLER: ONLY YOU SEE THIS]", NEEDLES) == ("banner",)
 
 
+def test_an_address_ends_where_its_domain_ends_whatever_sign_follows() -> None:
+    assert NEEDLES.find("me+a%40private.example=@private.example") == [Finding(0, 22, "private address")]
+
+
+def test_a_page_is_read_as_lines_of_text() -> None:
+    page = "a<br>b<i>c</i>\r\nd&amp;e\u200bf&#8203;g<!-- <p> --><DIV class='x'>h</DIV><spanner>i</span>"
+
+    assert LINES.whole(page) == "a\nbc d&efg\nh\ni"
+
+
+def test_a_sentinel_whose_words_are_parted_is_the_whole_passage() -> None:
+    text = "see [em\0ail-hand\0ler: only you see this]"
+
+    assert NEEDLES.find(text) == [Finding(0, len(text), "banner")]
+
+
+@pytest.mark.parametrize(
+    ("domain", "forms"),
+    [
+        ("Stra\xdfe.example", {"stra\xdfe.example", "xn--strae-oqa.example", "strasse.example"}),
+        ("xn--strae-oqa.example.", {"xn--strae-oqa.example", "stra\xdfe.example"}),
+        (
+            "\u03c3\u03b1\u03c2.example",
+            {"\u03c3\u03b1\u03c2.example", "\u03c3\u03b1\u03c3.example", "xn--mxa8ab.example", "xn--mxa9ab.example"},
+        ),
+    ],
+)
+def test_a_domain_is_looked_for_in_each_of_its_spellings(domain: str, forms: set[str]) -> None:
+    assert set(domain_forms(domain)) == forms
+
+
 def test_a_thread_domain_without_a_local_part_is_found() -> None:
     assert mask("@thread.example.com", NEEDLES, CONTACT) == (CONTACT, ("thread address",))
 
@@ -217,12 +257,100 @@ def test_a_thread_address_becomes_the_contacts_address() -> None:
     assert what == ("thread address",)
 
 
+def test_it_reports_what_was_replaced_decoded_on_one_line_and_not_too_long() -> None:
+    text = f"to me%40priv\r\n ate.example at blue\r\ndoor lane, {THREAD}, me+{'x' * 250}@private.example"
+
+    assert masking.mask(text, NEEDLES, CONTACT)[1] == (
+        ("private address", "me%40private.example", PUBLIC),
+        ("hidden term", "bluedoor lane", ""),
+        ("thread address", THREAD, CONTACT),
+        ("private address", "me+" + "x" * 197, PUBLIC),
+    )
+
+
+def test_tags_are_ordinary_text_unless_the_text_is_a_page() -> None:
+    text = "me<b>@</b>private.example"
+
+    assert masking.mask(text, NEEDLES, CONTACT) == (text, ())
+
+
+def test_an_address_far_from_a_banner_is_replaced() -> None:
+    text = "[email-handler: only you see this]" + " and so on" * 2000
+
+    assert mask(f"{text} me@private.example", NEEDLES, CONTACT)[0] == f"{text} {PUBLIC}"
+
+
+TWO_TERMS = Needles(replace(IDENTITY, hidden_terms=("sixsix", "fives")))
+
+
+def test_terms_in_the_bytes_of_no_text_are_found_if_they_are_long() -> None:
+    assert [finding.start for finding in TWO_TERMS.find("\2sixsix\2fives\2")] == [1, 8]
+    assert [finding.start for finding in TWO_TERMS.find("\2sixsix\2fives\2", strings=True)] == [1]
+
+
+@pytest.mark.parametrize(
+    "text", ["me-40private-2Eexample", r"me\100private.example", "IMCEASMTP-me+40private+2Eexample"]
+)
+def test_an_encoding_of_one_program_is_undone(text: str) -> None:
+    assert found_in(text, NEEDLES) == ("private address",)
+
+
+def test_several_encodings_are_undone_at_once_each_as_far_as_characters_go() -> None:
+    assert MIXED.whole("&#109;%65") == "me"
+    assert ESCAPE.whole(r"\u{FFFFFF}") == "\U0010ffff"
+
+
+def test_a_fold_within_an_escape_is_undone_in_a_calendar_alone() -> None:
+    folded = "EMAIL:%6\r\n d%65@private.example"
+
+    assert found_in(f"BEGIN:VCARD\r\n{folded}", NEEDLES) == ("private address",)
+    assert found_in(f"see {folded}", NEEDLES) == ()
+
+
+def test_no_way_of_reading_a_text_is_tried_twice() -> None:
+    readings = [text for _, text in chains("a%2540b &#64; =40 <b> &lt;i&gt;", markup=True)]
+
+    assert len(readings) == len({*readings}) > 5
+
+
+def test_encoded_tags_are_undone_only_in_a_page() -> None:
+    text = "me&lt;b&gt;@&lt;/b&gt;private.example"
+
+    assert found_in(text, NEEDLES) == ()
+    assert found_in(text, NEEDLES, markup=True) == ("private address",)
+
+
+@pytest.mark.parametrize(
+    ("address", "terms", "thread_domain", "least"),
+    [
+        ("ab@c.example", (), "thread.example.com", 12),
+        ("someone@private.example", ("sixsix", "fives"), "thread.example.com", 6),
+        ("someone@private.example", (), "t.example.com", 13),
+        ("someone@private.example" + "x" * 40, (), "x" * 50, 40),
+    ],
+)
+def test_the_length_of_the_shortest_needle_is_known(
+    address: str, terms: tuple[str, ...], thread_domain: str, least: int
+) -> None:
+    identity = replace(
+        IDENTITY, private_addresses=(EmailAddress(address),), hidden_terms=terms, thread_domain=thread_domain
+    )
+
+    assert Needles(identity).least == least
+
+
+def test_most_texts_are_known_to_hold_nothing_without_a_closer_look() -> None:
+    assert not NEEDLES.may_be_in("See you on Monday at noon.")
+    assert NEEDLES.may_be_in("me@priv\r\n> ate.ex\u200bampl\uff45")
+
+
 @pytest.mark.parametrize(
     ("page", "expected"),
     [
         ('<a href="mailto:me@private.example">me@private.example</a>', f'<a href="mailto:{PUBLIC}">{PUBLIC}</a>'),
         ('<a href="https://x.example/?u=me%40private.example&amp;y=1">x</a>', '<a href="https://x.example/?u=contact%40example.com&amp;y=1">x</a>'),
         ("<p>me<b>@</b>private<wbr>.example</p>", "<p>contact@example.com<b></b><wbr></p>"),
+        ("<p>m\u200be<b>@</b>private.example</p>", "<p>contact@example.com\u200b<b></b></p>"),
         ("<p>me&#64;private&#46;example</p>", f"<p>{PUBLIC}</p>"),
         ("<p>me<!-- x -->@private.example</p>", f"<p>{PUBLIC}<!-- x --></p>"),
         ("<!-- me@private.example -->", f"<!-- {PUBLIC} -->"),
@@ -242,9 +370,9 @@ def test_masking_takes_linear_time() -> None:
     assert "@private.example" not in masked
 
 
-@given(st.text(alphabet="ab%4=026;&#x<>\r\n @.", max_size=60))
+@given(st.text(alphabet="ab%4=026;&#x<>\r\n @.\u0301\uff41\xad\u3002", max_size=60))
 def test_a_view_has_the_decoded_text_and_maps_it_back(text: str) -> None:
-    for chain in ((PERCENT,), (ENTITY, PERCENT), (MARKUP,), (UNSEEN,), (QUOTED, UNSEEN)):
+    for chain in ((PERCENT,), (ENTITY, PERCENT), (MARKUP,), (LETTERS, UNSEEN), (QUOTED, UNSEEN)):
         seen = view(text, chain)
 
         for start in range(len(seen.text)):

@@ -6,12 +6,14 @@ It reads the finished message and trusts nothing that composed it. What it did n
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 
 from email_handler.conversations.owners import Identity
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.addresses import address_domain
-from email_handler.mail.charsets import decode, marked_codec
+from email_handler.mail.charsets import decode
 from email_handler.mail.documents import formats
+from email_handler.mail.documents.plain import as_utf8, is_binary
 from email_handler.mail.documents.reading import (
     DAMAGED,
     ENCRYPTED,
@@ -39,9 +41,15 @@ from email_handler.outgoing.leak_gate.needles import PRIVATE, Needles
 MAX_DEPTH = 8  # levels of files within files and messages within messages
 _MAX_NAME = 200  # characters of a file's name that are reported
 _ENCRYPTED = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"))
-_ARMOURED = re.compile(
-    r"-----BEGIN (?:PGP MESSAGE|ENCRYPTED [A-Z ]{1,20}|CMS|PKCS7)-----|^Proc-Type: 4,ENCRYPTED", re.MULTILINE
-)
+_UNREAD = (
+    (ENCRYPTED, re.compile(
+        r"-----BEGIN (?:PGP MESSAGE|ENCRYPTED [A-Z ]{1,20}|CMS|PKCS7)-----|^Proc-Type: 4,ENCRYPTED", re.MULTILINE
+    )),
+    (OWN_ENTITIES, re.compile("<!entity", re.IGNORECASE)),  # XML §4.2: a name may stand for any part of an address
+    (UNKNOWN, re.compile("^=ybegin [^\n]{0,200}size=", re.MULTILINE)),  # yEnc 1.3
+)  # fmt: skip
+"""What a text holds that is not read."""
+
 _MESSAGES = frozenset(("message/rfc822", "message/global", "message/news"))
 _MESSAGE = re.compile(
     rb"(?:\xef\xbb\xbf)?\s{0,99}+(?:From [^\n]{1,200}\n)?(?:[!-9;-~]{1,76}:[^\n]{0,998}\n(?:[ \t][^\n]{0,998}\n){0,99}){0,99}?"
@@ -52,10 +60,10 @@ _MESSAGE = re.compile(
 """How a message begins, in a file of any type: many clients attach one as ``application/octet-stream``."""
 _NEXT = re.compile(rb"\n(?=From [^\n]{1,200}\n[!-9;-~]{1,76}:)")  # of several messages in one file (RFC 4155)
 _DEFECTS = {"header section cut": DAMAGED, "nested too deep": TOO_DEEP, "too many parts": TOO_MANY}
-_NO_TEXT = bytes((*range(7), *range(14, 27), *range(28, 32)))
 _ASCII = bytes(range(128)) + b"\x7f" * 128  # no byte beyond ASCII is a letter of an address
+_CFWS = re.compile(r"\([^()]{0,200}\)|(?<=\.)[ \t]{1,9}|[ \t]{1,9}(?=\.)")
+_APART = b"\n()\n"  # stands between two texts: no address goes on behind it
 _END = "\2"  # of a string in bytes: no letter, and no boundary that an address could go on behind
-_SAMPLE = 4096  # bytes that show whether a file is text
 
 
 def for_recipients(identity: Identity, recipients: tuple[EmailAddress, ...]) -> Identity:
@@ -135,7 +143,8 @@ class _Scan:
     def _headers(self, part: Part, prefix: str, depth: int) -> None:
         for header in part.headers:
             where = prefix + (header.name if header.name.isascii() else "?")
-            for text in {header.raw, header.value, header.name}:
+            # Comments and blanks may stand within an address (RFC 5322 §3.2.2, §4.4).
+            for text in {header.raw, header.value, header.name, _CFWS.sub("", header.value)}:
                 self._text(where, text)
             # The owner's client names its host in ids. In a message that somebody else wrote, the host is their own
             # provider's, which may be the owner's too.
@@ -164,23 +173,24 @@ class _Scan:
             self._unread(where, path, refused)
             return
         readers = formats.readers_of(content)
-        text = _as_text(content, charset, is_text=kind.startswith(("text/", "message/")))
-        is_message = kind in _MESSAGES or _MESSAGE.match(content) is not None
-        for message in _messages(content) if is_message else ():
-            self.message(parse(message), f"{where}: ", path, depth + 1)
-        if text is not None:
-            self._text_file(where, path, text, depth)
-        if text is None or readers or b"\0" in content:
+        plain = as_utf8(content)
+        is_text = kind.startswith(("text/", "message/")) or not is_binary(plain)
+        for message in _messages(plain) if kind in _MESSAGES or _MESSAGE.match(plain) else ():
+            if self._budget.take_member():
+                self.message(parse(message), f"{where}: ", path, depth + 1)
+            else:
+                self._unread(where, path, TOO_MANY)
+        if is_text:
+            self._text_file(where, path, decode(plain, charset if plain is content else ""), depth)
+        if not is_text or readers or b"\0" in content:
             self.raw(where, content)
         for reader in readers:
             try:
                 self._take(where, path, reader(content, self._budget), depth)
             except Exception:  # noqa: BLE001 - the net under all readers: what raises was not read in full
                 self._unread(where, path, DAMAGED)
-        if kind in _ENCRYPTED and not readers:
-            self._unread(where, path, ENCRYPTED)
-        elif text is None and not readers:
-            self._unread(where, path, UNKNOWN)
+        if not readers and (kind in _ENCRYPTED or not is_text):
+            self._unread(where, path, ENCRYPTED if kind in _ENCRYPTED else UNKNOWN)
 
     def _refused(self, content: bytes, depth: int) -> str:
         """Return why *content* is not read at all, "" if it is."""
@@ -191,10 +201,9 @@ class _Scan:
     def _text_file(self, where: str, path: str, text: str, depth: int) -> None:
         self._text(where, text, markup=True)
         self._packed(where, path, text, depth)
-        if _ARMOURED.search(text):
-            self._unread(where, path, ENCRYPTED)
-        if "<!entity" in text.lower():  # XML §4.2: a name may stand for any part of an address
-            self._unread(where, path, OWN_ENTITIES)
+        for reason, pattern in _UNREAD:
+            if pattern.search(text):
+                self._unread(where, path, reason)
 
     def _take(self, where: str, path: str, contents: Iterable[Found], depth: int) -> None:
         for found in contents:
@@ -228,13 +237,15 @@ class _Scan:
             codecs = ("utf-8", "utf-16-le", "utf-16-be")
             decoded = (content[start:].decode(codec, "ignore") for codec in codecs for start in (0, 1))
             texts += [views.LETTERS.whole(one).replace("\0", _END) for one in decoded]
-        for seen in texts:
-            for window in views.near(seen, self._needles.may_be_in):
-                for finding in self._needles.find(window, strings=True):
-                    self._found(where, finding.what)
-                lowered = window.lower()
-                if any(f"{chr(len(a))}{a}" in lowered or f"{_END}{a}" in lowered for a in self._addresses):
-                    self._found(where, PRIVATE)
+        for window in chain.from_iterable(views.near(seen, self._needles.may_be_in) for seen in texts):
+            found = [finding.what for finding in self._needles.find(window, strings=True)]
+            lowered = window.lower()
+            if any(f"{chr(len(a))}{a}" in lowered or f"{_END}{a}" in lowered for a in self._addresses):
+                found.append(PRIVATE)
+            for what in found:
+                self._found(where, what)
+            if found:  # one passage is enough to hold it
+                return
 
     def _text(self, where: str, text: str, *, markup: bool = False, name: bool = False) -> None:
         if text:
@@ -254,12 +265,19 @@ class _Scan:
 
     def _packed(self, where: str, path: str, text: str, depth: int) -> None:
         """Scan the files that *text* carries."""
-        for content in packed.uuencoded(text):
-            self._file(where, path, content, depth + 1)
-        for content in packed.files(text):
-            is_text = content[:_SAMPLE].isascii() and not _is_binary(content)
-            if is_text or formats.is_certain(content):
+        files, texts = list(packed.uuencoded(text)), list[bytes]()
+        for content in packed.files(text, self._needles.least):
+            if formats.is_certain(content) or _MESSAGE.match(content):
+                files.append(content)
+            elif not is_binary(content) and "\ufffd" not in content.decode("utf-8", "replace"):
+                texts.append(content)
+        if texts:
+            files.append(_APART.join(texts))
+        for content in files:
+            if self._budget.take_member():
                 self._file(where, path, content, depth + 1)
+            else:
+                self._unread(where, path, TOO_MANY)
 
     def _found(self, where: str, what: str) -> None:
         self.places[Place(where=where, action="held", what=what)] = None
@@ -278,23 +296,3 @@ def _messages(content: bytes) -> list[bytes]:
     """Return the messages that a file holds: several if it is a mailbox (RFC 4155)."""
     begun = content.lstrip(b"\xef\xbb\xbf\r\n")
     return _NEXT.split(begun) if begun.startswith(b"From ") else [begun]
-
-
-def _is_binary(content: bytes) -> bool:
-    start = content[:_SAMPLE]
-    return len(start.translate(None, _NO_TEXT)) < len(start)
-
-
-def _as_text(content: bytes, charset: str, *, is_text: bool) -> str | None:
-    """Return *content* as text, None if it is none. *is_text*: the message says that it is, in *charset*."""
-    if is_text:
-        return decode(content, charset)
-    if (codec := marked_codec(content)) and codec != "utf-8":
-        return decode(content, codec)
-    if not _is_binary(content):
-        return decode(content, "")
-    sample = content[:_SAMPLE]
-    for codec, high, low in (("utf-16-le", sample[1::2], sample[::2]), ("utf-16-be", sample[::2], sample[1::2])):
-        if high.count(0) > len(high) * 0.6 and not _is_binary(low):
-            return content.decode(codec, "replace")
-    return None

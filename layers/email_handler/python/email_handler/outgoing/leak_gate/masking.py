@@ -20,15 +20,16 @@ class Replaced(NamedTuple):
 
 
 def found_in(text: str, needles: Needles, *, markup: bool = False, name: bool = False) -> tuple[str, ...]:
-    """Return which of PRIVATE, THREAD, TERM and BANNER *text* holds, however it is written, each once.
+    """Return which of PRIVATE, THREAD, TERM and BANNER the first passage of *text* holds that holds any, however it is
+    written.
 
     ``markup`` also reads *text* as HTML or XML; *name* says that it is the name of a file, whose words are joined.
     """
-    found: dict[str, None] = {}
     for window in views.windows(text):
         for _, decoded in views.chains(window, markup=markup):
-            found |= dict.fromkeys(_kinds(decoded, needles, name=name))
-    return tuple(found)
+            if found := next(_kinds(decoded, needles, name=name), None):
+                return found
+    return ()
 
 
 def mask(
@@ -54,7 +55,7 @@ def _masked_once(
 ) -> str:
     """Return *text* with everything replaced that is found in the first way of decoding it in which anything is."""
     for chain, decoded in views.chains(text, markup=markup):
-        if stand_ins.keys().isdisjoint(_kinds(decoded, needles, name=name)):
+        if all(stand_ins.keys().isdisjoint(found) for found in _kinds(decoded, needles, name=name)):
             continue  # a view takes long
         seen = views.view(text, (*chain, views.LETTERS, views.UNSEEN))
         findings = [finding for finding in needles.find(seen.text, name=name) if finding.what in stand_ins]
@@ -73,11 +74,11 @@ def _masked_once(
     return text
 
 
-def _kinds(decoded: str, needles: Needles, *, name: bool) -> Iterator[str]:
-    """Yield what each finding in *decoded* is, reading only where there may be one."""
+def _kinds(decoded: str, needles: Needles, *, name: bool) -> Iterator[tuple[str, ...]]:
+    """Yield what each passage of *decoded* holds that holds anything."""
     for close in views.near(decoded, needles.may_be_in):
-        for finding in needles.find(views.normal(close), name=name):
-            yield finding.what
+        if found := needles.find(views.normal(close), name=name):
+            yield tuple(dict.fromkeys(finding.what for finding in found))
 
 
 def _one_line(passage: str) -> str:

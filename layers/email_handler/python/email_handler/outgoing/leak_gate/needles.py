@@ -6,14 +6,16 @@ linear in the text.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, product
+from typing import NamedTuple
 
 from email_handler.conversations.owners import Identity
 from email_handler.mail.addresses import split_address
 from email_handler.mail.documents.reading import BOUNDARY, KERN
-from email_handler.mail.ignorable import IGNORABLE
+from email_handler.mail.ignorable import CHARACTERS
 from email_handler.outgoing.leak_gate import views
 from email_handler.outgoing.sentinels import SENTINEL, SENTINEL_START
 
@@ -22,10 +24,12 @@ PRIVATE, THREAD, TERM, BANNER = "private address", "thread address", "hidden ter
 # Characters before "@" that are searched: RFC 5321 allows 64, a tag, its encoding and boundaries need more.
 _WINDOW = 320
 _B = f"[{BOUNDARY}{KERN}]?"
+_SPACE = rf"[\t \u00a0\u1680\u2028\u2029{BOUNDARY}{KERN}]{{0,8}}"
+_QUOTES = "\"'`*_\u2018-\u201f"  # what people put around a part of an address, brackets too
 _SEPARATOR = (
-    rf"[ \u00a0{BOUNDARY}{KERN}]{{0,4}}"
+    rf"{_SPACE}"
     rf"(?:@|[%=+-]{_B}4{_B}0|&#0{{0,5}}64;?|&#x0{{0,5}}40;?|&commat;|\\u0040|\\x40|\\'40|\\0{{0,4}}40 ?|[+&]AEA-)"
-    rf"[ \u00a0{BOUNDARY}{KERN}]{{0,4}}"
+    rf"{_SPACE}[{_QUOTES}(<\[{{]{{0,2}}"
 )
 _LETTER = r"A-Za-z0-9"  # of addresses; a letter of another script in front of one belongs to the word before it
 # What may follow a domain without making it another domain: "me@example.com.test" is someone else's address, while
@@ -38,9 +42,10 @@ _DOMAIN_ENDS = (
     rf"(?!{_K}[{_LETTER}])(?!{_K}-[A-Za-z0-9{KERN}-]{{0,126}}\.{_K}[A-Za-z])"
     rf"(?!{_K}\.{_K}(?!{_FILE_TYPE}(?![A-Za-z0-9.-]))(?-i:[a-z0-9]))"
 )
+_GOES_ON = re.compile(rf"{_B}\.{_B}[A-Z]")  # ME@EXAMPLE.COM.TEST
 _FILE_FOLLOWS = re.compile(rf"\.{_FILE_TYPE}(?![A-Za-z0-9])", re.IGNORECASE)
 _ATEXT = rf"A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~{BOUNDARY}{KERN}-"
-_TAG = rf"(?:\+[\w.+{BOUNDARY}{KERN}-]{{0,128}})?"
+_TAG = rf"(?:\+[\w.+{BOUNDARY}{KERN}-]{{0,64}})?"
 _THREAD_LOCAL = re.compile(
     rf"(?:c{_B}-(?:{_B}[a-z0-9]){{8}}{_B}\.(?:{_B}[a-z0-9]){{10}}(?:{_B}\+[a-z0-9+-]{{1,40}})?|[a-z0-9._+-]{{1,80}}){_B}$",
     re.IGNORECASE,
@@ -53,13 +58,12 @@ _SHORT = 6  # characters: bytes of no text hold any shorter term by chance
 _FORMS = 16  # spellings of one domain
 _LOWER = bytes(range(256)).lower()
 _SKIPPED = bytes((*range(0x21), ord(">"), ord("|"), 0x7F))  # what a line break, its quotation or a boundary is made of
-_SENTINEL_WORD = SENTINEL_START.encode()
-_CONTROLS = re.compile("[\x80-\xa0]+")
+_BEYOND_ASCII = re.compile("[^\x00-\x7f]{1,40}")
+_NOT_SHOWN = re.compile(f"[\x80-\xa0{CHARACTERS}]+")
 _MAX_LEAST = 40  # characters
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """*what* (PRIVATE, THREAD, TERM or BANNER) stands at ``[start, end)`` of a text."""
 
     start: int
@@ -78,16 +82,14 @@ class Needles:
         self._local = {domain: _local_pattern(patterns) for domain, patterns in locals_.items()}
         self._joined = {domain: _joined_pattern(patterns) for domain, patterns in locals_.items()}
         domains = "|".join(map(_spread, self.domains))
-        self._address = re.compile(rf"{_SEPARATOR}(?P<domain>{domains}){_DOMAIN_ENDS}", re.IGNORECASE)
-        written = "|".join(chain.from_iterable(_in_return_paths(*entry) for entry in locals_.items()))
-        self._return_path = re.compile(rf"(?<=[-+=/])(?:{written})(?={_B}@)", re.IGNORECASE) if written else None
+        route = rf"(?P<route>[=%]{_B}(?=(?:{domains}){_B}@))"
+        self._address = re.compile(rf"(?:{_SEPARATOR}|{route})(?P<domain>{domains}){_DOMAIN_ENDS}", re.IGNORECASE)
+        turned = "|".join(_turned(domain, patterns) for domain, patterns in locals_.items())
+        self._turned = re.compile(rf"(?<![{_LETTER}._])(?<![{_LETTER}._]{KERN})(?:{turned or '(?!)'})", re.IGNORECASE)
         terms = [_letters(term) for term in identity.hidden_terms if term.strip()]
-        self._terms = [
-            (_skeleton(max(term.split(), key=len)), len(term) >= _SHORT, re.compile(_term_pattern(term), re.IGNORECASE))
-            for term in terms
-        ]
-        self._bare_domains = tuple(map(_skeleton, self.domains))
-        self._words = (*self._bare_domains, *(word for word, _, _ in self._terms), _SENTINEL_WORD)
+        self._terms = [(len(term) >= _SHORT, re.compile(_term_pattern(term), re.IGNORECASE)) for term in terms]
+        longest_words = (max(term.split(), key=len) for term in terms)
+        self._words = tuple(map(_skeleton, (*self.domains, *longest_words, SENTINEL_START)))
         bases = _bases(identity)
         self.is_ascii = all(map(str.isascii, (*self.domains, *terms, *chain.from_iterable(bases.values()))))
         addresses = (len(base) + 1 + len(domain) for domain, found in bases.items() for base in found)
@@ -109,17 +111,10 @@ class Needles:
         *name* says that it is the name of a file; *strings* that it is what stands in the bytes of no text, where
         short terms occur by chance and are left out.
         """
-        bare = _skeleton(text)
-        findings: list[Finding] = []
-        if any(domain in bare for domain in self._bare_domains):
-            findings += self._addresses(text, name)
-            if self._return_path and "=" in text:
-                findings += _spans(self._return_path, text, PRIVATE)
-        for word, is_long, pattern in self._terms:
-            if word in bare and (is_long or not strings):
+        findings = [*self._addresses(text, name), *_spans(self._turned, text, PRIVATE), *_sentinels(text)]
+        for is_long, pattern in self._terms:
+            if is_long or not strings:
                 findings += _spans(pattern, text, TERM)
-        if _SENTINEL_WORD in bare and not strings:
-            findings += _sentinels(text)
         findings.sort(key=lambda finding: (finding.start, -finding.end))
         apart: list[Finding] = []
         for finding in findings:
@@ -128,26 +123,26 @@ class Needles:
         return apart
 
     def _addresses(self, text: str, name: bool) -> Iterator[Finding]:
+        last = 0
         for match in self._address.finditer(text):
+            window, last = max(last, match.start() - _WINDOW), match.end()
             domain = _bare(match["domain"])
-            following = _bare(text[match.end() : match.end() + 4])
-            if domain[-1].isupper() and following[:1] == "." and following[1:2].isupper():
-                continue  # ME@EXAMPLE.COM.TEST
-            window = max(0, match.start() - _WINDOW)
+            if domain.isupper() and _GOES_ON.match(text, match.end()):
+                continue
             if domain.lower() in self._threads:
                 local = _THREAD_LOCAL.search(text, window, match.start())
                 yield Finding(local.start() if local else match.start(), match.end(), THREAD)
                 continue
             hit = self._local[domain.lower()].search(text, window, match.start())
             if hit is None and (joined := self._joined[domain.lower()].search(text, window, match.start())):
-                is_name = name or joined["path"] or _FILE_FOLLOWS.match(text, match.end())
-                hit = joined if is_name else None
+                is_joined = name or match["route"] or joined["path"] or _FILE_FOLLOWS.match(text, match.end())
+                hit = joined if is_joined else None
             if hit:
                 yield Finding(hit.start("hit"), match.end(), PRIVATE)
 
 
 def _spans(pattern: re.Pattern[str], text: str, what: str) -> Iterator[Finding]:
-    return (Finding(*match.span(), what) for match in pattern.finditer(text) if match.end() > match.start())
+    return (Finding(*match.span(), what) for match in pattern.finditer(text))
 
 
 def _sentinels(text: str) -> Iterator[Finding]:
@@ -164,9 +159,14 @@ def _sentinels(text: str) -> Iterator[Finding]:
 def _skeleton(text: str) -> bytes:
     """Return *text* in lower case without anything that :func:`views.normal` makes a boundary of, and blanks."""
     if not text.isascii():
-        text = _letters(text).lower()
-        text = IGNORABLE.sub("", _CONTROLS.sub("", text))
+        text = _BEYOND_ASCII.sub(lambda run: _folded(run[0]), text)
     return text.encode("utf-8", "replace").translate(_LOWER, _SKIPPED)
+
+
+@lru_cache(maxsize=4096)
+def _folded(run: str) -> str:
+    """Return characters beyond ASCII taken apart (NFKD), so that it does not matter where a run begins."""
+    return _NOT_SHOWN.sub("", unicodedata.normalize("NFKD", run).replace("\u3002", ".").lower())
 
 
 def _bare(text: str) -> str:
@@ -214,8 +214,7 @@ def _bases(identity: Identity) -> dict[str, list[str]]:
 
 
 def _locals_by_domain(identity: Identity) -> dict[str, list[str]]:
-    """Return for each spelling of the domains of the owner's addresses the patterns of their local parts, longest
-    first."""
+    """Return for each spelling of the domains of the owner's addresses the patterns of their local parts."""
     patterns: dict[str, set[str]] = {}
     for domain, bases in _bases(identity).items():
         if domain in _GMAIL:
@@ -225,7 +224,7 @@ def _locals_by_domain(identity: Identity) -> dict[str, list[str]]:
         else:
             for form in domain_forms(domain):
                 patterns.setdefault(form, set()).update(map(_spread, bases))
-    return {domain: sorted(found, key=len, reverse=True) for domain, found in patterns.items()}
+    return {domain: sorted(found) for domain, found in patterns.items()}
 
 
 def _base(locals_: list[str]) -> str:
@@ -235,12 +234,13 @@ def _base(locals_: list[str]) -> str:
 def _local_pattern(locals_: list[str]) -> re.Pattern[str]:
     """Return a pattern for one of *locals_* as the whole local part that ends where the search ends.
 
-    It matches "me", "me+tag", quoted or behind punctuation ("_me", "--me"), not "notme", "x-me" or "john.me".
+    It matches "me", "me+tag", in quotes, in brackets or behind punctuation ("_me", "--me"), not "notme", "x-me" or "john.me".
     """
     base = _base(locals_)
     before = rf"(?:^|(?<=[^{_LETTER}{KERN}._+-])|(?<=[^{_LETTER}._+-]{KERN}))"
     rest = rf"(?<![{_LETTER}][\x00-\x1f]\.)(?<!>\.)"  # "some.me", parted behind the first word
-    return re.compile(rf'{before}[._+-]{{0,8}}{rest}(?P<hit>"{_B}{base}{_B}"|{base}){_B}$', re.IGNORECASE)
+    quoted = rf"[{_QUOTES}(<\[{{]{{1,2}}{_B}{base}{_B}[{_QUOTES})>\]}}]{{1,2}}"
+    return re.compile(rf"{before}[.+_-]{{0,8}}{rest}(?P<hit>{quoted}|{base}){_B}$", re.IGNORECASE)
 
 
 def _joined_pattern(locals_: list[str]) -> re.Pattern[str]:
@@ -253,11 +253,11 @@ def _joined_pattern(locals_: list[str]) -> re.Pattern[str]:
     )
 
 
-def _in_return_paths(domain: str, locals_: list[str]) -> Iterator[str]:
-    """Yield patterns of addresses as other addresses contain them: bounce addresses (VERP) and rewritten senders (SRS)."""
-    for local in locals_:
-        yield rf"{local}{_TAG}{_B}={_B}{_spread(domain)}"
-        yield rf"{_spread(domain)}{_B}={_B}{local}{_TAG}"
+def _turned(domain: str, locals_: list[str]) -> str:
+    """Return a pattern for addresses with the domain in front: in rewritten senders (SRS, "home.example=me@") and in
+    routes as they were once written ("home.example!me")."""
+    local = f"(?:{'|'.join(locals_)}){_TAG}"
+    return rf"{_spread(domain)}{_B}(?:={_B}{local}(?={_B}@)|!{_B}{local}(?![\w.%=-]))"
 
 
 def _term_pattern(term: str) -> str:

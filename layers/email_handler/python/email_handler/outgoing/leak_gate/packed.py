@@ -1,62 +1,74 @@
-"""Text that carries bytes: base64, hexadecimal and uuencoded runs, as keys, links and some clients have them."""
+"""Text that carries bytes: base64, base32, hexadecimal and uuencoded runs, as keys, links and some clients have them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from email_handler.mail.encodings import decode_base64, decode_uuencoded_line
 
-_FOLD = r"(?:\r?\n[>| \t]{0,20}+"
-_BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{8,}}+{_FOLD}[A-Za-z0-9+/_-]{{2,}}+)*+")  # quoted or folded too
-_HEX = re.compile(rf"[0-9A-Fa-f]{{16,}}+{_FOLD}[0-9A-Fa-f]{{2,}}+)*+")
-_NO_DIGITS = re.compile(r"[\s>|]+")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_LONG = 24  # digits: a run of as many can be a file with an address in it
-_UUENCODED = re.compile(r"^begin [0-7]{3,4} [^\r\n]{1,200}\r?\n(?:[!-`][ -`]{1,80}\r?\n)++", re.MULTILINE)
-_APART = ("AAAA", "AAAAAAA", "AAAAAA", "AAAAA")  # by a run's length: fills it up and decodes to three zeros
+_UUENCODED = re.compile(r"^begin [0-7]{3,4} [^\r\n]{1,200}\r?\n((?:[!-`][ -`]{1,80}\r?\n)++)", re.MULTILINE)
+_FOLD = r"\r?\n[>| \t]{0,20}+"  # within a run, quoted or not
+_FOLDS = re.compile(r"[\s>|]+")
+_AS_INT_HAS = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv")
+
+
+def _base64(digits: str) -> bytes:
+    """Return what *digits* encode; a last digit that encodes no whole byte is ignored."""
+    return decode_base64(digits.encode().translate(_URL_SAFE))[0]
+
+
+class _Encoding(NamedTuple):
+    runs: re.Pattern[str]
+    noise: re.Pattern[str]  # what stands between the digits of a run
+    bits: int  # of a digit
+    step: int  # bits between two places at which a byte can begin
+    zero: str  # the digit
+    number: Callable[[str], int]  # of eight digits or sixteen, and so on
+
+
+_BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{8,}}+(?:{_FOLD}[A-Za-z0-9+/_-]{{2,}}+)*+")
+_PAIR = r"(?:(?:0|\\)?x)?[0-9A-Fa-f]{2}"
+_ENCODINGS = (
+    _Encoding(_BASE64, _FOLDS, 6, 2, "A", lambda digits: int.from_bytes(_base64(digits))),
+    _Encoding(
+        re.compile(rf"[A-Za-z2-7]{{16,}}+(?:{_FOLD}[A-Za-z2-7]{{2,}}+)*+"), _FOLDS,
+        5, 1, "A", lambda digits: int(digits.lower().translate(_AS_INT_HAS), 32),
+    ),
+    _Encoding(  # 6d65, 6d:65, \x6d\x65, 0x6d, 0x65
+        re.compile(rf"{_PAIR}(?:[^0-9A-Za-z\\]{{0,8}}+{_PAIR}){{7,}}+[0-9A-Fa-f]?"), re.compile("0?x|[^0-9A-Fa-f]+"),
+        4, 4, "0", lambda digits: int(digits, 16),
+    ),
+)  # fmt: skip
 
 
 def unpacked(text: str, least: int) -> Iterator[bytes]:
-    """Yield what the runs of base64 and hexadecimal in *text* hold, at every alignment, zeros between two runs.
-
-    Runs that hold fewer than *least* bytes are left out.
+    """Yield what the runs of digits in *text* encode, read from each bit at which a byte can begin, as anything may
+    precede a run. Zeros part two runs; a run that holds fewer than *least* bytes is left out.
     """
-    if runs := _runs(_BASE64, text, least * 4 // 3):
-        for shift in range(4):  # a link's path may precede the run
-            yield _decoded("".join([run[shift:] + _APART[(len(run) - shift) % 4] for run in runs]))
-    if digits := _runs(_HEX, text, least * 2):
-        for shift in range(2):
-            yield bytes.fromhex("".join([run[shift:] + "0" * ((len(run) - shift) % 2) + "00" for run in digits]))
+    for encoding in _ENCODINGS:
+        if runs := _runs(encoding, text, least):
+            digits = (encoding.zero * 8).join(runs)
+            value = encoding.number(digits + encoding.zero * (-len(digits) % 8))
+            for shift in range(0, 8, encoding.step):
+                yield (value >> shift).to_bytes(len(digits) // 8 * encoding.bits + encoding.bits)
 
 
-def _runs(pattern: re.Pattern[str], text: str, least: int) -> list[str]:
-    found = [run for run in pattern.findall(text) if len(run) >= least]
-    return [_NO_DIGITS.sub("", run) if "\n" in run else run for run in found]
-
-
-def files(text: str) -> Iterator[bytes]:
-    """Yield each run of *text* that may be a file, decoded: base64, hexadecimal."""
-    for run in _BASE64.finditer(text):
-        if run.end() - run.start() < _LONG:
-            continue
-        digits = _NO_DIGITS.sub("", run[0])
-        if re.fullmatch("[0-9A-Fa-f]+", digits) and len(digits) % 2 == 0:
+def files(text: str, least: int) -> Iterator[bytes]:
+    """Yield each run of *text* that may be a file of *least* bytes or more, decoded: base64, hexadecimal."""
+    for digits in _runs(_ENCODINGS[0], text, least):
+        if re.fullmatch("(?:[0-9A-Fa-f]{2})+", digits):
             yield bytes.fromhex(digits)
-        yield _single(digits)
-        start = digits.find("/", 0, 200) + 1  # a link's path, or "image/png;base64,/"
-        if start and (rest := digits[start:]):
-            yield _single(rest)
+        for run in dict.fromkeys((digits, digits.rpartition("/")[2])):  # a link's path may precede it
+            yield _base64(run)
+
+
+def _runs(encoding: _Encoding, text: str, least: int) -> list[str]:
+    runs = (encoding.noise.sub("", run) for run in encoding.runs.findall(text))
+    return [run for run in runs if len(run) * encoding.bits >= least * 8]
 
 
 def uuencoded(text: str) -> Iterator[bytes]:
     """Yield each uuencoded file in *text*, decoded; a damaged line costs itself alone."""
-    for block in _UUENCODED.finditer(text):
-        lines = block[0].encode("ascii", "replace").splitlines()[1:]
-        yield b"".join(map(decode_uuencoded_line, lines))
-
-
-def _single(digits: str) -> bytes:
-    return _decoded(digits[: -1 if len(digits) % 4 == 1 else None] + "=" * (-len(digits) % 4))
-
-
-def _decoded(digits: str) -> bytes:
-    return decode_base64(digits.encode().translate(_URL_SAFE))[0]
+    for lines in _UUENCODED.findall(text):
+        yield b"".join(map(decode_uuencoded_line, lines.encode("ascii", "replace").splitlines()))

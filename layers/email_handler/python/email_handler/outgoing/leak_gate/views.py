@@ -11,6 +11,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -57,14 +58,13 @@ class View:
         at, ranges = start, []
         for piece in self.cut(start, end):
             run = self.text[at : at + piece.length]
-            # A literal piece has boundaries only if the source has them.
-            if piece.literal or run not in {BOUNDARY, KERN}:
+            if run not in {BOUNDARY, KERN}:
                 ranges.append((piece.start, piece.end))
             at += piece.length
         return ranges
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Decoding:
     """One way of writing text that a reader's program undoes, token by token."""
 
@@ -78,7 +78,7 @@ class Decoding:
             return text
         if isinstance(self.meaning, str):
             return self.tokens.sub(self.meaning, text)
-        meaning = self.meaning
+        meaning = cache(self.meaning)  # most texts repeat a few tokens
         return self.tokens.sub(lambda token: meaning(token[0]), text)
 
 
@@ -88,9 +88,7 @@ type Chain = tuple[Decoding, ...]
 _PERCENT = r"%(?:[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*+|u[0-9A-Fa-f]{4})"
 _QUOTED = r"=(?:[0-9A-Fa-f]{2}(?:=[0-9A-Fa-f]{2})*+|[ \t]{0,8}\r?\n)"
 _REFERENCE = r"&(?:#[xX]?[0-9A-Fa-f]++|[A-Za-z0-9]{1,31}+);?"
-_ESCAPE = (
-    r"\\(?:u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]{1,6}\}|x[0-9A-Fa-f]{2}|'[0-9A-Fa-f]{2}|[0-9A-Fa-f]{1,6} ?|[@._,;:+nrt-])"
-)
+_ESCAPE = r"\\(?:u[0-9A-Fa-f]{4}|[ux]\{[0-9A-Fa-f]{1,6}\}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|'[0-9A-Fa-f]{2}|[0-9A-Fa-f]{1,6} ?|[@._,;:+nrt-])"
 _HEXADECIMAL = re.compile("[0-9A-Fa-f]+")
 
 
@@ -115,8 +113,8 @@ PERCENT = Decoding("%", re.compile(_PERCENT), _meaning)
 QUOTED = Decoding("=", re.compile(_QUOTED), _meaning)
 ENTITY = Decoding("&", re.compile(_REFERENCE), _meaning)
 ESCAPE = Decoding("\\", re.compile(_ESCAPE), _meaning)
-MIXED = Decoding("&%\\", re.compile(f"(?=[&%\\\\])(?:{_REFERENCE}|{_ESCAPE}|{_PERCENT})"), _meaning)
-MIXED_QUOTED = Decoding("&%\\=", re.compile(f"(?=[&%\\\\=])(?:{_REFERENCE}|{_ESCAPE}|{_PERCENT}|{_QUOTED})"), _meaning)
+MIXED = Decoding("&%\\", re.compile(f"{_REFERENCE}|{_ESCAPE}|{_PERCENT}"), _meaning)
+MIXED_QUOTED = Decoding("&%\\=", re.compile(f"{_REFERENCE}|{_ESCAPE}|{_PERCENT}|{_QUOTED}"), _meaning)
 """Several kinds at once: applied again, it undoes any order of them."""
 
 PROOFPOINT = Decoding(
@@ -130,6 +128,9 @@ IMCEA = Decoding(
     lambda token: chr(int(token[1:], 16)) if token[0] == "+" else " ",
 )
 """How Exchange writes one address within another (MS-OXCMAIL §2.1.3.3.1: ``IMCEASMTP-jane+40customer+2Eexample``)."""
+
+OCTAL = Decoding("\\", re.compile(r"\\[0-3][0-7]{2}"), lambda token: chr(int(token[1:], 8)))
+"""How programs in C print bytes. In CSS, the same digits are hexadecimal."""
 
 _COMMENT = r"<!--(?:-?>|(?:[^-]++|-(?!-!?>))*+(?:--!?>|\Z))"
 _TAG = r"""</?[A-Za-z](?:[^>="']++|=\s{0,8}"[^"]*+"|=\s{0,8}'[^']*+'|[="'])*+(?:>|\Z)|<[^<>]*+>"""
@@ -185,7 +186,6 @@ def _line(token: str) -> str:
 LINES = Decoding("", re.compile(rf"{_COMMENT}|{_TAG}|{_REFERENCE}|{_IGNORED.pattern}|\r?\n"), _line)
 """HTML as lines of text: the tags of a block break the line, a line break of the source does not."""
 
-_SINGLE = (PERCENT, ENTITY, QUOTED, ESCAPE)
 _SIGNS = re.compile(r"[%&=\\<]")
 _CALENDAR = re.compile("BEGIN:V", re.IGNORECASE)  # of a calendar, an event or a vCard
 _TIMES = 8  # that one encoding is undone
@@ -199,47 +199,42 @@ def chains(text: str, *, markup: bool) -> Iterator[tuple[Chain, str]]:
 
     Boundaries inside are not yet marked: :data:`LETTERS` and :data:`UNSEEN` follow.
     """
-    starts: list[tuple[Chain, str]] = [((), text)]
-    if _CALENDAR.search(text, 0, _HEAD) and (unfolded := FOLDED.whole(text)) != text:
-        starts.append(((FOLDED,), unfolded))
-    starts += [((kind,), kind.whole(text)) for kind in (PROOFPOINT, IMCEA) if kind.signs[0] in text]
-    if markup:
-        starts += [one for chain, decoded in starts if "<" in decoded for one in _without_tags(chain, decoded)]
     seen: set[str] = set()
-    for start, decoded in starts:
-        for chain, view_ in _decodings(start, decoded):
-            if view_ in seen:
-                continue
-            seen.add(view_)
-            yield chain, view_
+    for chain, reading in _readings(text, markup=markup):
+        if reading not in seen:
+            seen.add(reading)
+            yield chain, reading
+
+
+def _readings(text: str, *, markup: bool) -> Iterator[tuple[Chain, str]]:
+    starts: dict[str, Chain] = {text: ()}
+    if _CALENDAR.search(text, 0, _HEAD):
+        starts.setdefault(FOLDED.whole(text), (FOLDED,))
+    for kind in (PROOFPOINT, IMCEA, OCTAL):
+        starts.setdefault(kind.whole(text), (kind,))
+    for decoded, chain in tuple(starts.items()) if markup else ():
+        for path, bare in _without_tags(chain, decoded):
+            starts.setdefault(bare, path)
+    for decoded, start in starts.items():
+        for chain, reading in _decodings(start, decoded):
+            yield chain, reading
             # Markup that was itself encoded.
-            if markup and chain != start and view_.count("<") > decoded.count("<") and not {*TAGS} & {*start}:
-                yield from _without_tags(chain, view_)
+            if markup and reading.count("<") > decoded.count("<") and {*TAGS}.isdisjoint(start):
+                yield from _without_tags(chain, reading)
 
 
-def _without_tags(chain: Chain, text: str) -> list[tuple[Chain, str]]:
-    """Return *text* without what each of :data:`TAGS` finds, once if they agree."""
-    found = {kind.whole(text): (*chain, kind) for kind in reversed(TAGS)}
-    return [(path, decoded) for decoded, path in reversed(found.items())]
+def _without_tags(chain: Chain, text: str) -> Iterator[tuple[Chain, str]]:
+    """Yield *text* without what each of :data:`TAGS` finds."""
+    for kind in TAGS:
+        yield (*chain, kind), kind.whole(text)
 
 
 def _decodings(start: Chain, text: str) -> Iterator[tuple[Chain, str]]:
-    """Yield *text*, with each kind of encoding undone, and with all of them, again and again."""
+    """Yield *text*, with each kind of encoding undone, and with several of them, again and again."""
     yield start, text
-    if not _SIGNS.search(text):
-        return
-    active, revealed = set(), ""
-    for kind in _SINGLE:
-        for chain, decoded in _repeated(start, text, kind):
-            yield chain, decoded
-            active.add(kind)
-            revealed += "".join(
-                sign for other in _SINGLE for sign in other.signs if decoded.count(sign) > text.count(sign)
-            )
-    if len(active) > 1 or revealed.strip("".join(sign for kind in active for sign in kind.signs)):
-        yield from _repeated(start, text, MIXED)
-        if QUOTED in active or "=" in revealed:
-            yield from _repeated(start, text, MIXED_QUOTED)
+    if _SIGNS.search(text):
+        for kind in (PERCENT, ENTITY, QUOTED, ESCAPE, MIXED, MIXED_QUOTED):
+            yield from _repeated(start, text, kind)
 
 
 def _repeated(start: Chain, text: str, kind: Decoding) -> Iterator[tuple[Chain, str]]:
@@ -280,7 +275,8 @@ def view(text: str, chain: Iterable[Decoding]) -> View:
     """Return the :class:`View` of *text* with each decoding of *chain* applied in turn."""
     seen = _view((text,), (Piece(len(text), 0, len(text), literal=True),))
     for decoding in chain:
-        seen = _decoded(seen, decoding)
+        if decoding.whole(seen.text) != seen.text:
+            seen = _decoded(seen, decoding)
     return seen
 
 
