@@ -23,6 +23,7 @@ from email_handler.outgoing.leak_gate.views import (
     UNSEEN,
     chains,
     view,
+    windows,
 )
 from tests.support.compositions import CONTACT, IDENTITY, NEEDLES, PUBLIC, THREAD
 from tests.support.look_alikes import LOOK_ALIKES
@@ -311,6 +312,24 @@ def test_no_way_of_reading_a_text_is_tried_twice() -> None:
     readings = [text for _, text in chains("a%2540b &#64; =40 <b> &lt;i&gt;", markup=True)]
 
     assert len(readings) == len({*readings}) > 5
+
+
+def test_an_attribute_ends_where_it_ended_before_it_was_decoded() -> None:
+    assert [text for _, text in chains("<a b=&gt;x>y", markup=True)] == ["<a b=&gt;x>y", "<a b=>x>y", "\0y"]
+
+
+def test_a_long_text_is_read_in_windows_that_overlap_and_begin_where_a_word_does() -> None:
+    assert list(windows("a" * 10, 8, 2)) == ["a" * 10]
+    assert list(windows("a" * 11, 8, 2)) == ["a" * 10, "x\1aaa"]
+    assert list(windows("aaaaaaa bcd", 8, 2)) == ["aaaaaaa bc", " bcd"]
+
+
+def test_what_is_not_seen_is_no_part_of_what_a_view_shows() -> None:
+    assert view("m\u200be", (UNSEEN,)).shown(0, 3) == [(0, 1), (2, 3)]
+
+
+def test_a_term_of_six_letters_is_long() -> None:
+    assert Needles(replace(IDENTITY, hidden_terms=("sixsix",))).find("\2sixsix", strings=True)
 
 
 def test_encoded_tags_are_undone_only_in_a_page() -> None:

@@ -219,7 +219,7 @@ def _readings(text: str, *, markup: bool) -> Iterator[tuple[Chain, str]]:
         for chain, reading in _decodings(start, decoded):
             yield chain, reading
             # Markup that was itself encoded.
-            if markup and reading.count("<") > decoded.count("<") and {*TAGS}.isdisjoint(start):
+            if markup and reading.count("<") > decoded.count("<"):
                 yield from _without_tags(chain, reading)
 
 
