@@ -321,6 +321,7 @@ def test_an_attribute_ends_where_it_ended_before_it_was_decoded() -> None:
 def test_a_long_text_is_read_in_windows_that_overlap_and_begin_where_a_word_does() -> None:
     assert list(windows("a" * 10, 8, 2)) == ["a" * 10]
     assert list(windows("a" * 11, 8, 2)) == ["a" * 10, "x\1aaa"]
+    assert list(windows("abcdefghijklmnopqrstuvwx", 8, 2)) == ["abcdefghij", "x\1ijklmnopqr", "x\1qrstuvwx"]
     assert list(windows("aaaaaaa bcd", 8, 2)) == ["aaaaaaa bc", " bcd"]
     assert list(windows("aaaa bb\nc ddddddd", 8, 6)) == ["aaaa bb\nc dddd", "\nc ddddddd"]
     assert list(windows("aaaa b c\nddddddddddd eeeee", 9, 4)) == ["aaaa b c\ndddd", "\nddddddddddd ", "x\1ddd eeeee"]
