@@ -58,7 +58,7 @@ class View:
         at, ranges = start, []
         for piece in self.cut(start, end):
             run = self.text[at : at + piece.length]
-            if run not in {BOUNDARY, KERN}:
+            if run != BOUNDARY:
                 ranges.append((piece.start, piece.end))
             at += piece.length
         return ranges
