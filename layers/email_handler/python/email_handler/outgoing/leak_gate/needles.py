@@ -8,8 +8,7 @@ linear in the text.
 import re
 import unicodedata
 from collections.abc import Iterator
-from functools import lru_cache
-from itertools import chain, product
+from itertools import chain, filterfalse, product
 from typing import NamedTuple
 
 from email_handler.conversations.owners import Identity
@@ -58,7 +57,7 @@ _SHORT = 6  # characters: bytes of no text hold any shorter term by chance
 _FORMS = 16  # spellings of one domain
 _LOWER = bytes(range(256)).lower()
 _SKIPPED = bytes((*range(0x21), ord(">"), ord("|"), 0x7F))  # what a line break, its quotation or a boundary is made of
-_BEYOND_ASCII = re.compile("[^\x00-\x7f]{1,40}")
+_FOLDS = 5000  # characters that are kept folded, of a million
 _NOT_SHOWN = re.compile(f"[\x80-\xa0{CHARACTERS}]+")
 _MAX_LEAST = 40  # characters
 
@@ -157,16 +156,24 @@ def _sentinels(text: str) -> Iterator[Finding]:
 
 
 def _skeleton(text: str) -> bytes:
-    """Return *text* in lower case without anything that :func:`views.normal` makes a boundary of, and blanks."""
+    """Return *text* in lower case without anything that :func:`views.normal` makes a boundary of, marks, and blanks."""
     if not text.isascii():
-        text = _BEYOND_ASCII.sub(lambda run: _folded(run[0]), text)
+        text = text.translate(_FOLDED)
     return text.encode("utf-8", "replace").translate(_LOWER, _SKIPPED)
 
 
-@lru_cache(maxsize=4096)
-def _folded(run: str) -> str:
-    """Return characters beyond ASCII taken apart (NFKD), so that it does not matter where a run begins."""
-    return _NOT_SHOWN.sub("", unicodedata.normalize("NFKD", run).replace("\u3002", ".").lower())
+class _Folded(dict[int, str]):
+    """Each character taken apart (NFKD) in lower case, without its combining marks: a text may have them in any order."""
+
+    def __missing__(self, number: int) -> str:
+        apart = unicodedata.normalize("NFKD", chr(number)).replace("\u3002", ".").lower()
+        folded = "".join(filterfalse(unicodedata.combining, _NOT_SHOWN.sub("", apart)))
+        if len(self) < _FOLDS:
+            self[number] = folded
+        return folded
+
+
+_FOLDED = _Folded({number: chr(number) for number in range(0x80)})
 
 
 def _bare(text: str) -> str:
