@@ -83,7 +83,7 @@ lock: setup ## Resolve the dependencies again and write the layer's requirements
 REQUIREMENTS := layers/email_handler/requirements.txt
 $(REQUIREMENTS): pyproject.toml uv.lock | .venv-uv/.$(UV_VERSION)
 	$(UV) export --quiet --locked --no-default-groups --no-emit-project --no-header --no-annotate \
-		--prune boto3 --prune typer --prune rich --output-file $@
+		--prune boto3 --prune typer --prune rich --prune dnspython --output-file $@
 
 # --- Tests ------------------------------------------------------------------------------------------------------------
 

@@ -1,70 +1,34 @@
 """``email-handler doctor``: what a deployment needs to receive and send emails, and what to do if something is missing."""
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
 from functools import partial
 from typing import Any
 
 import typer
-from rich.text import Text
 
+from cli.checks import Check, State, check, print_checks
 from cli.connection import Connection, aws_errors, connect, resources
+from cli.dns import Dns, Server
 from cli.documents import ACKNOWLEDGEMENT, BUILTIN, ROUTES, RULES, Pointer
 from cli.options import AsJson, Endpoint, Stack
-from cli.terminal import STYLES, CommandError, ExitCode, out, print_hanging, print_json, print_note, tracked
+from cli.terminal import CommandError, ExitCode, print_note, tracked
 
-DIG_SECONDS = 5
 NOT_HERE = "cannot be checked here"
 SENDERS = ("AckSenderFunction", "ForwardSenderFunction", "ReplySenderFunction")
 
 
-class State(StrEnum):
-    """The state of one thing."""
-
-    FINE = "fine"
-    NOTE = "note"  # works, or cannot be checked
-    WRONG = "wrong"  # messages wait or are refused, or alarms reach nobody
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was checked."""
-
-    what: str
-    state: State
-    found: str
-    todo: str = ""
-
-
-def check(what: str, found: str, *, fine: bool, todo: str) -> Check:
-    """Return the check of a thing that is *fine* or wrong; *todo* is what to do if it is wrong."""
-    return Check(what, State.FINE, found) if fine else Check(what, State.WRONG, found, todo)
-
-
-def doctor(stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False) -> None:
+def doctor(stack: Stack = "", endpoint: Endpoint = "", dns: Server = "", as_json: AsJson = False) -> None:
     """Check what a deployment needs: SES, DNS, receipt rules, documents, queues, alarms and their recipients.
 
     Nothing is changed. The exit code is 1 if anything is wrong; each line shows what to do.
     """
     connection = connect(stack, endpoint)
     ids = resources(connection)
-    questions = (_stack, _receipt_rules, _ses, _documents, _senders, _alarms, _topic, _dns)
+    questions = (_stack, _receipt_rules, _ses, _documents, _senders, _alarms, _topic, partial(_dns, Dns(dns)))
     checks = [
         one for ask in tracked(questions, "questions", len(questions)) for one in answers(partial(ask, connection, ids))
     ]
-    width = max(len(one.what) for one in checks)
-    for one in checks:
-        if as_json:
-            print_json(asdict(one))
-            continue
-        before = Text.assemble((f"{one.state:5}  ", STYLES[one.state]), (f"{one.what:{width}}  ", "bold"))
-        print_hanging(out, before, one.found)
-        if one.todo:
-            print_hanging(out, " " * before.cell_len, f"→ {one.todo}")
-    if wrong := sum(one.state is State.WRONG for one in checks):
+    if wrong := print_checks(checks, as_json=as_json):
         print_note(f"{wrong} to fix.", "red")
         raise typer.Exit(ExitCode.FAILED)
     print_note("Nothing to fix.", "dim")
@@ -210,22 +174,10 @@ def check_subscriptions(subscriptions: Sequence[str], *, emulated: bool = False)
     return Check(what, State.WRONG, "alarms reach nobody", "Deploy with the parameter AlarmEmail.")
 
 
-def _dns(connection: Connection, _ids: Mapping[str, str]) -> Iterator[Check]:
-    dig = shutil.which("dig")
+def _dns(dns: Dns, connection: Connection, _ids: Mapping[str, str]) -> Iterator[Check]:
     for output in sorted(name for name in connection.outputs if name.startswith("Dns")):
         name, kind, wanted = connection.outputs[output].split(" ", 2)
-        yield check_record(name, kind, wanted, look_up(dig, name, kind) if dig else None)
-
-
-def look_up(dig: str, name: str, kind: str) -> list[str] | None:
-    """Return the values that DNS has, or None if no resolver answers."""
-    command = [dig, "+short", "+time=2", "+tries=1", name, kind]
-    try:
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=DIG_SECONDS, check=False)  # noqa: S603  (a list, no shell)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    found = [line for line in ran.stdout.splitlines() if line and not line.startswith(";")]
-    return None if ran.returncode else found
+        yield check_record(name, kind, wanted, dns.values(name, kind))
 
 
 def check_record(name: str, kind: str, wanted: str, values: Sequence[str] | None) -> Check:

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.activate import make_active
-from cli.doctor import State, check_condition, check_record, check_rule_set, check_subscriptions
+from cli.checks import State
+from cli.doctor import check_condition, check_record, check_rule_set, check_subscriptions
 from cli.main import app
 from cli.terminal import CommandError
 from cloud.clients import Clients

@@ -68,11 +68,23 @@ def test_without_receive_mail_there_are_no_ses_rules_and_no_dns_records() -> Non
     }
 
     assert conditions.pop("MailDns") == "DnsRecords"
+    assert conditions.pop("Identity") == "OwnIdentity"
     assert set(conditions.values()) == {"MailResources"}
-    assert len(conditions) == 6
+    assert len(conditions) == 5
     for name, output in TEMPLATE["Outputs"].items():
-        if "Identity" in str(output["Value"]) or name.startswith("Dns"):
+        if "Identity" in str(output["Value"]):
+            assert output["Condition"] == "OwnIdentity", name
+        elif name.startswith("Dns"):
             assert output["Condition"] == "MailResources", name
+
+
+def test_an_identity_that_ses_has_already_is_left_alone_and_no_record_uses_its_attributes() -> None:
+    mail, manage = TEMPLATE["Conditions"]["OwnIdentity"]["Fn::And"]
+    uses = [record for record in RESOURCES["MailDns"]["Properties"]["RecordSets"] if "Identity" in str(record)]
+
+    assert (mail, manage) == ({"Condition": "MailResources"}, {"Fn::Equals": [{"Ref": "ManageIdentity"}, "true"]})
+    assert len(uses) == 3
+    assert {record["Fn::If"][0] for record in uses} == {"OwnIdentity"}
 
 
 def test_the_identity_signs_never_falls_back_and_reports_bounces_by_event_only() -> None:

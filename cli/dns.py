@@ -1,0 +1,48 @@
+"""What DNS says, through dnspython. The operator's machine asks; the functions in Lambda never do."""
+
+from typing import Annotated
+
+import typer
+
+from cli.terminal import CommandError
+
+SECONDS = 4.0  # for one question, all name servers together
+
+Server = Annotated[
+    str, typer.Option("--dns", help="Ask this name server (ADDRESS or ADDRESS:PORT) instead of the system's.")
+]
+
+
+class Dns:
+    """A resolver."""
+
+    def __init__(self, server: str = "") -> None:
+        """Ask *server* (an IP address, perhaps with a port), or the system's name servers. Raises CommandError."""
+        from dns.exception import DNSException  # noqa: PLC0415  (takes 0.1 s, and most commands need no DNS)
+        from dns.resolver import Resolver  # noqa: PLC0415
+
+        self._failures = DNSException
+        self._resolver: Resolver | None
+        try:
+            self._resolver = Resolver(configure=not server)
+            if server:
+                address, _, port = server.rpartition(":") if server.count(":") == 1 else (server, "", "53")
+                self._resolver.nameservers, self._resolver.port = [address], int(port)
+        except ValueError as error:
+            raise CommandError(f"{server} is no name server: give an IP address, such as 192.0.2.53") from error
+        except DNSException:  # this machine names no name server
+            self._resolver = None
+
+    def values(self, name: str, kind: str) -> list[str] | None:
+        """Return the values of the record *name* of *kind* as in a zone file, [] for none, None if nobody answers."""
+        from dns.resolver import NXDOMAIN, NoAnswer  # noqa: PLC0415
+
+        if self._resolver is None:
+            return None
+        try:
+            found = self._resolver.resolve(name, kind, lifetime=SECONDS, search=False)
+        except (NXDOMAIN, NoAnswer):
+            return []
+        except self._failures:
+            return None
+        return sorted(each.to_text() for each in found)
