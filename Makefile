@@ -183,14 +183,20 @@ fuzz: setup ## Mutate messages and take them all the way: nothing may raise (SEC
 	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(CASES),--cases $(CASES)) \
 		$(if $(JOBS),--jobs $(JOBS)) $(ARGS)
 
+.PHONY: configure
+configure: setup ## Ask for what a deployment to AWS needs, check it, and deploy (ARGS="--env dev"; docs/deploy.md)
+	@$(BIN)/email-handler configure $(ARGS)
+
 .PHONY: deploy
-deploy: ## Deploy: make deploy ENV=dev|prod|local [ARGS=--guided] (docs/deploy.md)
+deploy: ## Deploy again, with what configure was told: make deploy ENV=dev|prod|local (ARCH=x86_64, ARGS=sam deploy's)
 	@grep -qxF '[$(or $(ENV),none).deploy.parameters]' samconfig.toml || { echo "ENV=$(ENV) is not in samconfig.toml; there are:" \
 		$$(sed -n 's/^\[\(.*\)\.deploy\.parameters\]/\1/p' samconfig.toml) >&2; exit 2; }
 	@[ "$(ENV)" != local ] || [[ "$$AWS_ENDPOINT_URL" =~ $(LOOPBACK) ]] || { echo "ENV=local needs AWS_ENDPOINT_URL to name" \
 		"an endpoint on this machine, such as http://127.0.0.1:4566; it is '$$AWS_ENDPOINT_URL'" >&2; exit 2; }
-	@$(MAKE) $(if $(filter local,$(ENV)),build-local,build)
-	$(if $(filter local,$(ENV)),$(LOCAL_ONLY)) $(BIN)/sam deploy --config-env $(ENV) $(ARGS)
+	@$(if $(filter --guided -g,$(ARGS)),echo "--guided can't explain its questions or check the answers: make configure does" >&2; exit 2)
+	@$(MAKE) setup
+	@$(if $(filter local,$(ENV)),$(LOCAL_ONLY)) $(BIN)/email-handler deploy $(ENV) \
+		$(if $(filter file,$(origin ARCH)),,--architecture $(ARCH)) -- $(ARGS)
 
 .PHONY: clean
 clean: ## Remove what was built and the local cloud's data; the environments stay

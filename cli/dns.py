@@ -18,10 +18,10 @@ class Dns:
 
     def __init__(self, server: str = "") -> None:
         """Ask *server* (an IP address, perhaps with a port), or the system's name servers. Raises CommandError."""
-        from dns.exception import DNSException  # noqa: PLC0415  (takes 0.1 s, and most commands need no DNS)
+        from dns.exception import DNSException, Timeout  # noqa: PLC0415  (takes 0.1 s, and most commands need no DNS)
         from dns.resolver import Resolver  # noqa: PLC0415
 
-        self._failures = DNSException
+        self._failures, self._silence = DNSException, Timeout
         self._resolver: Resolver | None
         try:
             self._resolver = Resolver(configure=not server)
@@ -43,6 +43,9 @@ class Dns:
             found = self._resolver.resolve(name, kind, lifetime=SECONDS, search=False)
         except (NXDOMAIN, NoAnswer):
             return []
+        except self._silence:
+            self._resolver = None  # nor would it answer the next questions
+            return None
         except self._failures:
             return None
         return sorted(each.to_text() for each in found)

@@ -13,6 +13,8 @@ from cli.documents import ACKNOWLEDGEMENT, BUILTIN, ROUTES, RULES, Pointer
 from cli.options import AsJson, Endpoint, Stack
 from cli.terminal import CommandError, ExitCode, print_note, tracked
 
+type Question = Callable[[Connection, Mapping[str, str]], Iterator[Check]]
+
 NOT_HERE = "cannot be checked here"
 SENDERS = ("AckSenderFunction", "ForwardSenderFunction", "ReplySenderFunction")
 
@@ -24,7 +26,16 @@ def doctor(stack: Stack = "", endpoint: Endpoint = "", dns: Server = "", as_json
     """
     connection = connect(stack, endpoint)
     ids = resources(connection)
-    questions = (_stack, _receipt_rules, _ses, _documents, _senders, _alarms, _topic, partial(_dns, Dns(dns)))
+    questions: tuple[Question, ...] = (
+        _stack,
+        _receipt_rules,
+        _ses,
+        _documents,
+        _senders,
+        _alarms,
+        _topic,
+        partial(_dns, Dns(dns)),
+    )
     checks = [
         one for ask in tracked(questions, "questions", len(questions)) for one in answers(partial(ask, connection, ids))
     ]

@@ -12,7 +12,10 @@ from cli import (
     backtest,
     close,
     composition,
+    configure,
     conversations,
+    deactivate,
+    deploy,
     doctor,
     documents,
     held,
@@ -64,7 +67,8 @@ for command in (
     *(lists.allow, lists.block, lists.unlist, lists.lists),
     *(replay.replay, reconcile.reconcile, redrive.redrive),
     *(personal_data.export, personal_data.erase),
-    *(doctor.doctor, activate.activate, inspection.inspect, composition.compose),
+    *(configure.configure, deploy.deploy, doctor.doctor, activate.activate, deactivate.deactivate),
+    *(inspection.inspect, composition.compose),
 ):
     app.command()(command)
 rules.app.command()(backtest.backtest)
