@@ -18,6 +18,7 @@ from cli.parameters import Answers, assignments, listed, mistakes
 from cli.questions import ask, confirm, offer
 from cli.terminal import CommandError, print_note, print_result
 from cloud import PROJECT, template
+from cloud.deploy import ARCHITECTURE
 
 Environment = Annotated[str, typer.Option("--env", help="prod or dev: its name, protection and logs (samconfig.toml).")]
 Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing: use the stored answers and --set.")]
@@ -55,8 +56,8 @@ class Installation:
         configured = assignments(self.settings.get("parameter_overrides", ()))
         deployed = self.account.deployed(self.stack)
         deployed = {name: value for name, value in deployed.items() if name in self.source["Parameters"]}
-        emulated = {"ReceiveMail": "false", "EndpointUrl": self.endpoint} if self.endpoint else {}
-        return {**configured, **deployed, **self.answers.load(), **emulated}
+        emulated = {"ReceiveMail": "false", "EndpointUrl": self.endpoint, "Architecture": ARCHITECTURE}
+        return {**configured, **deployed, **self.answers.load(), **(emulated if self.endpoint else {})}
 
     def look(self, values: Mapping[str, str]) -> tuple[list[Finding], Observed]:
         """Return what would come of *values*, and what that was concluded from. Raises CommandError."""
@@ -109,7 +110,7 @@ def configure(
     if dry_run or not (yes or confirm(f"Deploy {ours.stack} now?")):
         print_note(f"Nothing was created. Later: make deploy ENV={env}", "dim")
         return
-    if code := run_deploy(env, endpoint):
+    if code := run_deploy(env, endpoint, quiet=as_json):
         raise CommandError(f"the deployment ended with code {code}: its last lines say why. Then run this again.")
     following = next_steps(values, ours.stack)
     print_result({"deployed": ours.stack, "next": following}, "\n".join(following), as_json=as_json)
@@ -157,11 +158,14 @@ def next_steps(values: Mapping[str, str], stack: str) -> list[str]:
     return [*steps, f"Once doctor finds DKIM fine: .venv/bin/email-handler activate --stack {stack}"]
 
 
-def run_deploy(environment: str, endpoint: str) -> int:
-    """Run ``make deploy``, which uses the stored answers; return its exit code. SAM's own question was asked already."""
+def run_deploy(environment: str, endpoint: str, *, quiet: bool) -> int:
+    """Run ``make deploy``, which uses the stored answers; return its exit code. SAM's own question was asked already.
+
+    *quiet* leaves stdout alone: what make and SAM print goes to stderr.
+    """
     command = ["make", "deploy", f"ENV={environment}", "ARGS=--no-confirm-changeset"]
     settings = dict(os.environ)
     if endpoint:
         settings |= {"AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
         settings |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    return subprocess.run(command, cwd=PROJECT, env=settings, check=False).returncode  # noqa: S603  (a list, no shell)
+    return subprocess.run(command, cwd=PROJECT, env=settings, stdout=2 if quiet else None, check=False).returncode  # noqa: S603  (a list, no shell)

@@ -72,7 +72,7 @@ def test_the_local_stack_is_deployed_to_this_machine_alone(endpoint: str) -> Non
 def test_the_local_stack_never_uses_the_developers_credentials(endpoint: str) -> None:
     """AWS would refuse these, if a setting sent the request there all the same."""
     planned = make("--dry-run", "deploy", "ENV=local", AWS_ENDPOINT_URL=endpoint)
-    (deploy,) = re.findall(r"(?m)^ *(env .*) \S*sam deploy --config-env local", planned.stdout.replace("\\\n", ""))
+    (deploy,) = re.findall(r"(?m)^ *(env .*) \S*email-handler deploy local", planned.stdout.replace("\\\n", ""))
 
     shown = subprocess.run(
         ["bash", "-c", f"{deploy} env"],
@@ -99,7 +99,25 @@ def test_the_local_stack_never_uses_the_developers_credentials(endpoint: str) ->
 
 
 def test_the_other_environments_use_the_developers_credentials() -> None:
-    assert re.search(r"(?m)^ *\S*sam deploy --config-env prod", make("--dry-run", "deploy", "ENV=prod").stdout)
+    assert re.search(r"(?m)^ *\S*email-handler deploy prod", make("--dry-run", "deploy", "ENV=prod").stdout)
+
+
+@pytest.mark.parametrize("arguments", ["--guided", "--no-confirm-changeset --guided", "-g"])
+def test_the_guided_mode_is_refused_at_once_in_a_line_that_names_configure(arguments: str) -> None:
+    """SAM would ask for what it hides again and again, and explain nothing."""
+    refused = make("deploy", "ENV=prod", f"ARGS={arguments}")
+
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("--guided can't")
+    assert "make configure" in refused.stderr.splitlines()[0]
+    assert refused.stdout == ""
+
+
+def test_a_processor_is_passed_on_only_if_it_was_chosen() -> None:
+    """Otherwise that of the stack counts: a plain deployment must not change it."""
+    assert "--architecture" not in make("--dry-run", "deploy", "ENV=prod").stdout
+    assert "--architecture x86_64" in make("--dry-run", "deploy", "ENV=prod", "ARCH=x86_64").stdout
+    assert "--architecture x86_64" in make("--dry-run", "deploy", "ENV=prod", ARCH="x86_64").stdout
 
 
 def test_the_three_environments_use_only_parameters_of_the_template() -> None:
