@@ -144,7 +144,7 @@ invoke: setup ## Run one function on one sample: make invoke F=inbound E=first_c
 	@$(BIN)/python -m cloud.invoke $(F) $(E)
 
 .PHONY: invoke-container
-invoke-container: setup ## The same in AWS's runtime image: needs Docker and email-handler local up --bind 0.0.0.0
+invoke-container: setup ## The same in AWS's runtime image: needs Docker and email-handler local up --for-sam
 	@[ -n "$(F)" ] && [ -n "$(E)" ] || { echo "Name a function and an event: make invoke-container F=inbound E=first_contact" >&2; exit 2; }
 	@$(BIN)/python -m cloud.invoke --container $(F) $(E)
 

@@ -3,11 +3,14 @@
 Commands import the modules that start servers when they run: all of ``email-handler`` shares this module's start-up.
 """
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from email.message import EmailMessage
 from email.parser import BytesHeaderParser
@@ -48,6 +51,10 @@ def up(
     smtp_port: Annotated[int, typer.Option(help="Port of the SMTP server; 0 for any free port.")] = 2525,
     endpoint_port: Annotated[int, typer.Option(help="Port of the AWS endpoint; 0 for any free port.")] = 0,
     bind: Annotated[str, typer.Option(help="Interface of the AWS endpoint; containers need 0.0.0.0.")] = "127.0.0.1",
+    for_sam: Annotated[
+        bool,
+        typer.Option("--for-sam", help="Serve sam local: bind 0.0.0.0, store the sample messages, describe the stack."),
+    ] = False,
     endpoint: Annotated[str, typer.Option(help="Deploy to this LocalStack-compatible endpoint instead.")] = "",
     folder: Folder = _FOLDER,
     as_json: AsJson = False,
@@ -60,27 +67,44 @@ def up(
         raise LocalCloudError(
             f"a local cloud is already running (process {found.pid}): `email-handler local down` stops it"
         )
+    bind = "0.0.0.0" if for_sam else bind  # noqa: S104  (containers come from another interface)
     if detach:
+        more = ["--for-sam"] if for_sam else []
         options = ["--keep" if keep else "--fresh", f"--smtp-port={smtp_port}", f"--endpoint-port={endpoint_port}"]
-        _print_address(_start_detached(folder, [*options, f"--bind={bind}", f"--endpoint={endpoint}"]), as_json)
+        _print_address(_start_detached(folder, [*options, *more, f"--bind={bind}", f"--endpoint={endpoint}"]), as_json)
         return
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
     try:
-        with LocalCloud.start(
-            PROJECT,
-            folder=folder,
-            keep=keep,
-            smtp_port=smtp_port,
-            endpoint_port=endpoint_port,
-            bind=bind,
-            endpoint=endpoint,
-            progress=lambda step: err.print(f"{step} …", style="dim"),
-        ) as cloud:
+        with (
+            LocalCloud.start(
+                PROJECT,
+                folder=folder,
+                keep=keep,
+                smtp_port=smtp_port,
+                endpoint_port=endpoint_port,
+                bind=bind,
+                endpoint=endpoint,
+                progress=lambda step: err.print(f"{step} …", style="dim"),
+            ) as cloud,
+            _served_to_sam(cloud) if for_sam else nullcontext(),
+        ):
             _print_address(cloud.address, as_json)
             threading.Event().wait()
     except KeyboardInterrupt:
         err.print("The local cloud has stopped.", style="dim")
+
+
+@contextmanager
+def _served_to_sam(cloud: "LocalCloud") -> Iterator[None]:
+    """Store the sample messages and describe the stack to ``sam local`` while the context lasts."""
+    from cloud.invoke import store_samples  # noqa: PLC0415  (see the module's docstring)
+    from cloud.sam_local import described  # noqa: PLC0415
+
+    for path in sorted((PROJECT / "events").glob("[ir]*/*.json")):  # what inbound and reply receive
+        store_samples(cloud, json.loads(path.read_text()))
+    with described(cloud.deployment, cloud.address.ses_endpoint):
+        yield
 
 
 @app.command()

@@ -1,9 +1,9 @@
 """Runs one function on one sample of ``events/``: ``python -m cloud.invoke inbound first_contact``.
 
-The message that the event names is stored in the archive first, as SES stores it. The run uses the local cloud of this
-project, or starts one for its duration. With ``--container`` the function runs in AWS's own runtime image, by ``sam
-local invoke``. SAM does not know the names of the stack's resources, so they are written to ``.local/sam-local.json``,
-which samconfig.toml names. It needs Docker and a cloud that containers can reach: ``email-handler local up --bind 0.0.0.0``.
+The message that the event names is stored in the archive first, as SES stores it, and what the sample assumes is brought
+about. The run uses the local cloud of this project, or starts one for its duration. With ``--container`` the function runs
+in AWS's own runtime image, by ``sam local invoke``. That needs Docker and a cloud that containers can reach:
+``email-handler local up --for-sam``.
 """
 
 import json
@@ -23,11 +23,11 @@ from rich.console import Console
 
 from cloud import PRIVATE, PROJECT, receipt
 from cloud.cloud import LocalCloud, running
-from cloud.deploy import ARCHITECTURE, Deployment
 from cloud.errors import LocalCloudError
 from cloud.receipt import VERDICT_KINDS, Verdicts
+from cloud.sam_local import ENVIRONMENT
+from cloud.staging import earlier, stage
 
-_HOST = "host.docker.internal"  # this machine as containers see it; samconfig.toml adds the name on Linux
 _err = Console(stderr=True)
 
 
@@ -41,10 +41,9 @@ def invoke(
     """Run FUNCTION on events/FUNCTION/CASE.json; print what it returns, and its log on stderr."""
     event = read_event(PROJECT / "events", function, case)
     with _cloud(start=not container) as cloud:
-        for name in samples_named(event, PROJECT / "events/mail"):
-            store_sample(cloud, name, event)
+        prepare(cloud, function, case, event)
         if container:
-            raise typer.Exit(_run_in_container(cloud, function, case))
+            raise typer.Exit(_run_in_container(function, case))
         run = cloud.invoke(logical_id(function), event)
         _err.print(run.log.strip(), style="dim", markup=False, highlight=False, soft_wrap=True)
         typer.echo(json.dumps(run.payload, indent=2))
@@ -76,6 +75,22 @@ def samples_named(event: Any, samples: Path) -> set[str]:
     return {name for pair in named for name in pair if name and (samples / f"{name}.eml").exists()}
 
 
+def prepare(cloud: LocalCloud, function: str, case: str, event: Any) -> None:
+    """Store the messages that CASE of FUNCTION is about, and bring about what happened before (see staging)."""
+    events = cloud.project / "events"
+    for receiver, sample in earlier(function, case, event):
+        if (events / receiver / f"{sample}.json").exists():
+            store_samples(cloud, read_event(events, receiver, sample))
+    store_samples(cloud, event)
+    stage(function, case, event, events=events, clients=cloud.clients, deployment=cloud.deployment)
+
+
+def store_samples(cloud: LocalCloud, event: Any) -> None:
+    """Store the sample messages that *event* refers to."""
+    for name in samples_named(event, cloud.project / "events/mail"):
+        store_sample(cloud, name, event)
+
+
 def store_sample(cloud: LocalCloud, name: str, event: Any) -> None:
     """Store the sample message *name* below both prefixes, under SES's header fields with the verdicts in *event*."""
     raw = (cloud.project / f"events/mail/{name}.eml").read_bytes()
@@ -94,36 +109,30 @@ def store_sample(cloud: LocalCloud, name: str, event: Any) -> None:
         cloud.clients.s3.put_object(Bucket=rule.bucket, Key=rule.prefix + name, Body=receipt.stored(message))
 
 
-def variables(deployment: Deployment, ses_endpoint: str) -> dict[str, dict[str, str]]:
-    """Return, by logical id, each function's environment variables that SAM cannot resolve.
-
-    AWS is the local cloud's SES endpoint, which keeps what is sent and forwards every other call.
-    """
-    endpoint = f"http://{_HOST}:{ses_endpoint.rpartition(':')[2]}"
-    shared = deployment.template["Globals"]["Function"]["Environment"]["Variables"]
-    found: dict[str, dict[str, str]] = {}
-    for name, resource in deployment.template["Resources"].items():
-        if resource["Type"] == "AWS::Serverless::Function":
-            own = resource["Properties"].get("Environment", {}).get("Variables", {})
-            named = {key: value["Ref"] for key, value in {**shared, **own}.items() if "Ref" in value}
-            found[name] = {key: deployment.resources[ref] for key, ref in named.items() if ref in deployment.resources}
-            found[name]["AWS_ENDPOINT_URL"] = endpoint
-    return found
-
-
-def _run_in_container(cloud: LocalCloud, function: str, case: str) -> int:
+def _run_in_container(function: str, case: str) -> int:
     """Run ``sam local invoke``; return its exit code. Raise LocalCloudError if Docker does not respond."""
     if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         raise LocalCloudError("Docker does not respond: start it, or use `make invoke`, which does not need it")
-    found = variables(cloud.deployment, cloud.address.ses_endpoint)
-    (PROJECT / ".local/sam-local.json").write_text(json.dumps(found, indent=2))
-    given = {**cloud.deployment.parameters, "Architecture": ARCHITECTURE}
+    if not ENVIRONMENT.exists():
+        raise LocalCloudError(
+            "containers cannot reach the local cloud, which listens on 127.0.0.1: email-handler local down, then up --for-sam"
+        )
     command = [str(Path(sys.executable).with_name("sam")), "local", "invoke", logical_id(function)]
-    command += ["--event", f"events/{function}/{case}.json", "--parameter-overrides"]
-    command += [f'{name}="{value}"' for name, value in given.items()]
-    return subprocess.run(
-        command, cwd=PROJECT, check=False, umask=0o022
-    ).returncode  # the container's user reads the code
+    command += ["--event", f"events/{function}/{case}.json"]
+    ran = subprocess.run(  # the container's user reads the code
+        command, cwd=PROJECT, check=False, umask=0o022, stdout=subprocess.PIPE, text=True
+    )
+    typer.echo(ran.stdout, nl=False)
+    return ran.returncode or int(is_error(ran.stdout))
+
+
+def is_error(printed: str) -> bool:
+    """Return whether the last line that ``sam local invoke`` *printed* is a function's error: it exits with 0 then."""
+    try:
+        result = json.loads(printed.strip().splitlines()[-1])
+    except (IndexError, ValueError):
+        return False
+    return isinstance(result, dict) and "errorType" in result
 
 
 @contextmanager

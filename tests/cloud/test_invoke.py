@@ -1,7 +1,7 @@
 """The variables that `sam local invoke` gets for the running local cloud."""
 
 from cloud.deploy import Deployment
-from cloud.invoke import variables
+from cloud.sam_local import variables
 from tests.support.stack import FUNCTIONS, RESOURCES, TEMPLATE
 
 DEPLOYMENT = Deployment(
