@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from email_handler.conversations.keys import acknowledgement_id, forward_id, reply_id
+from email_handler.identifiers import ConversationId, ReceiptId
+
 EVENTS = Path(__file__).parents[2] / "events"
 README = (EVENTS / "README.md").read_text()
 FUNCTIONS = ("inbound", "reply", "attachment", "ack_sender", "forward_sender", "reply_sender")
@@ -61,6 +64,30 @@ def test_an_envelope_refers_to_a_message_that_exists(path: Path) -> None:
     named |= set(re.findall(r'"messageId": "(\w+)"', text)) if "aws:ses" in text else set()
 
     assert {f"mail/{name}.eml" for name in named - WITHOUT_MESSAGE} <= {_name(path) for path in MESSAGES}
+
+
+def test_no_two_samples_are_the_same_received_message() -> None:
+    """A message is decided once: the second sample would show nothing."""
+    events = [json.loads(path.read_text()) for path in ENVELOPES]
+    records = [record["ses"] for event in events for record in event.get("Records", []) if "ses" in record]
+    received = [ses["mail"]["messageId"] for ses in records if "messageId" in ses.get("mail", {})]
+
+    assert len(set(received)) == len(received) > 15
+
+
+def test_jobs_name_the_sends_that_the_use_cases_plan_for_their_messages() -> None:
+    jane, owner, thread = "jane@customer.example", "owner@private.example", ConversationId("c-7k2m9x4q")
+    linkedin = ConversationId("linkedin-jane-doe")
+    planned = {
+        "acknowledge": acknowledgement_id(jane),
+        "linkedin_message": forward_id(linkedin, ReceiptId("linkedin_message"), owner),
+        "same_job_twice": forward_id(linkedin, ReceiptId("linkedin_message"), owner),
+        "answer": reply_id(thread, ReceiptId("owner_answer"), [jane]),
+    }
+
+    for path in (path for path in EVENTS.glob("*_sender/*.json") if path.stem in planned):
+        bodies = [json.loads(record["body"]) for record in json.loads(path.read_text())["Records"]]
+        assert {body["ledger"] for body in bodies} == {planned[path.stem]}, path.name
 
 
 @pytest.mark.parametrize("path", MESSAGES, ids=_name)

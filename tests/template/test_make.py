@@ -8,6 +8,7 @@ import tomllib
 import pytest
 
 from cloud import STACK
+from cloud.sam_local import ENVIRONMENT, PARAMETERS
 from tests.support.stack import PROJECT, TEMPLATE
 
 MAKEFILE = (PROJECT / "Makefile").read_text()
@@ -124,10 +125,19 @@ def test_the_three_environments_use_only_parameters_of_the_template() -> None:
     assert {"local", "dev", "prod"} == DEPLOYS.keys()
     assert len({settings["stack_name"] for settings in DEPLOYS.values()}) == 3
     assert DEPLOYS["local"]["stack_name"] == STACK
-    for settings in [*DEPLOYS.values(), SAMCONFIG["default"]["local_invoke"]["parameters"]]:
+    for settings in DEPLOYS.values():
         given = {entry.partition("=")[0] for entry in settings.get("parameter_overrides", [])}
 
         assert given <= TEMPLATE["Parameters"].keys()
+
+
+@pytest.mark.parametrize("command", ["local_invoke", "local_start_lambda"])
+def test_sam_local_reads_what_the_local_cloud_writes_and_says_the_command_if_it_is_missing(command: str) -> None:
+    settings = SAMCONFIG["default"][command]["parameters"]
+
+    assert settings["env_vars"] == str(ENVIRONMENT.relative_to(PROJECT))
+    assert settings["parameter_overrides"] == [f"file://{PARAMETERS.relative_to(PROJECT)}"]
+    assert ENVIRONMENT.stem == PARAMETERS.stem == "run-email-handler-local-up--for-sam"
 
 
 def test_production_needs_confirmation_and_is_protected() -> None:
