@@ -71,7 +71,9 @@ def up(
     if detach:
         more = ["--for-sam"] if for_sam else []
         options = ["--keep" if keep else "--fresh", f"--smtp-port={smtp_port}", f"--endpoint-port={endpoint_port}"]
-        _print_address(_start_detached(folder, [*options, *more, f"--bind={bind}", f"--endpoint={endpoint}"]), as_json)
+        _print_address(
+            _start_detached(folder, for_sam, [*options, *more, f"--bind={bind}", f"--endpoint={endpoint}"]), as_json
+        )
         return
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
@@ -198,10 +200,12 @@ def main() -> None:
         sys.exit(1)
 
 
-def _start_detached(folder: Path, options: list[str]) -> "Address":
-    """Run ``local up`` in the background and return when the cloud is up. Raise LocalCloudError if it fails."""
+def _start_detached(folder: Path, for_sam: bool, options: list[str]) -> "Address":
+    """Run ``local up`` in the background and return when the cloud is up, *for_sam* if so. Raise LocalCloudError if it
+    fails."""
     from cloud.cloud import running  # noqa: PLC0415  (see the module's docstring)
     from cloud.emulator import wait_until  # noqa: PLC0415
+    from cloud.sam_local import ENVIRONMENT  # noqa: PLC0415
 
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "up.log"
@@ -216,7 +220,8 @@ def _start_detached(folder: Path, options: list[str]) -> "Address":
         )
 
     def up_or_ended() -> bool:
-        return process.poll() is not None or running(PROJECT, folder) is not None
+        up = running(PROJECT, folder) is not None and (ENVIRONMENT.exists() or not for_sam)
+        return up or process.poll() is not None
 
     wait_until(up_or_ended, _DETACHED_LIMIT, "the local cloud", 0.2)
     found = running(PROJECT, folder)
