@@ -184,8 +184,8 @@ fuzz: setup ## Mutate messages and take them all the way: nothing may raise (SEC
 		$(if $(JOBS),--jobs $(JOBS)) $(ARGS)
 
 .PHONY: configure
-configure: setup ## Ask for what a deployment to AWS needs, check it, and deploy (ARGS="--env dev"; docs/deploy.md)
-	@$(BIN)/email-handler configure $(ARGS)
+configure: setup ## Ask for what a deployment to AWS needs, check it, and deploy (ENV=prod, docs/deploy.md)
+	@$(BIN)/email-handler configure $(if $(ENV),--env $(ENV)) $(ARGS)
 
 .PHONY: deploy
 deploy: ## Deploy again, with what configure was told: make deploy ENV=dev|prod|local (ARCH=x86_64, ARGS=sam deploy's)

@@ -4,7 +4,7 @@ import json
 import os
 import pty
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from cli.deactivate import QUIET, drain, make_inactive
 from cli.deploy import sam_deploy
 from cli.findings import Observed
 from cli.main import app
+from cli.parameters import Answers
 from cloud.clients import ACCOUNT, REGION, Clients
 from cloud.deploy import ARCHITECTURE
 from tests.cli.test_command import COMMAND
@@ -228,6 +229,35 @@ def test_stored_answers_suffice_and_nothing_private_is_printed(clients: Clients,
     assert made(home) == [f"{clients.endpoint} deploy ENV=prod ARGS=--no-confirm-changeset"], "once, not by --dry-run"
     assert kept(home)["HiddenTerms"] == SETTINGS["HiddenTerms"]
     assert not any(secret in ran.output + first[2] for secret in SECRETS)
+
+
+@pytest.mark.cloud
+def test_a_plain_deployment_has_every_value_that_was_ever_given(
+    clients: Clients, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed: list[Mapping[str, str]] = []
+
+    def deploy(_project: Path, options: Sequence[str], values: Mapping[str, str]) -> int:
+        assert options[:2] == ["--config-env", "prod"]
+        deployed.append(values)
+        return 0
+
+    monkeypatch.setattr("cli.deploy.sam_deploy", deploy)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", clients.endpoint)
+    refused = CliRunner().invoke(app, ["deploy", "prod"])
+    assert "email-handler needs Domain and PublicAddresses and ForwardTo: make configure ENV=prod" in str(
+        refused.exception
+    )
+    assert (deployed, made(home)) == ([], [])
+
+    Answers("email-handler", ACCOUNT, REGION).keep(SETTINGS)
+    for more in (["--architecture", "x86_64"], ["--", "--parameter-overrides", "AckDailyCap=7"], []):
+        ran = CliRunner().invoke(app, ["deploy", "prod", *more])
+        assert ran.exit_code == 0, ran.exception
+
+    first = SETTINGS | {"DeletionProtection": "true", "Architecture": "x86_64"}
+    assert deployed == [first, first | {"AckDailyCap": "7"}, first | {"AckDailyCap": "7"}]
+    assert [line.rpartition(" build ")[2] for line in made(home)] == ["ARCH=x86_64"] * 3
 
 
 @pytest.mark.cloud

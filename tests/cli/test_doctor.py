@@ -135,6 +135,17 @@ def test_a_stack_without_receipt_rules_has_none_to_activate(cloud: LocalCloud) -
 
 
 @pytest.mark.cloud
+def test_deactivation_reports_what_is_left_in_the_queues(cloud: LocalCloud) -> None:
+    cloud.settle()
+    ran = CliRunner().invoke(app, ["deactivate", "--wait", "0", "--endpoint", cloud.endpoint, "--json"])
+
+    found = json.loads(ran.stdout)
+    assert found["deactivated"] == "", "this stack has no receipt rules"
+    assert all(name.endswith(("DeadLetters", "Failures")) for name in found["left"]), "other tests may have left these"
+    assert ran.exit_code == (1 if found["left"] else 0)
+
+
+@pytest.mark.cloud
 class TestActivation:
     """With SES's API in the emulator."""
 
