@@ -189,8 +189,9 @@ configure: setup ## Ask for what a deployment to AWS needs, check it, and deploy
 
 .PHONY: deploy
 deploy: ## Deploy again, with what configure was told: make deploy ENV=dev|prod|local (ARCH=x86_64, ARGS=sam deploy's)
-	@grep -qxF '[$(or $(ENV),none).deploy.parameters]' samconfig.toml || { echo "ENV=$(ENV) is not in samconfig.toml; there are:" \
-		$$(sed -n 's/^\[\(.*\)\.deploy\.parameters\]/\1/p' samconfig.toml) >&2; exit 2; }
+	@grep -vxF '[default.deploy.parameters]' samconfig.toml | grep -qxF '[$(or $(ENV),none).deploy.parameters]' || \
+		{ echo "ENV=$(ENV) is not in samconfig.toml; there are:" \
+		$$(sed -n '/^\[default/d; s/^\[\(.*\)\.deploy\.parameters\]/\1/p' samconfig.toml) >&2; exit 2; }
 	@[ "$(ENV)" != local ] || [[ "$$AWS_ENDPOINT_URL" =~ $(LOOPBACK) ]] || { echo "ENV=local needs AWS_ENDPOINT_URL to name" \
 		"an endpoint on this machine, such as http://127.0.0.1:4566; it is '$$AWS_ENDPOINT_URL'" >&2; exit 2; }
 	@$(if $(filter --guided -g,$(ARGS)),echo "--guided can't explain its questions or check the answers: make configure does" >&2; exit 2)

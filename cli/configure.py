@@ -10,7 +10,7 @@ import typer
 
 from cli.account import Account
 from cli.checks import print_checks
-from cli.deploy import environment_named
+from cli.deploy import STDERR, environment_named
 from cli.dns import Dns, Server
 from cli.findings import Finding, Names, Observed, findings
 from cli.options import AsJson, DryRun, Endpoint
@@ -168,4 +168,4 @@ def run_deploy(environment: str, endpoint: str, *, quiet: bool) -> int:
     if endpoint:
         settings |= {"AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
         settings |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    return subprocess.run(command, cwd=PROJECT, env=settings, stdout=2 if quiet else None, check=False).returncode  # noqa: S603  (a list, no shell)
+    return subprocess.run(command, cwd=PROJECT, env=settings, stdout=STDERR if quiet else None, check=False).returncode  # noqa: S603  (a list, no shell)

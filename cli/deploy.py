@@ -17,12 +17,14 @@ from typing import Annotated, Any
 import typer
 
 from cli.account import Account
+from cli.options import AsJson
 from cli.parameters import REQUIRED, Answers, assignments, compose, environments, mistake
-from cli.terminal import CommandError, ExitCode
+from cli.terminal import CommandError, ExitCode, print_result
 from cloud import PROJECT, template
 from cloud.deploy import ARCHITECTURE
 
 OVERRIDES = "--parameter-overrides"
+STDERR = 2  # file descriptor
 
 
 def deploy(
@@ -31,6 +33,7 @@ def deploy(
         list[str] | None, typer.Argument(help="More options for sam deploy.", show_default=False)
     ] = None,
     architecture: Annotated[str, typer.Option("--architecture", help="Processor to build for.")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Build the project and deploy it with what samconfig.toml sets, the answers to configure, and --parameter-overrides.
 
@@ -60,13 +63,15 @@ def deploy(
         for name in missing:  # CloudFormation has them
             values.pop(name, None)
     target = ["build-local"] if environment == "local" else ["build", f"ARCH={built}"]
-    if subprocess.run(["make", *target], cwd=PROJECT, check=False).returncode:  # noqa: S603, S607  (the user's own make)
+    output = STDERR if as_json else None
+    if subprocess.run(["make", *target], cwd=PROJECT, stdout=output, check=False).returncode:  # noqa: S603, S607  (the user's own make)
         raise typer.Exit(ExitCode.FAILED)
-    code = sam_deploy(PROJECT, ["--config-env", environment, "--region", account.region, *options], values)
+    code = sam_deploy(PROJECT, ["--config-env", environment, "--region", account.region, *options], values, output)
     if code:
         raise typer.Exit(code)
     if environment != "local" and (kept or given):
         answers.keep({**kept, **given, "Architecture": built})
+    print_result({"deployed": stack, "architecture": built}, f"{stack} is deployed.", as_json=as_json)
 
 
 def environment_named(name: str) -> dict[str, Any]:
@@ -110,10 +115,11 @@ def _words(text: str) -> list[str]:
     return [word.removeprefix("ParameterKey=").replace(",ParameterValue=", "=", 1) for word in words]
 
 
-def sam_deploy(project: Path, options: Sequence[str], values: Mapping[str, Any]) -> int:
-    """Run ``sam deploy`` in *project* with the parameters *values*; return its exit code."""
+def sam_deploy(project: Path, options: Sequence[str], values: Mapping[str, Any], output: int | None = None) -> int:
+    """Run ``sam deploy`` in *project* with the parameters *values*; return its exit code. *output* is where it prints to,
+    as subprocess has it."""
     with tempfile.TemporaryDirectory() as folder:  # only this user can open it
         overrides = Path(folder) / "parameters.yaml"
         overrides.write_text(json.dumps(values))  # JSON is YAML
         command = [str(Path(sys.executable).with_name("sam")), "deploy", *options, OVERRIDES, f"file://{overrides}"]
-        return subprocess.run(command, cwd=project, check=False).returncode  # noqa: S603  (a list, no shell)
+        return subprocess.run(command, cwd=project, stdout=output, check=False).returncode  # noqa: S603  (a list, no shell)

@@ -122,7 +122,7 @@ def _run_in_container(function: str, case: str) -> int:
     ran = subprocess.run(  # the container's user reads the code
         command, cwd=PROJECT, check=False, umask=0o022, stdout=subprocess.PIPE, text=True
     )
-    typer.echo(ran.stdout, nl=False)
+    typer.echo(ran.stdout.strip())
     return ran.returncode or int(is_error(ran.stdout))
 
 

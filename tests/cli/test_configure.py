@@ -237,7 +237,7 @@ def test_a_plain_deployment_has_every_value_that_was_ever_given(
 ) -> None:
     deployed: list[Mapping[str, str]] = []
 
-    def deploy(_project: Path, options: Sequence[str], values: Mapping[str, str]) -> int:
+    def deploy(_project: Path, options: Sequence[str], values: Mapping[str, str], _output: int | None) -> int:
         assert options[:2] == ["--config-env", "prod"]
         deployed.append(values)
         return 0
@@ -252,8 +252,9 @@ def test_a_plain_deployment_has_every_value_that_was_ever_given(
 
     Answers("email-handler", ACCOUNT, REGION).keep(SETTINGS)
     for more in (["--architecture", "x86_64"], ["--", "--parameter-overrides", "AckDailyCap=7"], []):
-        ran = CliRunner().invoke(app, ["deploy", "prod", *more])
+        ran = CliRunner().invoke(app, ["deploy", "prod", "--json", *more])
         assert ran.exit_code == 0, ran.exception
+        assert json.loads(ran.stdout) == {"deployed": "email-handler", "architecture": "x86_64"}
 
     first = SETTINGS | {"DeletionProtection": "true", "Architecture": "x86_64"}
     assert deployed == [first, first | {"AckDailyCap": "7"}, first | {"AckDailyCap": "7"}]

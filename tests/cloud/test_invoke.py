@@ -71,7 +71,6 @@ def test_samples_run_in_any_order_and_again(cloud: LocalCloud) -> None:
         ("reply_sender", "answer"),
         ("ack_sender", "acknowledge"),
         ("reply", "owner_answer"),
-        ("ack_sender", "acknowledge"),
     ):
         (sent,) = sent_by(function, case)
         assert (sent.sender, sent.recipients) == ("contact@example.com", ("jane@customer.example",)), (function, case)

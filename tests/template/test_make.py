@@ -14,7 +14,9 @@ from tests.support.stack import PROJECT, TEMPLATE
 MAKEFILE = (PROJECT / "Makefile").read_text()
 SAMCONFIG = tomllib.loads((PROJECT / "samconfig.toml").read_text())
 DEPLOYS = {
-    name: part["deploy"]["parameters"] for name, part in SAMCONFIG.items() if name != "version" and "deploy" in part
+    name: part["deploy"]["parameters"]
+    for name, part in SAMCONFIG.items()
+    if name not in {"version", "default"} and "deploy" in part
 }
 
 
@@ -138,6 +140,13 @@ def test_sam_local_reads_what_the_local_cloud_writes_and_says_the_command_if_it_
     assert settings["env_vars"] == str(ENVIRONMENT.relative_to(PROJECT))
     assert settings["parameter_overrides"] == [f"file://{PARAMETERS.relative_to(PROJECT)}"]
     assert ENVIRONMENT.stem == PARAMETERS.stem == "run-email-handler-local-up--for-sam"
+
+
+def test_sam_deploy_without_an_environment_ends_in_a_line_that_names_configure() -> None:
+    (missing,) = SAMCONFIG["default"]["deploy"]["parameters"]["parameter_overrides"]
+
+    assert missing == "file://run-make-configure-instead.yaml"
+    assert not (PROJECT / missing.removeprefix("file://")).exists()
 
 
 def test_production_needs_confirmation_and_is_protected() -> None:

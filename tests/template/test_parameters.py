@@ -9,8 +9,8 @@ from tests.support.stack import TEMPLATE
 PARAMETERS = TEMPLATE["Parameters"]
 
 
-def test_no_parameter_lacks_a_default_since_sam_would_ask_for_it_for_ever() -> None:
-    """``sam deploy --guided`` repeats a hidden question until there is an answer, and an empty one is none."""
+def test_no_parameter_lacks_a_default_so_that_the_rule_says_what_is_missing() -> None:
+    """CloudFormation itself would name the parameter, but no command that asks for it."""
     assert [name for name, parameter in PARAMETERS.items() if "Default" not in parameter] == []
 
 
