@@ -138,9 +138,11 @@ def is_error(printed: str) -> bool:
 @contextmanager
 def _cloud(*, start: bool) -> Iterator[LocalCloud]:
     """Yield the running local cloud, or with *start* a new one if none runs."""
-    if running(PROJECT) or not start:
+    if running(PROJECT):
         yield LocalCloud.attached(PROJECT)
         return
+    if not start:
+        raise LocalCloudError("no local cloud is running: start one with `email-handler local up --for-sam`")
     _err.print("No local cloud is running (email-handler local up): starting one for this run.", style="dim")
     with LocalCloud.start(PROJECT, folder=PROJECT / ".local/invoke", smtp_port=0) as cloud:
         yield cloud
