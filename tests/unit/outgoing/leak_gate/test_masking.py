@@ -361,6 +361,24 @@ def test_the_length_of_the_shortest_needle_is_known(
     assert Needles(identity).least == least
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "\u03b4\u03cc\u03c2",
+        "\u0394\u038c\u03a3",
+        "\u03b4\u03cc\u03c3",
+        "\u03b4\u03bf\u0301\u03c2",
+        "\u03b4\u200b\u03cc\u03c2",
+    ],
+    ids=["as it is", "in capitals", "with the other small sigma", "taken apart", "with a character that is not shown"],
+)
+def test_a_term_is_found_in_each_form_of_its_letters(written: str) -> None:
+    needles = Needles(replace(IDENTITY, hidden_terms=("\u0394\u03cc\u03c2",)))
+
+    for before in ("", "\xe9" * 150 + " ", "\u0301\u0323" * 70 + " "):
+        assert found_in(f"{before}{written}", needles) == ("hidden term",)
+
+
 def test_most_texts_are_known_to_hold_nothing_without_a_closer_look() -> None:
     assert not NEEDLES.may_be_in("See you on Monday at noon.")
     assert NEEDLES.may_be_in("me@priv\r\n> ate.ex\u200bampl\uff45")

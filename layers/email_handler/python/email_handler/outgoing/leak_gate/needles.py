@@ -156,17 +156,17 @@ def _sentinels(text: str) -> Iterator[Finding]:
 
 
 def _skeleton(text: str) -> bytes:
-    """Return *text* in lower case without anything that :func:`views.normal` makes a boundary of, marks, and blanks."""
+    """Return *text* in one case without anything that :func:`views.normal` makes a boundary of, marks, and blanks."""
     if not text.isascii():
         text = text.translate(_FOLDED)
     return text.encode("utf-8", "replace").translate(_LOWER, _SKIPPED)
 
 
 class _Folded(dict[int, str]):
-    """Each character taken apart (NFKD) in lower case, without its combining marks: a text may have them in any order."""
+    """Each character taken apart (NFKD) in one case, without its combining marks: a text may have them in any order."""
 
     def __missing__(self, number: int) -> str:
-        apart = unicodedata.normalize("NFKD", chr(number)).replace("\u3002", ".").lower()
+        apart = unicodedata.normalize("NFKD", chr(number)).replace("\u3002", ".").casefold()
         folded = "".join(filterfalse(unicodedata.combining, _NOT_SHOWN.sub("", apart)))
         if len(self) < _FOLDS:
             self[number] = folded

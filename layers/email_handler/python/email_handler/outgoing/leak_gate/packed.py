@@ -64,8 +64,9 @@ def files(text: str, least: int) -> Iterator[bytes]:
 
 
 def _runs(encoding: _Encoding, text: str, least: int) -> list[str]:
-    runs = (encoding.noise.sub("", run) for run in encoding.runs.findall(text))
-    return [run for run in runs if len(run) * encoding.bits >= least * 8]
+    digits = -(-least * 8 // encoding.bits)
+    long = (run for run in encoding.runs.findall(text) if len(run) >= digits)  # most are words: quickly left out
+    return [run for run in (encoding.noise.sub("", run) for run in long) if len(run) >= digits]
 
 
 def uuencoded(text: str) -> Iterator[bytes]:
