@@ -28,7 +28,8 @@ class _Encoding(NamedTuple):
 
 
 _BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{8,}}+(?:{_FOLD}[A-Za-z0-9+/_-]{{2,}}+)*+")
-_PAIR = r"(?:(?:0|\\)?x)?[0-9A-Fa-f]{2}"
+_HEX = "[0-9A-Fa-f]"
+_PAIR = rf"(?:{_HEX}{_HEX}|0x{_HEX}{_HEX}|x{_HEX}{_HEX}|\\x{_HEX}{_HEX})"  # twice as fast as with "?"
 _ENCODINGS = (
     _Encoding(_BASE64, _FOLDS, 6, 2, "A", lambda digits: int.from_bytes(_base64(digits))),
     _Encoding(
