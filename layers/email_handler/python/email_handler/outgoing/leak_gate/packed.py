@@ -45,7 +45,7 @@ _ENCODINGS = (
 
 def unpacked(text: str, least: int) -> Iterator[bytes]:
     """Yield what the runs of digits in *text* encode, read from each bit at which a byte can begin, as anything may
-    precede a run. Zeros part two runs; a run that holds fewer than *least* bytes is left out.
+    precede a run. Zeros part two runs; a run too short to hold *least* bytes is left out.
     """
     for encoding in _ENCODINGS:
         if runs := _runs(encoding, text, least):
@@ -66,8 +66,7 @@ def files(text: str, least: int) -> Iterator[bytes]:
 
 def _runs(encoding: _Encoding, text: str, least: int) -> list[str]:
     digits = -(-least * 8 // encoding.bits)
-    long = (run for run in encoding.runs.findall(text) if len(run) >= digits)  # most are words: quickly left out
-    return [run for run in (encoding.noise.sub("", run) for run in long) if len(run) >= digits]
+    return [encoding.noise.sub("", run) for run in encoding.runs.findall(text) if len(run) >= digits]
 
 
 def uuencoded(text: str) -> Iterator[bytes]:
