@@ -57,6 +57,7 @@ _SHORT = 6  # characters: bytes of no text hold any shorter term by chance
 _FORMS = 16  # spellings of one domain
 _LOWER = bytes(range(256)).lower()
 _SKIPPED = bytes((*range(0x21), ord(">"), ord("|"), 0x7F))  # what a line break, its quotation or a boundary is made of
+_BEYOND_ASCII = re.compile("[^\x00-\x7f](?:.{0,100}[^\x00-\x7f])?", re.DOTALL)  # with little else in between
 _FOLDS = 5000  # characters that are kept folded, of a million
 _NOT_SHOWN = re.compile(f"[\x80-\xa0{CHARACTERS}]+")
 _MAX_LEAST = 40  # characters
@@ -158,7 +159,7 @@ def _sentinels(text: str) -> Iterator[Finding]:
 def _skeleton(text: str) -> bytes:
     """Return *text* in one case without anything that :func:`views.normal` makes a boundary of, marks, and blanks."""
     if not text.isascii():
-        text = text.translate(_FOLDED)
+        text = _BEYOND_ASCII.sub(lambda stretch: stretch[0].translate(_FOLDED), text)
     return text.encode("utf-8", "replace").translate(_LOWER, _SKIPPED)
 
 
