@@ -96,9 +96,15 @@ browser: ## Install Debian's Chromium, which the browser tests need, if there is
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium >/dev/null; \
 	} || { echo "The browser tests need Chromium: install it (on Debian, sudo apt-get install chromium) or set CHROMIUM to its path." >&2; exit 1; }
 
+# Tests write down the AWS calls of functions and commands here, and the proof of their permissions reads them.
+CALLS := .permissions
+RECORDED = rm -rf $(CALLS) && mkdir $(CALLS) && RECORDED_CALLS=$(CURDIR)/$(CALLS)
+PROVE = $(BIN)/python -m tests.permissions $(CALLS) $(if $(JSON),--json)
+
 .PHONY: test
-test: setup browser ## All tests: units, template, contracts, and the deployed stack from SMTP to sent email
-	$(BIN)/pytest -n auto
+test: setup browser ## All tests: units, template, contracts, and the deployed stack from SMTP to sent email; proves the permissions
+	$(RECORDED) $(BIN)/pytest -n auto
+	@$(PROVE)
 
 .PHONY: test-unit
 test-unit: setup browser ## Only the tests that need no local cloud: a minute or two
@@ -174,6 +180,11 @@ soak: setup ## Send many messages while AWS fails and functions die, then audit 
 	@$(BIN)/python -m bench.soak --mails $(or $(MAILS),1000) --seed $(or $(SEED),1) --faults $(or $(FAULTS),0.05) \
 		$(if $(SES_DOWN),--ses-down-first-half) $(if $(JSON),--json)
 
+.PHONY: permissions
+permissions: setup ## Prove that the policies allow every AWS call of functions and commands, and nothing else (JSON=1)
+	@$(RECORDED) $(BIN)/pytest -q -n auto -m cloud tests/cli tests/e2e tests/faults tests/integration >&2
+	@$(PROVE)
+
 .PHONY: mutants
 mutants: setup ## Change the core in small ways and list the changes that no test notices (F=sending LIMIT=50 SEED=1)
 	@$(BIN)/python -m tests.mutants $(if $(F),--file $(F)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(SEED),--seed $(SEED))
@@ -201,4 +212,4 @@ deploy: ## Deploy again, with what configure was told: make deploy ENV=dev|prod|
 
 .PHONY: clean
 clean: ## Remove what was built and the local cloud's data; the environments stay
-	rm -rf .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf .aws-sam .local $(CALLS) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

@@ -27,6 +27,7 @@ from xdist.scheduler import LoadFileScheduling
 from cloud.clients import Clients
 from cloud.cloud import LocalCloud
 from cloud.emulator import Emulator
+from tests.permissions import recording
 
 PROJECT = Path(__file__).parent.parent
 
@@ -120,4 +121,5 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """
     folder = tmp_path_factory.mktemp("cloud")
     with LocalCloud.start(PROJECT, folder=folder, smtp_port=0, endpoint=ENDPOINT) as running:
+        recording.record(running)
         yield running

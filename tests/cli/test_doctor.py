@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
+from cli import activate, doctor
 from cli.activate import make_active
 from cli.checks import State
+from cli.connection import Connection, connect
 from cli.doctor import check_condition, check_record, check_rule_set, check_subscriptions
-from cli.main import app
 from cli.terminal import CommandError
 from cloud.clients import Clients
 from cloud.cloud import LocalCloud
+from tests.support.operator import run
 
 MX = ("example.com", "MX", "10 inbound-smtp.us-east-1.amazonaws.com")
 SPF = ("bounce.example.com", "TXT", '"v=spf1 include:amazonses.com -all"')
@@ -109,7 +111,7 @@ def test_dead_letters_are_wrong_in_an_emulator_too() -> None:
 
 @pytest.mark.cloud
 def test_doctor_checks_the_deployed_stack(cloud: LocalCloud) -> None:
-    ran = CliRunner().invoke(app, ["doctor", "--endpoint", cloud.endpoint, "--json"])
+    ran = run(cloud, "doctor", "--json")
 
     found = [json.loads(line) for line in ran.stdout.splitlines()]
     checks = {check["what"]: check for check in found}
@@ -128,7 +130,7 @@ def test_doctor_checks_the_deployed_stack(cloud: LocalCloud) -> None:
 
 @pytest.mark.cloud
 def test_a_stack_without_receipt_rules_has_none_to_activate(cloud: LocalCloud) -> None:
-    ran = CliRunner().invoke(app, ["activate", "--endpoint", cloud.endpoint])
+    ran = run(cloud, "activate")
 
     assert ran.exit_code == 1
     assert "ReceiveMail=false" in str(ran.exception)
@@ -137,12 +139,37 @@ def test_a_stack_without_receipt_rules_has_none_to_activate(cloud: LocalCloud) -
 @pytest.mark.cloud
 def test_deactivation_reports_what_is_left_in_the_queues(cloud: LocalCloud) -> None:
     cloud.settle()
-    ran = CliRunner().invoke(app, ["deactivate", "--wait", "0", "--endpoint", cloud.endpoint, "--json"])
+    ran = run(cloud, "deactivate", "--wait", "0", "--json")
 
     found = json.loads(ran.stdout)
     assert found["deactivated"] == "", "this stack has no receipt rules"
     assert all(name.endswith(("DeadLetters", "Failures")) for name in found["left"]), "other tests may have left these"
     assert ran.exit_code == (1 if found["left"] else 0)
+
+
+@pytest.mark.cloud
+def test_the_rule_set_of_a_stack_that_receives_is_activated_and_then_found(
+    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The emulator creates no receipt rules, so the rule set's name is added to what the stack says of itself."""
+    ses = cloud.clients.client("ses")
+    ses.create_receipt_rule_set(RuleSetName="ours")
+
+    def receiving(*place: str) -> Connection:
+        found = connect(*place)
+        return replace(found, outputs={**found.outputs, "RuleSet": "ours"}, parameters={"ReceiveMail": "true"})
+
+    for module in (activate, doctor):
+        monkeypatch.setattr(module, "connect", receiving)
+
+    before = run(cloud, "doctor", "--json").stdout
+    activated = run(cloud, "activate", "--json")
+    after = run(cloud, "doctor", "--json").stdout
+    ses.set_active_receipt_rule_set()
+
+    assert "no rule set is active" in before
+    assert json.loads(activated.stdout) == {"active": "ours", "before": ""}
+    assert "rule set ours is active" in after
 
 
 @pytest.mark.cloud

@@ -22,6 +22,7 @@ from cloud.emulator import Emulator
 from cloud.ses import Sent, SesEndpoint
 from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.records import Conversation, Decision, LedgerItem, SendState
+from tests.permissions import recording
 from tests.support.table import DynamoTable, create_table
 
 PROJECT = Path(__file__).parents[2]
@@ -29,6 +30,7 @@ PUBLIC, OWNER, THREAD = "contact@example.com", "owner@private.example", "thread.
 ASYNC_TRIES = 3  # an asynchronous invocation and its two retries
 ROUNDS = 30  # receives of one job before the rig gives up
 STEP = 300  # seconds by which the clock moves when something failed: longer than a lease
+DOCUMENTS = ("rules", "routes", "acknowledgement")
 SENDERS = {"Ack": "ack_sender", "Forward": "forward_sender", "Reply": "reply_sender"}
 
 
@@ -135,6 +137,7 @@ class World:
     def _environment(self, function: str) -> dict[str, str]:
         own = next((kind for kind, sender in SENDERS.items() if sender == function), "")
         return {
+            "RECORDED_CALLER": f"{function.title().replace('_', '')}Function",
             "TABLE_NAME": self.name,
             "ARCHIVE_BUCKET": self.name,
             "ACK_QUEUE_URL": self._queue("Ack"),
@@ -270,6 +273,18 @@ def _grouped(items: list[LedgerItem]) -> dict[tuple[tuple[str, ...], bool, bool]
     return groups
 
 
+def _names(world: str) -> dict[str, str]:
+    """Return which resource of the template each of the world's resources stands for (see tests/permissions)."""
+    names = {f"table/{world}": "Records", f"bucket/{world}": "Archive", "topic/alarms": "AlarmTopic"}
+    names |= {f"queue/{kind}-{world}": f"{kind}Queue" for kind in SENDERS}
+    names |= {f"queue/{kind}Dead-{world}": f"{kind}DeadLetters" for kind in SENDERS}
+    names |= {f"parameter//faults/{document}": f"{document.capitalize()}Pointer" for document in DOCUMENTS}
+    return names | {
+        "configuration set/owner": "OwnerConfigurationSet",
+        "configuration set/contact": "ContactConfigurationSet",
+    }
+
+
 class Rig:
     """Emulator, SES and worker, shared by any number of worlds."""
 
@@ -279,7 +294,7 @@ class Rig:
         self.ses = SesEndpoint(folder / "outbox", domain="example.com")
         self.ses.upstream = self.emulator.endpoint
         self.clients = Clients(self.emulator.endpoint, ses_endpoint=self.ses.url)
-        for document in ("rules", "routes", "acknowledgement"):  # of one parameter, the second read may need no call
+        for document in DOCUMENTS:  # of one parameter, the second read may need no call
             self.clients.ssm.put_parameter(Name=f"/faults/{document}", Value="builtin", Type="String")
         self.topic = self.clients.client("sns").create_topic(Name="alarms")["TopicArn"]
         self._numbers = count(1)
@@ -293,6 +308,7 @@ class Rig:
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "POWERTOOLS_SERVICE_NAME": "email-handler",
+            **recording.variables(),
         }
         self._worker = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.worker", str(folder / "handlers.log")],
@@ -326,6 +342,7 @@ class Rig:
         )
         arn = self.clients.sqs.get_queue_attributes(QueueUrl=urls[-1], AttributeNames=["QueueArn"])
         self.clients.events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": arn["Attributes"]["QueueArn"]}])
+        recording.keep_names(name, _names(name))
         try:
             yield World(rig=self, name=name, before=len(self.ses.sent()))
         finally:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 from cli.main import app
 from cloud.cloud import LocalCloud
 from cloud.ses import Sent
+from tests.permissions import recording
 from tests.support.builders import mail
 
 PUBLIC = "contact@example.com"
@@ -22,7 +23,8 @@ _numbers = count(1)
 
 def run(cloud: LocalCloud, *arguments: str, columns: int = 200) -> Result:
     """Run the command against *cloud*."""
-    return CliRunner().invoke(app, [*arguments, "--endpoint", cloud.endpoint], env={"COLUMNS": str(columns)})
+    environment = {"COLUMNS": str(columns), **recording.variables(recording.command(arguments))}
+    return CliRunner().invoke(app, [*arguments, "--endpoint", cloud.endpoint], env=environment)
 
 
 def lines(cloud: LocalCloud, *arguments: str, code: int = 0) -> list[dict[str, Any]]:

