@@ -17,9 +17,15 @@ from tests.permissions.stack import TLS, Stack
 from tests.support.stack import TEMPLATE
 
 READ = Statement(
-    policy="Role", sid="Read", allows=True, actions=("s3:GetObject",), resources=("arn:raw/*", "arn:config/*")
+    policy="Role",
+    sid="Read",
+    allows=True,
+    actions=("s3:GetObject",),
+    resources=("arn:aws:s3:::b/raw/*", "arn:aws:s3:::b/config/*"),
 )
-WRITE = Statement(policy="Role", sid="Write", allows=True, actions=("s3:PutObject",), resources=("arn:sent/*",))
+WRITE = Statement(
+    policy="Role", sid="Write", allows=True, actions=("s3:PutObject",), resources=("arn:aws:s3:::b/sent/*",)
+)
 PLAIN = Statement(
     policy="Bucket",
     sid="Plain",
@@ -36,8 +42,12 @@ def ask(action: str, resource: str, **changes: Any) -> Authorisation:
     return replace(asked, **changes)
 
 
-ASKED = [ask("s3:GetObject", "arn:raw/1"), ask("s3:GetObject", "arn:config/1"), ask("s3:PutObject", "arn:sent/1")]
-PROBE = ask("s3:PutObject", "arn:sent/1", context=(("aws:SecureTransport", "false"),), allowed=False)
+ASKED = [
+    ask("s3:GetObject", "arn:aws:s3:::b/raw/1"),
+    ask("s3:GetObject", "arn:aws:s3:::b/config/1"),
+    ask("s3:PutObject", "arn:aws:s3:::b/sent/1"),
+]
+PROBE = ask("s3:PutObject", "arn:aws:s3:::b/sent/1", context=(("aws:SecureTransport", "false"),), allowed=False)
 
 
 def test_what_is_needed_and_nothing_else_is_proven() -> None:
@@ -54,12 +64,30 @@ def test_a_call_that_no_statement_allows_is_found() -> None:
 @pytest.mark.parametrize(
     ("added", "unused"),
     [
-        ({"actions": ("s3:GetObject", "s3:DeleteObject")}, "Role.Read: s3:DeleteObject on arn:raw/*"),
-        ({"resources": ("arn:raw/*", "arn:config/*", "arn:text/*")}, "Role.Read: s3:GetObject on arn:text/*"),
+        (
+            {"actions": ("s3:GetObject", "s3:DeleteObject")},
+            [f"s3:DeleteObject on {', '.join(READ.resources)}"],
+        ),
+        ({"resources": (*READ.resources, "arn:aws:s3:::b/text/*")}, ["arn:aws:s3:::b/text/*"]),
+        ({"resources": (*READ.resources, "arn:aws:s3:::b")}, ["arn:aws:s3:::b"]),
     ],
 )
-def test_an_action_or_a_resource_that_nobody_needs_is_found(added: dict[str, Any], unused: str) -> None:
-    assert unused in prove([replace(READ, **added), WRITE], ASKED).unused
+def test_an_action_or_a_resource_that_nobody_needs_is_found(added: dict[str, Any], unused: list[str]) -> None:
+    found = prove([replace(READ, **added), WRITE], ASKED)
+
+    assert found.unused == tuple(f"Role.Read: {part}" for part in unused)
+    assert not found.proven
+
+
+def test_an_action_is_needed_on_each_kind_of_resource_but_not_on_each_one() -> None:
+    table, index = "arn:aws:dynamodb:r:1:table/T", "arn:aws:dynamodb:r:1:table/T/index/*"
+    queues = ("arn:aws:sqs:r:1:A", "arn:aws:sqs:r:1:B")
+    read = Statement(policy="Role", sid="R", allows=True, actions=("d:Get", "d:Query"), resources=(table, index))
+    take = Statement(policy="Role", sid="T", allows=True, actions=("q:Receive", "q:Delete"), resources=queues)
+    asked = [ask("d:Get", table), ask("d:Query", index.replace("*", "day"))]
+    asked += [ask("q:Receive", queues[0]), ask("q:Delete", queues[1])]
+
+    assert prove([read, take], asked).unused == (f"Role.R: d:Query on {table}", f"Role.R: d:Get on {index}")
 
 
 def test_a_statement_that_another_one_makes_superfluous_is_found() -> None:
