@@ -189,8 +189,10 @@ def test_the_acknowledgement_is_pushed_from_its_folder(cloud: LocalCloud, tmp_pa
 
     (pushed,) = lines(cloud, "acknowledgement", "push", str(tmp_path))
     (shown,) = lines(cloud, "acknowledgement", "show")
+    (back,) = lines(cloud, "acknowledgement", "rollback")
 
-    assert shown["in_force"] == pushed["in_force"]
+    assert shown["in_force"] == pushed["in_force"] == back["before"]
+    assert back["in_force"] == pushed["before"]
     stored = cloud.clients.s3.get_object(Bucket=cloud.resources["Archive"], Key=pushed["in_force"])["Body"].read()
     assert stored == b"Dear $name, thank you.\n=====\n<p>Dear $name, thank you.</p>"
 

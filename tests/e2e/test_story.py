@@ -19,6 +19,7 @@ from email_handler.conversations.records import LedgerItem, MessageRecord, SendS
 from email_handler.identifiers import ConversationId, FunctionName, ReceiptId
 from email_handler.outgoing.sentinels import BEGIN, END
 from tests.conftest import PROJECT
+from tests.support.builders import mail
 from tests.support.revealed import revealed
 
 pytestmark = pytest.mark.cloud
@@ -267,6 +268,17 @@ def test_a_contacts_out_of_office_reply_is_forwarded_and_not_acknowledged(
     assert result.record.automatic
     assert result.record.conversation == replied.record.conversation
     result.only_to(OWNER)
+
+
+def test_a_contact_who_wrote_by_machine_first_is_acknowledged_at_the_thread_address(hand_in: HandIn) -> None:
+    late = "late@customer.example"
+    automatic = mail(sender=late, message_id="<late-1@customer.example>", Auto_Submitted="auto-generated")
+    forward = hand_in(automatic, late, PUBLIC).only_to(OWNER)
+
+    result = hand_in(mail(sender=late, to=forward.sender, message_id="<late-2@customer.example>"), late, forward.sender)
+
+    assert result.record.function == "reply"
+    assert sorted(sent.recipients for sent in result.sent) == [(late,), (OWNER,)]
 
 
 def test_the_owners_out_of_office_reply_is_recorded_and_not_relayed(

@@ -1,0 +1,61 @@
+"""The daily pass on the deployed stack: the digest, a reply that is overdue, and the event of a send that nobody published."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cloud.cloud import LocalCloud
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.records import LedgerItem, SendState
+from email_handler.identifiers import ArchiveKey, LedgerId, ReceiptId, SesId
+from email_handler.ports import SentCommit
+from tests.support.operator import OWNER, lines, sent_since
+from tests.support.records import commit, event, forward, message, reference
+from tests.support.table import DynamoTable
+
+pytestmark = pytest.mark.cloud
+
+
+@pytest.fixture
+def earlier(cloud: LocalCloud) -> DynamoTable:
+    """Return the table as it is written two hours ago."""
+    return DynamoTable(
+        cloud.clients.dynamodb, cloud.resources["Records"], lambda: datetime.now(UTC) - timedelta(hours=2)
+    )
+
+
+def store(table: DynamoTable, receipt: str, item: LedgerItem | None = None, **fields: object) -> None:
+    """Store a decided message, and *item* as its only send."""
+    record = message(receipt, "reply", conversation="", sender=OWNER, **fields)
+    decided = commit(receipt, "reply", record=record, ledger=(item,) if item else ())
+    table.commit(replace(decided, decision=replace(decided.decision, done=True)))
+
+
+def test_the_daily_pass_reports_what_was_held_and_finishes_what_was_left(
+    cloud: LocalCloud, earlier: DynamoTable
+) -> None:
+    before, then = len(cloud.sent()), datetime.now(UTC) - timedelta(hours=2)
+    store(earlier, "held-yesterday", at=datetime.now(UTC) - timedelta(days=1), outcome=Outcome.HOLD)
+    gone = {"archive_key": ArchiveKey("raw/reply/gone"), "source_function": "reply", "conversation": ""}
+    reply = forward("overdue", id=LedgerId("overdue"), kind=JobKind.REPLY, queued_at=then, due=then, **gone)
+    store(earlier, "overdue", reply)
+    told = forward("unpublished", id=LedgerId("unpublished"), **gone)
+    store(earlier, "unpublished", told)
+    claimed = earlier.claim(told.id, then, then)
+    assert claimed is not None
+    sent = replace(claimed, ses_id=SesId("unpublished"))
+    named = reference("unpublished", receipt=ReceiptId("unpublished"), ledger=told.id)
+    earlier.sent(SentCommit(item=sent, reference=named, event=event("unpublished")))
+
+    inbound, _ = lines(cloud, "reconcile")
+    cloud.settle()
+
+    assert inbound["queued"] == 1
+    found = earlier.context(reply.id).item
+    assert isinstance(found, LedgerItem)
+    assert found.state is SendState.FAILED, "its message is not in the archive"
+    assert list(earlier.unpublished(datetime.now(UTC))) == []
+    assert [one.recipients for one in sent_since(cloud, before) if "held" in one.subject] == [(OWNER,)]
+    cloud.clients.sqs.purge_queue(QueueUrl=cloud.resources["ReplyDeadLetters"])
