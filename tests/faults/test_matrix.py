@@ -40,15 +40,30 @@ def test_a_process_killed_after_any_call_of_inbound_or_a_sender_loses_and_double
 
 
 @pytest.mark.cloud
-def test_a_lost_response_of_ses_makes_a_forward_a_possible_duplicate_and_an_acknowledgement_unknown(rig: Rig) -> None:
-    first_contact = SCENARIOS[0]
-    calls, _ = play(rig, first_contact, None)
+@pytest.mark.parametrize(
+    ("scenario", "lost"),
+    [
+        (SCENARIOS[0], {"forward_sender": "marked", "ack_sender": "unknown"}),
+        (SCENARIOS[2], {"reply_sender": "marked"}),
+        (SCENARIOS[3], {"forward_sender": "marked"}),  # a notice
+    ],
+    ids=["first contact", "reply", "notice"],
+)
+def test_a_throttled_send_leaves_later_and_a_lost_response_of_ses_makes_a_possible_duplicate(
+    rig: Rig, scenario: Scenario, lost: dict[str, str]
+) -> None:
+    """Except acknowledgements: a second copy never leaves, and the first one's outcome stays unknown."""
+    calls, _ = play(rig, scenario, None)
     sends = {function: [c for c in labels if c.startswith("sesv2.")] for function, labels in calls.items()}
     outcomes = {
-        fault.function: strike(rig, first_contact, fault).outcome for fault in faults(sends, kinds=("timeout after",))
+        (fault.function, fault.kind): strike(rig, scenario, fault).outcome
+        for fault in faults(sends, kinds=("throttled", "timeout after"))
     }
 
-    assert outcomes == {"forward_sender": "marked", "ack_sender": "unknown"}
+    assert {function: outcome for (function, kind), outcome in outcomes.items() if kind == "timeout after"} == lost
+    assert {
+        function: outcome for (function, kind), outcome in outcomes.items() if kind == "throttled"
+    } == dict.fromkeys(lost, "ok")
 
 
 @pytest.mark.parametrize("misses", [0, 1, ATTEMPTS - 1, ATTEMPTS])
