@@ -55,6 +55,24 @@ def test_a_dead_lettered_forward_is_sent_once(world: World) -> None:
     assert run(world) == []
 
 
+def test_a_send_that_fails_again_during_the_redrive_is_left(world: World) -> None:
+    """A sender may be faster than the redrive, which would otherwise never end."""
+
+    class FastSender(Letters):
+        def letters(self) -> Iterator[DeadLetter]:
+            yield from super().letters()
+            world.mailer.fail("send", MessageRefused("MessageRejected"))
+            world.run()
+            yield from super().letters()
+
+    parts = {"records": world.records, "ledger": world.records, "jobs": world.jobs, "clock": world.clock}
+    lines = list(redrive(letters=FastSender(world), dry_run=False, **parts))  # type: ignore[arg-type]
+
+    assert [line.what for line in lines] == [Redriven.QUEUED]
+    assert len(world.jobs.dead_lettered) == 1
+    assert world.jobs.queued == []
+
+
 def test_a_dry_run_changes_nothing(world: World) -> None:
     (line,) = run(world, dry_run=True)
 

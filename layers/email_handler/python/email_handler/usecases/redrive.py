@@ -55,6 +55,8 @@ def redrive(
         if isinstance(item, str):
             yield _unusable(letter, Redriven.LEFT, item)
             continue
+        if item.id in reported and item.state is SendState.FAILED:
+            continue  # it failed again meanwhile: a sender that is faster than this loop would keep it from ending
         what = _again(item, ledger=ledger, jobs=jobs, clock=clock, dry_run=dry_run)
         reported.add(item.id)
         if not dry_run:
