@@ -1,4 +1,4 @@
-"""IAM's decision about one action, as far as this project's policies go (docs/adr/0018). Pure.
+"""IAM's decision about one action, as far as this project's policies go (docs/adr/0019). Pure.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html: within one account an action
 is allowed if a statement of the caller's own policies or of the resource's policy allows it, and no statement denies it.
