@@ -1,11 +1,15 @@
 """What IAM is asked about each call, and what is written down of it."""
 
+import json
+from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 from tests.permissions.calls import Call, needs
-from tests.permissions.recorder.call_recorder import kept
+from tests.permissions.recorder.call_recorder import initialize_client_plugin, kept
 from tests.permissions.recording import logical
 
 TABLE = "arn:aws:dynamodb:us-east-1:000000000000:table/Records"
@@ -148,3 +152,24 @@ def test_physical_names_become_logical_ids() -> None:
         "FunctionName": "InboundFunction"
     }
     assert translated(Bucket="unknown") == {"Bucket": "unknown"}
+
+
+def test_a_call_is_recorded_with_its_error_and_only_if_its_caller_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tests share their clients with the commands that they run."""
+    monkeypatch.delenv("BOTOCORE_EXPERIMENTAL__PLUGINS", raising=False)  # set if the suite records calls
+    ssm = boto3.session.Session().client("ssm")
+    initialize_client_plugin(ssm)
+    monkeypatch.setenv("RECORDED_CALLS", str(tmp_path))
+    with Stubber(ssm) as stubber:
+        for _ in range(2):
+            stubber.add_client_error("get_parameter", "ParameterNotFound")
+        for caller in ("", "why"):
+            monkeypatch.setenv("RECORDED_CALLER", caller)
+            with pytest.raises(ssm.exceptions.ParameterNotFound):
+                ssm.get_parameter(Name="pointer", WithDecryption=True)
+
+    (line,) = [line for file in tmp_path.iterdir() for line in file.read_text().splitlines()]
+    expected = {"caller": "why", "service": "ssm", "operation": "GetParameter", "parameters": {"Name": "pointer"}}
+    assert json.loads(line) == {**expected, "error": "ParameterNotFound"}

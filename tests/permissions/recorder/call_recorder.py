@@ -4,8 +4,9 @@ botocore loads it into every client that is created while BOTOCORE_EXPERIMENTAL_
 nothing of the project, since the functions of the local cloud load it too.
 
 RECORDED_CALLS is a folder: each process appends to a file of its own there, a JSON object a line. RECORDED_CALLER is who
-makes the call: a function's logical id or a command, and is read at each call. Of the parameters only those are kept
-that name a resource or that a policy may test: never a body, an item, or an address other than our own sender's.
+makes the call: a function's logical id or a command. It is read at each call, since tests share their clients with the
+commands that they run; a call without it is a test's own. Only those parameters are kept that name a resource or that a
+policy may test: never a body, an item, or an address other than our own sender's.
 """
 
 import json
@@ -45,16 +46,19 @@ def kept(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _remember(params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
-    context["recorded"] = {
-        "caller": os.environ["RECORDED_CALLER"],
-        "service": model.service_model.service_name,
-        "operation": model.name,
-        "parameters": kept(params),
-    }
+    if caller := os.environ.get("RECORDED_CALLER"):
+        context["recorded"] = {
+            "caller": caller,
+            "service": model.service_model.service_name,
+            "operation": model.name,
+            "parameters": kept(params),
+        }
 
 
 def _record(context: Mapping[str, Any], parsed: Mapping[str, Any] | None = None, **_: Any) -> None:
     """Append the call, whatever came of it: AWS asks for permission before all else."""
+    if "recorded" not in context:
+        return
     line = {**context["recorded"], "error": (parsed or {}).get("Error", {}).get("Code", "")}
     folder = Path(os.environ["RECORDED_CALLS"])
     file = os.open(folder / f"{os.getpid()}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
