@@ -41,8 +41,9 @@ os.environ |= {
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
-    **recording.variables(),
 }
+
+recording.start()
 
 # Background processes of a shell ignore SIGINT, and would pass that on to the processes that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

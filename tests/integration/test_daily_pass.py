@@ -58,4 +58,5 @@ def test_the_daily_pass_reports_what_was_held_and_finishes_what_was_left(
     assert found.state is SendState.FAILED, "its message is not in the archive"
     assert list(earlier.unpublished(datetime.now(UTC))) == []
     assert [one.recipients for one in sent_since(cloud, before) if "held" in one.subject] == [(OWNER,)]
-    cloud.clients.sqs.purge_queue(QueueUrl=cloud.resources["ReplyDeadLetters"])
+    for letters in ("ReplyDeadLetters", "ForwardDeadLetters"):  # the reply, and the notice that would quote it
+        cloud.clients.sqs.purge_queue(QueueUrl=cloud.resources[letters])

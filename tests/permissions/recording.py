@@ -13,8 +13,10 @@ from typing import Any
 import typer.main
 
 from cli.main import app
+from cloud import clients
 from cloud.cloud import LocalCloud
 from tests.permissions.calls import Call
+from tests.permissions.recorder import call_recorder
 
 _HERE = Path(__file__).parent
 _NAMES = "names-{}.json"
@@ -44,6 +46,12 @@ _NAMED = {
 
 type Names = Mapping[str, str]
 """Logical ids by ``kind/physical name``."""
+
+
+def start() -> None:
+    """Let the commands that tests run in this process record their calls, if anything is recorded."""
+    if variables():
+        call_recorder.register(clients._session().events)
 
 
 def variables(caller: str = "", *, module: str = "tests.permissions.recorder.call_recorder") -> dict[str, str]:

@@ -158,7 +158,6 @@ def test_a_call_is_recorded_with_its_error_and_only_if_its_caller_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tests share their clients with the commands that they run."""
-    monkeypatch.delenv("BOTOCORE_EXPERIMENTAL__PLUGINS", raising=False)  # set if the suite records calls
     ssm = boto3.session.Session().client("ssm")
     initialize_client_plugin(ssm)
     monkeypatch.setenv("RECORDED_CALLS", str(tmp_path))

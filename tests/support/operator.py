@@ -23,7 +23,7 @@ _numbers = count(1)
 
 def run(cloud: LocalCloud, *arguments: str, columns: int = 200) -> Result:
     """Run the command against *cloud*."""
-    environment = {"COLUMNS": str(columns), **recording.variables(recording.command(arguments))}
+    environment = {"COLUMNS": str(columns), "RECORDED_CALLER": recording.command(arguments)}
     return CliRunner().invoke(app, [*arguments, "--endpoint", cloud.endpoint], env=environment)
 
 

@@ -24,9 +24,14 @@ _KEPT = (
 
 def initialize_client_plugin(client: Any) -> None:
     """Let *client* report its calls. botocore calls this for each new client."""
-    client.meta.events.register("provide-client-params", _remember)
-    client.meta.events.register("after-call", _record)
-    client.meta.events.register("after-call-error", _record)
+    register(client.meta.events)
+
+
+def register(events: Any) -> None:
+    """Let the client with *events*, or all further clients of the session with *events*, report their calls."""
+    events.register("provide-client-params", _remember)
+    events.register("after-call", _record)
+    events.register("after-call-error", _record)
 
 
 def kept(parameters: Mapping[str, Any]) -> dict[str, Any]:
