@@ -258,6 +258,28 @@ def test_messages_within_messages_are_read_up_to_a_limit() -> None:
     assert ("unchecked", "contents") in {place[1:] for place in _places(deeper)}
 
 
+def test_messages_within_messages_are_read_no_more_than_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once as the text of the outermost, and once as what each part holds: not again at each level."""
+    raw = mail(text="A line of no interest.\r\n" * 200)
+    for _ in range(gate.MAX_DEPTH):
+        raw = entity([("From", "a@b.example"), ("Content-Type", "message/rfc822")], raw)
+    searched = Mock(wraps=gate.found_in)
+    monkeypatch.setattr(gate, "found_in", searched)
+
+    assert gate.check(raw, NEEDLES) == ((), ())
+    assert sum(len(call.args[0]) for call in searched.call_args_list) < 3 * len(raw)
+
+
+@pytest.mark.parametrize("charset", ["", "; charset=utf-8"])
+def test_what_stands_between_the_parts_of_a_message_within_others_is_found(charset: str) -> None:
+    words = "A line of no interest.\r\n" * 200
+    preamble = f"{words}me@priv\r\n> ate.example\r\n--b\r\n\r\nx\r\n--b--\r\n".encode()
+    raw = entity([("From", "a@b.example"), ("Content-Type", "multipart/mixed; boundary=b")], preamble)
+    for _ in range(3):
+        raw = entity([("From", "a@b.example"), ("Content-Type", f"message/rfc822{charset}")], raw)
+    assert {what for _, _, what in _places(raw)} == {"private address"}
+
+
 @pytest.mark.parametrize(
     ("payload", "content_type"),
     [

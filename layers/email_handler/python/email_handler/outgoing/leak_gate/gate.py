@@ -40,6 +40,7 @@ from email_handler.outgoing.leak_gate.needles import PRIVATE, Needles
 
 MAX_DEPTH = 8  # levels of files within files and messages within messages
 _MAX_NAME = 200  # characters of a file's name that are reported
+_LONG = 4096  # bytes from which it is faster to look whether a message stands in another than to read it again
 _ENCRYPTED = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"))
 _UNREAD = (
     (ENCRYPTED, re.compile(
@@ -118,6 +119,7 @@ class _Scan:
         self._addresses = [address.lower() for address in addresses]
         self._private_hosts = set(map(address_domain, addresses)) - {needles.identity.domain.lower()}
         self._budget = Budget()
+        self._around = b""  # the message that is being read, once its text has been
         self.places: dict[Place, None] = {}
         self.unchecked: dict[Unchecked, None] = {}
 
@@ -175,13 +177,20 @@ class _Scan:
         readers = formats.readers_of(content)
         plain = as_utf8(content)
         is_text = kind.startswith(("text/", "message/")) or not is_binary(plain)
-        for message in _messages(plain) if kind in _MESSAGES or _MESSAGE.match(plain) else ():
+        messages = _messages(plain) if kind in _MESSAGES or _MESSAGE.match(plain) else []
+        # A message within a message stands in its text too, and so on: each is read as text once, not at each level.
+        is_read = bool(messages) and len(content) >= _LONG and content in self._around
+        if is_text and not is_read:
+            self._text_file(where, path, decode(plain, charset if plain is content else ""), depth)
+        around = self._around
+        if is_text and not is_read and not charset and plain is content:
+            self._around = content
+        for message in messages:
             if self._budget.take_member():
                 self.message(parse(message), f"{where}: ", path, depth + 1)
             else:
                 self._unread(where, path, TOO_MANY)
-        if is_text:
-            self._text_file(where, path, decode(plain, charset if plain is content else ""), depth)
+        self._around = around
         if not is_text or readers or b"\0" in content:
             self.raw(where, content)
         for reader in readers:
