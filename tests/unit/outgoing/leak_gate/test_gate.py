@@ -20,6 +20,7 @@ from email_handler.mail.documents.reading import Budget
 from email_handler.mail.parsing import MAX_DEPTH, parse
 from email_handler.outgoing.composed import Place, Unchecked
 from email_handler.outgoing.leak_gate import gate
+from email_handler.outgoing.leak_gate.masking import found_in
 from email_handler.outgoing.leak_gate.needles import Needles
 from tests.support.builders import entity, mail, multipart
 from tests.support.compositions import CONTACT, IDENTITY, NEEDLES, PRIVATE, THREAD
@@ -263,7 +264,7 @@ def test_messages_within_messages_are_read_no_more_than_twice(monkeypatch: pytes
     raw = mail(text="A line of no interest.\r\n" * 200)
     for _ in range(gate.MAX_DEPTH):
         raw = entity([("From", "a@b.example"), ("Content-Type", "message/rfc822")], raw)
-    searched = Mock(wraps=gate.found_in)
+    searched = Mock(wraps=found_in)
     monkeypatch.setattr(gate, "found_in", searched)
 
     assert gate.check(raw, NEEDLES) == ((), ())
