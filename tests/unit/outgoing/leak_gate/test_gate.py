@@ -505,6 +505,20 @@ def test_a_file_in_a_documents_text_is_read() -> None:
     assert "held" in {action for _, action, _ in _places(_with_file(pdf(flate(b"BT (" + digits + b") Tj ET"))))}
 
 
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_digits_of_deflated_bytes_without_a_header_are_read(size: int) -> None:
+    """As a diagram has its drawing, and a link a SAML request."""
+    deflated = zlib.compress(b" ".join(map(b"%d".__mod__, range(size))) + b" me@private.example")[2:-4]
+
+    assert {what for _, _, what in _places(mail(text=base64.b64encode(deflated).decode()))} == {"private address"}
+
+
+def test_deflated_bytes_of_more_than_any_text_are_unchecked() -> None:
+    deflated = zlib.compress(b"x" * 100_000)[2:-4]
+
+    assert {what for _, _, what in _places(mail(text=base64.b64encode(deflated).decode()))} == {"contents"}
+
+
 @pytest.mark.parametrize("limit", [1500, 2500])  # the file and its source, its text
 def test_a_documents_text_counts_towards_the_limit(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Budget, "MAX_BYTES", limit)

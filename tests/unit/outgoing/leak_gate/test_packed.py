@@ -49,3 +49,20 @@ def test_only_the_lines_behind_begin_are_decoded() -> None:
     file = gzip.compress(b"some text", mtime=0)
 
     assert list(packed.uuencoded(f"begin 644 a.gz\n{binascii.b2a_uu(file).decode()}`\nend\n")) == [file]
+
+
+@pytest.mark.parametrize("written", [r"\n", r"\r\n", "%0A", "%0d%0a", "&#10;", "&#xD;\n", "\r\n"])
+def test_a_run_goes_on_behind_a_line_break_however_it_is_written(written: str) -> None:
+    text = b"some text that takes two lines of digits"
+    digits = base64.b64encode(text).decode()
+
+    assert any(text in content for content in packed.unpacked(digits[:20] + written + digits[20:], len(text)))
+    assert list(packed.files(digits[:20] + written + digits[20:], 9)) == [text]
+
+
+@pytest.mark.parametrize(("slash", "plus"), [("%2F", "%2b"), (r"\/", "+")])
+def test_digits_may_be_escaped(slash: str, plus: str) -> None:
+    content = bytes.fromhex("fbefbe") * 9 + bytes.fromhex("ffffff") * 9  # "+" and "/" alone
+    digits = base64.b64encode(content).decode().replace("/", slash).replace("+", plus)
+
+    assert content in list(packed.files(f"d={digits}%3D", 9))

@@ -27,6 +27,7 @@ from email_handler.mail.documents.reading import (
 
 _CHUNK = 1 << 20
 _SAMPLE = 1024  # bytes
+_RATIO = 64  # bytes for one, of which a text is never deflated to less
 _METHODS = frozenset((0, 8, 12, 14))  # stored, deflate, bzip2, LZMA
 _LOCAL = b"PK\x03\x04"
 _LZMA_MEMORY = 256 << 20  # bytes of a dictionary
@@ -161,6 +162,21 @@ def _inflate(packed: bytes, budget: Budget) -> tuple[bytes, bytes, bool]:
         if not chunk and not data:
             break
     return b"".join(chunks), decompressor.unused_data, decompressor.eof
+
+
+def read_deflated(payload: bytes, budget: Budget) -> Iterator[Found]:
+    """Yield the content of bytes that are deflated without a header (RFC 1951), as a diagram has its drawing and a link
+    a SAML request. Nothing marks them: bytes that do not end exactly where their content does are something else."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        content = inflater.decompress(payload, _RATIO * len(payload))
+    except zlib.error:
+        return
+    is_whole = inflater.eof and not inflater.unused_data
+    if is_whole and budget.take(len(content)):
+        yield Member("", content)
+    elif is_whole or inflater.unconsumed_tail:
+        yield Unread(TOO_LARGE)
 
 
 def begins_zlib(payload: bytes) -> bool:

@@ -12,7 +12,7 @@ from email_handler.conversations.owners import Identity
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.addresses import address_domain
 from email_handler.mail.charsets import decode
-from email_handler.mail.documents import formats
+from email_handler.mail.documents import archives, formats
 from email_handler.mail.documents.plain import as_utf8, is_binary
 from email_handler.mail.documents.reading import (
     DAMAGED,
@@ -280,6 +280,8 @@ class _Scan:
                 files.append(content)
             elif not is_binary(content) and "\ufffd" not in content.decode("utf-8", "replace"):
                 texts.append(content)
+            else:
+                self._take(where, path, archives.read_deflated(content, self._budget), depth + 1)
         if texts:
             files.append(_APART.join(texts))
         for content in files:

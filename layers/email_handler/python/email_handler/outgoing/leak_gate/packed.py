@@ -10,12 +10,19 @@ _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _UUENCODED = re.compile(r"^begin [0-7]{3,4} [^\r\n]{1,200}\r?\n((?:[!-`][ -`]{1,80}\r?\n)++)", re.MULTILINE)
 _FOLD = r"\r?\n[>| \t]{0,20}+"  # within a run, quoted or not
 _FOLDS = re.compile(r"[\s>|]+")
+_ESCAPED = re.compile(r"%(?:0[AD]|2[BF]|3D)|\\[/rn]|&#(?:1[03]|x[AD]);", re.IGNORECASE)
+_MEANINGS = {"%2b": "+", "%2f": "/", "%3d": "=", r"\/": "/", "%0a": "\n", r"\n": "\n", "&#10;": "\n", "&#xa;": "\n"}
 _AS_INT_HAS = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv")
 
 
 def _base64(digits: str) -> bytes:
     """Return what *digits* encode; a last digit that encodes no whole byte is ignored."""
     return decode_base64(digits.encode().translate(_URL_SAFE))[0]
+
+
+def _unescaped(text: str) -> str:
+    """Return *text* with the digits and line breaks that links, JSON and XML write in another way."""
+    return _ESCAPED.sub(lambda token: _MEANINGS.get(token[0].lower(), ""), text)
 
 
 class _Encoding(NamedTuple):
@@ -47,6 +54,7 @@ def unpacked(text: str, least: int) -> Iterator[bytes]:
     """Yield what the runs of digits in *text* encode, read from each bit at which a byte can begin, as anything may
     precede a run. Zeros part two runs; a run too short to hold *least* bytes is left out.
     """
+    text = _unescaped(text)
     for encoding in _ENCODINGS:
         if runs := _runs(encoding, text, least):
             digits = (encoding.zero * 8).join(runs)
@@ -57,7 +65,7 @@ def unpacked(text: str, least: int) -> Iterator[bytes]:
 
 def files(text: str, least: int) -> Iterator[bytes]:
     """Yield each run of *text* that may be a file of *least* bytes or more, decoded: base64, hexadecimal."""
-    for digits in _runs(_ENCODINGS[0], text, least):
+    for digits in _runs(_ENCODINGS[0], _unescaped(text), least):
         if re.fullmatch("(?:[0-9A-Fa-f]{2})+", digits):
             yield bytes.fromhex(digits)
         for run in dict.fromkeys((digits, digits.rpartition("/")[2])):  # a link's path may precede it
