@@ -52,6 +52,7 @@ def test_what_could_be_a_link_is_marked_and_stays_legible(subtests: pytest.Subte
         "Re: your offer",
         "12.99 EUR at 12:30",
         "Wait ... what",
+        "Wait .\u3002a",
         "Call @jane",
         "a/b",
         "Invoice 123456 of 2026",

@@ -10,7 +10,7 @@ import re
 _PARTS = re.compile(
     r"""
     (?P<at> (?<=\S) [@\uff20\ufe6b] (?=\S) )
-    | (?P<dot> (?<![\s.]) [.\u3002\uff0e\uff61\u2024\ufe52] (?=[^\s.,;:!?)\]}'"]) )  # dots of RFC 3490 §3.1 and of UTS #46
+    | (?P<dot> (?<![\s.]) [.\u3002\uff0e\uff61\u2024\ufe52] (?=[^\s.\u3002\uff0e\uff61\u2024\ufe52,;:!?)\]}'"]) )  # dots of RFC 3490 §3.1 and of UTS #46
     | (?P<colon> (?<=[a-z]) [:\uff1a\ufe55\ufe13] (?=\S) )  # RFC 3986 §3.1
     | (?P<slashes> // | \\\\ )
     """,
