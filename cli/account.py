@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cli.connection import aws_errors
+from cli.connection import aws_errors, describe_stack, list_resources
 from cli.dns import Dns
 from cli.findings import Names, Observed, Zone, questions
 from cli.terminal import CommandError
@@ -40,18 +40,8 @@ class Account:
 
     def described(self, stack: str) -> dict[str, Any]:
         """Return CloudFormation's description of *stack*, {} if there is none. Raises CommandError."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415  (see cli.connection)
-
         with aws_errors(self.place):
-            try:
-                found: dict[str, Any] = self.session.client("cloudformation").describe_stacks(StackName=stack)[
-                    "Stacks"
-                ][0]
-            except ClientError as error:
-                if error.response.get("Error", {}).get("Code") == "ValidationError":
-                    return {}
-                raise
-        return found
+            return describe_stack(self.session, stack)
 
     def deployed(self, stack: str) -> dict[str, str]:
         """Return the parameters that *stack* has, without hidden ones; none if it does not exist. Raises CommandError."""
@@ -96,11 +86,9 @@ class Account:
         )
 
     def _resources(self, stack: str) -> dict[str, str]:
-        pages = self.session.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
         return {
             found["LogicalResourceId"]: found.get("PhysicalResourceId", "")
-            for page in pages
-            for found in page["StackResourceSummaries"]
+            for found in list_resources(self.session, stack)
             if not found.get("ResourceStatus", "").startswith("DELETE_COMPLETE")
         }
 

@@ -43,7 +43,6 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
     Raises CommandError.
     """
     import boto3  # noqa: PLC0415  (see the module's docstring)
-    from botocore.exceptions import ClientError  # noqa: PLC0415
 
     from cloud.clients import Clients  # noqa: PLC0415
     from email_handler.adapters.dynamodb.ledger import DynamoLedger  # noqa: PLC0415
@@ -64,12 +63,9 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
     place = endpoint or "AWS"
     with aws_errors(place):
         session: Any = Clients(endpoint) if endpoint else boto3.session.Session()
-        try:
-            described = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "ValidationError":
-                raise CommandError(f"there is no stack {stack} at {place}: name one with --stack") from error
-            raise
+        described = describe_stack(session, stack)
+        if not described:
+            raise CommandError(f"there is no stack {stack} at {place}: name one with --stack")
         outputs = {one["OutputKey"]: one["OutputValue"] for one in described.get("Outputs", ())}
         if missing := {"RecordsTable", "ArchiveBucket"} - outputs.keys():
             raise CommandError(f"stack {stack} has no output {min(missing)}: it is not a stack of email-handler")
@@ -112,9 +108,26 @@ def resources(connection: Connection) -> dict[str, str]:
     Raises CommandError.
     """
     with aws_errors(connection.where):
-        pages = connection.session.client("cloudformation").get_paginator("list_stack_resources")
         return {
             found["LogicalResourceId"]: found.get("PhysicalResourceId", "")
-            for page in pages.paginate(StackName=connection.stack)
-            for found in page["StackResourceSummaries"]
+            for found in list_resources(connection.session, connection.stack)
         }
+
+
+def describe_stack(session: Any, stack: str) -> dict[str, Any]:
+    """Return CloudFormation's description of *stack*, {} if there is none. Raises botocore's errors (aws_errors)."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415  (see the module's docstring)
+
+    try:
+        found: dict[str, Any] = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") == "ValidationError":
+            return {}
+        raise
+    return found
+
+
+def list_resources(session: Any, stack: str) -> Iterator[dict[str, Any]]:
+    """Yield CloudFormation's summary of each resource of *stack*. Raises botocore's errors (aws_errors)."""
+    for page in session.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack):
+        yield from page["StackResourceSummaries"]

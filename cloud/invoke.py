@@ -78,11 +78,14 @@ def samples_named(event: Any, samples: Path) -> set[str]:
 def prepare(cloud: LocalCloud, function: str, case: str, event: Any) -> None:
     """Store the messages that CASE of FUNCTION is about, and bring about what happened before (see staging)."""
     events = cloud.project / "events"
-    for receiver, sample in earlier(function, case, event):
-        if (events / receiver / f"{sample}.json").exists():
-            store_samples(cloud, read_event(events, receiver, sample))
-    store_samples(cloud, event)
-    stage(function, case, event, events=events, clients=cloud.clients, deployment=cloud.deployment)
+    before = [
+        (receiver, read_event(events, receiver, sample))
+        for receiver, sample in earlier(function, case, event)
+        if (events / receiver / f"{sample}.json").exists()  # some samples are about what never was received
+    ]
+    for each in (*(happened for _, happened in before), event):
+        store_samples(cloud, each)
+    stage(before, mail=events / "mail", clients=cloud.clients, deployment=cloud.deployment)
 
 
 def store_samples(cloud: LocalCloud, event: Any) -> None:

@@ -22,13 +22,13 @@ from email_handler.adapters.dynamodb.records import DynamoRecords
 from email_handler.adapters.s3 import S3Archive
 from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.keys import raw_key
-from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Decision, PendingEvent
 from email_handler.conversations.routes import Routes
-from email_handler.identifiers import ArchiveKey, EmailAddress
+from email_handler.identifiers import ArchiveKey
 from email_handler.mail.addresses import mailbox_key, read_mailboxes
 from email_handler.runtime import ses_receipts
 from email_handler.senders.authentication import SesReceipt
+from email_handler.settings import OwnerSettings
 from email_handler.spam.rules import builtin_rules
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
@@ -75,18 +75,16 @@ def earlier(function: str, case: str, event: Any) -> list[tuple[str, str]]:
     return [one for one in dict.fromkeys(found) if one != (function, case)]
 
 
-def stage(function: str, case: str, event: Any, *, events: Path, clients: Clients, deployment: Deployment) -> None:
-    """Bring table to the state that the sample *event* (CASE of FUNCTION) assumes; archived messages are there.
+def stage(before: Iterable[tuple[str, Any]], *, mail: Path, clients: Clients, deployment: Deployment) -> None:
+    """Bring the table to the state after the events *before* of (function, event), whose messages are in the archive.
 
-    *events* is the folder of the samples. Samples that never were received are left out.
+    *mail* is the folder of the sample messages.
     """
-    forget(events / "mail", clients, deployment.resources["Records"])
-    for receiver, sample in earlier(function, case, event):
-        envelope = events / receiver / f"{sample}.json"
-        if envelope.exists():
-            for receipt in ses_receipts(json.loads(envelope.read_text())):
-                key = raw_key("reply" if receiver == "reply" else "inbound", receipt.id)
-                _RECEIVE[receiver](receipt, key, _context(clients, deployment))
+    forget(mail, clients, deployment.resources["Records"])
+    for receiver, event in before:
+        for receipt in ses_receipts(event):
+            key = raw_key("reply" if receiver == "reply" else "inbound", receipt.id)
+            _RECEIVE[receiver](receipt, key, _context(clients, deployment))
 
 
 def forget(mail: Path, clients: Clients, table: str) -> None:
@@ -111,10 +109,22 @@ def _senders(raw: bytes) -> list[str]:
 
 
 def _context(clients: Clients, deployment: Deployment) -> Context:
-    given, table = deployment.parameters, deployment.resources["Records"]
-    configuration = Configuration(rules=builtin_rules(), routes=Routes(), owners=owners(given), problems=())
+    given, table, bucket = deployment.parameters, deployment.resources["Records"], deployment.resources["Archive"]
+    settings = OwnerSettings.from_environ(
+        {
+            "TABLE_NAME": table,
+            "ARCHIVE_BUCKET": bucket,
+            "PUBLIC_ADDRESSES": given["PublicAddresses"],
+            "THREAD_DOMAIN": f"{given['ThreadSubdomain']}.{given['Domain']}",
+            "FORWARD_TO": given["ForwardTo"],
+            "OWNER_ALIASES": given["OwnerAliases"],
+            "HIDDEN_TERMS": given["HiddenTerms"],
+            "DISPLAY_NAME": given["DisplayName"],
+        }
+    )
+    configuration = Configuration(rules=builtin_rules(), routes=Routes(), owners=settings.owners(), problems=())
     return Context(
-        archive=S3Archive(clients.s3, deployment.resources["Archive"]),
+        archive=S3Archive(clients.s3, bucket),
         records=DynamoRecords(clients.dynamodb, table, clock=_now),
         ledger=DynamoLedger(clients.dynamodb, table, clock=_now),
         jobs=_Unheard(),
@@ -125,22 +135,6 @@ def _context(clients: Clients, deployment: Deployment) -> Context:
         ack_daily_cap_per_domain=int(given["AckDailyCapPerDomain"]),
         clock=_now,
         new_token=_TOKENS.__getitem__,
-    )
-
-
-def owners(parameters: Mapping[str, str]) -> Owners:
-    """Return the persons and addresses that the stack's *parameters* name."""
-
-    def addresses(name: str) -> tuple[EmailAddress, ...]:
-        return tuple(EmailAddress(each.strip().lower()) for each in parameters[name].split(",") if each.strip())
-
-    return Owners(
-        public_addresses=addresses("PublicAddresses"),
-        thread_domain=f"{parameters['ThreadSubdomain']}.{parameters['Domain']}",
-        forward_to=addresses("ForwardTo"),
-        owner_aliases=addresses("OwnerAliases"),
-        hidden_terms=tuple(each.strip() for each in parameters["HiddenTerms"].split(",") if each.strip()),
-        display_name=parameters["DisplayName"],
     )
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ _NAMED = {
     "entries": "table",
     "tables": "table",
 }
+
+_get_command = cache(typer.main.get_command)  # it builds the whole command, which takes 0.1 s
 
 type Names = Mapping[str, str]
 """Logical ids by ``kind/physical name``."""
@@ -90,7 +93,7 @@ def record(cloud: LocalCloud) -> None:
 def command(arguments: Sequence[str]) -> str:
     """Return the command that *arguments* name, as a caller: ``held release``, or ``redrive --dry-run``."""
     path: list[str] = []
-    at: Any = typer.main.get_command(app)
+    at: Any = _get_command(app)
     for argument in arguments:
         if argument not in getattr(at, "commands", ()):
             break

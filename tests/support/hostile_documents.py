@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 _OFFICE = b"http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = b"http://schemas.openxmlformats.org/package/2006/relationships"
@@ -20,6 +21,16 @@ def zipped(entries: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> 
     with zipfile.ZipFile(file, "w", method, compresslevel=1) as archive:
         for name, content in entries.items():
             archive.writestr(name, content)
+    return file.getvalue()
+
+
+def tarred(content: bytes, mode: Literal["w", "w:bz2"] = "w") -> bytes:
+    """Return a tar file that holds *content*."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode=mode) as archive:
+        entry = tarfile.TarInfo("a/b.bin")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
     return file.getvalue()
 
 

@@ -3,12 +3,9 @@
 import base64
 import functools
 import gzip
-import io
 import lzma
 import re
-import tarfile
 import urllib.parse
-import zipfile
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +19,7 @@ from email_handler.outgoing import invitations
 from email_handler.outgoing.forward import compose_forward
 from tests.support.builders import entity, mail, multipart
 from tests.support.compositions import THREAD, forward_context
+from tests.support.hostile_documents import tarred, zipped
 
 WARNING = "Do not respond to it from there"
 US = "contact@example.com"
@@ -277,20 +275,7 @@ def test_a_signed_or_attached_message_without_an_invitation_stays_open() -> None
 
 
 def _zipped(name: str, content: bytes) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("readme.txt", "x")
-        archive.writestr(name, content)
-    return packed.getvalue()
-
-
-def _tarred(content: bytes) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:bz2") as archive:
-        info = tarfile.TarInfo("a/b.bin")
-        info.size = len(content)
-        archive.addfile(info, io.BytesIO(content))
-    return packed.getvalue()
+    return zipped({"readme.txt": b"x", name: content})
 
 
 def _encrypted(name: str) -> bytes:
@@ -311,7 +296,7 @@ def _packing() -> Iterator[tuple[str, str, bytes]]:
     yield "ZIP, too deep", "a.zip", functools.reduce(lambda inner, _: _zipped("a.zip", inner), range(8), b"x")
     yield "ZIP, too large", "a.zip", _zipped("invite.ics", b" " * 2_000_000)
     yield "gzip", "invite.ics.gz", gzip.compress(calendar)
-    yield "tar and bzip2", "a.tbz", _tarred(calendar)
+    yield "tar and bzip2", "a.tbz", tarred(calendar, "w:bz2")
     yield "xz", "a.xz", lzma.compress(calendar)
     yield "a message in ZIP", "a.zip", _zipped("fwd.eml", mail(attachments=[("x.ics", "text/calendar", calendar)]))
     yield "ZIP in a message", "fwd.eml", mail(attachments=[("x.zip", "application/zip", _zipped("x.ics", calendar))])

@@ -3,10 +3,8 @@
 import base64
 import bz2
 import gzip
-import io
 import lzma
 import struct
-import tarfile
 import urllib.parse
 import zipfile
 import zlib
@@ -25,6 +23,7 @@ from email_handler.outgoing.leak_gate import gate
 from email_handler.outgoing.leak_gate.needles import Needles
 from tests.support.builders import entity, mail, multipart
 from tests.support.compositions import IDENTITY, NEEDLES, PRIVATE
+from tests.support.hostile_documents import tarred, zipped
 from tests.support.look_alikes import LOOK_ALIKES
 from tests.support.pdfs import flate, page, pdf, stream
 
@@ -44,14 +43,6 @@ ELEMENTS = ("b", "span", "wbr", "td", "div", "article", "dialog", "figcaption", 
 _XML = '<?xml version="1.0"?>\n'
 
 
-def _zip(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", method) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return packed.getvalue()
-
-
 def _joined(before: str, after: str, runs: Sequence[str]) -> str:
     return "".join(before + escape(run) + after for run in runs)
 
@@ -62,21 +53,21 @@ def _html(name: str) -> Format:
 
 def _docx(runs: Sequence[str]) -> bytes:
     text = _joined("<w:r><w:rPr><w:b/></w:rPr><w:t>", "</w:t></w:r>", runs)
-    return _zip({"word/document.xml": f"{_XML}<w:document><w:body><w:p>{text}</w:p></w:body></w:document>".encode()})
+    return zipped({"word/document.xml": f"{_XML}<w:document><w:body><w:p>{text}</w:p></w:body></w:document>".encode()})
 
 
 def _docx_cells(runs: Sequence[str]) -> bytes:
     text = _joined("<w:tc><w:p><w:r><w:t>", "</w:t></w:r></w:p></w:tc>", runs)
-    return _zip({"word/document.xml": f"{_XML}<w:document><w:tbl><w:tr>{text}</w:tr></w:tbl></w:document>".encode()})
+    return zipped({"word/document.xml": f"{_XML}<w:document><w:tbl><w:tr>{text}</w:tr></w:tbl></w:document>".encode()})
 
 
 def _xlsx(runs: Sequence[str]) -> bytes:
-    return _zip({"xl/sharedStrings.xml": f"{_XML}<sst><si>{_joined('<r><t>', '</t></r>', runs)}</si></sst>".encode()})
+    return zipped({"xl/sharedStrings.xml": f"{_XML}<sst><si>{_joined('<r><t>', '</t></r>', runs)}</si></sst>".encode()})
 
 
 def _odt(runs: Sequence[str]) -> bytes:
     text = _joined('<text:span text:style-name="T1">', "</text:span>", runs)
-    return _zip({"content.xml": f"{_XML}<office:text><text:p>{text}</text:p></office:text>".encode("utf-16")})
+    return zipped({"content.xml": f"{_XML}<office:text><text:p>{text}</text:p></office:text>".encode("utf-16")})
 
 
 def _svg(runs: Sequence[str]) -> bytes:
@@ -289,15 +280,6 @@ def test_no_ignorable_character_hides_an_address_or_what_is_in_front_of_it() -> 
     assert _missed({ascii(text): text.encode() for text in texts}, "text/plain; charset=utf-8") == []
 
 
-def _tar(content: bytes) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        info = tarfile.TarInfo("a/b.bin")
-        info.size = len(content)
-        archive.addfile(info, io.BytesIO(content))
-    return packed.getvalue()
-
-
 def _png(content: bytes) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -307,11 +289,11 @@ def _png(content: bytes) -> bytes:
 
 
 CONTAINERS: dict[str, Callable[[bytes], bytes]] = {
-    "zip": lambda c: _zip({"a.bin": c}),
-    "zip, stored": lambda c: _zip({"a.bin": c}, zipfile.ZIP_STORED),
-    "zip, bzip2": lambda c: _zip({"a.bin": c}, zipfile.ZIP_BZIP2),
-    "zip, LZMA": lambda c: _zip({"a.bin": c}, zipfile.ZIP_LZMA),
-    "tar": _tar,
+    "zip": lambda c: zipped({"a.bin": c}),
+    "zip, stored": lambda c: zipped({"a.bin": c}, zipfile.ZIP_STORED),
+    "zip, bzip2": lambda c: zipped({"a.bin": c}, zipfile.ZIP_BZIP2),
+    "zip, LZMA": lambda c: zipped({"a.bin": c}, zipfile.ZIP_LZMA),
+    "tar": tarred,
     "gzip": gzip.compress,
     "gzip, two members": lambda c: gzip.compress(b"") + gzip.compress(c),
     "bzip2": bz2.compress,
@@ -500,7 +482,7 @@ PATCH = (
     "payload",
     [
         _third_party("private.example"),
-        _zip({"a.eml": _third_party("private.example")}),
+        zipped({"a.eml": _third_party("private.example")}),
         PATCH,
         b"Contact our colleague at some.me@private.example or desk@private.example.",
         b"\0\1al\2 AL \x03\xffzq\0 al\x00" * 50,
@@ -520,7 +502,7 @@ def test_what_belongs_to_somebody_else_passes(payload: bytes) -> None:
     ("payload", "reason"),
     [
         (gzip.compress(b"x" * 999)[:-12], "damaged or cut"),
-        (_zip({"a.txt": b"x" * 999})[:-30], "damaged or cut"),
+        (zipped({"a.txt": b"x" * 999})[:-30], "damaged or cut"),
         (pdf(b"<< /Length 9 >>\nstream\nabc"), "damaged or cut"),
         (page(b"BT /F1 9 Tf (x) Tj ET", FONT, fonts=b"/F1 3 0 R")[:-8], "damaged or cut"),
         (pdf(flate(b"x" * 999).replace(b"endstream", b"")[:-10] + b"endstream"), "damaged or cut"),
@@ -546,7 +528,7 @@ def test_what_was_not_read_in_full_is_unchecked_with_its_reason(payload: bytes, 
 
 
 def test_a_file_within_a_file_is_named_by_its_path() -> None:
-    packed = _zip({"in/b.zip": _zip({"c.bin": b"\0\1\2"})})
+    packed = zipped({"in/b.zip": zipped({"c.bin": b"\0\1\2"})})
 
     assert [part.name for part in gate.check(_message_of(packed, name="a.zip"), NEEDLES)[1]] == ["a.zip/in/b.zip/c.bin"]
 

@@ -175,9 +175,9 @@ def same_address(a: str, b: str) -> bool:
 def mailbox_key(address: str) -> str:
     """Return what all spellings of a mailbox's *address* have in common, "" if it is no address.
 
-    Case is ignored, in local parts too, as mail servers do, and so are a local part's quotes (RFC 5321 §4.1.2). An internationalized domain equals its ASCII form. Tags
-    count, ``jane+x@`` is not ``jane@``, but for Gmail, which delivers any tag and any dots to one mailbox under two
-    domains.
+    Case is ignored, in local parts too, as mail servers do, and so are a local part's quotes (RFC 5321 §4.1.2). An
+    internationalized domain equals its ASCII form. Tags count, ``jane+x@`` is not ``jane@``, but for Gmail, which
+    delivers any tag and any dots to one mailbox under two domains.
     """
     local, domain = split_address(address.strip())
     local = _unquoted(local) if re.fullmatch('".*"', local) else local

@@ -87,13 +87,12 @@ def with_parties(
     parameter with an address as a value of its own (``X-ORGANIZER``, ``CONTACT``, ``URL:mailto:…``) is left out, since
     some client may send responses there. Texts and ids stay, and a calendar without any of these is returned unchanged.
     """
-    text = _OTHER_BREAKS.sub(" ", calendar)
-    lines = [_Line(line) for line in _BREAK.split(_FOLD.sub("", text))]
+    lines = _lines(calendar)
     if _is_response(lines, is_ours):
         kept = [line for line in lines if not line.is_party or line.name == "ORGANIZER" or line.address == sender]
     else:
         kept = list(_with_parties(lines, attendee, organizer, is_ours))
-    changed = text != calendar or [line.text for line in kept] != [line.text for line in lines]
+    changed = _OTHER_BREAKS.search(calendar) or [line.text for line in kept] != [line.text for line in lines]
     return "\r\n".join(_folded(line.text) for line in kept) if changed else calendar
 
 
