@@ -168,9 +168,10 @@ local-outbox: setup ## List what the local cloud has sent
 	@$(BIN)/email-handler local outbox
 
 .PHONY: bench
-bench: setup ## Measure: make bench B=parse ARGS="FOLDER…" runs bench/parse.py on folders of messages
+bench: setup ## Measure: make bench B=parse ARGS="FOLDER…" runs bench/parse.py on folders of messages (B=cold JSON=1)
 	@[ -f "bench/$(B).py" ] || { echo "Name what to measure, B=" $(basename $(notdir $(wildcard bench/*.py))) >&2; exit 2; }
-	@$(BIN)/python -m bench.$(B) $(ARGS)
+	@$(if $(filter cold,$(B)),$(MAKE) build-local >/dev/null)
+	@$(BIN)/python -m bench.$(B) $(if $(JSON),--json) $(ARGS)
 
 .PHONY: faults
 faults: setup ## Break every AWS call of every function in every way, and audit the result (JSON=1)

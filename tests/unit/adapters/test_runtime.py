@@ -1,16 +1,17 @@
-"""The Lambda edge's metrics: what the net caught is counted."""
+"""The Lambda edge: what the net caught is counted, and one record that fails holds up no other."""
 
 import signal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from email_handler import mistakes, runtime
 from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.records import Decision
-from email_handler.identifiers import ReceiptId
-from email_handler.usecases.sending import SendResult
+from email_handler.identifiers import ConversationId, LedgerId, ReceiptId
+from email_handler.usecases.sending import Dispatch, SendResult
 
 
 @pytest.fixture
@@ -22,6 +23,28 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(runtime.metrics, "add_metric", add_metric)
     return names
+
+
+def _context() -> LambdaContext:
+    context = LambdaContext()
+    context._function_name = context._memory_limit_in_mb = context._invoked_function_arn = "test"  # type: ignore[assignment]
+    context._aws_request_id = "test"
+    return context
+
+
+def _record(ledger: str) -> dict[str, Any]:
+    job = Job(
+        kind=JobKind.FORWARD,
+        conversation=ConversationId("c"),
+        source=ReceiptId("r"),
+        ledger=LedgerId(ledger),
+        archive_key="raw/inbound/r",
+    )
+    return {"messageId": ledger, "receiptHandle": ledger, "body": job.to_json(), "attributes": {}}
+
+
+def _refuse(*_: object) -> None:
+    raise AssertionError("nothing is dead-lettered or shown again")
 
 
 @pytest.mark.parametrize(("mistake", "expected"), [("ValueError: at mail", ["Flag", "Mistakes"]), ("", ["Flag"])])
@@ -47,14 +70,32 @@ def test_a_send_despite_a_mistake_is_counted(result: SendResult, counted: list[s
     assert ("Mistakes" in counted) is (result is SendResult.SENT_DESPITE_MISTAKE)
 
 
+def test_a_record_that_fails_is_logged_and_reported_without_its_texts_and_the_others_are_sent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sent: list[str] = []
+
+    def send(job: Job, _: object) -> SendResult:
+        if job.ledger == "second":
+            raise KeyError("me@private.example")
+        sent.append(job.ledger)
+        return SendResult.SENT
+
+    handler = runtime.sqs_handler(send, lambda: cast("Dispatch", None), dead_letter=_refuse, show_again=_refuse)
+    response = handler({"Records": [_record(ledger) for ledger in ("first", "second", "third")]}, _context())
+
+    assert response == {"batchItemFailures": [{"itemIdentifier": "second"}]}
+    assert sent == ["first", "third"]
+    (line,) = [record for record in caplog.records if getattr(record, "outcome", "") == "RecordFailed"]
+    assert (line.record, line.error.partition(" ")[0]) == ("second", "KeyError")  # type: ignore[attr-defined]
+    assert "private" not in str(vars(line))
+
+
 def test_a_function_ends_each_step_before_lambda_ends_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    context = LambdaContext()
-    context._function_name = context._memory_limit_in_mb = context._invoked_function_arn = "test"  # type: ignore[assignment]
-    context._aws_request_id = "test"
     monkeypatch.setattr(LambdaContext, "get_remaining_time_in_millis", lambda _: 9000)
     handler = runtime.event_handler(lambda _: mistakes.attempt(signal.getitimer, signal.ITIMER_REAL))
 
-    (seconds, _) = handler({}, context)
+    (seconds, _) = handler({}, _context())
 
     assert 2.5 < seconds <= 3
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)

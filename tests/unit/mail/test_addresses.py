@@ -1,12 +1,16 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from publicsuffixlist import PSLFILE, PublicSuffixList
 
 from email_handler.mail.addresses import (
     MAX_MAILBOXES,
     address_domain,
     aligned,
     ascii_address,
+    ascii_domain,
     organizational_domain,
     read_mailboxes,
     same_address,
@@ -160,6 +164,18 @@ def test_tags_are_split_off(address: str, expected: tuple[str, str]) -> None:
 )
 def test_the_organizational_domain_follows_the_public_suffix_list(domain: str, expected: str) -> None:
     assert organizational_domain(domain) == expected
+
+
+def test_every_name_of_the_public_suffix_list_is_looked_up_as_its_library_does() -> None:
+    listed = Path(PSLFILE).read_text(encoding="utf-8").splitlines()
+    names = [name.split(" ")[0].lstrip("!*.") for name in listed if name and not name.startswith("//")]
+    library = PublicSuffixList()
+    domains = [f"{below}{ascii_domain(name)}" for name in names for below in ("", "a.", "a.b.")]
+
+    assert len(names) > 9000
+    assert [organizational_domain(domain) for domain in domains] == [
+        library.privatesuffix(domain) or domain for domain in domains
+    ]
 
 
 def test_alignment_is_relaxed_within_an_organizational_domain_only() -> None:

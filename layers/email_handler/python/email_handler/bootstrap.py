@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import Any
 
-import boto3
+import botocore.session
 
 from email_handler.adapters.aws import CONFIG
 from email_handler.adapters.dynamodb.ledger import DynamoLedger
@@ -50,8 +50,12 @@ def new_token(length: int) -> str:
 
 @cache
 def _client(service: str) -> Any:
-    create: Any = boto3.client  # its types know a service by its literal name only
-    return create(service, config=SES_CONFIG if service == "sesv2" else CONFIG)
+    return _session().create_client(service, config=SES_CONFIG if service == "sesv2" else CONFIG)
+
+
+@cache
+def _session() -> Any:
+    return botocore.session.get_session()
 
 
 def _archive(settings: Settings) -> S3Archive:

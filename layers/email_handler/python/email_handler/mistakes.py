@@ -31,6 +31,11 @@ class Mistake:
     kind: str  # the exception's type: "ValueError"
     place: str  # module, function and line of ours: "mail.html:text:267"
 
+    @classmethod
+    def of(cls, error: BaseException) -> "Mistake":
+        """Return *error* without its text, which may quote the message."""
+        return cls(type(error).__name__, _place(error.__traceback__))
+
     def __str__(self) -> str:
         """Return both, for a person."""
         return f"{self.kind} at {self.place}"
@@ -47,7 +52,7 @@ def attempt[*A, T](step: Callable[[*A], T], *args: *A) -> T | Mistake:
     except (EmailHandlerError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # noqa: BLE001 - this is the net
-        return Mistake(type(error).__name__, _place(error.__traceback__))
+        return Mistake.of(error)
 
 
 def attempt_or[*A, T](default: T, step: Callable[[*A], T], *args: *A) -> T:

@@ -7,8 +7,6 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from email_handler.conversations.jobs import Job
@@ -16,7 +14,7 @@ from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import Decision
 from email_handler.errors import MalformedEvent, MalformedJob, RetryLater
 from email_handler.identifiers import ArchiveKey, EmailAddress, FunctionName, ReceiptId
-from email_handler.mistakes import steps_end_within
+from email_handler.mistakes import Mistake, steps_end_within
 from email_handler.senders.authentication import SesReceipt
 from email_handler.usecases.context import Context
 from email_handler.usecases.daily import DailyReport
@@ -90,27 +88,37 @@ def sqs_handler(
     A message that is not a job goes to *dead_letter* (body, reason, receives) and delays no other. For a send that is
     put off, *show_again* (receipt handle, seconds) sets the visibility timeout before the record is reported failed.
     """
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
-    def handle_record(record: SQSRecord) -> None:
+    def handle(record: dict[str, Any]) -> None:
         try:
-            job = Job.from_json(record.body)
+            job = Job.from_json(record["body"])
         except MalformedJob as error:
-            dead_letter(record.body, str(error), int(record.attributes.approximate_receive_count))
+            dead_letter(record["body"], str(error), int(record["attributes"]["ApproximateReceiveCount"]))
             log_outcome("job dead-lettered", SendResult.DEAD_LETTERED, reason=str(error))
             return
         ids = {"kind": job.kind.value, "conversation": job.conversation, "receipt": job.source, "ledger": job.ledger}
         try:
             result = send(job, dispatch())
         except RetryLater as error:
-            show_again(record.receipt_handle, error.delay)
+            show_again(record["receiptHandle"], error.delay)
             log_outcome("send put off", "PutOff", reason=str(error), seconds=error.delay, **ids)
             raise
         log_outcome("send ended", result, **ids)
 
-    def handler(event: Event, context: LambdaContext) -> Any:
+    def handled(record: dict[str, Any]) -> bool:
+        try:
+            handle(record)
+        except RetryLater:
+            return False
+        except Exception as error:  # noqa: BLE001 - the queue delivers this record again, and the others have left
+            log_outcome("record failed", "RecordFailed", record=record["messageId"], error=str(Mistake.of(error)))
+            return False
+        return True
+
+    def handler(event: Event, _: LambdaContext) -> dict[str, Any]:
         metrics.add_metric(name="Records", unit=MetricUnit.Count, value=len(event["Records"]))
-        return dict(process_partial_response(event, handle_record, processor, context))
+        failed = [record["messageId"] for record in event["Records"] if not handled(record)]
+        return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
     return _observed(handler)
 

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
-from publicsuffixlist import PublicSuffixList
+from publicsuffixlist import PSLFILE, PublicSuffixList
 
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.headers import MAX_VALUE, decode_header
@@ -222,7 +223,11 @@ def can_be_written_to(address: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList()  # 10,000 rules: read once, on first use
+    """Read the list once, on first use, with its 10,000 names in ASCII, as they are looked up. The library itself would
+    encode each of them, which takes three times as long."""
+    with Path(PSLFILE).open(encoding="utf-8") as lines:
+        ascii_names = [line if line.isascii() else ascii_domain(line) for line in lines if not line.startswith("//")]
+    return PublicSuffixList(ascii_names, accept_encoded_idn=False)
 
 
 @lru_cache(maxsize=1024)

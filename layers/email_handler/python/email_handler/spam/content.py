@@ -1,6 +1,6 @@
 """A message's fields as searches see them, bounded in length, each made at most once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from urllib.parse import unquote
@@ -17,6 +17,7 @@ from email_handler.spam.rules import Rule, RuleSet, views
 
 _BODY_END = 96 * 1024  # characters read from each end of a body for what its HTML shows and where its links lead
 _MIDDLE = 64 * 1024  # characters from each end in which one more window is chosen
+_UNSIEVED = 2 * WINDOW  # characters of a text's views that all rules search
 _TAGS = 10_000  # read from each end of HTML; long newsletters have two thousand in all
 _ADDRESSES = 200  # web addresses read from the HTML's references, and as many from the text
 _REFERENCE = pcre2.compile(r"\b(?:src|action|background)\s*+=\s*+[\"']?+([^\"'\s>]++)", pcre2.IGNORECASE)
@@ -91,10 +92,13 @@ class Content:
         return self._views[field]
 
     @cached_property
-    def _sieved(self) -> dict[str, list[str]]:
-        """Return for each rule on text the views that it may match."""
+    def _sieved(self) -> Mapping[str, Sequence[str]]:
+        """Return for each rule on text the views that it may match: all, if they are not worth a sieve."""
+        seen = self._seen("text")
+        if sum(map(len, seen)) <= _UNSIEVED:
+            return dict.fromkeys((rule.id for rule in self.rules.rules if rule.field == "text"), seen)
         sieved: dict[str, list[str]] = {}
-        for view in self._seen("text"):
+        for view in seen:
             for rule in self.rules.text_sieve.may_match(view):
                 sieved.setdefault(rule, []).append(view)
         return sieved

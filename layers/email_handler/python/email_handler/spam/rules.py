@@ -8,7 +8,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ class Signal:
     purpose: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, for the cached property
 class RuleSet:
     """What stage 3 decides by. A score of ``flag`` or more flags, of ``hold`` or more holds."""
 
@@ -94,9 +94,13 @@ class RuleSet:
     flag: float
     hold: float
     rules: tuple[Rule, ...]
-    text_sieve: Sieve  # for the rules on text: most rules, and by far the longest field
     signals: Mapping[str, Signal]
     problems: tuple[str, ...]  # entries that were skipped, and why; without their patterns
+
+    @cached_property
+    def text_sieve(self) -> Sieve:
+        """Return the sieve for the rules on text. To prepare it takes as long as to search 250 KB without it."""
+        return Sieve({rule.id: rule.source for rule in self.rules if rule.field == "text"})
 
 
 def load_rules(document: bytes, version: str) -> RuleSet:
@@ -122,7 +126,6 @@ def load_rules(document: bytes, version: str) -> RuleSet:
         flag=flag,
         hold=hold,
         rules=tuple(rules.values()),
-        text_sieve=Sieve({rule.id: rule.source for rule in rules.values() if rule.field == "text"}),
         signals=signals,
         problems=tuple(problems),
     )
