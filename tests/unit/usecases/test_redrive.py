@@ -73,6 +73,14 @@ def test_a_send_that_fails_again_during_the_redrive_is_left(world: World) -> Non
     assert world.jobs.queued == []
 
 
+def test_two_letters_of_one_send_are_both_gone_and_it_is_sent_once(world: World) -> None:
+    world.jobs.dead_lettered *= 2
+
+    assert [line.what for line in run(world)] == [Redriven.QUEUED, Redriven.QUEUED]
+    assert world.jobs.dead_lettered == []
+    assert len(world.run()) == 1
+
+
 def test_a_dry_run_changes_nothing(world: World) -> None:
     (line,) = run(world, dry_run=True)
 
