@@ -34,8 +34,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cloud import mailclient, receipt
-from cloud.clients import REGION
+from cloud import REGION, mailclient, receipt
 from cloud.cloud import LocalCloud
 from cloud.ses import Sent
 from email_handler import bootstrap

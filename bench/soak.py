@@ -31,8 +31,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from cloud import mailclient
-from cloud.clients import REGION
+from cloud import REGION, mailclient
 from cloud.cloud import LocalCloud
 from cloud.emulator import in_flight, wait_until
 from cloud.ses import Sent

@@ -8,6 +8,7 @@ from cli.connection import aws_errors, describe_stack, list_resources
 from cli.dns import Dns
 from cli.findings import Names, Observed, Zone, questions
 from cli.terminal import CommandError
+from cloud import REGION
 
 OUTPUTS = {"RecordsTable", "ArchiveBucket", "ThreadDomain"}
 """Together they tell a stack of ours from others."""
@@ -27,7 +28,7 @@ class Account:
         """Return that of the user's credentials, or the one at *endpoint*. Raises CommandError."""
         import boto3  # noqa: PLC0415  (see cli.connection)
 
-        from cloud.clients import REGION, Clients  # noqa: PLC0415
+        from cloud.clients import Clients  # noqa: PLC0415
 
         session: Any = Clients(endpoint) if endpoint else boto3.session.Session()
         region = REGION if endpoint else session.region_name

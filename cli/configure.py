@@ -17,8 +17,7 @@ from cli.options import AsJson, DryRun, Endpoint
 from cli.parameters import Answers, assignments, listed, mistakes
 from cli.questions import ask, confirm, offer
 from cli.terminal import CommandError, print_note, print_result
-from cloud import PROJECT, template
-from cloud.deploy import ARCHITECTURE
+from cloud import ARCHITECTURE, PROJECT, template
 
 Environment = Annotated[str, typer.Option("--env", help="prod or dev: its name, protection and logs (samconfig.toml).")]
 Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing: use the stored answers and --set.")]

@@ -20,8 +20,7 @@ from cli.account import Account
 from cli.options import AsJson
 from cli.parameters import REQUIRED, Answers, assignments, compose, environments, mistake
 from cli.terminal import CommandError, ExitCode, print_result
-from cloud import PROJECT, template
-from cloud.deploy import ARCHITECTURE
+from cloud import ARCHITECTURE, PROJECT, template
 
 OVERRIDES = "--parameter-overrides"
 STDERR = 2  # file descriptor

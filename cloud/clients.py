@@ -6,8 +6,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-REGION = "us-east-1"
-ACCOUNT = "000000000000"  # the emulators' own
+from cloud import REGION
+
 INVOKING = Config(read_timeout=910, tcp_keepalive=True, retries={"total_max_attempts": 1})
 """For a Lambda client that waits for a run's end: longer than Lambda lets any function run (900 s), and no second run
 if the response is lost."""

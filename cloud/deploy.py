@@ -4,7 +4,6 @@ import fcntl
 import hashlib
 import json
 import os
-import platform
 import re
 import sys
 import zipfile
@@ -13,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloud import STACK, guarded, template
-from cloud.clients import REGION, Clients
+from cloud import ARCHITECTURE, REGION, STACK, guarded, template
+from cloud.clients import Clients
 from cloud.errors import LocalCloudError
 from cloud.template import ReceiptRule, receipt_rules
 
-ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 _ARTIFACTS = "local-cloud-artifacts"  # bucket
 _BUILD_LIMIT = 900.0  # seconds; the first build downloads the layer's wheels
 _DEPLOY_LIMIT = 300.0

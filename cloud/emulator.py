@@ -10,8 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cloud import ministack_process
-from cloud.clients import REGION
+from cloud import REGION, ministack_process
 from cloud.errors import LocalCloudError
 from cloud.guarded import Guarded, new_scratch
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from cloud.clients import ACCOUNT, REGION
+from cloud import ACCOUNT, REGION
 from cloud.receipt import timestamp
 from cloud.ses import Sent
 from email_handler.mail.addresses import address_domain

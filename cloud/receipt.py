@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime, getaddresses
 from typing import Any
 
-from cloud.clients import REGION
+from cloud import REGION
 from cloud.mailclient import decoded
 from cloud.ses import header_section
 from email_handler.mail.addresses import address_domain

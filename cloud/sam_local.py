@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cloud import PROJECT
-from cloud.deploy import ARCHITECTURE, Deployment
+from cloud import ARCHITECTURE, PROJECT
+from cloud.deploy import Deployment
 
 ENVIRONMENT = PROJECT / ".local/run-email-handler-local-up--for-sam.json"
 """Environment variables by function."""

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from cloud.clients import REGION
+from cloud import REGION
 from cloud.http_server import Exchange, HttpServer
 
 SEND_PATH = "/v2/email/outbound-emails"

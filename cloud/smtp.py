@@ -12,8 +12,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cloud import receipt
-from cloud.clients import ACCOUNT, REGION, Clients
+from cloud import ACCOUNT, REGION, receipt
+from cloud.clients import Clients
 from cloud.emulator import require_free
 from cloud.receipt import Accepted
 from cloud.template import ReceiptRule

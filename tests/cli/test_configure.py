@@ -17,8 +17,8 @@ from cli.deploy import sam_deploy
 from cli.findings import Observed
 from cli.main import app
 from cli.parameters import Answers
-from cloud.clients import ACCOUNT, REGION, Clients
-from cloud.deploy import ARCHITECTURE
+from cloud import ACCOUNT, ARCHITECTURE, REGION
+from cloud.clients import Clients
 from tests.cli.test_command import COMMAND
 from tests.support.name_server import serving
 from tests.support.stack import PROJECT, TEMPLATE

@@ -12,7 +12,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from cloud.clients import REGION, Clients
+from cloud import REGION
+from cloud.clients import Clients
 from cloud.emulator import Emulator
 from tests.support.proxy import Call, Fault, Proxy
 

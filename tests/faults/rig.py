@@ -16,8 +16,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from cloud import receipt
-from cloud.clients import REGION, Clients
+from cloud import REGION, receipt
+from cloud.clients import Clients
 from cloud.emulator import Emulator
 from cloud.ses import Sent, SesEndpoint
 from email_handler.conversations.jobs import Job, JobKind

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cloud.clients import ACCOUNT, REGION
+from cloud import ACCOUNT, REGION
 
 RECIPIENT = "recipient.example"
 """Stands for a recipient's identity, on which SES asks for permission too while an account is in its sandbox."""

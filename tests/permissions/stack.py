@@ -12,8 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cloud import deploy, template
-from cloud.clients import ACCOUNT, REGION
+from cloud import ACCOUNT, REGION, deploy, template
 from tests.permissions.calls import arn
 from tests.permissions.policies import Authorisation, Statement, read_statements
 
