@@ -1,6 +1,6 @@
 """Machines that respond to messages: each kind is a function from the message it received to its response."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from email import message_from_bytes
 
@@ -200,6 +200,13 @@ def redirect_with_new_ids(received: Received) -> Response:
     )
 
 
+def receipt_by_hand(received: Received) -> Response:
+    """Report by RFC 8098 that a person displayed the message and let the report be sent."""
+    automatic = receipt(received)
+    raw = automatic.raw.replace(b"automatic-action/MDN-sent-automatically", b"manual-action/MDN-sent-manually")
+    return Response(raw=raw, envelope_sender=received.by)
+
+
 MACHINES: dict[str, Machine] = {
     machine.__name__: machine
     for machine in (
@@ -216,7 +223,29 @@ MACHINES: dict[str, Machine] = {
         challenge,
         bounce,
         receipt,
+        receipt_by_hand,
         redirect,
         redirect_with_new_ids,
     )
 }
+
+SIGNS: dict[str, dict[str, str]] = {
+    "auto-submitted": {"Auto_Submitted": "auto-generated"},
+    "report": {"Content_Type": "message/disposition-notification"},
+    "null envelope sender": {},
+    "mailer-daemon": {"Sender": "MAILER-DAEMON@private.example"},
+    "precedence": {"Precedence": "bulk"},
+    "autoresponder field": {"X_Autoreply": "yes"},
+    "autoreply subject": {"Subject": "On leave"},
+    "autoresponder address": {"Sender": "autoreply@private.example"},
+}
+"""The fields that make each sign of a machine; the null envelope sender is none."""
+
+
+def marked(raw: bytes, signs: Collection[str], by: str) -> Response:
+    """Return *raw* with each of *signs*, sent *by* an address."""
+    fields: dict[str, str] = {}
+    for sign in signs:
+        for name, value in SIGNS[sign].items():
+            fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    return Response(raw=with_fields(raw, **fields), envelope_sender="" if "null envelope sender" in signs else by)

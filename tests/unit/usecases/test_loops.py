@@ -96,6 +96,19 @@ def test_no_machine_that_responds_to_our_messages_causes_a_loop(name: str) -> No
     assert more[JobKind.NOTICE] <= len(world.records.conversations), "one an hour for each conversation"
 
 
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_machine_that_takes_hours_to_respond_causes_no_endless_chain_of_notices(name: str) -> None:
+    world = World()
+    left = one_of_each(world)
+    responder = Responder(world, MACHINES[name])
+    for _ in range(ROUNDS):
+        world.now += timedelta(hours=2)
+        left = responder.round(left)
+    world.now += timedelta(hours=2)
+
+    assert responder.round(left) == []
+
+
 @pytest.mark.parametrize("name", ["redirect", "redirect_with_new_ids"])
 def test_our_own_message_that_comes_back_is_recorded_and_not_forwarded(name: str) -> None:
     world = World()

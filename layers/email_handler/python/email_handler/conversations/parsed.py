@@ -130,10 +130,11 @@ def verified_owner(
     return address if parsed.verification.suffices_for_owner and address in owners.addresses(conversation) else None
 
 
-def fingerprint(message: Message, *, verified: bool) -> str:
+def fingerprint(message: Message, *, verified: bool, to: str = "") -> str:
     """Return what makes two receipts the same message: Message-ID, From, Subject, Date, body, and whether the sender is
     *verified*; "" without a Message-ID, since a person may write the same text twice.
 
+    An owner's message to two conversations is one to each: *to* is the conversation that its receipt's address names.
     Programs that write every alarm under one constant id differ in the others. Verified and unverified copies differ:
     a forged copy must not stand for the person's own message.
     """
@@ -148,12 +149,13 @@ def fingerprint(message: Message, *, verified: bool) -> str:
         sender,
         message.subject,
         message.header("Date"),
+        *([to] if to else []),
     )
     head = (text.encode("utf-8", "backslashreplace") for text in told)
     return hashlib.sha256(b"\x1f".join((*head, body))).hexdigest()
 
 
-def fingerprints(parsed: ParsedMessage) -> tuple[str, ...]:
+def fingerprints(parsed: ParsedMessage, *, to: str = "") -> tuple[str, ...]:
     """Return the fingerprints that make *parsed* a copy, its own first.
 
     An unverified message may be a copy of a verified one, never the other way round. Without a Message-ID only the
@@ -162,7 +164,7 @@ def fingerprints(parsed: ParsedMessage) -> tuple[str, ...]:
     if not parsed.message.message_id:
         return (f"receipt {parsed.receipt.id}",)
     kinds = (True,) if parsed.verification.verified else (False, True)
-    return tuple(fingerprint(parsed.message, verified=kind) for kind in kinds)
+    return tuple(fingerprint(parsed.message, verified=kind, to=to) for kind in kinds)
 
 
 def text_digest(message: Message) -> str:

@@ -67,7 +67,8 @@ The email is held: the operator can release it, which forwards it to you. If the
     NoticeKind.AUTOMATIC: """\
 Your email was not sent to the contact: it has a sign of an automatic reply, which must not go out in your name.
 
-If you wrote it, send it again under another subject.""",
+If you wrote it, send it again as an ordinary reply, under another subject. If your email program did, there is nothing to
+do. There is at most one notice like this an hour.""",
     NoticeKind.TO_NOTICES: """\
 Your email went to the address that notices come from. Nothing was sent.
 

@@ -83,7 +83,7 @@ def automatic(message: Message, envelope_sender: str | None) -> str:
 
 
 def surely_automatic(message: Message, envelope_sender: str | None) -> bool:
-    """Return whether *message* says for itself that a machine wrote it, so that its owner need not hear of it.
+    """Return whether *message* says for itself that a machine wrote it, so that no person's words are kept from leaving.
 
     One sign is enough if only a machine gives it; a subject such as "On leave", bulk precedence, or ``Auto-Submitted``
     without ``auto-replied`` (RFC 3834 §5) need another one. A response to an invitation is a person's, who clicked.
@@ -96,6 +96,13 @@ def surely_automatic(message: Message, envelope_sender: str | None) -> bool:
 
 
 _WEAK_SIGNS = frozenset({"auto-submitted", "precedence", "autoreply subject", "autoresponder address"})
+
+
+def is_null_sender(envelope_sender: str | None) -> bool:
+    """Return whether a mail system sent a message, not a person: its reports have no return path (RFC 3464 §2)."""
+    return envelope_sender is not None and envelope_sender.strip() in ("", "<>")
+
+
 _RESPONSE = re.compile(rb"^METHOD:[ \t]*(?:REPLY|COUNTER)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
@@ -121,7 +128,7 @@ def signs(message: Message, envelope_sender: str | None) -> tuple[str, ...]:
     found = {
         "auto-submitted": first_keyword(fields.get("auto-submitted", "")) not in ("no", ""),
         "report": message.root.content_type in _REPORTS,
-        "null envelope sender": envelope_sender is not None and envelope_sender.strip() in ("", "<>"),
+        "null envelope sender": is_null_sender(envelope_sender),
         "mailer-daemon": not DAEMONS.isdisjoint((*writers, local_part(envelope_sender or ""))),
         "precedence": bulk or precedence in ("auto_reply", "auto-reply", "autoreply", "junk"),
         "autoresponder field": any(

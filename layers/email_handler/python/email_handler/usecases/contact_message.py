@@ -25,7 +25,7 @@ from email_handler.mistakes import Mistake, attempt, attempt_or
 from email_handler.ports import Commit, Known, Question
 from email_handler.senders.auto_response import refuse_acknowledgement
 from email_handler.senders.linkedin import linkedin_slug
-from email_handler.senders.machines import surely_automatic
+from email_handler.senders.machines import is_null_sender
 from email_handler.spam.stages import Listed, filter_message, filter_unread
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
@@ -63,7 +63,7 @@ def decide_contact_message(parsed: ParsedMessage, context: Context, *, acknowled
 def _owner_quotes_feedback(parsed: ParsedMessage, context: Context) -> bool:
     """Return whether an owner wrote *parsed*, which only reads like a bounce: their words are not recorded in silence."""
     by_owner = verified_owner(parsed, context.configuration().owners) is not None
-    return by_owner and not surely_automatic(parsed.message, parsed.receipt.envelope_sender)
+    return by_owner and not is_null_sender(parsed.receipt.envelope_sender)
 
 
 def _plan(

@@ -13,6 +13,7 @@ from email_handler.conversations.parsed import (
     OWN_MESSAGE,
     ParsedMessage,
     fingerprint,
+    fingerprints,
     is_own_message,
     message_record,
     parse_received,
@@ -30,7 +31,7 @@ from email_handler.outgoing.notice import NoticeKind
 from email_handler.outgoing.reply import compose_reply
 from email_handler.ports import Commit, Known, Question
 from email_handler.senders.authentication import SesReceipt
-from email_handler.senders.machines import is_calendar_response, surely_automatic
+from email_handler.senders.machines import is_calendar_response, is_null_sender, surely_automatic
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.contact_message import decide_contact_message, message_question
 from email_handler.usecases.context import Context
@@ -52,11 +53,11 @@ def relay_reply(
 ) -> Decision:
     """Decide about a message to a thread address: a reply leaves only if the token is right *and* the owner verified.
 
-    The decision is taken at most once for a receipt; the reply is sent at least once. Machines come first: an owner's
-    out-of-office or a daemon is recorded, never relayed, never replied to. Whatever else the verified owner writes
-    leaves, or comes back with a notice; so does what a mistake of ours kept from being read. *acknowledge* is False for
-    the reconciler, as for a contact's message to a public address; *mistake* is what kept it from rebuilding *receipt*.
-    Raises transient errors only; the invocation is then repeated and finds or takes the decision.
+    The decision is taken at most once for a receipt; the reply is sent at least once. Whatever comes from the verified
+    owner leaves, or comes back with a notice, even what a machine of theirs or a mistake of ours made of it; only
+    :func:`_stop` records in silence. *acknowledge* is False for the reconciler, as for a contact's message to a public
+    address; *mistake* is what kept it from rebuilding *receipt*. Raises transient errors only; the invocation is then
+    repeated and finds or takes the decision.
     """
     raw = context.archive.get(archive_key)
     parsed = parse_received(raw, receipt, "reply", archive_key, context.clock(), mistake)
@@ -87,7 +88,11 @@ def relay_reply(
 def _question(parsed: ParsedMessage, opened: Conversation | None) -> Question:
     question = message_question(parsed)
     hourly = hourly_notice_id(question.conversation, parsed.at)
-    question = replace(question, sends=(hourly, _hourly_id(parsed, question.conversation)))
+    question = replace(
+        question,
+        fingerprints=fingerprints(parsed, to=question.conversation),
+        sends=(hourly, _hourly_id(parsed, question.conversation)),
+    )
     return replace(question, contact=opened.contact) if opened and parsed.feedback is None else question
 
 
@@ -126,14 +131,12 @@ def _plan_reply(parsed: ParsedMessage, known: Known, configuration: Configuratio
     owners, target = configuration.owners, parsed.target
     conversation = known.by_id if token_matches(target, known.by_id) else None
     owner = verified_owner(parsed, owners, known.by_id)
-    is_machine = bool(parsed.automatic or parsed.feedback)
-    if owner is not None:  # a subject such as "On leave", or words of a bounce, prove nothing about a person
-        is_machine = surely_automatic(parsed.message, parsed.receipt.envelope_sender)
-    if parsed.feedback is not None and is_machine:
+    # An owner's words about a bounce are no report of one: that has no envelope sender.
+    if parsed.feedback is not None and (owner is None or is_null_sender(parsed.receipt.envelope_sender)):
         record = message_record(parsed, owners, Outcome.RECORD)
         if feedback := plan_feedback(record, parsed.feedback, known):
             return feedback
-    stop = _stop(parsed, known, owner, owners, is_machine=is_machine)
+    stop = _stop(parsed, known, owner, owners)
     if stop is not None:
         outcome, reason = stop
         return build_commit(message_record(parsed, owners, outcome, [reason], conversation=conversation))
@@ -156,14 +159,15 @@ def _plan_reply(parsed: ParsedMessage, known: Known, configuration: Configuratio
 
 
 def _stop(
-    parsed: ParsedMessage, known: Known, owner: EmailAddress | None, owners: Owners, *, is_machine: bool
+    parsed: ParsedMessage, known: Known, owner: EmailAddress | None, owners: Owners
 ) -> tuple[Outcome, Reason] | None:
-    """Return outcome and reason if *parsed* is only recorded, without a notice: of the owner's, only what a machine
-    surely wrote, an exact copy, and what may be a machine's response to a notice, which would cause another."""
+    """Return outcome and reason if *parsed* is only recorded, without a notice: of the owner's, only an exact copy of
+    what was sent to the same conversation, and what may be a machine's response to a notice, which would cause
+    another."""
     to_notices = parsed.target is None and owners.notices_address in parsed.receipt.recipients
     if (parsed.target is None and owner is None) or (to_notices and parsed.automatic):
         return Outcome.DROP, Reason(stage="recipient", rule="no-thread-address", detail="names no conversation")
-    if is_machine:
+    if owner is None and (parsed.automatic or parsed.feedback):
         why = parsed.automatic or "feedback"
         return Outcome.RECORD, Reason(stage="machine", rule=why.replace(" ", "-"), detail="not relayed, no reply")
     if known.duplicate_of is not None:
@@ -234,18 +238,21 @@ def _hold(
     rule: str,
     detail: str,
 ) -> Commit:
-    """Return the transaction that keeps *parsed* and sends a notice: always if the owner surely wrote it, at most once
-    an hour and conversation if a machine of the owner's may have, or anybody else."""
+    """Return the transaction that keeps *parsed*, held unless a machine surely wrote it, and sends a notice: always if
+    the owner surely wrote it, at most once an hour and conversation if a machine of the owner's may have, or anybody
+    else."""
     conversation = known.by_id
     stage = "sender" if kind is NoticeKind.NOT_OWNER else "owner"  # what is not in the owner's name can be released
     reason = Reason(stage=stage, rule=rule, detail=detail)
     outcome = Outcome.DROP if kind is NoticeKind.TO_NOTICES else Outcome.HOLD
+    if kind is NoticeKind.AUTOMATIC and surely_automatic(parsed.message, parsed.receipt.envelope_sender):
+        outcome = Outcome.RECORD
     record = message_record(parsed, owners, outcome, [reason], conversation=conversation)
     recipients: Sequence[EmailAddress] = [owner] if owner else conversation.mailboxes if conversation else ()
     named = parsed.target.conversation if parsed.target else ""  # as asked for, known or not
     notice = hourly_notice_id(named, parsed.at)
     if owner is not None:
-        capped = kind in (NoticeKind.AUTOMATIC, NoticeKind.TO_NOTICES)
+        capped = kind is NoticeKind.AUTOMATIC or parsed.target is None
         notice = _hourly_id(parsed, named) if capped else notice_id(record.receipt, owner)
     due = bool(recipients) and notice not in known.sends
     return build_commit(record, ledger=[new_send(JobKind.NOTICE, notice, record, recipients, note=kind)] if due else [])
@@ -276,7 +283,7 @@ def _relay(
         sends.append(new_send(JobKind.NOTICE, changed, record, [owner], note=NoticeKind.CHANGED))
     contact = known.contact and contact_after_reply(known.contact, digest, parsed.at)
     return replace(
-        build_commit(record, ledger=sends, fingerprint=fingerprint(parsed.message, verified=True)),
+        build_commit(record, ledger=sends, fingerprint=fingerprint(parsed.message, verified=True, to=conversation.id)),
         conversation=add_reply(conversation, parsed, owner, untold=() if record.changes else unchecked),
         contact=contact,
         references=own_reference(parsed.message, conversation, record.receipt, known.references),

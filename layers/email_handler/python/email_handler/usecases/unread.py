@@ -114,17 +114,17 @@ def bare_conversation(
 
 def hold_unread(parsed: ParsedMessage, mistake: Mistake, known: Known, owners: Owners) -> Commit:
     """Return the transaction that keeps a message to a thread address, and sends the owner a notice: each time if the
-    owner is verified, at most once an hour and conversation otherwise."""
+    verified owner wrote to a conversation, at most once an hour and conversation otherwise."""
     record = unread_record(parsed, owners, Disposition(outcome=Outcome.HOLD, reasons=(mistaken(mistake),)))
     conversation = known.by_id
     owner = verified_owner(parsed, owners, conversation)
     if conversation is not None:
         record = replace(record, conversation=conversation.id)
     hourly = hourly_notice_id(parsed.target.conversation if parsed.target else "", parsed.at)  # as asked for
-    notices = []
-    if owner is not None:
-        notices = [new_send(JobKind.NOTICE, notice_id(record.receipt, owner), record, [owner], note=NoticeKind.MISTAKE)]
-    elif hourly not in known.sends:
-        mailboxes = conversation.mailboxes if conversation else owners.forward_to
-        notices = [new_send(JobKind.NOTICE, hourly, record, mailboxes, note=NoticeKind.MISTAKE)]
+    mailboxes = [owner] if owner else conversation.mailboxes if conversation else owners.forward_to
+    notice = (
+        notice_id(record.receipt, owner) if owner and parsed.target else hourly
+    )  # a notice's response has no target
+    due = notice not in known.sends
+    notices = [new_send(JobKind.NOTICE, notice, record, mailboxes, note=NoticeKind.MISTAKE)] if due else []
     return build_commit(record, ledger=notices)

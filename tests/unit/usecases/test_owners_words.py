@@ -1,0 +1,140 @@
+"""A verified owner's message to a thread address leaves or comes back with a notice, whatever it is marked as."""
+
+from itertools import chain, combinations
+
+import pytest
+
+from cloud.mailclient import with_fields
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.records import Conversation, SendState
+from email_handler.mail.parsing import parse
+from email_handler.senders.machines import signs
+from email_handler.usecases import reply
+from tests.support.builders import mail
+from tests.support.machines import MACHINES, SIGNS, Received, Response, marked
+from tests.support.world import OWNER, PUBLIC, THREAD, World
+
+EVERY_MIX = tuple(chain.from_iterable(combinations(SIGNS, size) for size in range(len(SIGNS) + 1)))
+RELAYED, TOLD = "relayed", "told"
+
+
+def world_with_conversation(subject: str = "A question") -> tuple[World, Conversation, str]:
+    """Return a world after a contact's first message, its conversation and its thread address."""
+    world = World()
+    world.arrive(mail(subject=subject))
+    world.run()
+    conversation = next(iter(world.records.conversations.values()))
+    return world, conversation, thread(conversation)
+
+
+def thread(conversation: Conversation) -> str:
+    return f"{conversation.id}.{conversation.token}@{THREAD}"
+
+
+def owners(to: str, *, number: int = 1) -> bytes:
+    return mail(sender=OWNER, to=to, subject="Re: A question", text="Yes.", message_id=f"<o{number}@private.example>")
+
+
+def end_of(world: World, raw: bytes, to: str, envelope_sender: str = OWNER) -> str:
+    """Let the owner's *raw* arrive and return what became of it; "" if it ended in silence."""
+    world.arrive(raw, to=to, envelope_sender=envelope_sender)
+    left = world.run()
+    if any(OWNER not in sent.recipients for sent in left):
+        return RELAYED
+    return (
+        TOLD if [(sent.sender, sent.recipients) for sent in left] == [(world.owners.notices_address, (OWNER,))] else ""
+    )
+
+
+def test_the_signs_are_all_there_are() -> None:
+    everything = marked(owners("x@thread.example.com"), SIGNS, OWNER)
+
+    assert signs(parse(everything.raw), everything.envelope_sender) == tuple(SIGNS)
+
+
+@pytest.mark.parametrize("size", range(len(SIGNS) + 1))
+def test_with_every_mix_of_the_signs_of_a_machine_it_leaves_or_comes_back(size: int, subtests: pytest.Subtests) -> None:
+    for mix in (mix for mix in EVERY_MIX if len(mix) == size):
+        with subtests.test(", ".join(mix)):
+            world, _, to = world_with_conversation()
+            written = marked(owners(to), mix, OWNER)
+
+            assert end_of(world, written.raw, to, written.envelope_sender) == (TOLD if mix else RELAYED)
+
+
+def response_of(name: str, world: World, to: str) -> Response:
+    """Return the response of the machine *name* at the owner's mailbox to the latest forward, as the owner's own."""
+    (forward,) = [sent for sent in world.mailer.sent if sent.recipients == (OWNER,)]
+    raw = with_fields(forward.raw, Message_ID=f"<{forward.ses_id}@email.amazonses.com>")
+    response = MACHINES[name](Received(raw=raw, by=OWNER, number=1))
+    return Response(raw=with_fields(response.raw, From=OWNER, To=to), envelope_sender=response.envelope_sender)
+
+
+@pytest.mark.parametrize("envelope_sender", [None, "", "<>", OWNER])
+@pytest.mark.parametrize("name", MACHINES)
+def test_what_any_machine_sends_in_the_owners_name_leaves_or_comes_back_but_for_a_mail_systems_report(
+    name: str, envelope_sender: str | None
+) -> None:
+    world, _, to = world_with_conversation()
+    response = response_of(name, world, to)
+    envelope = response.envelope_sender if envelope_sender is None else envelope_sender
+    end = end_of(world, response.raw, to, envelope)
+
+    bounced = any(item.state is SendState.BOUNCED for item in world.records.ledger.values())
+    assert bounced == (name == "bounce" and envelope in ("", "<>"))
+    assert (end == "") == bounced
+
+
+def test_a_report_with_an_envelope_sender_or_about_nothing_we_sent_comes_back() -> None:
+    for about, envelope_sender in ((PUBLIC, OWNER), (PUBLIC, "")):
+        world, _, to = world_with_conversation()
+        raw = mail(
+            sender=OWNER,
+            to=to,
+            subject="Undelivered Mail Returned to Sender",
+            text=f"<{about}>: 550 5.1.1 no such user\r\n",
+            auto_submitted="auto-replied",
+        )
+
+        assert end_of(world, raw, to, envelope_sender) == TOLD
+
+
+def test_one_message_to_two_conversations_that_arrives_once_for_each_leaves_to_both() -> None:
+    world, first, to = world_with_conversation()
+    world.arrive(mail(sender="kim@other.example", subject="Another", message_id="<k@other.example>"))
+    world.run()
+    second = thread(next(one for one in world.records.conversations.values() if one.id != first.id))
+    raw = owners(f"{to}, {second}")
+
+    assert [end_of(world, raw, place) for place in (to, second)] == [RELAYED, RELAYED]
+    assert [world.arrive(raw, to=place).outcome for place in (to, second)] == [Outcome.RECORD] * 2
+
+
+def test_a_blind_copy_to_another_conversation_comes_back() -> None:
+    world, first, to = world_with_conversation()
+    world.arrive(mail(sender="kim@other.example", subject="Another", message_id="<k@other.example>"))
+    world.run()
+    second = thread(next(one for one in world.records.conversations.values() if one.id != first.id))
+    raw = owners(to)
+
+    assert [end_of(world, raw, place) for place in (to, second)] == [RELAYED, TOLD]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.parametrize("local", ["notices", "NOTICES", "notices+x", "anything"])
+def test_responses_to_notices_cause_at_most_one_an_hour_at_any_address_without_a_conversation(
+    local: str, broken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    if broken:
+        monkeypatch.setattr(reply, "_plan_reply", fails)
+    world, _, _ = world_with_conversation()
+    to = f"{local}@{THREAD}"
+    before = len(world.mailer.sent)
+    for number in range(4):
+        world.arrive(owners(to, number=number), to=to)
+        world.run()
+
+    assert len(world.mailer.sent) == before + 1
