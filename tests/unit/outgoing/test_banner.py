@@ -30,6 +30,7 @@ from tests.support.compositions import (
     forward_context,
     reply_context,
 )
+from tests.support.links import first_link
 
 RECEIVED = parse(
     mail(
@@ -422,6 +423,16 @@ def test_a_sentinel_in_an_earlier_subject_does_not_end_the_banner() -> None:
     text = banner.as_text(banner.lines(received, forward_context(received, earlier=earlier)))
 
     assert banner_removal.remove_from_text(text)[0].strip() == ""
+
+
+def test_earlier_subjects_and_tags_are_no_links_in_the_banner() -> None:
+    received = parse(mail())
+    earlier = ((ConversationId("c-0"), "Log in at https://pay.example", datetime(2026, 3, 1, tzinfo=UTC)),)
+    shown = banner.lines(received, forward_context(received, earlier=earlier, source="pay.example"))
+
+    ours = [line.text for line in shown if line.text.startswith(("Earlier", "c-"))]
+    assert ["pay[.]example" in line for line in ours] == [True, True]
+    assert first_link(ours[1]) == ""
 
 
 def test_a_reply_with_a_lone_sentinel_among_other_words_is_held() -> None:

@@ -1,13 +1,17 @@
 """Notices: what the owner learns about a reply that did not reach the contact."""
 
+from dataclasses import replace
 from email import message_from_bytes
 
 import pytest
 
 from email_handler.conversations.disposition import Reason
 from email_handler.conversations.owners import Owners
+from email_handler.conversations.records import Conversation
+from email_handler.mail.html import html_text
 from email_handler.mail.parsing import parse
 from email_handler.outgoing.notice import NoticeKind, compose_notice
+from tests.support.links import first_link
 from tests.support.records import OWNER, PUBLIC, conversation, forward, message
 from tests.support.ses_rules import problems
 
@@ -52,8 +56,32 @@ def test_a_bounce_shows_recipient_and_status() -> None:
     )
 
     text = parse(composed.raw).text
-    assert "Recipient: jane@customer.example" in text
+    assert "Recipient: jane at customer[.]example" in text
     assert "Status: 5.1.1" in text
+
+
+@pytest.mark.parametrize("kind", NoticeKind)
+@pytest.mark.parametrize("known", [conversation(), None])
+def test_nothing_that_somebody_else_wrote_becomes_a_link(kind: NoticeKind, known: Conversation | None) -> None:
+    hostile = "Call +1 202 555 0123 or http://pay.example/x, pay@evil.example"
+    about = message(
+        subject=hostile,
+        sender="pay@evil.example",
+        sender_name=hostile,
+        reasons=(Reason(stage="owner", rule="leak", detail=hostile),),
+        changes=(hostile,),
+        unchecked=(hostile,),
+        feedback={"recipient": "pay@evil.example", "status": hostile},
+    )
+    notices = [
+        compose_notice(kind, owners=OWNERS, record=about, conversation=known, item=replace(forward(), detail=detail))
+        for detail in ("", hostile)
+    ]
+
+    for notice in (parse(composed.raw) for composed in notices):
+        assert "evil[.]example" in notice.text
+        for shown in (notice.subject, notice.text, html_text(notice.html)):
+            assert first_link(shown.replace(conversation().id, "")) == ""
 
 
 def test_it_joins_the_owners_thread() -> None:

@@ -16,6 +16,7 @@ from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Conversation, Decision, SendState, Status
 from email_handler.errors import ConfigUnavailable
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress
+from email_handler.outgoing.unlinked import unlinked
 from email_handler.usecases import reply
 from email_handler.usecases.reply import relay_reply
 from tests.support.builders import entity, mail, multipart
@@ -492,7 +493,7 @@ def test_the_notice_about_a_strangers_message_says_who_wrote_and_that_nothing_of
     (left,) = world.run()
     text = read(left).get_body(("plain",)).get_content()  # type: ignore[union-attr]
 
-    assert "From: Mallory <mallory@evil.example>, verified (dmarc pass)" in text
+    assert "From: Mallory <mallory at evil[.]example>, verified (dmarc pass)" in text
     assert "Why: the sender is none of your mailboxes" in text
     assert "in your name" not in text
 
@@ -502,7 +503,7 @@ def test_the_notice_about_a_forged_message_says_what_failed(world: World) -> Non
     (left,) = world.run()
     text = read(left).get_body(("plain",)).get_content()  # type: ignore[union-attr]
 
-    assert f"From: The Owner <{OWNER}>, not verified (dmarc fail)" in text
+    assert f"From: The Owner <{unlinked(OWNER)}>, not verified (dmarc fail)" in text
     assert "Why: not verified: dmarc fail" in text
     assert "in your name" in text
 
@@ -627,7 +628,7 @@ def test_the_owner_hears_at_once_which_of_their_words_were_replaced(world: World
     assert notice.recipients == (OWNER,)
     shown = read(notice).get_body().get_content()  # type: ignore[union-attr]
     assert "Your reply was changed" in shown
-    assert f"Changed: {record.changes[0]}" in shown
+    assert f"Changed: {unlinked(record.changes[0])}" in shown
 
 
 def test_a_reply_of_which_nothing_was_replaced_causes_no_notice(world: World) -> None:

@@ -468,6 +468,15 @@ def test_a_reply_that_cannot_be_sent_is_dead_lettered_and_the_owner_gets_one_not
     assert f"Why: {why}" in read(notice).get_body().get_content()  # type: ignore[union-attr]
 
 
+def test_the_notice_about_a_reply_that_is_gone_from_the_archive_needs_nothing_from_there(world: World) -> None:
+    owners_reply(world)
+    del world.archive.objects[item(world, JobKind.REPLY).archive_key]
+    left = world.run()
+
+    assert item(world, JobKind.REPLY).state is SendState.FAILED
+    assert [sent.recipients for sent in left if sent.sender == world.owners.notices_address] == [(OWNER,)]
+
+
 def test_the_notice_about_a_reply_that_cannot_be_sent_waits_as_long_as_a_new_one(world: World) -> None:
     owners_reply(world)
     world.now += timedelta(hours=1)

@@ -1,6 +1,7 @@
 """The banner: what the owner should know about a message before reading it.
 
-It is made for a phone: a few short lines, the important ones first, nothing that the message itself shows.
+It is made for a phone: a few short lines, the important ones first, nothing that the message itself shows. Addresses
+and file names stay as the client itself shows them; nothing else of the contact's becomes a link here.
 """
 
 import html
@@ -15,6 +16,7 @@ from email_handler.mail.confinement import Confined
 from email_handler.mail.message import Message
 from email_handler.outgoing.context import ForwardContext
 from email_handler.outgoing.sentinels import BEGIN, END, defused
+from email_handler.outgoing.unlinked import quoted
 
 _KILO = 1000
 _NO_FILES = frozenset(  # what clients do not show as files
@@ -102,10 +104,10 @@ def _history(context: ForwardContext) -> Iterator[Line]:
         if context.number == 1
         else f"message {context.number} since {_day(context.conversation.started_at)}"
     )
-    tag = f", tag {_shown(context.record.source, 60)}" if context.record.source else ""
+    tag = f", tag {defused(quoted(context.record.source, 60))}" if context.record.source else ""
     yield Line(f"{context.conversation.id}: {count}, to {context.identity.public_address}{tag}")
     if context.earlier:
-        earlier = [f"{id_} “{_shown(subject, 50)}” ({_day(at)})" for id_, subject, at in context.earlier]
+        earlier = [f"{id_} “{defused(quoted(subject, 50))}” ({_day(at)})" for id_, subject, at in context.earlier]
         yield Line("Earlier: " + _listed(earlier, 3))
     if context.conversation.linkedin_thread:
         yield Line(f"On LinkedIn: {_shown(context.conversation.linkedin_thread, 300)}")

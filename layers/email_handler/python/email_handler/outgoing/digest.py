@@ -9,11 +9,11 @@ from email_handler.conversations.records import LedgerItem, MessageRecord
 from email_handler.mail import writer
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.notice import compose_for_owner
-from email_handler.outgoing.unlinked import unlinked
+from email_handler.outgoing.unlinked import quoted
 
 DIGEST = "digest"  # a ledger item's ``note``, beside NoticeKind's values
 MAX_ENTRIES = 50  # shown in one email; the rest is counted
-MAX_SUBJECT = 120
+MAX_LENGTH = 120  # characters of a subject, a sender, or the reasons
 MAX_REASONS = 3
 
 
@@ -71,12 +71,8 @@ def _block(entry: HeldEntry) -> list[str]:
     verification = "" if entry.verified else ", not verified"
     release = f"email-handler held release {entry.receipt}" + (" --function reply" if entry.function == "reply" else "")
     return [
-        _shown(entry.subject) or "(no subject)",
-        f"  from {_shown(named) or 'nobody'}{verification}, {entry.at} UTC",
-        f"  held: {unlinked('; '.join(entry.reasons[:MAX_REASONS])) or 'no reason recorded'} (score {entry.score:g})",
+        quoted(entry.subject, MAX_LENGTH) or "(no subject)",
+        f"  from {quoted(named, MAX_LENGTH) or 'nobody'}{verification}, {entry.at} UTC",
+        f"  held: {quoted('; '.join(entry.reasons[:MAX_REASONS]), 300) or 'no reason recorded'} (score {entry.score:g})",
         f"  {release}",
     ]
-
-
-def _shown(written: str) -> str:
-    return unlinked(writer.one_line(written, MAX_SUBJECT))

@@ -11,6 +11,9 @@ from email_handler.mail import writer
 from email_handler.mail.addresses import address_domain
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.headers import threading_fields
+from email_handler.outgoing.unlinked import quoted
+
+MAX_LENGTH = 2000  # characters of each fact that is quoted: ten places of the leak gate
 
 
 class NoticeKind(StrEnum):
@@ -136,8 +139,8 @@ def compose_notice(
 ) -> Composed:
     """Return the notice *kind* to the owner about the message of *record*.
 
-    It joins the conversation's thread in the owner's mailbox, if there is a conversation. It quotes nothing of the
-    refused message.
+    It joins the conversation's thread in the owner's mailbox, if there is a conversation. Of the refused message it
+    quotes sender and subject, and nothing in it becomes a link: it looks like ours.
     """
     fields = [
         ("From", writer.mailbox(_TITLES[kind], owners.notices_address)),
@@ -152,7 +155,7 @@ def compose_notice(
         )
         fields += threading_fields(threading)
     else:
-        fields.append(("Subject", writer.unstructured(f"{_TITLES[kind]}: {record.subject}")))
+        fields.append(("Subject", writer.unstructured(f"{_TITLES[kind]}: {quoted(record.subject, MAX_LENGTH)}")))
     facts = [*(_sender(record) if kind in _BY_OTHERS else ()), *_facts(record, conversation, item.detail)]
     paragraphs = [*([paragraph] for paragraph in _TEXTS[kind].split("\n\n")), facts]
     return compose_for_owner(tuple(fields), _TITLES[kind], paragraphs, item)
@@ -178,22 +181,21 @@ _BY_OTHERS = (NoticeKind.NOT_VERIFIED, NoticeKind.NOT_OWNER, NoticeKind.MISTAKE)
 
 
 def _sender(record: MessageRecord) -> tuple[str]:
-    who = writer.one_line(f"{record.sender_name} <{record.sender or 'no address'}>", 300)
+    who = quoted(f"{record.sender_name} <{record.sender or 'no address'}>", MAX_LENGTH)
     verified = "verified" if record.verified else "not verified"
     return (f"From: {who}, {verified} ({record.verification})",)
 
 
 def _facts(record: MessageRecord, conversation: Conversation | None, detail: str) -> list[str]:
-    facts = [f"Subject: {writer.one_line(record.subject, 200) or 'none'}"]
     why = (detail,) if detail else [r.detail for r in record.reasons if r.detail and r.rule != "verified"]
-    facts += [f"Why: {entry}" for entry in why]
-    facts += [f"Changed: {change}" for change in record.changes]
-    facts += [f"Could not be checked: {part}" for part in record.unchecked]
-    facts += [
-        f"{name.capitalize()}: {writer.one_line(value, 300)}"
-        for name, value in sorted(record.feedback.items())
-        if value
-    ]
+    told = (
+        ("Subject", record.subject or "none"),
+        *(("Why", entry) for entry in why),
+        *(("Changed", change) for change in record.changes),
+        *(("Could not be checked", part) for part in record.unchecked),
+        *((name.capitalize(), value) for name, value in sorted(record.feedback.items()) if value),
+    )
+    facts = [f"{name}: {quoted(value, MAX_LENGTH)}" for name, value in told]
     if conversation:
         facts.append(f"Conversation: {conversation.id}")
     facts.append(f"Kept in the archive as {record.archive_key}")

@@ -7,6 +7,8 @@ these need. What remains are places and dates in words, which only open a map or
 
 import re
 
+from email_handler.mail import writer
+
 _PARTS = re.compile(
     r"""
     (?P<at> (?<=\S) [@\uff20\ufe6b] (?=\S) )
@@ -16,15 +18,21 @@ _PARTS = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_LONG_NUMBER = re.compile(r"\d(?:[\s()/+\u00ad\u200b-\u200f\u2010-\u2015\u2060-]{0,3}\d){6,}")  # seven digits or more
+_LONG_NUMBER = re.compile(r"\d(?:[^\w\[\],;:]{0,3}\d){6,}")  # seven digits or more
 _FOURTH = re.compile(r"((?:\d\D*){3})(\d)")
-_NUMBER = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.]*\.\d|\w)")  # a price or a version, but no IP address
+# A price, a version or a status, but no IP address.
+_NUMBER = re.compile(r"(?<![\w.])(?:\d+\.\d+|\d\.\d{1,3}\.\d{1,3})(?![\w.]*\.\d|\w)")
+
+
+def quoted(text: str, limit: int) -> str:
+    """Return what somebody else wrote, for a text of ours: one line of at most *limit* characters, :func:`unlinked`."""
+    return unlinked(writer.one_line(text, limit))
 
 
 def unlinked(text: str) -> str:
     """Return one line of *text* with visible brackets where it could become a link: ``jane at customer[.]example``,
     ``+1 20[2] 555 [0]123``."""
-    numbers = {match.start() + match.group().index(".") for match in _NUMBER.finditer(text)}
+    numbers = {dot for match in _NUMBER.finditer(text) for dot in range(*match.span()) if text[dot] == "."}
 
     def marked(match: re.Match[str]) -> str:
         if match.lastgroup == "at":

@@ -13,6 +13,7 @@ from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.headers import sender_name, threading_fields
 from email_handler.outgoing.original import FORWARD_LIMIT, original
 from email_handler.outgoing.sentinels import BEGIN, END, NOT_VERIFIED
+from email_handler.outgoing.unlinked import quoted
 
 
 def compose_whole(
@@ -63,7 +64,7 @@ def _warning(mistake: Reason, record: MessageRecord, where: str) -> str:
         "! This message cannot be shown, because of an error in this system.",
         f"! {where}",
         f"From: {writer.one_line(record.sender, 200) or 'no sender'}, {verified} ({record.verification})",
-        f"Subject: {writer.one_line(record.subject, 200) or 'none'}",
+        f"Subject: {quoted(record.subject, 200) or 'none'}",
         f"Your reply goes to {writer.one_line(record.reply_address, 200)}"
         if record.reply_address
         else "You cannot reply: the message has no address to reply to.",

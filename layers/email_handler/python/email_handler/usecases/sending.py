@@ -13,6 +13,7 @@ from email_handler.conversations.records import Contact, Conversation, LedgerIte
 from email_handler.conversations.threads import wire_id
 from email_handler.identifiers import EmailAddress, SesId
 from email_handler.mistakes import Mistake, attempt, attempt_or
+from email_handler.outgoing.digest import DIGEST
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Archive, Clock, ConfigSource, Events, Jobs, Mailer, SendContext, SendLedger, SentCommit
 from email_handler.usecases.backoff import DEAD_LETTER_AFTER, DEAD_LETTER_BLOCKED_AFTER, delay
@@ -92,7 +93,7 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
             dispatch.ledger.give_back(item, SendState.UNKNOWN, "the attempt before ended without a record", now)
             return SendResult.UNKNOWN
         context = dispatch.ledger.context(job.ledger)
-        draft = _composed(compose, context, dispatch.archive.get(item.archive_key))
+        draft = _composed(compose, context, _original(item, dispatch))
         if draft.held and ses_id is None:  # with an id it has left already
             return _dead_letter(item, draft.held, dispatch)
         if ses_id is None:
@@ -114,6 +115,12 @@ def _composed(compose: Compose, context: SendContext, raw: bytes) -> Draft:
     if isinstance(draft, Mistake):
         raise errors.PermanentError(f"could not be composed: {draft}")
     return draft
+
+
+def _original(item: LedgerItem, dispatch: Dispatch) -> bytes:
+    """Return what *item* is composed from. A notice needs the record only: the message may be what is missing."""
+    of_record = item.kind is JobKind.NOTICE and item.note != DIGEST
+    return b"" if of_record else dispatch.archive.get(item.archive_key)
 
 
 def _kept_ses_id(item: LedgerItem, dispatch: Dispatch) -> SesId | None:
