@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from email_handler.errors import NotHeld
 from email_handler.identifiers import ReceiptId
 from email_handler.usecases.digest import send_digest
 from email_handler.usecases.held import confirm, release
 from tests.support.builders import mail
-from tests.support.world import OWNER, World, read
+from tests.support.world import OWNER, THREAD, World, read
 
 DAY = timedelta(days=1)
 
@@ -71,6 +72,22 @@ def test_each_digest_lists_the_messages_of_its_own_day(world: World) -> None:
     assert b"First" in one.raw
     assert b"Second" not in one.raw
     assert b"Second" in two.raw
+
+
+@pytest.mark.parametrize("verdict", ["PASS", "GRAY"])
+def test_a_reply_that_cannot_be_released_is_listed_without_that_command(world: World, verdict: str) -> None:
+    to = f"c-zzzzzzzz.{'z' * 10}@{THREAD}"
+    raw = mail(sender=OWNER, to=to, subject="My reply")
+    decision = world.arrive(raw, to=to, dmarc=verdict, dkim=verdict, spf=verdict)
+    world.now += DAY
+    send_digest(world.context)
+    text = read(world.run()[-1]).get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+    assert "My reply" in text
+    assert "send it again" in text
+    assert "held release" not in text
+    with pytest.raises(NotHeld):
+        release(decision.receipt, "reply", world.context)
 
 
 def test_markup_and_addresses_in_held_messages_are_shown_as_text(world: World) -> None:

@@ -30,10 +30,11 @@ class HeldEntry:
     subject: str
     score: float
     reasons: Sequence[str]
+    releasable: bool  # False: of the owner's own, or in their name
 
     @classmethod
-    def of(cls, record: MessageRecord) -> Self:
-        """Return the entry of the held message *record*."""
+    def of(cls, record: MessageRecord, *, releasable: bool) -> Self:
+        """Return the entry of the held message *record*, which may be *releasable*."""
         return cls(
             receipt=record.receipt,
             function=record.function,
@@ -44,6 +45,7 @@ class HeldEntry:
             subject=record.subject,
             score=record.score,
             reasons=[reason.detail or str(reason) for reason in record.reasons],
+            releasable=releasable,
         )
 
 
@@ -70,6 +72,8 @@ def _block(entry: HeldEntry) -> list[str]:
     named = f"{entry.sender_name} ({entry.sender})" if entry.sender_name else entry.sender
     verification = "" if entry.verified else ", not verified"
     release = f"email-handler held release {entry.receipt}" + (" --function reply" if entry.function == "reply" else "")
+    if not entry.releasable:
+        release = "not sent to the contact; if you wrote it, send it again"
     return [
         quoted(entry.subject, MAX_LENGTH) or "(no subject)",
         f"  from {quoted(named, MAX_LENGTH) or 'nobody'}{verification}, {entry.at} UTC",

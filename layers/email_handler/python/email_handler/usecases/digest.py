@@ -14,7 +14,7 @@ from email_handler.ports import Commit, Known, Question
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import build_commit, decide_once, new_send
-from email_handler.usecases.held import is_open
+from email_handler.usecases.held import can_be_released, is_open
 
 MANY = 500  # held messages looked at for one day; `held list` counts more
 
@@ -33,7 +33,9 @@ def send_digest(context: Context) -> Decision | None:
     ]
     if not held:
         return None
-    body = json.dumps([asdict(HeldEntry.of(record)) for record in held]).encode()
+    owners = context.configuration().owners
+    entries = [HeldEntry.of(record, releasable=can_be_released(record, owners)) for record in held]
+    body = json.dumps([asdict(entry) for entry in entries]).encode()
     summary = f"{len(held)} held on {day.isoformat()}"
     record = MessageRecord(
         receipt=ReceiptId(f"digest-{day.isoformat()}"),

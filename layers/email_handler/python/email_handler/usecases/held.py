@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from email_handler.conversations.disposition import Disposition, Outcome, Reason, mistaken
+from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage, judged, message_record, parse_received
 from email_handler.conversations.records import Decision, MessageRecord
 from email_handler.conversations.thread_address import ThreadTarget
@@ -31,9 +32,7 @@ def release(receipt: ReceiptId, function: FunctionName, context: Context, *, all
     was held (its owner sends it again), and for *allow* if the sender is not verified: the entry would help forgers.
     """
     record = _held(receipt, function, context)
-    owners = context.configuration().owners
-    by_owner = record.function == "reply" and owners.include(record.sender)
-    if by_owner or any(reason.stage == "owner" for reason in record.reasons):
+    if not can_be_released(record, context.configuration().owners):
         raise NotHeld("an owner's reply is not released: correct it and send it again")
     if allow:
         _list(record, "allow", context)
@@ -93,6 +92,13 @@ def confirm(receipt: ReceiptId, function: FunctionName, context: Context, *, blo
     confirmed = replace(record, reasons=(*record.reasons, CONFIRMED))
     commit = build_commit(confirmed, decider="operator", events=())
     return decide_once(Question(receipt=receipt, decider="operator"), lambda *_: commit, context)
+
+
+def can_be_released(record: MessageRecord, owners: Owners) -> bool:
+    """Return whether the held message of *record* may be forwarded; an owner's is not, who corrects it and sends it
+    again."""
+    by_owner = record.function == "reply" and owners.include(record.sender)
+    return not (by_owner or any(reason.stage == "owner" for reason in record.reasons))
 
 
 def is_open(record: MessageRecord) -> bool:
