@@ -92,6 +92,13 @@ def test_odd_from_fields_are_not_verified_even_by_dmarc_pass(header: str, reason
     assert verification(header, dmarc="PASS") == (None, reason)
 
 
+@pytest.mark.parametrize("many", ["X: y\r\n" * 1000, f"X: {'y' * 900}\r\n" * 600])
+def test_a_header_with_more_fields_than_are_read_is_not_verified(many: str) -> None:
+    header = f"From: {VERIFIED}\r\n{many}From: somebody@elsewhere.example\r\n"
+
+    assert verification(header, dmarc="PASS") == (None, "header fields left out")
+
+
 @pytest.mark.parametrize(("length", "verified"), [(4000, True), (4001, False), (5000, False)])
 @pytest.mark.parametrize("name", ["From", "from"])
 def test_an_overlong_from_field_is_not_verified(name: str, length: int, verified: bool) -> None:

@@ -8,6 +8,9 @@ from email_handler.mail.addresses import Mailbox
 from email_handler.mail.html import Page
 from email_handler.mistakes import Mistake
 
+FIELDS_LEFT_OUT = "header fields left out"
+"""The defect of a message with more header fields than are read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:

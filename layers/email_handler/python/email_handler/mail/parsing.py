@@ -11,6 +11,7 @@ from email_handler.mail.encodings import LONE_LAST, decode_base64, decode_quoted
 from email_handler.mail.filenames import default_name, safe_filename
 from email_handler.mail.flowed import unflow
 from email_handler.mail.headers import (
+    MAX_FIELDS,
     MAX_SECTION,
     clean,
     decode_header,
@@ -19,7 +20,7 @@ from email_handler.mail.headers import (
     split_fields,
 )
 from email_handler.mail.html import MAX_HTML, Page, html_text, read_page
-from email_handler.mail.message import Attachment, Header, Message, Part, unread
+from email_handler.mail.message import FIELDS_LEFT_OUT, Attachment, Header, Message, Part, unread
 from email_handler.mistakes import Mistake, attempt
 
 MAX_DEPTH = 30  # nested multiparts; forwarding chains nest by message/rfc822, which is not entered
@@ -174,6 +175,8 @@ class _Reader:
         fields, rest_at, cut = split_fields(section, following)
         if cut:
             self.defect("header section cut")
+        if len(section) > MAX_SECTION or len(fields) == MAX_FIELDS:
+            self.defect(FIELDS_LEFT_OUT)
         if rest_at is not None:
             self.defect("no blank line behind the headers")
             body = start + rest_at

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.addresses import aligned, ascii_domain
-from email_handler.mail.message import Message
+from email_handler.mail.message import FIELDS_LEFT_OUT, Message
 
 AUTHSERV_ID = "amazonses.com"
 
@@ -120,6 +120,7 @@ def _from_problem(message: Message) -> str:
     """Return why From cannot be verified, whatever SES found; "" if it is one field with one address."""
     length = sum(len(header.raw) for header in message.headers if header.name.lower() == "from")
     problems = {
+        "header fields left out": FIELDS_LEFT_OUT in message.defects,  # another From may be among them
         "no From field": message.from_fields == 0,
         "several From fields": message.from_fields > 1,
         "no From address": not message.from_,
