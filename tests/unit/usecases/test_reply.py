@@ -269,11 +269,20 @@ def test_unread_messages_of_strangers_cause_one_notice_an_hour(world: World, mon
         raise MemoryError
 
     monkeypatch.setattr(reply, "_plan_reply", fails)
-    for place in (thread(world), f"c-zzzzzzzz.{'z' * 10}@{THREAD}", f"notices@{THREAD}"):
-        for number in range(3):
+    nowhere = (f"c-zzzzzzzz.{'z' * 10}@{THREAD}", f"c-yyyyyyyy.{'z' * 10}@{THREAD}", f"notices@{THREAD}")
+    for places in ((thread(world),) * 3, nowhere):
+        for number, place in enumerate(places):
             raw = mail(sender="m@evil.example", text=f"{number} {place}")
             assert world.arrive(raw, to=place).outcome is Outcome.HOLD
         assert len(notices(world.run())) == 1
+
+
+def test_strangers_cannot_use_up_the_owners_notice(world: World) -> None:
+    world.arrive(mail(sender="m@evil.example", text="Hello"), to=thread(world))
+    assert len(notices(world.run())) == 1
+    world.arrive(mail(sender=OWNER, to=thread(world), message_id=f"<{last_forward(world)}>"), to=thread(world))
+
+    assert len(notices(world.run())) == 1
 
 
 @pytest.mark.parametrize("step", ["_opened", "_from_contact", "_question", "_plan_reply"])

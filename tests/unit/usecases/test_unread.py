@@ -65,9 +65,8 @@ def fails(*_: object, **__: object) -> None:
 def test_the_bare_question_asks_for_what_the_receipt_and_the_thread_address_name(
     target: ThreadTarget | None, named: Any
 ) -> None:
-    asked = Question(
-        receipt=passed_receipt().id, decider="inbound", conversation=named, sends=(hourly_notice_id(named, NOW),)
-    )
+    hourly = (hourly_notice_id(named, NOW), hourly_notice_id("", NOW))
+    asked = Question(receipt=passed_receipt().id, decider="inbound", conversation=named, sends=hourly)
 
     assert bare_question(parsed(target=target)) == asked
 
@@ -165,11 +164,11 @@ def test_an_unread_copy_is_only_recorded_with_both_reasons() -> None:
     ("target", "by_id", "mailboxes"),
     [(None, None, (OWNER, BOB)), (TARGET, None, (OWNER, BOB)), (TARGET, RELATED, (BOB,))],
 )
-def test_what_nobody_verified_says_to_a_thread_address_unread_causes_one_notice_an_hour_and_conversation(
+def test_what_nobody_verified_says_to_a_thread_address_unread_causes_one_notice_an_hour_and_known_conversation(
     target: ThreadTarget | None, by_id: Conversation | None, mailboxes: tuple[EmailAddress, ...]
 ) -> None:
     """Nobody: of an owner, SPF alone verifies a server, not the person."""
-    hourly = hourly_notice_id(CONVERSATION if target else "", NOW)
+    hourly = hourly_notice_id(CONVERSATION if by_id else "", NOW)
     for address, reason in ((None, "dmarc fail"), (JANE, "dmarc pass"), (OWNER, "spf aligned")):
         of = parsed(target=target, verification=SenderVerification(address=address, reason=reason))
         (notice,) = held(of, Known(by_id=by_id))
@@ -179,7 +178,7 @@ def test_what_nobody_verified_says_to_a_thread_address_unread_causes_one_notice_
 
 
 @pytest.mark.parametrize(("owner", "by_id"), [(OWNER, None), (OWNER, RELATED), (KIM, conversation(mailboxes=(KIM,)))])
-def test_a_verified_owner_gets_a_notice_about_each_unread_message(
+def test_a_verified_owner_gets_a_notice_about_each_unread_message_to_a_thread_address(
     owner: EmailAddress, by_id: Conversation | None
 ) -> None:
     of = parsed(target=TARGET, verification=SenderVerification(address=owner, reason="dmarc pass"))
@@ -187,3 +186,11 @@ def test_a_verified_owner_gets_a_notice_about_each_unread_message(
 
     assert (notice.id, notice.recipients) == (notice_id(of.receipt.id, owner), (owner,))
     assert held(of, Known(by_id=by_id, sends={hourly_notice_id(CONVERSATION, NOW): notice})) == [notice]
+
+
+def test_a_verified_owner_gets_one_notice_an_hour_about_unread_responses_to_notices() -> None:
+    of = parsed(verification=SenderVerification(address=OWNER, reason="dmarc pass"))
+    (notice,) = held(of, Known())
+
+    assert (notice.id, notice.recipients) == (hourly_notice_id("", NOW), (OWNER,))
+    assert held(of, Known(sends={notice.id: notice})) == []

@@ -87,19 +87,18 @@ def relay_reply(
 
 def _question(parsed: ParsedMessage, opened: Conversation | None) -> Question:
     question = message_question(parsed)
-    hourly = hourly_notice_id(question.conversation, parsed.at)
     question = replace(
         question,
         fingerprints=fingerprints(parsed, to=question.conversation),
-        sends=(hourly, _hourly_id(parsed, question.conversation)),
+        sends=(*bare_question(parsed).sends, _hourly_id(parsed, question.conversation)),
     )
     return replace(question, contact=opened.contact) if opened and parsed.feedback is None else question
 
 
 def _hourly_id(parsed: ParsedMessage, conversation: str) -> LedgerId:
-    """Return the id of the one notice an hour about messages of *conversation* with this one's sign of a machine."""
-    about = f"{conversation}.{parsed.automatic}" if parsed.automatic else conversation
-    return hourly_notice_id(about, parsed.at)
+    """Return the id of the one notice an hour about owners' messages to *conversation* with this one's sign of a
+    machine, or without any. Messages of others do not count towards it: they must not silence it."""
+    return hourly_notice_id(f"{conversation}.{parsed.automatic or 'owner'}", parsed.at)
 
 
 def _opened(parsed: ParsedMessage, context: Context) -> Conversation | None:

@@ -27,8 +27,8 @@ from email_handler.usecases.decision import build_commit, new_send
 def bare_question(parsed: ParsedMessage) -> Question:
     """Return what must be known about *parsed* if nothing can be asked by its content."""
     named: ConversationId | Literal[""] = parsed.target.conversation if parsed.target else ""
-    hourly = hourly_notice_id(named, parsed.at)
-    return Question(receipt=parsed.receipt.id, decider=parsed.function, conversation=named, sends=(hourly,))
+    hourly = (hourly_notice_id(named, parsed.at), hourly_notice_id("", parsed.at))
+    return Question(receipt=parsed.receipt.id, decider=parsed.function, conversation=named, sends=hourly)
 
 
 def forward_unread(
@@ -114,17 +114,17 @@ def bare_conversation(
 
 def hold_unread(parsed: ParsedMessage, mistake: Mistake, known: Known, owners: Owners) -> Commit:
     """Return the transaction that keeps a message to a thread address, and sends the owner a notice: each time if the
-    verified owner wrote to a conversation, at most once an hour and conversation otherwise."""
+    verified owner wrote to a thread address, at most once an hour otherwise, for each conversation that exists and for
+    all that do not."""
     record = unread_record(parsed, owners, Disposition(outcome=Outcome.HOLD, reasons=(mistaken(mistake),)))
     conversation = known.by_id
     owner = verified_owner(parsed, owners, conversation)
     if conversation is not None:
         record = replace(record, conversation=conversation.id)
-    hourly = hourly_notice_id(parsed.target.conversation if parsed.target else "", parsed.at)  # as asked for
+    hourly = hourly_notice_id(record.conversation, parsed.at)
     mailboxes = [owner] if owner else conversation.mailboxes if conversation else owners.forward_to
-    notice = (
-        notice_id(record.receipt, owner) if owner and parsed.target else hourly
-    )  # a notice's response has no target
+    # What responds to a notice has no target: one notice each would be a loop.
+    notice = notice_id(record.receipt, owner) if owner and parsed.target else hourly
     due = notice not in known.sends
     notices = [new_send(JobKind.NOTICE, notice, record, mailboxes, note=NoticeKind.MISTAKE)] if due else []
     return build_commit(record, ledger=notices)
