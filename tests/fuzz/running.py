@@ -98,7 +98,7 @@ def _as_the_owners(parsed: ParsedMessage, conversation: Conversation) -> ParsedM
 
 
 def _whole_way(raw: bytes, random: Random) -> Iterator[str]:
-    yield from _arrived(World(), raw, to=PUBLIC, **random.choice(VERDICTS))
+    yield from arrived(World(), raw, to=PUBLIC, **random.choice(VERDICTS))
     world = World()
     world.arrive(mail())
     world.run()
@@ -106,7 +106,7 @@ def _whole_way(raw: bytes, random: Random) -> Iterator[str]:
     if random.random() < 0.8:  # else somebody else's
         raw = _FROM.sub(b"From: " + OWNER.encode(), raw, count=1)
     thread = f"{conversation.id}.{conversation.token}@{THREAD}"
-    yield from _arrived(world, raw, to=thread, **random.choice(VERDICTS))
+    yield from arrived(world, raw, to=thread, **random.choice(VERDICTS))
     kind = random.choice(list(Kind))
     _, mistake = compose_one(kind, raw, world.owners, EmailAddress("jane@customer.example"))
     if mistake:
@@ -115,11 +115,15 @@ def _whole_way(raw: bytes, random: Random) -> Iterator[str]:
         yield f"inspect: {error}"
 
 
-def _arrived(world: World, raw: bytes, *, to: str, **changes: str) -> Iterator[str]:
+def arrived(world: World, raw: bytes, *, to: str, **changes: str) -> Iterator[str]:
+    """Yield what went wrong with *raw* on its way through the functions and SES's rules."""
     decision = world.arrive(raw, to=to, **changes)
     left = world.run()
     if decision.mistake:
         yield f"{decision.decider}: {decision.mistake}"
+    record = world.records.message_records.get((decision.receipt, "reply"))
+    if record and record.verified and record.sender == OWNER and not left and not record.feedback:
+        yield f"in silence: {record.reasons}"
     for item in world.records.ledger.values():
         if item.reason and "leak gate" not in item.reason:
             yield f"{item.kind} {item.state}: {item.reason}"

@@ -5,9 +5,13 @@ from random import Random
 
 import pytest
 
+from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.mail import parsing
-from email_handler.usecases import contact_message
+from email_handler.usecases import contact_message, reply
+from tests.fuzz.running import arrived
 from tests.fuzz.searching import each_case, search
+from tests.support.builders import mail
+from tests.support.world import OWNER, THREAD, World
 
 
 def test_the_same_seed_gives_the_same_cases() -> None:
@@ -31,3 +35,15 @@ def test_what_the_net_catches_is_found(module: object, step: str, monkeypatch: p
     monkeypatch.setattr(module, step, fails)
 
     assert search([], 0, 15, 1, 0, 1).wrong
+
+
+def test_a_message_of_the_owners_that_ends_in_silence_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = Reason(stage="machine", rule="silent")
+    monkeypatch.setattr(reply, "_stop", lambda *_: (Outcome.RECORD, silent))
+    world = World()
+    world.arrive(mail())
+    world.run()
+    (conversation,) = world.records.conversations.values()
+    to = f"{conversation.id}.{conversation.token}@{THREAD}"
+
+    assert list(arrived(world, mail(sender=OWNER, to=to), to=to)) == [f"in silence: {(silent,)}"]

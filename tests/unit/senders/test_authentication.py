@@ -86,6 +86,9 @@ def test_a_verified_address_is_in_lower_case() -> None:
         ("From: jane@localhost\r\n", "malformed From address"),
         ("From: jane@customer.example/x\r\n", "malformed From address"),
         ("From: jane@[192.0.2.7]\r\n", "malformed From address"),
+        ("From: jane@stra\u00dfe.example\r\n", "malformed From address"),
+        ("From: jane@STRA\u1e9eE.example\r\n", "malformed From address"),
+        ("From: jane@\u03bb\u03cc\u03b3\u03bf\u03c2.example\r\n", "malformed From address"),
     ],
 )
 def test_odd_from_fields_are_not_verified_even_by_dmarc_pass(header: str, reason: str) -> None:

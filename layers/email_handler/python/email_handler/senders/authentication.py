@@ -24,6 +24,9 @@ _SES_ENDS_WITH = frozenset({"x-ses-receipt", "x-ses-dkim-signature"})
 _VERIFIED_BY = frozenset({"dmarc pass", "dkim aligned", "spf aligned"})
 """The reasons for which a sender is verified."""
 
+_DEVIATIONS = frozenset("\u00df\u03c2")
+"""In IDNA 2003 other letters, in IDNA 2008 letters of their own (UTS #46 §2.3): two domains, two owners."""
+
 _DOMAIN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){1,20}")
 
 
@@ -183,9 +186,11 @@ def _spf_aligned(results: Sequence[_Result], envelope_sender: str, domain: str) 
 
 
 def _domain(address: str) -> str:
-    """Return the domain of *address* (or a bare domain) in lower case, "" if it could not be in the DNS."""
-    domain = ascii_domain(address.rpartition("@")[2])
-    return domain if _DOMAIN.fullmatch(domain) else ""
+    """Return the domain of *address* (or a bare domain) in lower case, "" if it could not be in the DNS, or if another
+    server may take it for another domain."""
+    written = address.rpartition("@")[2]
+    domain = ascii_domain(written)
+    return domain if _DOMAIN.fullmatch(domain) and _DEVIATIONS.isdisjoint(written.lower()) else ""
 
 
 def _ses_results(message: Message) -> tuple[_Result, ...]:
