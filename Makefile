@@ -57,6 +57,10 @@ SYNC = $(UV) sync --quiet --locked --python "$$(cat .venv-uv/.$(UV_VERSION))"
 	@echo "Python for its functions: .venv-runtime" >&2
 	@UV_PROJECT_ENVIRONMENT=.venv-runtime $(SYNC) --only-group runtime && touch $@
 
+.venv-moto/.made: pyproject.toml uv.lock .venv-uv/.$(UV_VERSION)
+	@echo "Python for moto: .venv-moto" >&2
+	@UV_PROJECT_ENVIRONMENT=.venv-moto $(SYNC) --only-group moto && touch $@
+
 # --- Code -------------------------------------------------------------------------------------------------------------
 
 .PHONY: format
@@ -75,7 +79,7 @@ check: setup ## Format, lint, types, import rules, template
 	$(BIN)/sam validate --lint
 
 .PHONY: lock
-lock: setup ## Resolve the dependencies again and write the layer's requirements.txt
+lock: .venv-uv/.$(UV_VERSION) ## Resolve the dependencies again and write the layer's requirements.txt
 	$(UV) lock
 	$(MAKE) $(REQUIREMENTS)
 
@@ -110,6 +114,10 @@ test: setup browser ## All tests: units, template, contracts, and the deployed s
 .PHONY: test-unit
 test-unit: setup browser ## Only the tests that need no local cloud: a minute or two
 	$(BIN)/pytest -n auto -m 'not cloud'
+
+.PHONY: test-moto
+test-moto: setup .venv-moto/.made ## The contract tests on moto's server, an implementation of AWS that is not MiniStack's
+	@$(BIN)/python -m tests.support.moto -q -n 2
 
 .PHONY: test-localstack
 test-localstack: setup ## The tests of the deployed stack on LocalStack: needs Docker and its image (make test does not)

@@ -1,8 +1,8 @@
 """Isolates the tests from AWS and starts the local cloud for the tests that need it.
 
 Fixtures, each made once per session: ``emulator`` (MiniStack alone, 1 s), ``clients`` (boto3 for it), and ``cloud`` (the
-stack deployed by ``sam deploy``, 10 s and more). EMAIL_HANDLER_ENDPOINT names another LocalStack-compatible endpoint to
-deploy to: the same tests then run there.
+stack deployed by ``sam deploy``, 10 s and more). EMAIL_HANDLER_ENDPOINT names another LocalStack-compatible endpoint:
+``clients`` and ``cloud`` are then of that one. ``emulator`` is MiniStack in any case.
 
 ``pytest -n auto`` shares the tests among processes. Files that use ``cloud`` go first, since they take longest, and to
 two processes with a stack each: one for those of the operator's command, one for all others. Unit tests, which share
@@ -104,15 +104,18 @@ def this_machine_only() -> None:
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """Start MiniStack with nothing deployed, for contract tests of adapters. Marker: cloud."""
+    """Start MiniStack with nothing deployed. Marker: cloud."""
     with Emulator(PROJECT, log=tmp_path_factory.mktemp("emulator") / "ministack.log") as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def clients(emulator: Emulator) -> Clients:
-    """Return boto3 clients for ``emulator``: ``clients.s3``, ``.dynamodb``, ``.sqs``, ``.ssm``, ``.events`` and so on."""
-    return Clients(emulator.endpoint)
+def clients(request: pytest.FixtureRequest) -> Clients:
+    """Return boto3 clients for EMAIL_HANDLER_ENDPOINT, else for ``emulator``, for contract tests of adapters.
+
+    ``clients.s3``, ``.dynamodb``, ``.sqs``, ``.ssm``, ``.events`` and so on. Marker: cloud.
+    """
+    return Clients(ENDPOINT or request.getfixturevalue("emulator").endpoint)
 
 
 @pytest.fixture(scope="session")

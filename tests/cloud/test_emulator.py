@@ -19,8 +19,8 @@ from tests.conftest import PROJECT
 pytestmark = pytest.mark.cloud
 
 
-def test_a_bucket_that_one_client_creates_is_visible_to_another(clients: Clients, emulator: Emulator) -> None:
-    clients.s3.create_bucket(Bucket="seen-by-another")
+def test_a_bucket_that_one_client_creates_is_visible_to_another(emulator: Emulator) -> None:
+    Clients(emulator.endpoint).s3.create_bucket(Bucket="seen-by-another")
 
     assert "seen-by-another" in {b["Name"] for b in Clients(emulator.endpoint).s3.list_buckets()["Buckets"]}
 
@@ -29,11 +29,12 @@ def test_nothing_is_in_flight_if_nothing_was_invoked(emulator: Emulator) -> None
     assert in_flight(emulator.endpoint) == 0
 
 
-def test_a_burst_of_invocations_shares_a_few_processes(clients: Clients, emulator: Emulator) -> None:
+def test_a_burst_of_invocations_shares_a_few_processes(emulator: Emulator) -> None:
+    lambda_ = Clients(emulator.endpoint).lambda_
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("handler.py", "import time\ndef handler(event, context):\n    time.sleep(0.1)\n")
-    clients.lambda_.create_function(
+    lambda_.create_function(
         FunctionName="burst",
         Runtime="python3.12",
         Handler="handler.handler",
@@ -42,7 +43,7 @@ def test_a_burst_of_invocations_shares_a_few_processes(clients: Clients, emulato
     )
 
     for _ in range(12):
-        clients.lambda_.invoke(FunctionName="burst", InvocationType="Event", Payload=b"{}")
+        lambda_.invoke(FunctionName="burst", InvocationType="Event", Payload=b"{}")
 
     assert in_flight(emulator.endpoint) > 0
     wait_until(lambda: in_flight(emulator.endpoint) == 0, 30, "the burst's end")
