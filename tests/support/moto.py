@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from cloud import PROJECT
 from cloud.emulator import free_port, wait_until
@@ -29,7 +30,7 @@ def main() -> int:
     """Start moto, run the contract tests without its :data:`RACES`, and stop it. Return pytest's exit code."""
     port = free_port()
     environment = {"PATH": os.defpath, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    command = [_SERVER, "--host", _HOST, "--port", str(port)]
+    command: list[str | Path] = [_SERVER, "--host", _HOST, "--port", str(port)]
     with Guarded(command, environment=environment, output=subprocess.DEVNULL) as server:
         wait_until(lambda: server.process.poll() is not None or _listens(port), _START, "moto's start")
         tests = [sys.executable, "-m", "pytest", "tests/contract", *sys.argv[1:]]
