@@ -75,6 +75,7 @@ check: setup ## Format, lint, types, import rules, template
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint --include-checks I --template template.yaml
+	$(BIN)/cfn-lint --include-checks I --template docs/import.yaml
 	$(BIN)/cfn-lint --template docs/events/lead-scoring.yaml
 	$(BIN)/sam validate --lint
 
@@ -126,6 +127,10 @@ test-localstack: setup ## The tests of the deployed stack on LocalStack: needs D
 .PHONY: golden
 golden: setup ## Accept the *.actual.eml that failed golden tests wrote, after you have read them
 	@find tests -name '*.actual.eml' | while read -r actual; do mv -v "$$actual" "$${actual%.actual.eml}.eml"; done
+
+.PHONY: released
+released: setup ## Record what template.yaml deploys as the last release, which later updates are compared with
+	$(BIN)/python -m tests.support.releases
 
 # --- Build and run ----------------------------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ class Account:
 
     def deployed(self, stack: str) -> dict[str, str]:
         """Return the parameters that *stack* has, without hidden ones; none if it does not exist. Raises CommandError."""
-        return _parameters(self.described(stack))
+        return read_parameters(self.described(stack))
 
     def observe(self, stack: str, values: Mapping[str, str], dns: Dns) -> Observed:
         """Return what is there already that concerns *stack* with the parameters *values*. Raises CommandError."""
@@ -70,7 +70,7 @@ class Account:
             stack=stack,
             region=self.region,
             status=described.get("StackStatus", ""),
-            deployed=_parameters(described),
+            deployed=read_parameters(described),
             resources=ask("the stack's resources", lambda: self._resources(stack), {}) if described else {},
             others=ask("other stacks", lambda: self._others(stack), {}),
             identity=ask("SES's identities", lambda: self._identity(names.domain), None),
@@ -99,7 +99,7 @@ class Account:
         found = {}
         for described in (each for page in pages for each in page["Stacks"] if each["StackName"] != stack):
             outputs = {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", ())}
-            parameters = _parameters(described)
+            parameters = read_parameters(described)
             if outputs.keys() >= OUTPUTS and parameters.get("ReceiveMail") == "true":
                 found[described["StackName"]] = parameters.get("Domain", "")
         return found
@@ -140,6 +140,7 @@ class Account:
         return frozenset(record for record in found if record[0] in ours)
 
 
-def _parameters(described: Mapping[str, Any]) -> dict[str, str]:
+def read_parameters(described: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters in CloudFormation's description of a stack, without hidden ones."""
     given = {each["ParameterKey"]: each.get("ParameterValue", "") for each in described.get("Parameters", ())}
     return {name: value for name, value in given.items() if value and set(value) != {"*"}}

@@ -33,22 +33,30 @@ def deactivate(wait: Minutes = 10, stack: Stack = "", endpoint: Endpoint = "", a
     connection = connect(stack, endpoint)
     ids = resources(connection)
     with aws_errors(connection.where):
-        stopped = make_inactive(connection.session.client("ses"), connection.outputs.get("RuleSet", ""))
-        print_note(f"{stopped} is no longer active." if stopped else "This stack's rule set is not active.", "dim")
-        sqs = connection.session.client("sqs")
-        urls = {name: ids[name] for name in ids if name.endswith("Queue")}
-        looks = max(QUIET, round(wait * 60 / PAUSE)) if wait else 1
-        waiting = drain(sqs, urls, looks=looks, pause=lambda: time.sleep(PAUSE if wait else 0))
-        dead = counts(sqs, {name: url for name, url in ids.items() if name.endswith(("DeadLetters", "Failures"))})
-    left = {**waiting, **dead}
+        stopped, left = stop(connection.session, ids, connection.outputs.get("RuleSet", ""), wait)
     found = " and ".join(f"{number} in {name}" for name, number in left.items())
     text = (
         f"Left: {found}. Finish them with email-handler redrive, or lose them with the stack"
         if left
-        else f"The queues are empty. Next: sam delete --stack-name {connection.stack} (docs/deploy.md, Leaving)"
+        else "The queues are empty. Next: email-handler uninstall (docs/deploy.md, Leaving)"
     )
     print_result({"deactivated": stopped, "left": left}, text, as_json=as_json)
     fail_if(left)
+
+
+def stop(session: Any, ids: Mapping[str, str], rule_set: str, wait: int) -> tuple[str, dict[str, int]]:
+    """Make *rule_set* inactive, and wait up to *wait* minutes for the queues among the resources *ids*.
+
+    Return the rule set if it was active, and how many jobs are left, by queue. Raises botocore's errors (aws_errors).
+    """
+    stopped = make_inactive(session.client("ses"), rule_set)
+    print_note(f"{stopped} is no longer active." if stopped else "This stack's rule set is not active.", "dim")
+    sqs = session.client("sqs")
+    urls = {name: ids[name] for name in ids if name.endswith("Queue")}
+    looks = max(QUIET, round(wait * 60 / PAUSE)) if wait else 1
+    waiting = drain(sqs, urls, looks=looks, pause=lambda: time.sleep(PAUSE if wait else 0))
+    dead = counts(sqs, {name: url for name, url in ids.items() if name.endswith(("DeadLetters", "Failures"))})
+    return stopped, {**waiting, **dead}
 
 
 def make_inactive(ses: Any, ours: str) -> str:

@@ -135,6 +135,11 @@ def _stack(values: Mapping[str, str], seen: Observed) -> Iterator[Finding]:
         )
         found = f"{seen.stack} serves {before}: replies to what it has forwarded would go nowhere"
         yield Finding(what, State.WRONG, found, todo)
+    elif (sub := seen.deployed.get("ThreadSubdomain", "")) not in ("", values.get("ThreadSubdomain") or "thread"):
+        old, new = f"{sub}.{values['Domain']}", Names.of(values).thread
+        todo = f"Keep ThreadSubdomain={sub}, or go on with --despite if nobody will reply to what was sent until now."
+        found = f"the thread addresses move from {old} to {new}: replies to earlier messages would go nowhere"
+        yield Finding(what, State.WRONG, found, todo, {"ThreadSubdomain": sub})
     else:
         yield Finding(what, State.FINE, f"{seen.stack} will be updated")
     for name, domain in seen.others.items():

@@ -28,6 +28,7 @@ from cli import (
     replay,
     rules,
     search,
+    uninstall,
     why,
 )
 from cli.terminal import CommandError, ExitCode, print_note
@@ -68,6 +69,7 @@ for command in (
     *(replay.replay, reconcile.reconcile, redrive.redrive),
     *(personal_data.export, personal_data.erase),
     *(configure.configure, deploy.deploy, doctor.doctor, activate.activate, deactivate.deactivate),
+    uninstall.uninstall,
     *(inspection.inspect, composition.compose),
 ):
     app.command()(command)

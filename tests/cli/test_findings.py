@@ -107,6 +107,14 @@ WRONG: list[tuple[str, dict[str, str], dict[str, Any], str, str, dict[str, str]]
         "another stack",
         {},
     ),
+    (
+        "another subdomain",
+        {"ThreadSubdomain": "t"},
+        {"status": "UPDATE_COMPLETE", "deployed": {"Domain": "example.com", "ThreadSubdomain": "thread"}},
+        "move from thread.example.com to t.example.com",
+        "--despite",
+        {"ThreadSubdomain": "thread"},
+    ),
     ("misspelt", {}, {"dns": {("example.com", "NS"): []}}, "DNS does not know example.com", "misspelt", {}),
     (
         "mail server",
