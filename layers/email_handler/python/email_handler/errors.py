@@ -50,7 +50,7 @@ class BadRules(PermanentError):
 
 
 class MessageRefused(PermanentError):
-    """SES refused for good: rejected content, bad header, unverified identity."""
+    """SES refused for good: rejected content, bad header."""
 
 
 class MessageTooLarge(MessageRefused):
@@ -86,7 +86,8 @@ class SendingThrottled(TransientError):
 
 
 class SendingBlocked(TransientError):
-    """SES accepts nothing until somebody acts or a day passes: quota, MAIL FROM not verified, sending paused.
+    """SES accepts nothing until somebody acts or a day passes: quota, sending paused, an identity or MAIL FROM not
+    verified, no configuration set.
 
     Senders wait longer for these (4 days instead of 12 hours) before they dead-letter a job.
     """

@@ -32,19 +32,19 @@ REFUSALS: dict[str, type[errors.EmailHandlerError]] = {
     "Throttling": errors.SendingThrottled,
     "ThrottlingException": errors.SendingThrottled,
     "RequestTimeout": errors.SendingThrottled,  # SES stopped reading the request
-    # Somebody must act first, or a day must pass.
-    "LimitExceededException": errors.SendingBlocked,
-    "MailFromDomainNotVerifiedException": errors.SendingBlocked,
-    "SendingPausedException": errors.SendingBlocked,
-    "AccountSuspendedException": errors.SendingBlocked,
-    # The same message will be refused again.
+    # The same message will be refused again, unless the text shows one of BLOCKED.
     "MessageRejected": errors.MessageRefused,
     "BadRequestException": errors.MessageRefused,
-    "NotFoundException": errors.MessageRefused,
     "InvalidParameterValue": errors.MessageRefused,
 }
-"""SES's error codes. Any other 4xx code (no permission, expired credentials, ...) means that nothing was sent and that
-the deployment is wrong: SendingBlocked."""
+"""SES's error codes that are about the message or the rate. Any other 4xx code (sending paused, MAIL FROM not verified,
+a configuration set that does not exist, no permission, ...) means that nothing was sent and that the account or the
+deployment is not ready: SendingBlocked."""
+
+BLOCKED = ("quota", "is not verified", "paused", "suspended")
+"""Parts of SES's texts, in lower case, about the state of the account where the code is about the message or the rate:
+"Daily message quota exceeded", "Email address is not verified" (also while DKIM is pending), "Sending paused for this
+account". Somebody must act first, or a day must pass."""
 
 # The request was never written: refused connections, DNS, connect time-outs, no credentials to sign with.
 _NOT_SENT = (
@@ -91,11 +91,10 @@ def _translated(error: ClientError | BotoCoreError) -> errors.EmailHandlerError:
 
 
 def _refusal(error: ClientError) -> type[errors.EmailHandlerError]:
+    text = str(error.response.get("Error", {}).get("Message") or "").lower()
     known = REFUSALS.get(code(error))
-    if known is errors.SendingThrottled and "quota" in error.response["Error"].get("Message", "").lower():
-        return errors.SendingBlocked  # "Daily message quota exceeded": hours, not seconds
     if known:
-        return known
+        return errors.SendingBlocked if any(words in text for words in BLOCKED) else known
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if status < _SERVER_ERROR:
         return errors.SendingBlocked
