@@ -134,7 +134,7 @@ class Account:
 
     def _records(self, zone: str, names: Names) -> frozenset[tuple[str, str]]:
         client = self.session.client("route53")
-        ours = {names.domain, names.thread, names.mail_from, f"_dmarc.{names.domain}"}
+        ours = {names.domain, names.thread, names.mail_from, f"_dmarc.{names.domain}", f"_dmarc.{names.thread}"}
         pages = client.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone)
         found = ((each["Name"].rstrip("."), each["Type"]) for page in pages for each in page["ResourceRecordSets"])
         return frozenset(record for record in found if record[0] in ours)

@@ -49,3 +49,8 @@ class Dns:
         except self._failures:
             return None
         return sorted(each.to_text() for each in found)
+
+
+def asks_strict_alignment(record: str) -> bool:
+    """Return whether a DMARC *record* (as in a zone file or as text) asks for strict DKIM alignment (RFC 7489 §6.3)."""
+    return "adkim=s" in "".join(record.lower().replace('"', "").split()).split(";")

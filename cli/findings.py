@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.checks import Check, State
+from cli.dns import asks_strict_alignment
 from cli.parameters import listed
 from email_handler.mail.addresses import address_domain, organizational_domain
 
@@ -285,7 +286,12 @@ def _collisions(values: Mapping[str, str], seen: Observed, names: Names) -> Iter
         (names.domain, "TXT"): "ManageRootSpf",
     }
     wanted = {record for record, name in optional.items() if values.get(name) == "true"}
-    wanted |= {(names.thread, "MX"), (names.mail_from, "MX"), (names.mail_from, "TXT")}
+    wanted |= {
+        (names.thread, "MX"),
+        (names.mail_from, "MX"),
+        (names.mail_from, "TXT"),
+        (f"_dmarc.{names.thread}", "TXT"),
+    }
     names_with_alias = {name for name, kind in seen.zone_records if kind == "CNAME"}
     for name, kind in sorted(wanted):
         if (name, kind) in seen.zone_records or name in names_with_alias:
@@ -362,17 +368,16 @@ def _alignment(values: Mapping[str, str], seen: Observed, names: Names) -> Itera
     """Find a policy by which email from the thread addresses, signed by the domain, would fail (RFC 7489 §3.1, §6.6.3):
     that of the name itself or of the organizational domain, never of one between."""
     own = _dmarc(seen, names.thread)
-    sets_it = names.organizational == names.domain and values.get("ManageDmarc") != "false"
     record = own or _dmarc(seen, names.organizational)
-    if "adkim=s" in "".join(record.lower().split()).split(";"):
+    if values.get("HostedZoneId"):
+        yield Finding("DMARC", State.FINE, f"_dmarc.{names.thread} is set with relaxed alignment")
+    elif asks_strict_alignment(record):
         owner = names.thread if own else names.organizational
         found = f"the DMARC record of {owner} asks for strict alignment: every forward from {names.thread} would fail"
         todo = f"Set _dmarc.{names.thread} TXT {RELAXED}"
         yield Finding("DMARC", State.WRONG, found, todo)
     elif record:
         yield Finding("DMARC", State.FINE, f"relaxed alignment: email from {names.thread} passes")
-    elif sets_it:
-        yield Finding("DMARC", State.FINE, f"_dmarc.{names.domain} is set with relaxed alignment")
     else:
         yield Finding("DMARC", State.FINE, f"no policy for {names.thread}")
 

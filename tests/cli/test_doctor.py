@@ -19,7 +19,8 @@ from tests.support.operator import run
 
 MX = ("example.com", "MX", "10 inbound-smtp.us-east-1.amazonaws.com")
 SPF = ("bounce.example.com", "TXT", '"v=spf1 include:amazonses.com -all"')
-DMARC = ("_dmarc.example.com", "TXT", '"v=DMARC1; p=quarantine; adkim=r; aspf=r"')
+DMARC = ("_dmarc.example.com", "TXT", '"v=DMARC1; p=quarantine"')
+THREAD_DMARC = ("_dmarc.thread.example.com", "TXT", '"v=DMARC1; p=quarantine; adkim=r; aspf=r"')
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,11 @@ DMARC = ("_dmarc.example.com", "TXT", '"v=DMARC1; p=quarantine; adkim=r; aspf=r"
         (SPF, ['"v=spf1 -all"'], State.WRONG),
         (DMARC, ['"v=DMARC1; p=reject"'], State.FINE),
         (DMARC, ['"something else"'], State.WRONG),
+        (DMARC, ['"v=DMARC1; p=reject; adkim=s"'], State.FINE),
+        (THREAD_DMARC, ['"v=DMARC1; p=reject"'], State.FINE),
+        (THREAD_DMARC, ['"v=DMARC1; p=reject; adkim=r; aspf=s"'], State.FINE),
+        (THREAD_DMARC, ['"v=DMARC1; p=reject; " "Adkim = S"'], State.WRONG),
+        (THREAD_DMARC, [], State.WRONG),
     ],
 )
 def test_a_dns_record_is_rated_by_its_required_content(

@@ -229,6 +229,14 @@ WRONG: list[tuple[str, dict[str, str], dict[str, Any], str, str, dict[str, str]]
         {},
     ),
     (
+        "thread policy in the zone",
+        {"HostedZoneId": "Z1"},
+        {"zones": [ZONE], "zone_records": frozenset({("_dmarc.thread.example.com", "TXT")})},
+        "a record _dmarc.thread.example.com TXT already",
+        "Delete the record",
+        {},
+    ),
+    (
         "policy in the zone",
         {"HostedZoneId": "Z1", "ManageDmarc": "true"},
         {"zones": [ZONE], "zone_records": frozenset({("_dmarc.example.com", "TXT")})},
@@ -329,6 +337,11 @@ FINE: list[tuple[str, dict[str, str], dict[str, Any]]] = [
         },
     ),
     ("zone of the parent", {"HostedZoneId": "Z1", "Domain": "mail.example.com"}, {"zones": [ZONE]}),
+    (
+        "strict parent, thread record set by the stack",
+        {"HostedZoneId": "Z1", "ManageDmarc": "false"},
+        {"zones": [ZONE], "dns": {("_dmarc.example.com", "TXT"): ['"v=DMARC1; adkim=s"']}},
+    ),
     (
         "strict parent, relaxed thread",
         {"ManageDmarc": "false"},

@@ -114,6 +114,18 @@ def test_both_configuration_sets_publish_feedback_that_one_rule_sends_to_inbound
     assert sorted(map(str, sets)) == sorted(map(str, pattern["detail"]["mail"]["tags"]["ses:configuration-set"]))
 
 
+def test_the_thread_addresses_have_a_dmarc_record_of_their_own_with_relaxed_alignment() -> None:
+    """They are signed by the parent domain, whose own record may ask for strict alignment (RFC 7489 §3.1.1)."""
+    (record,) = [
+        record
+        for record in RESOURCES["MailDns"]["Properties"]["RecordSets"]
+        if record.get("Name") == {"Fn::Sub": "_dmarc.${ThreadSubdomain}.${Domain}"}
+    ]
+
+    assert record["Type"] == "TXT"
+    assert record["ResourceRecords"] == ['"v=DMARC1; p=quarantine; adkim=r; aspf=r"']
+
+
 def _text(value: Any) -> str:
     ((_, text),) = value.items() if isinstance(value, dict) else [("", value)]
     return str(text)
