@@ -12,7 +12,8 @@ from typer.testing import CliRunner, Result
 from cli.main import app
 from cli.parameters import Answers
 from cli.uninstall import remains
-from cloud.clients import ACCOUNT, REGION, Clients
+from cloud import ACCOUNT, REGION
+from cloud.clients import Clients
 
 pytestmark = pytest.mark.cloud
 STACK = "email-handler-dev"
