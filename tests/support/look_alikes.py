@@ -52,6 +52,12 @@ LOOK_ALIKES = (
     "blue doors lane",
     "blue door",
     "door lane",
+    "o'me@private.example",
+    "x_me_private.example#EXT#@tenant.example",
+    "me_private.example.test#EXT#@tenant.example",
+    "https://tenant-my.sharepoint.example/personal/some_me_private_example/Documents",
+    "https://tenant-my.sharepoint.example/personal/me_private_examples/Documents",
+    "me_private_example",
     "ME@PRIVATE.EXAMPLE.TEST",
     "notme%40private.example",
     "bounces+17-notme=private.example@lists.example",
@@ -60,3 +66,13 @@ LOOK_ALIKES = (
     "[email-handlers: only you see this]",
     "only you see this",
 )
+
+BY_LETTERS = (
+    "\u00e9.me@private.example",
+    "\u00e9me@private.example",
+    "jos\u00e9-me@private.example",
+    "me@private.example\u00e9",
+    "me@private.example\u00f1a.test",
+    "O\u2019me@private.example",
+)
+"""Addresses that only a letter beyond ASCII makes others (RFC 6531), where bytes are known to be text."""

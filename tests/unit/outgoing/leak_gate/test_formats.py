@@ -24,7 +24,7 @@ from email_handler.outgoing.leak_gate.needles import Needles
 from tests.support.builders import entity, mail, multipart
 from tests.support.compositions import IDENTITY, NEEDLES, PRIVATE
 from tests.support.hostile_documents import tarred, zipped
-from tests.support.look_alikes import LOOK_ALIKES
+from tests.support.look_alikes import BY_LETTERS, LOOK_ALIKES
 from tests.support.pdfs import flate, page, pdf, stream
 
 type Format = Callable[[Sequence[str]], bytes]
@@ -63,6 +63,19 @@ def _docx_cells(runs: Sequence[str]) -> bytes:
 
 def _xlsx(runs: Sequence[str]) -> bytes:
     return zipped({"xl/sharedStrings.xml": f"{_XML}<sst><si>{_joined('<r><t>', '</t></r>', runs)}</si></sst>".encode()})
+
+
+def _docx_symbols(runs: Sequence[str]) -> bytes:
+    text = "".join(f'<w:r><w:sym w:font="Symbol" w:char="F{ord(c):03X}"/></w:r>' for c in "".join(runs))
+    return zipped({"word/document.xml": f"{_XML}<w:document><w:p>{text}</w:p></w:document>".encode()})
+
+
+def _xlsx_header(runs: Sequence[str]) -> bytes:
+    codes = ("&L", '&"Arial,Bold"', "&B", "&K00FF00", "&12", "&K01+000", "&X&X", '&"-,Regular"')
+    text = "".join(code + run for code, run in zip(codes, runs, strict=False))
+    text += "".join("&R" + run for run in runs[len(codes) :])
+    header = f"<headerFooter><oddHeader>{escape(text, quote=False)}</oddHeader></headerFooter>"
+    return zipped({"xl/worksheets/sheet1.xml": f"{_XML}<worksheet><sheetData/>{header}</worksheet>".encode()})
 
 
 def _odt(runs: Sequence[str]) -> bytes:
@@ -131,6 +144,7 @@ FORMATS: dict[str, Format] = {
     "docx runs": _docx,
     "docx cells": _docx_cells,
     "xlsx": _xlsx,
+    "xlsx header": _xlsx_header,
     "odt in UTF-16": _odt,
     "svg": _svg,
     "rtf": _rtf,
@@ -180,6 +194,20 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "base64 of UTF-16": lambda a: base64.b64encode(a.encode("utf-16-le")).decode(),
     "base64 of UTF-16, big-endian": lambda a: base64.b64encode(a.encode("utf-16")).decode(),
     "encoded word": lambda a: f"=?utf-8?B?{base64.b64encode(a.encode()).decode()}?=",
+    "two encoded words": lambda a: f"=?utf-8?Q?{a[:3].replace('@', '=40')}?=\r\n =?utf-8?q?{a[3:]}?=",
+    "two encoded words in base64": lambda a: " ".join(
+        f"=?us-ascii?B?{base64.b64encode(part.encode()).decode()}?=" for part in (a[:1], a[1:])
+    ),
+    "a terminal's colours": lambda a: "".join(f"\x1b[1;3{n % 8}m{c}\x1b[0m" for n, c in enumerate(a)),
+    "a terminal's link": lambda a: f"\x1b]8;;https://x.example\x1b\\{a[:2]}\x1b]8;;\x07{a[2:]}",
+    "overstrikes": lambda a: "".join(f"{c}\b{c}" for c in a),
+    "a continued line": lambda a: a[:7] + "\\\r\n    " + a[7:],
+    "escapes of OOXML": lambda a: a.replace("@", "_x0040_").replace(".", "_x002E_"),
+    "a guest of a directory": lambda a: f"{a.replace('@', '_')}#EXT#@tenant.example",
+    "a guest of a directory, in percent": lambda a: f"x?u={a.replace('@', '_')}%23EXT%23%40tenant.example",
+    "a directory's personal folder": lambda a: (
+        f"https://tenant-my.sharepoint.example/personal/{a.replace('@', '_').replace('.', '_')}/Documents"
+    ),
     "capitals": str.upper,
     "full-width": lambda a: "".join(chr(ord(c) + 0xFEE0) for c in a),
     "mathematical": lambda a: "\U0001d426\U0001d41e" + a[2:],
@@ -237,6 +265,15 @@ def test_what_resembles_an_address_passes_in_every_format(name: str) -> None:
     if places:
         assert [alike for alike in LOOK_ALIKES if gate.check(_message_of(FORMATS[name]((alike,))), NEEDLES)[0]] == []
     assert not places
+
+
+@pytest.mark.parametrize("name", ["html td", "docx runs", "xlsx header", "svg", "rtf unicode"])
+def test_a_letter_beyond_ascii_belongs_to_an_address_where_bytes_are_text(name: str) -> None:
+    runs = [run for alike in BY_LETTERS for run in (alike, "Berlin")]
+
+    assert gate.check(_message_of(FORMATS[name](runs)), NEEDLES) == ((), ())
+    assert not _held(mail(text="\r\n".join(BY_LETTERS)))
+    assert all(_held(mail(text=f"{word}me@private.example")) for word in ("\u8bf7", "\u043a", "d'", "l\u2019"))
 
 
 @pytest.mark.parametrize(
@@ -376,6 +413,9 @@ BOLD = b"Subject: x\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: bas
         rb"{\rtf1\uc2 me\u64 ??private.example}",
         rb"{\rtf1 me{\*\bkmkstart _GoBack}@private.example}",
         b"{\\rtf1{\\object\\objdata " + (b"\1\5\0\0" + bytes(60) + _docx(("me", "@private.example"))).hex().encode() + b"}}",
+        _docx_symbols((PRIVATE,)),
+        zipped({"word/document.xml": f"{_XML}<w:p><w:t>me@private.</w:t><w:t>exam</w:t><w:t>ple</w:t></w:p>".encode("utf-16")}),
+        zipped({"customXml/item1.xml": f'<?xml version="1.0" encoding="cp037"?><a>{PRIVATE}</a>'.encode("cp037")}),
         b"\xef\xbb\xbf" + BOLD,
         b"\r\n" + BOLD,
         b"Reply-To: a@b.example\r\nPriority: high\r\n" + BOLD,
@@ -385,7 +425,8 @@ BOLD = b"Subject: x\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: bas
         pdf(b"<< /Type /Filespec /EF << /F 2 0 R >> >>", flate(_docx(("me", "@private.example")))),
     ],
     ids=[
-        "RTF without stand-ins", "RTF with two stand-ins", "RTF bookmark", "RTF object", "message behind a mark",
+        "RTF without stand-ins", "RTF with two stand-ins", "RTF bookmark", "RTF object", "DOCX of symbols",
+        "DOCX in UTF-16", "XML in EBCDIC", "message behind a mark",
         "message behind a blank line", "message with other fields first", "second message of a mailbox",
         "short page in base64", "base64 twice", "PDF file without a type",
     ],
@@ -511,6 +552,8 @@ def test_what_belongs_to_somebody_else_passes(payload: bytes) -> None:
         (page(b"BT /F1 9 Tf (x) Tj ET", b"<< /Type /Font /Subtype /Type3 /Encoding << /Differences [120 /g7] >> >>", fonts=b"/F1 3 0 R"), "a font without a character map"),
         (b"-----BEGIN PGP MESSAGE-----\n\nhQEMA0\n-----END PGP MESSAGE-----\n", "encrypted"),
         (b"<!DOCTYPE a [<!ENTITY p 'private'>]><a>me@&p;.example</a>", "declares entities of its own"),
+        (b"(This file must be converted with BinHex 4.0)\r\n\r\n:$f*TEQKPH#edE0", "a format that is not read"),
+        ('<?xml version="1.0" encoding="cp9999"?><a>x</a>'.encode("cp037"), "a format that is not read"),
         (b"\0\1\2\3 unheard-of", "a format that is not read"),
         (b"\x28\xb5\x2f\xfd zstd", "a format that is not read"),
         (b"\x89PNG\r\n\x1a\n\0\0\xff\0IDATx", "damaged or cut"),
@@ -518,7 +561,7 @@ def test_what_belongs_to_somebody_else_passes(payload: bytes) -> None:
     ],
     ids=[
         "cut gzip", "cut ZIP", "cut PDF stream", "cut PDF", "cut deflate", "encrypted PDF", "unknown filter",
-        "unmapped font", "armoured", "entities", "unknown format", "zstd", "cut PNG", "cut JPEG",
+        "unmapped font", "armoured", "entities", "BinHex", "unknown EBCDIC", "unknown format", "zstd", "cut PNG", "cut JPEG",
     ],
 )  # fmt: skip
 def test_what_was_not_read_in_full_is_unchecked_with_its_reason(payload: bytes, reason: str) -> None:

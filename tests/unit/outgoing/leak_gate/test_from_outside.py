@@ -21,7 +21,8 @@ from tests.support.builders import entity, mail, multipart
 from tests.support.compositions import IDENTITY, NEEDLES, PRIVATE, PUBLIC, THREAD, reply_context
 from tests.support.pdfs import flate, page, pdf
 
-IN_TWO_WORDS = mail(subject="=?utf-8?Q?me=40priv?= =?utf-8?Q?ate.example?=", text="x\r\n")
+_IN_TWO = 'attachment; filename*0="me@priv"; filename*1="ate.example"'  # RFC 2231 §3
+IN_TWO_PARTS = entity([("From", "a@b.example"), ("Content-Disposition", _IN_TWO)], b"x\r\n")
 """Reveals the address to whoever reads it as a message, and nothing to others."""
 ENCODED_TWICE = "me%2540private.example"
 """Is the address to whoever reads it as text, and nothing in bytes."""
@@ -75,11 +76,11 @@ def test_what_is_found_is_held_and_nothing_else_counts_as_unchecked() -> None:
 
 
 def test_every_level_of_nested_messages_up_to_the_limit_is_read() -> None:
-    deepest = _nested(IN_TWO_WORDS, gate.MAX_DEPTH)
+    deepest = _nested(IN_TWO_PARTS, gate.MAX_DEPTH)
 
     assert _found(deepest) == {"held"}
     assert gate.reveals(parse(deepest).root, NEEDLES)
-    assert _found(_nested(IN_TWO_WORDS, gate.MAX_DEPTH + 2)) == {"unchecked"}
+    assert _found(_nested(IN_TWO_PARTS, gate.MAX_DEPTH + 2)) == {"unchecked"}
 
 
 def test_an_archive_reveals_what_is_beside_a_member_that_cannot_be_opened() -> None:
@@ -97,7 +98,7 @@ def test_an_archive_reveals_what_is_beside_a_member_that_cannot_be_opened() -> N
         (f"key\0{PRIVATE}X".encode(), "text/plain"),
         # Text for as long as a program looks before it decides that a file is text.
         (ENCODED_TWICE.encode().ljust(4096) + b"\0", "application/octet-stream"),
-        (IN_TWO_WORDS, "application/octet-stream"),
+        (IN_TWO_PARTS, "application/octet-stream"),
         # A string behind its length, as in certificates, likewise with a letter behind it.
         (b"\x16" + bytes([len(PRIVATE)]) + PRIVATE.encode() + b"1\x1d", "application/x-x509-user-cert"),
         (_zip(("a.txt", ENCODED_TWICE.encode())), "application/zip"),
@@ -290,7 +291,7 @@ def test_what_a_text_carries_counts_as_members(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_message_in_the_digits_of_a_text_is_read_as_one() -> None:
-    text = f"{_digits('some other text before')} {base64.b64encode(IN_TWO_WORDS).decode()}\r\n"
+    text = f"{_digits('some other text before')} {base64.b64encode(IN_TWO_PARTS).decode()}\r\n"
 
     assert _found(mail(text=text)) == {"held"}
 

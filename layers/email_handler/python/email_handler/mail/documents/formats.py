@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from email_handler.mail.documents import archives, certificates, pdf, pictures, rtf
+from email_handler.mail.documents.plain import is_unknown_ebcdic
 from email_handler.mail.documents.reading import ENCRYPTED, UNKNOWN, Budget, Found, Reader, Unread
 
 _ZIP_END = b"PK\x05\x06"
@@ -59,6 +60,7 @@ _TESTS: tuple[tuple[Callable[[bytes], bool], Reader], ...] = (
     (_starts(b"{\\rtf"), rtf.read_rtf),
     (_starts(_OLE), _read_ole),
     (_starts(*_NOT_READ), _read_nothing),
+    (is_unknown_ebcdic, _read_nothing),
     (_is_font, pictures.read_plain),
     (lambda payload: payload[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar", archives.read_tar),
     (lambda payload: payload[8:12] == b"WEBP", pictures.read_riff),

@@ -1,8 +1,9 @@
-"""Whether bytes are text, and text in UTF-16 or UTF-32, which a program tells by its mark or by its zeros."""
+"""Whether bytes are text, and text that is not written in ASCII's bytes: in UTF-16 or UTF-32, which a program tells by
+its mark or by its zeros, and XML in EBCDIC, which names its encoding."""
 
 import re
 
-from email_handler.mail.charsets import decode, marked_codec
+from email_handler.mail.charsets import codec_name, decode, marked_codec
 
 _SAMPLE = 4096  # bytes that show whether a file is text
 _NO_TEXT = bytes((*range(7), *range(14, 27), *range(28, 32)))
@@ -12,6 +13,10 @@ _PACKED = re.compile(rb"(?:\xd9\xd9\xf7)?[\x80-\xbf][`-\xbf\xd9-\xdb].{6}", re.D
 like a letter of the address behind it."""
 
 
+_EBCDIC_XML = "<?xml".encode("cp037")  # XML appendix F.1
+_DECLARED = re.compile(r"""\sencoding\s{0,9}=\s{0,9}["']([A-Za-z0-9._-]{1,40})""")
+
+
 def is_binary(content: bytes) -> bool:
     """Return whether *content* begins as no text does."""
     start = content[:_SAMPLE]
@@ -19,8 +24,9 @@ def is_binary(content: bytes) -> bool:
 
 
 def as_utf8(content: bytes) -> bytes:
-    """Return *content* in UTF-8 if it is text in UTF-16 or UTF-32, else as it is."""
-    if codec := marked_codec(content) or _codec_by_zeros(content[:_SAMPLE]):
+    """Return *content* in UTF-8 if it is text in UTF-16, UTF-32 or EBCDIC, else as it is."""
+    sample = content[:_SAMPLE]
+    if codec := marked_codec(content) or _codec_by_zeros(sample) or _codec_of_ebcdic(sample):
         return decode(content, codec).encode()
     return content
 
@@ -31,3 +37,15 @@ def _codec_by_zeros(sample: bytes) -> str:
             if not is_binary(sample[at::width]):
                 return codec
     return ""
+
+
+def _codec_of_ebcdic(sample: bytes) -> str:
+    if not sample.startswith(_EBCDIC_XML):
+        return ""
+    declared = _DECLARED.search(sample.decode("cp037"))  # all of a declaration is the same in every EBCDIC
+    return codec_name(declared[1]) if declared else "cp037"
+
+
+def is_unknown_ebcdic(content: bytes) -> bool:
+    """Return whether *content* is XML in an EBCDIC encoding that is not known, in which "@" may be any byte."""
+    return content.startswith(_EBCDIC_XML) and not _codec_of_ebcdic(content[:_SAMPLE])

@@ -47,7 +47,8 @@ _UNREAD = (
         r"-----BEGIN (?:PGP MESSAGE|ENCRYPTED [A-Z ]{1,20}|CMS|PKCS7)-----|^Proc-Type: 4,ENCRYPTED", re.MULTILINE
     )),
     (OWN_ENTITIES, re.compile("<!entity", re.IGNORECASE)),  # XML §4.2: a name may stand for any part of an address
-    (UNKNOWN, re.compile("^=ybegin [^\n]{0,200}size=", re.MULTILINE)),  # yEnc 1.3
+    # yEnc 1.3, BinHex 4.0 (RFC 1741)
+    (UNKNOWN, re.compile(r"^=ybegin [^\n]{0,200}size=|^\(This file must be converted with BinHex", re.MULTILINE)),
 )  # fmt: skip
 """What a text holds that is not read."""
 
@@ -98,7 +99,7 @@ def check(raw: bytes, needles: Needles) -> tuple[tuple[Place, ...], tuple[Unchec
     reported = {place.what for place in scan.places}
     # Also what stands between the parts, and what parsing dropped. Soft line breaks are undone first: "me@here.example="
     # at the end of a line may be the beginning of somebody else's address.
-    scan.raw("message", decode_quoted_printable(raw))
+    scan.strings("message", [decode_quoted_printable(raw).decode("utf-8", "replace")])
     places = tuple(place for place in scan.places if place.where != "message" or place.what not in reported)
     return places, tuple(scan.unchecked)
 
@@ -245,7 +246,11 @@ class _Scan:
         if not self._needles.is_ascii:
             codecs = ("utf-8", "utf-16-le", "utf-16-be")
             decoded = (content[start:].decode(codec, "ignore") for codec in codecs for start in (0, 1))
-            texts += [views.LETTERS.whole(one).replace("\0", _END) for one in decoded]
+            texts += [self._needles.strange.sub(_END, views.LETTERS.whole(one)) for one in decoded]
+        self.strings(where, texts)
+
+    def strings(self, where: str, texts: Iterable[str]) -> None:
+        """Scan *texts* for strings that may stand anywhere in them."""
         for window in chain.from_iterable(views.near(seen, self._needles.may_be_in) for seen in texts):
             found = [finding.what for finding in self._needles.find(window, strings=True)]
             lowered = window.lower()

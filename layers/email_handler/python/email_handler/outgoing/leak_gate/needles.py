@@ -30,7 +30,13 @@ _SEPARATOR = (
     rf"(?:@|[%=+-]{_B}4{_B}0|&#0{{0,5}}64;?|&#x0{{0,5}}40;?|&commat;|\\u0040|\\x40|\\'40|\\0{{0,4}}40 ?|[+&]AEA-)"
     rf"{_SPACE}[{_QUOTES}(<\[{{]{{0,2}}"
 )
-_LETTER = r"A-Za-z0-9"  # of addresses; a letter of another script in front of one belongs to the word before it
+# Of addresses (RFC 6531). A letter of another script in front of an address belongs to the word before it.
+_LETTER = r"A-Za-z0-9\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
+# "o'me" is a name; behind other letters an article ends ("d'anna@…").
+_NOT_OF_A_NAME = "".join(
+    rf"(?<!o{mark})"
+    for mark in ("['\u2019]", f"{KERN}['\u2019]{KERN}", "&#39;", "&#x27;", "&apos;", "&rsquo;", "&#8217;")
+)
 # What may follow a domain without making it another domain: "me@example.com.test" is someone else's address, while
 # "me@example.com." ends a sentence and "me@example.com.pdf" is a file name.
 _FILE_TYPE = (
@@ -84,14 +90,22 @@ class Needles:
         domains = "|".join(map(_spread, self.domains))
         route = rf"(?P<route>[=%]{_B}(?=(?:{domains}){_B}@))"
         self._address = re.compile(rf"(?:{_SEPARATOR}|{route})(?P<domain>{domains}){_DOMAIN_ENDS}", re.IGNORECASE)
+        bases = _bases(identity)
         turned = "|".join(_turned(domain, patterns) for domain, patterns in locals_.items())
-        self._turned = re.compile(rf"(?<![{_LETTER}._])(?<![{_LETTER}._]{KERN})(?:{turned or '(?!)'})", re.IGNORECASE)
+        folders = "|".join(_folder(base, domain) for domain, found in bases.items() for base in found)
+        self._rewritten = re.compile(
+            rf"(?<![{_LETTER}._])(?<![{_LETTER}._]{KERN})(?:{turned or '(?!)'})|(?<=personal/)(?:{folders or '(?!)'})",
+            re.IGNORECASE,
+        )
         terms = [_letters(term) for term in identity.hidden_terms if term.strip()]
         self._terms = [(len(term) >= _SHORT, re.compile(_term_pattern(term), re.IGNORECASE)) for term in terms]
         longest_words = (max(term.split(), key=len) for term in terms)
-        self._words = tuple(map(_skeleton, (*self.domains, *longest_words, SENTINEL_START)))
-        bases = _bases(identity)
-        self.is_ascii = all(map(str.isascii, (*self.domains, *terms, *chain.from_iterable(bases.values()))))
+        underlined = {_UNDERLINED.sub("_", domain) for domain in bases}
+        self._words = tuple(map(_skeleton, (*self.domains, *underlined, *longest_words, SENTINEL_START)))
+        letters = "".join((*self.domains, *terms, *chain.from_iterable(bases.values())))
+        self.is_ascii = letters.isascii()
+        self.strange = re.compile(f"[^\x01-\x7f{re.escape(letters)}]", re.IGNORECASE)
+        """What stands in no needle and is no letter where bytes are of no text: zeros, characters beyond ASCII."""
         addresses = (len(base) + 1 + len(domain) for domain, found in bases.items() for base in found)
         long_terms = (len(term) for term in terms if len(term) >= _SHORT)
         self.least = min((*addresses, *map(len, self._threads), *long_terms, _MAX_LEAST))
@@ -111,7 +125,7 @@ class Needles:
         *name* says that it is the name of a file; *strings* that it is what stands in the bytes of no text, where
         short terms occur by chance and are left out.
         """
-        findings = [*self._addresses(text, name), *_spans(self._turned, text, PRIVATE), *_sentinels(text)]
+        findings = [*self._addresses(text, name), *_spans(self._rewritten, text, PRIVATE), *_sentinels(text)]
         for is_long, pattern in self._terms:
             if is_long or not strings:
                 findings += _spans(pattern, text, TERM)
@@ -245,7 +259,7 @@ def _local_pattern(locals_: list[str]) -> re.Pattern[str]:
     It matches "me", "me+tag", in quotes, in brackets or behind punctuation ("_me", "--me"), not "notme", "x-me" or "john.me".
     """
     base = _base(locals_)
-    before = rf"(?:^|(?<=[^{_LETTER}{KERN}._+-])|(?<=[^{_LETTER}._+-]{KERN}))"
+    before = rf"(?:^{_K}|(?<=[^{_LETTER}{KERN}._+-])|(?<=[^{_LETTER}._+-]{KERN})){_NOT_OF_A_NAME}"
     rest = rf"(?<![{_LETTER}][\x00-\x1f]\.)(?<!>\.)"  # "some.me", parted behind the first word
     quoted = rf"[{_QUOTES}(<\[{{]{{1,2}}{_B}{base}{_B}[{_QUOTES})>\]}}]{{1,2}}"
     return re.compile(rf"{before}[.+_-]{{0,8}}{rest}(?P<hit>{quoted}|{base}){_B}$", re.IGNORECASE)
@@ -262,10 +276,20 @@ def _joined_pattern(locals_: list[str]) -> re.Pattern[str]:
 
 
 def _turned(domain: str, locals_: list[str]) -> str:
-    """Return a pattern for addresses with the domain in front: in rewritten senders (SRS, "home.example=me@") and in
-    routes as they were once written ("home.example!me")."""
+    """Return a pattern for addresses as other systems rewrite them: with the domain in front in senders (SRS,
+    "home.example=me@") and in routes as they were once written ("home.example!me"), and as a guest's name in another
+    organisation's directory ("me_home.example#EXT#@")."""
     local = f"(?:{'|'.join(locals_)}){_TAG}"
-    return rf"{_spread(domain)}{_B}(?:={_B}{local}(?={_B}@)|!{_B}{local}(?![\w.%=-]))"
+    front = rf"{_spread(domain)}{_B}(?:={_B}{local}(?={_B}@)|!{_B}{local}(?![\w.%=-]))"
+    return rf"{front}|{local}{_B}_{_B}{_spread(domain)}(?={_B}#{_B}EXT{_B}#)"
+
+
+_UNDERLINED = re.compile(r"[^A-Za-z0-9]")
+
+
+def _folder(base: str, domain: str) -> str:
+    """Return a pattern for the name of a person's folder ("personal/me_home_example"): all but letters is underlined."""
+    return _spread(_UNDERLINED.sub("_", f"{base}@{domain}")) + rf"(?![{_LETTER}_])"
 
 
 def _term_pattern(term: str) -> str:

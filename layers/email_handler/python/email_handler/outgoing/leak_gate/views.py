@@ -18,6 +18,7 @@ from urllib.parse import unquote_to_bytes
 
 from email_handler.mail.documents.reading import BOUNDARY, KERN
 from email_handler.mail.entities import unescape
+from email_handler.mail.headers import decode_header
 from email_handler.mail.ignorable import CHARACTERS
 
 
@@ -88,7 +89,7 @@ type Chain = tuple[Decoding, ...]
 _PERCENT = r"%(?:[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*+|u[0-9A-Fa-f]{4})"
 _QUOTED = r"=(?:[0-9A-Fa-f]{2}(?:=[0-9A-Fa-f]{2})*+|[ \t]{0,8}\r?\n)"
 _REFERENCE = r"&(?:#[xX]?[0-9A-Fa-f]++|[A-Za-z0-9]{1,31}+);?"
-_ESCAPE = r"\\(?:u[0-9A-Fa-f]{4}|[ux]\{[0-9A-Fa-f]{1,6}\}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|'[0-9A-Fa-f]{2}|[0-9A-Fa-f]{1,6} ?|[@._,;:+nrt-])"
+_ESCAPE = r"\\(?:u[0-9A-Fa-f]{4}|[ux]\{[0-9A-Fa-f]{1,6}\}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|'[0-9A-Fa-f]{2}|[0-9A-Fa-f]{1,6} ?|[@._,;:+nrt-]|\r?\n[ \t]{0,99})"
 _HEXADECIMAL = re.compile("[0-9A-Fa-f]+")
 
 
@@ -102,7 +103,7 @@ def _meaning(token: str) -> str:
         return _bytes(token)
     if digits := _HEXADECIMAL.search(token):
         return chr(min(int(digits[0], 16), 0x10FFFF))
-    return " " if token[1] in "nrt" else token[1:]
+    return " " if token[1] in "nrt" else token[1:].lstrip()  # nothing for a line that is continued
 
 
 def _bytes(percent: str) -> str:
@@ -131,6 +132,42 @@ IMCEA = Decoding(
 
 OCTAL = Decoding("\\", re.compile(r"\\[0-3][0-7]{2}"), lambda token: chr(int(token[1:], 8)))
 """How programs in C print bytes. In CSS, the same digits are hexadecimal."""
+
+ENCODED_WORDS = Decoding(
+    "=?", re.compile(r"(?:=\?[^?\s]{1,60}\?[BbQq]\?[^?\s]{0,998}\?=\s{0,99}(?:(?==\?)|(?<!\s)))+"), decode_header
+)
+"""Words of a header in a text (RFC 2047 §6.2: the blanks between two of them are dropped)."""
+
+TERMINAL = Decoding(
+    ("\x1b", "\x9b", "\b"),
+    re.compile(
+        r"(?:\x1b\[|\x9b)[0-?]{0,99}[ -/]{0,9}[@-~]|\x1b[]P_^X][^\x07\x1b\x9c]{0,2048}(?:\x07|\x1b\\|\x9c)|\x1b[ -/]{0,9}[0-~]"
+        r"|[^\n]\x08"
+    ),
+    lambda token: "" if token[-1] == "\b" else KERN if token[-1] == "m" or token[1] == "]" else BOUNDARY,
+)
+"""What a terminal does not show: control sequences and strings (ECMA-48 §5.4, §5.6), and letters struck over. Colours
+and links stand within a word; other sequences move what follows."""
+
+_OFFICE = re.compile(
+    r"_x(?P<code>[0-9A-Fa-f]{4})_"
+    r"|<[A-Za-z]{1,20}:sym\s[^<>]{0,200}?\bchar=[\"'](?P<symbol>[0-9A-Fa-f]{1,6})[^<>]{0,200}>"
+    r"|(?P<hyphen><[A-Za-z]{1,20}:noBreakHyphen\s?/?>)"
+    r"|&(?:amp;)?(?:(?:\"|&quot;)[^\"<]{1,100}?(?:\"|&quot;)|K(?:[0-9A-Fa-f]{6}|[0-9]{2}[+-][0-9]{3})|[0-9]{1,3}|[A-Z])"
+)
+
+
+def _of_office(token: str) -> str:
+    found = _OFFICE.fullmatch(token)
+    if found and (digits := found["code"] or found["symbol"]):
+        code = int(digits, 16)
+        return chr(code & 0xFF if code >> 8 == 0xF0 else min(code, 0x10FFFF))  # noqa: PLR2004 - fonts of symbols
+    return "-" if found and found["hyphen"] else BOUNDARY
+
+
+OFFICE = Decoding(("_x00", ":sym ", ":noBreakHyphen", "Header>", "Footer>"), _OFFICE, _of_office)
+"""What programs read in Office Open XML that is neither text nor a tag without text: escapes (ECMA-376 §22.9.2.19),
+symbols and hyphens (§17.3.3), and the codes of a sheet's headers (§18.3.1.46)."""
 
 _COMMENT = r"<!--(?:-?>|(?:[^-]++|-(?!-!?>))*+(?:--!?>|\Z))"
 _TAG = r"""</?[A-Za-z](?:[^>="']++|=\s{0,8}"[^"]*+"|=\s{0,8}'[^']*+'|[="'])*+(?:>|\Z)|<[^<>]*+>"""
@@ -210,7 +247,7 @@ def _readings(text: str, *, markup: bool) -> Iterator[tuple[Chain, str]]:
     starts: dict[str, Chain] = {text: ()}
     if _CALENDAR.search(text, 0, _HEAD):
         starts.setdefault(FOLDED.whole(text), (FOLDED,))
-    for kind in (PROOFPOINT, IMCEA, OCTAL):
+    for kind in (PROOFPOINT, IMCEA, OCTAL, ENCODED_WORDS, TERMINAL, OFFICE):
         starts.setdefault(kind.whole(text), (kind,))
     for decoded, chain in tuple(starts.items()) if markup else ():
         for path, bare in _without_tags(chain, decoded):
