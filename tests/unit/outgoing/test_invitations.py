@@ -241,6 +241,10 @@ def _sealed() -> Iterator[tuple[str, str, str, bytes]]:
     opaque = b"0\x80\x06\x09*\x86H\x86\xf7\r\x01\x07\x02" + INVITATION.encode() + b"\0\0"
     yield "S/MIME, opaque", "application/pkcs7-mime", "smime.p7m", opaque
     yield "S/MIME by its name", "application/octet-stream", "smime.p7m", opaque
+    yield "S/MIME by its content", "application/octet-stream", "a.dat", opaque
+    yield "Outlook's container by its content", CLOSED, "a.dat", b"x\x9f>\x22IPM.Schedule.Meeting.Request\0"
+    message_class = "IPM.Schedule.Meeting.Request".encode("utf-16-le")
+    yield "Outlook's message as a file", "application/vnd.ms-outlook", "a.msg", b"\xd0\xcf\x11\xe0" + message_class
     yield "Outlook's container", "application/ms-tnef", "winmail.dat", b"x\x9f>\x22IPM.Schedule.Meeting.Request\0"
     inner = mail(attachments=[("x.ics", "text/calendar", INVITATION.encode())])
     yield "jCal", "application/calendar+json", "a.json", b'["vcalendar",[],[]]'
@@ -268,10 +272,12 @@ def test_an_invitation_that_cannot_be_changed_is_closed(kind: str, name: str, pa
 def test_a_signed_or_attached_message_without_an_invitation_stays_open() -> None:
     signed = _whole(_signed("text/csv").replace(b"x.ics", b"x.csv").replace(b"BEGIN:VCALENDAR", b"a;b"))
     attached = mail(attachments=[("fwd.eml", "application/octet-stream", mail(text="Hi"))])
+    document = mail(attachments=[("a.doc", "application/msword", b"\xd0\xcf\x11\xe0 my calendar")])
 
     assert "multipart/signed" in {part.content_type for part in parse(_forwarded(signed)).root.walk()}
     assert WARNING not in parse(_forwarded(signed)).text
     assert WARNING not in parse(_forwarded(attached)).text
+    assert WARNING not in parse(_forwarded(document)).text
 
 
 def _zipped(name: str, content: bytes) -> bytes:

@@ -24,9 +24,15 @@ _UNPACKED = 16 * 1024 * 1024  # bytes of all archives of a message together; bey
 _SEALED_TYPES = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/ms-tnef", "application/vnd.ms-tnef")
 _OTHER_FORMS = ("application/calendar+json", "application/calendar+xml")  # RFC 7265, RFC 6321: closed, not rewritten
 _SEALED_NAMES = (".p7m", "winmail.dat")
-_INVITES = (b"calendar", b"begin:v", b"qkvhsu46vk", b"ipm.schedule", b"ipm.microsoft schedule")
+_TNEF = b"\x78\x9f\x3e\x22"  # MS-OXTNEF §2.1.3.1
+_OLE = b"\xd0\xcf\x11\xe0"  # of Outlook's message as a file, among others (MS-OXMSG §2)
+_SIGNED_DATA = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"  # RFC 5652 §5.1
+_SIGNED_DATA_AT = 32  # bytes
+_MEETINGS = (b"ipm.schedule", b"ipm.microsoft schedule")
+"""Outlook's message classes (MS-OXOCAL §2.2.10), lower-case."""
+_INVITES = (b"calendar", b"begin:v", b"qkvhsu46vk", *_MEETINGS)
 """What an invitation inside a signed or Outlook's own container shows in its bytes, lower-case: the type, the first
-words, these in base64, Outlook's message classes (MS-OXOCAL §2.2.10)."""
+words, these in base64, Outlook's message classes."""
 
 
 def for_owner(part: Part, context: ForwardContext) -> str | None:
@@ -99,9 +105,14 @@ def _holds_invitation(leaf: Part, depth: int) -> bool:
         return True
     if leaf.content_type.startswith("message/") or leaf.filename.lower().endswith(".eml"):
         return depth >= _NESTED or any(_invites(inner, depth + 1) for inner in _leaves(leaf.payload))
-    if leaf.content_type in _SEALED_TYPES or leaf.filename.lower().endswith(_SEALED_NAMES):
-        content = leaf.payload.lower()
-        return any(sign in content for sign in _INVITES)
+    content = leaf.payload
+    if content.startswith(_OLE):
+        letters = content.replace(b"\0", b"").lower()  # of UTF-16
+        return any(sign in letters for sign in _MEETINGS)
+    is_sealed = content.startswith(_TNEF) or _SIGNED_DATA in content[:_SIGNED_DATA_AT]
+    if is_sealed or leaf.content_type in _SEALED_TYPES or leaf.filename.lower().endswith(_SEALED_NAMES):
+        lowered = content.lower()
+        return any(sign in lowered for sign in _INVITES)
     return False
 
 
