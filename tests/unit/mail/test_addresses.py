@@ -11,6 +11,7 @@ from email_handler.mail.addresses import (
     aligned,
     ascii_address,
     ascii_domain,
+    displayed,
     organizational_domain,
     read_mailboxes,
     same_address,
@@ -183,3 +184,23 @@ def test_alignment_is_relaxed_within_an_organizational_domain_only() -> None:
     assert not aligned("a.co.uk", "b.co.uk")
     assert not aligned("customer.example", "customer.example.org")
     assert not aligned("", "")
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("jane@customer.example", "jane@customer.example"),
+        ("postmaster", "postmaster"),
+        ('"jane  doe"@x.example', '"jane_doe"@x.example'),
+        ("a" * 30 + "@x.example", "a" * 19 + "\u2026@x.example"),
+        ("jane@" + "x." * 20 + "evil.example", "jane@\u2026x.evil.example"),
+        ("a" * 30 + "@" + "x." * 20 + "evil.example", "a" * 13 + "\u2026@\u2026x.evil.example"),
+    ],
+)
+def test_a_displayed_address_keeps_the_end_of_its_domain(address: str, shown: str) -> None:
+    assert displayed(address, 30) == shown
+
+
+@given(st.text(max_size=60), st.integers(20, 40))
+def test_a_displayed_address_is_as_short_as_asked(address: str, limit: int) -> None:
+    assert len(displayed(address, limit)) <= limit

@@ -75,6 +75,26 @@ def test_from_shows_the_sender_and_leads_to_the_thread(name: str, address: str, 
     assert (sender.display_name, sender.addr_spec) == (shown, THREAD)
 
 
+@pytest.mark.parametrize(
+    "local", ['"bank@bank.example, sender verified (dmarc pass)' + " x" * 100 + '"', "bank=bank.example" + ".x" * 100]
+)
+def test_no_local_part_hides_whose_address_it_is_or_reads_as_our_words(local: str) -> None:
+    sender = f"{local}@evil.example"
+    message = parse(mail(sender=sender))
+    record = {"sender": sender, "sender_name": "", "reply_address": sender}
+    unread = compose_whole(
+        b"", mistaken(Mistake("ValueError", "x")), forward_context(message, **record).record, conversation(),
+        owners=Owners(public_addresses=(PUBLIC,), thread_domain="thread.example.com", forward_to=(PRIVATE,)),
+        mailbox=PRIVATE,
+    )  # fmt: skip
+
+    for raw in (compose_forward(message, forward_context(message, **record)).raw, unread.raw):
+        forwarded = parse(raw)
+        assert forwarded.from_[0].name.endswith("evil.example")
+        assert "@evil.example" in forwarded.text
+        assert "bank.example, sender verified" not in forwarded.from_[0].name + forwarded.text
+
+
 def test_it_has_headers_for_the_owners_filters() -> None:
     raw = _forwarded(mail(), source="project", score=-0.25, id=ConversationId("linkedin-jane-doe"))
 

@@ -502,7 +502,7 @@ def test_the_notice_about_a_strangers_message_says_who_wrote_and_that_nothing_of
     (left,) = world.run()
     text = read(left).get_body(("plain",)).get_content()  # type: ignore[union-attr]
 
-    assert "From: Mallory <mallory at evil[.]example>, verified (dmarc pass)" in text
+    assert "Verified: yes (dmarc pass)\r\nFrom: <mallory at evil[.]example> Mallory\r\n" in text
     assert "Why: the sender is none of your mailboxes" in text
     assert "in your name" not in text
 
@@ -512,7 +512,7 @@ def test_the_notice_about_a_forged_message_says_what_failed(world: World) -> Non
     (left,) = world.run()
     text = read(left).get_body(("plain",)).get_content()  # type: ignore[union-attr]
 
-    assert f"From: The Owner <{unlinked(OWNER)}>, not verified (dmarc fail)" in text
+    assert f"Verified: no (dmarc fail)\r\nFrom: <{unlinked(OWNER)}> The Owner\r\n" in text
     assert "Why: not verified: dmarc fail" in text
     assert "in your name" in text
 

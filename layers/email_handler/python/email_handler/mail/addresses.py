@@ -209,6 +209,19 @@ def split_tag(address: str) -> tuple[EmailAddress, str]:
     return EmailAddress(f"{base}@{domain}"), tag
 
 
+def displayed(address: str, limit: int) -> str:
+    """Return *address* for people, in at most *limit* characters (20 or more). Whose it is stays visible however long it
+    is: the local part is cut, then the domain's beginning. A quoted local part (RFC 5321 §4.1.2) does not read as words.
+    """
+    local, at, domain = "_".join(address.split()).rpartition("@")
+    if len(local) + len(at) + len(domain) > limit:
+        half = limit // 2
+        domain = domain if len(domain) <= half else "…" + domain[1 - half :]
+        room = limit - len(at) - len(domain)
+        local = local if len(local) <= room else local[: room - 1] + "…"
+    return local + at + domain
+
+
 def ascii_address(address: str) -> str:
     """Return *address* with its domain in ASCII, as headers and SES require; the local part is unchanged."""
     local, at, domain = address.rpartition("@")

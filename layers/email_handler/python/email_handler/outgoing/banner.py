@@ -12,6 +12,7 @@ from datetime import datetime
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.thread_address import thread_address
 from email_handler.mail import writer
+from email_handler.mail.addresses import displayed
 from email_handler.mail.confinement import Confined
 from email_handler.mail.message import Message
 from email_handler.outgoing.context import ForwardContext
@@ -63,7 +64,7 @@ def _warnings(context: ForwardContext) -> Iterator[Line]:
     if context.record.tells:
         parts = _listed([_shown(part) for part in context.record.tells])
         yield Line(f"Your reply was sent, but we could not check all of it for your own address: {parts}", warning=True)
-    sender = _shown(context.record.sender) or "no sender address"
+    sender = _address(context.record.sender) or "no sender address"
     if context.record.verified:
         yield Line(f"{sender}, sender verified ({_shown(context.record.verification)})")
     else:
@@ -71,7 +72,7 @@ def _warnings(context: ForwardContext) -> Iterator[Line]:
 
 
 def _replying(message: Message, context: ForwardContext) -> Iterator[Line]:
-    target = _shown(context.reply_address)
+    target = _address(context.reply_address)
     if not target:
         yield Line("You cannot reply: the message has no address to reply to.", warning=True)
     elif context.conversation.reply_differs:
@@ -133,7 +134,7 @@ def _others(message: Message, context: ForwardContext) -> list[str]:
         address = box.address.lower()
         tagged = address.startswith(local + "+") and address.endswith("@" + domain)
         if address not in known and not address.endswith(thread) and not tagged and "@" in address:
-            found[_shown(box.address)] = None
+            found[_address(box.address)] = None
     return list(found)
 
 
@@ -144,6 +145,10 @@ def _listed(entries: list[str], most: int = SHOWN) -> str:
 
 def _shown(text: str, limit: int = 120) -> str:
     return defused(writer.one_line(text, limit))
+
+
+def _address(address: str) -> str:
+    return _shown(displayed(address, 120))
 
 
 def as_text(shown: tuple[Line, ...]) -> str:

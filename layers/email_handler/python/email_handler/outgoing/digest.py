@@ -7,6 +7,7 @@ from typing import Self
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import LedgerItem, MessageRecord
 from email_handler.mail import writer
+from email_handler.mail.addresses import displayed
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.notice import compose_for_owner
 from email_handler.outgoing.unlinked import quoted
@@ -69,14 +70,15 @@ def compose_digest(entries: Sequence[HeldEntry], *, owners: Owners, item: Ledger
 
 
 def _block(entry: HeldEntry) -> list[str]:
-    named = f"{entry.sender_name} ({entry.sender})" if entry.sender_name else entry.sender
+    sender = quoted(displayed(entry.sender, MAX_LENGTH), MAX_LENGTH)
+    named = f"{quoted(entry.sender_name, MAX_LENGTH)} ({sender})" if entry.sender_name else sender
     verification = "" if entry.verified else ", not verified"
     release = f"email-handler held release {entry.receipt}" + (" --function reply" if entry.function == "reply" else "")
     if not entry.releasable:
         release = "not sent to the contact; if you wrote it, send it again"
     return [
         quoted(entry.subject, MAX_LENGTH) or "(no subject)",
-        f"  from {quoted(named, MAX_LENGTH) or 'nobody'}{verification}, {entry.at} UTC",
+        f"  from {named or 'nobody'}{verification}, {entry.at} UTC",
         f"  held: {quoted('; '.join(entry.reasons[:MAX_REASONS]), 300) or 'no reason recorded'} (score {entry.score:g})",
         f"  {release}",
     ]

@@ -3,6 +3,7 @@
 from email_handler.conversations.records import Conversation, MessageRecord
 from email_handler.conversations.threads import Threading
 from email_handler.mail import writer
+from email_handler.mail.addresses import displayed
 from email_handler.outgoing.sentinels import NO_ADDRESS, NOT_VERIFIED, reads_as_mark
 
 _NAME = 80  # characters of a sender's name, and of their address
@@ -31,12 +32,12 @@ def _spelled_sender(record: MessageRecord, conversation: Conversation) -> str:
     name = "" if reads_as_mark(name) else name
     if conversation.linkedin_thread or conversation.id.startswith("linkedin-"):
         return f"{name or 'Somebody'} (LinkedIn)"
-    address = _spelled(record.sender) if "@" in record.sender else NO_ADDRESS
+    address = _spelled(displayed(record.sender, _NAME), 2 * _NAME) if "@" in record.sender else NO_ADDRESS
     return f"{name} ({address})" if name else address
 
 
-def _spelled(text: str) -> str:
-    return writer.one_line(text.replace("@", " at ").translate(_NO_MARKS), _NAME)
+def _spelled(text: str, limit: int = _NAME) -> str:
+    return writer.one_line(text.replace("@", " at ").translate(_NO_MARKS), limit)
 
 
 _NO_MARKS = str.maketrans("", "", '"<>')

@@ -8,12 +8,13 @@ from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord
 from email_handler.conversations.threads import threading_for_owner
 from email_handler.mail import writer
-from email_handler.mail.addresses import address_domain
+from email_handler.mail.addresses import address_domain, displayed
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.headers import threading_fields
 from email_handler.outgoing.unlinked import quoted
 
-MAX_LENGTH = 2000  # characters of each fact that is quoted: ten places of the leak gate
+MAX_LENGTH = 2000  # characters of a fact that is quoted: ten places of the leak gate
+MAX_NAME = 200  # characters of a name, an address, or a subject
 
 
 class NoticeKind(StrEnum):
@@ -155,7 +156,7 @@ def compose_notice(
         )
         fields += threading_fields(threading)
     else:
-        fields.append(("Subject", writer.unstructured(f"{_TITLES[kind]}: {quoted(record.subject, MAX_LENGTH)}")))
+        fields.append(("Subject", writer.unstructured(f"{_TITLES[kind]}: {quoted(record.subject, MAX_NAME)}")))
     facts = [*(_sender(record) if kind in _BY_OTHERS else ()), *_facts(record, conversation, item.detail)]
     paragraphs = [*([paragraph] for paragraph in _TEXTS[kind].split("\n\n")), facts]
     return compose_for_owner(tuple(fields), _TITLES[kind], paragraphs, item)
@@ -180,16 +181,19 @@ _NO_LINKS = '<meta name="format-detection" content="telephone=no, date=no, addre
 _BY_OTHERS = (NoticeKind.NOT_VERIFIED, NoticeKind.NOT_OWNER, NoticeKind.MISTAKE)
 
 
-def _sender(record: MessageRecord) -> tuple[str]:
-    who = quoted(f"{record.sender_name} <{record.sender or 'no address'}>", MAX_LENGTH)
-    verified = "verified" if record.verified else "not verified"
-    return (f"From: {who}, {verified} ({record.verification})",)
+def _sender(record: MessageRecord) -> tuple[str, str]:
+    address = quoted(displayed(record.sender or "no address", MAX_NAME), MAX_NAME)
+    verified = "yes" if record.verified else "no"  # first, since the name may say anything
+    return (
+        f"Verified: {verified} ({record.verification})",
+        f"From: <{address}> {quoted(record.sender_name, MAX_NAME)}".rstrip(),
+    )
 
 
 def _facts(record: MessageRecord, conversation: Conversation | None, detail: str) -> list[str]:
     why = (detail,) if detail else [r.detail for r in record.reasons if r.detail and r.rule != "verified"]
     told = (
-        ("Subject", record.subject or "none"),
+        ("Subject", record.subject[:MAX_NAME] or "none"),
         *(("Why", entry) for entry in why),
         *(("Changed", change) for change in record.changes),
         *(("Could not be checked", part) for part in record.unchecked),

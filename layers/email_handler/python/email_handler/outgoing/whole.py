@@ -7,7 +7,7 @@ from email_handler.conversations.thread_address import thread_address
 from email_handler.conversations.threads import Threading, threading_for_owner
 from email_handler.identifiers import EmailAddress
 from email_handler.mail import writer
-from email_handler.mail.addresses import address_domain
+from email_handler.mail.addresses import address_domain, displayed
 from email_handler.mistakes import attempt_or
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.headers import sender_name, threading_fields
@@ -63,12 +63,16 @@ def _warning(mistake: Reason, record: MessageRecord, where: str) -> str:
     lines = (
         "! This message cannot be shown, because of an error in this system.",
         f"! {where}",
-        f"From: {writer.one_line(record.sender, 200) or 'no sender'}, {verified} ({record.verification})",
+        f"From: {_address(record.sender) or 'no sender'}, {verified} ({record.verification})",
         f"Subject: {quoted(record.subject, 200) or 'none'}",
-        f"Your reply goes to {writer.one_line(record.reply_address, 200)}"
+        f"Your reply goes to {_address(record.reply_address)}"
         if record.reply_address
         else "You cannot reply: the message has no address to reply to.",
         f"Error: {mistake.rule}, {mistake.detail}",
         f"Kept in the archive as {record.archive_key}",
     )
     return "\n".join((BEGIN, *lines, END)) + "\n"
+
+
+def _address(address: str) -> str:
+    return writer.one_line(displayed(address, 200), 200)

@@ -4,7 +4,7 @@ is a person, and still gets no acknowledgement."""
 import re
 from collections.abc import Collection
 
-from email_handler.mail.addresses import address_domain, split_tag
+from email_handler.mail.addresses import address_domain, can_be_written_to, mailbox_key, split_tag
 from email_handler.mail.message import Message
 from email_handler.senders.authentication import SenderVerification, SesReceipt
 from email_handler.senders.machines import DAEMONS, automatic, first_keyword, is_list, is_no_reply, local_part
@@ -26,17 +26,18 @@ def refuse_acknowledgement(
 ) -> str:
     """Return why *message* must not be acknowledged, "" if it may be. The reason is a constant.
 
-    *own_addresses* are the public addresses, *owners* the private mailboxes and aliases, in any case. A tag after
-    ``+`` does not make it another address.
+    *own_addresses* are the public addresses, *owners* the private mailboxes and aliases. Neither another spelling nor a
+    tag after ``+`` makes it another address.
     """
-    address = (verification.address or "").lower()
+    written = verification.address or ""
+    address = mailbox_key(written)
     local, domain = local_part(address), address_domain(address)
     list_senders = (receipt.envelope_sender, *(mailbox.address for mailbox in message.sender))
     suppressed = {word.strip() for word in message.header("X-Auto-Response-Suppress").lower().split(",")}
     reasons = {
         automatic(message, receipt.envelope_sender): True,
-        "sender not verified": not address,
-        "no address that SES can write to": not local.isascii(),
+        "sender not verified": not written,
+        "no address that SES can write to": not can_be_written_to(written),
         "own address": _within(domain, thread_domain)
         or _untagged(address) in {_untagged(other) for other in (*own_addresses, *owners)},
         "role address": local in _ROLES or local.startswith("bounce"),
@@ -51,7 +52,7 @@ def refuse_acknowledgement(
 
 
 def _untagged(address: str) -> str:
-    return split_tag(address.strip().lower())[0]
+    return split_tag(mailbox_key(address))[0]
 
 
 def _within(domain: str, parent: str) -> bool:
