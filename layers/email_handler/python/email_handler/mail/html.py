@@ -5,6 +5,7 @@ This is a tokenizer without a tree: tree builders take quadratic time on nested 
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 from email_handler.mail.entities import unescape
@@ -101,6 +102,7 @@ class _Reader:
         self.alternatives: list[str] = []  # the title and the texts of images
         self.images = 0
         self.open = [_Style("", invisible=False, blended=False, color="#000", background="#fff")]
+        self.counts: Counter[str] = Counter()  # of each name in it
         self.quotes = 0  # open quotations
         self.level = 0  # quotations around the last line
         self.pre = 0
@@ -126,9 +128,10 @@ class _Reader:
         if name in VOID:
             return
         if name in _CLOSES_ITSELF and self.open[-1].name == name:
-            self.open.pop()
+            self.close(len(self.open) - 1)
         if len(self.open) <= MAX_OPEN:
             self.open.append(self.style(name, found))
+            self.counts[name] += 1
         if name == "a" and "href" in found:
             self.end_link()
             self.href = found["href"]
@@ -183,10 +186,13 @@ class _Reader:
             self.quotes = max(self.quotes - 1, 0)
         elif name == "pre":
             self.pre = max(self.pre - 1, 0)
-        for place in range(len(self.open) - 1, 0, -1):
-            if self.open[place].name == name:
-                del self.open[place:]
-                break
+        if self.counts[name]:
+            self.close(next(at for at in range(len(self.open) - 1, 0, -1) if self.open[at].name == name))
+
+    def close(self, place: int) -> None:
+        """Close the open elements from *place* on."""
+        self.counts.subtract(style.name for style in self.open[place:])
+        del self.open[place:]
 
     def text(self, text: str) -> None:
         text = unescape(text)
