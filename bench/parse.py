@@ -10,15 +10,19 @@ prints only the growth.
 
 import argparse
 import contextlib
+import io
 import resource
 import sys
 import time
+import zipfile
+from base64 import encodebytes
 from collections.abc import Callable
 from email import policy
 from email.header import decode_header, make_header
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.utils import getaddresses, parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 
 from cli.composition import Kind, compose_one
@@ -37,6 +41,12 @@ HOSTILE = (
     *(b"> ", b"On ", b"On 1 1 a@b:\n", b"From: a\n", b"Regards,\n", b"550 ", b"a@", b"@"),  # texts
     *(b"<a href='", b"<b><p>", b"<blockquote>x", b"<!--", b"&#1"),  # HTML
 )
+HEAD = b"From: Jane Doe <jane@customer.example>\r\nMIME-Version: 1.0\r\n"
+_MIXED = b"Content-Type: multipart/mixed; boundary=b\r\n"
+_NESTED = b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n"
+_MESSAGE = b"\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"
+_HTML = b"Content-Type: text/html\r\n\r\n"
+_ARCHIVE = b"\r\n--b\r\nContent-Type: application/zip\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 LINE = b"The quick brown fox jumps over the lazy dog, and nobody minds at all.\r\n"
 
 
@@ -190,15 +200,40 @@ def hostile(size: int, unit: bytes) -> bytes:
     return head.replace(b"\r\n\r\n", b"\r\n", 1) + filling + b"\r\n--b\r\nContent-Type: text/html\r\n\r\n" + filling
 
 
+def _archive(members: int) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for number in range(members):
+            archive.writestr(f"{number}.txt", b"")
+    return packed.getvalue()
+
+
+STRUCTURES: dict[str, Callable[[int], bytes]] = {
+    "header fields": lambda size: HEAD + b"X-A: b\r\n" * (size // 8) + b"\r\nHi",
+    "recipients": lambda size: HEAD + b"To: " + b"a@b.example,\r\n " * (size // 15) + b"c@d.example\r\n\r\nHi",
+    "References": lambda size: HEAD + b"References: " + b"<a@b.example>\r\n " * (size // 16) + b"\r\n\r\nHi",
+    "encoded words": lambda size: HEAD + b"Subject: " + b"=?utf-8?b?w6k=?= " * (size // 17) + b"\r\n\r\nHi",
+    "RFC 2231": lambda size: HEAD + b"Content-Type: text/plain" + b";\r\n name*1=a" * (size // 13) + b"\r\n\r\nHi",
+    "parts": lambda size: HEAD + _MIXED + b"\r\n--b\r\n\r\nx" * (size // 10),
+    "nested parts": lambda size: HEAD + b"".join(_NESTED % (n, n) for n in range(size // 60)),
+    "nested messages": lambda size: HEAD + _MIXED + (_MESSAGE + b"X: y\r\n" * 1000) * (size // 6000),
+    "delimiters": lambda size: HEAD + b"".join(_NESTED % (n, n) for n in range(30)) + b"\r\n--" * (size // 4),
+    "deep HTML": lambda size: HEAD + _HTML + b"<div>" * 1000 + b"</x>" * (size // 4),
+    "members": lambda size: HEAD + _MIXED + _ARCHIVE + encodebytes(_archive(size // 200)),
+}
+"""Builders of hostile messages of about a size, which text and HTML alone cannot make."""
+
+
 def hostile_growth() -> None:
     """Print the time of each kind of work on hostile messages of each size, and the growth of the last tenfold."""
     sizes = ", ".join(f"{size / 1e3:.0f}" for size in HOSTILE_SIZES)
     print(f"hostile messages, ms for {sizes} KB, and the ratio of the last to the one before")
-    for unit in HOSTILE:
+    builders: dict[str, Callable[[int], bytes]] = {repr(u.decode()): partial(hostile, unit=u) for u in HOSTILE}
+    for kind, build in (builders | STRUCTURES).items():
         for name, work in {"parse": ours, **WORK}.items():
-            times = [timed(work, hostile(size, unit)) for size in HOSTILE_SIZES]
+            times = [timed(work, build(size)) for size in HOSTILE_SIZES]
             line = " ".join(f"{seconds * 1e3:8.1f}" for seconds in times)
-            print(f"  {unit.decode()!r:22} {name:23} {line}   {times[-1] / times[-2]:5.1f} times")
+            print(f"  {kind:22} {name:23} {line}   {times[-1] / times[-2]:5.1f} times")
 
 
 def growth() -> None:
