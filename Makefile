@@ -16,6 +16,7 @@ HOST := $(subst aarch64,arm64,$(shell uname -m))
 
 # --- Environments: .venv to work in, .venv-cloud for the emulator, .venv-runtime for its functions (boto3 alone) ------
 
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 UV_VERSION := $(shell sed -n 's/^ *"uv==\(.*\)",/\1/p' pyproject.toml)
 UV := .venv-uv/bin/uv
 
@@ -76,7 +77,7 @@ check: setup ## Format, lint, types, import rules, template
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint --include-checks I --template template.yaml
 	$(BIN)/cfn-lint --include-checks I --template docs/import.yaml
-	$(BIN)/cfn-lint --template docs/events/lead-scoring.yaml
+	$(BIN)/cfn-lint --template docs/events/lead-scoring.yaml docs/events/chat.yaml
 	$(BIN)/sam validate --lint
 
 .PHONY: lock
@@ -157,6 +158,26 @@ build-local: setup ## Build for this machine, as the local cloud and sam local i
 .PHONY: demo
 demo: setup ## Send email in over SMTP and see what comes out (JSON=1 for JSON lines)
 	@$(BIN)/python -m cli.demo $(if $(JSON),--json)
+
+.PHONY: package
+package: ## Build, upload to BUCKET, and write .aws-sam/packaged.yaml, which sam publish and CloudFormation take
+	@[ -n "$(BUCKET)" ] || { echo "Name a bucket for the code: make package BUCKET=…" >&2; exit 2; }
+	@$(MAKE) $(if $(filter local,$(ENV)),build-local,build)
+	@$(if $(filter local,$(ENV)),$(LOCAL_ONLY)) $(BIN)/sam package --template-file .aws-sam/$(or $(filter local,$(ENV)),build)/template.yaml \
+		--s3-bucket $(BUCKET) --output-template-file .aws-sam/packaged.yaml >/dev/null
+
+SHIPPED := .aws-sam/shipped
+.PHONY: sbom
+sbom: setup ## List the libraries that the layer ships, with versions and licences: .aws-sam/sbom.json (CycloneDX)
+	@mkdir -p .aws-sam && $(UV) venv --quiet --clear --python .venv/bin/python $(SHIPPED)
+	@$(UV) pip sync --quiet --require-hashes --python $(SHIPPED)/bin/python $(REQUIREMENTS)
+	@$(BIN)/cyclonedx-py environment $(SHIPPED) --output-reproducible --output-format JSON --output-file .aws-sam/sbom.json
+
+.PHONY: release
+release: ## What a release consists of, after all checks: the build for AWS and its bill of materials
+	@[ -z "$(TAG)" ] || [ "$(TAG)" = "v$(VERSION)" ] || { echo "The tag is $(TAG), the version $(VERSION)" >&2; exit 2; }
+	@grep -q '^## \[$(VERSION)\]' CHANGELOG.md || { echo "CHANGELOG.md has no section [$(VERSION)]" >&2; exit 2; }
+	@$(MAKE) check test build sbom
 
 .PHONY: invoke
 invoke: setup ## Run one function on one sample: make invoke F=inbound E=first_contact

@@ -1,12 +1,14 @@
 """Published events match their schemas, and contain neither bodies nor private addresses."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from cloud import template
 from email_handler.conversations.jobs import JobKind
 from email_handler.usecases.feedback import record_feedback
 from email_handler.usecases.held import release
@@ -72,3 +74,40 @@ def test_every_event_has_its_own_id(eventful: World) -> None:
     ids = [event.id for event in eventful.events.published]
 
     assert len(ids) == len(set(ids))
+
+
+CHAT = template.read(SCHEMAS / "chat.yaml")["Resources"]["SomethingNeedsYou"]["Properties"]
+
+
+def chat_text(detail_type: str, detail: dict[str, Any]) -> str:
+    """Return the text that the example workflow posts about an event, as EventBridge's input transformer composes it."""
+    (target,) = CHAT["Targets"]
+    whole = {"detail-type": detail_type, "detail": detail}
+
+    def value(path: str) -> str:
+        found: Any = whole
+        for name in path.removeprefix("$.").split("."):
+            found = found[name]
+        assert isinstance(found, str)
+        return found
+
+    values = {name: value(path) for name, path in target["InputTransformer"]["InputPathsMap"].items()}
+    text = target["InputTransformer"]["InputTemplate"]["Fn::Sub"]
+    for name, pseudo in {"AWS::Region": "us-east-1", "Archive": "bucket"}.items():
+        text = text.replace(f"${{{name}}}", pseudo)
+    composed = json.loads(re.sub("<([a-z]+)>", lambda found: values[found[1]], text))
+    assert composed.keys() == {"text"}
+    return str(composed["text"])
+
+
+def test_the_chat_example_posts_ids_and_a_link_about_what_needs_the_owner(eventful: World) -> None:
+    wanted = CHAT["EventPattern"]["detail-type"]
+    posted = [each for each in eventful.events.published if each.detail_type in wanted]
+
+    assert {each.detail_type for each in posted} == set(wanted)
+    for each in posted:
+        detail = each.detail
+        assert chat_text(each.detail_type, detail) == (
+            f"{each.detail_type} (conversation {detail['conversation']}): email-handler why {detail['receipt']} "
+            f"https://us-east-1.console.aws.amazon.com/s3/object/bucket?prefix={detail['archive_key']}"
+        )
