@@ -4,7 +4,7 @@ CloudFormation keeps the archive and the table (DeletionPolicy), cannot delete a
 the queues with their jobs. Who may deploy may uninstall: the operator's policies allow neither.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ from cli.deploy import environment_named
 from cli.options import AsJson, Endpoint
 from cli.parameters import Answers
 from cli.questions import confirm
-from cli.terminal import CommandError, print_note, print_result
+from cli.terminal import CommandError, fail_if, print_note, print_result
 
 DeleteStored = Annotated[
     bool, typer.Option("--delete-stored", help="Delete the archive and the table as well: every message and record.")
@@ -61,7 +61,8 @@ def uninstall(
         raise CommandError("nothing was done")
     session = account.session
     with aws_errors(account.place):
-        ids = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in list_resources(session, stack)}
+        there = list_resources(session, stack)
+        ids = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in there}
         _, jobs = stop(session, ids, outputs.get("RuleSet", ""), wait)
         if jobs and not despite:
             found = " and ".join(f"{number} in {name}" for name, number in jobs.items())
@@ -70,21 +71,30 @@ def uninstall(
                 f"redrive --stack {stack} and run this again, or lose them with --despite."
             )
         delete_stack(session.client("cloudformation"), stack)
-        if delete_stored:
-            delete_bucket(session.client("s3"), bucket)
-            delete_table(session.client("dynamodb"), table)
-    answers = Answers(stack, account.number, account.region)
-    left = [*_stored(bucket, table, deleted=delete_stored), *remains(read_parameters(described), answers)]
+    unprotect = f"aws dynamodb update-table --table-name {table} --no-deletion-protection-enabled"
+    archive = Left("the archive", f"empty it in the S3 console, every version; then aws s3 rb s3://{bucket}")
+    records = Left("the table", f"{unprotect} && aws dynamodb delete-table --table-name {table}")
+    stored: list[tuple[Left, Callable[[], None]]] = [
+        (archive, lambda: delete_bucket(session.client("s3"), bucket)),
+        (records, lambda: delete_table(session.client("dynamodb"), table)),
+    ]
+    kept = [each for each, delete in stored if not (delete_stored and _done(delete, account.place))]
+    left = [*kept, *remains(read_parameters(described), Answers(stack, account.number, account.region))]
     text = "\n".join([f"{stack} is deleted. What remains:", *(f"  {each.what}: {each.command}" for each in left)])
     value = {"deleted": stack, "remains": [{"what": each.what, "command": each.command} for each in left]}
     print_result(value, text, as_json=as_json)
+    fail_if(delete_stored and kept)
 
 
-def _stored(bucket: str, table: str, *, deleted: bool) -> Iterator[Left]:
-    if not deleted:
-        yield Left("the archive", f"empty it in the S3 console, every version; then aws s3 rb s3://{bucket}")
-        unprotect = f"aws dynamodb update-table --table-name {table} --no-deletion-protection-enabled"
-        yield Left("the table", f"{unprotect} && aws dynamodb delete-table --table-name {table}")
+def _done(action: Callable[[], None], where: str) -> bool:
+    """Return whether *action* succeeded: the stack is gone, so what else there is to do and to say must still come."""
+    try:
+        with aws_errors(where):
+            action()
+    except CommandError as error:
+        print_note(str(error), "red")
+        return False
+    return True
 
 
 def remains(parameters: Mapping[str, str], answers: Answers) -> Iterator[Left]:

@@ -65,11 +65,12 @@ def installed(clients: Clients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ses.delete_receipt_rule_set(RuleSetName="uninstalled")
     if there(clients):
         clients.cloudformation.delete_stack(StackName=STACK)
-    if stored(clients):
+    if "bucket" in stored(clients):
         objects = clients.s3.list_object_versions(Bucket="uninstalled").get("Versions", ())
         for each in objects:
             clients.s3.delete_object(Bucket="uninstalled", Key=each["Key"], VersionId=each["VersionId"])
         clients.s3.delete_bucket(Bucket="uninstalled")
+    if "table" in stored(clients):
         clients.dynamodb.update_table(TableName="uninstalled", DeletionProtectionEnabled=False)
         clients.dynamodb.delete_table(TableName="uninstalled")
 
@@ -122,6 +123,17 @@ def test_what_is_stored_is_deleted_if_asked_every_version_and_a_protected_table(
     assert ran.exit_code == 0, ran.exception
     assert (there(installed), stored(installed)) == (False, set())
     assert "the archive" not in ran.stdout
+
+
+def test_what_could_not_be_deleted_is_named_and_the_rest_is_deleted(installed: Clients) -> None:
+    installed.dynamodb.update_table(TableName="uninstalled", DeletionProtectionEnabled=False)
+    installed.dynamodb.delete_table(TableName="uninstalled")
+    ran = uninstall(installed, "--yes", "--delete-stored")
+
+    assert ran.exit_code == 1
+    assert (there(installed), stored(installed)) == (False, set())
+    assert json.loads(ran.stdout)["remains"][0]["what"] == "the table"
+    assert "DescribeTable: ResourceNotFoundException" in ran.stderr
 
 
 def test_jobs_keep_the_stack_unless_they_may_be_lost(installed: Clients) -> None:

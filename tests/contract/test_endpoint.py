@@ -1,11 +1,13 @@
 """The endpoint of the contract tests, as CONTRIBUTING promises it."""
 
 import os
+import re
 import subprocess
 import sys
 
 from cloud import PROJECT
 from cloud.http_server import Exchange, HttpServer
+from tests.support.moto import RACES
 
 
 class Refusing(HttpServer):
@@ -30,3 +32,10 @@ def test_the_adapters_meet_the_endpoint_that_the_environment_names() -> None:
 
     assert ran.returncode == 1
     assert elsewhere.requests
+
+
+def test_what_moto_is_spared_are_tests_that_exist() -> None:
+    for race in RACES:
+        file, name = race.split("::")
+        test = re.escape(name.partition("[")[0])
+        assert re.search(rf"(?m)^def {test}\(", (PROJECT / "tests/contract" / file).read_text()), race
