@@ -12,6 +12,7 @@ from cli.dns import Dns, Server, asks_strict_alignment
 from cli.documents import ACKNOWLEDGEMENT, BUILTIN, ROUTES, RULES, Pointer
 from cli.options import AsJson, Endpoint, Stack
 from cli.terminal import CommandError, ExitCode, print_note, tracked
+from email_handler.adapters.ses_state import receiving_condition
 
 type Question = Callable[[Connection, Mapping[str, str]], Iterator[Check]]
 
@@ -82,11 +83,9 @@ def _receipt_rules(connection: Connection, _ids: Mapping[str, str]) -> Iterator[
 
 def check_rule_set(ours: str, active: Mapping[str, Any]) -> Check:
     """Check which receipt rule set is active: *active* is SES's response."""
-    name = (active.get("Metadata") or {}).get("Name", "")
-    found = f"rule set {name} is active" if name else "no rule set is active: SES refuses all email"
-    if name and name != ours:
-        found += f", not {ours}"
-    return check("Receiving", found, fine=name == ours, todo="email-handler activate")
+    if wrong := receiving_condition(ours, active):
+        return Check("Receiving", State.WRONG, wrong.found, wrong.todo)
+    return Check("Receiving", State.FINE, f"The rule set {ours} is active")
 
 
 def _ses(connection: Connection, ids: Mapping[str, str]) -> Iterator[Check]:

@@ -7,11 +7,11 @@ from typing import Any
 from cli.checks import Check, State
 from cli.dns import asks_strict_alignment
 from cli.parameters import listed
+from email_handler.adapters.ses_state import account_conditions, sending_quota
 from email_handler.mail.addresses import address_domain, organizational_domain
 
 FEW_FUNCTIONS = 100
 """Concurrent executions: fewer make bursts wait. New accounts have 10 or 50, others 1000."""
-NEARLY_ALL = 0.8  # of the daily sending quota
 RELAXED = '"v=DMARC1; p=quarantine; adkim=r; aspf=r"'
 
 
@@ -231,22 +231,12 @@ def _kept_identity(identity: Mapping[str, Any], names: Names) -> Iterator[Findin
 def _sending(seen: Observed) -> Iterator[Finding]:
     if not seen.ses:
         return
-    what, quota = "SES", seen.ses.get("SendQuota") or {}
-    health = seen.ses.get("EnforcementStatus", "HEALTHY")
-    most, sent = float(quota.get("Max24HourSend", -1)), float(quota.get("SentLast24Hours", 0))
-    if seen.ses.get("SendingEnabled") is False:
-        yield Finding(what, State.WRONG, "SES has paused sending for this account", "See the SES console.")
-    if health != "HEALTHY":
-        todo = "Forwarded spam would make it worse: settle it with AWS first (SES console, Reputation metrics)."
-        yield Finding(what, State.WRONG, f"the account is {health}: too many bounces or complaints", todo)
-    if seen.ses.get("ProductionAccessEnabled") is False:
-        todo = "Ask for production access (docs/deploy.md); until then verify your own mailbox in SES to try it."
-        yield Finding(what, State.NOTE, "SES is in the sandbox: only verified addresses get email", todo)
-    if 0 < most * NEARLY_ALL <= sent:
-        todo = "Ask for a higher quota: SES console, Account dashboard."
-        yield Finding(what, State.NOTE, f"{sent:.0f} of {most:.0f} emails a day are used up", todo)
-    elif most > 0:
-        yield Finding(what, State.FINE, f"{most:.0f} emails a day may be sent, {sent:.0f} were")
+    conditions = list(account_conditions(seen.ses))
+    for one in conditions:
+        yield Finding("SES", State.WRONG if one.serious else State.NOTE, one.found, one.todo)
+    most, sent = sending_quota(seen.ses)
+    if most > 0 and not conditions:
+        yield Finding("SES", State.FINE, f"{most:.0f} emails a day may be sent, {sent:.0f} were")
 
 
 def _zone(values: Mapping[str, str], seen: Observed, names: Names) -> Iterator[Finding]:

@@ -53,9 +53,9 @@ def test_a_dns_record_is_rated_by_its_required_content(
 @pytest.mark.parametrize(
     ("active", "state", "words"),
     [
-        ({"Metadata": {"Name": "ours"}}, State.FINE, "ours is active"),
-        ({"Metadata": {"Name": "theirs"}}, State.WRONG, "theirs is active, not ours"),
-        ({}, State.WRONG, "no rule set is active"),
+        ({"Metadata": {"Name": "ours"}}, State.FINE, "The rule set ours is active"),
+        ({"Metadata": {"Name": "theirs"}}, State.WRONG, "The rule set theirs is active, not ours"),
+        ({}, State.WRONG, "No rule set is active"),
     ],
 )
 def test_receiving_needs_our_rule_set_to_be_the_active_one(active: dict[str, Any], state: State, words: str) -> None:
@@ -173,9 +173,9 @@ def test_the_rule_set_of_a_stack_that_receives_is_activated_and_then_found(
     after = run(cloud, "doctor", "--json").stdout
     ses.set_active_receipt_rule_set()
 
-    assert "no rule set is active" in before
+    assert "No rule set is active" in before
     assert json.loads(activated.stdout) == {"active": "ours", "before": ""}
-    assert "rule set ours is active" in after
+    assert "The rule set ours is active" in after
 
 
 @pytest.mark.cloud

@@ -159,6 +159,7 @@ class World:
             "CONFIGURATION_SET": "owner" if own == "Forward" else "contact",
             "TIMEOUT_SECONDS": "60",
             "DOMAIN": "example.com",
+            "RULE_SET": "ours",
             "ALARM_TOPIC_ARN": self.rig.topic,
             "DEAD_LETTER_QUEUE_URLS": ",".join(self._queue(f"{kind}Dead") for kind in SENDERS),
         }

@@ -145,7 +145,7 @@ def main() -> None:
     bootstrap.DocumentExtractor = InProcess  # type: ignore[assignment, attr-defined]
     builtin_rules()  # read and kept here for the forks, as a warm function has them
     organizational_domain("customer.example")
-    for service in ("s3", "dynamodb", "sqs", "sesv2", "ssm", "events", "sns"):
+    for service in ("s3", "dynamodb", "sqs", "ses", "sesv2", "ssm", "events", "sns"):
         bootstrap._client(service)  # not connected yet, so that forks share no connection
     results = os.fdopen(os.dup(1), "w")
     log = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)

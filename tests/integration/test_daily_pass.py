@@ -1,5 +1,6 @@
 """The daily pass on the deployed stack: the digest, a reply that is overdue, and the event of a send that nobody published."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -60,3 +61,29 @@ def test_the_daily_pass_reports_what_was_held_and_finishes_what_was_left(
     assert [one.recipients for one in sent_since(cloud, before) if "held" in one.subject] == [(OWNER,)]
     for letters in ("ReplyDeadLetters", "ForwardDeadLetters"):  # the reply, and the notice that would quote it
         cloud.clients.sqs.purge_queue(QueueUrl=cloud.resources[letters])
+
+
+@pytest.fixture
+def receiving(cloud: LocalCloud) -> Iterator[LocalCloud]:
+    """Return the cloud with a receipt rule set: the emulator creates none, so inbound is given a name."""
+    client, function = cloud.clients.lambda_, cloud.resources["InboundFunction"]
+    before = client.get_function_configuration(FunctionName=function)["Environment"]
+    client.update_function_configuration(
+        FunctionName=function, Environment={"Variables": before["Variables"] | {"RULE_SET": "daily-ours"}}
+    )
+    yield cloud
+    client.update_function_configuration(FunctionName=function, Environment=before)
+
+
+def test_the_daily_pass_reports_that_another_rule_set_is_active(receiving: LocalCloud) -> None:
+    ses = receiving.clients.client("ses")
+    for name in ("daily-desk", "daily-ours"):
+        ses.create_receipt_rule_set(RuleSetName=name)
+    found = []
+    for name in ("daily-desk", "daily-ours"):
+        ses.set_active_receipt_rule_set(RuleSetName=name)
+        ended = receiving.invoke("InboundFunction", {"reconcile": True})
+        found.append([one for one in ended.payload["conditions"] if "rule set" in one])
+    ses.set_active_receipt_rule_set()
+
+    assert found == [["The rule set daily-desk is active, not daily-ours: email-handler activate."], []]

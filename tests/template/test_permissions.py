@@ -19,7 +19,7 @@ SENDERS = {
     "ForwardSenderFunction": ("Owner", {"Fn::Sub": "*@${ThreadSubdomain}.${Domain}"}, ["forward", "notice"]),
     "ReplySenderFunction": ("Contact", {"Fn::Split": [",", {"Ref": "PublicAddresses"}]}, ["reply"]),
 }
-WITHOUT_RESOURCES = {"ses:GetAccount", "ses:GetSuppressedDestination"}
+WITHOUT_RESOURCES = {"ses:DescribeActiveReceiptRuleSet", "ses:GetAccount", "ses:GetSuppressedDestination"}
 
 
 def allowed(function: str, action: str) -> list[dict[str, Any]]:

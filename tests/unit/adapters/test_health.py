@@ -24,6 +24,7 @@ def conditions_for(
     identity: dict[str, Any] | None = None,
     suppressed: bool = False,
     dead: int = 0,
+    active: dict[str, Any] | None = None,
 ) -> tuple[str, ...]:
     """Return the conditions for these responses of AWS."""
     ses = boto3.client("sesv2", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
@@ -41,7 +42,13 @@ def conditions_for(
             of_ses.add_client_error("get_suppressed_destination", "NotFoundException")
         of_sqs.add_response("get_queue_attributes", {"Attributes": {"ApproximateNumberOfMessages": str(dead)}})
         health = AwsHealth(
-            ses, sqs, domain="example.com", mailboxes=["owner@private.example"], dead_letter_queue_urls=[QUEUE]
+            ses,
+            sqs,
+            domain="example.com",
+            mailboxes=["owner@private.example"],
+            dead_letter_queue_urls=[QUEUE],
+            rule_set="ours",
+            active_rule_set=lambda: {"Metadata": {"Name": "ours"}} if active is None else active,
         )
         return health.conditions()
 
@@ -60,6 +67,8 @@ def test_a_healthy_deployment_has_no_conditions() -> None:
         ({"identity": {"VerifiedForSendingStatus": False}}, "not verified"),
         ({"identity": {"MailFromAttributes": {"MailFromDomainStatus": "PENDING"}}}, "MAIL FROM is PENDING"),
         ({"suppressed": True}, "Mailbox 1 of ForwardTo"),
+        ({"active": {"Metadata": {"Name": "desk"}}}, "The rule set desk is active, not ours: email-handler activate"),
+        ({"active": {}}, "No rule set is active, so SES refuses all email: email-handler activate"),
         ({"dead": 3}, "3 still in stack-AckDeadLetters-1"),
     ],
 )
@@ -69,6 +78,20 @@ def test_each_condition_is_a_sentence_without_addresses(responses: dict[str, Any
     assert words in condition
     assert condition.endswith(".")
     assert "@" not in condition
+
+
+def test_a_deployment_without_receipt_rules_asks_for_none() -> None:
+    def asked() -> dict[str, Any]:
+        raise AssertionError("nothing is to be asked")
+
+    ses = boto3.client("sesv2", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(ses) as of_ses:
+        of_ses.add_response("get_account", HEALTHY)
+        of_ses.add_response("get_email_identity", {"VerifiedForSendingStatus": True})
+        health = AwsHealth(
+            ses, None, domain="example.com", mailboxes=[], dead_letter_queue_urls=[], active_rule_set=asked
+        )
+        assert health.conditions() == ()
 
 
 def test_a_request_that_is_denied_is_reported_as_a_condition() -> None:

@@ -130,6 +130,8 @@ def inbound_daily(context: Context) -> DailyReport:
         domain=settings.domain,
         mailboxes=settings.forward_to,
         dead_letter_queue_urls=settings.dead_letter_queue_urls,
+        rule_set=settings.rule_set,
+        active_rule_set=_client("ses").describe_active_receipt_rule_set,
     )
     return inbound_pass(context, health=health, alerts=SnsAlerts(_client("sns"), settings.alarm_topic_arn))
 

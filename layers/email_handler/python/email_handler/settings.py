@@ -97,6 +97,7 @@ class InboundSettings(ReceivingSettings):
     domain: str
     alarm_topic_arn: str
     dead_letter_queue_urls: tuple[str, ...]
+    rule_set: str = ""  # SES's receipt rule set, if the stack has one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,28 +1,42 @@
 """Ports Health and Alerts: the state of SES and of the dead-letter queues, and the alarm topic.
 
-SES v2 ``GetAccount``, ``GetEmailIdentity``, ``GetSuppressedDestination``; SQS ``GetQueueAttributes``.
+SES v2 ``GetAccount``, ``GetEmailIdentity``, ``GetSuppressedDestination``; SES v1 ``DescribeActiveReceiptRuleSet``; SQS
+``GetQueueAttributes``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from email_handler.adapters.aws import FAILURES, code, translating
+from email_handler.adapters.ses_state import account_conditions, receiving_condition
 from email_handler.errors import HealthUnknown
-
-NEARLY_ALL = 0.8  # of the daily quota
 
 
 class AwsHealth:
     """Asks SES and SQS. A question that cannot be asked (no permission, an emulator) is itself a condition."""
 
     def __init__(
-        self, ses: Any, sqs: Any, *, domain: str, mailboxes: Sequence[str], dead_letter_queue_urls: Sequence[str]
+        self,
+        ses: Any,
+        sqs: Any,
+        *,
+        domain: str,
+        mailboxes: Sequence[str],
+        dead_letter_queue_urls: Sequence[str],
+        rule_set: str = "",
+        active_rule_set: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
-        """Use the clients *ses* (sesv2) and *sqs*; *mailboxes* are the owner's, asked for suppression."""
+        """Use the clients *ses* (sesv2) and *sqs*; *mailboxes* are the owner's, asked for suppression.
+
+        *rule_set* is our receipt rule set, "" if this deployment has none; *active_rule_set* is SES v1's
+        ``describe_active_receipt_rule_set``.
+        """
         self._ses = ses
         self._sqs = sqs
+        self._rule_set = rule_set
+        self._active_rule_set = active_rule_set
         self._domain = domain
         self._mailboxes = mailboxes
         self._dead_letter_queue_urls = dead_letter_queue_urls
@@ -30,7 +44,7 @@ class AwsHealth:
     def conditions(self) -> tuple[str, ...]:
         """Return what is wrong now, a sentence each."""
         found: list[str] = []
-        for question in (self._account, self._identity, self._suppression, self._dead_letters):
+        for question in (self._account, self._receiving, self._identity, self._suppression, self._dead_letters):
             try:
                 found.extend(question())
             except FAILURES as error:
@@ -38,17 +52,11 @@ class AwsHealth:
         return tuple(found)
 
     def _account(self) -> Iterator[str]:
-        account = self._ses.get_account()
-        if account.get("SendingEnabled") is False:
-            yield "SES has paused sending for this account: see the SES console, nothing leaves until then."
-        if account.get("ProductionAccessEnabled") is False:
-            yield "SES is in the sandbox: only verified addresses get email. Ask for production access."
-        if account.get("EnforcementStatus", "HEALTHY") != "HEALTHY":
-            yield f"SES says {account['EnforcementStatus']}: too many bounces or complaints. See the SES console."
-        quota = account.get("SendQuota") or {}
-        most, sent = float(quota.get("Max24HourSend", -1)), float(quota.get("SentLast24Hours", 0))
-        if most > 0 and sent >= most * NEARLY_ALL:
-            yield f"{sent:.0f} of {most:.0f} emails a day are used up: ask SES for a higher quota."
+        yield from map(str, account_conditions(self._ses.get_account()))
+
+    def _receiving(self) -> Iterator[str]:
+        if self._rule_set and (condition := receiving_condition(self._rule_set, self._active_rule_set())):
+            yield f"{condition}."
 
     def _identity(self) -> Iterator[str]:
         identity = self._ses.get_email_identity(EmailIdentity=self._domain)
