@@ -47,7 +47,7 @@ class Alarms:
         """Set every alarm to OK and discard all notifications."""
         for name in self.names:
             self.cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="the test begins")
-        while self._take_notifications():
+        while self.take_notifications():
             pass
 
     def watching(self, namespace: str, metric: str, dimensions: list[dict[str, str]]) -> list[str]:
@@ -73,13 +73,14 @@ class Alarms:
 
     def went_off(self, alarm: str) -> bool:
         """Return whether *alarm* is in ALARM and its notification has reached the topic."""
-        (found,) = [one for one in self.described() if one["AlarmName"] == alarm]
+        (found,) = [one for one in self.described() if one.get("AlarmName") == alarm]
         received = self.cloud.wait_until(
-            lambda: [one for one in self._take_notifications() if one["AlarmName"] == alarm], 10, "the notification"
+            lambda: [one for one in self.take_notifications() if one.get("AlarmName") == alarm], 10, "the notification"
         )
         return {found["StateValue"], received[0]["NewStateValue"]} == {"ALARM"}
 
-    def _take_notifications(self) -> list[dict[str, Any]]:
+    def take_notifications(self) -> list[Any]:
+        """Return what has reached the topic since the last call: objects of alarms, texts of other sources."""
         messages = self.clients.sqs.receive_message(QueueUrl=self.notifications, MaxNumberOfMessages=10).get(
             "Messages", []
         )
@@ -166,6 +167,29 @@ def test_an_invocation_that_fails_three_times_sets_off_the_alarm_of_processing_f
 
     assert alarm == alarms.cloud.resources["ProcessingFailuresAlarm"]
     assert alarms.went_off(alarm)
+
+
+@pytest.fixture
+def sendable(alarms: Alarms) -> Iterator[str]:
+    """Let the rule about SES's sending status match another source, and return it: only AWS may send as ``aws.ses``."""
+    events, name = alarms.clients.events, alarms.cloud.resources["SendingDisabled"].rpartition("|")[2]
+    pattern = events.describe_rule(Name=name)["EventPattern"]
+    events.put_rule(Name=name, EventPattern=pattern.replace("aws.ses", "sample.ses"))
+    yield "sample.ses"
+    events.put_rule(Name=name, EventPattern=pattern)
+
+
+def test_an_event_that_ses_has_disabled_sending_reaches_the_topic(alarms: Alarms, sendable: str) -> None:
+    detail = json.dumps({"version": "1.0.0", "data": {"record": {"status": "DISABLED", "cause": "a sample"}}})
+    entries = [
+        {"Source": sendable, "DetailType": f"Sending Status {status}", "Detail": detail}
+        for status in ("Enabled", "Disabled")
+    ]
+    assert alarms.clients.events.put_events(Entries=entries)["FailedEntryCount"] == 0
+
+    received = alarms.cloud.wait_until(alarms.take_notifications, 10, "the notification")
+
+    assert ["SES has disabled sending" in one for one in received] == [True]
 
 
 def test_one_throttled_message_sets_off_no_alarm(alarms: Alarms) -> None:

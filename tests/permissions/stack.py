@@ -233,9 +233,14 @@ class Stack:
                     yield _as_service("ses", "lambda:InvokeFunction", called["FunctionArn"], context)
 
     def _triggers(self) -> Iterator[Authorisation]:
-        """EventBridge calls the functions that are its rules' targets, and Scheduler those of its schedules."""
+        """EventBridge calls the functions that are its rules' targets, or publishes to a topic as the target's role;
+        Scheduler calls those of its schedules."""
         for name, rule in self.of_type("AWS::Events::Rule").items():
             for target in rule["Targets"]:
+                if role := target.get("RoleArn"):
+                    yield _as_service("events", "sts:AssumeRole", role)
+                    yield self._as_role(_last(role), "sns:Publish", target["Arn"])
+                    continue
                 yield _as_service("events", "lambda:InvokeFunction", target["Arn"], {"aws:SourceArn": self._arn(name)})
         for schedule in self.of_type("AWS::Scheduler::Schedule").values():
             target = schedule["Target"]

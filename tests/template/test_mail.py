@@ -1,5 +1,6 @@
 """Receiving, sending and DNS, as SES requires."""
 
+import json
 from typing import Any
 
 import pytest
@@ -112,6 +113,19 @@ def test_both_configuration_sets_publish_feedback_that_one_rule_sends_to_inbound
         assert destination["EventDestination"]["Enabled"] is True
     assert (["aws.ses"], list(kinds.values())) == (pattern["source"], pattern["detail-type"])
     assert sorted(map(str, sets)) == sorted(map(str, pattern["detail"]["mail"]["tags"]["ses:configuration-set"]))
+
+
+def test_an_event_of_ses_that_sending_is_disabled_goes_to_the_alarm_topic() -> None:
+    """With a role, so that the topic keeps its default policy, by which the account's alarms may publish."""
+    rule, role = RESOURCES["SendingDisabled"]["Properties"], RESOURCES["SendingDisabledRole"]["Properties"]
+    (target,) = rule["Targets"]
+    (statement,) = role["Policies"][0]["PolicyDocument"]["Statement"]
+
+    assert rule["EventPattern"] == {"source": ["aws.ses"], "detail-type": ["Sending Status Disabled"]}
+    assert (target["Arn"], target["RoleArn"]) == ({"Ref": "AlarmTopic"}, {"Fn::GetAtt": "SendingDisabledRole.Arn"})
+    assert "docs/runbook.md" in json.loads(target["Input"])
+    assert (statement["Action"], statement["Resource"]) == ("sns:Publish", {"Ref": "AlarmTopic"})
+    assert of_type("AWS::SNS::TopicPolicy") == {}
 
 
 def test_the_thread_addresses_have_a_dmarc_record_of_their_own_with_relaxed_alignment() -> None:
