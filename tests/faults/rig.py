@@ -7,31 +7,43 @@ import json
 import os
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import count
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
 from cloud import REGION, receipt
 from cloud.clients import Clients
 from cloud.emulator import Emulator
-from cloud.ses import Sent, SesEndpoint
-from email_handler.conversations.jobs import Job, JobKind
-from email_handler.conversations.records import Conversation, Decision, LedgerItem, SendState
+from cloud.ses import Sent, SesEndpoint, read_outbox
+from email_handler.conversations.jobs import Job
+from email_handler.identifiers import ReceiptId
+from tests.faults.seen import Seen, look
+from tests.faults.truths import Arrival, Truth
 from tests.permissions import recording
-from tests.support.table import DynamoTable, create_table
+from tests.support.table import create_table
 
 PROJECT = Path(__file__).parents[2]
 PUBLIC, OWNER, THREAD = "contact@example.com", "owner@private.example", "thread.example.com"
 ASYNC_TRIES = 3  # an asynchronous invocation and its two retries
 ROUNDS = 30  # receives of one job before the rig gives up
 STEP = 300  # seconds by which the clock moves when something failed: longer than a lease
+LATE = 30 * 3600  # seconds
+SKEW = 600  # seconds
 DOCUMENTS = ("rules", "routes", "acknowledgement")
 SENDERS = {"Ack": "ack_sender", "Forward": "forward_sender", "Reply": "reply_sender"}
+
+
+class Delivery(StrEnum):
+    """How AWS delivers events and jobs."""
+
+    PROMPT = "prompt"
+    TWICE = "twice"  # each event and each job comes a second time, after the first was processed
+    LATE = "late"  # each comes after 30 hours
+    SKEWED = "skewed"  # promptly, to workers whose clocks are 10 minutes apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,63 +55,52 @@ class Fault:
     kind: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
-    """The result of a run, as seen from outside when all queues are empty."""
-
-    lost: tuple[str, ...]  # messages without a finished decision, unfinished sends
-    doubled: tuple[str, ...]  # more copies than the ledger's possible duplicates
-    marked: int  # second copies that the ledger records as possible duplicates
-    dead_lettered: int
-    unknown: int  # acknowledgements that may or may not have been sent
-    sent: int
-
-
 @dataclass(slots=True)
 class World:
     """One run's own table, bucket and queues."""
 
     rig: "Rig"
     name: str
-    fault: Fault | None = None
+    before: int = 0  # messages in the outbox that are not this world's
+    delivery: Delivery = Delivery.PROMPT
+    mutant: str = ""  # a change of the handlers (``handler_mutants.py``)
+    faults: list[Fault] = field(default_factory=list)  # each once, in this order
+    struck: list[Fault] = field(default_factory=list)
     moved: int = 0
+    runs: int = 0
     calls: dict[str, list[str]] = field(default_factory=dict)
     dead_lettered: list[Job] = field(default_factory=list)
-    failures: list[dict[str, Any]] = field(default_factory=list)
-    stored: list[tuple[str, str]] = field(default_factory=list)
-    before: int = 0
+    gave_up: list[str] = field(default_factory=list)  # functions whose attempts all failed
+    arrivals: dict[Arrival, Truth] = field(default_factory=dict)
+    bounced: list[str] = field(default_factory=list)  # SES ids
+    events: list[dict[str, Any]] = field(default_factory=list)
 
     # What a scenario does
 
-    def store(self, raw: bytes, *, to: str = PUBLIC, verdicts: str = "") -> tuple[str, dict[str, Any]]:
-        """Store *raw* as SES would, and return the function it is for and SES's event."""
-        sender = raw.partition(b"From: ")[2].partition(b"\r\n")[0].decode().rpartition("<")[2].rstrip(">")
-        raw, found = receipt.take_verdicts(
-            (f"X-Local-Verdicts: {verdicts}\r\n".encode() if verdicts else b"") + raw, sender
-        )
-        function = "reply" if to.endswith(THREAD) else "inbound"
-        mail = receipt.Accepted(
-            message_id=receipt.new_message_id(),
-            at=datetime.now(UTC),
-            helo="mx.example.org",
-            sender=sender,
-            recipients=(to,),
-            raw=raw,
-            verdicts=found,
-        )
+    def store(self, truth: Truth, raw: bytes, *, to: str = PUBLIC, verdicts: str = "") -> tuple[str, dict[str, Any]]:
+        """Store *raw*, which must end as *truth* says, as SES would; return its function and SES's event."""
+        field = f"X-Local-Verdicts: {verdicts}\r\n".encode() if verdicts else b""
+        mail = receipt.accept(field + raw, truth.sender, [to], helo="mx.example.org")
         body = receipt.stored(mail)
-        self.rig.clients.s3.put_object(Bucket=self.name, Key=f"raw/{function}/{mail.message_id}", Body=body)
-        self.stored.append((mail.message_id, function))
-        return function, receipt.event(mail, body, [to], "arn:aws:lambda:us-east-1:000000000000:function:x")
+        self.rig.clients.s3.put_object(Bucket=self.name, Key=f"raw/{truth.function}/{mail.message_id}", Body=body)
+        self.arrivals[ReceiptId(mail.message_id), truth.function] = truth
+        return truth.function, receipt.event(mail, body, [to], "arn:aws:lambda:us-east-1:000000000000:function:x")
 
     def invoke(self, function: str, event: dict[str, Any]) -> bool:
         """Invoke *function* asynchronously: up to three attempts. Return False if all failed."""
+        self._delay()
         for _ in range(ASYNC_TRIES):
             if self._run(function, event)["ended"] == "returned":
+                if self.delivery is Delivery.TWICE:
+                    self._run(function, event)
                 return True
             self.moved += STEP
-        self.failures.append({"function": function, "event": event})
+        self.gave_up.append(function)
         return False
+
+    def _delay(self) -> None:
+        if self.delivery is Delivery.LATE:
+            self.moved += LATE
 
     def settle(self) -> None:
         """Run senders and the attachment function until no message is left in any queue."""
@@ -108,27 +109,41 @@ class World:
                 return
         raise AssertionError("the queues do not come to rest")
 
-    def conversation(self) -> Conversation:
-        """Return the world's one conversation."""
-        (found,) = [c for c in self.records.find("public_address", PUBLIC) if isinstance(c, Conversation)]
-        return found
+    def reconcile(self, hours: int) -> None:
+        """Let the reconciler look after *hours* hours, and finish what it takes up."""
+        self.moved += hours * 3600
+        self.invoke("inbound", {"reconcile": True})
+        self.settle()
+
+    def thread_address(self) -> str:
+        """Return the address that the owner's reply to the only forward goes to."""
+        (forward,) = [one for one in self.sent() if one.recipients == (OWNER,)]
+        return forward.sender
 
     # How functions are invoked
 
     def _run(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
-        fault = self.fault if self.fault and self.fault.function == function else None
+        skew = SKEW if self.delivery is Delivery.SKEWED else 0
+        self.runs += 1
         result = self.rig.order(
             {
                 "function": function,
                 "event": event,
                 "environment": self._environment(function),
-                "seconds": self.moved,
-                "fault": {"call": fault.call, "kind": fault.kind} if fault else None,
+                "seconds": self.moved + skew * (self.runs % 2),
+                "skew": skew,
+                "faults": [asdict(one) for one in takewhile(lambda one: one.function == function, self.faults)],
+                "mutant": self.mutant,
             }
         )
-        if fault and fault.call in result["calls"]:
-            self.fault = None  # it occurs once
-        self.calls.setdefault(function, []).extend(c for c in result["calls"] if c not in self.calls.get(function, []))
+        called = result["calls"]
+        if result["struck"]:
+            self.struck += self.faults[: len(result["struck"])]
+            del self.faults[: len(result["struck"])]
+            self.calls.clear()  # what may fail next is what is called from now on
+            called = called[result["struck"][-1] + 1 :]
+        known = self.calls.setdefault(function, [])
+        known.extend(call for call in called if call not in known)
         return result
 
     def _queue(self, name: str) -> str:
@@ -184,8 +199,11 @@ class World:
                 "eventSourceARN": f"arn:aws:sqs:us-east-1:000000000000:{kind}Queue",
                 "awsRegion": "us-east-1",
             }
+            self._delay()
             result = self._run(SENDERS[kind], {"Records": [record]})
             done = result["ended"] == "returned" and not result["answer"]["batchItemFailures"]
+            if done and self.delivery is Delivery.TWICE:
+                self._run(SENDERS[kind], {"Records": [record]})
             queue = {"QueueUrl": self._queue(kind), "ReceiptHandle": message["ReceiptHandle"]}
             if done:
                 self.rig.clients.sqs.delete_message(**queue)
@@ -199,79 +217,29 @@ class World:
     def _drain_events(self) -> bool:
         messages = self._receive("Events")
         for message in messages:
-            self.invoke("attachment", json.loads(message["Body"]))
+            event = json.loads(message["Body"])
+            self.events.append(event)
+            if event["detail-type"] == "Message Received":
+                self.invoke("attachment", event)
             self.rig.clients.sqs.delete_message(QueueUrl=self._queue("Events"), ReceiptHandle=message["ReceiptHandle"])
         return bool(messages)
 
     # What is seen from outside
 
-    @property
-    def records(self) -> DynamoTable:
-        """The table, as the operator reads it."""
-        return DynamoTable(self.rig.clients.dynamodb, self.name, lambda: datetime.now(UTC))
-
     def sent(self) -> list[Sent]:
         """Return the messages sent in this world."""
-        return self.rig.ses.sent()[self.before :]
+        return read_outbox(self.rig.ses.outbox, after=self.before)
 
-    def audit(self) -> Audit:
-        """Compare archive, table and outbox."""
-        items = list(self._ledger())
-        decisions = {name: self.records.decision(name[0], name[1]) for name in self.stored}  # type: ignore[arg-type]
-        lost = [
-            f"{receipt}: {_unfinished(decision)}"
-            for (receipt, _), decision in decisions.items()
-            if _unfinished(decision)
-        ]
-        lost += [f"{i.id}: {i.state}" for i in items if i.state in (SendState.QUEUED, SendState.SENDING)]
-        dead_lettered = {job.ledger for job in self.dead_lettered}
-        lost += [
-            f"{i.id}: failed, not dead-lettered"
-            for i in items
-            if i.state is SendState.FAILED and i.id not in dead_lettered
-        ]
-        left = Counter(
-            (tuple(one.recipients), one.sender.startswith("notices@"), one.sender == PUBLIC) for one in self.sent()
+    def seen(self) -> Seen:
+        """Look at everything that the run left."""
+        return look(
+            self.rig.clients,
+            table=self.name,
+            bucket=self.name,
+            sent=self.sent(),
+            events=self.events,
+            dead_lettered=(job.ledger for job in self.dead_lettered),
         )
-        doubled, marked = [], 0
-        for appearance, alike in _grouped(items).items():
-            # Sends that look alike in the outbox are counted together: as many copies as SENT or BOUNCED sends.
-            extra = left[appearance] - sum(item.state in (SendState.SENT, SendState.BOUNCED) for item in alike)
-            possible = sum(item.possible_duplicate and item.kind is not JobKind.ACKNOWLEDGEMENT for item in alike)
-            if extra < 0:
-                lost.append(f"{alike[0].kind}: {-extra} sent by the ledger, not in the outbox")
-            elif extra > possible + sum(item.state is SendState.UNKNOWN for item in alike):
-                doubled.append(f"{alike[0].kind}: {extra} copies too many")
-            elif possible:
-                marked += min(extra, possible)
-        unknown = sum(item.state is SendState.UNKNOWN for item in items)
-        return Audit(
-            lost=tuple(lost),
-            doubled=tuple(doubled),
-            marked=marked,
-            dead_lettered=len(dead_lettered),
-            unknown=unknown,
-            sent=len(self.sent()),
-        )
-
-    def _ledger(self) -> Iterator[LedgerItem]:
-        pages = self.rig.clients.dynamodb.get_paginator("scan").paginate(TableName=self.name)
-        names = {i["pk"]["S"].partition("#")[2] for p in pages for i in p["Items"] if i["sk"]["S"] == "SEND"}
-        for name in sorted(names):
-            yield self.records.context(name).item
-
-
-def _unfinished(decision: Decision | None) -> str:
-    return "no decision" if decision is None else "" if decision.done else "decision not finished"
-
-
-def _grouped(items: list[LedgerItem]) -> dict[tuple[tuple[str, ...], bool, bool], list[LedgerItem]]:
-    """Group sends by how they look in the outbox: the recipients, and whether a notice or from the public address."""
-    groups: dict[tuple[tuple[str, ...], bool, bool], list[LedgerItem]] = {}
-    for item in items:
-        ours = item.kind in (JobKind.ACKNOWLEDGEMENT, JobKind.REPLY)
-        groups.setdefault((tuple(item.recipients), item.kind is JobKind.NOTICE, ours), []).append(item)
-    return groups
 
 
 def _names(world: str) -> dict[str, str]:
@@ -330,7 +298,7 @@ class Rig:
         return result
 
     @contextmanager
-    def world(self) -> Iterator[World]:
+    def world(self, mutant: str = "") -> Iterator[World]:
         """Create a new world; delete it afterwards."""
         name = f"faults-{next(self._numbers)}"
         create_table(self.clients.dynamodb, name)
@@ -339,13 +307,13 @@ class Rig:
         urls = [self.clients.sqs.create_queue(QueueName=f"{queue}-{name}")["QueueUrl"] for queue in queues]
         self.clients.events.put_rule(
             Name=name,
-            EventPattern=json.dumps({"source": ["email-handler"], "detail-type": ["Message Received"]}),
+            EventPattern=json.dumps({"source": ["email-handler"]}),
         )
         arn = self.clients.sqs.get_queue_attributes(QueueUrl=urls[-1], AttributeNames=["QueueArn"])
         self.clients.events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": arn["Attributes"]["QueueArn"]}])
         recording.keep_names(name, _names(name))
         try:
-            yield World(rig=self, name=name, before=len(self.ses.sent()))
+            yield World(rig=self, name=name, before=len(list(self.ses.outbox.glob("*.eml"))), mutant=mutant)
         finally:
             self.clients.events.remove_targets(Rule=name, Ids=["1"])
             self.clients.events.delete_rule(Name=name)

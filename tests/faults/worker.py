@@ -1,10 +1,12 @@
-"""Runs the real handlers, each invocation in a forked process, and lets one given AWS call fail.
+"""Runs the real handlers, each invocation in a forked process, and lets given AWS calls fail.
 
 The worker is a separate process without threads, so that a fork is safe and a kill ends nothing else. It reads and
-writes JSON lines: in ``{"function", "event", "environment", "seconds", "fault"}``, out ``{"ended", "calls", "answer"}``.
-``seconds`` moves the handlers' clock forward; ``fault`` is ``{"call": label, "kind": kind}`` or null.
+writes JSON lines: in ``{"function", "event", "environment", "seconds", "skew", "faults", "mutant"}``, out ``{"ended",
+"calls", "struck", "answer"}``. ``seconds`` moves the handlers' clock forward; ``faults`` are ``{"call": label, "kind":
+kind}``, each struck once, in their order; ``struck`` are the places of theirs in ``calls``.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -25,23 +27,26 @@ from email_handler.adapters.extraction.process import MAX_TEXT
 from email_handler.mail.addresses import organizational_domain
 from email_handler.ports import Extracted
 from email_handler.spam.rules import builtin_rules
+from tests.faults.handler_mutants import MUTANTS
 
 KILLED = 137
-KINDS = ("refused", "throttled", "rejected", "timeout before", "timeout after", "killed after")
-"""``rejected`` means that SES refuses for good; it applies to SES's sends alone."""
+KINDS = ("refused", "throttled", "rejected", "timeout before", "timeout after", "killed after", "overtaken")
+"""``rejected`` means that SES refuses for good; it applies to SES's sends alone. ``overtaken``: a second delivery of
+the same event is processed from beginning to end before the call is made."""
 
 _call: Callable[[Any, str, dict[str, Any]], Any] = BaseClient._make_api_call  # type: ignore[attr-defined]
 
 
 class Calls:
-    """Labels every AWS call of one invocation and lets one of them fail.
+    """Labels every AWS call of one invocation and lets some of them fail.
 
     A label is ``sqs.SendMessage AckQueue``; the second such call has ``#2`` after it.
     """
 
-    def __init__(self, fault: dict[str, str] | None) -> None:
+    def __init__(self, faults: list[dict[str, str]]) -> None:
         self.labels: list[str] = []
-        self._fault = fault
+        self.struck: list[int] = []
+        self._faults = faults
         self._seen: Counter[str] = Counter()
         self._lock = Lock()
 
@@ -49,14 +54,13 @@ class Calls:
         """Replace the call of every client, above botocore's own retries: a fault is what remains after them."""
 
         def make(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
-            label = self._label(client, operation, parameters)
-            if self._fault is None or self._fault["call"] != label:
-                return _call(client, operation, parameters)
-            return self._broken(self._fault["kind"], client, operation, parameters)
+            kind = self._fault(client, operation, parameters)
+            return self._broken(kind, client, operation, parameters) if kind else _call(client, operation, parameters)
 
         BaseClient._make_api_call = make  # type: ignore[attr-defined]
 
-    def _label(self, client: Any, operation: str, parameters: dict[str, Any]) -> str:
+    def _fault(self, client: Any, operation: str, parameters: dict[str, Any]) -> str:
+        """Label a call, and return how it fails, "" if it doesn't."""
         queue = str(parameters.get("QueueUrl", "")).rpartition("/")[2]
         name = f"{client.meta.service_model.service_name}.{operation}" + (
             f" {queue.partition('-')[0]}" if queue else ""
@@ -65,7 +69,10 @@ class Calls:
             self._seen[name] += 1
             label = name if self._seen[name] == 1 else f"{name} #{self._seen[name]}"
             self.labels.append(label)
-        return label
+            if not self._faults or self._faults[0]["call"] != label:
+                return ""
+            self.struck.append(len(self.labels) - 1)
+            return self._faults.pop(0)["kind"]
 
     def _broken(self, kind: str, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
         url = client.meta.endpoint_url
@@ -78,12 +85,21 @@ class Calls:
                 raise _error("MessageRejected", operation)
             case "timeout before":
                 raise ReadTimeoutError(endpoint_url=url)
+            case "overtaken":
+                os.write(_results, b"\n")
+                os.read(_go, 1)
         response = _call(client, operation, parameters)
         if kind == "timeout after":
             raise ReadTimeoutError(endpoint_url=url)
-        _report({"ended": "killed", "calls": self.labels, "answer": None})
-        os._exit(KILLED)
+        if kind == "killed after":
+            self.report("killed")
+            os._exit(KILLED)
         return response
+
+    def report(self, ended: str, answer: Any = None) -> None:
+        """Report how the invocation *ended*."""
+        result = {"ended": ended, "calls": self.labels, "struck": self.struck, "answer": answer}
+        os.write(_results, json.dumps(result).encode() + b"\n")
 
 
 def _error(code: str, operation: str) -> ClientError:
@@ -114,17 +130,15 @@ class Context:
         return 60_000
 
 
-_pipe = -1
-
-
-def _report(result: dict[str, Any]) -> None:
-    os.write(_pipe, json.dumps(result).encode() + b"\n")
+_results = _go = -1  # of a forked process: where it reports, and where it waits after a blank line
 
 
 def _run(order: dict[str, Any]) -> None:
     """In the forked process: run one handler and report how it ended."""
     os.environ.update(order["environment"])
-    calls = Calls(order["fault"])
+    if order["mutant"]:
+        MUTANTS[order["mutant"]].change()
+    calls = Calls(order["faults"])
     calls.install()
     moved = timedelta(seconds=order["seconds"])
     bootstrap._now = lambda: datetime.now(UTC) + moved
@@ -132,14 +146,36 @@ def _run(order: dict[str, Any]) -> None:
     try:
         returned = handler(order["event"], Context())
     except Exception as error:  # noqa: BLE001 - Lambda, too, reports any exception
-        _report({"ended": "raised", "calls": calls.labels, "answer": type(error).__name__})
+        calls.report("raised", type(error).__name__)
     else:
-        _report({"ended": "returned", "calls": calls.labels, "answer": returned})
+        calls.report("returned", returned)
+    sys.stdout.flush()
+
+
+def _fork(order: dict[str, Any]) -> str:
+    """Run *order* in a forked process and return its report; whenever it asks, run it a second time meanwhile."""
+    global _results, _go
+    read_end, _results = os.pipe()
+    _go, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read_end)
+        os.close(write_end)
+        _run(order)
+        os._exit(0)
+    os.close(_results)
+    os.close(_go)
+    with os.fdopen(read_end) as results:
+        while (report := results.readline()) == "\n":
+            _fork(order | {"faults": [], "seconds": order["seconds"] + order["skew"]})
+            os.write(write_end, b"\n")
+    os.close(write_end)
+    os.waitpid(child, 0)
+    return report or '{"ended": "died", "calls": [], "struck": [], "answer": null}\n'
 
 
 def main() -> None:
     """Run orders until stdin ends."""
-    global _pipe
     for name in ("inbound", "reply", "attachment", "ack_sender", "forward_sender", "reply_sender"):
         importlib.import_module(f"functions.{name}.handler")  # once here, so that no fork imports them again
     bootstrap.DocumentExtractor = InProcess  # type: ignore[assignment, attr-defined]
@@ -147,23 +183,13 @@ def main() -> None:
     organizational_domain("customer.example")
     for service in ("s3", "dynamodb", "sqs", "ses", "sesv2", "ssm", "events", "sns"):
         bootstrap._client(service)  # not connected yet, so that forks share no connection
+    gc.freeze()  # a collection in a fork would copy every page
     results = os.fdopen(os.dup(1), "w")
     log = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)  # the log lines of handlers and Powertools
     os.dup2(log, 2)
     for line in sys.stdin:
-        read_end, _pipe = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(read_end)
-            _run(json.loads(line))
-            sys.stdout.flush()
-            os._exit(0)
-        os.close(_pipe)
-        with os.fdopen(read_end) as pipe:
-            result = pipe.readline()
-        os.waitpid(child, 0)
-        results.write(result or '{"ended": "died", "calls": [], "answer": null}\n')
+        results.write(_fork(json.loads(line)))
         results.flush()
 
 

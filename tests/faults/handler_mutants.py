@@ -1,0 +1,147 @@
+"""Defects of the handlers that the oracle must find: each is one change, made in the process of an invocation."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from email_handler.adapters.dynamodb import keys
+from email_handler.adapters.dynamodb.ledger import DynamoLedger
+from email_handler.adapters.dynamodb.records import DynamoRecords
+from email_handler.adapters.eventbridge import EventBridgeEvents
+from email_handler.adapters.s3 import S3Archive
+from email_handler.adapters.ses import SesMailer
+from email_handler.conversations.records import SendState
+from email_handler.usecases import feedback, send_forward
+
+type Around = Callable[..., Any]
+"""Takes what it replaces, then that function's own arguments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """One defect: the scenario that shows it, and the functions that it replaces."""
+
+    scenario: str
+    changes: tuple[tuple[Any, str, Around], ...]  # module or class, name of its function, what replaces that
+
+    def change(self) -> None:
+        """Put the defect into this process."""
+        for owner, name, around in self.changes:
+            setattr(owner, name, _replaced(getattr(owner, name), around))
+
+
+def _replaced(original: Any, around: Around) -> Any:
+    return lambda *args, **named: around(original, *args, **named)
+
+
+def _nothing(_: Any, *__: Any, **___: Any) -> None:
+    """Do nothing."""
+
+
+def _empty(parse: Any, raw: bytes) -> Any:
+    return parse(raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+
+
+def _without_attachments(parse: Any, raw: bytes) -> Any:
+    message = parse(raw)
+    return replace(message, attachments=(), root=replace(message.root, children=message.root.children[:1]))
+
+
+def _another(get: Any, archive: S3Archive, key: str) -> bytes:
+    if _is_forward_sender() and key.startswith("raw/inbound/"):
+        key = next((other for other, _ in archive.keys("raw/inbound/") if other != key), key)
+    body: bytes = get(archive, key)
+    return body
+
+
+def _to_another(send: Any, mailer: SesMailer, raw: bytes, sender: str, _: Any, *args: Any, **named: Any) -> Any:
+    return send(mailer, raw, sender, ["somebody@private.example"], *args, **named)
+
+
+def _unthreaded(send: Any, mailer: SesMailer, raw: bytes, *args: Any, **named: Any) -> Any:
+    head, end, body = raw.partition(b"\r\n\r\n")
+    return send(mailer, head.replace(b"In-Reply-To: <", b"In-Reply-To: <x") + end + body, *args, **named)
+
+
+def _forwards_twice(send: Any, mailer: SesMailer, *args: Any, **named: Any) -> Any:
+    if _is_forward_sender():
+        send(mailer, *args, **named)
+    return send(mailer, *args, **named)
+
+
+def _marked(sent: Any, table: DynamoLedger, commit: Any) -> None:
+    sent(table, replace(commit, item=replace(commit.item, possible_duplicate=_is_forward_sender())))
+
+
+def _is_forward_sender() -> bool:
+    return os.environ["RECORDED_CALLER"] == "ForwardSenderFunction"
+
+
+def _never_untagged(let_expire: Any, archive: S3Archive, key: str, expires: bool) -> None:
+    if expires:
+        let_expire(archive, key, expires)
+
+
+def _without_conversation(write: Any, table: Any, commit: Any) -> None:
+    write(table, replace(commit, conversation=None))
+
+
+def _uncounted(write: Any, table: Any, commit: Any) -> None:
+    write(table, replace(commit, counted=()))
+
+
+def _without_effect(plan: Any, *args: Any) -> Any:
+    planned = plan(*args)
+    return planned and replace(planned, bounced="", contact=None, ledger=())
+
+
+def _without_notice(plan: Any, *args: Any) -> Any:
+    planned = plan(*args)
+    return planned and replace(planned, ledger=(), decision=replace(planned.decision, jobs=()))
+
+
+def _still_sending(attributes: Any, item: Any) -> Any:
+    stale = {"by_send_state": "sending", "at": "2026"} if item.state is SendState.SENT else {}
+    return attributes(item) | stale
+
+
+def _still_open(attributes: Any, conversation: Any) -> Any:
+    return attributes(conversation) | {"by_status": "open"}
+
+
+def _not_below(prefix: str) -> Around:
+    def put(original: Any, archive: S3Archive, key: str, *args: Any) -> None:
+        if not key.startswith(prefix):
+            original(archive, key, *args)
+
+    return put
+
+
+def _mutant(scenario: str, owner: Any, name: str, around: Around, *more: tuple[Any, str, Around]) -> Mutant:
+    return Mutant(scenario=scenario, changes=((owner, name, around), *more))
+
+
+MUTANTS = {
+    "no events": _mutant("first contact", EventBridgeEvents, "publish", _nothing),
+    "empty body": _mutant("follow up", send_forward, "parse", _empty),
+    "another message's body": _mutant("follow up", S3Archive, "get", _another),
+    "another recipient": _mutant("first contact", SesMailer, "send", _to_another),
+    "outside the thread": _mutant("follow up", SesMailer, "send", _unthreaded),
+    "attachments not sent": _mutant("first contact", send_forward, "parse", _without_attachments),
+    "attachments undescribed": _mutant("first contact", DynamoRecords, "describe_attachments", _nothing),
+    "held not tagged": _mutant("spam", S3Archive, "let_expire", _nothing),
+    "still tagged after a release": _mutant("release", S3Archive, "let_expire", _never_untagged),
+    "conversation unchanged by a reply": _mutant("owner reply", DynamoLedger, "sent", _without_conversation),
+    "acknowledgements not counted": _mutant("first contact", DynamoRecords, "commit", _uncounted),
+    "feedback without effect": _mutant("bounced acknowledgement", feedback, "plan_feedback", _without_effect),
+    "feedback without a notice": _mutant("bounced reply", feedback, "plan_feedback", _without_notice),
+    "stale index of sends": _mutant("first contact", keys, "ledger_attributes", _still_sending),
+    "stale index of conversations": _mutant("owner reply", keys, "conversation_attributes", _still_open),
+    "nothing below sent/": _mutant("first contact", S3Archive, "put", _not_below("sent/")),
+    "nothing below text/": _mutant("first contact", S3Archive, "put", _not_below("text/")),
+    "nothing below attachments/": _mutant("first contact", S3Archive, "put", _not_below("attachments/")),
+    "every forward twice, marked": _mutant(
+        "first contact", SesMailer, "send", _forwards_twice, (DynamoLedger, "sent", _marked)
+    ),
+}

@@ -1,0 +1,169 @@
+"""The scenarios of the fault matrix: what arrives, and what must become of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.jobs import JobKind
+from tests.faults.rig import OWNER, World
+from tests.faults.seen import digest, letter
+from tests.faults.truths import Truth
+from tests.support.builders import mail
+
+JANE = "jane@customer.example"
+LIST = ("list.csv", "text/csv", b"a,b\r\n1,2\r\n")
+
+FIRST = Truth(
+    name="first",
+    function="inbound",
+    sender=JANE,
+    to=OWNER,
+    message_id="first@customer.example",
+    text="Do you have this in green?\r\nThe list is attached.",
+    ends=frozenset({Outcome.DELIVER}),
+    files=((LIST[0], digest(LIST[2])),),
+    thread="jane",
+    acknowledged=True,
+)
+SECOND = replace(
+    FIRST, name="second", message_id="m2@customer.example", text="And one more thing.", files=(), after=FIRST.name
+)
+REPLY = Truth(
+    name="reply",
+    function="reply",
+    sender=OWNER,
+    to=JANE,
+    message_id="o1@private.example",
+    text="Yes, we do.",
+    ends=frozenset({Outcome.RELAY}),
+    thread="jane",
+    answers=FIRST.message_id,
+)
+FORGED = replace(REPLY, name="forged", to=OWNER, ends=frozenset({Outcome.HOLD}), notice=True)
+SPAM = Truth(
+    name="spam",
+    function="inbound",
+    sender="x@spam.example",
+    to=OWNER,
+    message_id="s@spam.example",
+    text="Everything must go.",
+    ends=frozenset({Outcome.HOLD}),
+)
+RELEASED = replace(SPAM, ends=frozenset({Outcome.DELIVER}), thread="x", acknowledged=True, released=True)
+MISSED = Truth(
+    name="missed",
+    function="inbound",
+    sender="kim@customer.example",
+    to=OWNER,
+    message_id="missed@customer.example",
+    text="Is anybody there?",
+    ends=frozenset({Outcome.DELIVER}),
+    thread="kim",
+)
+
+
+def first_contact(world: World) -> None:
+    """Send a first message with an attachment: inbound, both senders, attachment."""
+    world.invoke(*world.store(FIRST, _mail(FIRST, "Jane Doe", subject="A question", attachments=[LIST])))
+    world.settle()
+
+
+def follow_up(world: World) -> None:
+    """Let the contact write again: inbound joins the conversation, no acknowledgement."""
+    world.invoke(*world.store(SECOND, _mail(SECOND, "Jane Doe", subject="Re: A question")))
+    world.settle()
+
+
+def owner_reply(world: World) -> None:
+    """Let the owner reply: reply, reply-sender."""
+    _to_thread(world, REPLY)
+
+
+def forged_reply(world: World) -> None:
+    """Forge the owner: reply holds it, forward-sender sends the notice."""
+    _to_thread(world, FORGED, verdicts="dmarc=GRAY spf=GRAY dkim=GRAY")
+
+
+def spam(world: World) -> None:
+    """Send a message that SES reports as spam: it is held, and nothing is sent."""
+    world.invoke(*world.store(SPAM, _mail(SPAM, "Everything"), verdicts="spam=FAIL"))
+    world.settle()
+
+
+def release(world: World) -> None:
+    """Release the held message: it is forwarded and acknowledged once."""
+    (arrival,) = world.arrivals
+    world.arrivals[arrival] = RELEASED
+    world.invoke("inbound", {"operator": {"do": "release", "receipt": arrival[0]}})
+    world.settle()
+
+
+def bounced_acknowledgement(world: World) -> None:
+    """Report by an event of SES that the acknowledgement bounced: the contact is unreachable."""
+    _bounce(world, JobKind.ACKNOWLEDGEMENT)
+
+
+def bounced_reply(world: World) -> None:
+    """Report by an event of SES that the reply bounced: the owner gets a notice."""
+    _bounce(world, JobKind.REPLY)
+
+
+def reconciliation(world: World) -> None:
+    """Let the reconciler find a message whose event never arrived."""
+    world.store(MISSED, _mail(MISSED, "Kim"))
+    world.reconcile(8)
+
+
+def _mail(truth: Truth, name: str, **fields: Any) -> bytes:
+    sender = f"{name} <{truth.sender}>"
+    return mail(sender=sender, message_id=f"<{truth.message_id}>", text=truth.text, **fields)
+
+
+def _to_thread(world: World, truth: Truth, verdicts: str = "") -> None:
+    thread = world.thread_address()
+    raw = _mail(truth, "The Owner", to=thread, subject="Re: A question")
+    world.invoke(*world.store(truth, raw, to=thread, verdicts=verdicts))
+    world.settle()
+
+
+def _bounce(world: World, kind: JobKind) -> None:
+    sent = next(one for one in world.sent() if letter(one).kind is kind)
+    world.bounced.append(sent.ses_id)
+    failed = [{"emailAddress": sent.recipients[0], "status": "5.1.1"}]
+    detail = {
+        "eventType": "Bounce",
+        "mail": {"messageId": sent.ses_id},
+        "bounce": {"bounceType": "Permanent", "bouncedRecipients": failed},
+    }
+    world.invoke("inbound", {"source": "aws.ses", "detail-type": "Email Bounced", "detail": detail})
+    world.settle()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """The steps that run before without faults, and the step whose calls fail."""
+
+    before: tuple[Callable[[World], None], ...] = ()
+    act: Callable[[World], None]
+
+    @property
+    def name(self) -> str:
+        """Return what happens in it."""
+        return self.act.__name__.replace("_", " ")
+
+
+SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario(act=first_contact),
+        Scenario(before=(first_contact,), act=follow_up),
+        Scenario(before=(first_contact,), act=owner_reply),
+        Scenario(before=(first_contact,), act=forged_reply),
+        Scenario(act=spam),
+        Scenario(before=(spam,), act=release),
+        Scenario(before=(first_contact,), act=bounced_acknowledgement),
+        Scenario(before=(first_contact, owner_reply), act=bounced_reply),
+        Scenario(act=reconciliation),
+    )
+}

@@ -1,0 +1,130 @@
+"""What a run left, seen from outside: the outbox, the table, the archive, the events, the dead letters.
+
+Nothing here is read by the code under test, so that an error in that code cannot hide itself.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from email.message import EmailMessage
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cloud import mailclient
+from cloud.clients import Clients
+from cloud.ses import Sent
+from email_handler.adapters.dynamodb.items import Attributes, decode
+from email_handler.conversations.jobs import JobKind
+
+WAITING = {"unfinished", "queued", "sending", "unpublished"}
+
+type Event = Mapping[str, Any]
+"""An event as EventBridge delivers it."""
+
+
+def digest(payload: bytes) -> str:
+    """Return the SHA-256 of *payload*."""
+    return hashlib.sha256(payload).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """One sent message, as the recipient's program reads it."""
+
+    kind: JobKind
+    recipients: tuple[str, ...]
+    ses_id: str
+    message_id: str  # without angle brackets, like all ids here
+    lines: tuple[str, ...]  # of the text
+    files: tuple[tuple[str, str], ...]  # name and digest of each attachment
+    in_reply_to: str
+    references: tuple[str, ...]
+    handed_in: str  # the digest of the bytes that SES was given
+
+
+def letter(sent: Sent) -> Letter:
+    """Return what *sent* is to its recipient. Its kind is told by sender and headers alone, not by any record."""
+    message = mailclient.read(Path(sent.eml).read_bytes())
+    return Letter(
+        kind=_kind(sent.sender, message),
+        recipients=sent.recipients,
+        ses_id=sent.ses_id,
+        message_id=sent.message_id.strip("<>"),
+        lines=tuple(line.strip() for line in mailclient.body(Path(sent.eml).read_bytes()).splitlines()),
+        files=tuple(
+            (part.get_filename() or "", digest(part.get_payload(decode=True) or b""))  # type: ignore[arg-type]
+            for part in message.iter_attachments()
+        ),
+        in_reply_to="".join(_ids(message["In-Reply-To"])),
+        references=_ids(message["References"]),
+        handed_in=digest(Path(sent.handed_in).read_bytes()),
+    )
+
+
+def _kind(sender: str, message: EmailMessage) -> JobKind:
+    if sender.startswith("notices@"):
+        return JobKind.NOTICE
+    if "@thread." in sender:
+        return JobKind.FORWARD
+    return JobKind.ACKNOWLEDGEMENT if message["Auto-Submitted"] else JobKind.REPLY
+
+
+def _ids(field: str | None) -> tuple[str, ...]:
+    return tuple(one.strip("<>") for one in str(field or "").split())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One look at everything."""
+
+    letters: tuple[Letter, ...]
+    items: tuple[Attributes, ...]  # the whole table
+    events: tuple[Event, ...]
+    dead_lettered: frozenset[str]  # ledger ids
+    archive: "Archive"
+
+    @property
+    def waiting(self) -> bool:
+        """Return whether the reconciler has something to finish: a decision, a send, or an event of one."""
+        return any(item.get("by_send_state") in WAITING for item in self.items)
+
+
+class Archive:
+    """The bucket's keys; contents and tags are read when they are asked for."""
+
+    def __init__(self, s3: Any, bucket: str) -> None:
+        """List all of *bucket* now."""
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        self.keys = frozenset(found["Key"] for page in pages for found in page.get("Contents", ()))
+        self.read = cache(lambda key: s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        self._s3, self._bucket = s3, bucket
+
+    def below(self, prefix: str) -> Iterator[str]:
+        """Yield the keys that begin with *prefix*."""
+        return (key for key in self.keys if key.startswith(prefix))
+
+    def tags(self, key: str) -> dict[str, str]:
+        """Return the tags of *key*."""
+        found = self._s3.get_object_tagging(Bucket=self._bucket, Key=key)["TagSet"]
+        return {tag["Key"]: tag["Value"] for tag in found}
+
+
+def look(
+    clients: Clients,
+    *,
+    table: str,
+    bucket: str,
+    sent: Iterable[Sent],
+    events: Iterable[Event],
+    dead_lettered: Iterable[str] = (),
+) -> Seen:
+    """Look at *table* and *bucket*, beside what was *sent*, published and *dead_lettered*."""
+    pages = clients.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    return Seen(
+        letters=tuple(map(letter, sent)),
+        items=tuple(decode(item) for page in pages for item in page["Items"]),
+        events=tuple(events),
+        dead_lettered=frozenset(dead_lettered),
+        archive=Archive(clients.s3, bucket),
+    )
