@@ -1,21 +1,21 @@
-"""The soak: many messages by SMTP while AWS fails and functions are killed; then everything recovers, and an audit.
+"""The soak: many messages by SMTP while AWS fails and functions are killed; then everything recovers and is judged.
 
 ``make soak [MAILS=1000] [SEED=1] [FAULTS=0.05] [SES_DOWN=1] [JSON=1]``. The stack is deployed to its own local cloud,
 its functions reach AWS through a proxy (``tests/support/proxy.py``), and FAULTS of their calls fail: half of those in
 all of botocore's attempts, the others only in the first. With SES_DOWN, SES is unavailable for the first half of the messages.
 Which calls fail depends on SEED, function, operation and the number of such calls before.
 
-The audit counts from outside: messages that the SMTP server accepted, messages that were sent (each has the number of
-the message it belongs to), and the operator's audit of archive and table. The last line is JSON. ``lost``, ``doubled``
-and ``stuck`` count messages lost, sent too often, and not finished, and must be 0; ``marked`` counts second copies that
-the ledger reports as possible duplicates; ``unknown`` counts sends that may or may not have happened.
+The oracle of the fault matrix judges from outside (``tests/faults/oracle.py``): how each message must end is fixed when
+it is written, and everything that was sent, published, recorded and stored is compared with that. The last line is JSON.
+``lost`` counts what is missing or other than it must be, ``doubled`` what there is too much of, ``stuck`` what the
+operator's audit or a queue shows as unfinished; they must be 0. ``marked`` counts second copies that the ledger reports
+as possible duplicates; ``unknown`` counts sends that may or may not have happened.
 """
 
 import argparse
 import json
 import os
 import random
-import re
 import sys
 import tempfile
 import threading
@@ -34,17 +34,16 @@ from rich.progress import Progress
 from cloud import REGION, mailclient
 from cloud.cloud import LocalCloud
 from cloud.emulator import in_flight, wait_until
-from cloud.ses import Sent
+from cloud.ses import Sent, read_outbox
 from email_handler import bootstrap
-from email_handler.adapters.dynamodb.items import decode
-from email_handler.adapters.dynamodb.items import read as read_item
 from email_handler.adapters.s3 import S3Archive
 from email_handler.conversations.disposition import Outcome
-from email_handler.conversations.jobs import JobKind
-from email_handler.conversations.records import LedgerItem, SendState
-from email_handler.identifiers import FunctionName, ReceiptId
+from email_handler.identifiers import ReceiptId
 from email_handler.usecases.audit import audit
 from email_handler.usecases.reconcile import SETTLED, reconcile
+from tests.faults.oracle import Judgement, judge
+from tests.faults.seen import digest, letter, look
+from tests.faults.truths import Allowed, Arrival, Truth
 from tests.support.builders import entity, mail, multipart
 from tests.support.proxy import Call, Fault, Proxy, between
 from tests.support.table import DynamoTable
@@ -56,7 +55,6 @@ SENDER_TIMEOUT = 20  # seconds, instead of the template's 60: its lease is then 
 VISIBILITY = 65  # seconds until a killed sender's job comes back, instead of 360; by then the lease is over
 REST_LIMIT = 3700.0  # seconds until the last job must have ended: a job is put off by an hour at most
 ROUNDS = 5  # of redriving failures; the second should find nothing
-_OWN_LINE = re.compile(r"(?m)^This is message (\d+) of the soak\.\s*$")
 _console = Console(stderr=True)
 
 
@@ -92,9 +90,9 @@ ENDS = {
     Kind.AWAY: {Outcome.DELIVER, Outcome.FLAG, Outcome.RECORD},
     Kind.OWNER_AWAY: {Outcome.RECORD},
 }
-"""The possible outcomes of each kind. Of a message and its duplicates one has such an outcome; the others are recorded."""
+"""The possible outcomes of each kind."""
 
-
+SENDERS = {"AckSenderFunction", "ForwardSenderFunction", "ReplySenderFunction"}
 WEIGHTS = {Fault.RESET: 3, Fault.THROTTLED: 3, Fault.UNAVAILABLE: 3, Fault.LOST: 3, Fault.KILLED: 1}
 """How often each fault is chosen. A killed function costs a cold start, for which the emulator unpacks 100 MB."""
 
@@ -138,19 +136,13 @@ class Chaos:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message as it was sent to the service."""
+    """One message as it was sent to the service, and how it must end: a duplicate as the original does."""
 
-    number: int  # as in its text: a duplicate has the number of the original
     kind: Kind
     raw: bytes
     sender: str
     to: str
-    attachments: int = 0
-
-    @property
-    def function(self) -> FunctionName:
-        """Which function receives it."""
-        return "inbound" if self.to == PUBLIC else "reply"
+    truth: Truth
 
 
 @dataclass(slots=True)
@@ -162,9 +154,10 @@ class Writers:
     numbers: int = 0
     seen: int = 0
     firsts: list[Message] = field(default_factory=list)
-    forwards: list[Sent] = field(default_factory=list)  # without a reply yet
+    forwards: list[tuple[Sent, Message]] = field(default_factory=list)  # without a reply yet, with what is forwarded
     to_contacts: list[Sent] = field(default_factory=list)
     written: list[Message] = field(default_factory=list)
+    by_text: dict[str, Message] = field(default_factory=dict)
 
     def next(self) -> Message:
         """Return the next message."""
@@ -186,25 +179,24 @@ class Writers:
         return written
 
     def _look(self) -> None:
-        while (envelope := self.cloud.outbox / f"{self.seen + 1:04}.json").exists():
+        for sent in read_outbox(self.cloud.outbox, after=self.seen):
             self.seen += 1
-            fields = json.loads(envelope.read_text())
-            sent = Sent(**fields | {"recipients": tuple(fields["recipients"])})
             if sent.recipients != (OWNER,):
                 self.to_contacts.append(sent)
-            elif not sent.sender.startswith("notices@"):
-                self.forwards.append(sent)
+            for line in letter(sent).lines:
+                if line in self.by_text and "@thread." in sent.sender and self.by_text[line].kind is not Kind.BOUNCE:
+                    self.forwards.append((sent, self.by_text[line]))
 
     def _write(self, kind: Kind) -> Message:
         if kind is Kind.DUPLICATE:
             return replace(self.chance.choice(self.written[-50:]), kind=kind)
         self.numbers += 1
-        text = f"This is message {self.numbers} of the soak.\r\n"
+        text = f"This is message {self.numbers} of the soak."
         match kind:
             case Kind.ANSWER:
-                written = self._reply(self.forwards.pop(self.chance.randrange(len(self.forwards))), text)
+                written = self._reply(*self.forwards.pop(self.chance.randrange(len(self.forwards))), text)
             case Kind.OWNER_AWAY:
-                forward = self.chance.choice(self.forwards)
+                forward, _ = self.chance.choice(self.forwards)
                 written = self._machine(kind, OWNER, forward.sender, forward, text)
             case Kind.AWAY:
                 sent = self.chance.choice(self.to_contacts)
@@ -213,84 +205,99 @@ class Writers:
                 written = self._bounce(self.chance.choice(self.to_contacts), text)
             case Kind.FOLLOW_UP:
                 first = self.chance.choice(self.firsts)
-                reference = f"<soak-{first.number}@customer.example>"
-                written = self._mail(kind, first.sender, f"Re: Question {first.number}", text, in_reply_to=reference)
+                subject = f"Re: Question {first.truth.name}"
+                written = self._mail(kind, first.sender, subject, text, in_reply_to=f"<{first.truth.message_id}>")
             case Kind.SPAM:
                 written = self._mail(kind, f"s{self.numbers}@spam.example", "An offer", text, verdicts="spam=FAIL")
             case _:
                 written = self._mail(kind, f"c{self.numbers}@customer.example", f"Question {self.numbers}", text)
                 self.firsts.append(written)
+        self.by_text[text] = written
         return written
 
-    def _reply(self, forward: Sent, text: str) -> Message:
+    def _truth(self, kind: Kind, sender: str, to: str, text: str, **more: Any) -> Truth:
+        """Return how the message *text* must end; *to* is who gets it."""
+        return Truth(
+            name=str(self.numbers),
+            function="reply" if kind in (Kind.ANSWER, Kind.OWNER_AWAY) else "inbound",
+            sender=sender,
+            to=to,
+            message_id=f"soak-{self.numbers}@{sender.partition('@')[2]}",
+            text=text,
+            ends=frozenset(ENDS[kind]),
+            **more,
+        )
+
+    def _reply(self, forward: Sent, about: Message, text: str) -> Message:
+        truth = self._truth(Kind.ANSWER, OWNER, about.sender, text, thread=about.truth.thread)
         raw = mailclient.reply(
             Path(forward.eml).read_bytes(),
             sender=f"The Owner <{OWNER}>",
-            message_id=f"soak-{self.numbers}@private.example",
-            text=text.strip(),
+            message_id=truth.message_id,
+            text=text,
         )
-        return Message(number=self.numbers, kind=Kind.ANSWER, raw=raw, sender=OWNER, to=forward.sender)
+        return Message(kind=Kind.ANSWER, raw=raw, sender=OWNER, to=forward.sender, truth=truth)
 
     def _mail(
         self, kind: Kind, sender: str, subject: str, text: str, *, in_reply_to: str = "", verdicts: str = ""
     ) -> Message:
         files = [("list.csv", "text/csv", b"a,b\r\n1,2\r\n")] if self.numbers % 4 == 0 else []
-        message_id = f"<soak-{self.numbers}@{sender.partition('@')[2]}>"
+        person = kind in (Kind.FIRST, Kind.FOLLOW_UP)
+        truth = self._truth(
+            kind,
+            sender,
+            OWNER,
+            text,
+            files=tuple((name, digest(payload)) for name, _, payload in files),
+            thread=sender if person else "",
+            acknowledged=person,
+        )
         raw = mail(
             sender=sender,
             subject=subject,
-            text=text,
-            message_id=message_id,
+            text=f"{text}\r\n",
+            message_id=f"<{truth.message_id}>",
             attachments=files,
             in_reply_to=[in_reply_to] if in_reply_to else [],
             x_local_verdicts=[verdicts] if verdicts else [],
         )
-        return Message(number=self.numbers, kind=kind, raw=raw, sender=sender, to=PUBLIC, attachments=len(files))
+        return Message(kind=kind, raw=raw, sender=sender, to=PUBLIC, truth=truth)
 
     def _machine(self, kind: Kind, sender: str, to: str, about: Sent, text: str) -> Message:
+        truth = self._truth(kind, sender, OWNER, text)
         raw = mail(
             sender=sender,
             to=to,
             subject=f"Out of office: {about.subject}",
-            text=text,
-            message_id=f"<soak-{self.numbers}@{sender.partition('@')[2]}>",
+            text=f"{text}\r\n",
+            message_id=f"<{truth.message_id}>",
             auto_submitted="auto-replied",
             in_reply_to=about.message_id,
         )
-        return Message(number=self.numbers, kind=kind, raw=raw, sender=sender, to=to)
+        return Message(kind=kind, raw=raw, sender=sender, to=to, truth=truth)
 
     def _bounce(self, about: Sent, text: str) -> Message:
+        truth = self._truth(Kind.BOUNCE, "MAILER-DAEMON@mx.example.org", OWNER, text, files=None, bounces=about.ses_id)
         failed = about.recipients[0]
         status = f"Final-Recipient: rfc822; {failed}\r\nAction: failed\r\nStatus: 5.1.1\r\n".encode()
         returned = f"From: {PUBLIC}\r\nTo: {failed}\r\nMessage-ID: {about.message_id}\r\n".encode()
         raw = multipart(
             'report; report-type="delivery-status"',
-            entity([("Content-Type", "text/plain")], text.encode()),
+            entity([("Content-Type", "text/plain")], f"{text}\r\n".encode()),
             entity(
                 [("Content-Type", "message/delivery-status")], b"Reporting-MTA: dns; mx.example.org\r\n\r\n" + status
             ),
             entity([("Content-Type", "text/rfc822-headers")], returned),
             headers=[
-                ("From", "MAILER-DAEMON@mx.example.org"),
+                ("From", truth.sender),
                 ("To", PUBLIC),
                 ("Subject", "Undelivered Mail Returned to Sender"),
-                ("Message-ID", f"<soak-{self.numbers}@mx.example.org>"),
+                ("Message-ID", f"<{truth.message_id}>"),
                 ("Auto-Submitted", "auto-replied"),
                 ("MIME-Version", "1.0"),
             ],
         )
-        return Message(number=self.numbers, kind=Kind.BOUNCE, raw=raw, sender="", to=PUBLIC)
-
-
-@dataclass(slots=True, kw_only=True)
-class Findings:
-    """The result of the audit."""
-
-    lost: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-    stuck: list[str] = field(default_factory=list)
-    marked: int = 0
-    unknown: int = 0
+        return Message(kind=Kind.BOUNCE, raw=raw, sender="", to=PUBLIC, truth=truth)
 
 
 class Soak:
@@ -299,10 +306,19 @@ class Soak:
     def __init__(self, cloud: LocalCloud, proxy: Proxy, chaos: Chaos) -> None:
         """Use *cloud*, whose functions reach AWS through *proxy*, with the faults that *chaos* chooses."""
         self.cloud, self.proxy, self.chaos = cloud, proxy, chaos
-        self.accepted: dict[ReceiptId, Message] = {}
+        self.accepted: dict[Arrival, Message] = {}
         self.redriven = self.taken_up = 0
-        self.records = DynamoTable(cloud.clients.dynamodb, cloud.resources["Records"], lambda: datetime.now(UTC))
+        self._events = self._listen()
         self._shorten_timeouts()
+
+    def _listen(self) -> str:
+        """Let a queue of our own get every event that is published; return its URL."""
+        sqs, events = self.cloud.clients.sqs, self.cloud.clients.events
+        queue: str = sqs.create_queue(QueueName="soak-events")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        events.put_rule(Name="soak-events", EventPattern=json.dumps({"source": ["email-handler"]}))
+        events.put_targets(Rule="soak-events", Targets=[{"Id": "1", "Arn": arn}])
+        return queue
 
     def _shorten_timeouts(self) -> None:
         """Give the senders shorter time-outs, so that the same code runs in less time."""
@@ -323,7 +339,8 @@ class Soak:
         for number in range(count):
             self.chaos.ses_down = ses_down and number < count // 2
             written = writers.next()
-            self.accepted[ReceiptId(self.cloud.send(written.raw, written.sender, [written.to]))] = written
+            receipt = ReceiptId(self.cloud.send(written.raw, written.sender, [written.to]))
+            self.accepted[receipt, written.truth.function] = written
             self.cloud.wait_until(lambda: in_flight(self.cloud.endpoint) < CROWD, 300, "room for the next message")
             progress.advance(task)
 
@@ -372,24 +389,45 @@ class Soak:
         self.taken_up += done
         return done
 
-    def audit(self) -> Findings:
-        """Compare the messages accepted, the messages sent, and the table."""
-        found = Findings()
+    def judge(self) -> Judgement:
+        """Judge everything that is there now by the truth of each message accepted."""
+        seen = look(
+            self.cloud.clients,
+            table=self.cloud.resources["Records"],
+            bucket=self.cloud.resources["Archive"],
+            sent=self.cloud.sent(),
+            events=self._heard(),
+        )
+        struck = [call for call in self.proxy.calls if call.fault and call.function in SENDERS]
+        allowed = Allowed(
+            copies=sum(
+                call.fault is Fault.KILLED or (call.operation == "SendEmail" and call.fault is Fault.LOST)
+                for call in struck
+            ),
+            unknown=sum(call.function == "AckSenderFunction" for call in struck),
+            unacknowledged=self.taken_up,
+        )
+        return judge({arrival: one.truth for arrival, one in self.accepted.items()}, seen, allowed=allowed)
+
+    def _heard(self) -> Iterator[Any]:
+        sqs = self.cloud.clients.sqs
+        while messages := sqs.receive_message(QueueUrl=self._events, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                yield json.loads(message["Body"])
+                sqs.delete_message(QueueUrl=self._events, ReceiptHandle=message["ReceiptHandle"])
+
+    def stuck(self) -> Iterator[str]:
+        """Yield what the operator's audit shows as unfinished, and what is left in a queue."""
+        records = DynamoTable(self.cloud.clients.dynamodb, self.cloud.resources["Records"], lambda: datetime.now(UTC))
         archive = S3Archive(self.cloud.clients.s3, self.cloud.resources["Archive"])
         looked = audit(
             archive=archive,
-            records=self.records,
-            ledger=self.records,
+            records=records,
+            ledger=records,
             clock=lambda: datetime.now(UTC),
             settled=timedelta(0),
         )
-        found.stuck += [f"{one.id}: {one.trouble} {one.reason}" for one in looked if one.trouble and one.trouble.stuck]
-        found.stuck += self._left_in_queues()
-        self._audit_decisions(found)
-        self._audit_sends(found)
-        return found
-
-    def _left_in_queues(self) -> Iterator[str]:
+        yield from (f"{one.id}: {one.trouble} {one.reason}" for one in looked if one.trouble and one.trouble.stuck)
         for name, url in self.cloud.resources.items():
             if name.endswith(("Queue", "DeadLetters", "ProcessingFailures")):
                 asked = self.cloud.clients.sqs.get_queue_attributes(
@@ -397,74 +435,6 @@ class Soak:
                 )
                 if count := int(asked["Attributes"]["ApproximateNumberOfMessages"]):
                     yield f"{count} in {name}"
-
-    def _audit_decisions(self, found: Findings) -> None:
-        """Check that of each message and its duplicates exactly one has an outcome of its kind."""
-        ends: dict[int, list[Outcome]] = {}
-        kinds = {one.number: one.kind for one in self.accepted.values() if one.kind is not Kind.DUPLICATE}
-        for receipt, one in self.accepted.items():
-            decision = self.records.decision(receipt, one.function)
-            if decision is None:
-                found.lost.append(f"message {one.number} ({one.kind}): no decision")
-                continue
-            ends.setdefault(one.number, []).append(decision.outcome)
-            if one.attachments and decision.outcome is Outcome.DELIVER:
-                message = self.records.message(receipt, one.function)
-                if message is None or len(message.attachments) != one.attachments:
-                    found.stuck.append(f"message {one.number}: its attachment is not in the record")
-        for number, outcomes in ends.items():
-            proper = [outcome for outcome in outcomes if outcome in ENDS[kinds[number]]]
-            others = [outcome for outcome in outcomes if outcome not in {*ENDS[kinds[number]], Outcome.RECORD}]
-            if not proper or others:
-                found.lost.append(f"message {number} ({kinds[number]}): ended as {', '.join(outcomes)}")
-
-    def _audit_sends(self, found: Findings) -> None:
-        """Check that the outbox has every send in the ledger, and no other copies than possible duplicates."""
-        left = Counter(map(_appearance, self.cloud.sent()))
-        sends: dict[tuple[str, str], list[LedgerItem]] = {}
-        for item in self._ledger():
-            number = str(self.accepted[item.source].number)
-            of = {JobKind.ACKNOWLEDGEMENT: item.recipients[0], JobKind.NOTICE: ""}.get(item.kind, number)
-            sends.setdefault((item.kind, of), []).append(item)
-        for appearance in left.keys() - sends.keys():
-            found.doubled.append(f"{appearance}: it is not in the ledger")
-        for appearance, items in sends.items():
-            found.unknown += sum(item.state is SendState.UNKNOWN for item in items)
-            ended = sum(item.state in (SendState.SENT, SendState.BOUNCED) for item in items)
-            spare = left[appearance] - ended
-            if spare < 0:
-                found.lost.append(
-                    f"{appearance}: {ended} sent according to the ledger, {left[appearance]} in the outbox"
-                )
-            excess = spare - sum(item.state is SendState.UNKNOWN for item in items)
-            if (
-                excess > 0
-                and any(item.possible_duplicate for item in items)
-                and appearance[0] != JobKind.ACKNOWLEDGEMENT
-            ):
-                found.marked += excess
-            elif excess > 0:
-                found.doubled.append(f"{appearance}: {excess} copies too many")
-            if appearance[0] in (JobKind.FORWARD, JobKind.REPLY) and len(items) > 1:
-                found.doubled.append(f"{appearance}: {len(items)} sends for one message")
-
-    def _ledger(self) -> Iterator[LedgerItem]:
-        pages = self.cloud.clients.dynamodb.get_paginator("scan").paginate(TableName=self.cloud.resources["Records"])
-        for page in pages:
-            for item in page["Items"]:
-                if item["sk"]["S"] == "SEND":
-                    yield read_item(LedgerItem, decode(item))
-
-
-def _appearance(sent: Sent) -> tuple[str, str]:
-    """Return the kind of a sent message, and the number of the message it passes on or, for an acknowledgement, the
-    contact."""
-    if sent.sender.startswith("notices@"):
-        return JobKind.NOTICE, ""
-    own = _OWN_LINE.search(mailclient.body(Path(sent.eml).read_bytes()))
-    if sent.recipients == (OWNER,):
-        return JobKind.FORWARD, own[1] if own else "?"
-    return (JobKind.REPLY, own[1]) if own else (JobKind.ACKNOWLEDGEMENT, sent.recipients[0])
 
 
 def run(mails: int, seed: int, share: float, *, ses_down: bool = False, quiet: bool = False) -> dict[str, Any]:
@@ -485,16 +455,16 @@ def run(mails: int, seed: int, share: float, *, ses_down: bool = False, quiet: b
         all_in = time.monotonic()
         soak.come_to_rest()
         at_rest = time.monotonic()
-        found = soak.audit()
+        stuck, found = list(soak.stuck()), soak.judge()
         sent = cloud.sent()
-    for name in ("lost", "doubled", "stuck"):
-        for line in getattr(found, name):
+    for name, lines in (("lost", found.lost), ("doubled", found.doubled), ("stuck", stuck)):
+        for line in lines:
             _console.print(f"{name}: {line}", markup=False, highlight=False)
     return {
         "mails": len(soak.accepted),
         "lost": len(found.lost),
         "doubled": len(found.doubled),
-        "stuck": len(found.stuck),
+        "stuck": len(stuck),
         "seconds": round(time.monotonic() - began),
         "seconds_in": round(all_in - started),
         "seconds_to_rest": round(at_rest - all_in),

@@ -25,7 +25,7 @@ class Truth:
     message_id: str  # without angle brackets, like all ids
     text: str  # its own words: whole lines that no other message has
     ends: frozenset[Outcome]  # how one of its copies ends; further copies are recorded
-    files: tuple[tuple[str, str], ...] = ()  # name and digest of each attachment
+    files: tuple[tuple[str, str], ...] | None = ()  # name and digest of each attachment; None if they don't matter
     thread: str = ""  # messages of one thread share a conversation, of two threads don't; "" if it may be any
     answers: str = ""  # the Message-ID in the In-Reply-To of a reply
     after: str = ""  # the message whose forward comes before its own in the owner's thread
