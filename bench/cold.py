@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.matrix import JANE
-from tests.faults.rig import OWNER, SENDERS, THREAD, Rig, World
-from tests.support.builders import mail
+from cloud import REGION
+from tests.faults.rig import Rig
+from tests.faults.scenarios import first_contact, owner_reply
 
 PROJECT = Path(__file__).parents[1]
 BUILD = PROJECT / ".aws-sam/local"
@@ -46,9 +45,8 @@ class Context:
     function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "bench"
     def get_remaining_time_in_millis(self):
         return 60_000
-returned = handler(json.load(sys.stdin), Context())
-assert not (returned and returned.get("batchItemFailures")), returned
-print(json.dumps(sorted(called)))
+answer = handler(json.load(sys.stdin), Context())
+print(json.dumps({"answer": answer, "services": sorted(called)}))
 """
 
 BOTO3 = """
@@ -87,36 +85,36 @@ def run(code: str, given: Any, environment: dict[str, str]) -> tuple[Took, str]:
     return Took(processor=usage.ru_utime + usage.ru_stime, wall=wall), printed[-1] if printed else ""
 
 
-def first_events(world: World) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each function with an event for it. What comes next is made when the one before was handled."""
-    yield world.store(mail(sender=JANE, subject="A question", attachments=[("list.csv", "text/csv", b"a,b\r\n")]))
-    yield "attachment", json.loads(_waiting(world, "Events")["Body"])
-    for kind in ("Ack", "Forward"):
-        yield SENDERS[kind], _job(world, kind)
-    conversation = world.conversation()
-    thread = f"{conversation.id}.{conversation.token}@{THREAD}"
-    yield world.store(mail(sender=f"The Owner <{OWNER}>", to=thread, subject="Re: A question"), to=thread)
-    yield SENDERS["Reply"], _job(world, "Reply")
+class FreshProcesses(Rig):
+    """Runs each invocation in a fresh process, and bare boto3 after it."""
 
+    def __init__(self, folder: Path) -> None:
+        """Start the emulator; outbox and logs go to *folder*."""
+        super().__init__(folder)
+        self.took: dict[str, list[tuple[Took, Took]]] = defaultdict(list)
+        self.services: dict[str, list[str]] = {}
 
-def _waiting(world: World, queue: str) -> dict[str, Any]:
-    (message,) = world._receive(queue)  # noqa: SLF001
-    return message
-
-
-def _job(world: World, kind: str) -> dict[str, Any]:
-    message = _waiting(world, kind)
-    record = {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": {"ApproximateReceiveCount": "1"},
-        "messageAttributes": {},
-        "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:us-east-1:000000000000:{kind}Queue",
-        "awsRegion": "us-east-1",
-    }
-    return {"Records": [record]}
+    def order(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Run one invocation, as the worker would."""
+        function = order["function"]
+        code = "".join(part.title() for part in function.split("_")) + "Function"
+        environment = {
+            **order["environment"],
+            "PATH": os.defpath,
+            "PYTHONPATH": f"{BUILD / code}:{BUILD / 'EmailHandlerLayer/python'}",
+            "AWS_ENDPOINT_URL": self.emulator.endpoint,
+            "AWS_ENDPOINT_URL_SESV2": self.ses.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+        }
+        ours, printed = run(INVOCATION, order["event"], environment)
+        result = json.loads(printed)
+        self.services[function] = result["services"]
+        bare, _ = run(BOTO3, result["services"], environment)
+        self.took[function].append((ours, bare))
+        return {"ended": "returned", "calls": [], "answer": result["answer"]}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -125,35 +123,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    took: dict[str, list[tuple[Took, Took]]] = defaultdict(list)
-    services: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        rig = Rig(Path(folder))
+        rig = FreshProcesses(Path(folder))
         try:
             for _ in range(options.rounds):
                 with rig.world() as world:
-                    for function, event in first_events(world):
-                        code = "".join(part.title() for part in function.split("_")) + "Function"
-                        environment = {
-                            **world._environment(function),  # noqa: SLF001
-                            "PATH": os.defpath,
-                            "PYTHONPATH": f"{BUILD / code}:{BUILD / 'EmailHandlerLayer/python'}",
-                            "AWS_ENDPOINT_URL": rig.emulator.endpoint,
-                            "AWS_ENDPOINT_URL_SESV2": rig.ses.url,
-                            "AWS_ACCESS_KEY_ID": "test",
-                            "AWS_SECRET_ACCESS_KEY": "test",
-                            "AWS_DEFAULT_REGION": "us-east-1",
-                            "AWS_REGION": "us-east-1",
-                        }
-                        ours, called = run(INVOCATION, event, environment)
-                        services[function] = json.loads(called)
-                        bare, _ = run(BOTO3, services[function], environment)
-                        took[function].append((ours, bare))
+                    first_contact(world)
+                    owner_reply(world)
         finally:
             rig.close()
     table = Table("Function", "CPU s", "boto3", "Ratio", "Less boto3", "Wall s", "boto3 ", "Clients")
     ratios = {}
-    for function, pairs in took.items():
+    for function, pairs in rig.took.items():
         ours, bare = (
             Took(
                 processor=statistics.median(pair[side].processor for pair in pairs),
@@ -161,16 +142,10 @@ def main(arguments: list[str] | None = None) -> int:
             )
             for side in (0, 1)
         )
-        ratios[function] = round(ours.processor / bare.processor, 2)
-        figures = (
-            ours.processor,
-            bare.processor,
-            ratios[function],
-            ours.processor - bare.processor,
-            ours.wall,
-            bare.wall,
-        )
-        table.add_row(function, *(f"{figure:.2f}" for figure in figures), ", ".join(services[function]))
+        ratio = ours.processor / bare.processor
+        figures = (ours.processor, bare.processor, ratio, ours.processor - bare.processor, ours.wall, bare.wall)
+        table.add_row(function, *(f"{figure:.2f}" for figure in figures), ", ".join(rig.services[function]))
+        ratios[function] = round(ratio, 2)
     Console(stderr=options.json).print(table)
     if options.json:
         print(json.dumps(ratios))
