@@ -114,7 +114,7 @@ class FreshProcesses(Rig):
         self.services[function] = result["services"]
         bare, _ = run(BOTO3, result["services"], environment)
         self.took[function].append((ours, bare))
-        return {"ended": "returned", "calls": [], "answer": result["answer"]}
+        return {"ended": "returned", "calls": [], "struck": [], "answer": result["answer"]}
 
 
 def main(arguments: list[str] | None = None) -> int:

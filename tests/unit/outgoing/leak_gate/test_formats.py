@@ -476,6 +476,7 @@ def test_a_look_alike_in_a_document_of_a_real_program_passes(path: Path) -> None
         ("me@bücher.example", "me@BÜCHER.example"),
         ("me@bücher.example", "me@bu\u0308cher.example"),
         ("me@bücher.example", "me%40b%C3%BCcher.example"),
+        ("me@bücher.example", "me=40b=C3=BCcher.example"),
         ("me@xn--bcher-kva.example", "me@bücher.example"),
         ("me@xn--bcher-kva.example", "ME@XN--BCHER-KVA.EXAMPLE"),
         ("me@straße.example", "me@strasse.example"),
@@ -487,8 +488,26 @@ def test_hosts_are_compared_in_every_idna_form(owner: str, written: str) -> None
     needles = Needles(replace(IDENTITY, private_addresses=(EmailAddress(owner),)))
 
     assert _held(mail(text=f"to {written}.\r\n"), needles)
-    assert "%" in written or _held(_message_of(f"\0\1\2 {written} \3".encode()), needles)
+    assert "40" in written or _held(_message_of(f"\0\1\2 {written} \3".encode()), needles)
     assert not _held(mail(text=f"to x{written} or {written}.test\r\n"), needles)
+
+
+def test_symbols_and_hyphens_of_office_are_characters() -> None:
+    needles = Needles(replace(IDENTITY, private_addresses=(EmailAddress("m-e@private.example"),)))
+    parted = '<w:t>m</w:t><w:noBreakHyphen/><w:t>e</w:t><w:sym w:font="x" w:char="{}"/><w:t>private.example</w:t>'
+
+    assert all(_held(_message_of(parted.format(code).encode()), needles) for code in ("F040", "0040", "40"))
+    assert not any(_held(_message_of(parted.format(code).encode()), needles) for code in ("F140", "FFFFFF", "41"))
+
+
+def test_what_directories_make_of_an_address_is_found() -> None:
+    needles = Needles(replace(IDENTITY, private_addresses=(EmailAddress("jane.o-doe@mail.private.example"),)))
+    none = Needles(replace(IDENTITY, private_addresses=()))
+
+    for name in ("personal/jane_o_doe_mail_private_example", "jane.o-doe_mail.private.example#EXT#@x.example"):
+        assert _held(mail(text=f"https://x.example/{name}/Documents\r\n"), needles)
+        assert not _held(mail(text=f"https://x.example/{name}/Documents\r\n"), none)
+        assert not _held(mail(text=f"https://x.example/{name.replace('jane', 'my_jane')}/Documents\r\n"), needles)
 
 
 @pytest.mark.parametrize("address", ["ab@c.example", "a@b.example"])

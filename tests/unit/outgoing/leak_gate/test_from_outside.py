@@ -7,6 +7,7 @@ import base64
 import binascii
 import io
 import zipfile
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -81,6 +82,54 @@ def test_every_level_of_nested_messages_up_to_the_limit_is_read() -> None:
     assert _found(deepest) == {"held"}
     assert gate.reveals(parse(deepest).root, NEEDLES)
     assert _found(_nested(IN_TWO_PARTS, gate.MAX_DEPTH + 2)) == {"unchecked"}
+
+
+def test_a_message_by_its_type_alone_is_read_as_one() -> None:
+    only_disposition = entity([("Content-Disposition", _IN_TWO)], b"x\r\n")
+
+    assert _found(_with_file(only_disposition, "message/rfc822")) == {"held"}
+
+
+_LONG_TEXT = b" " + b"x" * 5000
+_LONG_MESSAGE = entity([("From", "a@b.example")], ENCODED_TWICE.encode() + _LONG_TEXT)
+
+
+@pytest.mark.parametrize(
+    ("outer", "content_type"),
+    [
+        (entity([("From", "a@b.example"), ("Content-Type", "message/rfc822")], _LONG_MESSAGE), "message/rfc822; charset=cp037"),
+        (
+            b"From: a@b.example\r\nX: \1\r\nContent-Type: message/rfc822\r\n\r\n" + _LONG_MESSAGE.replace(b"From", b"Date"),
+            "application/octet-stream",
+        ),
+        (
+            entity(
+                [("From", "a@b.example"), ("Content-Type", "text/plain; charset=cp037")],
+                f"{ENCODED_TWICE} ".encode("cp037") + _LONG_TEXT,
+            ),
+            "message/rfc822",
+        ),
+    ],
+    ids=["in another charset", "in a file that is no text", "in a charset of its own"],
+)  # fmt: skip
+def test_what_stands_in_a_long_message_is_read_in_its_own_way(outer: bytes, content_type: str) -> None:
+    """A message within a message is not read again as the text that it was read as already."""
+    assert "held" in _found(_with_file(outer, content_type))
+
+
+def _carried(content: bytes) -> bytes:
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return base64.b64encode(deflater.compress(content) + deflater.flush())
+
+
+@pytest.mark.parametrize(("times", "expected"), [(4, {"held"}), (5, {"unchecked"})])
+def test_files_that_texts_carry_are_read_up_to_the_limit_of_levels(times: int, expected: set[str]) -> None:
+    """Each is a file in a text, and a file in that."""
+    carried = f"so many words around {PRIVATE} in this text".encode() * 2
+    for _ in range(times):
+        carried = _carried(carried)
+
+    assert _found(_with_file(carried, "text/plain")) == expected
 
 
 def test_an_archive_reveals_what_is_beside_a_member_that_cannot_be_opened() -> None:

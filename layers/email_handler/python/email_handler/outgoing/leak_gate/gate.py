@@ -184,7 +184,7 @@ class _Scan:
         if is_text and not is_read:
             self._text_file(where, path, decode(plain, charset if plain is content else ""), depth)
         around = self._around
-        if is_text and not is_read and not charset and plain is content:
+        if is_text and not charset:
             self._around = content
         for message in messages:
             if self._budget.take_member():

@@ -150,19 +150,21 @@ TERMINAL = Decoding(
 and links stand within a word; other sequences move what follows."""
 
 _OFFICE = re.compile(
-    r"_x(?P<code>[0-9A-Fa-f]{4})_"
-    r"|<[A-Za-z]{1,20}:sym\s[^<>]{0,200}?\bchar=[\"'](?P<symbol>[0-9A-Fa-f]{1,6})[^<>]{0,200}>"
-    r"|(?P<hyphen><[A-Za-z]{1,20}:noBreakHyphen\s?/?>)"
+    r"_x[0-9A-Fa-f]{4}_"
+    r"|<[A-Za-z]{1,20}:sym\s[^<>]{0,200}?\bchar=[\"'][0-9A-Fa-f]{1,6}[^<>]{0,200}>"
+    r"|<[A-Za-z]{1,20}:noBreakHyphen\s?/?>"
     r"|&(?:amp;)?(?:(?:\"|&quot;)[^\"<]{1,100}?(?:\"|&quot;)|K(?:[0-9A-Fa-f]{6}|[0-9]{2}[+-][0-9]{3})|[0-9]{1,3}|[A-Z])"
 )
+_CODE = re.compile(r"(?:_x|\bchar=[\"'])([0-9A-Fa-f]{1,6})")
 
 
 def _of_office(token: str) -> str:
-    found = _OFFICE.fullmatch(token)
-    if found and (digits := found["code"] or found["symbol"]):
-        code = int(digits, 16)
-        return chr(code & 0xFF if code >> 8 == 0xF0 else min(code, 0x10FFFF))  # noqa: PLR2004 - fonts of symbols
-    return "-" if found and found["hyphen"] else BOUNDARY
+    if token[0] == "&":
+        return BOUNDARY
+    if "noBreakHyphen" in token:
+        return "-"
+    code = int(_CODE.findall(token)[0], 16)
+    return chr(code & 0xFF if code >> 8 == 0xF0 else min(code, 0x10FFFF))  # noqa: PLR2004 - fonts of symbols
 
 
 OFFICE = Decoding(("_x00", ":sym ", ":noBreakHyphen", "Header>", "Footer>"), _OFFICE, _of_office)
@@ -293,7 +295,7 @@ def windows(text: str, size: int = 1 << 20, overlap: int = 4096) -> Iterator[str
         yield before + text[start : start + size + overlap]
         end = start + size
         cut = max(text.rfind(" ", end - overlap, end), text.rfind("\n", end - overlap, end))
-        start, before = (cut, "") if cut > start else (end, _WITHIN_A_WORD)
+        start, before = (cut, "") if cut != -1 else (end, _WITHIN_A_WORD)
     yield before + text[start:]
 
 
