@@ -15,7 +15,7 @@ from cli.composition import Kind, compose_one
 from cli.inspection import inspect_bytes
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.parsed import ParsedMessage, parse_received
-from email_handler.conversations.records import Conversation
+from email_handler.conversations.records import Conversation, MessageRecord
 from email_handler.conversations.thread_address import ThreadTarget
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.outgoing.context import forward_context
@@ -115,6 +115,11 @@ def _whole_way(raw: bytes, random: Random) -> Iterator[str]:
         yield f"inspect: {error}"
 
 
+def _recorded_in_silence(record: MessageRecord) -> bool:
+    """Return whether a machine surely wrote the message of *record*, which nobody hears of."""
+    return bool(record.feedback) or any(reason.stage == "machine" for reason in record.reasons)
+
+
 def arrived(world: World, raw: bytes, *, to: str, **changes: str) -> Iterator[str]:
     """Yield what went wrong with *raw* on its way through the functions and SES's rules."""
     decision = world.arrive(raw, to=to, **changes)
@@ -122,7 +127,7 @@ def arrived(world: World, raw: bytes, *, to: str, **changes: str) -> Iterator[st
     if decision.mistake:
         yield f"{decision.decider}: {decision.mistake}"
     record = world.records.message_records.get((decision.receipt, "reply"))
-    if record and record.verified and record.sender == OWNER and not left and not record.feedback:
+    if record and record.verified and record.sender == OWNER and not left and not _recorded_in_silence(record):
         yield f"in silence: {record.reasons}"
     for item in world.records.ledger.values():
         if item.reason and "leak gate" not in item.reason:

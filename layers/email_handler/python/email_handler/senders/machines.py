@@ -86,9 +86,10 @@ def surely_automatic(message: Message, envelope_sender: str | None) -> bool:
     """Return whether *message* says for itself that a machine wrote it, so that no person's words are kept from leaving.
 
     One sign is enough if only a machine gives it; a subject such as "On leave", bulk precedence, or ``Auto-Submitted``
-    without ``auto-replied`` (RFC 3834 §5) need another one. A response to an invitation is a person's, who clicked.
+    without ``auto-replied`` (RFC 3834 §5) need another one. A response to an invitation is a person's, who clicked, and
+    so is a receipt that a person let be sent (RFC 8098 §3.2.6.1).
     """
-    if is_calendar_response(message):
+    if is_calendar_response(message) or _is_receipt_by_hand(message):
         return False
     found = set(signs(message, envelope_sender))
     replied = first_keyword(message.header("Auto-Submitted")) == "auto-replied"
@@ -110,6 +111,13 @@ def is_calendar_response(message: Message) -> bool:
     """Return whether *message* accepts, declines or counters an invitation (RFC 5546 §3.2.3, §3.2.7)."""
     return any(
         part.content_type in ("text/calendar", "application/ics") and _RESPONSE.search(part.payload)
+        for part in message.root.walk()
+    )
+
+
+def _is_receipt_by_hand(message: Message) -> bool:
+    return any(
+        part.content_type == "message/disposition-notification" and b"manual-action" in part.payload.lower()
         for part in message.root.walk()
     )
 

@@ -53,9 +53,9 @@ def relay_reply(
 ) -> Decision:
     """Decide about a message to a thread address: a reply leaves only if the token is right *and* the owner verified.
 
-    The decision is taken at most once for a receipt; the reply is sent at least once. Whatever comes from the verified
-    owner leaves, or comes back with a notice, even what a machine of theirs or a mistake of ours made of it; only
-    :func:`_stop` records in silence. *acknowledge* is False for the reconciler, as for a contact's message to a public
+    The decision is taken at most once for a receipt; the reply is sent at least once. Whatever the verified
+    owner writes leaves, or comes back with a notice, even what a mistake of ours made of it; only :func:`_stop` records
+    in silence, an owner's out-of-office reply for example. *acknowledge* is False for the reconciler, as for a contact's message to a public
     address; *mistake* is what kept it from rebuilding *receipt*. Raises transient errors only; the invocation is then
     repeated and finds or takes the decision.
     """
@@ -160,13 +160,16 @@ def _plan_reply(parsed: ParsedMessage, known: Known, configuration: Configuratio
 def _stop(
     parsed: ParsedMessage, known: Known, owner: EmailAddress | None, owners: Owners
 ) -> tuple[Outcome, Reason] | None:
-    """Return outcome and reason if *parsed* is only recorded, without a notice: of the owner's, only an exact copy of
-    what was sent to the same conversation, and what may be a machine's response to a notice, which would cause
-    another."""
+    """Return outcome and reason if *parsed* is only recorded, without a notice: of the owner's, only what a machine
+    surely wrote, an exact copy of what was sent to the same conversation, and what may be a machine's response to a
+    notice, which would cause another."""
     to_notices = parsed.target is None and owners.notices_address in parsed.receipt.recipients
     if (parsed.target is None and owner is None) or (to_notices and parsed.automatic):
         return Outcome.DROP, Reason(stage="recipient", rule="no-thread-address", detail="names no conversation")
-    if owner is None and (parsed.automatic or parsed.feedback):
+    is_machine = bool(parsed.automatic or parsed.feedback)
+    if owner is not None:  # a subject such as "On leave", or words of a bounce, prove nothing about a person
+        is_machine = surely_automatic(parsed.message, parsed.receipt.envelope_sender)
+    if is_machine:
         why = parsed.automatic or "feedback"
         return Outcome.RECORD, Reason(stage="machine", rule=why.replace(" ", "-"), detail="not relayed, no reply")
     if known.duplicate_of is not None:
@@ -237,15 +240,12 @@ def _hold(
     rule: str,
     detail: str,
 ) -> Commit:
-    """Return the transaction that keeps *parsed*, held unless a machine surely wrote it, and sends a notice: always if
-    the owner surely wrote it, at most once an hour and conversation if a machine of the owner's may have, or anybody
-    else."""
+    """Return the transaction that keeps *parsed* and sends a notice: always if the owner surely wrote it, at most once
+    an hour and conversation if a machine of the owner's may have, or anybody else."""
     conversation = known.by_id
     stage = "sender" if kind is NoticeKind.NOT_OWNER else "owner"  # what is not in the owner's name can be released
     reason = Reason(stage=stage, rule=rule, detail=detail)
     outcome = Outcome.DROP if kind is NoticeKind.TO_NOTICES else Outcome.HOLD
-    if kind is NoticeKind.AUTOMATIC and surely_automatic(parsed.message, parsed.receipt.envelope_sender):
-        outcome = Outcome.RECORD
     record = message_record(parsed, owners, outcome, [reason], conversation=conversation)
     recipients: Sequence[EmailAddress] = [owner] if owner else conversation.mailboxes if conversation else ()
     named = parsed.target.conversation if parsed.target else ""  # as asked for, known or not
