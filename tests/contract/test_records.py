@@ -527,6 +527,15 @@ def test_an_address_on_the_operators_lists_takes_precedence_over_its_domain(tabl
     assert table.look_up(question(contact=EmailAddress("jane@elsewhere.example"))).listed == ""
 
 
+def test_caution_is_part_of_every_look_up_until_it_ends(table: Table) -> None:
+    found = [table.look_up(question()).cautious]
+    for cautious in (True, True, False, False):
+        table.set_cautious(cautious)
+        found.append(table.look_up(question(contact=JANE)).cautious)
+
+    assert found == [False, True, True, False, False]
+
+
 # feedback
 
 

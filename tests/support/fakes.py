@@ -133,6 +133,7 @@ class FakeRecords(Failing):
         self.ledger_contacts: dict[LedgerId, str] = {}
         self.counters: Counter[str] = Counter()
         self.lists: dict[str, ListKind] = {}
+        self.cautious = False
         self.sent_events: dict[LedgerId, tuple[datetime, PendingEvent]] = {}
 
     # Records
@@ -150,6 +151,7 @@ class FakeRecords(Failing):
             duplicate_of=self._duplicate_of(question.fingerprints, question.receipt, question.decider),
             contact=self.contacts.get(contact),
             counts={name: self.counters[name] for name in question.counters},
+            cautious=self.cautious,
             listed=self.lists.get(contact) or self.lists.get(domain) or "",
             references=references,
             by_reference=tuple(self.conversations[ConversationId(c)] for c in by_reference),
@@ -281,6 +283,10 @@ class FakeRecords(Failing):
     @_can_fail
     def listed(self) -> Iterator[tuple[str, ListKind]]:
         return iter(sorted(self.lists.items()))
+
+    @_can_fail
+    def set_cautious(self, cautious: bool) -> None:
+        self.cautious = cautious
 
     # SendLedger
 

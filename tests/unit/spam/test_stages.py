@@ -168,13 +168,22 @@ LISTS: tuple[Listed, ...] = ("", "allow", "block")
 
 
 def test_the_recorded_reasons_give_the_same_outcome_again() -> None:
-    """Of every combination that stages 1 and 2 and the lists can meet; together they give every rule of the table."""
+    """Of every combination that stages 1 and 2, the lists and caution can meet; together they give every rule of the table."""
     rules = set()
-    for virus, spam, dmarc, recipient, verification, listed, message in itertools.product(
-        VERDICTS, VERDICTS, ("PASS", "FAIL"), (OURS[0], "x@example.org"), (JANE, UNVERIFIED), LISTS, (HAM, SPAM)
+    for virus, spam, dmarc, recipient, verification, listed, message, cautious in itertools.product(
+        VERDICTS,
+        VERDICTS,
+        ("PASS", "FAIL"),
+        (OURS[0], "x@example.org"),
+        (JANE, UNVERIFIED),
+        LISTS,
+        (HAM, SPAM),
+        (False, True),
     ):
         receipt = received(virus=virus, spam=spam, dmarc=dmarc, dmarc_policy="reject", recipients=(recipient,))
-        found = filter_message(message, receipt, verification, RULES, public_addresses=OURS, listed=listed)
+        found = filter_message(
+            message, receipt, verification, RULES, public_addresses=OURS, listed=listed, cautious=cautious
+        )
         by_content = Outcome.HOLD if message is SPAM else Outcome.DELIVER
 
         assert outcome_of(found.reasons, by_content) is found.outcome

@@ -85,6 +85,7 @@ class Known:
     duplicate_of: ReceiptId | None = None  # the first unexpired fingerprint by another (receipt, function)
     contact: Contact | None = None
     counts: Mapping[str, int] = field(default_factory=dict)  # of Question.counters, 0 if nothing was counted
+    cautious: bool = False  # doubtful messages are held instead of forwarded
     listed: ListKind | Literal[""] = ""  # the operator's lists, by address, then by domain
     references: tuple[Reference, ...] = ()  # those found, in the order asked
     by_reference: tuple[Conversation, ...] = ()  # their conversations, same order, no repeats
@@ -198,6 +199,10 @@ class Records(Protocol):
 
     def listed(self) -> Iterator[tuple[str, ListKind]]:
         """Yield the entries of the operator's lists, in alphabetical order."""
+        ...
+
+    def set_cautious(self, cautious: bool) -> None:
+        """Let every look-up from now on say whether doubtful messages are held. Idempotent."""
         ...
 
 

@@ -49,14 +49,23 @@ def digest_key(day: date) -> ArchiveKey:
     return ArchiveKey(f"raw/digest/{day.isoformat()}")
 
 
+SENT = ".eml"
+"""How the key of a message as sent ends."""
+
+
 def sent_key(kind: JobKind, ledger: LedgerId) -> ArchiveKey:
     """Return where the message of the send *ledger* is kept, as sent."""
-    return ArchiveKey(f"sent/{kind}/{ledger}.eml")
+    return ArchiveKey(f"{sent_prefix(kind)}{ledger}{SENT}")
+
+
+def sent_prefix(kind: JobKind) -> str:
+    """Return the prefix of everything that is kept of sends of *kind*."""
+    return f"sent/{kind}/"
 
 
 def ses_id_key(kind: JobKind, ledger: LedgerId) -> ArchiveKey:
     """Return where SES's id of a send is kept while the table does not accept it."""
-    return ArchiveKey(f"sent/{kind}/{ledger}.ses-id")
+    return ArchiveKey(f"{sent_prefix(kind)}{ledger}.ses-id")
 
 
 def text_prefix(conversation: str, receipt: str = "") -> str:

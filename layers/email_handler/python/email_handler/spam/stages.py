@@ -41,9 +41,13 @@ _RULES: Mapping[tuple[str, str], tuple[Outcome, str]] = {
     ("recipient", "unknown-recipient"): (Outcome.DROP, "no recipient is one of the public addresses"),
     ("list", "blocked"): (Outcome.HOLD, "the operator blocks this sender"),
     ("list", "allowed"): (Outcome.DELIVER, "the operator allows this sender"),
+    ("reputation", "doubtful"): (
+        Outcome.HOLD,
+        "too many forwards came back lately, and this message is flagged or its sender not verified",
+    ),
     ("list", "allowed-but-unverified"): (Outcome.DELIVER, "the operator allows this sender, who is not verified"),
 }
-"""Outcome and detail of each rule of stages 1 and 2 and of the lists. Stage 3's rules are in the rules document."""
+"""Outcome and detail of each rule of stages 1 and 2, of the lists and of caution. Stage 3's rules are in the rules document."""
 
 
 def filter_message(
@@ -54,14 +58,16 @@ def filter_message(
     *,
     public_addresses: Sequence[EmailAddress],
     listed: Listed,
+    cautious: bool = False,
 ) -> Disposition:
-    """Return what becomes of *message* by all three stages and the operator's lists.
+    """Return what becomes of *message* by all three stages and the operator's lists; *cautious* holds it if it is
+    doubtful: flagged, or not verified.
 
     Every stage runs and every reason is kept, so that the record shows what else would have happened; see
     :func:`outcome_of` for which reason wins. An allow-list entry needs a verified sender, a block-list entry does not.
     """
     content = assess_content(message, rules, public_addresses=public_addresses)
-    return _with_envelope(content, receipt, verification, public_addresses, listed)
+    return _with_envelope(content, receipt, verification, public_addresses, listed, cautious)
 
 
 def filter_unread(
@@ -71,11 +77,12 @@ def filter_unread(
     *,
     public_addresses: Sequence[EmailAddress],
     listed: Listed,
+    cautious: bool = False,
 ) -> Disposition:
     """Return what becomes of a message that a *mistake* of ours kept from being read: flagged at least, and held or
     dropped by all that does not need its content."""
     content = Disposition(outcome=Outcome.FLAG, reasons=(mistaken(mistake),))
-    judged = _with_envelope(content, receipt, verification, public_addresses, listed)
+    judged = _with_envelope(content, receipt, verification, public_addresses, listed, cautious)
     return replace(judged, outcome=max(judged.outcome, Outcome.FLAG, key=_GRAVITY.index))
 
 
@@ -85,6 +92,7 @@ def _with_envelope(
     verification: SenderVerification,
     public_addresses: Sequence[EmailAddress],
     listed: Listed,
+    cautious: bool,
 ) -> Disposition:
     """Return stage 3's *content* with the reasons of stages 1 and 2 and of the lists."""
     found = [
@@ -93,7 +101,12 @@ def _with_envelope(
         *_list(listed, verified=verification.verified),
     ]
     reasons = tuple(Reason(stage=stage, rule=rule, detail=_RULES[stage, rule][1]) for stage, rule in found)
-    return replace(content, outcome=outcome_of(reasons, content.outcome), reasons=(*reasons, *content.reasons))
+    outcome = outcome_of(reasons, content.outcome)
+    doubtful = outcome is Outcome.FLAG or (outcome is Outcome.DELIVER and not verification.verified)
+    if cautious and doubtful:
+        reasons = (Reason(stage="reputation", rule="doubtful", detail=_RULES["reputation", "doubtful"][1]), *reasons)
+        outcome = outcome_of(reasons, content.outcome)
+    return replace(content, outcome=outcome, reasons=(*reasons, *content.reasons))
 
 
 def outcome_of(reasons: Iterable[Reason], by_content: Outcome) -> Outcome:

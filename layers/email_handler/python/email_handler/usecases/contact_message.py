@@ -158,11 +158,19 @@ def _filter(parsed: ParsedMessage, known: Known, configuration: Configuration) -
             configuration.rules,
             public_addresses=public_addresses,
             listed=listed,
+            cautious=known.cautious,
         )
 
     found = attempt(by_content) if parsed.mistake is None else parsed.mistake
     if isinstance(found, Mistake):
-        return filter_unread(receipt, parsed.verification, found, public_addresses=public_addresses, listed=listed)
+        return filter_unread(
+            receipt,
+            parsed.verification,
+            found,
+            public_addresses=public_addresses,
+            listed=listed,
+            cautious=known.cautious,
+        )
     return found
 
 

@@ -85,7 +85,12 @@ def _judged(parsed: ParsedMessage, mistake: Mistake, known: Known, owners: Owner
     if parsed.target is not None:  # its token is what it is meant for
         receipt = replace(receipt, recipients=owners.public_addresses)
     return filter_unread(
-        receipt, parsed.verification, mistake, public_addresses=owners.public_addresses, listed=known.listed
+        receipt,
+        parsed.verification,
+        mistake,
+        public_addresses=owners.public_addresses,
+        listed=known.listed,
+        cautious=known.cautious,
     )
 
 

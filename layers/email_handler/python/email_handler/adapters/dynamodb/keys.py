@@ -15,6 +15,7 @@ SEND#<ledger id>       SEND                              LedgerItem, with ``cont
 SEND#<ledger id>       EVENT                             event of a send; ``by_send_state`` = ``unpublished``
 COUNT#<counter>        COUNT                             how much was counted: a day's acknowledgements
 LIST                   <address or domain>               the operator's allow-list and block-list
+CAUTION                CAUTION                           whether doubtful messages are held instead of forwarded
 ====================== ================================= ==========================================================
 
 Addresses are written as :func:`email_handler.mail.addresses.mailbox_key` has them: one mailbox is one contact.
@@ -92,6 +93,10 @@ def event(ledger: LedgerId) -> Key:
 def count(counter: str) -> Key:
     """Return the key of a counter."""
     return f"COUNT#{key_part(counter)}", "COUNT"
+
+
+CAUTION: Key = ("CAUTION", "CAUTION")
+"""The key of whether doubtful messages are held."""
 
 
 def listed(entry: str) -> Key:

@@ -51,7 +51,7 @@ class DynamoRecords:
         lists = [keys.listed(contact), keys.listed(address_domain(contact))]
         named = list(map(keys.reference, dict.fromkeys(question.references)))
         sends = list(map(keys.send, question.sends))
-        asked = [decision, *named, *sends, *prints, *counters.values()]
+        asked = [keys.CAUTION, decision, *named, *sends, *prints, *counters.values()]
         asked += [keys.contact(contact), *lists] if contact else []
         asked += [topic] if question.subject else []
         asked += [conversation] if question.conversation else []
@@ -70,6 +70,7 @@ class DynamoRecords:
             duplicate_of=self._duplicate_of((first[key] for key in prints if key in first), question),
             contact=read_optional(Contact, first.get(keys.contact(contact))),
             counts={name: int(first[key]["count"]) if key in first else 0 for name, key in counters.items()},
+            cautious=first.get(keys.CAUTION, {}).get("cautious", False),
             listed=next((first[key]["kind"] for key in lists if key in first), ""),
             references=references,
             by_reference=tuple(read(Conversation, found[key]) for key in by_reference if key in found),
@@ -217,6 +218,10 @@ class DynamoRecords:
         """Yield the operator's lists in alphabetical order."""
         entries = self._table.query("#pk = :pk", {"pk": "LIST"}, ConsistentRead=True)
         return ((entry["sk"], entry["kind"]) for entry in entries)
+
+    def set_cautious(self, cautious: bool) -> None:
+        """Record whether doubtful messages are held. Idempotent."""
+        self._table.write(self._table.update(keys.CAUTION, "#cautious = :cautious", "", {"cautious": cautious}))
 
 
 def versioned(table: Table, conversation: Conversation | None, contact: Contact | None) -> list[Item]:
