@@ -1,0 +1,265 @@
+"""Every order in which two workers can process one job: the real sender on the ports in memory, one call at a time.
+
+A search over all states: at each step one worker makes its next call, or that call fails, or its process ends. When both
+have ended, the queue delivers the job again until it is done. No path may lose the message, or send more copies than
+lost responses and clocks that are 10 minutes apart explain.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from threading import Semaphore, Thread
+from typing import Any
+
+import pytest
+
+from email_handler import errors
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.records import LedgerItem, SendState
+from email_handler.usecases.sending import Draft, send
+from tests.faults.oracle import AT_MOST
+from tests.support.builders import mail
+from tests.support.fakes import FakeRecords
+from tests.support.world import PUBLIC, World
+
+ARCHITECTURE = Path(__file__).parents[2] / "docs/architecture.md"
+STEPS = {"claim", "sent", "give_back", "send", "dead_letter"}
+"""The calls whose order matters, and the archive's of SES's id; all others see or change nothing that two workers share."""
+
+LOST: dict[str, Callable[[str], Exception]] = {
+    "send": errors.SendOutcomeUnknown,
+    "put": errors.ArchiveUnavailable,
+    "get": errors.ArchiveUnavailable,
+    "dead_letter": errors.QueueUnavailable,
+}
+FAULTS = ("refused", "lost", "killed before", "killed after")
+SKEW = timedelta(minutes=10)
+DELIVERIES = 20  # of one job, until it must be done
+
+type Choice = tuple[int, str]
+"""Which worker goes on, and what happens to its call."""
+
+
+class Killed(BaseException):
+    """The worker's process ended."""
+
+
+class Worker(Thread):
+    """One delivery of the job. It stops before each step until it is told how that goes."""
+
+    def __init__(self, kind: JobKind, world: World, skew: timedelta) -> None:
+        super().__init__(daemon=True)
+        self.history: list[str] = []  # what it has seen: with the world's, its whole state
+        self.done = False
+        self.outcome = ""  # "" if the queue delivers the job again
+        self._told, self._stopped = Semaphore(0), Semaphore(0)
+        self._how = self.at = ""
+        self._job = _job(kind, world)
+        dispatch = replace(world.dispatch, clock=lambda: world.now + skew)
+        ports = {name: Stepped(getattr(dispatch, name), self) for name in ("archive", "ledger", "jobs", "mailer")}
+        self._dispatch = replace(dispatch, **ports)  # type: ignore[arg-type]
+        self.start()
+        self._stopped.acquire()
+
+    def run(self) -> None:
+        """Process the job."""
+        with suppress(errors.EmailHandlerError, Killed):
+            self.outcome = send(self._job, lambda *_: Draft(raw=b"", sender=PUBLIC), self._dispatch)
+        self.done = True
+        self._stopped.release()
+
+    def go(self, how: str) -> None:
+        """Let the next step happen, and wait for the one after it."""
+        self._how = how
+        self._told.release()
+        self._stopped.acquire()
+
+    def step(self, name: str, call: Callable[[], Any]) -> Any:
+        """Stop, then make *call* as told."""
+        self.at = name
+        self._stopped.release()
+        self._told.acquire()
+        self.history.append(f"{name} {self._how}")
+        if self._how == "killed before":
+            raise Killed
+        if self._how == "rejected":
+            raise errors.MessageRefused("rejected")
+        if self._how == "refused":
+            raise (errors.SendingThrottled if name == "send" else LOST.get(name, errors.RecordsUnavailable))("refused")
+        try:
+            found = call()
+        except errors.EmailHandlerError as error:
+            self.history.append(type(error).__name__)
+            raise
+        if self._how == "killed after":
+            raise Killed
+        self.history.append(str(found))
+        if self._how == "lost":
+            raise LOST.get(name, errors.RecordsUnavailable)("lost")
+        return found
+
+
+class Stepped:
+    """A port whose calls are steps of a worker."""
+
+    def __init__(self, port: Any, worker: Worker) -> None:
+        self._port, self._worker = port, worker
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+        if name not in STEPS | {"get", "put"}:
+            return method
+
+        def call(*args: Any) -> Any:
+            if name in STEPS or args[0].endswith(".ses-id"):
+                return self._worker.step(name, lambda: method(*args))
+            return method(*args)
+
+        return call
+
+
+@cache
+def _first_message() -> World:
+    world = World()
+    world.arrive(mail())
+    return world
+
+
+def _arrived() -> World:
+    """Return a world in which a first message has arrived."""
+    world, known = World(), _first_message()
+    world.archive.objects = dict(known.archive.objects)
+    for name in ("ledger", "conversations", "contacts", "message_records", "ledger_contacts"):
+        setattr(world.records, name, dict(getattr(known.records, name)))
+    return world
+
+
+@dataclass(slots=True)
+class Play:
+    """The world after some choices."""
+
+    kind: JobKind
+    skew: timedelta
+    world: World = field(default_factory=_arrived)
+    moves: set[tuple[str, str]] = field(default_factory=set)  # of the ledger item, from state to state
+    lost: int = 0  # responses of SES
+
+    def item(self) -> LedgerItem:
+        """Return the send."""
+        return self.world.records.ledger[_job(self.kind, self.world).ledger]
+
+    def go(self, workers: list[Worker], choices: tuple[Choice, ...]) -> None:
+        """Let *workers* do what was chosen."""
+        told = [False for _ in workers]  # whose message has left, without a record of that
+        for place, how in choices:
+            before, copies = self.item().state, len(self.world.mailer.sent)
+            workers[place].go(how)
+            after = self.item().state
+            told[place] |= len(self.world.mailer.sent) > copies
+            self.lost += told[place] and how != "go" and after is not SendState.SENT
+            if before is not after:
+                self.moves.add((before, after))
+
+    def finish(self) -> None:
+        """Deliver the job until it is done."""
+        for _ in range(DELIVERIES):
+            self.world.now += SKEW * 2  # longer than a lease, whoever's clock took it
+            worker = Worker(self.kind, self.world, timedelta())
+            while not worker.done:
+                self.go([worker], ((0, "go"),))
+            if worker.outcome:
+                return
+        raise AssertionError("the job is never done")
+
+    def key(self, workers: list[Worker]) -> str:
+        """Return all that later steps depend on."""
+        seen = [(worker.done, worker.history) for worker in workers]
+        kept = sorted(key for key in self.world.archive.objects if key.endswith(".ses-id"))
+        letters = len(self.world.jobs.dead_lettered)
+        return repr((self.item(), len(self.world.mailer.sent), kept, letters, self.lost, seen))
+
+    def problems(self, faults: int) -> Iterator[str]:
+        """Yield what is wrong at the end of a path with so many *faults*."""
+        item, copies = self.item(), len(self.world.mailer.sent)
+        if item.state not in (SendState.SENT, SendState.UNKNOWN, SendState.FAILED):
+            yield f"ended as {item.state}"
+        if item.state is SendState.SENT and not copies:
+            yield "lost: sent by the ledger, and by nobody else"
+        if item.state is SendState.UNKNOWN and self.kind is not JobKind.ACKNOWLEDGEMENT:
+            yield "lost: nobody sends it again"
+        if item.state is SendState.FAILED and not self.world.jobs.dead_lettered:
+            yield "lost: failed, and not dead-lettered"
+        if copies > AT_MOST[self.kind]:
+            yield f"{copies} copies"
+        if copies > 1 and not item.possible_duplicate:
+            yield "a second copy that nothing says"
+        # Two faults in a row can lose SES's id: the table and the archive refuse it.
+        if copies - 1 > max(self.lost, faults - 1) + bool(self.skew):
+            yield f"{copies} copies, though {self.lost} responses were lost"
+
+
+def _job(kind: JobKind, world: World) -> Any:
+    return next(item.job for item in world.records.ledger.values() if item.kind is kind)
+
+
+def search(kind: JobKind, skew: timedelta, budget: int) -> tuple[set[tuple[str, str]], list[str]]:
+    """Take every path with at most *budget* faults. Return the moves between states of the ledger item, and the
+    problems, each with its path."""
+    visited: set[str] = set()
+    moves: set[tuple[str, str]] = set()
+    found: list[str] = []
+    paths: list[tuple[Choice, ...]] = [()]
+    while paths:
+        path = paths.pop()
+        faults = sum(how != "go" for _, how in path)
+        play = Play(kind, skew)
+        workers = [Worker(kind, play.world, timedelta()), Worker(kind, play.world, skew)]
+        play.go(workers, path)
+        key = f"{budget - faults} {play.key(workers)}"
+        alive = [place for place, worker in enumerate(workers) if not worker.done]
+        if key not in visited and alive:
+            paths += [(*path, (place, how)) for place in alive for how in _hows(workers[place], faults < budget)]
+        elif key not in visited:
+            play.finish()
+            found += [f"{problem}: {path}" for problem in play.problems(faults)]
+        visited.add(key)
+        moves |= play.moves
+        for place in alive:
+            workers[place].go("killed before")
+    return moves, found
+
+
+def _hows(worker: Worker, may_fail: bool) -> tuple[str, ...]:
+    if not may_fail:
+        return ("go",)
+    return ("go", *FAULTS, "rejected") if worker.at == "send" else ("go", *FAULTS)
+
+
+def documented() -> dict[tuple[str, str], str]:
+    """Return who moves a send from state to state, by the table in docs/architecture.md."""
+    rows = re.findall(r"(?m)^\| `?([^|` ]+)`? \| `([a-z]+)` \|[^|]*\| ([^|]+) \|$", ARCHITECTURE.read_text())
+    return {(before, after): who for before, after, who in rows}
+
+
+@pytest.mark.parametrize("skew", [timedelta(), SKEW], ids=["same clock", "skewed"])
+@pytest.mark.parametrize(
+    ("kind", "by"), [(JobKind.ACKNOWLEDGEMENT, {"a sender", "ack-sender"}), (JobKind.FORWARD, {"a sender"})]
+)
+def test_no_order_of_two_workers_and_no_fault_in_it_loses_or_doubles_a_message(
+    kind: JobKind, by: set[str], skew: timedelta
+) -> None:
+    moves, problems = search(kind, skew, 1)
+
+    assert not problems
+    assert moves == {move for move, who in documented().items() if who in by}
+
+
+def test_a_claim_that_respects_no_lease_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = FakeRecords.claim
+    monkeypatch.setattr(FakeRecords, "claim", lambda self, send, now, until: claim(self, send, now + SKEW, until))
+
+    assert search(JobKind.FORWARD, timedelta(), 0)[1]
