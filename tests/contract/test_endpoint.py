@@ -7,7 +7,7 @@ import sys
 
 from cloud import PROJECT
 from cloud.http_server import Exchange, HttpServer
-from tests.support.moto import RACES
+from tests.support.moto import LACKING
 
 
 class Refusing(HttpServer):
@@ -35,7 +35,7 @@ def test_the_adapters_meet_the_endpoint_that_the_environment_names() -> None:
 
 
 def test_what_moto_is_spared_are_tests_that_exist() -> None:
-    for race in RACES:
-        file, name = race.split("::")
+    for lacking in LACKING:
+        file, name = lacking.split("::")
         test = re.escape(name.partition("[")[0])
-        assert re.search(rf"(?m)^def {test}\(", (PROJECT / "tests/contract" / file).read_text()), race
+        assert re.search(rf"(?m)^def {test}\(", (PROJECT / "tests/contract" / file).read_text()), lacking
