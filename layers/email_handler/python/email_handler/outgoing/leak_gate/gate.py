@@ -192,7 +192,7 @@ class _Scan:
             else:
                 self._unread(where, path, TOO_MANY)
         self._around = around
-        if not is_text or readers or b"\0" in content:
+        if not is_text or readers or b"\0" in content or not _is_utf8(plain):
             self.raw(where, content)
         for reader in readers:
             try:
@@ -300,6 +300,15 @@ class _Scan:
 
     def _unread(self, where: str, path: str, reason: str) -> None:
         self.unchecked[Unchecked(where=where, name=path, reason=reason)] = None
+
+
+def _is_utf8(content: bytes) -> bool:
+    """Return whether *content* is UTF-8; what else it may be is a guess, in which signs may look like letters."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _joined(path: str, name: str) -> str:

@@ -90,6 +90,7 @@ _PERCENT = r"%(?:[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*+|u[0-9A-Fa-f]{4})"
 _QUOTED = r"=(?:[0-9A-Fa-f]{2}(?:=[0-9A-Fa-f]{2})*+|[ \t]{0,8}\r?\n)"
 _REFERENCE = r"&(?:#[xX]?[0-9A-Fa-f]++|[A-Za-z0-9]{1,31}+);?"
 _ESCAPE = r"\\(?:u[0-9A-Fa-f]{4}|[ux]\{[0-9A-Fa-f]{1,6}\}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|'[0-9A-Fa-f]{2}|[0-9A-Fa-f]{1,6} ?|[@._,;:+nrt-]|\r?\n[ \t]{0,99})"
+_OFFICE_ESCAPE = "_x[0-9A-Fa-f]{4}_"
 _HEXADECIMAL = re.compile("[0-9A-Fa-f]+")
 
 
@@ -114,8 +115,10 @@ PERCENT = Decoding("%", re.compile(_PERCENT), _meaning)
 QUOTED = Decoding("=", re.compile(_QUOTED), _meaning)
 ENTITY = Decoding("&", re.compile(_REFERENCE), _meaning)
 ESCAPE = Decoding("\\", re.compile(_ESCAPE), _meaning)
-MIXED = Decoding("&%\\", re.compile(f"{_REFERENCE}|{_ESCAPE}|{_PERCENT}"), _meaning)
-MIXED_QUOTED = Decoding("&%\\=", re.compile(f"{_REFERENCE}|{_ESCAPE}|{_PERCENT}|{_QUOTED}"), _meaning)
+MIXED = Decoding(("&", "%", "\\", "_x"), re.compile(f"{_REFERENCE}|{_ESCAPE}|{_PERCENT}|{_OFFICE_ESCAPE}"), _meaning)
+MIXED_QUOTED = Decoding(
+    ("&", "%", "\\", "_x", "="), re.compile(f"{_REFERENCE}|{_ESCAPE}|{_PERCENT}|{_OFFICE_ESCAPE}|{_QUOTED}"), _meaning
+)
 """Several kinds at once: applied again, it undoes any order of them."""
 
 PROOFPOINT = Decoding(
@@ -138,19 +141,26 @@ ENCODED_WORDS = Decoding(
 )
 """Words of a header in a text (RFC 2047 §6.2: the blanks between two of them are dropped)."""
 
+
+def _on_a_terminal(token: str) -> str:
+    if "\b" in token:
+        return token[:-2] if token[-1] == "_" else ""
+    return KERN if token[-1] == "m" or token[1] == "]" else BOUNDARY
+
+
 TERMINAL = Decoding(
     ("\x1b", "\x9b", "\b"),
     re.compile(
         r"(?:\x1b\[|\x9b)[0-?]{0,99}[ -/]{0,9}[@-~]|\x1b[]P_^X][^\x07\x1b\x9c]{0,2048}(?:\x07|\x1b\\|\x9c)|\x1b[ -/]{0,9}[0-~]"
-        r"|[^\n]\x08"
+        r"|[^\n_]\x08_|[^\n]\x08"
     ),
-    lambda token: "" if token[-1] == "\b" else KERN if token[-1] == "m" or token[1] == "]" else BOUNDARY,
+    _on_a_terminal,
 )
 """What a terminal does not show: control sequences and strings (ECMA-48 §5.4, §5.6), and letters struck over. Colours
 and links stand within a word; other sequences move what follows."""
 
 _OFFICE = re.compile(
-    r"_x[0-9A-Fa-f]{4}_"
+    rf"{_OFFICE_ESCAPE}"
     r"|<[A-Za-z]{1,20}:sym\s[^<>]{0,200}?\bchar=[\"'][0-9A-Fa-f]{1,6}[^<>]{0,200}>"
     r"|<[A-Za-z]{1,20}:noBreakHyphen\s?/?>"
     r"|&(?:amp;)?(?:(?:\"|&quot;)[^\"<]{1,100}?(?:\"|&quot;)|K(?:[0-9A-Fa-f]{6}|[0-9]{2}[+-][0-9]{3})|[0-9]{1,3}|[A-Z])"
@@ -167,7 +177,7 @@ def _of_office(token: str) -> str:
     return chr(code & 0xFF if code >> 8 == 0xF0 else min(code, 0x10FFFF))  # noqa: PLR2004 - fonts of symbols
 
 
-OFFICE = Decoding(("_x00", ":sym ", ":noBreakHyphen", "Header>", "Footer>"), _OFFICE, _of_office)
+OFFICE = Decoding(("_x00", ":sym ", ":noBreakHyphen", "Header", "Footer"), _OFFICE, _of_office)
 """What programs read in Office Open XML that is neither text nor a tag without text: escapes (ECMA-376 §22.9.2.19),
 symbols and hyphens (§17.3.3), and the codes of a sheet's headers (§18.3.1.46)."""
 
