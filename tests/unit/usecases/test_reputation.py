@@ -11,6 +11,7 @@ from email_handler.conversations.records import SendState
 from email_handler.errors import HealthUnknown
 from email_handler.identifiers import LedgerId, ReceiptId
 from email_handler.usecases.daily import inbound_pass
+from email_handler.usecases.feedback import record_feedback
 from email_handler.usecases.held import release
 from email_handler.usecases.reputation import LOOK_BACK, look_at_reputation
 from tests.support.builders import mail
@@ -84,6 +85,20 @@ def test_what_is_sent_and_comes_back_is_counted_for_a_week_and_for_each_configur
     assert "replies come back (5 bounces and 1 complaints for 48 emails" in to_contacts
 
 
+def test_complaints_that_ses_reports_are_counted_as_such(world: World) -> None:
+    for number in range(2):
+        world.arrive(mail(message_id=f"<m{number}@customer.example>", text=f"Question {number}"))
+    world.run()
+    for item in [item for item in world.records.ledger.values() if item.kind is JobKind.FORWARD]:
+        complained = {"complainedRecipients": [{"emailAddress": item.recipients[0]}]}
+        event = {"eventType": "Complaint", "mail": {"messageId": item.ses_id}, "complaint": complained}
+        record_feedback(event, world.context)
+
+    (sentence,) = look_at_reputation(world.context).conditions
+
+    assert "0 bounces and 2 complaints for 2 emails" in sentence
+
+
 def test_one_of_ten_changes_nothing(world: World, topic: Topic) -> None:
     send(world, JobKind.FORWARD, sent=10, bounced=1, age=timedelta())
     daily(world, topic)
@@ -135,7 +150,6 @@ def test_what_contacts_servers_refuse_is_told_but_holds_nothing(world: World, to
         (mail(), UNVERIFIED, Outcome.DELIVER, Outcome.HOLD),
         (mail(), {"virus": "GRAY"}, Outcome.FLAG, Outcome.HOLD),
         (mail(), {"spam": "FAIL"} | UNVERIFIED, Outcome.HOLD, Outcome.HOLD),
-        (mail(to="nobody@elsewhere.example"), UNVERIFIED, Outcome.DELIVER, Outcome.HOLD),
     ],
 )
 def test_doubtful_messages_are_held_while_forwards_come_back(

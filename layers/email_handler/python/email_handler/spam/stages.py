@@ -41,11 +41,11 @@ _RULES: Mapping[tuple[str, str], tuple[Outcome, str]] = {
     ("recipient", "unknown-recipient"): (Outcome.DROP, "no recipient is one of the public addresses"),
     ("list", "blocked"): (Outcome.HOLD, "the operator blocks this sender"),
     ("list", "allowed"): (Outcome.DELIVER, "the operator allows this sender"),
+    ("list", "allowed-but-unverified"): (Outcome.DELIVER, "the operator allows this sender, who is not verified"),
     ("reputation", "doubtful"): (
         Outcome.HOLD,
         "too many forwards came back lately, and this message is flagged or its sender not verified",
     ),
-    ("list", "allowed-but-unverified"): (Outcome.DELIVER, "the operator allows this sender, who is not verified"),
 }
 """Outcome and detail of each rule of stages 1 and 2, of the lists and of caution. Stage 3's rules are in the rules document."""
 
