@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.faults.oracle import Judgement, judge
+from email_handler.conversations.jobs import JobKind
+from tests.faults.oracle import AT_MOST, Judgement, judge
 from tests.faults.rig import Delivery, Fault, Rig
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.truths import Allowed
@@ -64,15 +65,16 @@ def allowed(struck: Iterable[Fault], delivery: Delivery = Delivery.PROMPT) -> Al
     """Return what faults excuse.
 
     A second copy needs a lost response of SES, or two faults in one sender: SES's id was written neither to the table
-    nor to the archive. A worker whose clock is 10 minutes ahead takes a lease for expired.
+    nor to the archive. A reply whose responses are lost each time ends as unknown. A worker whose clock is 10 minutes ahead takes a lease for expired.
     """
     in_senders = [one for one in struck if one.function.endswith("_sender")]
-    lost = sum(one.call == "sesv2.SendEmail" and one.kind.endswith("after") for one in in_senders)
+    losing = [one.function for one in in_senders if one.call == "sesv2.SendEmail" and one.kind.endswith("after")]
     overtaken = delivery is Delivery.SKEWED and any(one.kind == "overtaken" for one in in_senders)
     again = max(Counter(one.function for one in in_senders).values(), default=0) > 1
     return Allowed(
-        copies=max(lost, again) + overtaken,
-        unknown=sum(one.function == "ack_sender" for one in in_senders),
+        copies=max(len(losing), again) + overtaken,
+        unknown=sum(one.function == "ack_sender" for one in in_senders)
+        + (losing.count("reply_sender") >= AT_MOST[JobKind.REPLY]),
         failed=sum(one.kind == "rejected" for one in in_senders),
     )
 

@@ -124,6 +124,7 @@ SES = "sesv2.SendEmail"
         ([("inbound", "s3.GetObject", "killed after")], Delivery.PROMPT, Allowed()),
         ([("forward_sender", SES, "timeout before")], Delivery.PROMPT, Allowed()),
         ([("forward_sender", SES, "timeout after")], Delivery.PROMPT, Allowed(copies=1)),
+        ([("reply_sender", SES, "timeout after")] * 2, Delivery.PROMPT, Allowed(copies=2, unknown=1)),
         ([("forward_sender", SES, "overtaken")], Delivery.PROMPT, Allowed()),
         ([("forward_sender", SES, "overtaken")], Delivery.SKEWED, Allowed(copies=1)),
         ([("forward_sender", SES, "rejected")], Delivery.PROMPT, Allowed(failed=1)),

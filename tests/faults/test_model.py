@@ -20,6 +20,8 @@ import pytest
 from email_handler import errors
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.records import LedgerItem, SendState
+from email_handler.identifiers import LedgerId
+from email_handler.outgoing.notice import NoticeKind
 from email_handler.usecases.sending import Draft, send
 from tests.faults.oracle import AT_MOST
 from tests.support.builders import mail
@@ -189,10 +191,11 @@ class Play:
             yield f"ended as {item.state}"
         if item.state is SendState.SENT and not copies:
             yield "lost: sent by the ledger, and by nobody else"
-        if item.state is SendState.UNKNOWN and self.kind is not JobKind.ACKNOWLEDGEMENT:
-            yield "lost: nobody sends it again"
-        if item.state is SendState.FAILED and not self.world.jobs.dead_lettered:
-            yield "lost: failed, and not dead-lettered"
+        given_up = item.state is SendState.FAILED or (
+            item.state is SendState.UNKNOWN and self.kind is not JobKind.ACKNOWLEDGEMENT
+        )
+        if given_up and not self.world.jobs.dead_lettered:
+            yield f"lost: {item.state}, and not dead-lettered"
         if copies > AT_MOST[self.kind]:
             yield f"{copies} copies"
         if copies > 1 and not item.possible_duplicate:
@@ -263,3 +266,35 @@ def test_a_claim_that_respects_no_lease_is_found(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(FakeRecords, "claim", lambda self, send, now, until: claim(self, send, now + SKEW, until))
 
     assert search(JobKind.FORWARD, timedelta(), 0)[1]
+
+
+@pytest.mark.xfail(strict=True, reason="copies are not bounded: each lost response of SES makes another one")
+@pytest.mark.parametrize("kind", [JobKind.FORWARD, JobKind.REPLY, JobKind.NOTICE])
+def test_responses_of_ses_that_are_always_lost_cost_no_more_copies_than_allowed(kind: JobKind) -> None:
+    world = _with_send(kind)
+    for _ in range(DELIVERIES):
+        world.mailer.fail("send", errors.SendOutcomeUnknown("lost"), after=True)
+    world.run()
+
+    assert len(world.mailer.sent) <= AT_MOST[kind]
+
+
+@pytest.mark.xfail(strict=True, reason="patience counts from when the job was queued, not from the first refusal")
+def test_a_job_that_comes_30_hours_late_and_is_throttled_once_leaves() -> None:
+    world = _with_send(JobKind.FORWARD)
+    world.now += timedelta(hours=30)
+    world.mailer.fail("send", errors.SendingThrottled("throttled"))
+    world.run()
+
+    assert len(world.mailer.sent) == 1
+
+
+def _with_send(kind: JobKind) -> World:
+    """Return a world whose one queued job is of *kind*."""
+    world = _arrived()
+    (item,) = (item for item in world.records.ledger.values() if item.kind is JobKind.FORWARD)
+    note = NoticeKind.CHANGED if kind is JobKind.NOTICE else ""
+    item = replace(item, id=LedgerId(f"{kind}-1"), kind=kind, note=note)
+    world.records.ledger = {item.id: item}
+    world.jobs.queued = [item.job]
+    return world
