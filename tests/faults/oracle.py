@@ -89,16 +89,16 @@ def _judge_sends(case: Case) -> int:
     """Match ledger and outbox with what must be sent; return the number of possible duplicates that left."""
     groups: dict[Key, Group] = {}
     items = case.of_type("send")
-    for (kind, to, truth), source in _wanted(case):
+    for (kind, to, truth), sources in _wanted(case):
         key = (kind, to, truth.name if truth else "")
         group = groups.setdefault(key, Group(kind=kind, to=to, truth=truth))
-        found = [i for i in items if i["kind"] == kind and i["recipients"] == [to] and source in ("", i["source"])]
+        found = [i for i in items if i["kind"] == kind and i["recipients"] == [to] and i["source"] in sources]
         group.items.extend(found)
         items = [item for item in items if item not in found]
         if len(found) > 1:
             case.doubled.append(f"{kind} to {to}: {len(found)} sends for one message")
         elif not found and (kind is not JobKind.ACKNOWLEDGEMENT or not case.allowed.unacknowledged):
-            case.lost.append(f"{kind} of {truth.name if truth else source or 'a first message'} to {to}: no send")
+            case.lost.append(f"{kind} of {truth.name if truth else 'one of ' + ', '.join(sources)} to {to}: no send")
     case.doubled += [f"{item['kind']} to {item['recipients']}: nothing asks for this send" for item in items]
     names = _Names(case.arrivals.values())
     for letter in case.seen.letters:
@@ -118,23 +118,26 @@ def _judge_sends(case: Case) -> int:
     return copies
 
 
-def _wanted(case: Case) -> Iterator[tuple[tuple[JobKind, str, Truth | None], str]]:
-    """Yield what must be sent, each with the receipt that causes it ("" for any)."""
-    for arrival, truth, record in case.passed_on():
-        yield (JobKind.REPLY if record["outcome"] == Outcome.RELAY else JobKind.FORWARD, truth.to, truth), arrival[0]
+def _wanted(case: Case) -> Iterator[tuple[tuple[JobKind, str, Truth | None], set[str]]]:
+    """Yield what must be sent, each with the receipts of which one causes it."""
+    firsts: dict[str, set[str]] = defaultdict(set)
+    for (receipt, _), truth, record in case.passed_on():
+        yield (JobKind.REPLY if record["outcome"] == Outcome.RELAY else JobKind.FORWARD, truth.to, truth), {receipt}
+        if truth.acknowledged:
+            firsts[truth.sender].add(receipt)
+    for contact, receipts in firsts.items():
+        yield (JobKind.ACKNOWLEDGEMENT, contact, None), receipts
     for arrival, truth in case.arrivals.items():
         if truth.notice and case.outcome(arrival) is Outcome.HOLD:
-            yield (JobKind.NOTICE, truth.to, None), arrival[0]
-    for contact in {truth.sender for _, truth, _ in case.passed_on() if truth.acknowledged}:
-        yield (JobKind.ACKNOWLEDGEMENT, contact, None), ""
-    mailboxes = {item["id"]: item["mailboxes"] for item in case.of_type("conversation")}
-    told = set()
+            yield (JobKind.NOTICE, truth.to, None), {arrival[0]}
+    failures: dict[tuple[str, str], set[str]] = defaultdict(set)
     for key, record in case.failures():
-        of = record["feedback"]["ledger"]
-        if of.startswith(JobKind.REPLY) and of not in told:  # the owner hears of a reply's failure once
-            told.add(of)
-            for mailbox in mailboxes[record["conversation"]]:
-                yield (JobKind.NOTICE, mailbox, None), key[0]
+        failures[record["feedback"]["ledger"], record["conversation"]].add(key[0])
+    mailboxes = {item["id"]: item["mailboxes"] for item in case.of_type("conversation")}
+    for (send, conversation), receipts in failures.items():
+        if send.startswith(JobKind.REPLY):  # the owner hears of a reply's failure once
+            for mailbox in mailboxes[conversation]:
+                yield (JobKind.NOTICE, mailbox, None), receipts
 
 
 class _Names:
