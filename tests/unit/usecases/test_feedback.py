@@ -1,6 +1,7 @@
 """Bounces and complaints, as events from SES and as messages."""
 
 import hashlib
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.keys import feedback_key
 from email_handler.conversations.records import LedgerItem, SendState
 from email_handler.errors import MalformedEvent, RecordChanged
 from email_handler.identifiers import ConversationId, EmailAddress
@@ -57,6 +59,7 @@ def test_a_bounced_acknowledgement_is_recorded_in_its_conversation_and_stops_ack
     decision = record_feedback(bounce(sent.ses_id), world.context)
 
     assert decision.receipt == f"feedback-{sent.ses_id}-bounce-{hashlib.sha256(JANE.encode()).hexdigest()[:12]}"
+    assert json.loads(world.archive.objects[feedback_key(decision.receipt)]) == bounce(sent.ses_id)
     assert (decision.outcome, decision.conversation) == (Outcome.RECORD, sent.conversation)
     assert item(world, JobKind.ACKNOWLEDGEMENT).state is SendState.BOUNCED
     assert world.records.contacts[JANE].unreachable

@@ -215,14 +215,15 @@ def test_a_contacts_delivery_report_at_the_thread_address_is_recorded(world: Wor
     assert (decision.outcome, reasons(world, decision)) == (Outcome.RECORD, ["machine:feedback"])
 
 
-def test_a_bounce_at_the_thread_address_is_recorded_on_the_send_it_is_about(world: World) -> None:
+@pytest.mark.parametrize("envelope_sender", ["", "bounces@private.example"])
+def test_a_bounce_at_the_thread_address_is_recorded_on_the_send_it_is_about(world: World, envelope_sender: str) -> None:
     bounce = mail(
         sender="MAILER-DAEMON@private.example",
         subject="Undelivered Mail Returned to Sender",
         text=f"<{OWNER}>: 550 5.1.1 no such user\r\n",
         in_reply_to=f"<{last_forward(world)}>",
     )
-    world.arrive(bounce, to=thread(world), envelope_sender="")
+    world.arrive(bounce, to=thread(world), envelope_sender=envelope_sender)
 
     (sent,) = (item for item in world.records.ledger.values() if item.kind is JobKind.FORWARD)
     assert sent.state is SendState.BOUNCED

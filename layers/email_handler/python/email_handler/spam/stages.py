@@ -67,7 +67,7 @@ def filter_message(
     :func:`outcome_of` for which reason wins. An allow-list entry needs a verified sender, a block-list entry does not.
     """
     content = assess_content(message, rules, public_addresses=public_addresses)
-    return _with_envelope(content, receipt, verification, public_addresses, listed, cautious)
+    return _with_envelope(content, receipt, verification, public_addresses, listed, cautious=cautious)
 
 
 def filter_unread(
@@ -77,12 +77,11 @@ def filter_unread(
     *,
     public_addresses: Sequence[EmailAddress],
     listed: Listed,
-    cautious: bool = False,
 ) -> Disposition:
     """Return what becomes of a message that a *mistake* of ours kept from being read: flagged at least, and held or
-    dropped by all that does not need its content."""
+    dropped by all that does not need its content. It is not held as doubtful, since the mistake is not the sender's."""
     content = Disposition(outcome=Outcome.FLAG, reasons=(mistaken(mistake),))
-    judged = _with_envelope(content, receipt, verification, public_addresses, listed, cautious)
+    judged = _with_envelope(content, receipt, verification, public_addresses, listed, cautious=False)
     return replace(judged, outcome=max(judged.outcome, Outcome.FLAG, key=_GRAVITY.index))
 
 
@@ -92,6 +91,7 @@ def _with_envelope(
     verification: SenderVerification,
     public_addresses: Sequence[EmailAddress],
     listed: Listed,
+    *,
     cautious: bool,
 ) -> Disposition:
     """Return stage 3's *content* with the reasons of stages 1 and 2 and of the lists."""

@@ -169,7 +169,6 @@ def _filter(parsed: ParsedMessage, known: Known, configuration: Configuration) -
             found,
             public_addresses=public_addresses,
             listed=listed,
-            cautious=known.cautious,
         )
     return found
 

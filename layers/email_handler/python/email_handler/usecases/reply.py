@@ -98,7 +98,7 @@ def _question(parsed: ParsedMessage, opened: Conversation | None) -> Question:
 def _hourly_id(parsed: ParsedMessage, conversation: str) -> LedgerId:
     """Return the id of the one notice an hour about owners' messages to *conversation* with this one's sign of a
     machine, or without any. Messages of others do not count towards it: they must not silence it."""
-    return hourly_notice_id(f"{conversation}.{parsed.automatic or 'owner'}", parsed.at)
+    return hourly_notice_id(f"{conversation}.{parsed.automatic}", parsed.at)
 
 
 def _opened(parsed: ParsedMessage, context: Context) -> Conversation | None:

@@ -90,7 +90,6 @@ def _judged(parsed: ParsedMessage, mistake: Mistake, known: Known, owners: Owner
         mistake,
         public_addresses=owners.public_addresses,
         listed=known.listed,
-        cautious=known.cautious,
     )
 
 
