@@ -91,7 +91,12 @@ def test_a_message_by_its_type_alone_is_read_as_one() -> None:
 
 
 _LONG_TEXT = b" " + b"x" * 5000
-_LONG_MESSAGE = entity([("From", "a@b.example")], ENCODED_TWICE.encode() + _LONG_TEXT)
+_LONG_MESSAGE = (
+    b"From: a@b.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    + ENCODED_TWICE.encode()  # before the first part, where only a reader of the whole text sees it
+    + _LONG_TEXT
+    + b"\r\n--b\r\n\r\nx\r\n--b--\r\n"
+)
 
 
 @pytest.mark.parametrize(
