@@ -1,4 +1,4 @@
-"""``email-handler uninstall``: take an installation away, in the order that loses nothing, and say what remains.
+"""``email-handler uninstall``: stop receiving, let the queues run empty, delete the stack, and say what remains.
 
 CloudFormation keeps the archive and the table (DeletionPolicy), cannot delete a rule set while it is active, and takes
 the queues with their jobs. Who may deploy may uninstall: the operator's policies allow neither.

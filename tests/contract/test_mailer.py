@@ -114,6 +114,9 @@ def test_messages_are_sent_with_the_configuration_set(ses: SesEndpoint) -> None:
         ("MessageRejected", 400, "Sending suspended for this account.", SendingBlocked),
         ("MessageRejected", 400, "Email sending for the account is paused.", SendingBlocked),
         ("BadRequestException", 400, "Sending paused for this account.", SendingBlocked),
+        # What an address or a domain in the text seems to say means nothing.
+        ("BadRequestException", 400, "Illegal address: <quota@paused.example>", MessageRefused),
+        ("MessageRejected", 400, "Invalid domain name: suspended.example", MessageRefused),
         # These pass by themselves: DKIM is pending, the stack is being deployed.
         ("MessageRejected", 400, "Email address is not verified: jane@customer.example", SendingBlocked),
         ("BadRequestException", 400, "Email address is not verified.", SendingBlocked),

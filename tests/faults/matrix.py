@@ -92,11 +92,12 @@ def play(
         world.calls.clear()
         world.faults, world.delivery = list(faults), delivery
         scenario.act(world)
+        seen = world.seen()
         for _ in range(PASSES):
-            seen = world.seen()
             if not seen.waiting:
                 break
             world.reconcile(2)
+            seen = world.seen()
         if world.faults:
             raise NotStruck(str(world.faults[0]))
         excused = allowed(faults, delivery)
@@ -203,7 +204,7 @@ def main() -> None:
         "not_struck": outcomes[NOT_STRUCK],
     }
     print(json.dumps(result))  # noqa: T201 - scripts read this line
-    sys.exit(1 if bad else 0)
+    sys.exit(1 if bad or outcomes[NOT_STRUCK] else 0)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,6 @@ class World:
     delivery: Delivery = Delivery.PROMPT
     mutant: str = ""  # a change of the handlers (``handler_mutants.py``)
     faults: list[Fault] = field(default_factory=list)  # each once, in this order
-    struck: list[Fault] = field(default_factory=list)
     moved: int = 0
     runs: int = 0
     calls: dict[str, list[str]] = field(default_factory=dict)
@@ -138,7 +137,6 @@ class World:
         )
         called = result["calls"]
         if result["struck"]:
-            self.struck += self.faults[: len(result["struck"])]
             del self.faults[: len(result["struck"])]
             self.calls.clear()  # what may fail next is what is called from now on
             called = called[result["struck"][-1] + 1 :]

@@ -1,6 +1,7 @@
 """What a run left, seen from outside: the outbox, the table, the archive, the events, the dead letters.
 
-Nothing here is read by the code under test, so that an error in that code cannot hide itself.
+Read through AWS's API, so that an error in the code under test cannot hide itself; only the plain values of an item are
+decoded by ours.
 """
 
 import hashlib

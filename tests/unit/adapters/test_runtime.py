@@ -10,6 +10,7 @@ from email_handler import mistakes, runtime
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.records import Decision
+from email_handler.errors import ArchiveUnavailable
 from email_handler.identifiers import ConversationId, LedgerId, ReceiptId
 from email_handler.usecases.sending import Dispatch, SendResult
 
@@ -89,6 +90,17 @@ def test_a_record_that_fails_is_logged_and_reported_without_its_texts_and_the_ot
     (line,) = [record for record in caplog.records if getattr(record, "outcome", "") == "RecordFailed"]
     assert (line.record, line.error.partition(" ")[0]) == ("second", "KeyError")  # type: ignore[attr-defined]
     assert "private" not in str(vars(line))
+
+
+def test_the_text_of_an_error_of_ours_is_logged_since_it_has_no_content(caplog: pytest.LogCaptureFixture) -> None:
+    def send(*_: object) -> SendResult:
+        raise ArchiveUnavailable("S3 failed: AccessDenied")
+
+    handler = runtime.sqs_handler(send, lambda: cast("Dispatch", None), dead_letter=_refuse, show_again=_refuse)
+    handler({"Records": [_record("first")]}, _context())
+
+    (line,) = [record for record in caplog.records if getattr(record, "outcome", "") == "RecordFailed"]
+    assert line.error == "ArchiveUnavailable: S3 failed: AccessDenied"  # type: ignore[attr-defined]
 
 
 def test_a_function_ends_each_step_before_lambda_ends_the_function(monkeypatch: pytest.MonkeyPatch) -> None:

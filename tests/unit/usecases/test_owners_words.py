@@ -94,6 +94,22 @@ def test_what_any_machine_sends_in_the_owners_name_ends_in_silence_only_if_it_is
         assert end == TOLD
 
 
+@pytest.mark.parametrize(
+    ("disposition", "end"),
+    [
+        ("manual-action/MDN-sent-manually", TOLD),
+        ("automatic-action/MDN-sent-manually", TOLD),
+        ("manual-action/MDN-sent-automatically", SILENT),
+    ],
+)
+def test_a_receipt_is_a_persons_if_it_was_sent_by_hand(disposition: str, end: str) -> None:
+    world, _, to = world_with_conversation()
+    response = response_of("receipt_by_hand", world, to)
+    raw = response.raw.replace(b"manual-action/MDN-sent-manually", disposition.encode())
+
+    assert end_of(world, raw, to) == end
+
+
 @pytest.mark.parametrize(("envelope_sender", "end"), [(OWNER, RELAYED), ("", SILENT)])
 def test_words_of_a_bounce_leave_if_the_owner_sent_them(envelope_sender: str, end: str) -> None:
     world, _, to = world_with_conversation()

@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from email_handler.conversations.jobs import Job
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import Decision
-from email_handler.errors import MalformedEvent, MalformedJob, RetryLater
+from email_handler.errors import EmailHandlerError, MalformedEvent, MalformedJob, RetryLater
 from email_handler.identifiers import ArchiveKey, EmailAddress, FunctionName, ReceiptId
 from email_handler.mistakes import Mistake, steps_end_within
 from email_handler.senders.authentication import SesReceipt
@@ -87,6 +87,7 @@ def sqs_handler(
 
     A message that is not a job goes to *dead_letter* (body, reason, receives) and delays no other. For a send that is
     put off, *show_again* (receipt handle, seconds) sets the visibility timeout before the record is reported failed.
+    Whatever else a record raises fails that record alone.
     """
 
     def handle(record: dict[str, Any]) -> None:
@@ -105,19 +106,24 @@ def sqs_handler(
             raise
         log_outcome("send ended", result, **ids)
 
-    def handled(record: dict[str, Any]) -> bool:
+    def succeeds(record: dict[str, Any]) -> bool:
         try:
             handle(record)
         except RetryLater:
             return False
-        except Exception as error:  # noqa: BLE001 - the queue delivers this record again, and the others have left
+        except EmailHandlerError as error:
+            log_outcome(
+                "record failed", "RecordFailed", record=record["messageId"], error=f"{type(error).__name__}: {error}"
+            )
+            return False
+        except Exception as error:  # noqa: BLE001 - its text may quote the message
             log_outcome("record failed", "RecordFailed", record=record["messageId"], error=str(Mistake.of(error)))
             return False
         return True
 
     def handler(event: Event, _: LambdaContext) -> dict[str, Any]:
         metrics.add_metric(name="Records", unit=MetricUnit.Count, value=len(event["Records"]))
-        failed = [record["messageId"] for record in event["Records"] if not handled(record)]
+        failed = [record["messageId"] for record in event["Records"] if not succeeds(record)]
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
     return _observed(handler)

@@ -512,7 +512,7 @@ def test_what_directories_make_of_an_address_is_found() -> None:
 
     for name in ("personal/jane_o_doe_mail_private_example", "jane.o-doe_mail.private.example#EXT#@x.example"):
         assert _held(mail(text=f"https://x.example/{name}/Documents\r\n"), needles)
-        assert not _held(mail(text=f"https://x.example/{name}/Documents\r\n"), none)
+        assert not _held(mail(text=f"https://thread.example.com/{name}/Documents\r\n"), none)
         assert not _held(mail(text=f"https://x.example/{name.replace('jane', 'my_jane')}/Documents\r\n"), needles)
 
 
@@ -578,7 +578,10 @@ def test_what_belongs_to_somebody_else_passes(payload: bytes) -> None:
         (b"-----BEGIN PGP MESSAGE-----\n\nhQEMA0\n-----END PGP MESSAGE-----\n", "encrypted"),
         (b"<!DOCTYPE a [<!ENTITY p 'private'>]><a>me@&p;.example</a>", "declares entities of its own"),
         (b"(This file must be converted with BinHex 4.0)\r\n\r\n:$f*TEQKPH#edE0", "a format that is not read"),
-        ('<?xml version="1.0" encoding="cp9999"?><a>x</a>'.encode("cp037"), "a format that is not read"),
+        *(
+            (f'<?xml version="1.0" encoding="{declared}"?><a>x</a>'.encode("cp037"), "a format that is not read")
+            for declared in ("cp9999", "UTF-8", "windows-1252")
+        ),
         (b"\0\1\2\3 unheard-of", "a format that is not read"),
         (b"\x28\xb5\x2f\xfd zstd", "a format that is not read"),
         (b"\x89PNG\r\n\x1a\n\0\0\xff\0IDATx", "damaged or cut"),
@@ -586,7 +589,7 @@ def test_what_belongs_to_somebody_else_passes(payload: bytes) -> None:
     ],
     ids=[
         "cut gzip", "cut ZIP", "cut PDF stream", "cut PDF", "cut deflate", "encrypted PDF", "unknown filter",
-        "unmapped font", "armoured", "entities", "BinHex", "unknown EBCDIC", "unknown format", "zstd", "cut PNG", "cut JPEG",
+        "unmapped font", "armoured", "entities", "BinHex", "unknown EBCDIC", "EBCDIC as UTF-8", "EBCDIC as windows-1252", "unknown format", "zstd", "cut PNG", "cut JPEG",
     ],
 )  # fmt: skip
 def test_what_was_not_read_in_full_is_unchecked_with_its_reason(payload: bytes, reason: str) -> None:

@@ -1,5 +1,6 @@
 """Sending through SES v2, and what each of its refusals means for a send."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,10 +42,13 @@ REFUSALS: dict[str, type[errors.EmailHandlerError]] = {
 a configuration set that does not exist, no permission, ...) means that nothing was sent and that the account or the
 deployment is not ready: SendingBlocked."""
 
-BLOCKED = ("quota", "is not verified", "paused", "suspended")
-"""Parts of SES's texts, in lower case, about the state of the account where the code is about the message or the rate:
-"Daily message quota exceeded", "Email address is not verified" (also while DKIM is pending), "Sending paused for this
-account". Somebody must act first, or a day must pass."""
+BLOCKED = re.compile(
+    r"^email address is not verified|quota exceeded|sending (?:for the account )?(?:is )?(?:paused|suspended)|account (?:is|has been) (?:paused|suspended)",
+    re.IGNORECASE,
+)
+"""SES's texts about the state of the account where the code is about the message or the rate: "Daily message quota
+exceeded", "Email address is not verified" (also while DKIM is pending), "Sending paused for this account". Somebody must
+act first, or a day must pass. Whole phrases: SES's other texts may quote an address."""
 
 # The request was never written: refused connections, DNS, connect time-outs, no credentials to sign with.
 _NOT_SENT = (
@@ -91,10 +95,10 @@ def _translated(error: ClientError | BotoCoreError) -> errors.EmailHandlerError:
 
 
 def _refusal(error: ClientError) -> type[errors.EmailHandlerError]:
-    text = str(error.response.get("Error", {}).get("Message") or "").lower()
+    text = str(error.response.get("Error", {}).get("Message") or "")
     known = REFUSALS.get(code(error))
     if known:
-        return errors.SendingBlocked if any(words in text for words in BLOCKED) else known
+        return errors.SendingBlocked if BLOCKED.search(text) else known
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if status < _SERVER_ERROR:
         return errors.SendingBlocked

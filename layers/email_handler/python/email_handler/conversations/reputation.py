@@ -3,11 +3,11 @@ and pauses one that goes on (https://docs.aws.amazon.com/ses/latest/dg/reputatio
 
 from dataclasses import dataclass
 
-BOUNCES = 0.03
-"""Share of bounces that is too much: before SES's limit, so that there is time to act."""
-COMPLAINTS = 0.001
-FEW_BOUNCES = 5  # up to four say nothing, whatever their share: one of ten is a mailbox that was full
-FEW_COMPLAINTS = 2
+BOUNCE_LIMIT = 0.03
+"""The share of bounces that is too much: below SES's, so that there is time to act."""
+COMPLAINT_LIMIT = 0.001
+MIN_BOUNCES = 5  # up to four say nothing, whatever their share: one of ten is a mailbox that was full
+MIN_COMPLAINTS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +21,8 @@ class Returns:
     @property
     def excessive(self) -> bool:
         """Whether the share of bounces or complaints is too large, and not by chance."""
-        return (self.bounced >= FEW_BOUNCES and self.bounced > BOUNCES * self.sent) or (
-            self.complained >= FEW_COMPLAINTS and self.complained > COMPLAINTS * self.sent
+        return (self.bounced >= MIN_BOUNCES and self.bounced > BOUNCE_LIMIT * self.sent) or (
+            self.complained >= MIN_COMPLAINTS and self.complained > COMPLAINT_LIMIT * self.sent
         )
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from email_handler.mail.html import Page
 from email_handler.mistakes import Mistake
 
 FIELDS_LEFT_OUT = "header fields left out"
-"""The defect of a message with more header fields than are read."""
+"""The defect of a message with more header fields than are read (not of one of its parts)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

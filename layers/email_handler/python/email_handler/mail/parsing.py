@@ -175,7 +175,7 @@ class _Reader:
         fields, rest_at, cut = split_fields(section, following)
         if cut:
             self.defect("header section cut")
-        if len(section) > MAX_SECTION or len(fields) == MAX_FIELDS:
+        if cut and start == 0 and (len(section) > MAX_SECTION or len(fields) == MAX_FIELDS):
             self.defect(FIELDS_LEFT_OUT)
         if rest_at is not None:
             self.defect("no blank line behind the headers")

@@ -31,7 +31,7 @@ class HeldEntry:
     subject: str
     score: float
     reasons: Sequence[str]
-    releasable: bool  # False: of the owner's own, or in their name
+    releasable: bool = True  # False: of the owner's own, or in their name; a digest queued earlier does not say
 
     @classmethod
     def of(cls, record: MessageRecord, *, releasable: bool) -> Self:

@@ -117,7 +117,7 @@ def is_calendar_response(message: Message) -> bool:
 
 def _is_receipt_by_hand(message: Message) -> bool:
     return any(
-        part.content_type == "message/disposition-notification" and b"manual-action" in part.payload.lower()
+        part.content_type == "message/disposition-notification" and b"mdn-sent-manually" in part.payload.lower()
         for part in message.root.walk()
     )
 

@@ -53,11 +53,11 @@ def relay_reply(
 ) -> Decision:
     """Decide about a message to a thread address: a reply leaves only if the token is right *and* the owner verified.
 
-    The decision is taken at most once for a receipt; the reply is sent at least once. Whatever the verified
-    owner writes leaves, or comes back with a notice, even what a mistake of ours made of it; only :func:`_stop` records
-    in silence, an owner's out-of-office reply for example. *acknowledge* is False for the reconciler, as for a contact's message to a public
-    address; *mistake* is what kept it from rebuilding *receipt*. Raises transient errors only; the invocation is then
-    repeated and finds or takes the decision.
+    The decision is taken at most once for a receipt; the reply is sent at least once. Whatever the verified owner writes
+    leaves, or comes back with a notice, even if a mistake of ours kept it from being read; only :func:`_stop` records in
+    silence, an owner's out-of-office reply for example. *acknowledge* is False for the reconciler, as for a contact's
+    message to a public address; *mistake* is what kept it from rebuilding *receipt*. Raises transient errors only; the
+    invocation is then repeated and finds or takes the decision.
     """
     raw = context.archive.get(archive_key)
     parsed = parse_received(raw, receipt, "reply", archive_key, context.clock(), mistake)

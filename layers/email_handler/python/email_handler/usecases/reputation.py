@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
+from email_handler.conversations.disposition import Reason
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import SENT, sent_prefix
 from email_handler.conversations.records import LedgerItem, SendState
@@ -17,6 +18,7 @@ from email_handler.ports import Question
 from email_handler.senders.bounces.feedback import FeedbackKind
 from email_handler.usecases.context import Context
 
+COMPLAINED = str(Reason(stage="feedback", rule=FeedbackKind.COMPLAINT))  # among the reasons of a send that came back
 LOOK_BACK = timedelta(days=7)
 MANY = 1000  # of the latest bounces
 TO_OWNER = (JobKind.FORWARD, JobKind.NOTICE)  # of one configuration set
@@ -58,7 +60,7 @@ def look_at_reputation(context: Context) -> Reputation:
 
 
 def put_in_force(found: Reputation, context: Context) -> None:
-    """Put *found* in force. Called once the operator was told: a crash in between tells twice, never not at all."""
+    """Put *found* in force. Call it after the report was published: a crash in between repeats the report."""
     if found.changed:
         context.records.set_cautious(found.cautious)
 
@@ -75,5 +77,5 @@ def _returns(kinds: Collection[JobKind], context: Context) -> Returns:
         for item in context.records.find("send_state", SendState.BOUNCED, limit=MANY)
         if isinstance(item, LedgerItem) and item.kind in kinds and item.queued_at >= since
     ]
-    complained = sum(item.reason == f"feedback:{FeedbackKind.COMPLAINT}" for item in came_back)
+    complained = sum(COMPLAINED in item.reason for item in came_back)
     return Returns(sent=sent, bounced=len(came_back) - complained, complained=complained)

@@ -1,5 +1,5 @@
-"""Whether bytes are text, and text that is not written in ASCII's bytes: in UTF-16 or UTF-32, which a program tells by
-its mark or by its zeros, and XML in EBCDIC, which names its encoding."""
+"""Whether bytes are text, and text that is not written in ASCII's bytes: in UTF-16 or UTF-32, recognised by its
+mark or by its zeros, and XML in EBCDIC, which names its encoding."""
 
 import re
 
@@ -13,7 +13,8 @@ _PACKED = re.compile(rb"(?:\xd9\xd9\xf7)?[\x80-\xbf][`-\xbf\xd9-\xdb].{6}", re.D
 like a letter of the address behind it."""
 
 
-_EBCDIC_XML = "<?xml".encode("cp037")  # XML appendix F.1
+_BEGINNING = "<?xml"
+_EBCDIC_XML = _BEGINNING.encode("cp037")  # the same in every EBCDIC (XML appendix F.1)
 _DECLARED = re.compile(r"""\sencoding\s{0,9}=\s{0,9}["']([A-Za-z0-9._-]{1,40})""")
 
 
@@ -43,9 +44,10 @@ def _codec_of_ebcdic(sample: bytes) -> str:
     if not sample.startswith(_EBCDIC_XML):
         return ""
     declared = _DECLARED.search(sample.decode("cp037"))  # all of a declaration is the same in every EBCDIC
-    return codec_name(declared[1]) if declared else "cp037"
+    codec = codec_name(declared[1]) if declared else "cp037"
+    return codec if codec and _BEGINNING.encode(codec, "replace") == _EBCDIC_XML else ""
 
 
 def is_unknown_ebcdic(content: bytes) -> bool:
-    """Return whether *content* is XML in an EBCDIC encoding that is not known, in which "@" may be any byte."""
+    """Return whether *content* is XML in an EBCDIC that it does not name, in which "@" may be any byte."""
     return content.startswith(_EBCDIC_XML) and not _codec_of_ebcdic(content[:_SAMPLE])
