@@ -1,6 +1,7 @@
 """A private address is found wherever a reader's program shows it, or the part is unchecked; what resembles it passes."""
 
 import base64
+import binascii
 import bz2
 import gzip
 import lzma
@@ -496,6 +497,104 @@ def test_hosts_are_compared_in_every_idna_form(owner: str, written: str) -> None
     assert _held(mail(text=f"to {written}.\r\n"), needles)
     assert "40" in written or _held(_message_of(f"\0\1\2 {written} \3".encode()), needles)
     assert not _held(mail(text=f"to x{written} or {written}.test\r\n"), needles)
+
+
+def _word(body: str) -> bytes:
+    return zipped({"word/document.xml": f"{_XML}<w:p>{body}</w:p>".encode()})
+
+
+HIDDEN_IN_WORD = (
+    "<w:del><w:r><w:delText>exmaple</w:delText></w:r></w:del>",
+    "<w:moveFrom w:id='1'><w:r><w:t>x</w:t></w:r></w:moveFrom>",
+    '<w:instrText xml:space="preserve">HYPERLINK "http://x.example"</w:instrText>',
+    "<wp:posOffset>12</wp:posOffset>",
+    "<mc:Fallback><w:t>x</w:t></mc:Fallback>",
+    "<rPh sb='0'><t>x</t></rPh>",
+    "<office:annotation><dc:creator>Jane</dc:creator><text:p>n</text:p></office:annotation>",
+    "<text:note><text:p>1</text:p></text:note>",
+)
+HIDDEN_IN_HTML = tuple(
+    f"<{name}>x</{name}>"
+    for name in ("style", "script", "template", "title", "noscript", "iframe", "object", "rp", "STYLE")
+)
+HIDDEN_IN_RTF = (
+    r"{\field{\*\fldinst{HYPERLINK x}}{\fldrslt }}", r"{\deleted x}", r"{\v x}", r"{\*\xe {\v x}}", r"{\footnote n}",
+    r"{\*\annotation{\*\atndate 1}n}", r"{\pict 0102}", r"\htmlrtf x\htmlrtf0 ",
+)  # fmt: skip
+
+
+def test_what_a_reader_does_not_show_may_stand_within_an_address() -> None:
+    cases = {
+        **{hidden: _word(f"<w:t>me@priv</w:t>{hidden}<w:t>ate.example</w:t>") for hidden in HIDDEN_IN_WORD},
+        **{hidden: f"<p>me{hidden}@private.example".encode() for hidden in HIDDEN_IN_HTML},
+        **{hidden: f"{{\\rtf1 me{hidden}@private.example}}".encode() for hidden in HIDDEN_IN_RTF},
+    }
+
+    assert _missed(cases) == []
+
+
+def test_what_only_the_rules_of_a_format_reveal_is_found() -> None:
+    wide = PRIVATE.encode("utf-16-le")
+    cases = {
+        "a tab in a link": b'<a href="mailto:me@pri&Tab;vate.example">x</a>',
+        "blanks before a quotation mark": b'me<b x=            ">">@private.example</b>',
+        "two letters struck over": b"mxy\b\be@private.example",
+        "a terminal's strings": b"m\xc2\x9d0;x\xc2\x9ce\x1bOA@private.example",
+        "Exchange's RFC 822": b"IMCEARFC822-me+40private+2Eexample@x.example",
+        "UTF-16 behind a string": b"\0\1\2\3UNICODE\0" + wide,
+        "RTF behind a blank line": b"\r\n{\\rtf1 me\\b0 @private.example}",
+        "RTF with four stand-ins": rb"{\rtf1\uc4 me\u64????private.example}",
+        "uuencoded with another mode": b"begin 100644 a.txt\n"
+        + binascii.b2a_uu(f"to {PRIVATE}".encode())
+        + b"`\nend\n",
+        "a page's own charset": "<meta charset=shift_jis><p>\uff4d\uff45@private.example".encode("cp932"),
+        "XML's own charset": "<?xml version='1.0' encoding='shift_jis'?><p>\uff4d\uff45@private.example</p>".encode(
+            "cp932"
+        ),
+    }
+
+    assert _missed(cases) == []
+
+
+@pytest.mark.parametrize("sender", ['"m\\e"@private.example', "me(a(b)c)@private.example"])
+def test_an_address_is_found_however_a_header_writes_it(sender: str) -> None:
+    assert _held(_message_of(mail(sender=sender), content_type="message/rfc822"))
+
+
+def test_the_short_form_of_gmail_in_links_of_calendars_is_found() -> None:
+    needles = Needles(replace(IDENTITY, private_addresses=(EmailAddress("john.doe@gmail.com"),)))
+    event = base64.urlsafe_b64encode(b"6k3v9h2l1m4n5o6p7q8r john.doe@m").decode().rstrip("=")
+    another = base64.urlsafe_b64encode(b"6k3v9h2l1m4n5o6p7q8r jane.doe@m").decode().rstrip("=")
+
+    assert _held(mail(text=f"https://calendar.google.com/calendar/event?eid={event}\r\n"), needles)
+    assert not _held(mail(text=f"https://calendar.google.com/calendar/event?eid={another}\r\n"), needles)
+    assert not _held(mail(text="john.doe@mail.example, john.doe@m.example\r\n"), needles)
+
+
+@pytest.mark.parametrize(
+    ("payload", "content_type"),
+    [
+        (b"\0\0\0\x18ftypheic" + b"\1" * 30, "text/plain"),
+        (b"%!\n(me) show (@private.example) show", BINARY),
+        (b"\x1b%-12345X@PJL ENTER LANGUAGE=POSTSCRIPT\n%!PS", BINARY),
+        (b"From: a@b.example\r\n\r\nx", "message/partial"),
+        ("write to somebody".encode("cp037"), "text/plain; charset=IBM1047"),
+    ],
+    ids=["a picture as text", "PostScript", "a printer's job", "part of a message", "an unknown charset"],
+)
+def test_what_no_reader_here_knows_is_unchecked(payload: bytes, content_type: str) -> None:
+    _, unchecked = gate.check(_message_of(payload, content_type=content_type), NEEDLES)
+
+    assert {part.reason for part in unchecked} == {"a format that is not read"}
+
+
+@pytest.mark.parametrize(
+    "line", ["some.\r\n me@private.example", "not\r\n me@private.example", "me@private.example\r\n .test"]
+)
+def test_somebody_elses_address_may_be_folded_in_a_calendar(line: str) -> None:
+    calendar = f"BEGIN:VCALENDAR\r\nATTENDEE:mailto:{line}\r\nEND:VCALENDAR\r\n".encode()
+
+    assert gate.check(_message_of(calendar, content_type="text/calendar"), NEEDLES) == ((), ())
 
 
 def test_symbols_and_hyphens_of_office_are_characters() -> None:

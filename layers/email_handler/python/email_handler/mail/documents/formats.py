@@ -10,10 +10,11 @@ from email_handler.mail.documents.reading import ENCRYPTED, UNKNOWN, Budget, Fou
 _ZIP_END = b"PK\x05\x06"
 _ZIP_END_AT = 66_000  # bytes before the end of a file that it can begin at: 22 and a comment of 65,535
 _TAR_MAGIC_AT = 257
+_SAMPLE = 64  # bytes
 _ZLIB = re.compile(rb"[\x28\x38\x48\x58\x68\x78].", re.DOTALL)
 _PICTURES = (b"II*\0", b"MM\0*", b"BM", b"\0\0\1\0")
-_NOT_READ = (b"7z\xbc\xaf", b"Rar!", b"\x78\x9f\x3e\x22", b"\x28\xb5\x2f\xfd", b"MSCF", b"%!PS")
-"""First bytes of 7z, RAR, TNEF, Zstandard, CAB and PostScript (a program)."""
+_NOT_READ = (b"7z\xbc\xaf", b"Rar!", b"\x78\x9f\x3e\x22", b"\x28\xb5\x2f\xfd", b"MSCF", b"%!", b"\x1b%-12345X")
+"""First bytes of 7z, RAR, TNEF, Zstandard, CAB, PostScript (a program) and printer jobs (PJL)."""
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
 
@@ -57,7 +58,7 @@ _TESTS: tuple[tuple[Callable[[bytes], bool], Reader], ...] = (
     (_starts(pictures.JPEG), pictures.read_jpeg),
     (_starts(b"GIF8"), pictures.read_gif),
     (_starts(*_PICTURES), pictures.read_plain),
-    (_starts(b"{\\rtf"), rtf.read_rtf),
+    (lambda payload: payload[:_SAMPLE].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{\\rt"), rtf.read_rtf),
     (_starts(_OLE), _read_ole),
     (_starts(*_NOT_READ), _read_nothing),
     (is_unknown_ebcdic, _read_nothing),

@@ -7,6 +7,7 @@ from email_handler.mail.charsets import codec_name, decode, marked_codec
 
 _SAMPLE = 4096  # bytes that show whether a file is text
 _NO_TEXT = bytes((*range(7), *range(14, 27), *range(28, 32)))
+_STRAY = 0.05  # of the bytes of a text are control characters at the most; of those of packed data a tenth are
 _MOST = 0.3  # of the bytes of a file that is no text in UTF-16 are zeros
 _PACKED = re.compile(rb"(?:\xd9\xd9\xf7)?[\x80-\xbf][`-\xbf\xd9-\xdb].{6}", re.DOTALL)
 """How CBOR (RFC 8949 §3) and MessagePack begin: with an array or a map, and a string in it. A string's length may look
@@ -16,12 +17,23 @@ like a letter of the address behind it."""
 _BEGINNING = "<?xml"
 _EBCDIC_XML = _BEGINNING.encode("cp037")  # the same in every EBCDIC (XML appendix F.1)
 _DECLARED = re.compile(r"""\sencoding\s{0,9}=\s{0,9}["']([A-Za-z0-9._-]{1,40})""")
+_META = re.compile(rb"""<meta\s[^>]{0,200}charset\s{0,9}=\s{0,9}["']?([A-Za-z0-9._:-]{1,40})""", re.IGNORECASE)
+_XML = re.compile(rb"""\s{0,9}<\?xml\s[^>]{0,99}encoding\s{0,9}=\s{0,9}["']([A-Za-z0-9._-]{1,40})""")
 
 
 def is_binary(content: bytes) -> bool:
     """Return whether *content* begins as no text does."""
+    return _share_of_no_text(content) > 0 or _PACKED.match(content) is not None
+
+
+def is_surely_binary(content: bytes) -> bool:
+    """Return whether *content* is no text even if somebody says so: a text may have a few stray control characters."""
+    return _share_of_no_text(content) > _STRAY
+
+
+def _share_of_no_text(content: bytes) -> float:
     start = content[:_SAMPLE]
-    return len(start.translate(None, _NO_TEXT)) < len(start) or _PACKED.match(content) is not None
+    return 1 - len(start.translate(None, _NO_TEXT)) / len(start) if start else 0
 
 
 def as_utf8(content: bytes) -> bytes:
@@ -46,6 +58,13 @@ def _codec_of_ebcdic(sample: bytes) -> str:
     declared = _DECLARED.search(sample.decode("cp037"))  # all of a declaration is the same in every EBCDIC
     codec = codec_name(declared[1]) if declared else "cp037"
     return codec if codec and _BEGINNING.encode(codec, "replace") == _EBCDIC_XML else ""
+
+
+def declared_charset(content: bytes) -> str:
+    """Return the charset that a page or an XML document says it is in (HTML §13.2.3.2, XML §4.3.3), "" if none."""
+    sample = content[:_SAMPLE]
+    found = _XML.match(sample) or _META.search(sample)
+    return found[1].decode("ascii") if found else ""
 
 
 def is_unknown_ebcdic(content: bytes) -> bool:

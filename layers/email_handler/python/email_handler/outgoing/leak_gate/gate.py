@@ -11,9 +11,9 @@ from itertools import chain
 from email_handler.conversations.owners import Identity
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.addresses import address_domain
-from email_handler.mail.charsets import decode
+from email_handler.mail.charsets import codec_name, decode
 from email_handler.mail.documents import archives, formats
-from email_handler.mail.documents.plain import as_utf8, is_binary
+from email_handler.mail.documents.plain import as_utf8, declared_charset, is_binary, is_surely_binary
 from email_handler.mail.documents.reading import (
     DAMAGED,
     ENCRYPTED,
@@ -41,6 +41,7 @@ from email_handler.outgoing.leak_gate.needles import PRIVATE, Needles
 MAX_DEPTH = 8  # levels of files within files and messages within messages
 _MAX_NAME = 200  # characters of a file's name that are reported
 _LONG = 4096  # bytes from which it is faster to look whether a message stands in another than to read it again
+_FOREIGN = 0.3  # of the bytes of a text are beyond ASCII: with less, its words can be read in any charset
 _ENCRYPTED = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"))
 _UNREAD = (
     (ENCRYPTED, re.compile(
@@ -62,8 +63,11 @@ _MESSAGE = re.compile(
 """How a message begins, in a file of any type: many clients attach one as ``application/octet-stream``."""
 _NEXT = re.compile(rb"\n(?=From [^\n]{1,200}\n[!-9;-~]{1,76}:)")  # of several messages in one file (RFC 4155)
 _DEFECTS = {"header section cut": DAMAGED, "nested too deep": TOO_DEEP, "too many parts": TOO_MANY}
+_ASCII_BYTES = bytes(range(128))
 _ASCII = bytes(range(128)) + b"\x7f" * 128  # no byte beyond ASCII is a letter of an address
-_CFWS = re.compile(r"\([^()]{0,200}\)|(?<=\.)[ \t]{1,9}|[ \t]{1,9}(?=\.)")
+_QUOTED_PAIR = re.compile(r"\\(.)")
+_CFWS = re.compile(r"\((?:[^()]|\([^()]{0,99}\)){0,200}\)|(?<=\.)[ \t]{1,9}|[ \t]{1,9}(?=\.)")
+_WIDE = re.compile("[\x01-\x7f]\0((?:[\x01-\x7f]\0){4,}+)")  # UTF-16 behind another string's last letter
 _APART = b"\n()\n"  # stands between two texts: no address goes on behind it
 _END = "\2"  # of a string in bytes: no letter, and no boundary that an address could go on behind
 
@@ -147,7 +151,8 @@ class _Scan:
         for header in part.headers:
             where = prefix + (header.name if header.name.isascii() else "?")
             # Comments and blanks may stand within an address (RFC 5322 §3.2.2, §4.4).
-            for text in {header.raw, header.value, header.name, _CFWS.sub("", header.value)}:
+            unquoted = _QUOTED_PAIR.sub(r"\1", header.value)
+            for text in {header.raw, header.value, header.name, unquoted, _CFWS.sub("", unquoted)}:
                 self._text(where, text)
             # The owner's client names its host in ids. In a message that somebody else wrote, the host is their own
             # provider's, which may be the owner's too.
@@ -182,7 +187,8 @@ class _Scan:
         # A message within a message stands in its text too, and so on: each is read as text once, not at each level.
         is_read = bool(messages) and len(content) >= _LONG and content in self._around
         if is_text and not is_read:
-            self._text_file(where, path, decode(plain, charset if plain is content else ""), depth)
+            declared = charset or declared_charset(content)
+            self._text_file(where, path, decode(plain, declared if plain is content else ""), depth)
         around = self._around
         if is_text and not charset:
             self._around = content
@@ -199,8 +205,8 @@ class _Scan:
                 self._take(where, path, reader(content, self._budget), depth)
             except Exception:  # noqa: BLE001 - the net under all readers: what raises was not read in full
                 self._unread(where, path, DAMAGED)
-        if not readers and (kind in _ENCRYPTED or not is_text):
-            self._unread(where, path, ENCRYPTED if kind in _ENCRYPTED else UNKNOWN)
+        if reason := _why_unread(content, kind, charset, is_text=is_text, is_known=bool(readers)):
+            self._unread(where, path, reason)
 
     def _refused(self, content: bytes, depth: int) -> str:
         """Return why *content* is not read at all, "" if it is."""
@@ -243,6 +249,8 @@ class _Scan:
         texts = [text]
         if "\0" in text:
             texts = [text.replace("\0", _END), text.replace("\0\0", _END).replace("\0", "")]
+            # A string behind a zero-ended one: its first zero is no part of a character.
+            texts.append(_WIDE.sub(lambda run: _END + run[1].replace("\0", ""), text))
         if not self._needles.is_ascii:
             codecs = ("utf-8", "utf-16-le", "utf-16-be")
             decoded = (content[start:].decode(codec, "ignore") for codec in codecs for start in (0, 1))
@@ -309,6 +317,17 @@ def _is_utf8(content: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _why_unread(content: bytes, kind: str, charset: str, *, is_text: bool, is_known: bool) -> str:
+    """Return why a file was not read in full, "" if it was: encrypted, part of a message (RFC 2046 §5.2.2), of no format
+    that *is_known*, or text in a charset that nobody knows."""
+    if kind in _ENCRYPTED and not is_known:
+        return ENCRYPTED
+    is_no_text = not charset and (not is_text or is_surely_binary(as_utf8(content)))
+    is_foreign = len(content.translate(None, _ASCII_BYTES)) > len(content) * _FOREIGN
+    is_unreadable = bool(charset) and not codec_name(charset) and is_foreign
+    return UNKNOWN if kind == "message/partial" or is_unreadable or (is_no_text and not is_known) else ""
 
 
 def _joined(path: str, name: str) -> str:

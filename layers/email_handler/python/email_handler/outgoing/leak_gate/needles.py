@@ -57,6 +57,8 @@ _THREAD_LOCAL = re.compile(
 )
 _GMAIL = ("gmail.com", "googlemail.com")
 """Both domains lead to the same mailboxes, and dots in their local parts mean nothing."""
+_GMAIL_IN_LINKS = "m"
+"""The domain as Google Calendar writes it in the identifier of an event (``eid=``, in base64)."""
 # A letter or digit that would make a term part of a longer word; scripts without spaces between words have none.
 _WORD = r"[^\W_\u0e00-\u0eff\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff]"
 _SHORT = 6  # characters: bytes of no text hold any shorter term by chance
@@ -101,12 +103,17 @@ class Needles:
         self._terms = [(len(term) >= _SHORT, re.compile(_term_pattern(term), re.IGNORECASE)) for term in terms]
         longest_words = (max(term.split(), key=len) for term in terms)
         underlined = {_UNDERLINED.sub("_", domain) for domain in bases}
-        self._words = tuple(map(_skeleton, (*self.domains, *underlined, *longest_words, SENTINEL_START)))
+        looked_for = (f"@{domain}" if domain == _GMAIL_IN_LINKS else domain for domain in self.domains)
+        self._words = tuple(map(_skeleton, (*looked_for, *underlined, *longest_words, SENTINEL_START)))
         letters = "".join((*self.domains, *terms, *chain.from_iterable(bases.values())))
         self.is_ascii = letters.isascii()
         self.strange = re.compile(f"[^\x01-\x7f{re.escape(letters)}]", re.IGNORECASE)
         """What stands in no needle and is no letter where bytes are of no text: zeros, characters beyond ASCII."""
-        addresses = (len(base) + 1 + len(domain) for domain, found in bases.items() for base in found)
+        addresses = (
+            len(base) + 1 + (len(_GMAIL_IN_LINKS) if domain in _GMAIL else len(domain))
+            for domain, found in bases.items()
+            for base in found
+        )
         long_terms = (len(term) for term in terms if len(term) >= _SHORT)
         self.least = min((*addresses, *map(len, self._threads), *long_terms, _MAX_LEAST))
         """Characters of the shortest that :meth:`find` looks for in strings."""
@@ -241,7 +248,7 @@ def _locals_by_domain(identity: Identity) -> dict[str, list[str]]:
     for domain, bases in _bases(identity).items():
         if domain in _GMAIL:
             spelled = {rf"{_B}\.?{_B}".join(map(re.escape, base.replace(".", ""))) for base in bases}
-            for same in _GMAIL:
+            for same in (*_GMAIL, _GMAIL_IN_LINKS):
                 patterns.setdefault(same, set()).update(spelled)
         else:
             for form in domain_forms(domain):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from email_handler.mail.encodings import decode_base64, decode_uuencoded_line
 
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_UUENCODED = re.compile(r"^begin [0-7]{3,4} [^\r\n]{1,200}\r?\n((?:[!-`][ -`]{1,80}\r?\n)++)", re.MULTILINE)
+_UUENCODED = re.compile(r"^begin [0-7]{3,6} {1,9}[^\r\n]{1,200}\r?\n((?:[!-`][ -`]{1,80}\r?\n)++)", re.MULTILINE)
 _FOLD = r"\r?\n[>| \t]{0,20}+"  # within a run, quoted or not
 _FOLDS = re.compile(r"[\s>|]+")
 _ESCAPED = re.compile(r"%(?:0[AD]|2[BF]|3D)|\\[/rn]|&#(?:1[03]|x[AD]);", re.IGNORECASE)

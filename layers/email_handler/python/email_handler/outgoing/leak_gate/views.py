@@ -128,7 +128,7 @@ PROOFPOINT = Decoding(
 
 IMCEA = Decoding(
     ("+40",),
-    re.compile(r"IMCEA[A-Z]{2,12}-|\+(?:2[0-9A-F]|3[A-F]|40|5[B-F]|7[B-F])"),
+    re.compile(r"IMCEA[A-Z0-9]{2,12}-|\+(?:2[0-9A-F]|3[A-F]|40|5[B-F]|7[B-F])"),
     lambda token: chr(int(token[1:], 16)) if token[0] == "+" else " ",
 )
 """How Exchange writes one address within another (MS-OXCMAIL §2.1.3.3.1: ``IMCEASMTP-jane+40customer+2Eexample``)."""
@@ -145,13 +145,14 @@ ENCODED_WORDS = Decoding(
 def _on_a_terminal(token: str) -> str:
     if "\b" in token:
         return token[:-2] if token[-1] == "_" else ""
-    return KERN if token[-1] == "m" or token[1] == "]" else BOUNDARY
+    return KERN if token[-1] == "m" or token[:2] == "\x1b]" or token[0] == "\x9d" else BOUNDARY
 
 
 TERMINAL = Decoding(
-    ("\x1b", "\x9b", "\b"),
+    ("\x1b", "\b", *"\x90\x98\x9b\x9d\x9e\x9f"),
     re.compile(
-        r"(?:\x1b\[|\x9b)[0-?]{0,99}[ -/]{0,9}[@-~]|\x1b[]P_^X][^\x07\x1b\x9c]{0,2048}(?:\x07|\x1b\\|\x9c)|\x1b[ -/]{0,9}[0-~]"
+        r"(?:\x1b\[|\x9b)[0-?]{0,99}[ -/]{0,9}[@-~]|(?:\x1b[]P_^X]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*+(?:\x07|\x1b\\|\x9c)"
+        r"|\x1bO[ -~]|\x1b[ -/]{0,9}[0-~]"
         r"|[^\n_]\x08_|[^\n]\x08"
     ),
     _on_a_terminal,
@@ -182,13 +183,31 @@ OFFICE = Decoding(("_x00", ":sym ", ":noBreakHyphen", "Header", "Footer"), _OFFI
 symbols and hyphens (§17.3.3), and the codes of a sheet's headers (§18.3.1.46)."""
 
 _COMMENT = r"<!--(?:-?>|(?:[^-]++|-(?!-!?>))*+(?:--!?>|\Z))"
-_TAG = r"""</?[A-Za-z](?:[^>="']++|=\s{0,8}"[^"]*+"|=\s{0,8}'[^']*+'|[="'])*+(?:>|\Z)|<[^<>]*+>"""
+_TAG = r"""</?[A-Za-z](?:[^>="']++|=\s*+"[^"]*+"|=\s*+'[^']*+'|[="'])*+(?:>|\Z)|<[^<>]*+>"""
 MARKUP = Decoding("<", re.compile(f"{_COMMENT}|{_TAG}"), BOUNDARY)
 """Tags and comments as HTML has them (§13.2.5): in an attribute's quotes ``>`` is an ordinary character, and ``<`` is
 one anywhere in a tag."""
 
 BARE_TAGS = Decoding("<", re.compile(r"<!\[CDATA\[|\]\]>|<[^<>]*+>"), BOUNDARY)
 """Tags wherever they stand: in comments, in CDATA sections, and in attributes that hold a page (``srcdoc``)."""
+
+_NOT_SHOWN = (
+    "style|script|template|title|desc|metadata|noscript|noembed|noframes|iframe|object|canvas|audio|video|datalist|rp|rt|rPh"
+    "|del|moveFrom|delText|instrText|delInstrText|posOffset|Fallback|annotation|note|ruby-text|hidden-text"
+)
+NOT_SHOWN = Decoding(
+    "<",
+    re.compile(
+        rf"<(?P<name>(?:[A-Za-z]{{1,20}}:)?(?:{_NOT_SHOWN}))(?=[\s>])(?:[^<>]{{0,400}}[^<>/])?>.{{0,1000}}?</(?P=name)\s{{0,9}}>",
+        re.IGNORECASE | re.DOTALL,
+    ),
+    BOUNDARY,
+)
+"""Elements of HTML (§4.8, §4.11, §4.12), SVG, Office Open XML and OpenDocument whose text is not shown in the line that they
+stand in: styles, deletions, codes of fields, notes."""
+
+TABS = Decoding(("\t", "&Tab;", "&#9;", "&#x9;"), re.compile(r"\t|&(?:Tab|#9|#x9);", re.IGNORECASE), KERN)
+"""What a browser drops from an address that is linked (URL §4.4)."""
 
 TAGS = (MARKUP, BARE_TAGS)
 
@@ -257,10 +276,14 @@ def chains(text: str, *, markup: bool) -> Iterator[tuple[Chain, str]]:
 
 def _readings(text: str, *, markup: bool) -> Iterator[tuple[Chain, str]]:
     starts: dict[str, Chain] = {text: ()}
-    if _CALENDAR.search(text, 0, _HEAD):
+    if _CALENDAR.match(text):  # nothing of it is read folded: what follows a fold is the rest of a word
+        starts = {FOLDED.whole(text): (FOLDED,)}
+    elif _CALENDAR.search(text, 0, _HEAD):
         starts.setdefault(FOLDED.whole(text), (FOLDED,))
-    for kind in (PROOFPOINT, IMCEA, OCTAL, ENCODED_WORDS, TERMINAL, OFFICE):
-        starts.setdefault(kind.whole(text), (kind,))
+    plain, plainly = next(iter(starts.items()))
+    for kind in (PROOFPOINT, IMCEA, OCTAL, ENCODED_WORDS, TERMINAL, OFFICE, *((NOT_SHOWN, TABS) if markup else ())):
+        for chain, reading in _repeated(plainly, plain, kind):
+            starts.setdefault(reading, chain)
     for decoded, chain in tuple(starts.items()) if markup else ():
         for path, bare in _without_tags(chain, decoded):
             starts.setdefault(bare, path)
