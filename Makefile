@@ -162,6 +162,8 @@ demo: setup ## Send email in over SMTP and see what comes out (JSON=1 for JSON l
 .PHONY: package
 package: ## Build, upload to BUCKET, and write .aws-sam/packaged.yaml, which sam publish and CloudFormation take
 	@[ -n "$(BUCKET)" ] || { echo "Name a bucket for the code: make package BUCKET=…" >&2; exit 2; }
+	@[ "$(ENV)" != local ] || [[ "$$AWS_ENDPOINT_URL" =~ $(LOOPBACK) ]] || { echo "ENV=local needs AWS_ENDPOINT_URL to name" \
+		"the local cloud." >&2; exit 2; }
 	@$(MAKE) $(if $(filter local,$(ENV)),build-local,build)
 	@$(if $(filter local,$(ENV)),$(LOCAL_ONLY)) $(BIN)/sam package --template-file .aws-sam/$(or $(filter local,$(ENV)),build)/template.yaml \
 		--s3-bucket $(BUCKET) --output-template-file .aws-sam/packaged.yaml >/dev/null

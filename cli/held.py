@@ -132,7 +132,9 @@ def _decide(
     for receipt in tracked(receipts, "messages", len(receipts)):
         receiver = function or _receiver(connection, receipt)
         result = functions.call(receiver, {"operator": request | {"receipt": receipt, "function": receiver}})
-        if (result.get("outcome") == Outcome.HOLD) is releasing:  # an earlier decision is final
+        if (
+            "error" not in result and (result.get("outcome") == Outcome.HOLD) is releasing
+        ):  # an earlier decision is final
             result["error"] = f"it was {'confirmed' if releasing else 'released'} before, and that stands"
         failed += "error" in result
         if as_json:

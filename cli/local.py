@@ -238,7 +238,7 @@ def _print_address(address: "Address", as_json: bool) -> None:
     typer.echo(f"Outbox   {address.outbox}")
     typer.echo(f"AWS      {address.endpoint}, stack {address.stack}")
     typer.echo(f"Log      {address.log}")
-    typer.echo("Try      email-handler local send --wait; email-handler local outbox; email-handler list")
+    typer.echo("Try      .venv/bin/email-handler local send --wait; … local outbox; … list")
 
 
 def _submit(cloud: "LocalCloud", raw: bytes, sender: str, recipients: list[str]) -> str:

@@ -4,6 +4,7 @@ CloudFormation keeps the archive and the table (DeletionPolicy), cannot delete a
 the queues with their jobs. Who may deploy may uninstall: the operator's policies allow neither.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -49,6 +50,10 @@ def uninstall(
     The archive and the table stay unless you say --delete-stored. Nothing is done before you have agreed.
     """
     stack = str(environment_named(env)["stack_name"])
+    if (elsewhere := os.environ.get("EMAIL_HANDLER_STACK", stack)) != stack:
+        raise CommandError(
+            f"EMAIL_HANDLER_STACK names {elsewhere}, and --env {env} is {stack}: say which by --env alone"
+        )
     account = Account.of(endpoint)
     described = account.described(stack)
     outputs = {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", ())}

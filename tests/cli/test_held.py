@@ -143,6 +143,13 @@ def test_an_earlier_decision_is_final_and_is_named(cloud: LocalCloud) -> None:
     assert late_release["error"] == "it was confirmed before, and that stands"
 
 
+@pytest.mark.parametrize("command", ["release", "confirm"])
+def test_the_reason_of_a_failure_is_the_functions_own(cloud: LocalCloud, command: str) -> None:
+    (answer,) = lines(cloud, "held", command, "no-such-message", code=1)
+
+    assert "there is no such message" in answer["error"]
+
+
 def test_messages_that_are_not_held_or_do_not_exist_fail(cloud: LocalCloud) -> None:
     delivered = arrive(cloud, person())
 

@@ -107,6 +107,17 @@ def test_nothing_happens_before_the_user_agrees(installed: Clients) -> None:
     assert (there(installed), stored(installed), active(installed)) == (True, {"bucket", "table"}, "uninstalled")
 
 
+def test_a_stack_named_in_the_environment_must_be_the_one_that_is_meant(
+    installed: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMAIL_HANDLER_STACK", "email-handler")
+    result = uninstall(installed, "--yes")
+
+    assert result.exit_code == 1
+    assert "EMAIL_HANDLER_STACK names email-handler" in str(result.exception)
+    assert installed.cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+
+
 def test_the_stack_goes_and_what_is_stored_stays(installed: Clients) -> None:
     ran = uninstall(installed, typed="y\n")
 

@@ -21,6 +21,7 @@ from email_handler.identifiers import EmailAddress
 from email_handler.mail.ignorable import RANGES
 from email_handler.outgoing.composed import Unchecked
 from email_handler.outgoing.leak_gate import gate
+from email_handler.outgoing.leak_gate.masking import found_in
 from email_handler.outgoing.leak_gate.needles import Needles
 from tests.support.builders import entity, mail, multipart
 from tests.support.compositions import IDENTITY, NEEDLES, PRIVATE
@@ -595,6 +596,15 @@ def test_somebody_elses_address_may_be_folded_in_a_calendar(line: str) -> None:
     calendar = f"BEGIN:VCALENDAR\r\nATTENDEE:mailto:{line}\r\nEND:VCALENDAR\r\n".encode()
 
     assert gate.check(_message_of(calendar, content_type="text/calendar"), NEEDLES) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("between", "is_apart"),
+    [("\x1b[1m", False), ("\x9b1m", False), ("\x1b[5C", True), ("\x1bPx\x1b\\", True)],
+    ids=["colour", "colour in 8 bits", "movement", "device control"],
+)
+def test_what_a_terminal_does_not_show_parts_words_only_if_it_moves_them(between: str, is_apart: bool) -> None:
+    assert bool(found_in(f"not{between}me@private.example", NEEDLES)) is is_apart
 
 
 def test_symbols_and_hyphens_of_office_are_characters() -> None:

@@ -134,7 +134,7 @@ def test_a_file_that_is_read_only_as_it_stands_may_hold_an_encoded_sign(sign: st
 
 
 def test_what_looks_encoded_and_means_itself_stays() -> None:
-    assert mask("Tom &me&#64;private.example", NEEDLES, CONTACT, markup=True)[0] == f"Tom &{PUBLIC}"
+    assert mask("Tom &me@priv&#97;te.example", NEEDLES, CONTACT, markup=True)[0] == f"Tom &{PUBLIC}"
 
 
 def test_tags_are_undone_only_in_a_page() -> None:

@@ -145,20 +145,20 @@ ENCODED_WORDS = Decoding(
 def _on_a_terminal(token: str) -> str:
     if "\b" in token:
         return token[:-2] if token[-1] == "_" else ""
-    return KERN if token[-1] == "m" or token[:2] == "\x1b]" or token[0] == "\x9d" else BOUNDARY
+    return KERN if token[-1] == "m" else BOUNDARY
 
 
 TERMINAL = Decoding(
     ("\x1b", "\b", *"\x90\x98\x9b\x9d\x9e\x9f"),
     re.compile(
-        r"(?:\x1b\[|\x9b)[0-?]{0,99}[ -/]{0,9}[@-~]|(?:\x1b[]P_^X]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*+(?:\x07|\x1b\\|\x9c)"
+        r"(?:\x1b\[|\x9b)[0-?]{0,99}[ -/]{0,9}[@-~]|(?:\x1b[]P_^X]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]*+(?:\x07|\x1b\\|\x9c)"
         r"|\x1bO[ -~]|\x1b[ -/]{0,9}[0-~]"
         r"|[^\n_]\x08_|[^\n]\x08"
     ),
     _on_a_terminal,
 )
-"""What a terminal does not show: control sequences and strings (ECMA-48 §5.4, §5.6), and letters struck over. Colours
-and links stand within a word; other sequences move what follows."""
+"""What a terminal does not show: control sequences and strings (ECMA-48 §5.4, §5.6), and letters struck over. A
+colour stands within a word; other sequences move what follows."""
 
 _OFFICE = re.compile(
     rf"{_OFFICE_ESCAPE}"
