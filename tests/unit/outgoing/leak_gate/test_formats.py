@@ -707,6 +707,19 @@ def test_what_was_not_read_in_full_is_unchecked_with_its_reason(payload: bytes, 
     assert unchecked == (Unchecked(where="attachment 1 (application/octet-stream)", name="plan.bin", reason=reason),)
 
 
+def test_a_font_that_does_not_say_what_all_shown_codes_mean_is_unchecked() -> None:
+    letters = b"1 begincodespacerange <0000> <ffff> endcodespacerange 1 beginbfrange <0061> <007a> <0061>\nendbfrange"
+    font = b"<< /Type /Font /Subtype /Type0 /Encoding /Identity-H /ToUnicode 4 0 R >>"
+
+    def unchecked(text: str) -> set[str]:
+        codes = text.encode("utf-16-be").hex().encode()
+        drawn = page(b"BT /F1 9 Tf <" + codes + b"> Tj ET", font, flate(letters), fonts=b"/F1 3 0 R")
+        return {part.reason for part in gate.check(_message_of(drawn), NEEDLES)[1]}
+
+    assert unchecked(PRIVATE) == {"a font without a character map"}
+    assert unchecked("letters") == set()
+
+
 def test_a_file_within_a_file_is_named_by_its_path() -> None:
     packed = zipped({"in/b.zip": zipped({"c.bin": b"\0\1\2"})})
 

@@ -93,7 +93,9 @@ class Font:
 
     def reads(self, shown: bytes) -> bool:
         """Return whether every character of the string *shown* is known."""
-        return self.readable and (self.width > 1 or all(self.characters.get(code, " ") for code in shown))
+        if self.width == 1:
+            return self.readable and all(self.characters.get(code, " ") for code in shown)
+        return self.readable and (bool(self.codec) or all(code in self.characters for code in self._codes(shown)))
 
     def text(self, shown: bytes) -> str:
         """Return what the string *shown* shows."""
@@ -102,9 +104,10 @@ class Font:
         if self.width == 1:
             rest = shown.decode(self.codec or "latin-1", "replace") if len(shown) else ""
             return "".join(self.characters.get(code, rest[at]) for at, code in enumerate(shown))
-        width = self.width
-        codes = (int.from_bytes(shown[at : at + width]) for at in range(0, len(shown), width))
-        return "".join(self.characters.get(code, _OTHER) for code in codes)
+        return "".join(self.characters.get(code, _OTHER) for code in self._codes(shown))
+
+    def _codes(self, shown: bytes) -> Iterator[int]:
+        return (int.from_bytes(shown[at : at + self.width]) for at in range(0, len(shown), self.width))
 
 
 UNKNOWN = Font({}, 1, "cp1252", readable=False)
