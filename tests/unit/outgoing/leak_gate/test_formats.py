@@ -707,6 +707,19 @@ def test_what_was_not_read_in_full_is_unchecked_with_its_reason(payload: bytes, 
     assert unchecked == (Unchecked(where="attachment 1 (application/octet-stream)", name="plan.bin", reason=reason),)
 
 
+@pytest.mark.parametrize(
+    ("payload", "charset"),
+    [
+        ("\u4e00\u4e0c\u4e09\u4e01".encode("utf-16-le") * 9, "utf-16le"),
+        (b"Nobody knows what it is, and anybody can read it.", "x-nobody-knows"),
+        (b"\xe4\xe5\xe61234567", "x-nobody-knows"),
+    ],
+    ids=["control characters in its charset", "unknown, in ASCII", "unknown, mostly in ASCII"],
+)
+def test_text_that_can_be_read_is_checked_whatever_its_charset(payload: bytes, charset: str) -> None:
+    assert gate.check(_message_of(payload, content_type=f"text/plain; charset={charset}"), NEEDLES) == ((), ())
+
+
 def test_a_font_that_does_not_say_what_all_shown_codes_mean_is_unchecked() -> None:
     letters = b"1 begincodespacerange <0000> <ffff> endcodespacerange 1 beginbfrange <0061> <007a> <0061>\nendbfrange"
     font = b"<< /Type /Font /Subtype /Type0 /Encoding /Identity-H /ToUnicode 4 0 R >>"
