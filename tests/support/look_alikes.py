@@ -59,6 +59,7 @@ LOOK_ALIKES = (
     "https://tenant-my.sharepoint.example/personal/me_private_examples/Documents",
     "me_private_example",
     "ME@PRIVATE.EXAMPLE.TEST",
+    "Me@Private.Example.Test",
     "notme%40private.example",
     "bounces+17-notme=private.example@lists.example",
     "bounces+17-me=private.example",

@@ -47,7 +47,7 @@ _DOMAIN_ENDS = (
     rf"(?!{_K}[{_LETTER}])(?!{_K}-[A-Za-z0-9{KERN}-]{{0,126}}\.{_K}[A-Za-z])"
     rf"(?!{_K}\.{_K}(?!{_FILE_TYPE}(?![A-Za-z0-9.-]))(?-i:[a-z0-9]))"
 )
-_GOES_ON = re.compile(rf"{_B}\.{_B}[A-Z]")  # ME@EXAMPLE.COM.TEST
+_GOES_ON = re.compile(rf"{_B}\.{_B}[A-Z]")  # ME@EXAMPLE.COM.TEST, Me@Example.Com.Test
 _FILE_FOLLOWS = re.compile(rf"\.{_FILE_TYPE}(?![A-Za-z0-9])", re.IGNORECASE)
 _ATEXT = rf"A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~{BOUNDARY}{KERN}-"
 _TAG = rf"(?:\+[\w.+{BOUNDARY}{KERN}-]{{0,64}})?"
@@ -148,7 +148,7 @@ class Needles:
         for match in self._address.finditer(text):
             window, last = max(last, match.start() - _WINDOW), match.end()
             domain = _bare(match["domain"])
-            if domain.isupper() and _GOES_ON.match(text, match.end()):
+            if (domain.isupper() or domain.istitle()) and _GOES_ON.match(text, match.end()):
                 continue
             if domain.lower() in self._threads:
                 local = _THREAD_LOCAL.search(text, window, match.start())
