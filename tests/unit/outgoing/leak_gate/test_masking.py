@@ -300,6 +300,10 @@ def test_an_encoding_of_one_program_is_undone(text: str) -> None:
     assert found_in(text, NEEDLES) == ("private address",)
 
 
+def test_the_bytes_of_one_character_are_decoded_together() -> None:
+    assert QUOTED.whole("b=C3=BCcher") == PERCENT.whole("b%C3%BCcher") == "b\u00fccher"
+
+
 def test_several_encodings_are_undone_at_once_each_as_far_as_characters_go() -> None:
     assert MIXED.whole("&#109;%65") == "me"
     assert ESCAPE.whole(r"\u{FFFFFF}") == "\U0010ffff"
