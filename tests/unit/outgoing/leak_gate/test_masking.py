@@ -313,6 +313,7 @@ def test_a_fold_within_an_escape_is_undone_in_a_calendar_alone() -> None:
     folded = "EMAIL:%6\r\n d%65@private.example"
 
     assert found_in(f"BEGIN:VCARD\r\n{folded}", NEEDLES) == ("private address",)
+    assert found_in(f"Hello\r\nBEGIN:VCARD\r\n{folded}", NEEDLES) == ("private address",)
     assert found_in(f"see {folded}", NEEDLES) == ()
 
 
