@@ -103,7 +103,11 @@ class Needles:
         self._terms = [(len(term) >= _SHORT, re.compile(_term_pattern(term), re.IGNORECASE)) for term in terms]
         longest_words = (max(term.split(), key=len) for term in terms)
         underlined = {_UNDERLINED.sub("_", domain) for domain in bases}
-        looked_for = (f"@{domain}" if domain == _GMAIL_IN_LINKS else domain for domain in self.domains)
+        # "@m" stands in many a file by chance, the end of the owner's name in front of it does not.
+        in_links = (
+            f"{base.rpartition('.')[2]}@{_GMAIL_IN_LINKS}" for domain in _GMAIL for base in bases.get(domain, ())
+        )
+        looked_for = (*(domain for domain in self.domains if domain != _GMAIL_IN_LINKS), *in_links)
         self._words = tuple(map(_skeleton, (*looked_for, *underlined, *longest_words, SENTINEL_START)))
         letters = "".join((*self.domains, *terms, *chain.from_iterable(bases.values())))
         self.is_ascii = letters.isascii()
