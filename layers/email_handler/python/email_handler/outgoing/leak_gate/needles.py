@@ -113,11 +113,7 @@ class Needles:
         self.is_ascii = letters.isascii()
         self.strange = re.compile(f"[^\x01-\x7f{re.escape(letters)}]", re.IGNORECASE)
         """What stands in no needle and is no letter where bytes are of no text: zeros, characters beyond ASCII."""
-        addresses = (
-            len(base) + 1 + (len(_GMAIL_IN_LINKS) if domain in _GMAIL else len(domain))
-            for domain, found in bases.items()
-            for base in found
-        )
+        addresses = (len(base) + 1 + len(domain) for domain, found in bases.items() for base in found)
         long_terms = (len(term) for term in terms if len(term) >= _SHORT)
         self.least = min((*addresses, *map(len, self._threads), *long_terms, _MAX_LEAST))
         """Characters of the shortest that :meth:`find` looks for in strings."""

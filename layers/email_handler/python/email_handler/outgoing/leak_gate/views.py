@@ -206,7 +206,11 @@ NOT_SHOWN = Decoding(
 """Elements of HTML (§4.8, §4.11, §4.12), SVG, Office Open XML and OpenDocument whose text is not shown in the line that they
 stand in: styles, deletions, codes of fields, notes."""
 
-TABS = Decoding(("\t", "&Tab;", "&#9;", "&#x9;"), re.compile(r"\t|&(?:Tab|#9|#x9);", re.IGNORECASE), KERN)
+TABS = Decoding(
+    ("\t", "&Tab;", "&#9;", "&#x9;"),
+    re.compile(r"(?<=[\w.@+-])(?:\t|&(?:Tab|#9|#x9);)+(?=[\w.@+-])", re.IGNORECASE),
+    KERN,
+)
 """What a browser drops from an address that is linked (URL §4.4)."""
 
 TAGS = (MARKUP, BARE_TAGS)
