@@ -111,13 +111,10 @@ def sqs_handler(
             handle(record)
         except RetryLater:
             return False
-        except EmailHandlerError as error:
-            log_outcome(
-                "record failed", "RecordFailed", record=record["messageId"], error=f"{type(error).__name__}: {error}"
-            )
-            return False
-        except Exception as error:  # noqa: BLE001 - its text may quote the message
-            log_outcome("record failed", "RecordFailed", record=record["messageId"], error=str(Mistake.of(error)))
+        except Exception as error:  # noqa: BLE001 - the queue delivers this record again, and the others have left
+            # The text of an error of ours has no content; any other may quote the message.
+            shown = f"{type(error).__name__}: {error}" if isinstance(error, EmailHandlerError) else Mistake.of(error)
+            log_outcome("record failed", "RecordFailed", record=record["messageId"], error=str(shown))
             return False
         return True
 

@@ -16,7 +16,6 @@ like a letter of the address behind it."""
 
 _BEGINNING = "<?xml"
 _EBCDIC_XML = _BEGINNING.encode("cp037")  # the same in every EBCDIC (XML appendix F.1)
-_DECLARED = re.compile(r"""\sencoding\s{0,9}=\s{0,9}["']([A-Za-z0-9._-]{1,40})""")
 _META = re.compile(rb"""<meta\s[^>]{0,200}charset\s{0,9}=\s{0,9}["']?([A-Za-z0-9._:-]{1,40})""", re.IGNORECASE)
 _XML = re.compile(rb"""\s{0,9}<\?xml\s[^>]{0,99}encoding\s{0,9}=\s{0,9}["']([A-Za-z0-9._-]{1,40})""")
 
@@ -55,8 +54,8 @@ def _codec_by_zeros(sample: bytes) -> str:
 def _codec_of_ebcdic(sample: bytes) -> str:
     if not sample.startswith(_EBCDIC_XML):
         return ""
-    declared = _DECLARED.search(sample.decode("cp037"))  # all of a declaration is the same in every EBCDIC
-    codec = codec_name(declared[1]) if declared else "cp037"
+    declared = declared_charset(sample.decode("cp037").encode())  # a declaration is the same in every EBCDIC
+    codec = codec_name(declared) if declared else "cp037"
     return codec if codec and _BEGINNING.encode(codec, "replace") == _EBCDIC_XML else ""
 
 
