@@ -6,7 +6,9 @@ sender finds its send still to be done. Before that, everything that is known of
 """
 
 import json
+import random
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -134,6 +136,8 @@ def _context(clients: Clients, deployment: Deployment) -> Context:
         ack_daily_cap=int(given["AckDailyCap"]),
         ack_daily_cap_per_domain=int(given["AckDailyCapPerDomain"]),
         clock=_now,
+        pause=time.sleep,
+        chance=random.random,
         new_token=_TOKENS.__getitem__,
     )
 

@@ -197,7 +197,7 @@ def test_items_of_newer_code_are_read_without_what_this_code_does_not_know(clien
 @pytest.mark.cloud
 def test_a_days_count_of_acknowledgements_is_kept_for_a_week_after_the_day(clients: Clients, table_name: str) -> None:
     table = DynamoTable(clients.dynamodb, table_name, lambda: NOW)
-    table.commit(commit(counted=("2026-03-02",)))
+    table.commit(commit(counted={"2026-03-02": 200}))
 
     key = {"pk": {"S": "COUNT#2026-03-02"}, "sk": {"S": "COUNT"}}
     stored = clients.dynamodb.get_item(TableName=table_name, Key=key, ConsistentRead=True)["Item"]

@@ -251,7 +251,7 @@ def test_a_second_copy_of_a_message_is_a_duplicate_for_three_days(table: Table, 
 def test_a_contact_is_acknowledged_once_for_all_receipts(table: Table) -> None:
     results = at_once(*[
         lambda number=number: table.commit(
-            commit(f"receipt-{number}", ledger=(acknowledgement(f"receipt-{number}"),), counted=("2026-03-02",))
+            commit(f"receipt-{number}", ledger=(acknowledgement(f"receipt-{number}"),), counted={"2026-03-02": 200})
         )
         for number in range(5)
     ])  # fmt: skip
@@ -263,10 +263,44 @@ def test_a_contact_is_acknowledged_once_for_all_receipts(table: Table) -> None:
 
 def test_acknowledgements_are_counted_by_day(table: Table) -> None:
     for number, day in enumerate(["2026-03-02", "2026-03-02", "2026-03-03"]):
-        table.commit(commit(f"receipt-{number}", counted=(day,)))
+        table.commit(commit(f"receipt-{number}", counted={day: 200}))
 
     days = ["2026-03-01", "2026-03-02", "2026-03-03"]
     assert table.look_up(question("new", counters=tuple(days))).counts == dict(zip(days, (0, 2, 1), strict=True))
+
+
+@pytest.mark.parametrize("limits", [(3, 9), (9, 3)], ids=["of the first", "of the second"])
+def test_what_is_counted_at_once_never_passes_a_limit(table: Table, limits: tuple[int, int]) -> None:
+    counted = dict(zip(["2026-03-02", "2026-03-02 customer.example"], limits, strict=True))
+
+    results = at_once(
+        *[lambda number=number: table.commit(commit(f"receipt-{number}", counted=counted)) for number in range(10)]
+    )
+
+    assert results.count(None) == 3
+    assert results.count(RecordChanged) == 7
+    assert table.look_up(question("new", counters=tuple(counted))).counts == dict.fromkeys(counted, 3)
+
+
+def test_a_commit_beyond_a_limit_writes_nothing(table: Table) -> None:
+    table.commit(commit(counted={"2026-03-02": 1}))
+
+    with pytest.raises(RecordChanged):
+        table.commit(commit("receipt-2", counted={"2026-03-02": 1, "2026-03-02 customer.example": 1}))
+
+    assert table.message(ReceiptId("receipt-2"), "inbound") is None
+    counts = table.look_up(question("new", counters=("2026-03-02", "2026-03-02 customer.example"))).counts
+    assert counts == {"2026-03-02": 1, "2026-03-02 customer.example": 0}
+
+
+def test_namesakes_that_exist_are_found_in_the_order_asked(table: Table) -> None:
+    names = [ConversationId(name) for name in ("linkedin-jane", "linkedin-jane-2", "linkedin-jane-3")]
+    for name in (names[2], names[0]):
+        table.commit(commit(f"receipt-{name}", conversation=conversation(id=name)))
+
+    found = table.look_up(question("new", namesakes=tuple(names))).namesakes
+
+    assert [namesake.id for namesake in found] == ["linkedin-jane", "linkedin-jane-3"]
 
 
 def test_a_topic_in_any_case_finds_the_latest_conversation(table: Table) -> None:

@@ -88,7 +88,7 @@ def _without_conversation(write: Any, table: Any, commit: Any) -> None:
 
 
 def _uncounted(write: Any, table: Any, commit: Any) -> None:
-    write(table, replace(commit, counted=()))
+    write(table, replace(commit, counted={}))
 
 
 def _without_effect(plan: Any, *args: Any) -> Any:

@@ -74,7 +74,7 @@ def _pure(raw: bytes, random: Random) -> Iterator[str]:
     if parsed.mistake:
         yield f"read: {parsed.mistake}"
         return
-    question = contact_message.contact_question(parsed, world.context)
+    question = contact_message.message_question(parsed)
     configuration = world.configuration
     commit = contact_message._plan(parsed, question, Known(), configuration, world.context, acknowledge=True)
     about = forward_context(

@@ -157,6 +157,7 @@ class FakeRecords(Failing):
             by_reference=tuple(self.conversations[ConversationId(c)] for c in by_reference),
             by_topic=self.conversations.get(topic) if topic else None,
             by_id=self.conversations.get(question.conversation) if question.conversation else None,
+            namesakes=tuple(self.conversations[n] for n in question.namesakes if n in self.conversations),
             sends={s: self.ledger[s] for s in sends if s in self.ledger},
         )
 
@@ -175,6 +176,7 @@ class FakeRecords(Failing):
             and not any(item.id in self.ledger for item in commit.ledger)
             and all(self.references.get(r.local_part, r).conversation == r.conversation for r in commit.references)
             and self._duplicate_of([commit.fingerprint], *key) is None
+            and all(self.counters[name] < limit for name, limit in commit.counted.items())
             and (
                 not commit.bounced
                 or (commit.bounced in self.ledger and self.ledger[commit.bounced].state in _MAY_BOUNCE)
@@ -201,7 +203,7 @@ class FakeRecords(Failing):
             self.ledger[item.id] = item
             contact_of = commit.contact.address if commit.contact else ""
             self.ledger_contacts[item.id] = contact_of or (commit.conversation.contact if commit.conversation else "")
-        self.counters.update(commit.counted)
+        self.counters.update(commit.counted.keys())
         if commit.bounced:
             self.ledger[commit.bounced] = replace(
                 self.ledger[commit.bounced],

@@ -185,6 +185,6 @@ def first_contact(receipt: str = "receipt-1", **fields: Any) -> Commit:
         "references": (reference(receipt=ReceiptId(receipt)),),
         "fingerprint": f"print of {receipt}",
         "ledger": (acknowledgement(receipt), forward(receipt)),
-        "counted": ("2026-03-02",),
+        "counted": {"2026-03-02": 200},
     }
     return commit(receipt, **(whole | fields))

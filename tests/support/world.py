@@ -86,6 +86,8 @@ class World:
             ack_daily_cap=self.ack_daily_cap,
             ack_daily_cap_per_domain=self.ack_daily_cap_per_domain,
             clock=self.clock,
+            pause=lambda _: None,
+            chance=lambda: 0.0,
             new_token=self.new_token,
         )
 

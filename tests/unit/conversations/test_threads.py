@@ -230,6 +230,16 @@ def test_a_linkedin_message_joins_by_ids_only_the_linkedin_conversation_of_its_p
     of_kim = conversation(contact_name="Kim", linkedin_thread="https://linkedin.example/1")
     of_jane = conversation(linkedin_thread="https://linkedin.example/2")
 
-    assert choose_on_linkedin(person, by_id=None, by_reference=(by_email, of_kim, of_jane)) == of_jane
-    assert choose_on_linkedin(person, by_id=None, by_reference=(by_email, of_kim)) is None
-    assert choose_on_linkedin(person, by_id=of_kim, by_reference=(of_jane,)) == of_kim
+    assert choose_on_linkedin(person, namesakes=(of_jane,), by_reference=(by_email, of_kim, of_jane)) == of_jane
+    assert choose_on_linkedin(person, namesakes=(of_jane,), by_reference=(by_email, of_kim)) is None
+
+
+def test_a_linkedin_message_with_a_thread_joins_the_conversation_of_that_thread_and_no_namesakes() -> None:
+    person = LinkedInPerson(name="Jane", thread_url="https://linkedin.example/2")
+    namesake = conversation(linkedin_thread="https://linkedin.example/1")
+    without_thread = conversation(linkedin_thread="")
+    of_jane = conversation(linkedin_thread="https://linkedin.example/2")
+
+    assert choose_on_linkedin(person, namesakes=(namesake, of_jane), by_reference=()) == of_jane
+    assert choose_on_linkedin(person, namesakes=(namesake,), by_reference=(namesake, of_jane)) == of_jane
+    assert choose_on_linkedin(person, namesakes=(namesake, without_thread), by_reference=(namesake,)) is None

@@ -19,7 +19,7 @@ from email_handler.errors import (
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress
 from email_handler.ports import Commit, Known, Question
 from email_handler.usecases.configuration import Configuration
-from email_handler.usecases.contact_message import NAMESAKES, contact_question, plan_delivery
+from email_handler.usecases.contact_message import NAMESAKES, message_question, plan_delivery
 from email_handler.usecases.decision import HELD_FOR, TRIES
 from email_handler.usecases.inbound import receive
 from tests.support.builders import entity, mail, multipart
@@ -496,14 +496,16 @@ def test_the_forward_comes_from_the_thread_address_and_shows_the_public_address_
     assert conversation.reply_address == EmailAddress("sales@customer.example")
 
 
-def test_the_last_number_is_shared_by_all_further_namesakes(world: World) -> None:
+def test_further_namesakes_have_conversations_without_a_name_and_share_none(world: World) -> None:
     conversations = [
         world.arrive(linkedin(number, url=URL.replace("abc", f"thread{number}"))).conversation
-        for number in range(1, NAMESAKES + 2)
+        for number in range(1, NAMESAKES + 3)
     ]
 
     assert conversations[0] == "linkedin-jane-doe"
-    assert conversations[-2:] == [f"linkedin-jane-doe-{NAMESAKES}"] * 2
+    assert conversations[NAMESAKES - 1] == f"linkedin-jane-doe-{NAMESAKES}"
+    assert all(conversation.startswith("c-") for conversation in conversations[NAMESAKES:])
+    assert len(set(conversations)) == NAMESAKES + 2
 
 
 def test_a_thread_address_decides_about_the_conversation_even_of_a_linkedin_message(world: World) -> None:
@@ -511,8 +513,9 @@ def test_a_thread_address_decides_about_the_conversation_even_of_a_linkedin_mess
     receipt = world.store(linkedin(1, url=URL))
     parsed = parse_received(linkedin(1, url=URL), receipt, "inbound", ArchiveKey("raw/inbound/r1"), world.now)
 
-    assert contact_question(parsed, world.context).conversation == "linkedin-jane-doe"
-    assert contact_question(replace(parsed, target=target), world.context).conversation == "c-00000001"
+    assert message_question(parsed).namesakes[:2] == ("linkedin-jane-doe", "linkedin-jane-doe-2")
+    of_thread_address = message_question(replace(parsed, target=target))
+    assert (of_thread_address.conversation, of_thread_address.namesakes) == ("c-00000001", ())
 
 
 def test_two_linkedin_messages_without_a_thread_are_two_persons(world: World) -> None:
@@ -594,8 +597,29 @@ def delivered(world: World, outcome: Outcome, known: Known) -> Commit:
     receipt = passed_receipt()
     parsed = parse_received(mail(), receipt, "inbound", ArchiveKey("raw/inbound/r1"), world.now)
     record = message_record(parsed, world.owners, outcome)
-    question = contact_question(parsed, world.context)
+    question = message_question(parsed)
     return plan_delivery(parsed, record, question, known, world.configuration, world.context)
+
+
+JOINED, OTHER = conversation(), conversation(id=ConversationId("c-other"))
+
+
+@pytest.mark.parametrize(
+    ("known", "written"),
+    [
+        (Known(by_topic=JOINED), None),
+        (Known(by_reference=(JOINED,), by_topic=JOINED), None),
+        (Known(by_reference=(conversation(subject="HELLO"),), by_topic=JOINED), None),
+        (Known(by_reference=(JOINED,)), (JANE, "Hello")),
+        (Known(by_reference=(JOINED,), by_topic=OTHER), (JANE, "Hello")),
+        (Known(), (JANE, "Hello")),
+    ],
+    ids=["topic", "topic and reference", "another case", "no topic", "another's topic", "first message"],
+)
+def test_a_topic_that_leads_to_the_conversation_already_is_not_written_again(
+    world: World, known: Known, written: tuple[str, str] | None
+) -> None:
+    assert delivered(world, Outcome.DELIVER, known).topic == written
 
 
 def test_a_flagged_message_is_not_acknowledged(world: World) -> None:

@@ -117,6 +117,8 @@ def context() -> Context:
         ack_daily_cap=settings.ack_daily_cap,
         ack_daily_cap_per_domain=settings.ack_daily_cap_per_domain,
         clock=_now,
+        pause=time.sleep,
+        chance=random.random,
         new_token=new_token,
     )
 

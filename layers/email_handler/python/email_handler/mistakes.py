@@ -5,6 +5,7 @@ reads, judges or composes one runs through :func:`attempt`, and the caller decid
 that step's result.
 """
 
+import math
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +17,9 @@ from types import FrameType, TracebackType
 from email_handler.errors import EmailHandlerError
 
 _OURS = f"{__name__.partition('.')[0]}."
-_SHARE = 1 / 3  # of the time that is left, for one step: ten slow ones in a row leave a sixtieth for what comes after
+STEP_SHARE = 1 / 3
+"""Of the time that is left, for one step: ten slow ones in a row leave a sixtieth for what comes after."""
+
 _remaining: ContextVar[Callable[[], float] | None] = ContextVar("remaining", default=None)
 
 
@@ -75,6 +78,12 @@ def steps_end_within(remaining: Callable[[], float]) -> Iterator[None]:
         _remaining.reset(token)
 
 
+def seconds_left() -> float:
+    """Return what :func:`steps_end_within` was told remains; outside of it, there is no end."""
+    remaining = _remaining.get()
+    return math.inf if remaining is None else remaining()
+
+
 def _in_time[*A, T](step: Callable[[*A], T], *args: *A) -> T:
     remaining = _remaining.get()
     if remaining is None:
@@ -83,7 +92,7 @@ def _in_time[*A, T](step: Callable[[*A], T], *args: *A) -> T:
     try:
         try:
             # Again and again: what is raised in a destructor is lost.
-            signal.setitimer(signal.ITIMER_REAL, max(remaining() * _SHARE, 0.001), 1)
+            signal.setitimer(signal.ITIMER_REAL, max(remaining() * STEP_SHARE, 0.001), 1)
             return step(*args)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)

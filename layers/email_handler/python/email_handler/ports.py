@@ -72,7 +72,8 @@ class Question:
     contact: EmailAddress | Literal[""] = ""
     subject: str = ""  # base subject: with *contact*, the topic
     references: tuple[str, ...] = ()  # local parts of In-Reply-To and References, bounded by the caller (<= 40)
-    conversation: ConversationId | Literal[""] = ""  # from a thread address, or a LinkedIn name
+    conversation: ConversationId | Literal[""] = ""  # from a thread address
+    namesakes: tuple[ConversationId, ...] = ()  # names for a LinkedIn person: which of them are taken, and by whom
     counters: tuple[str, ...] = ()  # names of counters: what was counted under them
     sends: tuple[LedgerId, ...] = ()  # ledger ids: which of them exist
 
@@ -91,6 +92,7 @@ class Known:
     by_reference: tuple[Conversation, ...] = ()  # their conversations, same order, no repeats
     by_topic: Conversation | None = None  # the contact's latest conversation with that base subject
     by_id: Conversation | None = None  # Question.conversation
+    namesakes: tuple[Conversation, ...] = ()  # those of Question.namesakes that exist, in the order asked
     sends: Mapping[LedgerId, LedgerItem] = field(default_factory=dict)  # of Question.sends, and of the references found
 
 
@@ -100,7 +102,7 @@ class Commit:
 
     Conditions: no decision yet for (receipt, decider); conversation and contact unchanged since they were read
     (``version`` is the version read; 0 means: must not exist yet; stored as version + 1); no ledger item with these
-    ids yet; no reference of these local parts to another conversation (within one conversation the first stays); no
+    ids yet; each counter below its limit; no reference of these local parts to another conversation (within one conversation the first stays); no
     unexpired fingerprint by another (receipt, function). So a caller leaves out of ``references`` what its question
     found elsewhere: such a commit would never succeed.
     """
@@ -113,7 +115,7 @@ class Commit:
     references: tuple[Reference, ...] = ()
     fingerprint: str = ""  # kept for 3 days
     ledger: tuple[LedgerItem, ...] = ()
-    counted: tuple[str, ...] = ()  # names of counters: each counts one more
+    counted: Mapping[str, int] = field(default_factory=dict)  # names of counters, each with its limit: one more
     expires_at: datetime | None = None  # TTL of message and decision for HOLD and DROP
     bounced: LedgerId | Literal[""] = ""  # feedback: this send (SENT or UNKNOWN) becomes BOUNCED
 

@@ -86,11 +86,13 @@ def choose(
 
 
 def choose_on_linkedin(
-    person: LinkedInPerson, *, by_id: Conversation | None, by_reference: Iterable[Conversation]
+    person: LinkedInPerson, *, namesakes: Iterable[Conversation], by_reference: Iterable[Conversation]
 ) -> Conversation | None:
-    """Return the conversation with *person*: *by_id* (found by name and thread URL), else by ids and name."""
-    if by_id is not None:
-        return by_id
+    """Return the conversation with *person*: the one of the *namesakes* with the same thread URL; without a URL, by ids
+    and name. Of two persons of one name, neither may change where replies to the other go."""
+    if person.thread_url:
+        same_thread = (c for c in (*namesakes, *by_reference) if c.linkedin_thread == person.thread_url)
+        return next(same_thread, None)
     return next((c for c in by_reference if c.linkedin_thread and c.contact_name == person.name), None)
 
 

@@ -1,6 +1,7 @@
 """A contact's message, to a public address or to its own thread address: stopped, filtered, or delivered."""
 
 from dataclasses import replace
+from operator import lt
 
 from email_handler.conversations.disposition import Disposition, Outcome, Reason
 from email_handler.conversations.evolve import add_message, contact_after, start
@@ -16,11 +17,11 @@ from email_handler.conversations.parsed import (
     message_record,
     verified_owner,
 )
-from email_handler.conversations.records import Decision, MessageRecord
+from email_handler.conversations.records import Conversation, Decision, MessageRecord
 from email_handler.conversations.subjects import base_subject
 from email_handler.conversations.thread_address import read_thread_address, token_matches
 from email_handler.conversations.threads import choose, choose_on_linkedin, own_reference
-from email_handler.identifiers import ConversationId
+from email_handler.identifiers import ConversationId, EmailAddress
 from email_handler.mistakes import Mistake, attempt, attempt_or
 from email_handler.ports import Commit, Known, Question
 from email_handler.senders.auto_response import refuse_acknowledgement
@@ -33,7 +34,7 @@ from email_handler.usecases.decision import build_commit, decide_once, new_send
 from email_handler.usecases.feedback_plan import plan_feedback
 from email_handler.usecases.unread import bare_question, forward_unread
 
-NAMESAKES = 20  # LinkedIn persons of one name that get a number of their own; more share the last
+NAMESAKES = 20  # LinkedIn persons of one name that get a number of their own; the others' conversations have no name
 
 
 def decide_contact_message(parsed: ParsedMessage, context: Context, *, acknowledge: bool) -> Decision:
@@ -43,7 +44,7 @@ def decide_contact_message(parsed: ParsedMessage, context: Context, *, acknowled
     """
     if parsed.feedback is not None and attempt_or(False, _owner_quotes_feedback, parsed, context):
         parsed = replace(parsed, feedback=None)
-    asked = attempt(contact_question, parsed, context)
+    asked = attempt(message_question, parsed)
     question = bare_question(parsed) if isinstance(asked, Mistake) else asked
 
     def plan(known: Known, configuration: Configuration) -> Commit:
@@ -87,27 +88,8 @@ def _plan(
     return plan_delivery(parsed, record, question, known, configuration, context, acknowledge=acknowledge)
 
 
-def contact_question(parsed: ParsedMessage, context: Context) -> Question:
-    """Return what must be known before anything is decided about *parsed*.
-
-    For a LinkedIn person this fixes the conversation's id: the first of ``linkedin-name``, ``-2``, ``-3`` … that is
-    free or this person's own. The thread's URL distinguishes two persons of one name; without one, only ids can join.
-    """
-    question = message_question(parsed)
-    person = parsed.person
-    if person is None or parsed.target is not None:
-        return question
-    slug = linkedin_slug(person.name)
-    for number in range(1, NAMESAKES + 1):
-        name = ConversationId(slug if number == 1 else f"{slug}-{number}")
-        taken = context.records.conversation(name)
-        if taken is None or (person.thread_url and taken.linkedin_thread == person.thread_url):
-            break
-    return replace(question, conversation=name)
-
-
 def message_question(parsed: ParsedMessage) -> Question:
-    """Return what *parsed* by itself says must be known."""
+    """Return what must be known before anything is decided about *parsed*."""
     failed = next(iter(parsed.feedback.recipients), None) if parsed.feedback else None
     return Question(
         receipt=parsed.receipt.id,
@@ -117,9 +99,16 @@ def message_question(parsed: ParsedMessage) -> Question:
         subject=base_subject(parsed.message.subject),
         references=parsed.references,
         conversation=parsed.target.conversation if parsed.target else "",
+        namesakes=_namesakes(parsed.person.name) if parsed.person and not parsed.target else (),
         counters=acknowledgement_counters(parsed.sender, parsed.at),
         sends=(acknowledgement_id(parsed.sender),),
     )
+
+
+def _namesakes(name: str) -> tuple[ConversationId, ...]:
+    """Return what conversations with LinkedIn persons called *name* are called: ``linkedin-name``, ``-2``, ``-3`` etc."""
+    slug = linkedin_slug(name)
+    return tuple(ConversationId(slug if number == 1 else f"{slug}-{number}") for number in range(1, NAMESAKES + 1))
 
 
 def _stop(parsed: ParsedMessage, known: Known, owners: Owners) -> Reason | None:
@@ -188,7 +177,7 @@ def plan_delivery(
     owners, verified = configuration.owners, parsed.verification.address
     person = parsed.person if parsed.target is None else None
     if person:
-        joined = choose_on_linkedin(person, by_id=known.by_id, by_reference=known.by_reference)
+        joined = choose_on_linkedin(person, namesakes=known.namesakes, by_reference=known.by_reference)
     else:
         joined = choose(
             by_token=known.by_id if token_matches(parsed.target, known.by_id) else None,
@@ -197,9 +186,10 @@ def plan_delivery(
             verified=verified,
             now=parsed.at,
         )
+    taken = {namesake.id for namesake in known.namesakes}
     before = joined or start(
         parsed,
-        question.conversation if person else "",
+        next((name for name in question.namesakes if name not in taken), ""),
         record.reply_address,
         owners=owners,
         routes=configuration.routes,
@@ -212,9 +202,9 @@ def plan_delivery(
         new_send(JobKind.FORWARD, forward_id(conversation.id, record.receipt, mailbox), record, [mailbox])
         for mailbox in conversation.mailboxes
     ]
-    counted: tuple[str, ...] = ()
+    counted: dict[str, int] = {}
     if verified and acknowledge and _acknowledgement_due(parsed, record, question, known, owners, context):
-        counted = question.counters
+        counted = dict(zip(question.counters, _caps(context), strict=True))
         ledger.append(new_send(JobKind.ACKNOWLEDGEMENT, acknowledgement_id(verified), record, [verified]))
     commit = build_commit(
         record,
@@ -226,25 +216,37 @@ def plan_delivery(
         commit,
         conversation=conversation,
         contact=contact_after(parsed, known.contact, conversation),
-        topic=(verified, conversation.subject) if verified and not parsed.person else None,
+        topic=_topic(parsed, conversation, question, known),
         references=own_reference(parsed.message, conversation, record.receipt, known.references),
         counted=counted,
     )
+
+
+def _topic(
+    parsed: ParsedMessage, conversation: Conversation, question: Question, known: Known
+) -> tuple[EmailAddress, str] | None:
+    """Return the topic that leads to *conversation* from now on; None if it does already: what many messages at once
+    write, each of them may have to write again."""
+    verified = parsed.verification.address
+    if verified is None or parsed.person:
+        return None
+    asked = (verified, conversation.subject.casefold()) == (question.contact, question.subject.casefold())
+    leads_there = known.by_topic is not None and known.by_topic.id == conversation.id
+    return None if asked and leads_there else (verified, conversation.subject)
 
 
 def _acknowledgement_due(
     parsed: ParsedMessage, record: MessageRecord, question: Question, known: Known, owners: Owners, context: Context
 ) -> bool:
     contact = known.contact
-    in_all, of_domain = (known.counts.get(counter, 0) for counter in question.counters)
+    counted = (known.counts.get(counter, 0) for counter in question.counters)
     return (
         record.outcome is Outcome.DELIVER
         and parsed.feedback is None
         and acknowledgement_id(parsed.sender) not in known.sends
         and not any(reference.ledger for reference in known.references)  # it replies to us: a help desk's reply, say
         and not (contact and (contact.written_to or contact.unreachable))
-        and in_all < context.ack_daily_cap
-        and of_domain < context.ack_daily_cap_per_domain
+        and all(map(lt, counted, _caps(context)))
         and not refuse_acknowledgement(
             parsed.message,
             parsed.receipt,
@@ -254,3 +256,8 @@ def _acknowledgement_due(
             owners=tuple(owners.addresses()),
         )
     )
+
+
+def _caps(context: Context) -> tuple[int, int]:
+    """Return the limits of a question's counters: of a day's acknowledgements in all, and to one domain."""
+    return context.ack_daily_cap, context.ack_daily_cap_per_domain

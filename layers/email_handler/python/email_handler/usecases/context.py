@@ -22,4 +22,6 @@ class Context:
     ack_daily_cap: int
     ack_daily_cap_per_domain: int
     clock: Clock
+    pause: Callable[[float], None]  # seconds, between two tries to write what others write as well
+    chance: Callable[[], float]  # 0 to 1, for the length of a pause
     new_token: NewToken

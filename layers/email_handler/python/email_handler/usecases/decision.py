@@ -12,39 +12,59 @@ from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import Decision, LedgerItem, MessageRecord, PendingEvent, SendState
 from email_handler.errors import RecordChanged
 from email_handler.identifiers import Decider, EmailAddress, LedgerId
+from email_handler.mistakes import STEP_SHARE, seconds_left
 from email_handler.ports import Commit, Known, Question
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
 
-TRIES = 6  # times that a decision is planned again because others wrote in between; then the invocation is retried
+TRIES = 30  # times that a decision is planned because others wrote in between: enough for 100 of them at once, even if
+# the table is four times slower than usual (tests/unit/usecases/test_contention.py). Then Lambda retries the invocation.
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0  # seconds: about one try, and what 100 of them need one after the other
 HELD_FOR = timedelta(days=90)  # held messages are kept that long, the records of dropped ones too
 
 type Plan = Callable[[Known, Configuration], Commit]
 """Returns the transaction for what is known and in force. Called again if others wrote in between."""
 
 
-def decide_once(question: Question, plan: Plan, context: Context, *, tries: int = TRIES) -> Decision:
+def decide_once(question: Question, plan: Plan, context: Context) -> Decision:
     """Decide about one receipt and finish what was decided: decided at most once, finished at least once.
 
     The decision, its jobs and its events are one transaction; only then is anything queued or published. A second run
     (SES's duplicate event, a retry after a crash, the reconciler) finds the decision and finishes it.
-    Raises RecordChanged if others wrote in between each of *tries* times.
+    Raises RecordChanged if others wrote in between every time, or Lambda leaves no time for another try.
     """
-    known = context.records.look_up(question)
-    configuration = context.configuration()  # always waited for: no read outlives the invocation
-    decision = known.decision
-    if decision is None:
+    decision = _decided(question, plan, context)
+    if not decision.done:
+        finish(decision, context)
+    return decision
+
+
+def _decided(question: Question, plan: Plan, context: Context) -> Decision:
+    tries = 1
+    while True:
+        began = context.clock()
+        known = context.records.look_up(question)
+        configuration = context.configuration()  # always waited for: no read outlives the invocation
+        if known.decision is not None:
+            return known.decision
         commit = plan(known, configuration)
         try:
             context.records.commit(commit)
         except RecordChanged:
-            if tries == 1:
+            pause = pause_after(tries, context.chance())
+            took = (context.clock() - began).total_seconds()
+            if tries == TRIES or seconds_left() < pause + took / STEP_SHARE:
                 raise
-            return decide_once(question, plan, context, tries=tries - 1)
-        decision = commit.decision
-    if not decision.done:
-        finish(decision, context)
-    return decision
+        else:
+            return commit.decision
+        context.pause(pause)
+        tries += 1
+
+
+def pause_after(tries: int, chance: float) -> float:
+    """Return the seconds to wait after *tries* writes that others were faster than: a part of 0.2 s doubled each time
+    up to 10 s, all of it times *chance* (0 to 1), since equal pauses would let the same writers meet again."""
+    return min(FIRST_PAUSE * 2.0 ** (tries - 1), LONGEST_PAUSE) * chance
 
 
 def finish(decision: Decision, context: Context) -> None:

@@ -15,7 +15,7 @@ from email_handler.mistakes import Mistake, attempt, attempt_or
 from email_handler.ports import Commit, Known, ListKind, Question
 from email_handler.senders.authentication import SenderVerification, bare_receipt, receipt_from_message
 from email_handler.usecases.configuration import Configuration
-from email_handler.usecases.contact_message import contact_question, plan_delivery
+from email_handler.usecases.contact_message import message_question, plan_delivery
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import build_commit, decide_once
 from email_handler.usecases.unread import bare_question, deliver_unread
@@ -37,7 +37,7 @@ def release(receipt: ReceiptId, function: FunctionName, context: Context, *, all
     if allow:
         _list(record, "allow", context)
     parsed = _parse_again(record, context)
-    asked = attempt(contact_question, parsed, context)
+    asked = attempt(message_question, parsed)
     question = replace(bare_question(parsed) if isinstance(asked, Mistake) else asked, decider="operator")
 
     def plan(known: Known, configuration: Configuration) -> Commit:

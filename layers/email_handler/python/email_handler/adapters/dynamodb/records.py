@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import batched, islice
+from itertools import batched, islice, starmap
 from typing import Any
 
 from email_handler.adapters.dynamodb import keys
@@ -45,13 +45,14 @@ class DynamoRecords:
         contact = question.contact
         decision = keys.decision(question.receipt, question.decider)
         conversation = keys.conversation(question.conversation)
+        namesakes = list(map(keys.conversation, question.namesakes))
         prints = list(map(keys.fingerprint, question.fingerprints))
         counters = {name: keys.count(name) for name in question.counters}
         topic = keys.topic(contact, question.subject)
         lists = [keys.listed(contact), keys.listed(address_domain(contact))]
         named = list(map(keys.reference, dict.fromkeys(question.references)))
         sends = list(map(keys.send, question.sends))
-        asked = [keys.CAUTION, decision, *named, *sends, *prints, *counters.values()]
+        asked = [keys.CAUTION, decision, *named, *sends, *prints, *namesakes, *counters.values()]
         asked += [keys.contact(contact), *lists] if contact else []
         asked += [topic] if question.subject else []
         asked += [conversation] if question.conversation else []
@@ -76,6 +77,7 @@ class DynamoRecords:
             by_reference=tuple(read(Conversation, found[key]) for key in by_reference if key in found),
             by_topic=read_optional(Conversation, found.get(by_topic)) if by_topic else None,
             by_id=read_optional(Conversation, first.get(conversation)),
+            namesakes=tuple(read(Conversation, first[key]) for key in namesakes if key in first),
             sends={item.id: item for item in items},
         )
 
@@ -114,7 +116,7 @@ class DynamoRecords:
             put(keys.send(item.id), keys.ledger_attributes(item) | {"contact": about}, ABSENT)
             for item in {item.id: item for item in reversed(commit.ledger)}.values()
         ]
-        writes += map(self._counted, commit.counted)
+        writes += starmap(self._counted, commit.counted.items())
         if commit.bounced:
             writes.append(self._bounced(commit.bounced, "; ".join(map(str, message.reasons))))
         self._table.transact(writes)
@@ -135,10 +137,10 @@ class DynamoRecords:
             mine | {"now": int(now.timestamp())},
         )
 
-    def _counted(self, counter: str) -> Item:
-        expires = int((self._clock() + _COUNT_AGE).timestamp())
+    def _counted(self, counter: str, limit: int) -> Item:
+        values = {"none": 0, "one": 1, "expires": int((self._clock() + _COUNT_AGE).timestamp()), "limit": limit}
         assignments = "#count = if_not_exists(#count, :none) + :one, #expires_at = :expires"
-        return self._table.update(keys.count(counter), assignments, "", {"none": 0, "one": 1, "expires": expires})
+        return self._table.update(keys.count(counter), assignments, f"{ABSENT} OR #count < :limit", values)
 
     def _bounced(self, ledger: LedgerId, reason: str) -> Item:
         states = {state.value: state.value for state in (SendState.BOUNCED, SendState.SENT, SendState.UNKNOWN)}
