@@ -1,9 +1,9 @@
-"""The ten alarms: each is triggered on the deployed stack, and its notification reaches the topic.
+"""The thirteen alarms: each is triggered on the deployed stack, and its notification reaches the topic.
 
 Real, on the emulator: functions that raise on malformed events, jobs that a sender dead-letters, and invocations that
 fail three times and end in ProcessingFailures. Simulated: MiniStack publishes no metrics of SQS and evaluates alarms
-only when a metric is put, so the tests put what SQS and Lambda would: a queue's real depth, and the function's error
-once more. MiniStack also ignores dimensions when it evaluates, so that similar alarms go off together. The tests read
+only when a metric is put, so the tests put what SQS and Lambda would: a queue's real depth, the age of a job, and the
+function's error once more. MiniStack also ignores dimensions when it evaluates, so that similar alarms go off together. The tests read
 the dimensions of the deployed alarms to check that exactly one alarm watches each function or queue.
 """
 
@@ -16,6 +16,8 @@ import pytest
 from cloud.clients import Clients
 from cloud.cloud import LocalCloud
 from cloud.ses import Fault
+from email_handler.conversations.jobs import Job, JobKind
+from email_handler.identifiers import ArchiveKey, LedgerId, ReceiptId
 from tests.support.builders import mail
 
 pytestmark = pytest.mark.cloud
@@ -110,8 +112,8 @@ def alarms(stack_alarms: Alarms) -> Iterator[Alarms]:
         stack_alarms.clients.sqs.purge_queue(QueueUrl=stack_alarms.cloud.resources[queue])
 
 
-def test_ten_alarms_notify_the_topic(stack_alarms: Alarms) -> None:
-    assert len(stack_alarms.names) == 10
+def test_thirteen_alarms_notify_the_topic(stack_alarms: Alarms) -> None:
+    assert len(stack_alarms.names) == 13
     assert {tuple(alarm["AlarmActions"]) for alarm in stack_alarms.described()} == {
         (stack_alarms.cloud.resources["AlarmTopic"],)
     }
@@ -125,6 +127,43 @@ def test_a_function_that_raises_sets_off_its_own_alarm(alarms: Alarms, function:
     alarm = alarms.publish("AWS/Lambda", "Errors", "FunctionName", name, 1)
 
     assert alarm == alarms.cloud.resources[f"{function}Errors"]
+    assert alarms.went_off(alarm)
+
+
+@pytest.fixture
+def unreadable(alarms: Alarms) -> Iterator[Job]:
+    """Return the job of a send that can be claimed but not read."""
+    job = Job(
+        kind=JobKind.FORWARD,
+        ledger=LedgerId("forward-unreadable"),
+        conversation="",
+        source=ReceiptId("unreadable"),
+        archive_key=ArchiveKey("raw/inbound/unreadable"),
+    )
+    table, key = alarms.cloud.resources["Records"], {"pk": {"S": f"SEND#{job.ledger}"}, "sk": {"S": "SEND"}}
+    alarms.clients.dynamodb.put_item(
+        TableName=table, Item={**key, "state": {"S": "queued"}, "attempt": {"N": "0"}, "id": {"S": job.ledger}}
+    )
+    yield job
+    alarms.clients.dynamodb.delete_item(TableName=table, Key=key)
+
+
+def test_a_send_that_always_fails_its_claim_sets_off_the_alarm_of_its_sender(alarms: Alarms, unreadable: Job) -> None:
+    record = {"messageId": "m", "receiptHandle": "h", "body": unreadable.to_json(), "attributes": {}}
+    run = alarms.cloud.invoke("ForwardSenderFunction", {"Records": [record]})
+    assert run.failed
+    assert "JobFailed" in str(run)
+
+    name = alarms.cloud.resources["ForwardSenderFunction"]
+    assert alarms.went_off(alarms.publish("AWS/Lambda", "Errors", "FunctionName", name, 1))
+
+
+@pytest.mark.parametrize("queue", [queue for queue, _ in DEAD_LETTER_QUEUES])
+def test_a_job_that_nothing_takes_for_two_hours_sets_off_the_alarm_of_its_queue(alarms: Alarms, queue: str) -> None:
+    name = alarms.cloud.resources[queue].rpartition("/")[2]
+    alarm = alarms.publish("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", name, 7200)
+
+    assert alarm == alarms.cloud.resources[f"{queue}Alarm"]
     assert alarms.went_off(alarm)
 
 

@@ -148,17 +148,21 @@ class Stack:
         name, _, attribute = text.partition(".")
         if attribute != "Arn":
             return name if attribute.endswith("Name") else text
-        return self._arn(name) + (":*" if self.source["Resources"][name]["Type"] == "AWS::Logs::LogGroup" else "")
+        return self._arn(name) + (":*" if self._type(name) == "AWS::Logs::LogGroup" else "")
 
     def _arn(self, name: str) -> str:
-        service, prefix = _ARNS[self.source["Resources"][name]["Type"]].split(" ")
+        service, prefix = _ARNS[self._type(name)].split(" ")
         return arn(service, prefix + name)
+
+    def _type(self, name: str) -> str:
+        """Return a resource's type. What is named and not there before the transform is the rule of a function's event."""
+        return str(self.source["Resources"].get(name, {"Type": "AWS::Events::Rule"})["Type"])
 
     # Policies
 
     @cached_property
     def statements(self) -> list[Statement]:
-        """Every statement of the stack: of roles and who may assume them, managed policies, the bucket, functions."""
+        """Every statement of the stack: of roles and who may assume them, managed policies, bucket, queue, functions."""
         found: list[Statement] = []
         for name, role in self.of_type("AWS::IAM::Role").items():
             found += read_statements(f"{name}.trust", role["AssumeRolePolicyDocument"], self._arn(name))
@@ -168,8 +172,9 @@ class Stack:
                 raise ValueError(f"{name} has managed policies, which are not read here")
         for name, policy in self.of_type("AWS::IAM::ManagedPolicy").items():
             found += read_statements(name, policy["PolicyDocument"])
-        for name, policy in self.of_type("AWS::S3::BucketPolicy").items():
-            found += read_statements(name, policy["PolicyDocument"])
+        for kind in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"):
+            for name, policy in self.of_type(kind).items():
+                found += read_statements(name, policy["PolicyDocument"])
         for name, permission in self.of_type("AWS::Lambda::Permission").items():
             found += read_statements(name, {"Statement": [self._lambda_statement(permission)]})
         return found
@@ -233,10 +238,13 @@ class Stack:
                     yield _as_service("ses", "lambda:InvokeFunction", called["FunctionArn"], context)
 
     def _triggers(self) -> Iterator[Authorisation]:
-        """EventBridge calls the functions that are its rules' targets, or publishes to a topic as the target's role;
-        Scheduler calls those of its schedules."""
+        """EventBridge calls the functions that are its rules' targets, or publishes to a topic as the target's role, and
+        keeps what it cannot deliver; Scheduler calls those of its schedules."""
         for name, rule in self.of_type("AWS::Events::Rule").items():
             for target in rule["Targets"]:
+                if undelivered := target.get("DeadLetterConfig"):
+                    context = {"aws:SourceArn": self._arn(name)}
+                    yield _as_service("events", "sqs:SendMessage", undelivered["Arn"], context)
                 if role := target.get("RoleArn"):
                     yield _as_service("events", "sts:AssumeRole", role)
                     yield self._as_role(_last(role), "sns:Publish", target["Arn"])

@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from email_handler.usecases.backoff import LONGEST
+from tests.permissions.calls import arn
+from tests.permissions.stack import Stack, transformed
 from tests.support.stack import ALARMS, FUNCTIONS, QUEUES, TEMPLATE, name_of, timeout
 
 SENDERS = {
@@ -73,10 +76,11 @@ def test_max_receive_count_is_above_what_a_sender_needs_before_it_dead_letters_b
     assert {200} == {QUEUES[name]["RedrivePolicy"]["maxReceiveCount"] for name in SEND_QUEUES}
 
 
-def test_ten_alarms_watch_six_functions_and_four_dead_letter_queues() -> None:
+def test_thirteen_alarms_watch_six_functions_three_queues_and_four_dead_letter_queues() -> None:
     assert sorted(FUNCTIONS) == sorted(watched("Errors"))
+    assert sorted(SEND_QUEUES) == sorted(watched("ApproximateAgeOfOldestMessage"))
     assert sorted(DEAD_LETTER_QUEUES) == sorted(watched("ApproximateNumberOfMessagesVisible"))
-    assert len(ALARMS) == 10
+    assert len(ALARMS) == 13
 
 
 @pytest.mark.parametrize("name", ALARMS)
@@ -84,8 +88,45 @@ def test_an_alarm_goes_to_the_topic_at_the_first_failure(name: str) -> None:
     alarm = ALARMS[name]
 
     assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
-    assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (1, 1)
+    assert alarm["EvaluationPeriods"] == 1
     assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert alarm["Threshold"] == 1 or alarm["MetricName"] == "ApproximateAgeOfOldestMessage"
+
+
+@pytest.mark.parametrize("function", SENDERS)
+def test_the_alarm_of_a_sender_lasts_until_a_job_that_fails_every_time_fails_again(function: str) -> None:
+    """Else it would be sent anew every time: the job is hidden in between for longer than the other alarms' period."""
+    hidden = QUEUES[name_of(SENDERS[function]["Queue"])]["VisibilityTimeout"]
+
+    assert watched("Errors")[function]["Period"] >= 2 * hidden
+
+
+@pytest.mark.parametrize("name", SEND_QUEUES)
+def test_a_queue_that_nothing_takes_from_is_noticed_within_two_hours_and_backoff_is_not(name: str) -> None:
+    """SQS leaves out of the age what has been received three times, and the pause between two receives is an hour at
+    most: a job's age is never counted for longer than two of them."""
+    alarm = watched("ApproximateAgeOfOldestMessage")[name]
+
+    assert alarm["Threshold"] == 2 * LONGEST.total_seconds() == 7200
+    assert (alarm["Statistic"], alarm["TreatMissingData"]) == ("Maximum", "notBreaching")
+
+
+def test_what_a_rule_cannot_deliver_is_kept_and_only_our_rules_may_keep_it() -> None:
+    stack = Stack(transformed())
+    rules = stack.of_type("AWS::Events::Rule")
+    failures = arn("sqs", "ProcessingFailures")
+
+    assert {name: [target["DeadLetterConfig"] for target in rule["Targets"]] for name, rule in rules.items()} == {
+        name: [{"Arn": failures}]
+        for name in ("AttachmentFunctionMessageReceived", "InboundFunctionFeedback", "SendingDisabled")
+    }
+    (policy,) = stack.of_type("AWS::SQS::QueuePolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert (policy["Queues"], statement["Resource"]) == (["ProcessingFailures"], failures)
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert sorted(statement["Condition"]["ArnLike"]["aws:SourceArn"]) == [
+        arn("events", f"rule/{name}") for name in sorted(rules)
+    ]
 
 
 def test_an_alarm_on_dead_letters_is_not_silenced_by_a_queue_that_stopped_reporting() -> None:

@@ -10,7 +10,7 @@ from email_handler import mistakes, runtime
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.records import Decision
-from email_handler.errors import ArchiveUnavailable
+from email_handler.errors import ArchiveUnavailable, JobFailed, LeaseHeld, RetryLater
 from email_handler.identifiers import ConversationId, LedgerId, ReceiptId
 from email_handler.usecases.sending import Dispatch, SendResult
 
@@ -71,9 +71,10 @@ def test_a_send_despite_a_mistake_is_counted(result: SendResult, counted: list[s
     assert ("Mistakes" in counted) is (result is SendResult.SENT_DESPITE_MISTAKE)
 
 
-def test_a_record_that_fails_is_logged_and_reported_without_its_texts_and_the_others_are_sent(
+def test_what_no_sender_expects_fails_the_function_without_its_texts_and_the_other_records_are_sent(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """A failed function sets off its alarm; a failed record is silent until the queue gives it up."""
     sent: list[str] = []
 
     def send(job: Job, _: object) -> SendResult:
@@ -83,10 +84,12 @@ def test_a_record_that_fails_is_logged_and_reported_without_its_texts_and_the_ot
         return SendResult.SENT
 
     handler = runtime.sqs_handler(send, lambda: cast("Dispatch", None), dead_letter=_refuse, show_again=_refuse)
-    response = handler({"Records": [_record(ledger) for ledger in ("first", "second", "third")]}, _context())
+    with pytest.raises(JobFailed, match="KeyError") as raised:
+        handler({"Records": [_record(ledger) for ledger in ("first", "second", "third")]}, _context())
 
-    assert response == {"batchItemFailures": [{"itemIdentifier": "second"}]}
     assert sent == ["first", "third"]
+    assert (raised.value.__cause__, raised.value.__context__) == (None, None), "Lambda logs them with their texts"
+    assert "private" not in str(raised.value)
     (line,) = [record for record in caplog.records if getattr(record, "outcome", "") == "RecordFailed"]
     assert (line.record, line.error.partition(" ")[0]) == ("second", "KeyError")  # type: ignore[attr-defined]
     assert "private" not in str(vars(line))
@@ -97,10 +100,26 @@ def test_the_text_of_an_error_of_ours_is_logged_since_it_has_no_content(caplog: 
         raise ArchiveUnavailable("S3 failed: AccessDenied")
 
     handler = runtime.sqs_handler(send, lambda: cast("Dispatch", None), dead_letter=_refuse, show_again=_refuse)
-    handler({"Records": [_record("first")]}, _context())
+    with pytest.raises(JobFailed, match="AccessDenied"):
+        handler({"Records": [_record("first")]}, _context())
 
     (line,) = [record for record in caplog.records if getattr(record, "outcome", "") == "RecordFailed"]
     assert line.error == "ArchiveUnavailable: S3 failed: AccessDenied"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("error", [RetryLater("SES: throttled", 30), LeaseHeld("another worker is sending this")])
+def test_a_send_that_is_put_off_or_under_way_is_a_failed_record_and_no_failed_function(error: Exception) -> None:
+    shown: list[tuple[str, int]] = []
+
+    def send(*_: object) -> SendResult:
+        raise error
+
+    handler = runtime.sqs_handler(
+        send, lambda: cast("Dispatch", None), dead_letter=_refuse, show_again=lambda *again: shown.append(again)
+    )
+
+    assert handler({"Records": [_record("first")]}, _context()) == {"batchItemFailures": [{"itemIdentifier": "first"}]}
+    assert shown == ([("first", 30)] if isinstance(error, RetryLater) else [])
 
 
 def test_a_function_ends_each_step_before_lambda_ends_the_function(monkeypatch: pytest.MonkeyPatch) -> None:

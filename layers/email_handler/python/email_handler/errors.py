@@ -101,6 +101,11 @@ class LeaseHeld(TransientError):
     """Another worker is sending this job; its lease still runs."""
 
 
+class JobFailed(TransientError):
+    """A sender met what it does not expect, such as a table that cannot be reached: the function fails, which sets off
+    its alarm, and the queue delivers the job again."""
+
+
 class RetryLater(TransientError):
     """A send was put off: the ledger says QUEUED and when it is due. The queue must show the job again after ``delay``."""
 

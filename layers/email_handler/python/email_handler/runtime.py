@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from email_handler.conversations.jobs import Job
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import Decision
-from email_handler.errors import EmailHandlerError, MalformedEvent, MalformedJob, RetryLater
+from email_handler.errors import EmailHandlerError, JobFailed, LeaseHeld, MalformedEvent, MalformedJob, RetryLater
 from email_handler.identifiers import ArchiveKey, EmailAddress, FunctionName, ReceiptId
 from email_handler.mistakes import Mistake, steps_end_within
 from email_handler.senders.authentication import SesReceipt
@@ -87,7 +87,8 @@ def sqs_handler(
 
     A message that is not a job goes to *dead_letter* (body, reason, receives) and delays no other. For a send that is
     put off, *show_again* (receipt handle, seconds) sets the visibility timeout before the record is reported failed.
-    Whatever else a record raises fails that record alone.
+    Whatever else a record raises fails the function at the end, once the other records are done: only a failed function
+    sets off an alarm, and a batch is one record. A send that another worker has is no failure of the function.
     """
 
     def handle(record: dict[str, Any]) -> None:
@@ -106,21 +107,25 @@ def sqs_handler(
             raise
         log_outcome("send ended", result, **ids)
 
-    def succeeds(record: dict[str, Any]) -> bool:
-        try:
-            handle(record)
-        except RetryLater:
-            return False
-        except Exception as error:  # noqa: BLE001 - the queue delivers this record again, and the others have left
-            # The text of an error of ours has no content; any other may quote the message.
-            shown = f"{type(error).__name__}: {error}" if isinstance(error, EmailHandlerError) else Mistake.of(error)
-            log_outcome("record failed", "RecordFailed", record=record["messageId"], error=str(shown))
-            return False
-        return True
-
     def handler(event: Event, _: LambdaContext) -> dict[str, Any]:
         metrics.add_metric(name="Records", unit=MetricUnit.Count, value=len(event["Records"]))
-        failed = [record["messageId"] for record in event["Records"] if not succeeds(record)]
+        failed: list[str] = []
+        unexpected: list[str] = []  # what was raised
+        for record in event["Records"]:
+            try:
+                handle(record)
+            except RetryLater:
+                failed.append(record["messageId"])
+            except Exception as error:  # noqa: BLE001 - the queue delivers this record again, and the others shall leave
+                # The text of an error of ours has no content; any other may quote the message.
+                ours = isinstance(error, EmailHandlerError)
+                shown = f"{type(error).__name__}: {error}" if ours else str(Mistake.of(error))
+                log_outcome("record failed", "RecordFailed", record=record["messageId"], error=shown)
+                if not isinstance(error, LeaseHeld):
+                    unexpected.append(shown)
+                failed.append(record["messageId"])
+        if unexpected:
+            raise JobFailed(unexpected[0])
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
     return _observed(handler)
