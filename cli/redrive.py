@@ -31,13 +31,22 @@ Queue = Annotated[
     typer.Argument(help="Without one, the three send queues.", show_default=False),
 ]
 Discard = Annotated[
-    bool, typer.Option("--discard", help="Only delete the dead letters that nobody can use; nothing is sent or run.")
+    bool,
+    typer.Option(
+        "--discard",
+        help="Only delete the dead letters that nobody can use, and those of sends that may have left; nothing is sent or run.",
+    ),
+]
+Resend = Annotated[
+    bool,
+    typer.Option("--resend", help="Also send again, once, what may have left already: its recipient may get it twice."),
 ]
 
 
 def redrive(
     queue: Queue = None,
     discard: Discard = False,
+    resend: Resend = False,
     dry_run: DryRun = False,
     stack: Stack = "",
     endpoint: Endpoint = "",
@@ -52,11 +61,11 @@ def redrive(
         _redrive_failures(connection, discard=discard, dry_run=dry_run, as_json=as_json)
     else:
         chosen = [queue] if queue else list(SENT_BY)
-        _redrive_sends(connection, chosen, discard=discard, dry_run=dry_run, as_json=as_json)
+        _redrive_sends(connection, chosen, discard=discard, resend=resend, dry_run=dry_run, as_json=as_json)
 
 
 def _redrive_sends(
-    connection: Connection, chosen: Sequence[str], *, discard: bool, dry_run: bool, as_json: bool
+    connection: Connection, chosen: Sequence[str], *, discard: bool, resend: bool, dry_run: bool, as_json: bool
 ) -> None:
     from email_handler.adapters.sqs import DeadLetterQueues, SqsJobs  # noqa: PLC0415  (boto3, see cli.connection)
 
@@ -74,6 +83,7 @@ def _redrive_sends(
             jobs=SqsJobs(sqs, queues, {}),
             clock=lambda: datetime.now(UTC),
             kinds=[kind for name in chosen for kind in SENT_BY[name]],
+            resend=resend,
             dry_run=dry_run,
         )
     counts: Counter[Redriven] = Counter()
@@ -85,7 +95,7 @@ def _redrive_sends(
             print_line(_describe(line, dry_run=dry_run))
     if not counts:
         err.print("Every dead letter can be used." if discard else "Nothing is dead-lettered.")
-    fail_if(counts[Redriven.LEFT])
+    fail_if(counts[Redriven.LEFT] + counts[Redriven.UNDECIDED])
 
 
 def _describe(line: Redrive, *, dry_run: bool) -> str:
@@ -93,7 +103,8 @@ def _describe(line: Redrive, *, dry_run: bool) -> str:
         Redriven.QUEUED: "would be queued again" if dry_run else "queued again",
         Redriven.ENDED: "has ended already" + ("" if dry_run else ": dead letter deleted"),
         Redriven.LEFT: "left: not one of our jobs, or its records are gone (--discard deletes it)",
-        Redriven.DISCARDED: "would be deleted" if dry_run else "deleted: not one of our jobs, or its records are gone",
+        Redriven.UNDECIDED: "left: it may have been sent already (--resend sends it once more, --discard deletes the letter)",
+        Redriven.DISCARDED: "would be deleted" if dry_run else "deleted",
     }[line.what]
     attempts = f"{line.attempts} {'attempt' if line.attempts == 1 else 'attempts'}"
     return f"{line.ledger or '(unreadable)'}: {what}; dead-lettered after {attempts}: {line.reason or '-'}"

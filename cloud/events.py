@@ -8,7 +8,7 @@ from cloud.receipt import timestamp
 from cloud.ses import Sent
 from email_handler.mail.addresses import address_domain
 
-type FeedbackKind = Literal["Bounce", "Complaint", "Reject", "DeliveryDelay"]
+type FeedbackKind = Literal["Bounce", "Complaint", "Reject", "DeliveryDelay", "Delivery"]
 
 
 def feedback(
@@ -48,6 +48,12 @@ def feedback(
             {"delayType": "TransientCommunicationFailure", "delayedRecipients": failed}
             | {"expirationTime": when, "timestamp": when},
         ),
+        "Delivery": (
+            "Email Delivered",
+            "delivery",
+            {"timestamp": when, "processingTimeMillis": 500, "recipients": list(sent.recipients)}
+            | {"smtpResponse": "250 OK", "reportingMTA": "mta.example.net"},
+        ),
     }
     detail_type, name, detail = details[kind]
     return {
@@ -76,6 +82,7 @@ def feedback(
                     "ses:configuration-set": [sent.configuration_set],
                     "ses:from-domain": [domain],
                     "ses:operation": ["SendRawEmail"],
+                    **{name: [value] for name, value in sent.tags.items()},
                 },
             },
         },

@@ -13,7 +13,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime, getaddresses
 from pathlib import Path
@@ -60,6 +60,7 @@ class Sent:
     size: int  # bytes as handed in
     eml: str  # path of what the recipient gets
     handed_in: str  # path of what SES was given
+    tags: dict[str, str] = field(default_factory=dict)  # SES's events repeat them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +167,7 @@ class SesEndpoint(HttpServer):
             size=len(raw),
             eml=str(eml),
             handed_in=str(handed_in),
+            tags={tag["Name"]: tag["Value"] for tag in request.get("EmailTags") or ()},
         )
         handed_in.write_bytes(raw)
         eml.write_bytes(as_received(raw, fields, sent.message_id, format_datetime(now)))

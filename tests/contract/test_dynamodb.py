@@ -158,6 +158,39 @@ def test_requests_that_arrive_twice_take_effect_once(clients: Clients, table_nam
     assert table.look_up(replace(ASKED, counters=("2026-03-02",))).counts == {"2026-03-02": 1}
 
 
+@pytest.mark.cloud
+@pytest.mark.parametrize("expired", [False, True])
+@pytest.mark.parametrize("state", [SendState.SENT, SendState.FAILED, SendState.UNKNOWN])
+def test_a_claim_that_arrives_a_second_time_after_the_send_has_ended_does_not_reopen_it(
+    clients: Clients, table_name: str, state: SendState, expired: bool
+) -> None:
+    """Botocore repeats a request whose response was lost; the first may be delayed on its way."""
+    requests: list[dict[str, Any]] = []
+
+    class Records(Watched):
+        def update_item(self, **request: Any) -> Any:
+            requests.append(request)
+            return self.client.update_item(**request)
+
+    table = DynamoTable(Records(clients.dynamodb), table_name, lambda: NOW)
+    table.commit(first_contact())
+    item = table.claim(forward().id, NOW, NOW + LEASE)
+    if expired:
+        item = table.claim(forward().id, NOW + LEASE, NOW + 2 * LEASE)
+    assert item is not None
+    late = requests[-1]
+    if state is SendState.SENT:
+        table.sent(SentCommit(item=replace(item, ses_id=SesId("ses-1")), reference=reference("ses-1")))
+    else:
+        table.give_back(item, state, "SES: MessageRejected", NOW)
+
+    with pytest.raises(clients.dynamodb.exceptions.ConditionalCheckFailedException):
+        clients.dynamodb.update_item(**late)
+    ended = table.by_id(forward().id)
+    assert ended is not None
+    assert ended.state is state
+
+
 # what is stored
 
 

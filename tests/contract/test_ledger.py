@@ -137,7 +137,8 @@ def test_the_attempt_after_an_expired_lease_is_a_possible_duplicate(ledger: Tabl
 
     item = claim(ledger, NOW + LEASE)
 
-    assert (item.attempt, item.possible_duplicate, item.lease_until) == (2, True, NOW + 2 * LEASE)
+    assert (item.attempt, item.lost, item.lease_until) == (2, 1, NOW + 2 * LEASE)
+    assert item.possible_duplicate
     assert stored(ledger) == item
 
 
@@ -209,7 +210,7 @@ def test_a_sent_send_cannot_be_given_back(ledger: Table) -> None:
 
 
 def test_a_send_can_be_given_back_as_a_possible_duplicate(ledger: Table) -> None:
-    ledger.give_back(replace(claim(ledger), possible_duplicate=True), SendState.QUEUED, "SES: ReadTimeoutError", NOW)
+    ledger.give_back(replace(claim(ledger), lost=1), SendState.QUEUED, "SES: ReadTimeoutError", NOW)
 
     assert claim(ledger).possible_duplicate
 

@@ -20,6 +20,7 @@ from botocore.exceptions import (
 )
 
 from cloud.emulator import free_port
+from cloud.events import feedback
 from cloud.ses import Fault, SesEndpoint
 from email_handler.adapters.ses import LARGEST, SES_CONFIG, SesMailer
 from email_handler.errors import (
@@ -30,10 +31,13 @@ from email_handler.errors import (
     SendingThrottled,
     SendOutcomeUnknown,
 )
+from email_handler.identifiers import LedgerId
 from email_handler.ports import Mailer
-from tests.support.fakes import FakeMailer
+from email_handler.senders.bounces.ses_events import delivered
+from tests.support.fakes import NOW, FakeMailer
 
 PUBLIC, JANE, OWNER = "contact@example.com", "jane@customer.example", "owner@private.example"
+LEDGER = LedgerId("reply-0123456789abcdef01234567")
 MAIL = (
     b"From: Contact <contact@example.com>\r\nTo: jane@customer.example\r\nSubject: Hello\r\n\r\nBody, 8 bit: \xff\r\n"
 )
@@ -73,7 +77,7 @@ def outbox(request: pytest.FixtureRequest) -> Outbox:
 
 
 def test_a_message_is_sent_once_and_unchanged_under_the_returned_id(outbox: Outbox) -> None:
-    ses_id = outbox.mailer.send(MAIL, PUBLIC, [JANE, OWNER])
+    ses_id = outbox.mailer.send(MAIL, PUBLIC, [JANE, OWNER], LEDGER)
 
     assert outbox.left() == [(MAIL, PUBLIC, (JANE, OWNER), ses_id)]
     assert ses_id
@@ -81,18 +85,36 @@ def test_a_message_is_sent_once_and_unchanged_under_the_returned_id(outbox: Outb
 
 
 def test_every_message_has_its_own_id(outbox: Outbox) -> None:
-    assert outbox.mailer.send(MAIL, PUBLIC, [JANE]) != outbox.mailer.send(MAIL, PUBLIC, [JANE])
+    assert outbox.mailer.send(MAIL, PUBLIC, [JANE], LEDGER) != outbox.mailer.send(MAIL, PUBLIC, [JANE], LEDGER)
 
 
 def test_a_message_larger_than_ses_accepts_is_refused_before_it_is_sent(outbox: Outbox) -> None:
     with pytest.raises(MessageTooLarge):
-        outbox.mailer.send(MAIL + b"x" * LARGEST, PUBLIC, [JANE])
+        outbox.mailer.send(MAIL + b"x" * LARGEST, PUBLIC, [JANE], LEDGER)
 
     assert outbox.left() == []
 
 
+def test_the_ledger_id_comes_back_in_the_tags_of_sess_events(ses: SesEndpoint) -> None:
+    SesMailer(client(ses.url), "forwards").send(MAIL, PUBLIC, [JANE], LEDGER)
+    (sent,) = ses.sent()
+    event = feedback("Delivery", sent, NOW)
+
+    assert delivered(event["detail"]) == (LEDGER, sent.ses_id)
+
+
+@pytest.mark.parametrize(("code", "status"), [("InternalFailure", 500), ("InternalServiceErrorException", 500)])
+def test_a_server_error_does_not_show_whether_ses_has_taken_the_message(
+    ses: SesEndpoint, code: str, status: int
+) -> None:
+    ses.fail_next(Fault(code=code, status=status, delivered=True))
+
+    with pytest.raises(SendOutcomeUnknown):
+        SesMailer(client(ses.url), "forwards").send(MAIL, PUBLIC, [JANE], LEDGER)
+
+
 def test_messages_are_sent_with_the_configuration_set(ses: SesEndpoint) -> None:
-    SesMailer(client(ses.url), "forwards").send(MAIL, PUBLIC, [JANE])
+    SesMailer(client(ses.url), "forwards").send(MAIL, PUBLIC, [JANE], LEDGER)
 
     assert [sent.configuration_set for sent in ses.sent()] == ["forwards"]
 
@@ -130,7 +152,6 @@ def test_messages_are_sent_with_the_configuration_set(ses: SesEndpoint) -> None:
         ("MessageRejected", 400, "", MessageRefused),
         ("BadRequestException", 400, "Duplicate header 'References'.", MessageRefused),
         ("InvalidParameterValue", 400, "", MessageRefused),
-        ("InternalFailure", 500, "", SendingThrottled),
         ("ServiceUnavailableException", 503, "", SendingThrottled),
     ],
 )
@@ -140,7 +161,7 @@ def test_the_error_for_a_refusal_of_ses_shows_whether_and_when_to_retry(
     ses.fail_next(Fault(code=code, status=status, message=text))
 
     with pytest.raises(expected) as raised:
-        SesMailer(client(ses.url), "forwards").send(MAIL, PUBLIC, [JANE])
+        SesMailer(client(ses.url), "forwards").send(MAIL, PUBLIC, [JANE], LEDGER)
 
     assert type(raised.value) is expected
     assert str(raised.value) == f"SES: {code}"  # SES's own texts may quote addresses
@@ -152,7 +173,7 @@ def test_without_a_response_the_outcome_is_unknown_and_nothing_is_sent_again(ses
     ses.fail_next(fault)
 
     with pytest.raises(SendOutcomeUnknown):
-        SesMailer(client(ses.url, read_timeout=0.5), "forwards").send(MAIL, PUBLIC, [JANE])
+        SesMailer(client(ses.url, read_timeout=0.5), "forwards").send(MAIL, PUBLIC, [JANE], LEDGER)
 
     assert len(ses.sent()) <= 1
 
@@ -175,7 +196,9 @@ def test_after_a_response_that_is_not_from_ses_the_outcome_is_unknown(response: 
         proxy.start()
         try:
             with pytest.raises(SendOutcomeUnknown):
-                SesMailer(client(f"http://127.0.0.1:{server.getsockname()[1]}"), "forwards").send(MAIL, PUBLIC, [JANE])
+                SesMailer(client(f"http://127.0.0.1:{server.getsockname()[1]}"), "forwards").send(
+                    MAIL, PUBLIC, [JANE], LEDGER
+                )
         finally:
             proxy.join(10)
 
@@ -191,12 +214,12 @@ def _respond_once(server: socket.socket, response: bytes) -> None:
 
 def test_a_refused_connection_sent_nothing() -> None:
     with pytest.raises(SendingThrottled, match="EndpointConnectionError"):
-        SesMailer(client(f"http://127.0.0.1:{free_port()}"), "forwards").send(MAIL, PUBLIC, [JANE])
+        SesMailer(client(f"http://127.0.0.1:{free_port()}"), "forwards").send(MAIL, PUBLIC, [JANE], LEDGER)
 
 
 def test_a_name_that_does_not_resolve_sent_nothing() -> None:
     with pytest.raises(SendingThrottled, match="EndpointConnectionError"):
-        SesMailer(client("http://ses.invalid"), "forwards").send(MAIL, PUBLIC, [JANE])
+        SesMailer(client("http://ses.invalid"), "forwards").send(MAIL, PUBLIC, [JANE], LEDGER)
 
 
 @pytest.mark.parametrize(
@@ -218,6 +241,6 @@ def test_an_error_without_a_response_depends_on_whether_the_request_was_written(
             raise error
 
     with pytest.raises(expected) as raised:
-        SesMailer(Silent(), "forwards").send(MAIL, PUBLIC, [JANE])
+        SesMailer(Silent(), "forwards").send(MAIL, PUBLIC, [JANE], LEDGER)
 
     assert str(raised.value) == f"SES: {type(error).__name__}"

@@ -71,7 +71,7 @@ def _forwards_twice(send: Any, mailer: SesMailer, *args: Any, **named: Any) -> A
 
 
 def _marked(sent: Any, table: DynamoLedger, commit: Any) -> None:
-    sent(table, replace(commit, item=replace(commit.item, possible_duplicate=_is_forward_sender())))
+    sent(table, replace(commit, item=replace(commit.item, lost=int(_is_forward_sender()))))
 
 
 def _is_forward_sender() -> bool:

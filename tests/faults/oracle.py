@@ -177,6 +177,6 @@ def _judge_group(case: Case, group: Group) -> int:
 
 def _copies(item: Attributes) -> int:
     """Return how many copies of a send the outbox may hold."""
-    if item["possible_duplicate"]:
+    if item["lost"]:
         return AT_MOST[JobKind(item["kind"])]
     return 1 if item["state"] in (SendState.SENT, SendState.BOUNCED, SendState.UNKNOWN) else 0

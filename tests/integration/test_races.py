@@ -12,7 +12,7 @@ import pytest
 
 from cloud import mailclient, receipt
 from cloud.cloud import LocalCloud
-from cloud.ses import Sent
+from cloud.ses import Fault, Sent
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import Job
 from email_handler.conversations.records import Conversation, Decision, LedgerItem, MessageRecord, SendState
@@ -182,6 +182,27 @@ def test_two_simultaneous_replies_of_the_owner_are_both_sent_and_counted(stack: 
     assert after.sent == 2
     assert {*receipts} < {link.receipt for link in after.links}
     assert to(stack.sent(before)) == [jane, jane]
+
+
+def test_an_acknowledgement_without_a_response_of_ses_is_recorded_as_sent_once_its_delivery_is_reported(
+    stack: Stack,
+) -> None:
+    jane, before = "jane@confirmed.example", len(stack.cloud.sent())
+    stack.cloud.ses.fail_next(
+        Fault(reset=True, delivered=True, only=lambda request: jane in request["Destination"]["ToAddresses"])
+    )
+    stack.started(jane)
+    (copy,) = [sent for sent in stack.sent(before) if sent.recipients == (jane,)]
+    ledger = LedgerId(copy.tags["ledger"])
+    unknown = stack.records.by_id(ledger)
+
+    stack.at_once([lambda: stack.cloud.ses_event("Delivery", copy.ses_id)])
+
+    sent = stack.records.by_id(ledger)
+    assert unknown is not None
+    assert sent is not None
+    assert (unknown.state, sent.state, sent.ses_id) == (SendState.UNKNOWN, SendState.SENT, copy.ses_id)
+    assert to(stack.sent(before)) == [jane, OWNER]
 
 
 def test_a_simultaneous_message_and_bounce_in_a_conversation_are_both_recorded(stack: Stack) -> None:

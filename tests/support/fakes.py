@@ -56,10 +56,10 @@ class Failing:
     """Raises once for each call of `fail`."""
 
     def __init__(self) -> None:
-        self._faults: dict[str, list[tuple[Exception, bool]]] = defaultdict(list)
+        self._faults: dict[str, list[tuple[BaseException, bool]]] = defaultdict(list)
         self._lock = RLock()  # every call is atomic, as a conditional write is
 
-    def fail(self, method: str, error: Exception, *, after: bool = False) -> None:
+    def fail(self, method: str, error: BaseException, *, after: bool = False) -> None:
         """Let the next call of *method* raise *error*, instead of its effect or *after* it."""
         assert callable(getattr(self, method))
         self._faults[method].append((error, after))
@@ -87,6 +87,7 @@ class FakeArchive(Failing):
         super().__init__()
         self.objects: dict[str, bytes] = dict(objects or {})
         self.content_types: dict[str, str] = {}
+        self.written: list[str] = []  # keys, once for each version
         self.expiring: set[str] = set()
         self.modified: dict[str, datetime] = dict.fromkeys(self.objects, clock())
         self._clock = clock
@@ -100,6 +101,7 @@ class FakeArchive(Failing):
     @_can_fail
     def put(self, key: str, body: bytes, content_type: str) -> None:
         self.objects[key] = body
+        self.written.append(key)
         self.content_types[key] = content_type
         self.modified[key] = self._clock()
 
@@ -320,7 +322,7 @@ class FakeRecords(Failing):
             state=SendState.SENDING,
             attempt=item.attempt + 1,
             lease_until=lease_until,
-            possible_duplicate=item.possible_duplicate or crashed,
+            lost=item.lost + crashed,
         )
         return self.ledger[ledger]
 
@@ -364,12 +366,16 @@ class FakeRecords(Failing):
         self.ledger[item.id] = given
 
     @_can_fail
+    def by_id(self, ledger: LedgerId) -> LedgerItem | None:
+        return self.ledger.get(ledger)
+
+    @_can_fail
     def by_ses_id(self, ses_id: SesId) -> LedgerItem | None:
         reference = self.references.get(ses_id)
         return self.ledger.get(LedgerId(reference.ledger)) if reference and reference.ledger else None
 
 
-_MAY_BOUNCE = {SendState.SENT, SendState.UNKNOWN, SendState.BOUNCED}
+_MAY_BOUNCE = {SendState.SENT, SendState.BOUNCED}
 
 
 def _indexed(conversation: Conversation) -> dict[str, str]:
@@ -418,6 +424,7 @@ class Sent:
     sender: str
     recipients: tuple[EmailAddress, ...]
     ses_id: SesId
+    ledger: LedgerId
 
 
 class FakeMailer(Failing):
@@ -430,12 +437,12 @@ class FakeMailer(Failing):
         self.sent: list[Sent] = []
 
     @_can_fail
-    def send(self, raw: bytes, sender: str, recipients: Sequence[str]) -> SesId:
+    def send(self, raw: bytes, sender: str, recipients: Sequence[str], ledger: LedgerId) -> SesId:
         if len(raw) > self.LARGEST:
             raise MessageTooLarge("the composed message is larger than SES accepts")
         ses_id = SesId(f"0100019a00000000-{len(self.sent):08x}-0000-4000-8000-000000000000-000000")
         to = tuple(map(EmailAddress, recipients))
-        self.sent.append(Sent(raw=raw, sender=sender, recipients=to, ses_id=ses_id))
+        self.sent.append(Sent(raw=raw, sender=sender, recipients=to, ses_id=ses_id, ledger=ledger))
         return ses_id
 
 

@@ -102,6 +102,7 @@ def test_both_configuration_sets_publish_feedback_that_one_rule_sends_to_inbound
         "complaint": "Email Complaint Received",
         "reject": "Email Rejected",
         "deliveryDelay": "Email Delivery Delayed",
+        "delivery": "Email Delivered",  # confirms a send whose response was lost
     }
     destinations = of_type("AWS::SES::ConfigurationSetEventDestination")
     pattern = FUNCTIONS["InboundFunction"]["Events"]["Feedback"]["Properties"]["Pattern"]

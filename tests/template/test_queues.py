@@ -1,12 +1,14 @@
 """Queues, dead letters and alarms: what fails is retried, or dead-lettered with an alarm."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from email_handler.usecases.backoff import LONGEST
+from email_handler.usecases.retries import LONGEST, PATIENCE_IN_ALL
 from tests.permissions.calls import arn
 from tests.permissions.stack import Stack, transformed
+from tests.support.loads import MAX_RECEIVES, RETENTION
 from tests.support.stack import ALARMS, FUNCTIONS, QUEUES, TEMPLATE, name_of, timeout
 
 SENDERS = {
@@ -63,17 +65,19 @@ def test_a_job_stays_hidden_for_six_times_the_functions_timeout(function: str) -
 
 
 @pytest.mark.parametrize("name", SEND_QUEUES)
-def test_a_job_outlives_four_days_of_waiting_and_dead_letters_outlive_the_job(name: str) -> None:
+def test_a_job_outlives_the_patience_of_its_sender_and_dead_letters_outlive_the_job(name: str) -> None:
     """A dead-letter queue counts from the first enqueuing, so it must keep jobs longer than the source."""
-    kept = QUEUES[name]["MessageRetentionPeriod"]
+    kept = timedelta(seconds=QUEUES[name]["MessageRetentionPeriod"])
     dead_letters = name_of(QUEUES[name]["RedrivePolicy"]["deadLetterTargetArn"])
 
-    assert 4 * 86400 < kept < QUEUES[dead_letters]["MessageRetentionPeriod"]
+    assert PATIENCE_IN_ALL < kept < timedelta(seconds=QUEUES[dead_letters]["MessageRetentionPeriod"])
+    assert kept == RETENTION
 
 
-def test_max_receive_count_is_above_what_a_sender_needs_before_it_dead_letters_by_age() -> None:
-    """Backoff reaches an hour: 4 days are about 100 receives."""
-    assert {200} == {QUEUES[name]["RedrivePolicy"]["maxReceiveCount"] for name in SEND_QUEUES}
+def test_max_receive_count_is_above_what_a_sender_needs_before_it_gives_up() -> None:
+    """A pause of an hour is at least half of one, and Lambda may receive a job twice for one attempt."""
+    assert {QUEUES[name]["RedrivePolicy"]["maxReceiveCount"] for name in SEND_QUEUES} == {MAX_RECEIVES}
+    assert PATIENCE_IN_ALL / (LONGEST / 2) < MAX_RECEIVES
 
 
 def test_thirteen_alarms_watch_six_functions_three_queues_and_four_dead_letter_queues() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,17 +10,23 @@ import pytest
 
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import JobKind
-from email_handler.conversations.keys import feedback_key
-from email_handler.conversations.records import LedgerItem, SendState
-from email_handler.errors import MalformedEvent, RecordChanged
+from email_handler.conversations.keys import feedback_key, receipt_of
+from email_handler.conversations.records import Decision, LedgerItem, SendState
+from email_handler.errors import MalformedEvent, RetryLater, SendOutcomeUnknown
 from email_handler.identifiers import ConversationId, EmailAddress
 from email_handler.usecases import contact_message
 from email_handler.usecases.conditions import undelivered
-from email_handler.usecases.feedback import record_feedback
+from email_handler.usecases.feedback import WAITS_FOR, Unrecorded, record_feedback, take_up_feedback
+from email_handler.usecases.retries import COPIES
+from email_handler.usecases.send_forward import send_forward
+from email_handler.usecases.sending import SendResult
 from tests.support.builders import mail
 from tests.support.world import OWNER, THREAD, World, read
 
 JANE = EmailAddress("jane@customer.example")
+
+
+BOTH = pytest.mark.parametrize("kind", [JobKind.FORWARD, JobKind.ACKNOWLEDGEMENT])
 
 
 @pytest.fixture
@@ -32,6 +39,18 @@ def world() -> World:
 
 def item(world: World, kind: JobKind) -> LedgerItem:
     return next(item for item in world.records.ledger.values() if item.kind is kind)
+
+
+def recorded(detail: dict[str, Any], world: World) -> Decision:
+    """Record *detail*, which leaves a record."""
+    decision = record_feedback(detail, world.context)
+    assert isinstance(decision, Decision)
+    return decision
+
+
+def about(send: LedgerItem, ses_id: str, detail: dict[str, Any]) -> dict[str, Any]:
+    """Return SES's event *detail* as one about the copy *ses_id* of *send*."""
+    return detail | {"mail": {"messageId": ses_id, "tags": {"ledger": [send.id]}}}
 
 
 def bounce(ses_id: str, recipient: str = JANE, **changes: Any) -> dict[str, Any]:
@@ -56,10 +75,11 @@ def reply(world: World) -> LedgerItem:
 
 def test_a_bounced_acknowledgement_is_recorded_in_its_conversation_and_stops_acknowledgements(world: World) -> None:
     sent = item(world, JobKind.ACKNOWLEDGEMENT)
-    decision = record_feedback(bounce(sent.ses_id), world.context)
+    decision = recorded(bounce(sent.ses_id, feedbackId="0100-1"), world)
 
-    assert decision.receipt == f"feedback-{sent.ses_id}-bounce-{hashlib.sha256(JANE.encode()).hexdigest()[:12]}"
-    assert json.loads(world.archive.objects[feedback_key(decision.receipt)]) == bounce(sent.ses_id)
+    unique = hashlib.sha256(f"0100-1\n{JANE}".encode()).hexdigest()[:12]
+    assert decision.receipt == f"feedback-{sent.ses_id}-bounce-{unique}"
+    assert json.loads(world.archive.objects[feedback_key(decision.receipt)]) == bounce(sent.ses_id, feedbackId="0100-1")
     assert (decision.outcome, decision.conversation) == (Outcome.RECORD, sent.conversation)
     assert item(world, JobKind.ACKNOWLEDGEMENT).state is SendState.BOUNCED
     assert world.records.contacts[JANE].unreachable
@@ -157,9 +177,127 @@ def test_the_event_about_a_bounced_forward_does_not_contain_the_mailbox(world: W
     assert item(world, JobKind.FORWARD).state is SendState.BOUNCED
 
 
-def test_feedback_on_a_send_that_is_not_yet_recorded_is_retried(world: World) -> None:
-    with pytest.raises(RecordChanged):
-        record_feedback(bounce("0100-not-recorded-yet"), world.context)
+def test_a_hard_bounce_after_a_soft_one_counts(world: World) -> None:
+    sent = item(world, JobKind.ACKNOWLEDGEMENT)
+    record_feedback(bounce(sent.ses_id, bounceType="Transient", feedbackId="0100-1"), world.context)
+    record_feedback(bounce(sent.ses_id, feedbackId="0100-2"), world.context)
+
+    assert item(world, JobKind.ACKNOWLEDGEMENT).state is SendState.BOUNCED
+    assert world.records.contacts[JANE].unreachable
+
+
+def test_feedback_on_a_send_that_is_not_yet_recorded_waits_and_is_taken_up(world: World) -> None:
+    detail = bounce("0100-not-recorded-yet")
+
+    assert record_feedback(detail, world.context) is Unrecorded.WAITS
+    (key,) = (key for key in world.archive.objects if key.startswith("raw/feedback/"))
+    sent = item(world, JobKind.FORWARD)
+    world.records.references["0100-not-recorded-yet"] = replace(
+        world.records.references[sent.ses_id], local_part="0100-not-recorded-yet"
+    )
+    taken_up = take_up_feedback(receipt_of(key), world.now, world.context)
+
+    assert isinstance(taken_up, Decision)
+    assert item(world, JobKind.FORWARD).state is SendState.BOUNCED
+    assert world.archive.written.count(key) == 1
+
+
+def test_feedback_on_a_send_that_nobody_records_is_recorded_after_a_day(world: World) -> None:
+    record_feedback(bounce("0100-of-another-installation"), world.context)
+    (key,) = (key for key in world.archive.objects if key.startswith("raw/feedback/"))
+    stored, receipt = world.now, receipt_of(key)
+    world.now += WAITS_FOR
+
+    assert take_up_feedback(receipt, stored, world.context) is Unrecorded.WAITS
+    world.now += timedelta(seconds=1)
+    assert isinstance(take_up_feedback(receipt, stored, world.context), Decision)
+
+
+def test_feedback_on_a_send_that_was_erased_is_recorded_at_once(world: World) -> None:
+    sent = item(world, JobKind.FORWARD)
+    del world.records.ledger[sent.id]
+
+    assert recorded(about(sent, "0100-x", bounce("0100-x")), world).conversation == ""
+
+
+def lose_responses(world: World, kind: JobKind) -> LedgerItem:
+    """Lose every response of SES to the one send of *kind*, and return it: nobody knows whether it has left."""
+    send = replace(item(world, kind), state=SendState.QUEUED, ses_id="", sent_key="")
+    world.records.ledger[send.id] = send
+    world.jobs.queued = [send.job]
+    for _ in range(COPIES[kind]):
+        world.mailer.fail("send", SendOutcomeUnknown("read time-out"), after=True)
+    world.run()
+    assert item(world, kind).state is SendState.UNKNOWN
+    return item(world, kind)
+
+
+DELIVERY: dict[str, Any] = {"eventType": "Delivery", "delivery": {"recipients": [JANE]}}
+
+
+@BOTH
+def test_a_delivery_that_ses_reports_turns_an_unknown_send_into_a_sent_one_and_sends_nothing(
+    world: World, kind: JobKind
+) -> None:
+    send = lose_responses(world, kind)
+    copies = len(world.mailer.sent)
+    ses_id = world.mailer.sent[-1].ses_id
+
+    assert record_feedback(about(send, ses_id, DELIVERY), world.context) is Unrecorded.DELIVERED
+    assert world.run() == []
+    assert (item(world, kind).state, item(world, kind).ses_id) == (SendState.SENT, ses_id)
+    assert len(world.mailer.sent) == copies
+
+
+def test_a_delivery_that_ses_reports_while_a_send_waits_keeps_a_second_copy_from_leaving(world: World) -> None:
+    send = replace(item(world, JobKind.FORWARD), state=SendState.QUEUED, ses_id="")
+    world.records.ledger[send.id] = send
+    world.mailer.fail("send", SendOutcomeUnknown("read time-out"), after=True)
+    with pytest.raises(RetryLater):
+        send_forward(send.job, world.dispatch)
+    copies = len(world.mailer.sent)
+    record_feedback(about(send, world.mailer.sent[-1].ses_id, DELIVERY), world.context)
+
+    assert send_forward(send.job, world.dispatch) is SendResult.SENT
+    assert len(world.mailer.sent) == copies
+
+
+def test_a_delivery_of_what_is_recorded_as_sent_writes_nothing(world: World) -> None:
+    sent = item(world, JobKind.FORWARD)
+    written = list(world.archive.written)
+    record_feedback(about(sent, sent.ses_id, DELIVERY), world.context)
+
+    assert world.archive.written == written
+    assert item(world, JobKind.FORWARD) == sent
+
+
+def test_a_bounce_of_a_copy_whose_id_was_lost_reaches_its_send_and_its_owner(world: World) -> None:
+    sent = reply(world)
+    record_feedback(about(sent, "0100-first-copy", bounce("0100-first-copy")), world.context)
+
+    assert item(world, JobKind.REPLY).state is SendState.BOUNCED
+    assert [one.recipients for one in world.run()] == [(OWNER,)]
+
+
+def test_a_bounce_of_an_unknown_send_is_recorded_once_the_send_is(world: World) -> None:
+    send = lose_responses(world, JobKind.FORWARD)
+    ses_id = world.mailer.sent[-1].ses_id
+    detail = about(send, ses_id, bounce(ses_id, OWNER))
+
+    assert record_feedback(detail, world.context) is Unrecorded.WAITS
+    world.run()
+    assert item(world, JobKind.FORWARD).state is SendState.SENT
+    assert recorded(detail, world).conversation == send.conversation
+    assert item(world, JobKind.FORWARD).state is SendState.BOUNCED
+
+
+def test_a_forged_notification_by_email_cannot_name_a_send(world: World) -> None:
+    sent = item(world, JobKind.ACKNOWLEDGEMENT)
+    text = json.dumps(about(sent, "0100-x", bounce("0100-x")) | {"notificationType": "Bounce"})
+    world.arrive(mail(sender="no-reply@sns.amazonaws.com", subject="AWS Notification Message", text=text))
+
+    assert item(world, JobKind.ACKNOWLEDGEMENT).state is SendState.SENT
+    assert not world.records.contacts[JANE].unreachable
 
 
 TOO_LARGE: dict[str, Any] = {

@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 
 from email_handler.conversations.jobs import Job, JobKind
-from email_handler.conversations.records import SendState
-from email_handler.errors import MessageRefused
+from email_handler.conversations.records import Refusals, SendState
+from email_handler.errors import MessageRefused, SendOutcomeUnknown
 from email_handler.ports import DeadLetter
 from email_handler.usecases.redrive import Redrive, Redriven, discard, redrive
+from email_handler.usecases.retries import COPIES
 from tests.support.builders import mail
 from tests.support.world import World
 
@@ -41,9 +42,9 @@ def world() -> World:
     return world
 
 
-def run(world: World, *, dry_run: bool = False) -> list[Redrive]:
+def run(world: World, *, resend: bool = False, dry_run: bool = False) -> list[Redrive]:
     parts = {"records": world.records, "ledger": world.records, "jobs": world.jobs, "clock": world.clock}
-    return list(redrive(letters=Letters(world), dry_run=dry_run, **parts))  # type: ignore[arg-type]
+    return list(redrive(letters=Letters(world), resend=resend, dry_run=dry_run, **parts))  # type: ignore[arg-type]
 
 
 def test_a_dead_lettered_forward_is_sent_once(world: World) -> None:
@@ -120,19 +121,73 @@ def test_a_dead_letter_that_is_not_one_of_our_jobs_is_left_in_the_queue(world: W
     assert [dead.body for dead in world.jobs.dead_lettered] == ["{broken", "{too"]
 
 
-def test_a_redriven_send_counts_as_newly_queued(world: World) -> None:
-    run(world)
+def test_a_redriven_send_is_as_patient_as_a_new_one(world: World) -> None:
     (item,) = world.records.ledger.values()
-
-    assert (item.state, item.queued_at) == (SendState.QUEUED, world.now)
-
-
-def test_a_redriven_send_waits_as_long_as_a_new_one(world: World) -> None:
-    world.now += timedelta(days=30)
+    old = world.now - timedelta(days=30)
+    refusals = Refusals(kind="SendingThrottled", times=99, since=old, in_all=99, first_at=old)
+    world.records.ledger[item.id] = replace(item, refusals=refusals)
     run(world)
 
     (item,) = world.records.ledger.values()
-    assert item.queued_at == world.now
+    assert (item.state, item.refusals) == (SendState.QUEUED, None)
+
+
+def may_have_left(world: World, kind: JobKind = JobKind.FORWARD) -> None:
+    """Lose SES's response to the only send as often as that may be."""
+    (item,) = world.records.ledger.values()
+    kind_of = replace(item, kind=kind, state=SendState.QUEUED)
+    world.records.ledger[item.id] = kind_of
+    world.jobs.dead_lettered.clear()
+    world.jobs.queued = [kind_of.job]
+    for _ in range(COPIES[kind]):
+        world.mailer.fail("send", SendOutcomeUnknown("read time-out"), after=True)
+    world.run()
+
+
+def test_what_may_have_left_already_is_not_sent_again_unless_it_is_asked_for(world: World) -> None:
+    may_have_left(world)
+    copies = len(world.mailer.sent)
+
+    assert [line.what for line in run(world)] == [Redriven.UNDECIDED]
+    assert (len(world.jobs.dead_lettered), world.run()) == (1, [])
+    assert [line.what for line in run(world, resend=True)] == [Redriven.QUEUED]
+    assert (len(world.jobs.dead_lettered), len(world.run())) == (0, 1)
+    assert len(world.mailer.sent) == copies + 1
+
+
+def test_sending_again_what_may_have_left_costs_one_more_copy_at_most(world: World) -> None:
+    may_have_left(world)
+    copies = len(world.mailer.sent)
+    run(world, resend=True)
+    for _ in range(3):
+        world.mailer.fail("send", SendOutcomeUnknown("read time-out"), after=True)
+    world.run()
+
+    assert len(world.mailer.sent) == copies + 1
+    assert [line.what for line in run(world)] == [Redriven.UNDECIDED]
+
+
+def test_what_may_have_left_is_found_after_its_letter_has_expired(world: World) -> None:
+    may_have_left(world)
+    world.jobs.dead_lettered.clear()
+
+    assert [line.what for line in run(world)] == [Redriven.UNDECIDED]
+
+
+def test_an_acknowledgement_that_may_have_left_is_never_sent_again(world: World) -> None:
+    may_have_left(world, JobKind.ACKNOWLEDGEMENT)
+
+    assert run(world, resend=True) == []
+    assert world.run() == []
+
+
+def test_the_letter_of_what_may_have_left_can_be_discarded(world: World) -> None:
+    may_have_left(world)
+    (line,) = discard(letters=Letters(world), ledger=world.records, dry_run=False)
+
+    assert line.what is Redriven.DISCARDED
+    assert world.jobs.dead_lettered == []
+    assert [item.state for item in world.records.ledger.values()] == [SendState.UNKNOWN]
 
 
 def test_a_letter_whose_send_is_queued_already_is_queued_again(world: World) -> None:

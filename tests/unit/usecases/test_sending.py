@@ -21,14 +21,15 @@ from email_handler.errors import (
     SendingThrottled,
     SendOutcomeUnknown,
 )
-from email_handler.identifiers import SesId
+from email_handler.identifiers import LedgerId, SesId
 from email_handler.outgoing import whole
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.notice import NoticeKind, compose_notice
 from email_handler.usecases import send_forward, send_reply
-from email_handler.usecases.backoff import DEAD_LETTER_AFTER, DEAD_LETTER_BLOCKED_AFTER
+from email_handler.usecases.retries import AFTER_LOST, COPIES, PATIENCE, PATIENCE_BLOCKED
 from email_handler.usecases.sending import TRIES, SendResult
 from tests.support.builders import mail
+from tests.support.fakes import Sent
 from tests.support.world import OWNER, SENDERS, THREAD, World, read
 
 LEASE = timedelta(seconds=60)
@@ -51,6 +52,35 @@ def item(world: World, kind: JobKind) -> LedgerItem:
 
 def send(world: World, kind: JobKind) -> SendResult:
     return SENDERS[kind](job(world, kind), world.dispatch)
+
+
+def queue_one(world: World, kind: JobKind) -> None:
+    """Leave one job of *kind* alone in the queues and the ledger."""
+    if kind is JobKind.REPLY:
+        owners_reply(world)
+        (only,) = (one for one in world.records.ledger.values() if one.kind is kind)
+    else:
+        only = replace(item(world, JobKind.FORWARD), id=LedgerId(f"{kind}-1"), kind=kind)
+        only = replace(only, note=NoticeKind.CHANGED) if kind is JobKind.NOTICE else only
+    world.records.ledger = {only.id: only}
+    world.jobs.queued = [only.job]
+
+
+def lose_response(world: World, kind: JobKind, *, crash: bool) -> None:
+    """Send, and lose SES's response: with the process, or by a time-out."""
+    if crash:
+        world.mailer.fail("send", KeyboardInterrupt(), after=True)
+        with pytest.raises(KeyboardInterrupt):
+            send(world, kind)
+        world.now += world.dispatch.lease
+    else:
+        world.mailer.fail("send", SendOutcomeUnknown("read time-out"), after=True)
+        with pytest.raises(RetryLater):
+            send(world, kind)
+
+
+def of_kind(world: World, kind: JobKind) -> list[Sent]:
+    return [sent for sent in world.mailer.sent if sent.ledger.startswith(kind)]
 
 
 BOTH = pytest.mark.parametrize("kind", [JobKind.FORWARD, JobKind.ACKNOWLEDGEMENT])
@@ -119,6 +149,84 @@ def test_a_forward_with_a_lost_response_is_sent_again_as_a_possible_duplicate(wo
     assert send(world, JobKind.FORWARD) is SendResult.SENT
     assert len(world.mailer.sent) == 2
     assert item(world, JobKind.FORWARD).possible_duplicate
+
+
+@pytest.mark.parametrize("kind", [JobKind.FORWARD, JobKind.REPLY, JobKind.NOTICE])
+@pytest.mark.parametrize("crash", [False, True])
+def test_copies_end_with_a_dead_letter_if_every_response_is_lost(world: World, kind: JobKind, crash: bool) -> None:
+    queue_one(world, kind)
+    for _ in range(COPIES[kind] - 1):
+        lose_response(world, kind, crash=crash)
+    if crash:
+        lose_response(world, kind, crash=True)
+    else:
+        world.mailer.fail("send", SendOutcomeUnknown("read time-out"), after=True)
+
+    assert send(world, kind) is SendResult.UNKNOWN
+    assert len(of_kind(world, kind)) == COPIES[kind]
+    assert (item(world, kind).state, item(world, kind).lost) == (SendState.UNKNOWN, COPIES[kind])
+    (letter,) = world.jobs.dead_lettered
+    assert (letter.kind, letter.attempts) == (kind, item(world, kind).attempt)
+    assert letter.reason == item(world, kind).reason
+    assert letter.reason.startswith("it may have been sent already")
+    assert send(world, kind) is SendResult.SKIPPED
+
+
+def test_a_lost_response_is_followed_by_a_pause_in_which_ses_can_report(world: World) -> None:
+    world.mailer.fail("send", SendOutcomeUnknown("read time-out"), after=True)
+    with pytest.raises(RetryLater) as later:
+        send(world, JobKind.FORWARD)
+
+    assert later.value.delay >= AFTER_LOST.total_seconds()
+
+
+def test_the_owner_hears_that_their_reply_may_have_left(world: World) -> None:
+    queue_one(world, JobKind.REPLY)
+    for _ in range(COPIES[JobKind.REPLY]):
+        world.mailer.fail("send", SendOutcomeUnknown("read time-out"), after=True)
+    left = world.run()
+
+    (notice,) = [sent for sent in left if sent.sender == world.owners.notices_address]
+    assert notice.recipients == (OWNER,)
+    assert read(notice)["From"].startswith('"Perhaps not sent')
+
+
+def test_a_dead_letter_that_the_ledger_does_not_know_of_costs_no_copy(world: World) -> None:
+    queue_one(world, JobKind.REPLY)
+    lose_response(world, JobKind.REPLY, crash=False)
+    world.mailer.fail("send", SendOutcomeUnknown("read time-out"), after=True)
+    world.records.fail("give_back", RecordsUnavailable("down"))
+    with pytest.raises(RecordsUnavailable):
+        send(world, JobKind.REPLY)
+    world.now += world.dispatch.lease
+
+    assert send(world, JobKind.REPLY) is SendResult.UNKNOWN
+    assert len(of_kind(world, JobKind.REPLY)) == 2
+
+
+def test_what_has_left_is_recorded_as_sent_even_if_it_can_no_longer_be_composed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owners_reply(world)
+    world.records.fail("sent", RecordsUnavailable("down"))
+    with pytest.raises(RecordsUnavailable):
+        send(world, JobKind.REPLY)
+    world.now += world.dispatch.lease
+    monkeypatch.setattr(send_reply, "compose_reply", hungry)
+
+    assert send(world, JobKind.REPLY) is SendResult.SENT
+    assert len(of_kind(world, JobKind.REPLY)) == 1
+    assert world.events.details("Reply Sent")
+
+
+def test_whatever_is_raised_after_ses_has_responded_its_id_is_kept(world: World) -> None:
+    world.records.fail("sent", MemoryError())
+    with pytest.raises(MemoryError):
+        send(world, JobKind.FORWARD)
+    world.now += world.dispatch.lease
+
+    assert send(world, JobKind.FORWARD) is SendResult.SENT
+    assert len(world.mailer.sent) == 1
 
 
 def test_an_acknowledgement_with_a_lost_response_is_never_sent_again(world: World) -> None:
@@ -223,9 +331,9 @@ def test_a_conversation_that_changed_during_a_send_is_read_again(world: World) -
 def test_a_message_that_arrives_while_another_is_sent_is_kept_in_the_conversation(world: World) -> None:
     sending = world.mailer.send
 
-    def send_slowly(raw: bytes, sender: str, recipients: Sequence[str]) -> SesId:
+    def send_slowly(raw: bytes, sender: str, recipients: Sequence[str], ledger: LedgerId) -> SesId:
         world.arrive(mail(subject="Re: Hello", message_id="<second@customer.example>", text="One more thing"))
-        return sending(raw, sender, recipients)
+        return sending(raw, sender, recipients, ledger)
 
     world.mailer.send = send_slowly  # type: ignore[method-assign]
     assert send(world, JobKind.FORWARD) is SendResult.SENT
@@ -280,9 +388,7 @@ def test_a_response_that_could_not_be_stored_anywhere_leads_to_a_possible_duplic
     assert item(world, JobKind.FORWARD).possible_duplicate
 
 
-@pytest.mark.parametrize(
-    ("error", "patience"), [(SendingThrottled, DEAD_LETTER_AFTER), (SendingBlocked, DEAD_LETTER_BLOCKED_AFTER)]
-)
+@pytest.mark.parametrize(("error", "patience"), [(SendingThrottled, PATIENCE), (SendingBlocked, PATIENCE_BLOCKED)])
 def test_a_job_that_fails_for_long_enough_is_dead_lettered_with_reason_and_attempts(
     world: World, error: Callable[[str], Exception], patience: timedelta
 ) -> None:
@@ -366,15 +472,36 @@ def test_a_delay_without_a_text_is_recorded_by_its_name(world: World) -> None:
     assert item(world, JobKind.FORWARD).reason == "SendingThrottled"
 
 
-def test_a_job_is_tried_until_its_patience_is_over(world: World) -> None:
-    world.now += DEAD_LETTER_AFTER
+def test_a_job_that_comes_after_days_and_is_refused_once_is_tried_again(world: World) -> None:
+    world.now += PATIENCE_BLOCKED
     world.mailer.fail("send", SendingThrottled("not now"))
     with pytest.raises(RetryLater):
         send(world, JobKind.FORWARD)
-    world.now += timedelta(seconds=1)
-    world.mailer.fail("send", SendingThrottled("not now"))
 
-    assert send(world, JobKind.FORWARD) is SendResult.DEAD_LETTERED
+    assert send(world, JobKind.FORWARD) is SendResult.SENT
+    assert item(world, JobKind.FORWARD).refusals is None
+
+
+def test_an_attempt_that_is_refused_writes_no_other_version_of_the_same_message(world: World) -> None:
+    for _ in range(3):
+        world.mailer.fail("send", SendingThrottled("not now"))
+        with pytest.raises(RetryLater):
+            send(world, JobKind.FORWARD)
+    send(world, JobKind.FORWARD)
+    key = item(world, JobKind.FORWARD).sent_key
+
+    assert world.archive.written.count(key) == 1
+    assert world.archive.objects[key] == world.mailer.sent[0].raw
+
+
+def test_a_message_that_is_composed_otherwise_after_a_refusal_is_kept_as_it_leaves(world: World) -> None:
+    world.mailer.fail("send", SendingThrottled("not now"))
+    with pytest.raises(RetryLater):
+        send(world, JobKind.ACKNOWLEDGEMENT)
+    world.config.documents = {"acknowledgement": b"Hei $name\n=====\n<p>Hei $name</p>\n"}
+    send(world, JobKind.ACKNOWLEDGEMENT)
+
+    assert world.archive.objects[item(world, JobKind.ACKNOWLEDGEMENT).sent_key] == world.mailer.sent[0].raw
 
 
 def test_a_send_is_recorded_at_the_last_try(world: World) -> None:

@@ -117,7 +117,7 @@ class Commit:
     ledger: tuple[LedgerItem, ...] = ()
     counted: Mapping[str, int] = field(default_factory=dict)  # names of counters, each with its limit: one more
     expires_at: datetime | None = None  # TTL of message and decision for HOLD and DROP
-    bounced: LedgerId | Literal[""] = ""  # feedback: this send (SENT or UNKNOWN) becomes BOUNCED
+    bounced: LedgerId | Literal[""] = ""  # feedback: this send (SENT) becomes BOUNCED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +218,7 @@ class SendLedger(Protocol):
     def claim(self, ledger: LedgerId, now: datetime, lease_until: datetime) -> LedgerItem | None:
         """Take the item for one attempt: QUEUED (or SENDING with an expired lease) becomes SENDING with attempt + 1.
 
-        Return the item as it is now, ``possible_duplicate`` set if an earlier lease had expired; None if it is SENT,
+        Return the item as it is now, with one more in ``lost`` if an earlier lease had expired; None if it is SENT,
         FAILED, UNKNOWN or BOUNCED already. Raises LeaseHeld while another lease runs.
         """
         ...
@@ -246,10 +246,14 @@ class SendLedger(Protocol):
     def give_back(self, item: LedgerItem, state: SendState, reason: str, due: datetime) -> None:
         """End this attempt without a send: QUEUED (try again at *due*), FAILED or UNKNOWN.
 
-        All other fields of *item* are stored too: senders set ``possible_duplicate`` this way. ``redrive`` calls this
-        for FAILED items and sets a new ``queued_at``. Raises RecordChanged unless the stored attempt and state are
+        All other fields of *item* are stored too: senders count refusals and lost responses this way. ``redrive`` and
+        SES's feedback queue an ended send again by it. Raises RecordChanged unless the stored attempt and state are
         *item*'s.
         """
+        ...
+
+    def by_id(self, ledger: LedgerId) -> LedgerItem | None:
+        """Return the send *ledger*."""
         ...
 
     def by_ses_id(self, ses_id: SesId) -> LedgerItem | None:
@@ -311,8 +315,11 @@ class Alerts(Protocol):
 class Mailer(Protocol):
     """SES v2 ``SendEmail`` with raw content: one attempt, never retried inside."""
 
-    def send(self, raw: bytes, sender: str, recipients: Sequence[str]) -> SesId:
-        """Hand *raw* to SES. Raises SendingThrottled, SendingBlocked, MessageRefused or SendOutcomeUnknown."""
+    def send(self, raw: bytes, sender: str, recipients: Sequence[str], ledger: LedgerId) -> SesId:
+        """Hand *raw* to SES, whose events name *ledger*.
+
+        Raises SendingThrottled, SendingBlocked, MessageRefused or SendOutcomeUnknown.
+        """
         ...
 
 

@@ -67,7 +67,11 @@ def receiving_handler(
                 _log_report(report, response)
                 return response
             case {"source": "aws.ses", "detail": dict() as detail}:
-                log_decision(record_feedback(detail, context()))
+                recorded = record_feedback(detail, context())
+                if isinstance(recorded, Decision):
+                    log_decision(recorded)
+                else:
+                    log_outcome("feedback", recorded)
             case _:
                 for receipt in ses_receipts(event):
                     log_decision(receive(receipt, raw_key(function, receipt.id), context()))

@@ -18,8 +18,9 @@ from botocore.exceptions import (
 
 from email_handler import errors
 from email_handler.adapters.aws import code, translating
-from email_handler.identifiers import SesId
+from email_handler.identifiers import LedgerId, SesId
 from email_handler.mail.addresses import ascii_address
+from email_handler.senders.bounces.ses_events import LEDGER_TAG
 
 SES_CONFIG = Config(connect_timeout=3, read_timeout=30, retries={"total_max_attempts": 1})
 """One attempt: botocore would also retry time-outs, and SES has no idempotency token."""
@@ -58,7 +59,7 @@ _NOT_SENT = (
     NoCredentialsError,
     CredentialRetrievalError,
 )
-_SERVER_ERROR = 500
+_SERVER_ERROR, _UNAVAILABLE = 500, 503
 
 
 class SesMailer:
@@ -69,8 +70,10 @@ class SesMailer:
         self._client = client
         self._configuration_set = configuration_set
 
-    def send(self, raw: bytes, sender: str, recipients: Sequence[str]) -> SesId:
+    def send(self, raw: bytes, sender: str, recipients: Sequence[str], ledger: LedgerId) -> SesId:
         """Hand *raw* to SES once, from *sender* to the envelope *recipients*, and return SES's id.
+
+        SES's events about the message carry *ledger* in their tags: they name the send even if the response was lost.
 
         Raises SendingThrottled, SendingBlocked or MessageRefused (MessageTooLarge) if SES did not accept it,
         SendOutcomeUnknown if it may have.
@@ -83,6 +86,7 @@ class SesMailer:
                 Destination={"ToAddresses": [ascii_address(recipient) for recipient in recipients]},
                 Content={"Raw": {"Data": raw}},
                 ConfigurationSetName=self._configuration_set,
+                EmailTags=[{"Name": LEDGER_TAG, "Value": ledger}],
             )
         if "MessageId" not in response:
             raise errors.SendOutcomeUnknown("SES: a response without an id")
@@ -102,11 +106,10 @@ def _refusal(error: ClientError) -> type[errors.EmailHandlerError]:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if status < _SERVER_ERROR:
         return errors.SendingBlocked
-    # SES's own error codes are words. botocore makes up a code such as "502" if a proxy or load balancer responded,
-    # which does not show whether SES has read the request.
-    return (
-        errors.SendingThrottled if code(error)[:1].isalpha() and code(error) != "no code" else errors.SendOutcomeUnknown
-    )
+    # 503 with one of SES's own codes, which are words, is a refusal. Any other 5xx does not show whether SES has taken
+    # the message: an internal failure, or the response of a proxy, for which botocore makes up a code such as "502".
+    is_refusal = status == _UNAVAILABLE and code(error)[:1].isalpha() and code(error) != "no code"
+    return errors.SendingThrottled if is_refusal else errors.SendOutcomeUnknown
 
 
 def _silence(error: BotoCoreError) -> type[errors.EmailHandlerError]:

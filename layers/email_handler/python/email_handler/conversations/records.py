@@ -166,6 +166,17 @@ TEXT_ONLY = "text-only"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusals:
+    """How often in a row a send could not leave for the same kind of reason."""
+
+    kind: str  # class of the error
+    times: int  # in this row
+    since: datetime  # of the first in this row
+    in_all: int  # of any kind
+    first_at: datetime  # of the first of any kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerItem:
     """One send and its state."""
 
@@ -184,9 +195,16 @@ class LedgerItem:
     ses_id: SesId | Literal[""] = ""
     sent_key: ArchiveKey | Literal[""] = ""
     reason: str = ""  # of the last failure; constant text, addresses removed
-    possible_duplicate: bool = False  # a second copy may have left: SES's response to the first was lost
+    lost: int = 0  # attempts that may have sent it: SES's response was lost, or the process ended without a record
+    refusals: Refusals | None = None  # since the send was queued, or redriven
+    sent_sha256: str = ""  # of the message that is kept below ``sent/``, as far as a refused attempt tells
     note: str = ""  # notices: a NoticeKind (outgoing.notice) or DIGEST; forwards: TEXT_ONLY
     detail: str = ""  # notices: why, if the message's record does not say it
+
+    @property
+    def possible_duplicate(self) -> bool:
+        """Return whether more than one copy may have left."""
+        return self.lost > 0
 
     @property
     def ends_at(self) -> datetime:

@@ -35,6 +35,7 @@ class NoticeKind(StrEnum):
     LEAK = "leak"  # the leak gate held the reply
     MISTAKE = "mistake"  # a mistake of ours kept the message from being read
     NOT_SENT = "not-sent"  # the reply was accepted, then dead-lettered
+    MAY_BE_SENT = "may-be-sent"  # the reply may have left as often as it may, without SES's confirmation
     BOUNCED = "bounced"  # the reply was sent and bounced
 
 
@@ -54,6 +55,7 @@ _TITLES = {
     NoticeKind.LEAK: "Held: your private address is in it",
     NoticeKind.MISTAKE: "Held: an error in this system",
     NoticeKind.NOT_SENT: "Not sent: your reply could not go out",
+    NoticeKind.MAY_BE_SENT: "Perhaps not sent: your reply",
     NoticeKind.BOUNCED: "Your reply bounced",
 }
 _TEXTS = {
@@ -128,6 +130,12 @@ below, with email-handler why.""",
 Your reply could not be sent. It is kept, and the operator can send it with email-handler redrive.
 
 Or send it again in a simpler form, for example as plain text without attachments.""",
+    NoticeKind.MAY_BE_SENT: """\
+Your reply was given to the mail service, but it never confirmed that. The contact may have it, once or twice, or not at
+all. Nothing more is sent by itself.
+
+If you do not know that it arrived, ask the contact, or ask the operator to send it once more with email-handler redrive
+--resend.""",
     NoticeKind.BOUNCED: """\
 Your reply was sent, but the contact's mail server did not accept it.
 

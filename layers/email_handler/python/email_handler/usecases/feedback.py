@@ -3,56 +3,122 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from email_handler.conversations.disposition import Outcome
-from email_handler.conversations.keys import feedback_key
-from email_handler.conversations.records import Decision, MessageRecord
+from email_handler.conversations.keys import feedback_key, ses_id_key
+from email_handler.conversations.records import Decision, LedgerItem, MessageRecord, SendState
 from email_handler.errors import MalformedEvent, RecordChanged
-from email_handler.identifiers import ReceiptId
+from email_handler.identifiers import ReceiptId, SesId
 from email_handler.ports import Commit, Known, Question
 from email_handler.senders.bounces.feedback import Feedback
-from email_handler.senders.bounces.ses_events import feedback_from_event
+from email_handler.senders.bounces.ses_events import delivered, feedback_from_event
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import decide_once
 from email_handler.usecases.feedback_plan import plan_feedback
 
+WAITS_FOR = timedelta(days=1)  # for the record of a send that SES names no ledger id of: of another installation, say
 
-def record_feedback(detail: Mapping[str, Any], context: Context) -> Decision:
-    """Record SES's event *detail* on the conversation it is about: at most once for (SES id, recipients, kind).
 
-    The event can come before the sender has recorded SES's id: then this raises RecordChanged, and the asynchronous
-    invocation is repeated. Raises MalformedEvent if *detail* is not feedback.
+class Unrecorded(StrEnum):
+    """Why SES's event leaves no record now; also the metric's name."""
+
+    DELIVERED = "Delivered"  # it only confirms the send
+    WAITS = "FeedbackWaits"  # the send has no record yet: the passes take the event up again
+
+
+def record_feedback(detail: Mapping[str, Any], context: Context) -> Decision | Unrecorded:
+    """Record SES's event *detail* on the conversation it is about: at most once for each report.
+
+    Whatever SES reports on has left, so that a send whose response was lost gets its id from any event, a delivery as
+    well. The event can come before the sender has recorded that id: then it waits below ``raw/feedback/``.
+    Raises MalformedEvent if *detail* is neither feedback nor a delivery.
     """
+    if confirmed := delivered(detail):
+        ledger, ses_id = confirmed
+        if ledger and (item := context.ledger.by_id(ledger)):
+            _keep_ses_id(item, ses_id, context)
+        return Unrecorded.DELIVERED
     feedback = feedback_from_event(detail)
     if feedback is None:
         raise MalformedEvent("not an event of SES about a message we sent")
+    key = feedback_key(_receipt(feedback))
+    context.archive.put(key, json.dumps(detail).encode(), "application/json")
+    return _record(feedback, context, context.clock())
+
+
+def take_up_feedback(receipt: ReceiptId, stored_at: datetime, context: Context) -> Decision | Unrecorded:
+    """Record the event kept as *receipt* since *stored_at*, which waited for its send. Raises ArchiveObjectMissing, and
+    MalformedEvent if something else is kept there."""
+    kept = context.archive.get(feedback_key(receipt))
+    try:
+        feedback = feedback_from_event(json.loads(kept))
+    except (ValueError, AttributeError) as error:
+        raise MalformedEvent("not an event of SES") from error
+    if feedback is None:
+        raise MalformedEvent("not an event of SES about a message we sent")
+    return _record(feedback, context, stored_at)
+
+
+def _record(feedback: Feedback, context: Context, stored_at: datetime) -> Decision | Unrecorded:
     receipt = _receipt(feedback)
-    key = feedback_key(receipt)
     record = MessageRecord(
         receipt=receipt,
         function="inbound",
-        archive_key=key,
+        archive_key=feedback_key(receipt),
         at=context.clock(),
         outcome=Outcome.RECORD,
         verification="an event of SES",
         automatic=feedback.kind,
     )
-    context.archive.put(key, json.dumps(detail).encode(), "application/json")
+    item = _send(feedback, context)
+    if item is not None:
+        _keep_ses_id(item, SesId(feedback.ses_id), context)
+    erased = item is None and (feedback.ledger != "" or record.at - stored_at > WAITS_FOR)
 
     def plan(known: Known, _: Configuration) -> Commit:
-        commit = plan_feedback(record, feedback, known)
+        commit = plan_feedback(record, feedback, known, erased=erased)
         if commit is None:
             raise RecordChanged("SES reports on a message that is not recorded as sent yet")
         return commit
 
     question = Question(
-        receipt=receipt, decider="inbound", references=(feedback.ses_id,), contact=next(iter(feedback.recipients), "")
+        receipt=receipt,
+        decider="inbound",
+        references=(feedback.ses_id,),
+        contact=next(iter(feedback.recipients), ""),
+        conversation=item.conversation if item else "",
+        sends=(item.id,) if item else (),
     )
-    return decide_once(question, plan, context)
+    try:
+        return decide_once(question, plan, context)
+    except RecordChanged:
+        return Unrecorded.WAITS
+
+
+def _send(feedback: Feedback, context: Context) -> LedgerItem | None:
+    return (
+        context.ledger.by_id(feedback.ledger) if feedback.ledger else context.ledger.by_ses_id(SesId(feedback.ses_id))
+    )
+
+
+def _keep_ses_id(item: LedgerItem, ses_id: SesId, context: Context) -> None:
+    """Keep SES's id of a send that has no record of it, where its sender looks for it, and queue the send if it has ended
+    without one: the sender records it, and sends nothing."""
+    if item.state in (SendState.SENT, SendState.BOUNCED):
+        return
+    context.archive.put(ses_id_key(item.kind, item.id), ses_id.encode(), "text/plain")
+    if item.state in (SendState.UNKNOWN, SendState.FAILED):
+        left = replace(item, lost=max(item.lost, 1))  # a sender looks for a kept id only if a response was lost
+        context.ledger.give_back(left, SendState.QUEUED, "SES's events say that it has left", context.clock())
+        context.jobs.queue([item.job])
 
 
 def _receipt(feedback: Feedback) -> ReceiptId:
-    recipients = hashlib.sha256(",".join(feedback.recipients).encode()).hexdigest()[:12]
-    return ReceiptId(f"feedback-{feedback.ses_id}-{feedback.kind}-{recipients}")
+    """Return the id of a report: SES's own if it has one; else the same kind about the same recipients is the same."""
+    unique = hashlib.sha256("\n".join((feedback.report, *feedback.recipients)).encode()).hexdigest()[:12]
+    return ReceiptId(f"feedback-{feedback.ses_id}-{feedback.kind}-{unique}")

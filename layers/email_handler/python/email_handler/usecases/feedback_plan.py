@@ -5,23 +5,32 @@ from dataclasses import replace
 from email_handler.conversations.disposition import Reason
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import is_received, notice_id, text_only_forward_id
-from email_handler.conversations.records import TEXT_ONLY, MessageRecord, SendState
-from email_handler.identifiers import LedgerId
+from email_handler.conversations.records import TEXT_ONLY, LedgerItem, MessageRecord, SendState
+from email_handler.identifiers import EmailAddress, LedgerId
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known
 from email_handler.senders.bounces.feedback import Feedback
 from email_handler.usecases.decision import build_commit, new_send
 
+_NO_RECORD_YET = (SendState.QUEUED, SendState.SENDING, SendState.FAILED)
 
-def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known) -> Commit | None:
-    """Return the transaction for *feedback* about a message we sent; None if it is about nothing we sent.
+
+def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known, *, erased: bool = False) -> Commit | None:
+    """Return the transaction for *feedback* about a message we sent; None if it is about nothing that is recorded as
+    sent. With *erased* it is recorded all the same: about what, nobody knows any more.
 
     *record* is the feedback's own, under RECORD; it joins the conversation. If the failure is final, the send becomes BOUNCED, a
     contact who cannot be reached is never acknowledged again, and the owner gets one notice if it was their reply. A
     forward refused for content or size goes out once more, as text and a list.
     """
-    send = next(filter(None, (known.sends.get(LedgerId(r.ledger)) for r in known.references)), None)
-    if send is None:
+    named = (feedback.ledger, *(r.ledger for r in known.references))
+    send = next(filter(None, (known.sends.get(LedgerId(one)) for one in named)), None)
+    if send is None and erased:
+        about = "about a message that is not in the records"
+        return build_commit(
+            replace(record, reasons=(Reason(stage="feedback", rule=feedback.kind, detail=about),)), events=()
+        )
+    if send is None or send.state in _NO_RECORD_YET:
         return None
     record = replace(
         record,
@@ -39,9 +48,7 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known) -> Co
     if is_new and send.kind is JobKind.REPLY:
         ledger += [
             new_send(JobKind.NOTICE, notice_id(send.id, mailbox), record, [mailbox], note=NoticeKind.BOUNCED)
-            for conversation in known.by_reference
-            if conversation.id == send.conversation
-            for mailbox in conversation.mailboxes
+            for mailbox in _mailboxes(send, known)
         ]
     if is_new and feedback.refuses_content and send.kind is JobKind.FORWARD and send.note != TEXT_ONLY:
         again = new_send(send.kind, text_only_forward_id(send.id), record, send.recipients, note=TEXT_ONLY)
@@ -57,3 +64,8 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known) -> Co
     if is_new and contact is not None and contact.address.lower() in map(str.lower, send.recipients):
         commit = replace(commit, contact=replace(contact, unreachable=True, updated_at=record.at))
     return commit
+
+
+def _mailboxes(send: LedgerItem, known: Known) -> tuple[EmailAddress, ...]:
+    conversations = filter(None, (known.by_id, *known.by_reference))
+    return next((found.mailboxes for found in conversations if found.id == send.conversation), ())

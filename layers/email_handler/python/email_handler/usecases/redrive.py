@@ -9,6 +9,7 @@ from email_handler.conversations.records import LedgerItem, SendState
 from email_handler.errors import MalformedJob, RecordChanged, UnknownConversation
 from email_handler.identifiers import LedgerId
 from email_handler.ports import Clock, DeadLetter, DeadLetters, Jobs, Records, SendLedger
+from email_handler.usecases.retries import COPIES
 
 MANY = 100_000
 
@@ -19,7 +20,8 @@ class Redriven(StrEnum):
     QUEUED = "queued"  # it is sent again
     ENDED = "ended"  # the ledger has another end by now: the letter is deleted
     LEFT = "left"  # not a job of ours, or its records are gone: somebody must look
-    DISCARDED = "discarded"  # such a letter was deleted
+    UNDECIDED = "undecided"  # it may have been sent already: left until the operator sends it again or discards it
+    DISCARDED = "discarded"  # a letter of one of these two kinds was deleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +43,12 @@ def redrive(
     jobs: Jobs,
     clock: Clock,
     kinds: Collection[JobKind] = tuple(JobKind),
+    resend: bool = False,
     dry_run: bool,
 ) -> Iterator[Redrive]:
     """Yield what happens to each dead letter, then to each FAILED ledger item of *kinds* without a letter.
+
+    An UNKNOWN one, which may have been sent as often as it may, is left, unless *resend* sends one more copy.
 
     The order is the guarantee: the ledger says QUEUED, then the job is queued, then the letter is deleted. A crash in
     between leaves a letter too many or an item that the reconciler takes up; the ledger lets neither send twice.
@@ -55,30 +60,36 @@ def redrive(
         if isinstance(item, str):
             yield _unusable(letter, Redriven.LEFT, item)
             continue
-        if item.id in reported and item.state is SendState.FAILED:
+        if item.id in reported and item.state in (SendState.FAILED, SendState.UNKNOWN):
             continue  # it failed again meanwhile: a sender that is faster than this loop would keep it from ending
-        what = _again(item, ledger=ledger, jobs=jobs, clock=clock, dry_run=dry_run)
+        what = _again(item, ledger=ledger, jobs=jobs, clock=clock, resend=resend, dry_run=dry_run)
         reported.add(item.id)
-        if not dry_run:
+        if not dry_run and what is not Redriven.UNDECIDED:
             letters.discard(letter)
         yield Redrive(ledger=item.id, what=what, reason=letter.reason, attempts=letter.attempts)
-    for failed in list(records.find("send_state", SendState.FAILED, limit=MANY)):
-        if isinstance(failed, LedgerItem) and failed.kind in kinds and failed.id not in reported:
-            what = _again(failed, ledger=ledger, jobs=jobs, clock=clock, dry_run=dry_run)
-            yield Redrive(ledger=failed.id, what=what, reason=failed.reason, attempts=failed.attempt)
+    for state in (SendState.FAILED, SendState.UNKNOWN):
+        for left in list(records.find("send_state", state, limit=MANY)):
+            if isinstance(left, LedgerItem) and left.kind in kinds and left.id not in reported and not _is_end(left):
+                what = _again(left, ledger=ledger, jobs=jobs, clock=clock, resend=resend, dry_run=dry_run)
+                yield Redrive(ledger=left.id, what=what, reason=left.reason, attempts=left.attempt)
 
 
 def discard(*, letters: DeadLetters, ledger: SendLedger, dry_run: bool) -> Iterator[Redrive]:
-    """Delete the dead letters that nobody can use, and yield each: no job of ours, or one whose records are gone.
+    """Delete the dead letters that nobody wants, and yield each: no job of ours, one whose records are gone, and one that
+    may have been sent already.
 
     All others stay, and nothing is sent. With *dry_run* nothing is changed.
     """
     for letter in letters.letters():
-        problem = _item(letter, ledger)
-        if isinstance(problem, str):
-            if not dry_run:
-                letters.discard(letter)
-            yield _unusable(letter, Redriven.DISCARDED, problem)
+        found = _item(letter, ledger)
+        if isinstance(found, LedgerItem) and found.state is not SendState.UNKNOWN:
+            continue
+        if not dry_run:
+            letters.discard(letter)
+        if isinstance(found, str):
+            yield _unusable(letter, Redriven.DISCARDED, found)
+        else:
+            yield Redrive(ledger=found.id, what=Redriven.DISCARDED, reason=letter.reason, attempts=letter.attempts)
 
 
 def _item(letter: DeadLetter, ledger: SendLedger) -> LedgerItem | str:
@@ -93,16 +104,23 @@ def _unusable(letter: DeadLetter, what: Redriven, problem: str) -> Redrive:
     return Redrive(ledger="", what=what, reason=letter.reason or problem, attempts=letter.attempts, body=letter.body)
 
 
-def _again(item: LedgerItem, *, ledger: SendLedger, jobs: Jobs, clock: Clock, dry_run: bool) -> Redriven:
-    if item.state not in (SendState.FAILED, SendState.QUEUED):
+def _is_end(item: LedgerItem) -> bool:
+    return item.state is SendState.UNKNOWN and item.kind is JobKind.ACKNOWLEDGEMENT
+
+
+def _again(item: LedgerItem, *, ledger: SendLedger, jobs: Jobs, clock: Clock, resend: bool, dry_run: bool) -> Redriven:
+    if item.state is SendState.UNKNOWN and not _is_end(item) and not resend:
+        return Redriven.UNDECIDED
+    if item.state not in (SendState.FAILED, SendState.QUEUED, SendState.UNKNOWN) or _is_end(item):
         return Redriven.ENDED
     if dry_run:
         return Redriven.QUEUED
-    now = clock()
-    if item.state is SendState.FAILED:
+    if item.state is not SendState.QUEUED:
+        # Patience starts again: a job that is tried once and dead-lettered again would not be redriven. What may have
+        # left is still counted; one more copy, and only one, can follow it.
+        again = replace(item, refusals=None, lost=min(item.lost, COPIES[item.kind] - 1))
         try:
-            # Patience starts again: a job that is tried once and dead-lettered again would not be redriven.
-            ledger.give_back(replace(item, queued_at=now), SendState.QUEUED, item.reason, now)
+            ledger.give_back(again, SendState.QUEUED, item.reason, clock())
         except RecordChanged:
             return Redriven.ENDED  # somebody else redrives it at this moment
     jobs.queue([item.job])

@@ -32,7 +32,6 @@ def _compose(context: SendContext, raw: bytes, dispatch: Dispatch) -> Draft:
         raw=composed.raw,
         sender=conversation.public_address,
         held="the leak gate held the acknowledgement" if composed.held else "",
-        event="Acknowledgement Sent",
     )
 
 

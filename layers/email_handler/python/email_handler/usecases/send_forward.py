@@ -51,7 +51,6 @@ def _compose_forward(context: SendContext, raw: bytes, dispatch: Dispatch) -> Dr
         raw=composed.raw,
         sender=thread_address(conversation, dispatch.owners.thread_domain),
         conversation=lambda now, wire: add_forward(now, record, mailbox, wire),
-        event="Message Forwarded",
         mistake=mistake,
     )
 

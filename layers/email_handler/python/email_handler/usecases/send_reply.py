@@ -37,7 +37,6 @@ def _compose(context: SendContext, raw: bytes, dispatch: Dispatch) -> Draft:
         held="the leak gate held the reply" if composed.held else "",
         conversation=lambda now, wire: add_sent_reply(now, item.source, wire, at),
         contact=lambda contact: replace(contact, written_to=True, updated_at=at),
-        event="Reply Sent",
     )
 
 

@@ -1,5 +1,6 @@
 """What the three senders have in common: claim, compose, store, send, record, in the order that makes the guarantee."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,8 +17,8 @@ from email_handler.mistakes import Mistake, attempt, attempt_or
 from email_handler.outgoing.digest import DIGEST
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Archive, Clock, ConfigSource, Events, Jobs, Mailer, SendContext, SendLedger, SentCommit
-from email_handler.usecases.backoff import DEAD_LETTER_AFTER, DEAD_LETTER_BLOCKED_AFTER, delay
 from email_handler.usecases.decision import new_send
+from email_handler.usecases.retries import COPIES, delay, is_over, refused_again
 
 TRIES = 6  # times that a send is recorded while others write to the same conversation
 
@@ -31,7 +32,7 @@ class SendResult(StrEnum):
     )
     SKIPPED = "Skipped"  # the ledger item had ended already
     DEAD_LETTERED = "DeadLettered"
-    UNKNOWN = "Unknown"  # an acknowledgement that may have left: never sent again
+    UNKNOWN = "Unknown"  # it may have left as often as it may: not sent again, unless a person wants it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,22 +63,27 @@ class Draft:
     held: str = ""  # why it must not leave after all; the job is dead-lettered with this reason
     conversation: Callable[[Conversation, str], Conversation] | None = None  # given the Message-ID on the wire
     contact: Callable[[Contact], Contact] | None = None  # sets fields only, so that nothing in it can raise
-    event: str = ""  # detail type
     mistake: Mistake | None = None  # of ours: what is sent is not what should be
 
 
 type Compose = Callable[[SendContext, bytes], Draft]
 
+_EVENTS = {
+    JobKind.ACKNOWLEDGEMENT: "Acknowledgement Sent",
+    JobKind.FORWARD: "Message Forwarded",
+    JobKind.REPLY: "Reply Sent",
+}
+
 
 def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
-    """Send *job* once. Forwards, replies, notices: at least once, a second copy only if SES's response was lost, and
-    the ledger says so. Acknowledgements: at most once.
+    """Send *job* once. Forwards, replies, notices: at least once; another copy leaves only if SES's response was lost,
+    at most :data:`COPIES` in all, and the ledger says so. Acknowledgements: at most once.
 
     The order of the lines is the guarantee: the claim is written before SES is asked, SES's response is recorded
-    after. A response that the table does not accept is kept in the archive, where the next attempt finds it. A lease
-    that ran out without either means that the outcome is unknown (acknowledgement: UNKNOWN; others: sent again, as a
-    possible duplicate). Raises RetryLater for what is put off, LeaseHeld while another worker has the job, and
-    transient errors of the table or the archive; in each case the queue delivers the job again.
+    after. A response that the table does not accept is kept in the archive, where the next attempt finds it; so is the
+    id that SES's own events bring. A lease that ran out without either means that the outcome is unknown. Raises
+    RetryLater for what is put off, LeaseHeld while another worker has the job, and transient errors of the table or the
+    archive; in each case the queue delivers the job again.
     """
     now = dispatch.clock()
     try:
@@ -88,33 +94,53 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
     if item is None:
         return SendResult.SKIPPED
     try:
-        ses_id = _kept_ses_id(item, dispatch) if item.possible_duplicate else None
-        if ses_id is None and item.possible_duplicate and item.kind is JobKind.ACKNOWLEDGEMENT:
-            dispatch.ledger.give_back(item, SendState.UNKNOWN, "the attempt before ended without a record", now)
-            return SendResult.UNKNOWN
+        ses_id = _kept_ses_id(item, dispatch) if item.lost else None
+        if ses_id is None and item.lost >= COPIES[item.kind]:
+            return _undecided(item, "the attempt before ended without a record", dispatch)
         context = dispatch.ledger.context(job.ledger)
-        draft = _composed(compose, context, _original(item, dispatch))
-        if draft.held and ses_id is None:  # with an id it has left already
-            return _dead_letter(item, draft.held, dispatch)
-        if ses_id is None:
-            dispatch.archive.put(sent_key(item.kind, item.id), draft.raw, "message/rfc822")
-            ses_id = dispatch.mailer.send(draft.raw, draft.sender, item.recipients)
+        if ses_id is not None:
+            draft = _recomposed(compose, context, item, dispatch)
+        else:
+            draft = _composed(compose, context, item, dispatch)
+            if draft.held:
+                return _dead_letter(item, draft.held, dispatch)
+            item = _stored(item, draft.raw, dispatch)
+            ses_id = dispatch.mailer.send(draft.raw, draft.sender, item.recipients, item.id)
     except errors.EmailHandlerError as error:
         return _not_sent(item, error, dispatch)
     try:
-        _record(item, ses_id, draft, context, dispatch)
-    except (errors.RecordsUnavailable, errors.RecordChanged):
+        event = _record(item, ses_id, draft, context, dispatch)
+    except Exception:  # whatever it is, the message has left
         dispatch.archive.put(ses_id_key(item.kind, item.id), ses_id.encode(), "text/plain")
         raise
+    if event is not None:
+        dispatch.events.publish([event])
+        dispatch.ledger.published(item.id)
     return SendResult.SENT_DESPITE_MISTAKE if draft.mistake else SendResult.SENT
 
 
-def _composed(compose: Compose, context: SendContext, raw: bytes) -> Draft:
+def _composed(compose: Compose, context: SendContext, item: LedgerItem, dispatch: Dispatch) -> Draft:
     """Compose. A mistake of ours dead-letters the job at once, with its type and place: retrying would repeat it."""
-    draft = attempt(compose, context, raw)
+    draft = attempt(compose, context, _original(item, dispatch))
     if isinstance(draft, Mistake):
         raise errors.PermanentError(f"could not be composed: {draft}")
     return draft
+
+
+def _recomposed(compose: Compose, context: SendContext, item: LedgerItem, dispatch: Dispatch) -> Draft:
+    """Compose what has left already, for what it changes in the records. Nothing keeps it from being recorded as sent."""
+    try:
+        return _composed(compose, context, item, dispatch)
+    except errors.PermanentError:
+        return Draft(raw=b"", sender=EmailAddress(""))
+
+
+def _stored(item: LedgerItem, raw: bytes, dispatch: Dispatch) -> LedgerItem:
+    """Keep *raw* below ``sent/`` unless a refused attempt has kept the same, and return the item that says so."""
+    digest = hashlib.sha256(raw).hexdigest()
+    if item.sent_sha256 != digest:
+        dispatch.archive.put(sent_key(item.kind, item.id), raw, "message/rfc822")
+    return replace(item, sent_sha256=digest)
 
 
 def _original(item: LedgerItem, dispatch: Dispatch) -> bytes:
@@ -133,58 +159,72 @@ def _kept_ses_id(item: LedgerItem, dispatch: Dispatch) -> SesId | None:
 
 def _not_sent(item: LedgerItem, error: errors.EmailHandlerError, dispatch: Dispatch) -> SendResult:
     """Do with the item what *error* asks for: dead-letter it, leave it UNKNOWN, or put it off."""
-    if isinstance(error, errors.PermanentError):
-        return _dead_letter(item, str(error) or type(error).__name__, dispatch)
-    if isinstance(error, errors.SendOutcomeUnknown):
-        if item.kind is JobKind.ACKNOWLEDGEMENT:
-            dispatch.ledger.give_back(item, SendState.UNKNOWN, str(error), dispatch.clock())
-            return SendResult.UNKNOWN
-        item = replace(item, possible_duplicate=True)
-    return _put_off(item, error, dispatch)
-
-
-def _put_off(item: LedgerItem, error: errors.EmailHandlerError, dispatch: Dispatch) -> SendResult:
-    """Give the item back and say when it is due, or dead-letter it if it has waited long enough."""
-    now = dispatch.clock()
-    patience = DEAD_LETTER_BLOCKED_AFTER if isinstance(error, errors.SendingBlocked) else DEAD_LETTER_AFTER
     reason = str(error) or type(error).__name__
-    if now - item.queued_at > patience:
+    if isinstance(error, errors.PermanentError):
         return _dead_letter(item, reason, dispatch)
-    pause = delay(item.attempt, dispatch.chance())
+    if isinstance(error, errors.SendOutcomeUnknown):
+        item = replace(item, lost=item.lost + 1)
+        if item.lost >= COPIES[item.kind]:
+            return _undecided(item, reason, dispatch)
+    return _put_off(item, error, reason, dispatch)
+
+
+def _put_off(item: LedgerItem, error: errors.EmailHandlerError, reason: str, dispatch: Dispatch) -> SendResult:
+    """Give the item back and say when it is due, or dead-letter it if it was refused for long enough."""
+    now = dispatch.clock()
+    refusals = refused_again(item.refusals, error, now)
+    item = replace(item, refusals=refusals)
+    if is_over(refusals, now):
+        return _dead_letter(item, reason, dispatch)
+    pause = delay(refusals, dispatch.chance())
     dispatch.ledger.give_back(item, SendState.QUEUED, reason, now + pause)
     raise errors.RetryLater(reason, int(pause.total_seconds())) from error
 
 
+def _undecided(item: LedgerItem, reason: str, dispatch: Dispatch) -> SendResult:
+    """End as UNKNOWN what may have left as often as it may. An acknowledgement is not missed; about anything else a
+    person decides, so that it is dead-lettered as well."""
+    if item.kind is not JobKind.ACKNOWLEDGEMENT:
+        reason = f"it may have been sent already ({reason})"
+        _leave_letter(item, reason, NoticeKind.MAY_BE_SENT, dispatch)
+    dispatch.ledger.give_back(item, SendState.UNKNOWN, reason, dispatch.clock())
+    return SendResult.UNKNOWN
+
+
 def _dead_letter(item: LedgerItem, reason: str, dispatch: Dispatch) -> SendResult:
-    """Dead-letter the job: first the letter, then the ledger, so that a crash in between leaves one letter too many
-    rather than none. The owner gets a notice about a reply of theirs, once however often it is dead-lettered."""
-    dispatch.jobs.dead_letter(item.job.to_json(), item.kind, reason, item.attempt)
-    if item.kind is JobKind.REPLY:
-        _report_to_owner(item, reason, dispatch)
+    _leave_letter(item, reason, NoticeKind.NOT_SENT, dispatch)
     dispatch.ledger.give_back(item, SendState.FAILED, reason, dispatch.clock())
     return SendResult.DEAD_LETTERED
 
 
-def _report_to_owner(item: LedgerItem, reason: str, dispatch: Dispatch) -> None:
+def _leave_letter(item: LedgerItem, reason: str, kind: NoticeKind, dispatch: Dispatch) -> None:
+    """Dead-letter the job. The letter comes before the ledger's end, so that a crash in between leaves one letter too
+    many rather than none. The owner gets a notice about a reply of theirs, once however often it is dead-lettered."""
+    dispatch.jobs.dead_letter(item.job.to_json(), item.kind, reason, item.attempt)
+    if item.kind is JobKind.REPLY:
+        _report_to_owner(item, reason, kind, dispatch)
+
+
+def _report_to_owner(item: LedgerItem, reason: str, kind: NoticeKind, dispatch: Dispatch) -> None:
     record = dispatch.ledger.context(item.id).message
     owner = EmailAddress(record.sender.lower())
-    notice = new_send(JobKind.NOTICE, notice_id(item.id, owner), record, [owner], note=NoticeKind.NOT_SENT)
+    notice = new_send(JobKind.NOTICE, notice_id(item.id, owner), record, [owner], note=kind)
     now = dispatch.clock()
     dispatch.ledger.add(replace(notice, queued_at=now, due=now, detail=reason))
     dispatch.jobs.queue([notice.job])
 
 
-def _record(item: LedgerItem, ses_id: SesId, draft: Draft, context: SendContext, dispatch: Dispatch) -> None:
-    """Record SES's response, then publish the event."""
-    sent = replace(item, ses_id=ses_id, sent_key=sent_key(item.kind, item.id))
+def _record(
+    item: LedgerItem, ses_id: SesId, draft: Draft, context: SendContext, dispatch: Dispatch
+) -> PendingEvent | None:
+    """Record SES's response, and return the event to publish."""
+    sent = replace(item, ses_id=ses_id, sent_key=sent_key(item.kind, item.id), refusals=None)
     if draft.mistake:
         sent = replace(sent, reason=f"sent despite an error of ours: {draft.mistake}")
-    event = _event(draft.event, sent, dispatch) if draft.event else None
+    event = _event(_EVENTS[item.kind], sent, dispatch) if item.kind in _EVENTS else None
     reference = Reference(local_part=ses_id, conversation=item.conversation, receipt=item.source, ledger=item.id)
     _commit(SentCommit(item=sent, reference=reference, event=event), draft, context, dispatch)
-    if event is not None:
-        dispatch.events.publish([event])
-        dispatch.ledger.published(item.id)
+    return event
 
 
 def _commit(commit: SentCommit, draft: Draft, context: SendContext, dispatch: Dispatch, *, tries: int = TRIES) -> None:

@@ -60,14 +60,14 @@ class DynamoLedger:
         """Take the send for one attempt: one conditional write if it is queued, else a read and a second write.
 
         A random claim id lets a retried write recognise its own claim, so that it does not take itself for another
-        worker. It then counts as two attempts.
+        worker. It then counts as two attempts. A repetition that comes late finds another state, and changes nothing.
         """
         changes = (
             "#state = :sending, #by_send_state = :sending, #attempt = #attempt + :one,"
             " #lease_until = :lease, #claim = :claim"
         )
         values = {"sending": SendState.SENDING.value, "one": 1, "lease": timestamp(lease_until), "claim": uuid4().hex}
-        if_queued = "#state = :queued OR #claim = :claim"
+        if_queued = "#state = :queued OR (#state = :sending AND #claim = :claim)"
         queued = values | {"queued": SendState.QUEUED.value}
         claimed = self._table.write(self._table.update(keys.send(ledger), changes, if_queued, queued))
         if claimed is not None:
@@ -76,9 +76,9 @@ class DynamoLedger:
         if item.state not in {SendState.QUEUED, SendState.SENDING}:
             return None
         if item.lease_until is not None and item.lease_until <= now:
-            if_expired = "(#state = :sending AND #attempt = :attempt) OR #claim = :claim"
-            expired = values | {"attempt": item.attempt, "possible_duplicate": True}
-            changes += ", #possible_duplicate = :possible_duplicate"
+            if_expired = "#state = :sending AND (#attempt = :attempt OR #claim = :claim)"
+            expired = values | {"attempt": item.attempt, "lost": item.lost + 1}
+            changes += ", #lost = :lost"
             claimed = self._table.write(self._table.update(keys.send(ledger), changes, if_expired, expired))
             if claimed is not None:
                 return read(LedgerItem, claimed)
@@ -126,15 +126,19 @@ class DynamoLedger:
         if self._table.write(change) is None and read(LedgerItem, self._stored(item.id)) != given:
             raise RecordChanged("the send is no longer this attempt's")
 
+    def by_id(self, ledger: LedgerId) -> LedgerItem | None:
+        """Return the send *ledger*."""
+        return read_optional(LedgerItem, self._table.get(keys.send(ledger)))
+
     def by_ses_id(self, ses_id: SesId) -> LedgerItem | None:
         """Return the send that SES knows as *ses_id*."""
         reference = read_optional(Reference, self._table.get(keys.reference(ses_id)))
-        return read_optional(LedgerItem, self._table.get(keys.send(reference.ledger))) if reference else None
+        return self.by_id(reference.ledger) if reference and reference.ledger else None
 
     def _change(self, item: LedgerItem, attempt: int, state: SendState) -> Item:
         """Return the write that stores *item*, if the stored attempt and state are these."""
         attributes = keys.ledger_attributes(item)
-        gone = [name for name in ("lease_until", "by_send_state") if name not in attributes]
+        gone = [name for name in ("lease_until", "refusals", "by_send_state") if name not in attributes]
         assignments = ", ".join(f"#{name} = :{name}" for name in attributes)
         removals = f" REMOVE {', '.join(f'#{name}' for name in gone)}" if gone else ""
         return self._table.update(

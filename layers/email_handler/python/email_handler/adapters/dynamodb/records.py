@@ -143,11 +143,11 @@ class DynamoRecords:
         return self._table.update(keys.count(counter), assignments, f"{ABSENT} OR #count < :limit", values)
 
     def _bounced(self, ledger: LedgerId, reason: str) -> Item:
-        states = {state.value: state.value for state in (SendState.BOUNCED, SendState.SENT, SendState.UNKNOWN)}
+        states = {state.value: state.value for state in (SendState.BOUNCED, SendState.SENT)}
         return self._table.update(
             keys.send(ledger),
             "#state = :bounced, #by_send_state = :bounced, #reason = :reason",
-            "#state IN (:sent, :unknown, :bounced)",
+            "#state IN (:sent, :bounced)",
             states | {"reason": write(reason)},
         )
 

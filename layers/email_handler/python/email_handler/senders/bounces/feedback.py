@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from email_handler.identifiers import EmailAddress, SesId
+from email_handler.identifiers import EmailAddress, LedgerId, SesId
 
 CONTENT_SUBTYPES = frozenset({"MessageTooLarge", "ContentRejected", "AttachmentRejected"})
 """SES's ``bounceSubType`` values for a refused content. SES calls them transient."""
@@ -38,7 +38,9 @@ class Feedback:
     permanent: bool  # trying again cannot help
     original_message_id: str = ""  # of the returned message, without angle brackets; "" if the report lacks it
     diagnostic: str = ""  # the remote server's words on one line, addresses replaced
-    ses_id: SesId | Literal[""] = ""  # from SES's events: which send it was
+    ses_id: SesId | Literal[""] = ""  # from SES's events: which copy of a send it was
+    ledger: LedgerId | Literal[""] = ""  # from SES's events: which send it was
+    report: str = ""  # SES's id of the report, "" if it gives none
 
     @property
     def refuses_content(self) -> bool:

@@ -5,13 +5,24 @@ https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-conten
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
-from email_handler.identifiers import SesId
+from email_handler.identifiers import LedgerId, SesId
 from email_handler.senders.bounces import words
 from email_handler.senders.bounces.feedback import CONTENT_SUBTYPES, Feedback, FeedbackKind
 
 NOTIFICATION = "notificationType"  # a key of the JSON that SNS sends by email
+LEDGER_TAG = "ledger"
+"""Name of the tag that we give each send: SES's events about it repeat it."""
+
+
+def delivered(detail: Mapping[str, Any]) -> tuple[LedgerId | Literal[""], SesId] | None:
+    """Return ledger id ("" if SES names none) and SES id of the message that SES's event reports as delivered; None for
+    other events. Never raises."""
+    mail = _mapping(detail, "mail")
+    ses_id = SesId(_text(mail, "messageId"))
+    return (_ledger(mail), ses_id) if _kind(detail) == "delivery" and ses_id else None
 
 
 def feedback_from_event(detail: Mapping[str, Any]) -> Feedback | None:
@@ -19,30 +30,30 @@ def feedback_from_event(detail: Mapping[str, Any]) -> Feedback | None:
 
     Return None for other events (Send, Delivery, Open …) and for anything without their structure. Never raises.
     """
-    kind = str(detail.get("eventType") or detail.get("notificationType") or "").replace(" ", "").lower()
+    kind = _kind(detail)
     mail = _mapping(detail, "mail")
-    ses_id = SesId(_text(mail, "messageId"))
-    if not ses_id:
+    if not _text(mail, "messageId"):
         return None
     if kind == "bounce":
         body = _mapping(detail, "bounce")
         final = _text(body, "bounceType") == "Permanent" or _text(body, "bounceSubType") in CONTENT_SUBTYPES
-        return _feedback(FeedbackKind.BOUNCE, ses_id, body, "bouncedRecipients", final)
+        return _feedback(FeedbackKind.BOUNCE, mail, body, "bouncedRecipients", final)
     if kind == "complaint":
-        return _feedback(FeedbackKind.COMPLAINT, ses_id, _mapping(detail, "complaint"), "complainedRecipients", True)
+        return _feedback(FeedbackKind.COMPLAINT, mail, _mapping(detail, "complaint"), "complainedRecipients", True)
     if kind == "deliverydelay":
-        return _feedback(FeedbackKind.DELAY, ses_id, _mapping(detail, "deliveryDelay"), "delayedRecipients", False)
+        return _feedback(FeedbackKind.DELAY, mail, _mapping(detail, "deliveryDelay"), "delayedRecipients", False)
     if kind == "reject":
         destination = [{"emailAddress": address} for address in _items(mail, "destination")]
         body = {"recipients": destination, "reason": _mapping(detail, "reject").get("reason")}
-        return _feedback(FeedbackKind.REJECT, ses_id, body, "recipients", True)
+        return _feedback(FeedbackKind.REJECT, mail, body, "recipients", True)
     return None
 
 
 def feedback_from_notification(notice: str) -> Feedback | None:
     """Read the JSON of an SNS notification that arrived by email; None if it is about something else.
 
-    SES's notifications arrive that way if someone subscribed the topic by email.
+    SES's notifications arrive that way if someone subscribed the topic by email. Anybody can write such an email: the
+    send that it names by a tag is not believed.
     """
     start = notice.lstrip()
     for _ in range(2):  # SNS may wrap it once
@@ -54,12 +65,23 @@ def feedback_from_notification(notice: str) -> Feedback | None:
             return None
         feedback = feedback_from_event(detail)
         if feedback is not None:
-            return feedback
+            return replace(feedback, ledger="")
         start = str(detail.get("Message", ""))
     return None
 
 
-def _feedback(kind: FeedbackKind, ses_id: SesId, body: Mapping[str, Any], key: str, permanent: bool) -> Feedback:
+def _kind(detail: Mapping[str, Any]) -> str:
+    return str(detail.get("eventType") or detail.get("notificationType") or "").replace(" ", "").lower()
+
+
+def _ledger(mail: Mapping[str, Any]) -> LedgerId | Literal[""]:
+    values = [value for value in _items(_mapping(mail, "tags"), LEDGER_TAG) if isinstance(value, str)]
+    return LedgerId(values[0][: words.LINE_LIMIT]) if values else ""
+
+
+def _feedback(
+    kind: FeedbackKind, mail: Mapping[str, Any], body: Mapping[str, Any], key: str, permanent: bool
+) -> Feedback:
     entries = [entry for entry in _items(body, key) if isinstance(entry, Mapping)]
     recipients = (address for entry in entries for address in words.addresses_in(_text(entry, "emailAddress")))
     diagnostic = next((text for entry in entries if (text := _text(entry, "diagnosticCode"))), _text(body, "reason"))
@@ -72,7 +94,9 @@ def _feedback(kind: FeedbackKind, ses_id: SesId, body: Mapping[str, Any], key: s
         status=status or words.best_status_in(diagnostic),
         permanent=permanent,
         diagnostic=words.without_addresses(diagnostic),
-        ses_id=ses_id,
+        ses_id=SesId(_text(mail, "messageId")),
+        ledger=_ledger(mail),
+        report=_text(body, "feedbackId"),
     )
 
 
