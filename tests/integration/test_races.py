@@ -188,6 +188,7 @@ def test_an_acknowledgement_without_a_response_of_ses_is_recorded_as_sent_once_i
     stack: Stack,
 ) -> None:
     jane, before = "jane@confirmed.example", len(stack.cloud.sent())
+    assert stack.cloud.ses
     stack.cloud.ses.fail_next(
         Fault(reset=True, delivered=True, only=lambda request: jane in request["Destination"]["ToAddresses"])
     )
