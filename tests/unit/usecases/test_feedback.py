@@ -12,8 +12,8 @@ from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import feedback_key, receipt_of
 from email_handler.conversations.records import Decision, LedgerItem, SendState
-from email_handler.errors import MalformedEvent, RetryLater, SendOutcomeUnknown
-from email_handler.identifiers import ConversationId, EmailAddress
+from email_handler.errors import MalformedEvent, MessageRefused, RecordsUnavailable, RetryLater, SendOutcomeUnknown
+from email_handler.identifiers import ConversationId, EmailAddress, LedgerId, ReceiptId
 from email_handler.usecases import contact_message
 from email_handler.usecases.conditions import undelivered
 from email_handler.usecases.feedback import WAITS_FOR, Unrecorded, record_feedback, take_up_feedback
@@ -217,7 +217,11 @@ def test_feedback_on_a_send_that_was_erased_is_recorded_at_once(world: World) ->
     sent = item(world, JobKind.FORWARD)
     del world.records.ledger[sent.id]
 
-    assert recorded(about(sent, "0100-x", bounce("0100-x")), world).conversation == ""
+    decision = recorded(about(sent, "0100-x", bounce("0100-x")), world)
+    (reason,) = world.records.message_records[decision.receipt, "inbound"].reasons
+    assert decision.conversation == ""
+    assert (decision.jobs, decision.events) == ((), ())
+    assert (reason.rule, reason.detail) == ("bounce", "about a message that is not in the records")
 
 
 def lose_responses(world: World, kind: JobKind) -> LedgerItem:
@@ -260,6 +264,56 @@ def test_a_delivery_that_ses_reports_while_a_send_waits_keeps_a_second_copy_from
 
     assert send_forward(send.job, world.dispatch) is SendResult.SENT
     assert len(world.mailer.sent) == copies
+
+
+def refused(world: World) -> LedgerItem:
+    """Let SES refuse the one forward for good, and return it."""
+    send = replace(item(world, JobKind.FORWARD), state=SendState.QUEUED, ses_id="", sent_key="")
+    world.records.ledger[send.id] = send
+    world.mailer.fail("send", MessageRefused("MessageRejected"))
+    assert send_forward(send.job, world.dispatch) is SendResult.DEAD_LETTERED
+    return item(world, JobKind.FORWARD)
+
+
+def test_a_delivery_of_what_was_dead_lettered_is_recorded_and_nothing_is_sent(world: World) -> None:
+    send = refused(world)
+    record_feedback(about(send, "0100-after-all", DELIVERY), world.context)
+
+    assert item(world, JobKind.FORWARD).lost == 1
+    assert world.run() == []
+    assert (item(world, JobKind.FORWARD).state, item(world, JobKind.FORWARD).ses_id) == (
+        SendState.SENT,
+        "0100-after-all",
+    )
+
+
+def test_a_send_that_ses_confirms_is_queued_in_the_ledger_before_its_job_is(world: World) -> None:
+    send = refused(world)
+    world.records.fail("give_back", RecordsUnavailable("down"))
+    with pytest.raises(RecordsUnavailable):
+        record_feedback(about(send, "0100-after-all", DELIVERY), world.context)
+
+    assert world.jobs.queued == []
+
+
+def test_a_delivery_of_what_nobody_knows_changes_nothing(world: World) -> None:
+    sent = item(world, JobKind.FORWARD)
+    written = list(world.archive.written)
+    for detail in (
+        DELIVERY | {"mail": {"messageId": "0100-x"}},
+        about(replace(sent, id=LedgerId("forward-x")), "0100-x", DELIVERY),
+    ):
+        assert record_feedback(detail, world.context) is Unrecorded.DELIVERED
+
+    assert world.archive.written == written
+
+
+@pytest.mark.parametrize("kept", [b"{broken", b"[]", b'{"eventType": "Open", "mail": {"messageId": "x"}}'])
+def test_what_is_kept_as_feedback_and_is_none_is_refused(world: World, kept: bytes) -> None:
+    world.archive.put("raw/feedback/other", kept, "application/json")
+
+    with pytest.raises(MalformedEvent):
+        take_up_feedback(ReceiptId("other"), world.now, world.context)
 
 
 def test_a_delivery_of_what_is_recorded_as_sent_writes_nothing(world: World) -> None:

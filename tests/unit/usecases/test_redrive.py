@@ -167,6 +167,24 @@ def test_sending_again_what_may_have_left_costs_one_more_copy_at_most(world: Wor
     assert [line.what for line in run(world)] == [Redriven.UNDECIDED]
 
 
+def test_what_may_have_left_is_sent_once_more_even_if_its_sender_is_faster_than_the_redrive(world: World) -> None:
+    may_have_left(world)
+    copies = len(world.mailer.sent)
+
+    class FastSender(Letters):
+        def letters(self) -> Iterator[DeadLetter]:
+            yield from super().letters()
+            world.mailer.fail("send", SendOutcomeUnknown("read time-out"), after=True)
+            world.run()
+            yield from super().letters()
+
+    parts = {"records": world.records, "ledger": world.records, "jobs": world.jobs, "clock": world.clock}
+    list(redrive(letters=FastSender(world), resend=True, dry_run=False, **parts))  # type: ignore[arg-type]
+    world.run()
+
+    assert len(world.mailer.sent) == copies + 1
+
+
 def test_what_may_have_left_is_found_after_its_letter_has_expired(world: World) -> None:
     may_have_left(world)
     world.jobs.dead_lettered.clear()
@@ -179,6 +197,20 @@ def test_an_acknowledgement_that_may_have_left_is_never_sent_again(world: World)
 
     assert run(world, resend=True) == []
     assert world.run() == []
+    (item,) = world.records.ledger.values()
+    world.jobs.dead_letter(item.job.to_json(), item.kind, "received too often", 1000)
+    for resend in (False, True):
+        world.jobs.dead_letter(item.job.to_json(), item.kind, "received too often", 1000)
+        assert {line.what for line in run(world, resend=resend)} == {Redriven.ENDED}
+    assert world.run() == []
+
+
+def test_an_acknowledgement_that_was_refused_is_redriven_without_its_letter(world: World) -> None:
+    (item,) = world.records.ledger.values()
+    world.records.ledger[item.id] = replace(item, kind=JobKind.ACKNOWLEDGEMENT)
+    world.jobs.dead_lettered.clear()
+
+    assert [line.what for line in run(world)] == [Redriven.QUEUED]
 
 
 def test_the_letter_of_what_may_have_left_can_be_discarded(world: World) -> None:

@@ -12,12 +12,10 @@ from email_handler.ports import Commit, Known
 from email_handler.senders.bounces.feedback import Feedback
 from email_handler.usecases.decision import build_commit, new_send
 
-_NO_RECORD_YET = (SendState.QUEUED, SendState.SENDING, SendState.FAILED)
-
 
 def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known, *, erased: bool = False) -> Commit | None:
-    """Return the transaction for *feedback* about a message we sent; None if it is about nothing that is recorded as
-    sent. With *erased* it is recorded all the same: about what, nobody knows any more.
+    """Return the transaction for *feedback* about a message we sent; None if it is about nothing we sent. With *erased*
+    it is recorded all the same: about what, nobody knows any more.
 
     *record* is the feedback's own, under RECORD; it joins the conversation. If the failure is final, the send becomes BOUNCED, a
     contact who cannot be reached is never acknowledged again, and the owner gets one notice if it was their reply. A
@@ -25,12 +23,12 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known, *, er
     """
     named = (feedback.ledger, *(r.ledger for r in known.references))
     send = next(filter(None, (known.sends.get(LedgerId(one)) for one in named)), None)
-    if send is None and erased:
+    if erased:
         about = "about a message that is not in the records"
         return build_commit(
             replace(record, reasons=(Reason(stage="feedback", rule=feedback.kind, detail=about),)), events=()
         )
-    if send is None or send.state in _NO_RECORD_YET:
+    if send is None:
         return None
     record = replace(
         record,
