@@ -12,7 +12,14 @@ from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import feedback_key, receipt_of
 from email_handler.conversations.records import Decision, LedgerItem, SendState
-from email_handler.errors import MalformedEvent, MessageRefused, RecordsUnavailable, RetryLater, SendOutcomeUnknown
+from email_handler.errors import (
+    MalformedEvent,
+    MessageRefused,
+    RecordChanged,
+    RecordsUnavailable,
+    RetryLater,
+    SendOutcomeUnknown,
+)
 from email_handler.identifiers import ConversationId, EmailAddress, LedgerId, ReceiptId
 from email_handler.usecases import contact_message
 from email_handler.usecases.conditions import undelivered
@@ -200,6 +207,22 @@ def test_feedback_on_a_send_that_is_not_yet_recorded_waits_and_is_taken_up(world
     assert isinstance(taken_up, Decision)
     assert item(world, JobKind.FORWARD).state is SendState.BOUNCED
     assert world.archive.written.count(key) == 1
+
+
+def test_feedback_on_a_send_that_is_on_its_way_is_repeated_until_its_sender_must_have_ended(world: World) -> None:
+    done = item(world, JobKind.FORWARD)
+    sending = replace(done, state=SendState.SENDING, ses_id="", lease_until=world.now + timedelta(seconds=90))
+    world.records.ledger[done.id] = sending
+    detail = about(sending, done.ses_id, bounce(done.ses_id, OWNER))
+    with pytest.raises(RecordChanged):
+        record_feedback(detail, world.context)
+
+    world.now += timedelta(seconds=90)
+    assert record_feedback(detail, world.context) is Unrecorded.WAITS
+    world.jobs.queued.append(sending.job)
+    assert world.run() == []
+    assert recorded(detail, world).conversation == done.conversation
+    assert item(world, JobKind.FORWARD).state is SendState.BOUNCED
 
 
 def test_feedback_on_a_send_that_nobody_records_is_recorded_after_a_day(world: World) -> None:

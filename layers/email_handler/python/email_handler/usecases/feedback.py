@@ -24,6 +24,9 @@ from email_handler.usecases.feedback_plan import plan_feedback
 WAITS_FOR = timedelta(days=1)  # for the record of a send that SES names no ledger id of: of another installation, say
 
 
+_RECORDED = (SendState.SENT, SendState.BOUNCED)
+
+
 class Unrecorded(StrEnum):
     """Why SES's event leaves no record now; also the metric's name."""
 
@@ -35,7 +38,8 @@ def record_feedback(detail: Mapping[str, Any], context: Context) -> Decision | U
     """Record SES's event *detail* on the conversation it is about: at most once for each report.
 
     Whatever SES reports on has left, so that a send whose response was lost gets its id from any event, a delivery as
-    well. The event can come before the sender has recorded that id: then it waits below ``raw/feedback/``.
+    well. The event can come before the sender has recorded that id. While that sender may still be running, this raises
+    RecordChanged, and the asynchronous invocation is repeated; else the event waits below ``raw/feedback/``.
     Raises MalformedEvent if *detail* is neither feedback nor a delivery.
     """
     if confirmed := delivered(detail):
@@ -78,12 +82,16 @@ def _record(feedback: Feedback, context: Context, stored_at: datetime) -> Decisi
     item = _send(feedback, context)
     if item is not None:
         _keep_ses_id(item, SesId(feedback.ses_id), context)
+        if item.state is SendState.SENDING and item.ends_at > record.at:
+            raise RecordChanged("SES reports on a message whose sender has not recorded it yet")
     erased = item is None and (feedback.ledger != "" or record.at - stored_at > WAITS_FOR)
+    if not erased and (item is None or item.state not in _RECORDED):
+        return Unrecorded.WAITS
 
     def plan(known: Known, _: Configuration) -> Commit:
         commit = plan_feedback(record, feedback, known, erased=erased)
         if commit is None:
-            raise RecordChanged("SES reports on a message that is not recorded as sent yet")
+            raise RecordChanged("the send that SES reports on is not in the records any more")
         return commit
 
     question = Question(
@@ -94,10 +102,7 @@ def _record(feedback: Feedback, context: Context, stored_at: datetime) -> Decisi
         conversation=item.conversation if item else "",
         sends=(item.id,) if item else (),
     )
-    try:
-        return decide_once(question, plan, context)
-    except RecordChanged:
-        return Unrecorded.WAITS
+    return decide_once(question, plan, context)
 
 
 def _send(feedback: Feedback, context: Context) -> LedgerItem | None:
@@ -109,7 +114,7 @@ def _send(feedback: Feedback, context: Context) -> LedgerItem | None:
 def _keep_ses_id(item: LedgerItem, ses_id: SesId, context: Context) -> None:
     """Keep SES's id of a send that has no record of it, where its sender looks for it, and queue the send if it has ended
     without one: the sender records it, and sends nothing."""
-    if item.state in (SendState.SENT, SendState.BOUNCED):
+    if item.state in _RECORDED:
         return
     context.archive.put(ses_id_key(item.kind, item.id), ses_id.encode(), "text/plain")
     if item.state in (SendState.UNKNOWN, SendState.FAILED):
