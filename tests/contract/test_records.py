@@ -608,3 +608,33 @@ def test_a_send_without_a_record_of_its_end_does_not_bounce(table: Table) -> Non
 
     with pytest.raises(RecordChanged):
         table.commit(commit("bounce", bounced=acknowledgement().id))
+
+
+def test_a_decision_and_its_entry_of_a_list_are_one_transaction(table: Table) -> None:
+    table.commit(commit("receipt-1", listed=(JANE, "allow")))
+    with pytest.raises(RecordChanged):
+        table.commit(commit("receipt-1", listed=(JANE, "block")))
+
+    assert dict(table.listed()) == {JANE: "allow"}
+
+
+# passes
+
+
+def test_held_messages_of_a_time_are_found_newest_first_over_several_pages(table: Table) -> None:
+    for number in range(130):
+        record = message(f"held-{number:03}", at=NOW + number * HOUR, outcome=Outcome.HOLD)
+        table.commit(commit(record=record))
+    table.commit(commit(record=message("delivered", at=NOW + 5 * HOUR)))
+
+    found = [record.receipt for record in table.held(NOW + HOUR, NOW + 125 * HOUR)]
+
+    assert found == [f"held-{number:03}" for number in reversed(range(1, 125))]
+
+
+def test_a_checkpoint_is_kept_under_its_name(table: Table) -> None:
+    table.set_checkpoint("one", "a")
+    table.set_checkpoint("other", "b")
+    table.set_checkpoint("one", "")
+
+    assert (table.checkpoint("one"), table.checkpoint("other"), table.checkpoint("third")) == ("", "b", "")

@@ -136,6 +136,7 @@ class FakeRecords(Failing):
         self.counters: Counter[str] = Counter()
         self.lists: dict[str, ListKind] = {}
         self.cautious = False
+        self.checkpoints: dict[str, str] = {}
         self.sent_events: dict[LedgerId, tuple[datetime, PendingEvent]] = {}
 
     # Records
@@ -212,6 +213,9 @@ class FakeRecords(Failing):
                 state=SendState.BOUNCED,
                 reason="; ".join(map(str, commit.message.reasons)),
             )
+        if commit.listed:
+            entry, kind = commit.listed
+            self.lists[keys.mailbox(entry)] = kind
 
     def _unchanged(self, conversation: Conversation | None, contact: Contact | None) -> bool:
         stored = self.conversations.get(conversation.id) if conversation else None
@@ -291,6 +295,22 @@ class FakeRecords(Failing):
     @_can_fail
     def set_cautious(self, cautious: bool) -> None:
         self.cautious = cautious
+
+    @_can_fail
+    def held(self, since: datetime, until: datetime) -> Iterator[MessageRecord]:
+        return (
+            m
+            for m in self.find("verdict", "held", limit=10**9)
+            if isinstance(m, MessageRecord) and since <= m.at < until
+        )
+
+    @_can_fail
+    def checkpoint(self, name: str) -> str:
+        return self.checkpoints.get(name, "")
+
+    @_can_fail
+    def set_checkpoint(self, name: str, checkpoint: str) -> None:
+        self.checkpoints[name] = checkpoint
 
     # SendLedger
 

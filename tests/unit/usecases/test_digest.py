@@ -1,11 +1,14 @@
 """The daily digest of held messages."""
 
+import json
 from datetime import timedelta
 
 import pytest
 
-from email_handler.errors import NotHeld
+from email_handler.conversations.keys import digest_key
+from email_handler.errors import NotHeld, RecordsUnavailable
 from email_handler.identifiers import ReceiptId
+from email_handler.outgoing.digest import MAX_ENTRIES
 from email_handler.usecases.digest import send_digest
 from email_handler.usecases.held import confirm, release
 from tests.support.builders import mail
@@ -74,6 +77,78 @@ def test_each_digest_lists_the_messages_of_its_own_day(world: World) -> None:
     assert b"Second" in two.raw
 
 
+def test_what_was_held_since_midnight_hides_nothing_of_the_day_before(world: World) -> None:
+    hold(world, 1, subject="First")
+    world.now += DAY
+    for number in range(2, 600):
+        hold(world, number, subject="Flood")
+    send_digest(world.context)
+    (left,) = world.run()
+
+    assert read(left)["Subject"] == "One message is held"
+    assert b"First" in left.raw
+
+
+def test_a_large_digest_shows_the_latest_and_counts_the_rest(world: World) -> None:
+    for number in range(600):
+        hold(world, number, subject=f"Number {number}")
+        world.now += timedelta(seconds=1)
+    world.now += DAY
+    send_digest(world.context)
+    (left,) = world.run()
+    text = read(left).get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+    assert read(left)["Subject"] == "600 messages are held"
+    assert "Number 599" in text
+    assert f"and {600 - MAX_ENTRIES} more" in text
+    assert len(world.archive.objects[digest_key((world.now - DAY).date())]) < 1000 * MAX_ENTRIES, "whatever the flood"
+
+
+def test_after_a_missed_pass_the_next_digest_lists_every_day_since(world: World) -> None:
+    send_digest(world.context)
+    hold(world, 1, subject="First")
+    world.now += DAY
+    hold(world, 2, subject="Second")
+    world.now += DAY
+    hold(world, 3, subject="Third")
+    decision = send_digest(world.context)
+    (left,) = world.run()
+
+    assert read(left)["Subject"] == "2 messages are held"
+    assert b"First" in left.raw
+    assert b"Second" in left.raw
+    assert b"Third" not in left.raw
+    assert decision is not None
+    record = world.records.message_records[decision.receipt, "inbound"]
+    assert record.subject == "2 held from 2026-03-02 to 2026-03-03"
+
+
+def test_a_digest_that_could_not_be_queued_is_not_counted_as_told(world: World) -> None:
+    send_digest(world.context)
+    hold(world, 1, subject="First")
+    world.now += DAY
+    world.records.fail("commit", RecordsUnavailable("down"))
+    with pytest.raises(RecordsUnavailable):
+        send_digest(world.context)
+    world.now += DAY
+    send_digest(world.context)
+
+    assert b"First" in world.run()[-1].raw
+
+
+def test_a_day_without_held_messages_is_told_with_the_next_only_once(world: World) -> None:
+    for number in range(3):
+        world.now += DAY
+        hold(world, number, subject=f"Number {number}")
+        world.now += DAY
+        send_digest(world.context)
+    one, two, three = world.run()
+
+    assert b"Number 1" not in one.raw
+    assert b"Number 0" not in two.raw
+    assert b"Number 1" not in three.raw
+
+
 @pytest.mark.parametrize("verdict", ["PASS", "GRAY"])
 def test_a_reply_that_cannot_be_released_is_listed_without_that_command(world: World, verdict: str) -> None:
     to = f"c-zzzzzzzz.{'z' * 10}@{THREAD}"
@@ -114,3 +189,16 @@ def test_nothing_that_a_sender_wrote_becomes_a_link_in_text_or_html(world: World
         assert "www[.]pay[.]example (a at pay[.]example)" in part
         assert "pay.example" not in part
     assert "<a " not in parts[1]
+
+
+def test_a_digest_that_an_earlier_version_queued_is_sent(world: World) -> None:
+    hold(world, 1, subject="First")
+    world.now += DAY
+    decision = send_digest(world.context)
+    assert decision is not None
+    key = decision.jobs[0].archive_key
+    world.archive.objects[key] = json.dumps(json.loads(world.archive.objects[key])["entries"]).encode()
+    (left,) = world.run()
+
+    assert read(left)["Subject"] == "One message is held"
+    assert b"First" in left.raw

@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 
 from email_handler.conversations.disposition import Outcome
-from email_handler.errors import NotHeld, RecordChanged
+from email_handler.errors import ArchiveObjectMissing, ArchiveUnavailable, NotHeld, RecordChanged, RecordsUnavailable
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.usecases import reply
+from email_handler.usecases.decision import finish
 from email_handler.usecases.held import confirm, is_open, release
 from tests.support.builders import entity, mail, multipart
 from tests.support.world import OWNER, PUBLIC, THREAD, World
@@ -215,3 +216,66 @@ def test_an_owners_message_that_could_not_be_read_cannot_be_released(
     assert held.outcome is Outcome.HOLD
     with pytest.raises(NotHeld):
         release(held.receipt, "reply", world.context)
+
+
+def test_a_late_finish_of_a_hold_lets_no_released_message_expire(world: World) -> None:
+    world.archive.fail("let_expire", ArchiveUnavailable("down"))
+    with pytest.raises(ArchiveUnavailable):
+        world.arrive(mail(message_id="<late@customer.example>"), receipt="late", spam="FAIL")
+    release(ReceiptId("late"), "inbound", world.context)
+    finish(world.records.decisions[ReceiptId("late"), "inbound"], world.context)
+
+    assert "raw/inbound/late" not in world.archive.expiring
+
+
+def test_a_late_finish_of_a_hold_lets_a_confirmed_message_expire(world: World) -> None:
+    world.archive.fail("let_expire", ArchiveUnavailable("down"))
+    with pytest.raises(ArchiveUnavailable):
+        world.arrive(mail(message_id="<late@customer.example>"), receipt="late", spam="FAIL")
+    confirm(ReceiptId("late"), "inbound", world.context)
+    finish(world.records.decisions[ReceiptId("late"), "inbound"], world.context)
+
+    assert "raw/inbound/late" in world.archive.expiring
+
+
+def test_blocking_after_a_release_changes_no_list(world: World) -> None:
+    release(HELD, "inbound", world.context)
+    decision = confirm(HELD, "inbound", world.context, block=True)
+
+    assert decision.outcome is Outcome.DELIVER
+    assert world.records.lists == {}
+
+
+def test_allowing_after_a_confirmation_changes_no_list(world: World) -> None:
+    confirm(HELD, "inbound", world.context)
+    release(HELD, "inbound", world.context, allow=True)
+
+    assert world.records.lists == {}
+
+
+def test_a_release_that_allows_changes_no_list_without_the_stored_message(world: World) -> None:
+    del world.archive.objects["raw/inbound/r1"]
+    with pytest.raises(ArchiveObjectMissing):
+        release(HELD, "inbound", world.context, allow=True)
+
+    assert world.records.lists == {}
+    assert (HELD, "operator") not in world.records.decisions
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_decision_and_its_list_entry_are_both_stored_or_neither(world: World, after: bool) -> None:
+    world.records.fail("commit", RecordsUnavailable("down"), after=after)
+    with pytest.raises(RecordsUnavailable):
+        confirm(HELD, "inbound", world.context, block=True)
+
+    assert bool(world.records.lists) is after
+    assert ((HELD, "operator") in world.records.decisions) is after
+
+
+def test_who_was_released_or_confirmed_before_can_still_be_listed_in_the_same_way(world: World) -> None:
+    other = world.arrive(mail(message_id="<m2@customer.example>", sender="kim@x.example"), spam="FAIL")
+    for allow in (False, True):
+        release(HELD, "inbound", world.context, allow=allow)
+        confirm(other.receipt, "inbound", world.context, block=allow)
+
+    assert world.records.lists == {JANE: "allow", "kim@x.example": "block"}

@@ -118,6 +118,7 @@ class Commit:
     counted: Mapping[str, int] = field(default_factory=dict)  # names of counters, each with its limit: one more
     expires_at: datetime | None = None  # TTL of message and decision for HOLD and DROP
     bounced: LedgerId | Literal[""] = ""  # feedback: this send (SENT) becomes BOUNCED
+    listed: tuple[EmailAddress, ListKind] | None = None  # this address is on the operator's list from now on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +206,18 @@ class Records(Protocol):
 
     def set_cautious(self, cautious: bool) -> None:
         """Let every look-up from now on say whether doubtful messages are held. Idempotent."""
+        ...
+
+    def held(self, since: datetime, until: datetime) -> Iterator[MessageRecord]:
+        """Yield all held messages of *since* or later and before *until*, newest first. Eventually consistent."""
+        ...
+
+    def checkpoint(self, name: str) -> str:
+        """Return where the work *name* goes on, "" at its beginning."""
+        ...
+
+    def set_checkpoint(self, name: str, checkpoint: str) -> None:
+        """Remember where the work *name* goes on."""
         ...
 
 

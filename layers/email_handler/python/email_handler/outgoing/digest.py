@@ -1,7 +1,8 @@
 """The digest of held messages: one email to the owner, with all they need to decide and nothing to click."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Self
 
 from email_handler.conversations.owners import Owners
@@ -50,15 +51,34 @@ class HeldEntry:
         )
 
 
-def compose_digest(entries: Sequence[HeldEntry], *, owners: Owners, item: LedgerItem) -> Composed:
-    """Return the digest of *entries* (newest first) to the owner, as text and HTML.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """What one digest tells: how many messages are held, and the latest of them, at most MAX_ENTRIES."""
+
+    count: int
+    entries: Sequence[HeldEntry]  # newest first
+
+    def to_json(self) -> bytes:
+        """Return the digest as the archive keeps it."""
+        return json.dumps({"count": self.count, "entries": [asdict(entry) for entry in self.entries]}).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes) -> Self:
+        """Return the digest that the archive keeps as *body*; one queued by an earlier version is a list of entries."""
+        stored = json.loads(body)
+        found = stored["entries"] if isinstance(stored, dict) else stored
+        count = stored["count"] if isinstance(stored, dict) else len(found)
+        return cls(count=count, entries=[HeldEntry(**entry) for entry in found[:MAX_ENTRIES]])
+
+
+def compose_digest(digest: Digest, *, owners: Owners, item: LedgerItem) -> Composed:
+    """Return *digest* to the owner, as text and HTML.
 
     No address, subject or name becomes a link, whatever the client makes of text: some senders want them clicked.
     """
-    count = "One message is" if len(entries) == 1 else f"{len(entries)} messages are"
-    title = f"{count} held"
-    blocks = [_block(entry) for entry in entries[:MAX_ENTRIES]]
-    more = len(entries) - len(blocks)
+    title = "One message is held" if digest.count == 1 else f"{digest.count} messages are held"
+    blocks = [_block(entry) for entry in digest.entries]
+    more = digest.count - len(blocks)
     ending = [f"… and {more} more: email-handler held list"] if more > 0 else []
     ending.append("Held messages are kept for 90 days. You need not do anything about messages that are rightly held.")
     fields = (

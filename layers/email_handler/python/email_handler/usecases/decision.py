@@ -11,7 +11,7 @@ from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import Decision, LedgerItem, MessageRecord, PendingEvent, SendState
 from email_handler.errors import RecordChanged
-from email_handler.identifiers import Decider, EmailAddress, LedgerId
+from email_handler.identifiers import ArchiveKey, Decider, EmailAddress, LedgerId
 from email_handler.mistakes import STEP_SHARE, seconds_left
 from email_handler.ports import Commit, Known, Question
 from email_handler.usecases.configuration import Configuration
@@ -77,14 +77,24 @@ def finish(decision: Decision, context: Context) -> None:
     if decision.events:
         calls.append(partial(context.events.publish, decision.events))
     if decision.decider != "operator" and decision.outcome in (Outcome.HOLD, Outcome.DROP):
-        key = raw_key(decision.decider, decision.receipt)
-        calls.append(partial(context.archive.let_expire, key, expires=True))
+        calls.append(partial(_let_expire, raw_key(decision.decider, decision.receipt), decision, context))
     elif decision.decider == "operator" and decision.jobs:
         calls.append(partial(context.archive.let_expire, decision.jobs[0].archive_key, expires=False))
     with ThreadPoolExecutor() as pool:
         for future in [pool.submit(call) for call in calls]:
             future.result()
     context.records.finish(decision.receipt, decision.decider)
+
+
+def _let_expire(key: ArchiveKey, decision: Decision, context: Context) -> None:
+    """Let the message that *decision* held or dropped expire, unless the operator has released it by now.
+
+    A release keeps the message after it is decided. So whoever comes last, this or the release, sees the other.
+    """
+    context.archive.let_expire(key, expires=True)
+    operators = context.records.decision(decision.receipt, "operator")
+    if operators is not None and operators.outcome is not Outcome.HOLD:
+        context.archive.let_expire(key, expires=False)
 
 
 def build_commit(

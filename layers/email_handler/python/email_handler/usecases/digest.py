@@ -1,51 +1,62 @@
 """The digest: on days after something was held, the owner gets a list of it, with reasons and how to release each."""
 
-import json
-from dataclasses import asdict
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
 
 from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import digest_key, notice_id
 from email_handler.conversations.records import Decision, MessageRecord
 from email_handler.identifiers import ReceiptId
-from email_handler.outgoing.digest import DIGEST, HeldEntry
+from email_handler.outgoing.digest import DIGEST, MAX_ENTRIES, Digest, HeldEntry
 from email_handler.ports import Commit, Known, Question
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
-from email_handler.usecases.decision import build_commit, decide_once, new_send
+from email_handler.usecases.decision import HELD_FOR, build_commit, decide_once, new_send
 from email_handler.usecases.held import can_be_released, is_open
 
-MANY = 500  # held messages looked at for one day; `held list` counts more
+_TOLD = "digest"  # the checkpoint: the last day (UTC) whose held messages the owner was told
+_DAY = timedelta(days=1)
 
 
 def send_digest(context: Context) -> Decision | None:
-    """Queue yesterday's digest to the owner's mailboxes, at most once a day; None if nothing was held.
+    """Queue the digest of all days that no digest has told, until yesterday (UTC), to the owner's mailboxes; None if
+    nothing was held.
 
-    Yesterday is the UTC day before the clock's, so a schedule that comes late or twice reports the same day.
+    Each day is told at least once: a missed pass delays its day, and a crash between the decision and the checkpoint
+    tells it with the next day's again. A second pass a day sends nothing.
     """
-    now = context.clock()
-    day = (now - timedelta(days=1)).date()
-    held = [
-        record
-        for record in context.records.find("verdict", "held", limit=MANY)
-        if isinstance(record, MessageRecord) and record.at.date() == day and is_open(record)
-    ]
-    if not held:
+    yesterday = context.clock().astimezone(UTC).date() - _DAY
+    told = context.records.checkpoint(_TOLD)
+    first = max(date.fromisoformat(told) + _DAY if told else yesterday, yesterday - HELD_FOR)
+    if first > yesterday:
         return None
+    found = filter(is_open, context.records.held(_midnight(first), _midnight(yesterday + _DAY)))
+    shown = list(islice(found, MAX_ENTRIES))
+    count = len(shown) + sum(1 for _ in found)
+    decision = _queue(first, yesterday, shown, count, context) if shown else None
+    context.records.set_checkpoint(_TOLD, yesterday.isoformat())
+    return decision
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _queue(first: date, last: date, shown: list[MessageRecord], count: int, context: Context) -> Decision:
     owners = context.configuration().owners
-    entries = [HeldEntry.of(record, releasable=can_be_released(record, owners)) for record in held]
-    body = json.dumps([asdict(entry) for entry in entries]).encode()
-    summary = f"{len(held)} held on {day.isoformat()}"
+    entries = [HeldEntry.of(record, releasable=can_be_released(record, owners)) for record in shown]
+    body = Digest(count=count, entries=entries).to_json()
+    days = f"on {last.isoformat()}" if first == last else f"from {first.isoformat()} to {last.isoformat()}"
     record = MessageRecord(
-        receipt=ReceiptId(f"digest-{day.isoformat()}"),
+        receipt=ReceiptId(f"digest-{last.isoformat()}"),
         function="inbound",
-        archive_key=digest_key(day),
-        at=now,
+        archive_key=digest_key(last),
+        at=context.clock(),
         outcome=Outcome.RECORD,
-        reasons=(Reason(stage="digest", rule="held", detail=summary),),
+        reasons=(Reason(stage="digest", rule="held", detail=f"{count} held {days}"),),
         verification="our own digest",
-        subject=summary,
+        subject=f"{count} held {days}",
         automatic="digest",
         size=len(body),
     )

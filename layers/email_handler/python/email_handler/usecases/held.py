@@ -34,8 +34,7 @@ def release(receipt: ReceiptId, function: FunctionName, context: Context, *, all
     record = _held(receipt, function, context)
     if not can_be_released(record, context.configuration().owners):
         raise NotHeld("an owner's reply is not released: correct it and send it again")
-    if allow:
-        _list(record, "allow", context)
+    listed = _entry(record, "allow", RELEASED, context) if allow else None
     parsed = _parse_again(record, context)
     asked = attempt(message_question, parsed)
     question = replace(bare_question(parsed) if isinstance(asked, Mistake) else asked, decider="operator")
@@ -55,6 +54,7 @@ def release(receipt: ReceiptId, function: FunctionName, context: Context, *, all
             decision=replace(planned.decision, decider="operator"),
             message=replace(planned.message, at=record.at),
             fingerprint="" if known.duplicate_of else planned.fingerprint,  # a copy has passed: the operator knows
+            listed=listed,
         )
 
     return decide_once(question, plan, context)
@@ -87,10 +87,9 @@ def confirm(receipt: ReceiptId, function: FunctionName, context: Context, *, blo
     person whose address was forged.
     """
     record = _held(receipt, function, context)
-    if block:
-        _list(record, "block", context)
+    listed = _entry(record, "block", CONFIRMED, context) if block else None
     confirmed = replace(record, reasons=(*record.reasons, CONFIRMED))
-    commit = build_commit(confirmed, decider="operator", events=())
+    commit = replace(build_commit(confirmed, decider="operator", events=()), listed=listed)
     return decide_once(Question(receipt=receipt, decider="operator"), lambda *_: commit, context)
 
 
@@ -115,10 +114,14 @@ def _held(receipt: ReceiptId, function: FunctionName, context: Context) -> Messa
     return record
 
 
-def _list(record: MessageRecord, kind: ListKind, context: Context) -> None:
-    if not record.verified:
+def _entry(record: MessageRecord, kind: ListKind, decided: Reason, context: Context) -> tuple[EmailAddress, ListKind]:
+    """Return the sender's entry of a list, to be stored with the decision: a list changes only if this decision is the
+    one that counts. If it was *decided* in the same way before, the entry is stored at once."""
+    if not (record.verified and record.sender):
         raise NotHeld(f"the sender is not verified ({record.verification}): leave out the {kind}-list entry")
-    context.records.put_listed(record.sender, kind)
+    if decided in record.reasons:
+        context.records.put_listed(record.sender, kind)
+    return record.sender, kind
 
 
 def _parse_again(record: MessageRecord, context: Context) -> ParsedMessage:

@@ -1,6 +1,5 @@
 """forward-sender's use case: forwards and notices, both to the owner."""
 
-import json
 from dataclasses import replace
 from functools import partial
 
@@ -13,7 +12,7 @@ from email_handler.mail.parsing import parse
 from email_handler.mistakes import Mistake, attempt
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import forward_context
-from email_handler.outgoing.digest import DIGEST, HeldEntry, compose_digest
+from email_handler.outgoing.digest import DIGEST, Digest, compose_digest
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.notice import NoticeKind, compose_notice
 from email_handler.outgoing.whole import compose_whole
@@ -76,7 +75,7 @@ def _rebuilt(context: SendContext, conversation: Conversation, raw: bytes, dispa
 def _compose_notice(context: SendContext, raw: bytes, dispatch: Dispatch) -> Draft:
     item, owners, record = context.item, dispatch.owners, context.message
     if item.note == DIGEST:
-        composed = compose_digest([HeldEntry(**entry) for entry in json.loads(raw)], owners=owners, item=item)
+        composed = compose_digest(Digest.from_json(raw), owners=owners, item=item)
         return Draft(raw=composed.raw, sender=owners.notices_address)
     notice = partial(compose_notice, NoticeKind(item.note), owners=owners, item=item)
     about = attempt(lambda: notice(record=record, conversation=context.conversation))

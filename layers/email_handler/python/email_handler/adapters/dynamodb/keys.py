@@ -16,6 +16,7 @@ SEND#<ledger id>       EVENT                             event of a send; ``by_s
 COUNT#<counter>        COUNT                             how much was counted: a day's acknowledgements
 LIST                   <address or domain>               the operator's allow-list and block-list
 CAUTION                CAUTION                           whether doubtful messages are held instead of forwarded
+PASS                   <name>                            where a pass goes on that did not end, or what it did last
 ====================== ================================= ==========================================================
 
 Addresses are written as :func:`email_handler.mail.addresses.mailbox_key` has them: one mailbox is one contact.
@@ -97,6 +98,11 @@ def count(counter: str) -> Key:
 
 CAUTION: Key = ("CAUTION", "CAUTION")
 """The key of whether doubtful messages are held."""
+
+
+def checkpoint(name: str) -> Key:
+    """Return the key of where the work *name* goes on."""
+    return "PASS", key_part(name)
 
 
 def listed(entry: str) -> Key:

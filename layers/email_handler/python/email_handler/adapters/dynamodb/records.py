@@ -7,7 +7,7 @@ from itertools import batched, islice, starmap
 from typing import Any
 
 from email_handler.adapters.dynamodb import keys
-from email_handler.adapters.dynamodb.items import Attributes, Item, key_part, read, read_optional, write
+from email_handler.adapters.dynamodb.items import Attributes, Item, key_part, read, read_optional, timestamp, write
 from email_handler.adapters.dynamodb.table import ABSENT, PAGE, PRESENT, Table
 from email_handler.conversations.records import (
     AttachmentRecord,
@@ -119,6 +119,8 @@ class DynamoRecords:
         writes += starmap(self._counted, commit.counted.items())
         if commit.bounced:
             writes.append(self._bounced(commit.bounced, "; ".join(map(str, message.reasons))))
+        if commit.listed:
+            writes.append(self._listed(*commit.listed))
         self._table.transact(writes)
 
     def _reference(self, reference: Reference) -> Item:
@@ -212,9 +214,12 @@ class DynamoRecords:
     def put_listed(self, entry: str, kind: ListKind | None) -> None:
         """Put an address or a domain on a list, or remove it from both (None)."""
         if kind:
-            self._table.write(self._table.update(keys.listed(entry), "#kind = :kind", "", {"kind": kind}))
+            self._table.write(self._listed(entry, kind))
         else:
             self._table.delete(keys.listed(entry))
+
+    def _listed(self, entry: str, kind: ListKind) -> Item:
+        return self._table.update(keys.listed(entry), "#kind = :kind", "", {"kind": kind})
 
     def listed(self) -> Iterator[tuple[str, ListKind]]:
         """Yield the operator's lists in alphabetical order."""
@@ -224,6 +229,23 @@ class DynamoRecords:
     def set_cautious(self, cautious: bool) -> None:
         """Record whether doubtful messages are held. Idempotent."""
         self._table.write(self._table.update(keys.CAUTION, "#cautious = :cautious", "", {"cautious": cautious}))
+
+    def held(self, since: datetime, until: datetime) -> Iterator[MessageRecord]:
+        """Yield the held messages of *since* or later and before *until*, newest first, page after page."""
+        in_time = "#by_verdict = :held AND #at BETWEEN :since AND :until"
+        values = {"held": "held", "since": timestamp(since), "until": timestamp(until - timedelta.resolution)}
+        found = self._table.query(in_time, values, IndexName="verdict", ScanIndexForward=False)
+        return (read(MessageRecord, attributes) for attributes in found)
+
+    def checkpoint(self, name: str) -> str:
+        """Return where the work *name* goes on, "" at its beginning."""
+        found: str = (self._table.get(keys.checkpoint(name)) or {}).get("goes_on", "")
+        return found
+
+    def set_checkpoint(self, name: str, checkpoint: str) -> None:
+        """Remember where the work *name* goes on."""
+        change = self._table.update(keys.checkpoint(name), "#goes_on = :goes_on", "", {"goes_on": checkpoint})
+        self._table.write(change)
 
 
 def versioned(table: Table, conversation: Conversation | None, contact: Contact | None) -> list[Item]:
