@@ -28,7 +28,7 @@ from email_handler.usecases.audit import SETTLED, Audited, Trouble, audit
 SHOWN = 50  # lines of each kind that --dry-run prints for people; --json shows all
 
 _MEANING = {
-    Trouble.STATELESS: "message without a decision",
+    Trouble.STATELESS: "message or event of SES without a decision",
     Trouble.UNFINISHED: "decided, but jobs or events not sent",
     Trouble.OVERDUE: "send overdue",
     Trouble.UNPUBLISHED: "sent, but event not published",
@@ -47,7 +47,8 @@ def reconcile(
     endpoint: Endpoint = "",
     as_json: AsJson = False,
 ) -> None:
-    """Run the daily pass now: take up messages without a decision, unfinished decisions and overdue sends.
+    """Run the daily pass now: take up messages without a decision, unfinished decisions and overdue sends. Messages of
+    the last day are acknowledged if that is due.
 
     With --dry-run nothing is changed: everything unfinished is counted and listed. The exit code is then 5 if there is
     anything but acknowledgements that may or may not have been sent (those are never sent again).
@@ -83,6 +84,8 @@ def reconcile(
         )
         for left, why in done["failed"].items():
             print_note(f"not taken up: {left} ({why})", "red")
+        if not done["complete"]:
+            print_note("There is more: run it again, it goes on where it stopped.", "yellow")
         for condition in done.get("conditions", ()):
             note = unavailable(condition, emulated=connection.emulated)
             print_note(note or condition, "dim" if note else "yellow")

@@ -1,4 +1,4 @@
-"""inbound: decides about messages to the public addresses, records SES's feedback, and runs the daily pass."""
+"""inbound: decides about messages to the public addresses, records SES's feedback, and runs the hourly and the daily pass."""
 
 from email_handler import bootstrap
 from email_handler.runtime import receiving_handler

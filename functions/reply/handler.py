@@ -1,8 +1,8 @@
-"""reply: decides about messages to the thread addresses, and reconciles once a day."""
+"""reply: decides about messages to the thread addresses, and runs its two passes."""
 
 from email_handler import bootstrap
 from email_handler.runtime import receiving_handler
-from email_handler.usecases.daily import reply_pass
+from email_handler.usecases.passes import reply_pass
 from email_handler.usecases.reply import relay_reply
 
 handler = receiving_handler("reply", bootstrap.context, receive=relay_reply, daily=reply_pass)

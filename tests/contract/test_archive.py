@@ -62,6 +62,16 @@ def test_only_keys_below_the_prefix_are_listed_with_their_time(archive: Archive)
     assert list(archive.keys("sent/")) == []
 
 
+def test_keys_are_listed_in_their_order_from_behind_a_key(archive: Archive) -> None:
+    for key in ("raw/inbound/c", "raw/inbound/B", "raw/inbound/a", "raw/inbound/a1", "raw/reply/d"):
+        archive.put(key, b"x", "message/rfc822")
+
+    assert [key for key, _ in archive.keys("raw/inbound/")] == [f"raw/inbound/{name}" for name in ("B", "a", "a1", "c")]
+    assert [key for key, _ in archive.keys("raw/inbound/", "raw/inbound/a")] == ["raw/inbound/a1", "raw/inbound/c"]
+    assert [key for key, _ in archive.keys("raw/inbound/", "raw/inbound/b")] == ["raw/inbound/c"], "b may be gone"
+    assert list(archive.keys("raw/inbound/", "raw/inbound/c")) == []
+
+
 @pytest.mark.cloud
 def test_keys_are_listed_over_several_pages(clients: Clients, bucket: str) -> None:
     archive = S3Archive(clients.s3, bucket)
@@ -69,6 +79,7 @@ def test_keys_are_listed_over_several_pages(clients: Clients, bucket: str) -> No
         archive.put(f"raw/inbound/{number:04}", b"", "message/rfc822")
 
     assert len(list(archive.keys("raw/"))) == 1005
+    assert len(list(archive.keys("raw/", "raw/inbound/0001"))) == 1003
 
 
 @pytest.mark.cloud

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from threading import Barrier
 
@@ -630,6 +630,31 @@ def test_held_messages_of_a_time_are_found_newest_first_over_several_pages(table
     found = [record.receipt for record in table.held(NOW + HOUR, NOW + 125 * HOUR)]
 
     assert found == [f"held-{number:03}" for number in reversed(range(1, 125))]
+
+
+def test_receipts_without_a_decision_are_found_in_their_order_over_several_batches(table: Table) -> None:
+    receipts = [ReceiptId(f"receipt-{number:03}") for number in reversed(range(150))]
+    for receipt in receipts[::2]:
+        table.commit(commit(receipt))
+
+    assert table.undecided(receipts, "inbound") == receipts[1::2]
+    assert table.undecided(receipts, "reply") == receipts
+    assert table.undecided([], "inbound") == []
+
+
+def test_sends_in_a_state_are_found_oldest_first_between_two_times(table: Table) -> None:
+    ids = [LedgerId(f"send-{number:03}") for number in range(130)]
+    for number, ledger in enumerate(ids):
+        send = forward(f"receipt-{number}", id=ledger, queued_at=NOW + number * HOUR, due=NOW)
+        table.commit(commit(f"receipt-{number}", ledger=(send,)))
+    table.claim(ids[3], NOW, NOW + HOUR)
+
+    def found(*times: datetime, state: SendState = SendState.QUEUED) -> list[LedgerId]:
+        return [send.id for send in table.sends(state, *times)]
+
+    assert found(NOW + 129 * HOUR) == [*ids[:3], *ids[4:129]]
+    assert found(NOW + 129 * HOUR, NOW + 120 * HOUR) == ids[120:129]
+    assert found(NOW + 129 * HOUR, state=SendState.SENDING) == [ids[3]]
 
 
 def test_a_checkpoint_is_kept_under_its_name(table: Table) -> None:

@@ -50,8 +50,8 @@ def test_an_envelope_is_json_in_the_format_of_its_source_without_the_message(pat
 
     if "Records" in event:
         assert {record["eventSource"] for record in event["Records"]} <= {"aws:ses", "aws:sqs"}
-    elif path.name == "reconcile.json":
-        assert event == {"reconcile": True}, "the event of the schedule in template.yaml"
+    elif path.name in ("hourly.json", "reconcile.json"):
+        assert event == {"reconcile": "hourly" if path.stem == "hourly" else True}, "of a schedule in template.yaml"
     else:
         assert {"source", "detail-type", "detail"} <= event.keys()
     assert len(path.read_bytes()) < 6_000, "the message itself is not in the envelope"

@@ -110,9 +110,9 @@ def bounced_reply(world: World) -> None:
 
 
 def reconciliation(world: World) -> None:
-    """Let the reconciler find a message whose event never arrived."""
+    """Let the reconciler find a message whose event never arrived, too late for an acknowledgement."""
     world.store(MISSED, _mail(MISSED, "Kim"))
-    world.reconcile(8)
+    world.reconcile(25)
 
 
 def _mail(truth: Truth, name: str, **fields: Any) -> bytes:

@@ -112,8 +112,9 @@ class FakeArchive(Failing):
         (self.expiring.add if expires else self.expiring.discard)(key)
 
     @_can_fail
-    def keys(self, prefix: str) -> Iterator[tuple[ArchiveKey, datetime]]:
-        return iter(sorted((ArchiveKey(k), self.modified[k]) for k in self.objects if k.startswith(prefix)))
+    def keys(self, prefix: str, after: str = "") -> Iterator[tuple[ArchiveKey, datetime]]:
+        below = sorted(key for key in self.objects if key.startswith(prefix) and key > after)
+        return ((ArchiveKey(key), self.modified[key]) for key in below)
 
 
 class FakeRecords(Failing):
@@ -245,6 +246,10 @@ class FakeRecords(Failing):
         return self.decisions.get((receipt, decider))
 
     @_can_fail
+    def undecided(self, receipts: Sequence[ReceiptId], decider: Decider) -> list[ReceiptId]:
+        return [receipt for receipt in receipts if (receipt, decider) not in self.decisions]
+
+    @_can_fail
     def message(self, receipt: ReceiptId, function: FunctionName) -> MessageRecord | None:
         return self.message_records.get((receipt, function))
 
@@ -295,6 +300,12 @@ class FakeRecords(Failing):
     @_can_fail
     def set_cautious(self, cautious: bool) -> None:
         self.cautious = cautious
+
+    @_can_fail
+    def sends(self, state: SendState, before: datetime, since: datetime | None = None) -> Iterator[LedgerItem]:
+        of_it = [i for i in self.ledger.values() if i.state is state and i.queued_at < before]
+        of_time = [i for i in of_it if since is None or i.queued_at >= since]
+        return iter(sorted(of_time, key=lambda i: i.queued_at))
 
     @_can_fail
     def held(self, since: datetime, until: datetime) -> Iterator[MessageRecord]:

@@ -1,12 +1,15 @@
 """Functions of the template against their folders and their settings classes."""
 
+import re
 from dataclasses import fields
+from datetime import timedelta
 
 import pytest
 
 from email_handler.adapters.extraction.process import MEMORY
 from email_handler.settings import AttachmentSettings, InboundSettings, ReceivingSettings, SendingSettings, Settings
 from email_handler.usecases.attachments import TEXT_SECONDS
+from email_handler.usecases.reconcile import PATIENCE
 from tests.support.stack import FUNCTIONS, PROJECT, RESOURCES, TEMPLATE, logical_id, name_of, timeout
 
 FOLDERS = sorted(path.parent.name for path in PROJECT.glob("functions/*/handler.py"))
@@ -78,13 +81,26 @@ def test_an_asynchronous_invocation_that_fails_for_good_is_kept(function: str) -
     assert destination == {"Type": "SQS", "Destination": {"Fn::GetAtt": "ProcessingFailures.Arn"}}
 
 
-def test_the_reconciler_runs_daily_in_both_receiving_functions() -> None:
+@pytest.mark.parametrize(
+    ("name", "event", "times"),
+    [
+        ("HourlyPass", '{"reconcile": "hourly"}', r"cron\(\d+ \* \* \* \? \*\)"),
+        ("Reconcile", '{"reconcile": true}', r"cron\(\d+ 3 .*"),
+    ],
+)
+def test_both_passes_run_in_both_receiving_functions(name: str, event: str, times: str) -> None:
     for function in ("InboundFunction", "ReplyFunction"):
-        schedule = FUNCTIONS[function]["Events"]["Reconcile"]
+        schedule = FUNCTIONS[function]["Events"][name]
 
         assert schedule["Type"] == "ScheduleV2"
-        assert schedule["Properties"]["Input"] == '{"reconcile": true}'
+        assert schedule["Properties"]["Input"] == event
+        assert re.fullmatch(times, schedule["Properties"]["ScheduleExpression"])
         assert schedule["Properties"]["OmitName"] is True, "SAM's name is the same in every stack of an account"
+
+
+@pytest.mark.parametrize("function", ["InboundFunction", "ReplyFunction"])
+def test_a_pass_stops_long_before_lambda_ends_it(function: str) -> None:
+    assert timedelta(seconds=timeout(function)) >= 1.5 * PATIENCE
 
 
 def test_layer_and_functions_have_the_same_architecture() -> None:

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 
 from email_handler.conversations.jobs import JobKind
-from email_handler.conversations.keys import SETUP_OBJECT
+from email_handler.conversations.keys import SETUP_OBJECT, feedback_key
 from email_handler.conversations.records import SendState
 from email_handler.errors import MessageRefused, QueueUnavailable, SendOutcomeUnknown
+from email_handler.identifiers import ReceiptId
 from email_handler.usecases.audit import SETTLED, Audited, Trouble, audit
 from email_handler.usecases.decision import HELD_FOR
 from tests.support.builders import mail
@@ -49,6 +50,14 @@ def test_a_stored_message_without_a_decision_is_listed_once_it_is_late() -> None
         ("lost", "inbound", Trouble.STATELESS),
         ("lost too", "reply", Trouble.STATELESS),
     ]
+
+
+def test_an_event_of_ses_that_waits_for_its_send_is_listed() -> None:
+    world = World()
+    world.archive.put(feedback_key(ReceiptId("early")), b"{}", "application/json")
+    later(world)
+
+    assert [(one.id, one.function, one.trouble) for one in run(world)] == [("early", "inbound", Trouble.STATELESS)]
 
 
 def test_the_setup_object_of_ses_is_not_a_message() -> None:

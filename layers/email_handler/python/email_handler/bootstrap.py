@@ -32,7 +32,7 @@ from email_handler.settings import AttachmentSettings, InboundSettings, Receivin
 from email_handler.usecases.attachments import store_attachments
 from email_handler.usecases.configuration import Configuration, ConfigurationReader
 from email_handler.usecases.context import Context
-from email_handler.usecases.daily import DailyReport, inbound_pass
+from email_handler.usecases.passes import PassReport, inbound_pass
 from email_handler.usecases.sending import Dispatch
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -123,7 +123,7 @@ def context() -> Context:
     )
 
 
-def inbound_daily(context: Context) -> DailyReport:
+def inbound_daily(context: Context) -> PassReport:
     """Run inbound's daily pass with what only it needs: SES's health and the alarm topic."""
     settings = InboundSettings.from_environ(os.environ)
     health = AwsHealth(

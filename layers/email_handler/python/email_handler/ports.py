@@ -57,8 +57,9 @@ class Archive(Protocol):
         """
         ...
 
-    def keys(self, prefix: str) -> Iterator[tuple[ArchiveKey, datetime]]:
-        """Yield every key below *prefix* with its last modification, page after page."""
+    def keys(self, prefix: str, after: str = "") -> Iterator[tuple[ArchiveKey, datetime]]:
+        """Yield every key below *prefix* (and behind the key *after*, if given) with its last modification, in the order
+        of the keys, page after page."""
         ...
 
 
@@ -166,6 +167,10 @@ class Records(Protocol):
         """Return what was decided about a receipt, or None if it has no state yet."""
         ...
 
+    def undecided(self, receipts: Sequence[ReceiptId], decider: Decider) -> list[ReceiptId]:
+        """Return those of *receipts* about which *decider* has not decided, in the same order: consistent batch reads."""
+        ...
+
     def message(self, receipt: ReceiptId, function: FunctionName) -> MessageRecord | None:
         """Return the record of one received message."""
         ...
@@ -206,6 +211,11 @@ class Records(Protocol):
 
     def set_cautious(self, cautious: bool) -> None:
         """Let every look-up from now on say whether doubtful messages are held. Idempotent."""
+        ...
+
+    def sends(self, state: SendState, before: datetime, since: datetime | None = None) -> Iterator[LedgerItem]:
+        """Yield the sends in *state* (any but SENT) queued before *before*, and at *since* or later if given, oldest
+        first. Eventually consistent."""
         ...
 
     def held(self, since: datetime, until: datetime) -> Iterator[MessageRecord]:

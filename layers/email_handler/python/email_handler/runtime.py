@@ -17,9 +17,9 @@ from email_handler.identifiers import ArchiveKey, EmailAddress, FunctionName, Re
 from email_handler.mistakes import Mistake, steps_end_within
 from email_handler.senders.authentication import SesReceipt
 from email_handler.usecases.context import Context
-from email_handler.usecases.daily import DailyReport
 from email_handler.usecases.feedback import record_feedback
 from email_handler.usecases.operate import operate
+from email_handler.usecases.passes import PassReport, hourly_pass
 from email_handler.usecases.sending import Dispatch, SendResult
 
 logger = Logger(service="email-handler")
@@ -50,10 +50,10 @@ def receiving_handler(
     context: Callable[[], Context],
     *,
     receive: Callable[[SesReceipt, ArchiveKey, Context], Decision],
-    daily: Callable[[Context], DailyReport],
+    daily: Callable[[Context], PassReport],
 ) -> Handler:
     """Wrap a receiving function's use cases as its handler. Only here are the four kinds of event distinguished that
-    invoke it: the operator's request, the daily schedule, SES's feedback, and messages that SES received."""
+    invoke it: the operator's request, the two schedules, SES's feedback, and messages that SES received."""
 
     def handle(event: Event) -> dict[str, Any] | None:
         match event:
@@ -61,8 +61,8 @@ def receiving_handler(
                 response = operate(request, context())
                 log_outcome("operator's request", "OperatorRequest", answer=response)
                 return response
-            case {"reconcile": True}:
-                report = daily(context())
+            case {"reconcile": True | "hourly" as which}:
+                report = daily(context()) if which is True else hourly_pass(function, context())
                 response = _response(report)
                 _log_report(report, response)
                 return response
@@ -179,15 +179,16 @@ def log_problems(problems: tuple[str, ...]) -> None:
         logger.warning("configuration problems", extra={"problems": list(problems[:20])})
 
 
-def _log_report(report: DailyReport, response: dict[str, Any]) -> None:
-    metrics.add_metric(name="TakenUp", unit=MetricUnit.Count, value=len(report.reconciled.taken_up))
-    metrics.add_metric(name="Conditions", unit=MetricUnit.Count, value=len(report.conditions))
+def _log_report(report: PassReport, response: dict[str, Any]) -> None:
+    for name, found in (("TakenUp", report.reconciled.taken_up), ("Conditions", report.conditions)):
+        if found:  # a metric costs by the hours in which it has a value
+            metrics.add_metric(name=name, unit=MetricUnit.Count, value=len(found))
     log_outcome("reconciled", "Reconciled", **response)
     if report.digest is not None:
         log_decision(report.digest)
 
 
-def _response(report: DailyReport) -> dict[str, Any]:
+def _response(report: PassReport) -> dict[str, Any]:
     done = report.reconciled
     return {
         **asdict(done),

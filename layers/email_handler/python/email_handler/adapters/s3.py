@@ -41,10 +41,11 @@ class S3Archive:
             else:
                 self._client.delete_object_tagging(Bucket=self._bucket, Key=key)
 
-    def keys(self, prefix: str) -> Iterator[tuple[ArchiveKey, datetime]]:
-        """Yield every key below *prefix* with its last modification, a page of 1,000 at a time."""
+    def keys(self, prefix: str, after: str = "") -> Iterator[tuple[ArchiveKey, datetime]]:
+        """Yield every key below *prefix*, behind *after*, with its last modification, a page of 1,000 at a time."""
+        where = {"Bucket": self._bucket, "Prefix": prefix, **({"StartAfter": after} if after else {})}
         with translating(_translated):
-            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+            for page in self._client.get_paginator("list_objects_v2").paginate(**where):
                 for found in page.get("Contents", ()):
                     yield ArchiveKey(found["Key"]), found["LastModified"]
 

@@ -39,9 +39,14 @@ def receipt_of(raw: str) -> ReceiptId:
     return ReceiptId(raw.rpartition("/")[2])
 
 
+def feedback_prefix() -> str:
+    """Return the prefix under which SES's feedback events are kept."""
+    return "raw/feedback/"
+
+
 def feedback_key(receipt: ReceiptId) -> ArchiveKey:
     """Return where SES's feedback event *receipt* is kept."""
-    return ArchiveKey(f"raw/feedback/{receipt}")
+    return ArchiveKey(f"{feedback_prefix()}{receipt}")
 
 
 def digest_key(day: date) -> ArchiveKey:

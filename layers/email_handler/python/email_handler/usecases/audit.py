@@ -1,30 +1,27 @@
 """The audit: everything that is not finished yet, looked at from outside. It changes nothing."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import partial
 from itertools import batched
 from typing import Literal
 
-from email_handler.conversations.keys import SETUP_OBJECT, raw_prefix, receipt_of
+from email_handler.conversations.keys import SETUP_OBJECT, feedback_prefix, raw_prefix, receipt_of
 from email_handler.conversations.records import LedgerItem, SendState
-from email_handler.identifiers import ArchiveKey, Decider, FunctionName
+from email_handler.identifiers import Decider, FunctionName
 from email_handler.ports import Archive, Clock, Records, SendLedger
 from email_handler.usecases.decision import HELD_FOR
 
 SETTLED = timedelta(minutes=15)  # Lambda retries after one and two minutes; before that nothing is late
 ALL = 10**9
-_AT_ONCE = 8  # decisions read side by side: an archive of years is one read for each message
-_BATCH = 200
+_BATCH = 1000  # messages whose decisions are read together: an archive of years is one key of a batch for each message
 
 
 class Trouble(StrEnum):
     """What can be wrong with one message or one send."""
 
-    STATELESS = "stateless"  # a stored message without a decision
+    STATELESS = "stateless"  # a stored message, or an event of SES about a send, without a decision
     UNFINISHED = "unfinished"  # decided, but its jobs or events are not out
     OVERDUE = "overdue"  # a send that is queued past its time, or sending past its lease
     UNPUBLISHED = "unpublished"  # sent, but its event is not out
@@ -63,52 +60,29 @@ def audit(
     Anything younger than *settled* is on its way. A message older than held ones are kept is no trouble either: its
     record may have expired.
     """
-    limit = clock() - settled
-    reported: set[tuple[str, str]] = set()
-    for function in ("inbound", "reply"):
-        for one in _messages(function, archive, records, clock() - HELD_FOR, limit, since):
-            if one.trouble:
-                reported.add((one.id, one.function))
-            yield one
-    for decision in records.unfinished(limit):  # the operator's and feedback's among them
-        if (decision.receipt, decision.decider) not in reported:
-            yield Audited(id=decision.receipt, function=decision.decider, trouble=Trouble.UNFINISHED)
+    limit, expired = clock() - settled, clock() - HELD_FOR
+    places: tuple[tuple[str, FunctionName], ...] = (
+        (raw_prefix("inbound"), "inbound"),
+        (raw_prefix("reply"), "reply"),
+        (feedback_prefix(), "inbound"),
+    )
+    for prefix, function in places:
+        stored = (found for found in archive.keys(prefix) if since is None or found[1] >= since)
+        for batch in batched(stored, _BATCH):
+            times = {receipt_of(key): modified for key, modified in batch if receipt_of(key) != SETUP_OBJECT}
+            undecided = set(records.undecided(tuple(times), function))
+            for receipt, modified in times.items():
+                stateless = receipt in undecided and expired < modified <= limit
+                trouble = Trouble.STATELESS if stateless else None
+                yield Audited(id=receipt, function=function, trouble=trouble, since=modified)
+    for decision in records.unfinished(limit):
+        yield Audited(id=decision.receipt, function=decision.decider, trouble=Trouble.UNFINISHED)
     for state in (SendState.QUEUED, SendState.SENDING, SendState.UNKNOWN, SendState.FAILED):
         for item in records.find("send_state", state, limit=ALL):
             if isinstance(item, LedgerItem):
                 yield _send(item, limit)
     for ledger_id, event in ledger.unpublished(limit):
         yield Audited(id=ledger_id, function="", trouble=Trouble.UNPUBLISHED, since=event.at)
-
-
-def _messages(
-    function: FunctionName,
-    archive: Archive,
-    records: Records,
-    expired: datetime,
-    limit: datetime,
-    since: datetime | None,
-) -> Iterator[Audited]:
-    stored = (
-        (key, modified)
-        for key, modified in archive.keys(raw_prefix(function))
-        if receipt_of(key) != SETUP_OBJECT and (since is None or modified >= since)
-    )
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        for batch in batched(stored, _BATCH):
-            yield from pool.map(partial(_message, function, records, expired, limit), batch)
-
-
-def _message(
-    function: FunctionName, records: Records, expired: datetime, limit: datetime, stored: tuple[ArchiveKey, datetime]
-) -> Audited:
-    key, modified = stored
-    receipt = receipt_of(key)
-    decision = records.decision(receipt, function)
-    trouble = None
-    if expired < modified <= limit:
-        trouble = Trouble.STATELESS if decision is None else None if decision.done else Trouble.UNFINISHED
-    return Audited(id=receipt, function=function, trouble=trouble, since=modified)
 
 
 def _send(item: LedgerItem, limit: datetime) -> Audited:

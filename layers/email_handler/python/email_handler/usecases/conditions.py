@@ -7,7 +7,7 @@ from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import text_only_forward_id
 from email_handler.conversations.records import LedgerItem, SendState
 from email_handler.errors import UnknownConversation
-from email_handler.ports import Alerts, Health
+from email_handler.ports import Alerts
 from email_handler.usecases.context import Context
 from email_handler.usecases.reconcile import Reconciled
 
@@ -16,16 +16,13 @@ REPORTED_FOR = timedelta(days=7)  # a send can wait for four days, and the mailb
 MANY = 1000
 
 
-def report_conditions(problems: Sequence[str], *, health: Health, alerts: Alerts) -> tuple[str, ...]:
-    """Publish what is wrong today, all in one message, and return it; on a good day publish nothing.
+def report_conditions(found: Sequence[str], alerts: Alerts) -> None:
+    """Publish what was *found* wrong today, all in one message; on a good day publish nothing.
 
-    *problems* are those found before. Called by the daily schedule; a second call the same day repeats the message,
-    which does no harm.
+    Called by the daily schedule; a second call the same day repeats the message, which does no harm.
     """
-    found = (*problems, *health.conditions())
     if found:
         alerts.publish(SUBJECT, "\n\n".join(found) + "\n\nWhat each means and what to type: docs/runbook.md\n")
-    return found
 
 
 def left_over(done: Reconciled) -> tuple[str, ...]:

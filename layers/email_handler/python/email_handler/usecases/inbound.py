@@ -20,7 +20,7 @@ def receive(
     """Decide about a message to a public address: exactly one recorded state, whatever the message.
 
     The decision is taken at most once for a receipt; its forward is sent at least once, its acknowledgement at most
-    once per contact. *acknowledge* is False for the reconciler: an acknowledgement hours later helps nobody.
+    once per contact. *acknowledge* is False for what the reconciler finds a day later: an acknowledgement helps nobody then.
     *mistake* is what kept it from rebuilding *receipt* in full.
     Raises transient errors only; the invocation is then repeated and finds or takes the decision.
     """

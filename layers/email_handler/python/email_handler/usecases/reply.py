@@ -55,8 +55,8 @@ def relay_reply(
 
     The decision is taken at most once for a receipt; the reply is sent at least once. Whatever the verified owner writes
     leaves, or comes back with a notice, even if a mistake of ours kept it from being read; only :func:`_stop` records in
-    silence, an owner's out-of-office reply for example. *acknowledge* is False for the reconciler, as for a contact's
-    message to a public address; *mistake* is what kept it from rebuilding *receipt*. Raises transient errors only; the
+    silence, an owner's out-of-office reply for example. *acknowledge* is as for a contact's message to a public
+    address; *mistake* is what kept it from rebuilding *receipt*. Raises transient errors only; the
     invocation is then repeated and finds or takes the decision.
     """
     raw = context.archive.get(archive_key)

@@ -167,6 +167,12 @@ class DynamoRecords:
         """Return what was decided about a receipt."""
         return read_optional(Decision, self._table.get(keys.decision(receipt, decider)))
 
+    def undecided(self, receipts: Sequence[ReceiptId], decider: Decider) -> list[ReceiptId]:
+        """Return those of *receipts* without a decision, in the same order."""
+        wanted = {receipt: keys.decision(receipt, decider) for receipt in receipts}
+        decided = self._table.existing(wanted.values())
+        return [receipt for receipt, key in wanted.items() if key not in decided]
+
     def message(self, receipt: ReceiptId, function: FunctionName) -> MessageRecord | None:
         """Return the record of one received message."""
         return read_optional(MessageRecord, self._table.get(keys.message(receipt, function)))
@@ -229,6 +235,10 @@ class DynamoRecords:
     def set_cautious(self, cautious: bool) -> None:
         """Record whether doubtful messages are held. Idempotent."""
         self._table.write(self._table.update(keys.CAUTION, "#cautious = :cautious", "", {"cautious": cautious}))
+
+    def sends(self, state: SendState, before: datetime, since: datetime | None = None) -> Iterator[LedgerItem]:
+        """Yield the sends in *state* queued before *before* (from *since* on), oldest first, page after page."""
+        return (read(LedgerItem, attributes) for attributes in self._table.waiting(state, before, since))
 
     def held(self, since: datetime, until: datetime) -> Iterator[MessageRecord]:
         """Yield the held messages of *since* or later and before *until*, newest first, page after page."""

@@ -6,7 +6,7 @@ reserves half of ours (``state``, ``status``, ``source``, ...).
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
 
@@ -47,16 +47,20 @@ class Table:
 
     def get_many(self, keys: Iterable[Key]) -> dict[Key, Attributes]:
         """Return those items of *keys* that exist, read consistently, 100 keys a call."""
-        found: dict[Key, Attributes] = {}
-        for batch in batched(dict.fromkeys(keys), _BATCH):
-            for attributes in self._read_batch([_key(key) for key in batch]):
-                found[attributes["pk"], attributes["sk"]] = attributes
-        return found
+        return {(found["pk"], found["sk"]): found for found in self._read_batches(keys, {})}
 
-    def _read_batch(self, wanted: list[Item]) -> Iterator[Attributes]:
+    def existing(self, keys: Iterable[Key]) -> set[Key]:
+        """Return those of *keys* that have an item, read consistently, 100 keys a call."""
+        return {(found["pk"], found["sk"]) for found in self._read_batches(keys, {"ProjectionExpression": "#pk, #sk"})}
+
+    def _read_batches(self, keys: Iterable[Key], expressions: dict[str, str]) -> Iterator[Attributes]:
+        for batch in batched(dict.fromkeys(keys), _BATCH):
+            yield from self._read_batch([_key(key) for key in batch], expressions)
+
+    def _read_batch(self, wanted: list[Item], expressions: dict[str, str]) -> Iterator[Attributes]:
         for attempt in range(_TRIES):
-            request = {self._name: {"Keys": wanted, "ConsistentRead": True}}
-            response = self._call("batch_get_item", RequestItems=request)
+            request = {"Keys": wanted, "ConsistentRead": True, **_bound(expressions, {})}
+            response = self._call("batch_get_item", RequestItems={self._name: request})
             yield from map(decode, response["Responses"].get(self._name, ()))
             wanted = response.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
             if not wanted:
@@ -73,10 +77,12 @@ class Table:
         """Yield the items that fulfil *condition*, page after page. Reads every item of the table."""
         return self._pages("scan", _bound({"FilterExpression": condition}, values))
 
-    def waiting(self, what: str, before: datetime) -> Iterator[Attributes]:
-        """Yield the items with ``by_send_state`` *what* of a time before *before*, oldest first. Eventually consistent."""
-        condition = "#by_send_state = :what AND #at < :before"
-        return self.query(condition, {"what": what, "before": timestamp(before)}, IndexName="send_state")
+    def waiting(self, what: str, before: datetime, since: datetime | None = None) -> Iterator[Attributes]:
+        """Yield the items with ``by_send_state`` *what* of a time before *before*, and from *since* on if given, oldest
+        first. Eventually consistent."""
+        between = {"since": timestamp(since) if since else "0", "until": timestamp(before - timedelta.resolution)}
+        condition = "#by_send_state = :what AND #at BETWEEN :since AND :until"
+        return self.query(condition, {"what": what} | between, IndexName="send_state")
 
     def _pages(self, operation: str, request: dict[str, Any]) -> Iterator[Attributes]:
         while True:

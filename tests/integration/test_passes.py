@@ -1,4 +1,4 @@
-"""The daily pass on the deployed stack: the digest, a reply that is overdue, and the event of a send that nobody published."""
+"""The passes on the deployed stack: the digest, a reply that is overdue, and the event of a send that nobody published."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -61,6 +61,22 @@ def test_the_daily_pass_reports_what_was_held_and_finishes_what_was_left(
     assert [one.recipients for one in sent_since(cloud, before) if "held" in one.subject] == [(OWNER,)]
     for letters in ("ReplyDeadLetters", "ForwardDeadLetters"):  # the reply, and the notice that would quote it
         cloud.clients.sqs.purge_queue(QueueUrl=cloud.resources[letters])
+
+
+def test_the_hourly_pass_finishes_a_decision_whose_jobs_are_not_queued(cloud: LocalCloud, earlier: DynamoTable) -> None:
+    gone = ArchiveKey("raw/inbound/left")
+    left = forward("left", id=LedgerId("left"), conversation="", archive_key=gone)
+    earlier.commit(commit("left", record=message("left", conversation="", archive_key=gone), ledger=(left,)))
+
+    reports = [cloud.invoke(name, {"reconcile": "hourly"}).payload for name in ("InboundFunction", "ReplyFunction")]
+    cloud.settle()
+
+    assert [report["finished"] for report in reports] == [1, 0]
+    assert all(report["complete"] and not report["conditions"] for report in reports)
+    decided = earlier.decision(ReceiptId("left"), "inbound")
+    assert decided is not None
+    assert decided.done
+    cloud.clients.sqs.purge_queue(QueueUrl=cloud.resources["ForwardDeadLetters"])
 
 
 @pytest.fixture
