@@ -39,6 +39,7 @@ from email_handler.senders.authentication import (
     verify_sender,
 )
 from email_handler.senders.linkedin import linkedin_person
+from email_handler.senders.machines import automatic
 from email_handler.spam.rules import builtin_rules
 from email_handler.spam.stages import assess_content
 from email_handler.usecases.unread import bare_conversation
@@ -163,7 +164,12 @@ def _received(raw: bytes, owners: Owners, verdicts: str = "") -> tuple[ParsedMes
     receipt = replace(receipt_from_message(message, RECEIPT), recipients=owners.public_addresses)
     parsed = parse_received(raw, receipt, "inbound", raw_key("inbound", RECEIPT), datetime(2000, 1, 1, tzinfo=UTC))
     verification = _verification(message, owners, verdicts)
-    parsed = replace(parsed, verification=verification, person=linkedin_person(message, verification.verified))
+    parsed = replace(
+        parsed,
+        verification=verification,
+        person=linkedin_person(message, verification.verified),
+        automatic=automatic(message, None),  # a file says nothing of its envelope
+    )
     spam = assess_content(message, builtin_rules(), public_addresses=owners.public_addresses)
     outcome = Outcome.DELIVER if spam.outcome is Outcome.DELIVER else Outcome.FLAG
     spam = replace(spam, outcome=outcome)

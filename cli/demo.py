@@ -30,7 +30,7 @@ from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.keys import text_key
 from email_handler.conversations.records import MessageRecord
 from email_handler.identifiers import ConversationId, FunctionName, ReceiptId
-from email_handler.outgoing.sentinels import BEGIN, END
+from email_handler.outgoing.sentinels import BEGIN
 
 FOLDER = PROJECT / ".local" / "demo"  # apart from a local cloud that may be running
 SAMPLES = PROJECT / "events" / "mail"
@@ -118,7 +118,7 @@ class Demo:
         sender = self.acknowledgement.sender
         step.check(sender == PUBLIC, "The acknowledgement comes from the public address", sender)
 
-        step.check(banner(_raw(self.forward)), "The owner gets Jane's email, with a banner on top")
+        step.check(banner(_raw(self.forward)), "The owner gets Jane's email, with a line that says who wrote")
         forwarded = mailclient.read(_raw(self.forward))
         files = {part.get_filename(): part.get_content() for part in forwarded.iter_attachments()}
         pdf = next(part.get_content() for part in mailclient.read(raw).iter_attachments())
@@ -146,7 +146,7 @@ class Demo:
         content = mailclient.readable(_raw(self.reply)).lower()
         step.check(OWNER not in content, "The owner's address is nowhere in it")
         step.check("@thread." not in content, "No address at thread.example.com is in it")
-        lines = [line for line in (BEGIN, *banner(forward), END) if line.lower() in content]
+        lines = [line for line in (BEGIN, *banner(forward)) if line.lower() in content]
         step.check(not lines, "No line of the banner is in it", lines)
 
     def contact_replies(self, step: Step) -> None:
@@ -256,10 +256,13 @@ def _raw(sent: Sent) -> bytes:
     return Path(sent.eml).read_bytes()
 
 
+_BANNER = re.compile(re.escape(BEGIN) + r"\s*(.*?)\]", re.DOTALL)
+
+
 def banner(raw: bytes) -> list[str]:
-    """Return the lines between the banner's two sentinels in a forward's text, none if it has no banner."""
-    lines = mailclient.body(raw).splitlines()
-    return lines[lines.index(BEGIN) + 1 : lines.index(END)] if BEGIN in lines and END in lines else []
+    """Return the lines of the banner in a forward's text, none if it has no banner."""
+    found = _BANNER.search(mailclient.body(raw))
+    return found[1].splitlines() if found else []
 
 
 # What is printed
@@ -282,7 +285,7 @@ def _panel(kind: str, sent: Sent) -> Panel:
     message = mailclient.read(_raw(sent))
     lines = [Text.assemble((f"{name}: ", "dim"), str(message[name])) for name in ("From", "To", "Subject")]
     lines += [Text(line, "yellow") for line in banner(_raw(sent))]
-    text = mailclient.body(_raw(sent)).rpartition(END)[2]
+    text = _BANNER.sub("", mailclient.body(_raw(sent)))
     written = [line for line in text.strip().splitlines() if line.strip() and not line.startswith((">", "On Mon"))]
     lines += [Text(line) for line in written[:3]]
     to = ", ".join(sent.recipients)

@@ -1,6 +1,6 @@
 """Pages of a contact who wants the banner gone, covered, unreadable or doubled. All ours."""
 
-COVER = "<div id=c style='{}'>sender verified, all is well</div>"
+COVER = "<div id=c style='{}'>Jane · verified · first message</div>"
 
 _HEAD = {
     "every element invisible": "*{display:none!important}",
@@ -114,7 +114,7 @@ _STRUCTURE = {
     "scripts": "<script>document.body.firstElementChild.remove()</script><img src=x onerror='document.body.innerHTML=1'><svg onload='document.body.innerHTML=1'>",
     "marquee and blink": "<marquee behavior=alternate direction=up height=9999 style='margin-top:-999px;background:#fff'>x</marquee>",
     "zeroes and null": "<sty\0le>*{display:none}</sty\0le><style\0>body>div{display:none!important}</style>",
-    "the sentinels": "<p>[email-handler: only you see this]</p><p>jane@bank.example, sender verified (dmarc pass)</p><p>[email-handler: their message follows]</p>",
+    "the sentinels": "<p>[Only you see this:</p><p>Jane &lt;jane@bank.example&gt; · verified · first message]</p>",
     "our own classes": "<style>.theirs,section,article{position:fixed;inset:0;background:#fff}</style><div class=theirs style='position:fixed'>x</div>",
     "an attribute that closes": "<p title='\"></p></section></td></tr></table><style>*{display:none}</style>'>x",
     "a class that closes": "<style>.a\\3c\\2fstyle\\3e{color:red} .\\{\\}body\\>div{display:none!important}</style>x",

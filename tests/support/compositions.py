@@ -50,7 +50,6 @@ def forward_context(received: Message, **changes: Any) -> ForwardContext:
         thread_address=THREAD,
         threading=replace(THREADING, subject=received.subject),
         number=1,
-        earlier=(),
         reply_address=address,
     )
     return changed(context, **changes)

@@ -64,8 +64,8 @@ LOOK_ALIKES = (
     "bounces+17-notme=private.example@lists.example",
     "bounces+17-me=private.example",
     "notme&#64;private.example",
-    "[email-handlers: only you see this]",
-    "only you see this",
+    "[only you see thisby]",
+    "Only you see this:",
 )
 
 BY_LETTERS = (

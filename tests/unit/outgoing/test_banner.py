@@ -4,7 +4,6 @@ import html
 import re
 import textwrap
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from email_handler.conversations.disposition import Outcome, Reason
-from email_handler.identifiers import ConversationId
 from email_handler.mail.html import html_text
+from email_handler.mail.message import Message
 from email_handler.mail.parsing import parse
 from email_handler.outgoing import banner, banner_removal
 from email_handler.outgoing.forward import compose_forward
+from email_handler.outgoing.pieces import Action
 from email_handler.outgoing.reply import compose_reply
-from email_handler.outgoing.sentinels import BEGIN, END, SENTINEL
+from email_handler.outgoing.sentinels import BEGIN, SENTINEL
 from tests.support.builders import entity, mail, multipart
 from tests.support.compositions import (
     CONTACT,
@@ -30,7 +30,6 @@ from tests.support.compositions import (
     forward_context,
     reply_context,
 )
-from tests.support.links import first_link
 
 RECEIVED = parse(
     mail(
@@ -46,17 +45,22 @@ CONTEXT = forward_context(
     number=3,
     outcome=Outcome.FLAG,
     score=2.5,
-    reasons=(Reason(stage="patterns", rule="seo-offer", weight=2.5),),
+    reasons=(Reason(stage="patterns", rule="seo-offer", weight=2.5, detail="offers search engine optimisation"),),
     source="project",
     reply_address="jane@elsewhere.example",
     reply_differs=True,
-    earlier=(("c-aaaaaaaa", "An older question about something", datetime(2025, 12, 24, tzinfo=UTC)),),
     possible_duplicate=True,
 )
 FORWARDED = parse(compose_forward(RECEIVED, CONTEXT).raw)
-SHOWN = [line.text for line in banner.lines(RECEIVED, CONTEXT)]
+SHOWN = banner.as_text(banner.banner(RECEIVED, CONTEXT)).splitlines()
+FACTS = [  # what the banner says, in whichever form
+    "Looks like spam", "It got no acknowledgement. Why: offers search engine optimisation.", "Your reply would go elsewhere",
+    "To jane@elsewhere.example, not to jane@customer.example.", "You may have this already",
+    "Also to bob@other.example, carol@other.example", "Reply to everyone", "verified · message 3 since 2 Mar 2026]",
+]  # fmt: skip
 ATTRIBUTION = f"On Mon, 2 Mar 2026 at 09:00, Jane Doe (jane at customer.example) <{THREAD}> wrote:"
 REPLY = "Yes, I can.\n"
+END = "verified · first message]"
 
 
 def _quoted(text: str, mark: str = "> ") -> str:
@@ -84,19 +88,21 @@ TEXT_CLIENTS = {
     "two levels": f"{REPLY}\n{_quoted(_quoted(FORWARDED.text))}",
     "bars": f"{REPLY}\n{_quoted(FORWARDED.text, '| ')}",
     "no line breaks": f"{REPLY}\n{ATTRIBUTION} {' '.join(FORWARDED.text.split())}",
-    "flowed lines": f"{REPLY}\n{_quoted(FORWARDED.text).replace('this]', 'this] ')}",
+    "flowed lines": f"{REPLY}\n{_quoted(FORWARDED.text).replace('this:', 'this: ')}",
+    "Latin-1": f"{REPLY}\n{_quoted(FORWARDED.text.replace('·', '?'))}",
+    "UTF-8 read as Latin-1": f"{REPLY}\n{_quoted(FORWARDED.text.replace('·', 'Â·'))}",
     "CRLF": f"{REPLY}\n{_quoted(FORWARDED.text)}".replace("\n", "\r\n"),
     "upper case": f"{REPLY}\n{_quoted(FORWARDED.text.upper())}",
-    "trimmed below": f"{REPLY}\n{_quoted(FORWARDED.text[: FORWARDED.text.index('Other recipients')])}",
-    "trimmed above": f"{REPLY}\n\n{_quoted(FORWARDED.text[FORWARDED.text.index('Other recipients') :])}",
+    "trimmed below": f"{REPLY}\n{_quoted(FORWARDED.text[: FORWARDED.text.index('Also to')])}",
+    "trimmed above": f"{REPLY}\n\n{_quoted(FORWARDED.text[FORWARDED.text.index('Also to') :])}",
 }
 
 
 def _assert_no_banner_in(text: str) -> None:
     words = " ".join(text.replace(">", " ").replace("|", " ").split()).lower()
-    assert "[email-" not in words
-    for line in SHOWN:
-        assert " ".join(line.split()).lower() not in words
+    assert "only you see" not in words
+    for fact in FACTS:
+        assert fact.lower() not in words
 
 
 @pytest.mark.parametrize("client", TEXT_CLIENTS)
@@ -128,15 +134,15 @@ HTML_CLIENTS = {
     "Gmail": f'<div dir="ltr">Yes, I can.</div><br><div class="gmail_quote"><div class="gmail_attr">{html.escape(ATTRIBUTION)}</div><blockquote class="gmail_quote" style="margin:0 0 0 .8ex">{PAGE}</blockquote></div>',
     "Gmail, without styles": "<div>Yes, I can.</div><blockquote>" + PAGE.replace(" style=", " data-x=") + "</blockquote>",
     "Outlook": "<html><body><p class=MsoNormal>Yes, I can.<o:p></o:p></p>" + PAGE.replace("<div", "<p class=MsoNormal><span").replace("</div>", "</span><o:p></o:p></p>") + "</body></html>",
-    "Outlook, conditional": "<p>Yes, I can.</p>" + PAGE.replace("only you", "only<!--[if mso]>&nbsp;<![endif]--> you"),
+    "Outlook, conditional": "<p>Yes, I can.</p>" + PAGE.replace("Only you", "Only<!--[if mso]>&nbsp;<![endif]--> you"),
     "Apple Mail": f'<html><body dir="auto">Yes, I can.<br><blockquote type="cite">{PAGE}</blockquote></body></html>',
     "one line": "<p>Yes, I can.</p>" + " ".join(PAGE.split()),
-    "hard spaces": "<p>Yes, I can.</p>" + PAGE.replace("you see", "you&nbsp;see").replace("their message", "their&nbsp;message"),
+    "hard spaces": "<p>Yes, I can.</p>" + PAGE.replace("you see", "you&nbsp;see").replace("2 Mar", "2&nbsp;Mar"),
     "wrapped source": "<p>Yes, I can.</p>" + "\r\n".join(textwrap.wrap(PAGE, 50, break_long_words=False)),
     "as preformatted text": f"<p>Yes, I can.</p><pre>{html.escape(_quoted(FORWARDED.text))}</pre>",
     "as lines with breaks": "<p>Yes, I can.</p>" + "<br>\n".join(map(html.escape, _quoted(FORWARDED.text).splitlines())),
     "in a table": f"<p>Yes, I can.</p><table><tr><td>{PAGE}</td></tr></table>",
-    "words in spans": "<p>Yes, I can.</p>" + PAGE.replace("only you see", "<span>only</span> <i>you</i> see"),
+    "words in spans": "<p>Yes, I can.</p>" + PAGE.replace("Only you see", "<span>Only</span> <i>you</i> see").replace("message 3", "<b>message</b> 3"),
 }  # fmt: skip
 
 
@@ -160,7 +166,7 @@ def test_removal_keeps_tags_balanced(client: str) -> None:
         assert page.count(f"<{tag}") - page.count(f"</{tag}>") == before.count(f"<{tag}") - before.count(f"</{tag}>")
 
 
-def test_the_banners_box_is_removed_with_the_banner() -> None:
+def test_the_banners_boxes_are_removed_with_the_banner() -> None:
     page, _ = banner_removal.remove_from_html(PAGE)
 
     assert "border-left" not in page
@@ -175,30 +181,49 @@ def test_a_contact_gets_their_words_back_without_the_frame(client: str) -> None:
     assert "help" in page
 
 
+def test_a_contact_gets_no_copy_of_their_first_words() -> None:
+    words = '<div dir="auto" aria-hidden="true" style="display:none'
+    for client in ("Gmail", "Apple Mail", "one line", "in a table"):
+        page, _ = banner_removal.remove_from_html(HTML_CLIENTS[client])
+
+        assert words in HTML_CLIENTS[client]
+        assert words not in page
+
+
+def _theirs(text: str, parameters: str = "") -> str:
+    """Return the plain text of a contact as the owner gets it, without the banner below it."""
+    head = f"From: jane@customer.example\r\nContent-Type: text/plain; charset=utf-8{parameters}\r\n\r\n"
+    received = parse(head.encode() + text.encode())
+    forwarded = parse(compose_forward(received, forward_context(received)).raw)
+    plain = next(part for part in forwarded.root.walk() if part.content_type == "text/plain")
+    return plain.payload.decode().rpartition(f"\r\n\r\n{BEGIN}")[0]
+
+
 def test_sentinels_that_a_contact_writes_are_not_a_banner() -> None:
-    received = parse(
-        mail(text=f"{BEGIN}\r\nsender verified\r\n{END}\r\nPay me.\r\n", html=f"<p>{BEGIN}</p><p>{END}</p>Pay")
-    )
+    received = parse(mail(text=f"{BEGIN}\r\nJane, {END}\r\nPay me.\r\n", html=f"<p>{BEGIN}</p><p>{END}</p>Pay"))
 
     forwarded = parse(compose_forward(received, forward_context(received)).raw)
 
     assert len(SENTINEL.findall(forwarded.text)) == 2
-    assert len(SENTINEL.findall(forwarded.html)) == 2
-    assert "(email-handler: only you see this)" in forwarded.text
+    assert len(SENTINEL.findall(html_text(forwarded.html))) == 2
+    assert "(Only you see this:" in forwarded.text
+    assert "(Only you see this:" in forwarded.html
 
 
 IMITATIONS = [
     BEGIN,
     END,
-    "[email-<b>handler</b>: only <i>you</i> see this]",
-    "<b>[</b>email-handler:<br>only you<p>see this<b>]</b>",
-    "[email\u00adhandler: only you see this]",
-    "[em\u200bail-handler: only you s\ufeffee this]",
-    "[\u0435m\u0430il-h\u0430ndler: only you see this]",
-    "\uff3bemail-handler: their message follows\uff3d",
-    "[email&#45;handler&colon; only you see this]",
-    "[EMAIL-HANDLER:  THEIR  MESSAGE FOLLOWS]",
-    "[email-handler: only you see this",
+    "[Only <b>you</b> <i>see</i> this:",
+    "<b>[</b>Only:<br>you<p>see this<b>:</b>",
+    "[Only\u00adyou see this:",
+    "[On\u200bly you s\ufeffee this:",
+    "[\u043enly y\u043eu s\u0435\u0435 this:",
+    "\uff3bOnly you see this\uff1a",
+    "[Only&#32;you see this&colon;",
+    "[ONLY  YOU  SEE THIS:",
+    "verified, first <i>message</i>]",
+    "VERIFIED \u00b7 message 3 since 2 Mar 2026]",
+    "[Block \u00b7 each opens an email]",
 ]
 
 
@@ -210,34 +235,33 @@ def test_no_text_of_a_contact_looks_like_a_sentinel(imitation: str) -> None:
 
     for text in (forwarded.text, html_text(forwarded.html)):
         assert len(SENTINEL.findall(text)) == 2
-        theirs = text.partition(END)[2]
-        assert not re.search(
-            r"[\[\uff3b][\W_]*\w{1,6}[\W_]*\w{0,6}[\W_]*\w{1,8}[\W_]*(?:only|their)", theirs, re.IGNORECASE
-        )
+    for theirs in (forwarded.text.rpartition(BEGIN)[0], html_text(forwarded.html).partition(END)[2]):
+        assert not re.search(r"[\[\uff3b][\W_]*\w{1,2}[\W_]*\w{0,6}[\W_]*(?:you|see)", theirs, re.IGNORECASE)
+        assert not re.search(r"(?:message|2026|email)[\W_]*\]", theirs)
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "jane@bank.example, sender verified (dmarc pass)",
-        "! jane@bank.example: SENDER NOT VERIFIED (x)",
-        "Your reply goes to jane@bank.example",
-        "  Y\u043eur reply goes to jane@bank.example",
-        "To reply to everyone, write to x@y.example",
+        "jane@bank.example, verified, first message",
+        "! jane@bank.example: NOT VERIFIED \u00b7 FIRST MESSAGE",
+        "Your reply would go elsewhere: to jane@bank.example",
+        "  Y\u043eur reply would go elsewhere",
+        "Reply to everyone: x@y.example",
+        "Only you see this: all is well",
+        "Nothing shows that it came from x@y.example",
     ],
 )
 def test_lines_like_the_banners_are_marked_in_plain_text(line: str) -> None:
-    received = parse(mail(text=f"Hello,\r\n{line}\r\n> {line}\r\nJane\r\n"))
-
-    theirs = parse(compose_forward(received, forward_context(received)).raw).text.partition(END)[2]
-
-    assert theirs.strip().splitlines() == ["Hello,", f"| {line}", f"> {line}", "Jane"]
+    assert _theirs(f"Hello,\r\n{line}\r\n> {line}\r\nJane\r\n").splitlines() == [
+        "Hello,", f"| {line}", f"> {line}", "Jane"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("override", ["\u202e", "\u202d"])
 @pytest.mark.parametrize("kind", ["text", "html"])
 def test_no_text_of_a_contact_is_read_against_its_direction(override: str, kind: str) -> None:
-    theirs = f"<bdo dir=rtl>x</bdo>{override}{BEGIN[::-1].translate(str.maketrans('[]', ']['))}\u202c \u05e9\u05dc\u05d5\u05dd"
+    theirs = f"<bdo dir=rtl>x</bdo>{override}{BEGIN[::-1].replace('[', ']')}\u202c \u05e9\u05dc\u05d5\u05dd"
     received = parse(mail(text=theirs, html=theirs))
 
     forwarded = parse(compose_forward(received, forward_context(received)).raw)
@@ -249,47 +273,36 @@ def test_no_text_of_a_contact_is_read_against_its_direction(override: str, kind:
 
 
 @pytest.mark.parametrize(
-    "spelled",
-    ["[emai1-hand1er: 0nly y0u see this]", "[ernail-handler: only you see this]", "[emaiI-handIer: onIy you 5ee th|s]"],
+    "spelled", ["[0nly y0u see this:", "[OnIy you 5ee th|s:", "[Only you see thi5:", "(verifled, first rnessage]"]
 )
 def test_figures_that_look_like_letters_make_no_sentinel(spelled: str) -> None:
-    received = parse(mail(text=spelled))
-
-    theirs = parse(compose_forward(received, forward_context(received)).raw).text.partition(END)[2]
-
-    assert theirs.strip() == f"({spelled[1:-1]})"
+    assert _theirs(spelled) == "| " + spelled.replace("[", "(").replace("]", ")")
 
 
-CLAIM = "Your reply goes to eve@other.example"
+CLAIM = "Your reply would go elsewhere to eve@other.example"
 ALEF = "\u05d0"
-
-
-def _theirs(text: str, parameters: str = "") -> str:
-    head = f"From: jane@customer.example\r\nContent-Type: text/plain; charset=utf-8{parameters}\r\n\r\n"
-    received = parse(head.encode() + text.encode())
-    return parse(compose_forward(received, forward_context(received)).raw).root.payload.decode().partition(END)[2]
 
 
 @pytest.mark.parametrize(
     "spelled",
     [
-        "Уоur rерlу gоеѕ tо",  # noqa: RUF001
-        "Yoսr reply goes to",  # noqa: RUF001
-        "Υουr rερlγ goes to",  # noqa: RUF001
-        "ꓬoꓴꓣ ꓣepꓡy goes to",  # noqa: RUF001
-        "ᎩoᏌr reᏢlᎩ goeᏚ to",  # noqa: RUF001
-        "\u045eour reply goes to",
-        "\U0001d418our reply goes to",
+        "Уоur rерlу wоuld gо еlѕеwhеrе",  # noqa: RUF001
+        "Yoսr reply would go elsewhere",  # noqa: RUF001
+        "Υουr rερlγ would go elsewhere",  # noqa: RUF001
+        "ꓬoꓴꓣ ꓣepꓡy would go elsewhere",  # noqa: RUF001
+        "ᎩoᏌr reᏢlᎩ would go elseᎳheᎡe",  # noqa: RUF001
+        "\u045eour reply would go elsewhere",
+        "\U0001d418our reply would go elsewhere",
     ],
 )
 def test_letters_of_other_scripts_make_no_line_like_the_banners(spelled: str) -> None:
-    assert _theirs(f"Hi\r\n{spelled} eve@other.example\r\n").split("\r\n")[3].startswith("| ")
+    assert _theirs(f"Hi\r\n{spelled} eve@other.example\r\n").split("\r\n")[1].startswith("| ")
 
 
 @pytest.mark.parametrize(
     "kind", ["text/plain; name=a.txt", "text/markdown", "text/x-anything", "message/delivery-status", "message/partial"]
 )
-@pytest.mark.parametrize("words", [f"{BEGIN}\r\n{END}", "x@bank.example, sender verified (dmarc pass)"])
+@pytest.mark.parametrize("words", [f"{BEGIN}\r\n{END}", "x@bank.example, verified, first message"])
 def test_a_file_that_clients_show_below_the_body_is_a_closed_one_if_it_reads_like_the_banner(
     kind: str, words: str
 ) -> None:
@@ -310,12 +323,9 @@ def test_a_file_that_clients_show_below_the_body_is_a_closed_one_if_it_reads_lik
 
 
 def test_a_line_like_the_banners_is_marked_where_its_flowed_paragraph_begins() -> None:
-    head = b"From: jane@customer.example\r\nMessage-ID: <f@customer.example>\r\nContent-Type: text/plain; format=flowed\r\n\r\n"
-    received = parse(head + b"Hi\r\njane@bank.example, \r\nsender \r\nverified (dmarc pass)\r\n")
+    theirs = _theirs("Hi\r\njane@bank.example, \r\nverified, \r\nfirst message\r\n", "; format=flowed")
 
-    theirs = parse(compose_forward(received, forward_context(received)).raw).root.payload.decode().partition(END)[2]
-
-    assert theirs.split("\r\n")[2:4] == ["Hi", "| jane@bank.example, "]
+    assert theirs.split("\r\n")[:2] == ["Hi", "| jane@bank.example, "]
 
 
 @pytest.mark.parametrize("end", ["\r", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"])
@@ -339,7 +349,7 @@ def test_no_text_is_shown_in_another_order_by_embeddings_or_isolates() -> None:
         theirs = _theirs(before[0] + "".join(f"{before[1]}{word} {after[0]}" for word in reversed(words)) + after[1])
 
         assert re.search("[\u202a-\u202e\u2066-\u2069]", theirs) is None
-    assert _theirs(f"{ALEF} \u202a+1 202 555\u202c {ALEF}").strip() == f"{ALEF} \u200e+1 202 555 {ALEF}"
+    assert _theirs(f"{ALEF} \u202a+1 202 555\u202c {ALEF}") == f"{ALEF} \u200e+1 202 555 {ALEF}"
 
 
 @pytest.mark.parametrize("line", [CLAIM, BEGIN, END])
@@ -348,22 +358,19 @@ def test_a_line_that_reads_like_the_banners_from_right_to_left_is_marked(line: s
     backwards = strong + f" {strong}".join(reversed(line.split(" ")))
     theirs = [_theirs(f"Hi\r\n{backwards}\r\n"), _theirs("Hi\r\n" + backwards.replace(" ", " \r\n"), "; format=flowed")]
 
-    assert all(text.split("\r\n")[3].startswith(f"| {strong}") for text in theirs)
+    assert all(text.split("\r\n")[1].startswith(f"| {strong}") for text in theirs)
 
 
 def test_hebrew_and_arabic_with_marks_and_other_words_stay_as_they_are() -> None:
-    text = "\u05e9\u05dc\u05d5\u05dd Jane,\u200f your reply (C++\u200e) \u05e2\u05dc email-handler\r\n\u0645\u0631\u062d\u0628\u0627 \u200fonly you\r\n"
+    text = "\u05e9\u05dc\u05d5\u05dd Jane,\u200f your reply (C++\u200e) \u05e2\u05dc email-handler\r\n\u0645\u0631\u062d\u0628\u0627 \u200fonly you"
 
-    assert _theirs(text).strip() == text.strip()
+    assert _theirs(text) == text
 
 
 def test_ordinary_text_is_not_marked() -> None:
-    text = "Hello,\r\nis your email handler [beta] ready? Your reply helps.\r\n- one\r\nAttachments: none\r\n"
-    received = parse(mail(text=text))
+    text = "Hello,\r\nis your email handler [beta] verified? Your reply helps.\r\n- one\r\nIt looks like spam to me.\r\nJane"
 
-    theirs = parse(compose_forward(received, forward_context(received)).raw).text.partition(END)[2]
-
-    assert theirs.strip() == text.replace("\r\n", "\n").strip()
+    assert _theirs(text + "\r\n") == text
 
 
 NAMES = {
@@ -417,24 +424,6 @@ def test_the_owner_can_reply_to_a_contact_whose_name_and_subject_are_sentinels()
     assert not compose_reply(parse(mail(sender=f"<{PRIVATE}>", text="Yes.\r\n")), context).held
 
 
-def test_a_sentinel_in_an_earlier_subject_does_not_end_the_banner() -> None:
-    received = parse(mail())
-    earlier = ((ConversationId("c-00000001"), END.upper(), datetime(2026, 3, 1, tzinfo=UTC)),)
-    text = banner.as_text(banner.lines(received, forward_context(received, earlier=earlier)))
-
-    assert banner_removal.remove_from_text(text)[0].strip() == ""
-
-
-def test_earlier_subjects_and_tags_are_no_links_in_the_banner() -> None:
-    received = parse(mail())
-    earlier = ((ConversationId("c-0"), "Log in at https://pay.example", datetime(2026, 3, 1, tzinfo=UTC)),)
-    shown = banner.lines(received, forward_context(received, earlier=earlier, source="pay.example"))
-
-    ours = [line.text for line in shown if line.text.startswith(("Earlier", "c-"))]
-    assert ["pay[.]example" in line for line in ours] == [True, True]
-    assert first_link(ours[1]) == ""
-
-
 def test_a_reply_with_a_lone_sentinel_among_other_words_is_held() -> None:
     owners = mail(sender=f"<{PRIVATE}>", text=f"What does\r\n{END}\r\nmean?\r\n")
 
@@ -445,7 +434,12 @@ def test_a_reply_with_a_lone_sentinel_among_other_words_is_held() -> None:
 
 
 @given(
-    st.lists(st.sampled_from([BEGIN, END, "\n", "> ", "word", "Spam score 1", "<p>", "</p>", "&nbsp;"]), max_size=30)
+    st.lists(
+        st.sampled_from(
+            [BEGIN, END, "\n", "> ", "word", "Also to a@b.example", "<a@b.example> · ", "<p>", "</p>", "&nbsp;"]
+        ),
+        max_size=30,
+    )
 )
 def test_removal_keeps_everything_outside_the_sentinels(pieces: list[str]) -> None:
     text, _ = banner_removal.remove_from_text("Keep this\n\n" + "".join(pieces) + "\n\nand this")
@@ -457,69 +451,139 @@ def test_removal_keeps_everything_outside_the_sentinels(pieces: list[str]) -> No
     assert page.endswith("<p>and this</p>")
 
 
-def test_the_banner_shows_what_the_owner_should_know() -> None:
+def _lines(received: Message = RECEIVED, **changes: Any) -> list[str]:
+    return banner.as_text(banner.banner(received, forward_context(received, **changes))).splitlines()
+
+
+def test_the_banner_shows_what_the_owner_must_know() -> None:
     assert [
-        "This may be a second copy: SES's response to the first was lost.",
-        "Looks like spam. No acknowledgement was sent.",
-        "jane@customer.example, sender verified (dmarc pass)",
-        "Your reply goes to jane@elsewhere.example: not the sender's domain",
-        "Other recipients: bob@other.example, carol@other.example",
-        f"To reply to everyone, write to {EVERYONE}",
-        "Attachments: curriculum vitae of a very long name indeed.pdf (8 B)",
-        "c-7k2m9qxd: message 3 since 2 Mar 2026, to contact@example.com, tag project",
-        "Earlier: c-aaaaaaaa “An older question about something” (24 Dec 2025)",
-        "Spam score 2.5: seo-offer +2.5",
+        "[Only you see this:",
+        "! Looks like spam: It got no acknowledgement. Why: offers search engine optimisation.",
+        "! Your reply would go elsewhere: To jane@elsewhere.example, not to jane@customer.example.",
+        "* You may have this already: It is not known whether a first copy reached you.",
+        "Also to bob@other.example, carol@other.example",
+        f"Reply to everyone: {EVERYONE}",
+        "Jane Doe <jane@customer.example> · verified · message 3 since 2 Mar 2026]",
     ] == SHOWN
 
 
-def test_the_first_message_of_a_verified_sender_needs_four_lines() -> None:
-    received = parse(mail())
+def test_when_all_is_well_the_banner_is_one_line() -> None:
+    received = parse(mail(sender="Jane Doe <jane@customer.example>", attachments=[("a.pdf", "application/pdf", b"x")]))
 
-    shown = [line.text for line in banner.lines(received, forward_context(received))]
-
-    assert shown == [
-        f"{CONTACT}, sender verified (dmarc pass)",
-        f"Your reply goes to {CONTACT}",
-        "c-7k2m9qxd: first message, to contact@example.com",
-        "Spam score 0.5",
+    assert _lines(received, source="project", score=0.5, number=4) == [
+        "[Only you see this: Jane Doe <jane@customer.example> · verified · message 4 since 2 Mar 2026]"
     ]
 
 
 def test_an_unverified_sender_gets_a_warning_and_no_offer_to_reply_to_everyone() -> None:
-    context = forward_context(RECEIVED, verified=False, verification="spf aligned with another domain")
+    shown = _lines(verified=False, verification="spf aligned with another domain")
 
-    shown = banner.lines(RECEIVED, context)
-
-    assert shown[0] == banner.Line(f"{CONTACT}: sender NOT verified (spf aligned with another domain)", warning=True)
-    assert not any("everyone" in line.text for line in shown)
-
-
-def test_a_hundred_recipients_and_files_make_a_short_banner() -> None:
-    received = parse(
-        mail(
-            cc=", ".join(f"p{n}@other.example" for n in range(100)),
-            attachments=[(f"{n}.pdf", "application/pdf", b"x") for n in range(100)],
-        )
+    assert shown[1] == (
+        f"! Not verified: Nothing shows that it came from {CONTACT}. Do not act on it unless you expected it."
     )
+    assert shown[-1] == f"Jane Doe <{CONTACT}> · not verified · first message]"
+    assert not any("everyone" in line for line in shown)
 
-    shown = "\n".join(line.text for line in banner.lines(received, forward_context(received)))
+
+LIST = parse(mail(list_id="<news.garden.example>"))
+REPORT = 'multipart/report; report-type={}; boundary="b"'
+
+
+@pytest.mark.parametrize(
+    ("received", "changes", "said"),
+    [
+        (RECEIVED, {"sender": "", "verified": False}, "! Not verified: It names no sender."),
+        (RECEIVED, {"reply_address": ""}, "! You cannot reply: It has no address to reply to."),
+        (RECEIVED, {"tells": ("a.pdf (encrypted)",)}, "! Your last reply: It was sent, but not all of it could be"),
+        (RECEIVED, {"automatic": "precedence"}, "* Automatic message: A machine wrote this."),
+        (parse(mail(auto_submitted="auto-replied")), {"automatic": "auto-submitted"}, "* Automatic reply: A machine"),
+        (parse(mail(subject="Out of office: Re: Hi")), {"automatic": "precedence"}, "* Automatic reply: A machine"),
+        (parse(mail() ), {"automatic": "mailer-daemon"}, "* Bounce: A mail server"),
+        (parse(multipart("report; report-type=feedback-report")), {"automatic": "report"}, "* Complaint: Somebody"),
+        (parse(multipart("report; report-type=delivery-status")), {"automatic": "auto-submitted"}, "* Bounce: A mail"),
+        (LIST, {}, "* Newsletter or mailing list: It came through a list."),
+        (RECEIVED, {"outcome": Outcome.FLAG, "reasons": (Reason(stage="verdicts", rule="virus-unsure"),)},
+         "! May hold a virus: It got no acknowledgement. Why: the virus scan could not rule out a virus."),
+        (RECEIVED, {"outcome": Outcome.FLAG, "reasons": (Reason(stage="limit", rule="seo-offer"),)},
+         "! Could not be checked: It got no acknowledgement. Why: it is built so that the filter could not read all of it."),
+    ],
+)  # fmt: skip
+def test_each_thing_that_the_owner_must_know_is_said_in_words(
+    received: Message, changes: dict[str, Any], said: str
+) -> None:
+    assert [line for line in _lines(received, **changes) if line.startswith(said)] != []
+
+
+def test_a_persons_message_through_linkedin_is_no_machines() -> None:
+    shown = _lines(LIST, automatic="auto-submitted", linkedin_thread="https://l.example/t/1", sender_name="Jane Doe")
+
+    assert shown == [
+        BEGIN, "On LinkedIn: https://l.example/t/1", "Jane Doe (LinkedIn) · verified · first message]"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["x> · verified · first message]", "Bank (verified)", "0nly you see this", "<>[]"])
+def test_no_name_of_a_contact_reads_as_our_words(name: str) -> None:
+    assert _lines(verified=False, sender_name=name)[-1] == f"<{CONTACT}> · not verified · first message]"
+
+
+def test_what_stays_in_the_archive_is_listed() -> None:
+    shown = banner.as_text(banner.banner(RECEIVED, forward_context(RECEIVED), ("film.mp4 (20 MB)",)))
+
+    assert "! Not everything is here: It was too large, or " in shown
+    assert ":\n- film.mp4 (20 MB)\nAlso to " in shown
+
+
+def test_a_hundred_recipients_make_a_short_banner() -> None:
+    received = parse(mail(cc=", ".join(f"p{n}@other.example" for n in range(100))))
+
+    shown = "\n".join(_lines(received))
 
     assert "p9@other.example and 90 more" in shown
-    assert "10.pdf" not in shown
-    assert len(shown) < 1000
+    assert len(shown) < 500
 
 
+@pytest.mark.parametrize("kind", ["text", "html"])
 @pytest.mark.parametrize(
     "changes",
     [
         {"verified": False, "reply_address": "", "number": 1, "linkedin_thread": "https://l.example/t/1"},
-        {"reasons": (Reason(stage="verdicts", rule="spam-gray"),), "reply_differs": False, "possible_duplicate": True},
+        {"reasons": (Reason(stage="verdicts", rule="virus-unsure"),), "reply_differs": False, "automatic": "report"},
+        {"sender": "", "verified": False, "tells": ("a.pdf (encrypted)",), "possible_duplicate": True},
     ],
 )
-def test_every_line_of_a_trimmed_banner_is_recognised(changes: dict[str, Any]) -> None:
-    shown = banner.as_text(banner.lines(RECEIVED, changed(CONTEXT, **changes), ("01 film.mp4 (20 MB)",)))
+def test_every_line_of_a_trimmed_banner_is_recognised(changes: dict[str, Any], kind: str) -> None:
+    shown = banner.banner(RECEIVED, changed(CONTEXT, **changes), ("film.mp4 (20 MB)",), ("The invitation is signed.",))
+    lines = banner.as_text(shown) if kind == "text" else re.sub(r"\n+", "\n", html_text(banner.as_html(shown)))
+    above, below = lines.strip().split("\n")[:-1], lines.strip().split("\n")[1:]
 
-    text, found = banner_removal.remove_from_text("Yes.\n\n" + _quoted(shown.partition("\n" + END)[0]))
+    for kept in (above, below):
+        text, found = banner_removal.remove_from_text("Yes.\n\n" + _quoted("\n".join(kept)))
 
-    assert found
-    assert text.replace(">", "").strip() == "Yes."
+        assert found
+        assert text.replace(">", "").strip() == "Yes."
+
+
+ACTIONS = (Action("Block", f"mailto:{EVERYONE}?subject=Block"), Action("Close", f"mailto:{EVERYONE}?subject=Close"))
+
+
+def test_actions_stand_at_the_end_and_are_removed_from_a_quotation() -> None:
+    received = parse(mail(text="Hello there"))
+    forwarded = parse(compose_forward(received, forward_context(received, actions=ACTIONS)).raw)
+
+    assert forwarded.text.index("Hello there") < forwarded.text.index("Block: mailto:")
+    assert forwarded.html.index("Hello there") < forwarded.html.index(
+        'mailto:c-7k2m9qxd.abcdefghjk+all@thread.example.com?subject=Block"'
+    )
+    text, _ = banner_removal.remove_from_text(f"Yes.\n\n{_quoted(forwarded.text)}")
+    page, _ = banner_removal.remove_from_html(f"<p>Yes.</p><blockquote>{forwarded.html}</blockquote>")
+    for kept in (text, page):
+        assert "Block" not in kept
+        assert "Only you" not in kept
+        assert "Hello there" in kept
+
+
+def test_without_actions_nothing_stands_at_the_end() -> None:
+    received = parse(mail(text="Hello there"))
+
+    assert not banner.actions_as_html(banner.banner(received, forward_context(received)))

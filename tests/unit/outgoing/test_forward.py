@@ -76,7 +76,7 @@ def test_from_shows_the_sender_and_leads_to_the_thread(name: str, address: str, 
 
 
 @pytest.mark.parametrize(
-    "local", ['"bank@bank.example, sender verified (dmarc pass)' + " x" * 100 + '"', "bank=bank.example" + ".x" * 100]
+    "local", ['"bank@bank.example, verified, first message' + " x" * 100 + '"', "bank=bank.example" + ".x" * 100]
 )
 def test_no_local_part_hides_whose_address_it_is_or_reads_as_our_words(local: str) -> None:
     sender = f"{local}@evil.example"
@@ -92,7 +92,7 @@ def test_no_local_part_hides_whose_address_it_is_or_reads_as_our_words(local: st
         forwarded = parse(raw)
         assert forwarded.from_[0].name.endswith("evil.example")
         assert "@evil.example" in forwarded.text
-        assert "bank.example, sender verified" not in forwarded.from_[0].name + forwarded.text
+        assert "bank.example, verified" not in forwarded.from_[0].name + forwarded.text
 
 
 def test_it_has_headers_for_the_owners_filters() -> None:
@@ -294,7 +294,7 @@ def test_the_banner_is_in_the_part_that_related_names_as_its_root() -> None:
 
 
 @pytest.mark.parametrize(
-    "inner", [_part("text/html", HOSTILE.encode()), _part("text/plain", b"Sender verified (dmarc pass)")]
+    "inner", [_part("text/html", HOSTILE.encode()), _part("text/plain", b"x, verified, first message")]
 )
 def test_signed_content_that_could_mislead_is_shown_rebuilt_and_attached_whole(inner: bytes) -> None:
     raw = multipart(
@@ -307,7 +307,7 @@ def test_signed_content_that_could_mislead_is_shown_rebuilt_and_attached_whole(i
     sent = _forwarded(raw)
 
     assert all("position" not in page for page in _html_of(sent))
-    assert not re.search(r"(?m)^Sender verified", parse(sent).text)
+    assert not re.search(r"(?m)^x, verified", parse(sent).text)
     assert any(raw.strip() in (a.payload.strip()) for a in parse(sent).attachments)
 
 
@@ -413,12 +413,10 @@ def test_over_the_limit_the_text_and_a_list_of_the_rest_are_sent() -> None:
     )
 
     text = parse(raw).text
-    assert len(raw) < 5000
+    assert len(raw) < 10_000
     assert "The text." in text
-    assert "- 01 film.mp4 (19.7 MB)" in text
-    assert "- 02 b.txt (1 B)" in text
-    assert "attachments/c-7k2m9qxd/receipt-1/" in text
-    assert "raw/inbound/receipt-1" in text
+    assert "! Not everything is here: " in text
+    assert "\n- film.mp4 (19.7 MB)\n- b.txt (1 B)\n" in text
 
 
 def test_a_refused_forward_is_sent_again_as_text_only() -> None:

@@ -1,6 +1,5 @@
 """Each kind of message, compared with examples in and out that a person can read. A new case is a new file."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -21,8 +20,8 @@ FORWARDS: dict[str, dict[str, Any]] = {
         "outcome": Outcome.FLAG,
         "score": 3.5,
         "reasons": (
-            Reason(stage="verdicts", rule="spam-gray"),
-            Reason(stage="patterns", rule="link-sellers", weight=3.5),
+            Reason(stage="verdicts", rule="spam-unsure", detail="SES could not rule out spam"),
+            Reason(stage="patterns", rule="link-building", weight=3.5, detail="sells or wants links"),
         ),
         "reply_address": "sales@elsewhere.example",
         "reply_differs": True,
@@ -32,11 +31,7 @@ FORWARDS: dict[str, dict[str, Any]] = {
         "sender_name": "Jane Doe",
         "linkedin_thread": "https://www.linkedin.example/messaging/thread/2-abc==/",
     },
-    "forward/flowed_text": {
-        "number": 4,
-        "source": "project",
-        "earlier": (("c-aaaaaaaa", "Invoice", datetime(2025, 12, 24, tzinfo=UTC)),),
-    },
+    "forward/flowed_text": {"number": 4, "source": "project"},
 }
 
 

@@ -192,7 +192,7 @@ def test_a_look_alike_cut_by_a_soft_break_is_not_held(indent: int) -> None:
         "-----BEGIN PGP SIGNATURE-----\r\n" + "\r\n" * (LINES_LIMIT + 1),
         "-----BEGIN PGP SIGNATURE-----\r\n" * 2_000,
         "-----BEGIN PGP SIGNED MESSAGE-----\r\n" + "a:\r\n" * 5_000 + "-----BEGIN PGP SIGNATURE-----\r\n",
-        "[email-handler: only you see this]\r\n" * 2_000,
+        "[Only you see this:\r\n" * 2_000,
         "begin 644 x\r\n" * 2_000,
         "me@private.example" * 3_000,
         "@" * 50_000,

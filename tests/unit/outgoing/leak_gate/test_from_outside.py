@@ -228,7 +228,7 @@ def test_half_an_address_of_an_owner_is_not_looked_for(private: str, text: str) 
 
 
 def test_a_term_and_a_banner_that_touch_are_both_found() -> None:
-    places, _ = gate.check(mail(text="Rumpelstiltskin[email-handler: only you see this]\r\n"), NEEDLES)
+    places, _ = gate.check(mail(text="Rumpelstiltskin[Only you see this:\r\n"), NEEDLES)
 
     assert {place.what for place in places} == {"hidden term", "banner"}
 

@@ -99,10 +99,7 @@ def test_it_reports_each_place_once_and_by_its_most_exact_name() -> None:
 
 
 def test_it_reports_what() -> None:
-    found = {
-        what
-        for _, _, what in _places(mail(text=f"{PRIVATE} {THREAD} Rumpelstiltskin [email-handler: only you see this]"))
-    }
+    found = {what for _, _, what in _places(mail(text=f"{PRIVATE} {THREAD} Rumpelstiltskin [Only you see this:"))}
 
     assert found == {"private address", "thread address", "hidden term", "banner"}
 

@@ -179,7 +179,7 @@ def test_what_a_page_shows_is_found(page: str) -> None:
         ("x=20me@private.example=20y", f"x=20{PUBLIC}=20y"),
         ("&#109;e+a%b@private.example", PUBLIC),
         ("&#109;e+a=b@private.example", PUBLIC),
-        ("[email-handler: only you see this] me@private.example", f"[email-handler: only you see this] {PUBLIC}"),
+        ("[Only you see this: me@private.example", f"[Only you see this: {PUBLIC}"),
     ],
 )
 def test_the_public_address_is_written_as_the_private_one_was(text: str, masked: str) -> None:
@@ -208,7 +208,7 @@ def test_the_configured_addresses_may_be_in_any_case() -> None:
 
 
 def test_a_sentinel_is_found_in_any_case() -> None:
-    assert found_in("[EMAIL-HANDLER: ONLY YOU SEE THIS]", NEEDLES) == ("banner",)
+    assert found_in("[ONLY YOU SEE THIS:", NEEDLES) == ("banner",)
 
 
 def test_an_address_ends_where_its_domain_ends_whatever_sign_follows() -> None:
@@ -222,7 +222,7 @@ def test_a_page_is_read_as_lines_of_text() -> None:
 
 
 def test_a_sentinel_whose_words_are_parted_is_the_whole_passage() -> None:
-    text = "see [em\0ail-hand\0ler: only you see this]"
+    text = "see [On\0ly yo\0u see this:"
 
     assert NEEDLES.find(text) == [Finding(0, len(text), "banner")]
 
@@ -280,7 +280,7 @@ def test_tags_are_ordinary_text_unless_the_text_is_a_page() -> None:
 
 
 def test_an_address_far_from_a_banner_is_replaced() -> None:
-    text = "[email-handler: only you see this]" + " and so on" * 2000
+    text = "[Only you see this:" + " and so on" * 2000
 
     assert mask(f"{text} me@private.example", NEEDLES, CONTACT)[0] == f"{text} {PUBLIC}"
 

@@ -1,7 +1,9 @@
 """The banner: what the owner should know about a message before reading it.
 
-It is made for a phone: a few short lines, the important ones first, nothing that the message itself shows. Addresses
-and file names stay as the client itself shows them; nothing else of the contact's becomes a link here.
+When all is well it is one quiet line: who wrote, whether that is verified, which of their messages it is. It grows only for
+what the owner must know. In HTML it stands above the contact's words; in plain text only warnings do, so that a list of
+messages shows the contact's own words first. Addresses and file names stay as the client itself shows them; nothing else
+of the contact's becomes a link here.
 """
 
 import html
@@ -10,28 +12,55 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.records import Conversation, MessageRecord
 from email_handler.conversations.thread_address import thread_address
 from email_handler.mail import writer
 from email_handler.mail.addresses import displayed
-from email_handler.mail.confinement import Confined
 from email_handler.mail.message import Message
+from email_handler.outgoing import pieces
 from email_handler.outgoing.context import ForwardContext
-from email_handler.outgoing.sentinels import BEGIN, END, defused
-from email_handler.outgoing.unlinked import quoted
+from email_handler.outgoing.pieces import Action, Box, Tone
+from email_handler.outgoing.reasons import in_words, may_hold_a_virus
+from email_handler.outgoing.sentinels import (
+    BEGIN,
+    BY_EMAIL,
+    NO_ADDRESS,
+    VERIFIED,
+    defused,
+    nth_message,
+    reads_as_banner,
+)
+from email_handler.senders.machines import first_keyword, is_automatic_subject, is_list
 
 _KILO = 1000
-_NO_FILES = frozenset(  # what clients do not show as files
-    ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature", "text/calendar")
-)
-SHOWN = 10  # other recipients, attachments and rules that are listed; the rest is counted
+SHOWN = 10  # other recipients and files that are listed; the rest is counted
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the banner. ``warning`` lines stand out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """Who wrote a message."""
 
-    text: str
-    warning: bool = False
+    name: str  # "" if they gave none or one that reads like our words
+    address: str  # words where there is none
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Banner:
+    """What is known about a message, as the owner is told."""
+
+    boxes: tuple[Box, ...]  # the gravest first
+    also_to: str  # other recipients, "" without
+    everyone: Action | None  # replies to all of them
+    linkedin: str  # address of the conversation there
+    who: Who
+    nth: str  # "first message]": the end of the banner
+    actions: tuple[Action, ...] = ()  # at the end of the message
+
+    @property
+    def warns(self) -> bool:
+        """Return whether the owner must read it before the message."""
+        return any(box.tone is not Tone.NOTE for box in self.boxes)
 
 
 def size(length: int) -> str:
@@ -41,84 +70,129 @@ def size(length: int) -> str:
     return f"{length / _KILO:.0f} kB" if length < _KILO**2 else f"{length / _KILO**2:.1f} MB"
 
 
-def lines(
+def banner(
     message: Message, context: ForwardContext, left_out: tuple[str, ...] = (), invitations: tuple[str, ...] = ()
-) -> tuple[Line, ...]:
-    """Return the banner's lines for *message*. *left_out* describes what stayed in the archive, *invitations* what is to
-    be known about those that could not be changed (see :mod:`invitations`)."""
-    return (
-        *_warnings(context),
-        *_replying(message, context),
-        *_files(message, left_out),
-        *(Line(warning, warning=True) for warning in invitations),
-        *_history(context),
-        *_filtering(context),
+) -> Banner:
+    """Return the banner of *message*. *left_out* describes what stayed in the archive, *invitations* what is to be known
+    about those that could not be changed (see :mod:`invitations`)."""
+    others = _others(message, context)
+    record, conversation = context.record, context.conversation
+    everyone = thread_address(conversation, context.identity.thread_domain, everyone=True)
+    return Banner(
+        boxes=(
+            *_warnings(context),
+            *(Box(Tone.CAUTION, "Invitation", warning) for warning in invitations),
+            *_left_out(left_out),
+            *_notes(message, context),
+        ),
+        also_to=_listed(others),
+        everyone=Action("Reply to everyone", f"mailto:{everyone}") if others and record.verified else None,
+        linkedin=_shown(conversation.linkedin_thread, 300),
+        who=_who(record, conversation),
+        nth=nth_message(context.number, _day(conversation.started_at)),
+        actions=context.actions,
     )
 
 
-def _warnings(context: ForwardContext) -> Iterator[Line]:
-    if context.possible_duplicate:
-        yield Line("This may be a second copy: SES's response to the first was lost.", warning=True)
-    if context.record.outcome is Outcome.FLAG:
-        yield Line("Looks like spam. No acknowledgement was sent.", warning=True)
-    if context.record.tells:
-        parts = _listed([_shown(part) for part in context.record.tells])
-        yield Line(f"Your reply was sent, but we could not check all of it for your own address: {parts}", warning=True)
-    sender = _address(context.record.sender) or "no sender address"
-    if context.record.verified:
-        yield Line(f"{sender}, sender verified ({_shown(context.record.verification)})")
-    else:
-        yield Line(f"{sender}: sender NOT verified ({_shown(context.record.verification)})", warning=True)
+def unread_banner(record: MessageRecord, conversation: Conversation, box: Box) -> Banner:
+    """Return the banner of a message that a mistake of ours kept from being shown, as *box* says."""
+    return Banner(
+        boxes=(
+            box,
+            *(() if record.verified else (_not_verified(record),)),
+            *_replying(record.reply_address, record, differs=False),
+        ),
+        also_to="",
+        everyone=None,
+        linkedin="",
+        who=_who(record, conversation),
+        nth=nth_message(max(conversation.received, 1), _day(conversation.started_at)),
+    )
 
 
-def _replying(message: Message, context: ForwardContext) -> Iterator[Line]:
-    target = _address(context.reply_address)
+def _who(record: MessageRecord, conversation: Conversation) -> Who:
+    name = _shown(record.sender_name.translate(_NO_BRACKETS), 60)
+    on_linkedin = bool(conversation.linkedin_thread) or conversation.id.startswith("linkedin-")
+    address = f"<{_address(record.sender)}>" if "@" in record.sender else f"({NO_ADDRESS})"
+    address = "(LinkedIn)" if on_linkedin else address
+    return Who(name="" if reads_as_banner(name) else name, address=address, verified=record.verified)
+
+
+_NO_BRACKETS = str.maketrans("<>[]", "    ")
+
+
+def _warnings(context: ForwardContext) -> Iterator[Box]:
+    record = context.record
+    if not record.verified:
+        yield _not_verified(record)
+    if record.outcome is Outcome.FLAG:
+        yield _flagged(record)
+    yield from _replying(context.reply_address, record, differs=context.conversation.reply_differs)
+    if record.tells:
+        parts = _listed([_shown(part) for part in record.tells])
+        said = f"It was sent, but not all of it could be checked for your own address: {parts}"
+        yield Box(Tone.CAUTION, "Your last reply", said)
+
+
+def _not_verified(record: MessageRecord) -> Box:
+    if "@" not in record.sender:
+        return Box(Tone.GRAVE, "Not verified", "It names no sender. Anybody may have written it.")
+    said = f"Nothing shows that it came from {_address(record.sender)}. Do not act on it unless you expected it."
+    return Box(Tone.GRAVE, "Not verified", said)
+
+
+def _flagged(record: MessageRecord) -> Box:
+    found = in_words(record.reasons)
+    title = "May hold a virus" if may_hold_a_virus(record.reasons) else "Looks like spam"
+    if all(reason.stage == "limit" for reason in record.reasons):
+        title = "Could not be checked"
+    return Box(Tone.CAUTION, title, "It got no acknowledgement." + (f" Why: {_shown(found, 400)}." if found else ""))
+
+
+def _replying(target: str, record: MessageRecord, *, differs: bool) -> Iterator[Box]:
     if not target:
-        yield Line("You cannot reply: the message has no address to reply to.", warning=True)
-    elif context.conversation.reply_differs:
-        yield Line(f"Your reply goes to {target}: not the sender's domain", warning=True)
-    else:
-        yield Line(f"Your reply goes to {target}")
-    if others := _others(message, context):
-        yield Line("Other recipients: " + _listed(others))
-        if context.record.verified:
-            everyone = thread_address(context.conversation, context.identity.thread_domain, everyone=True)
-            yield Line(f"To reply to everyone, write to {everyone}")
+        yield Box(Tone.CAUTION, "You cannot reply", "It has no address to reply to.")
+    elif differs:
+        came_from = f", not to {_address(record.sender)}" if record.sender else ""
+        yield Box(Tone.CAUTION, "Your reply would go elsewhere", f"To {_address(target)}{came_from}.")
 
 
-def _files(message: Message, left_out: tuple[str, ...]) -> Iterator[Line]:
-    files = [
-        f"{_shown(file.name, 60)} ({size(len(file.payload))})"
-        for file in message.attachments
-        if not file.inline and file.content_type not in _NO_FILES
-    ]
-    if left_out:
-        yield Line("Too large to forward whole. Left out, but kept in the archive:", warning=True)
-        yield from (Line(f"- {entry}") for entry in left_out)
-    elif files:
-        yield Line("Attachments: " + _listed(files))
+def _left_out(entries: tuple[str, ...]) -> Iterator[Box]:
+    if entries:
+        yield Box(Tone.CAUTION, "Not everything is here", _LEFT_OUT, entries)
 
 
-def _history(context: ForwardContext) -> Iterator[Line]:
-    count = (
-        "first message"
-        if context.number == 1
-        else f"message {context.number} since {_day(context.conversation.started_at)}"
-    )
-    tag = f", tag {defused(quoted(context.record.source, 60))}" if context.record.source else ""
-    yield Line(f"{context.conversation.id}: {count}, to {context.identity.public_address}{tag}")
-    if context.earlier:
-        earlier = [f"{id_} “{defused(quoted(subject, 50))}” ({_day(at)})" for id_, subject, at in context.earlier]
-        yield Line("Earlier: " + _listed(earlier, 3))
-    if context.conversation.linkedin_thread:
-        yield Line(f"On LinkedIn: {_shown(context.conversation.linkedin_thread, 300)}")
+_LEFT_OUT = "It was too large, or your mail provider refused all of it at once. Left out, but kept in the archive:"
+_REPORTS = {
+    "delivery-status": Box(
+        Tone.NOTE, "Bounce", "A mail server could not deliver a message. It was not one of yours from here."
+    ),
+    "feedback-report": Box(
+        Tone.NOTE, "Complaint", "Somebody marked a message as spam. It was not one of yours from here."
+    ),
+    "disposition-notification": Box(Tone.NOTE, "Read receipt", "A mail program says that a message was opened."),
+}
+_BOUNCING = ("mailer-daemon", "report")
 
 
-def _filtering(context: ForwardContext) -> Iterator[Line]:
-    matched = [f"{reason.rule} {reason.weight:+g}" for reason in context.record.reasons if reason.stage == "patterns"]
-    yield Line(f"Spam score {context.record.score:.1f}" + (": " + _listed(matched) if matched else ""))
-    if further := [str(reason) for reason in context.record.reasons if reason.stage != "patterns"]:
-        yield Line("Filter: " + _listed(further))
+def _notes(message: Message, context: ForwardContext) -> Iterator[Box]:
+    """Yield what kind of message it is, if no person wrote it to the owner alone."""
+    if context.possible_duplicate:
+        yield Box(Tone.NOTE, "You may have this already", "It is not known whether a first copy reached you.")
+    sign = context.record.automatic
+    if context.conversation.linkedin_thread or context.conversation.id.startswith("linkedin-"):
+        return
+    report = message.root.parameters.get("report-type", "").lower()
+    if sign and (report in _REPORTS or sign in _BOUNCING):
+        yield _REPORTS.get(report, _REPORTS["delivery-status"])
+    elif sign:
+        replied = first_keyword(message.header("Auto-Submitted")) == "auto-replied" or is_automatic_subject(
+            message.subject
+        )
+        title = "Automatic reply" if replied else "Automatic message"
+        yield Box(Tone.NOTE, title, "A machine wrote this. It got no acknowledgement.")
+    elif is_list(message):
+        yield Box(Tone.NOTE, "Newsletter or mailing list", "It came through a list. It got no acknowledgement.")
 
 
 def _day(at: datetime) -> str:
@@ -151,51 +225,64 @@ def _address(address: str) -> str:
     return _shown(displayed(address, 120))
 
 
-def as_text(shown: tuple[Line, ...]) -> str:
-    """Return the banner as lines of plain text between the sentinels, and an empty line."""
-    body = "\n".join(("! " if line.warning else "") + line.text for line in shown)
-    return f"{BEGIN}\n{body}\n{END}\n\n"
+def as_text(shown: Banner) -> str:
+    """Return the banner as lines of plain text, from its first words to its last."""
+    lines = [line for box in shown.boxes for line in pieces.text_lines(box)]
+    if shown.also_to:
+        lines.append(f"Also to {shown.also_to}")
+    if shown.everyone:
+        lines.append(f"{shown.everyone.label}: {shown.everyone.url.removeprefix('mailto:')}")
+    if shown.linkedin:
+        lines.append(f"On LinkedIn: {shown.linkedin}")
+    verified = VERIFIED if shown.who.verified else f"not {VERIFIED}"
+    who = f"{shown.who.name} {shown.who.address}".strip()
+    lines.append(f"{who} · {verified} · {shown.nth}")
+    return f"{BEGIN} {lines[0]}" if len(lines) == 1 else "\n".join((BEGIN, *lines))
 
 
-_SHOWN = "display:block!important;visibility:visible!important;opacity:1!important;"
-_FONT = "-apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif"
-
-
-def as_html(shown: tuple[Line, ...]) -> str:
-    """Return the banner as an HTML block. Its few styles are inline, because clients drop the rest; each text has a
-    background of its own, readable whatever a dark theme makes of the page."""
-    # The sentinels stand outside the box: removing everything between them leaves no empty box.
-    quiet = f'<div dir="ltr" style="{_SHOWN}font:11px/1.4 {_FONT};color:#595959;background:#ffffff;margin:0 0 8px">'
-    body = "\r\n".join(
-        f'<div style="{_SHOWN}font-size:13px;color:#b00020;background:#ffffff;font-weight:bold">'
-        f"! {html.escape(line.text)}</div>"
-        if line.warning
-        else f'<div style="{_SHOWN}color:#222222;background:#ffffff">{html.escape(line.text)}</div>'
-        for line in shown
+def around(shown: Banner, theirs: str) -> str:
+    """Return *theirs*, the contact's plain text, with the banner: above it if it warns, below if all is well."""
+    actions = (
+        f"\n\n{BEGIN}\n" + "\n".join(map(_action_line, shown.actions)) + f"\n{BY_EMAIL}\n" if shown.actions else ""
     )
-    return (
-        f"\r\n{quiet}{BEGIN}</div>\r\n"
-        f'<div dir="ltr" style="{_SHOWN}padding:4px 10px;border-left:3px solid #888888;background:#ffffff;'
-        f'color:#222222;font:13px/1.4 {_FONT}">\r\n{body}\r\n</div>\r\n'
-        f"{quiet}{END}</div>\r\n"
-    )
+    if shown.warns or not theirs.strip():
+        return f"{as_text(shown)}\n\n{theirs}{actions}"
+    return f"{theirs.rstrip()}\n\n{as_text(shown)}\n{actions}"
 
 
-_HEAD = (
-    '<!DOCTYPE html>\r\n<html><head><meta charset="utf-8">'
-    '<meta name="viewport" content="width=device-width, initial-scale=1">'
-)
-# Nothing in it can close the frame: a cell ends what is left open or closed too often, and no <section> is confined. It
-# grows with a newsletter of fixed width, but not so wide that a phone would shrink the banner with it.
-_FRAME = (
-    '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" style="border:1px solid #888888">'
-    '<tbody><tr><td style="padding:8px;vertical-align:top">'
-    '<section style="display:block;max-width:700px;overflow-x:auto;overflow-y:hidden">\r\n'
-)
-_FRAME_END = "\r\n</section></td></tr></tbody></table>\r\n"
+def _action_line(action: Action) -> str:
+    return f"- {action.label}: {action.url}"
 
 
-def page(theirs: Confined, banner: str = "") -> str:
-    """Return an HTML page with *banner* (HTML) on top, and under it the contact's confined HTML in a frame."""
-    sheet = f"\r\n<style>\n{theirs.sheet}\n</style>\r\n" if theirs.sheet else ""
-    return f"{_HEAD}{sheet}</head><body>{banner}{_FRAME}{theirs.body}{_FRAME_END}</body></html>\r\n"
+def as_html(shown: Banner) -> str:
+    """Return the banner as an HTML block. Each text has a ground of its own, readable whatever a dark theme makes of the
+    page."""
+    # The first and the last words stand outside all boxes: removing everything between them leaves no empty box.
+    who = f"{pieces.strong(shown.who.name)} " if shown.who.name else ""
+    verified = f"✓&nbsp;{VERIFIED}" if shown.who.verified else f"not {VERIFIED}"
+    lines = []
+    if shown.also_to:
+        everyone = f" · {pieces.link(shown.everyone)}" if shown.everyone else ""
+        lines.append(f"Also to {html.escape(shown.also_to)}{everyone}")
+    if shown.linkedin:
+        lines.append(f"On LinkedIn: {html.escape(shown.linkedin)}")
+    lines.append(f"{who}{html.escape(shown.who.address)} · {verified} · {shown.nth}")
+    if not shown.boxes:
+        lines[0] = f"{BEGIN} {lines[0]}"
+    quiet = "".join(_quiet(line, "0 0 2px") for line in lines[:-1]) + _quiet(lines[-1], "0 0 10px")
+    if not shown.boxes:
+        return quiet
+    boxes = pieces.as_html(shown.boxes)
+    return f"{_quiet(BEGIN, '0 0 6px')}{boxes}{quiet}"
+
+
+def actions_as_html(shown: Banner) -> str:
+    """Return the actions at the end of a message as HTML, "" if there are none."""
+    if not shown.actions:
+        return ""
+    return _quiet(f"{BEGIN} {pieces.row(shown.actions)} · {BY_EMAIL}", "12px 0 0")
+
+
+def _quiet(content: str, margin: str) -> str:
+    style = f"margin:{margin};padding:0;font-size:13px;line-height:19px;word-break:break-word"
+    return pieces.element("div", "dim", style, content, ' lang="en" dir="ltr"')

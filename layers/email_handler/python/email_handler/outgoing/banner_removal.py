@@ -3,7 +3,8 @@
 import re
 
 from email_handler.outgoing.leak_gate.views import LINES, view
-from email_handler.outgoing.sentinels import SENTINEL, SENTINEL_START
+from email_handler.outgoing.sentinels import LINES as BANNER_LINES
+from email_handler.outgoing.sentinels import NO_ADDRESS, SENTINEL, SENTINEL_WORDS, VERIFIED
 
 LINES_LIMIT = 300  # lines of a banner with a full list of what was left out
 REGION_LIMIT = 20_000  # characters from one sentinel to the other of the same banner
@@ -11,7 +12,7 @@ REGION_LIMIT = 20_000  # characters from one sentinel to the other of the same b
 
 def remove_from_text(text: str) -> tuple[str, bool]:
     """Return *text* without banners, however a client quoted them, and whether there was one."""
-    if SENTINEL_START not in text.lower():
+    if not _may_hold_banner(text):
         return text, False
     regions = _regions(text)
     chunks: list[str] = []
@@ -36,7 +37,7 @@ def remove_from_html(page: str) -> tuple[str, bool]:
 
     Tags that a banner's region opens without closing, or closes without opening, stay: they belong to the page.
     """
-    if "email-" not in page.lower():
+    if not _may_hold_banner(page):
         return page, False
     seen = view(page, (LINES,))
     regions = _regions(seen.text)
@@ -45,7 +46,8 @@ def remove_from_html(page: str) -> tuple[str, bool]:
     for start, end in regions:
         sources = seen.sources(start, end)
         first, last = sources[0][0], sources[-1][1]
-        chunks += (page[position:first], _unbalanced(page[first:last]))
+        above = page[max(position, first - _PREVIEW_LIMIT) : first]
+        chunks += (page[position : first - len(above)], _PREVIEW.sub("", above), _unbalanced(page[first:last]))
         position = last
         if frame := _FRAME.match(page, last):  # a contact sees their own words without our border
             chunks += (frame[1], _ATTRIBUTES.sub("", frame[2]))
@@ -53,6 +55,15 @@ def remove_from_html(page: str) -> tuple[str, bool]:
     return "".join((*chunks, page[position:])), bool(regions)
 
 
+def _may_hold_banner(text: str) -> bool:
+    return any(map(text.lower().__contains__, SENTINEL_WORDS))
+
+
+_PREVIEW_LIMIT = 8_000  # characters of the source of the words for a list of messages
+_PREVIEW = re.compile(
+    r"<(div|span|p)\b[^<>]*(?:display:\s?none|mso-hide)[^<>]*>[^<>]*</\1>(?=(?:\s|</?(?:div|span|p|o:p|font|table|tbody|tr|td)\b[^<>]*>)*+\Z)",
+    re.IGNORECASE,
+)  # above the banner, as clients quote it: the contact's own first words, which only a list of messages shows
 _FRAME = re.compile(
     r"((?:\s|</?(?:div|span|p|o:p|font|br)\b[^<>]*>)*+)"
     r"(<table\b[^<>]*>\s*+(?:<tbody\b[^<>]*>\s*+)?<tr\b[^<>]*>\s*+<td\b[^<>]*>\s*+<(?:section|div)\b[^<>]*>)",
@@ -100,11 +111,10 @@ def _regions(text: str) -> list[tuple[int, int]]:
     return regions
 
 
-_BANNER_LINE = re.compile(  # how each line of banner.lines begins
-    r"(?:! )?(?:This may be a second copy|Looks like spam|You cannot reply|Your reply goes to |"
-    r"Other recipients: |To reply to everyone, write to |Too large to forward whole|- |Attachments: |"
-    r"Earlier: |On LinkedIn: |Spam score |Filter: |[a-z0-9-]{1,60}: (?:first message|message \d+ since)|"
-    r".{1,200} sender (?:NOT )?verified \()"
+_WHO = rf".{{0,200}}?(?:<[^\s<>]{{1,200}}>|\((?:LinkedIn|{NO_ADDRESS})\))\W{{0,5}}(?:not\b\W{{0,5}})?"
+_WHO_LINE = re.compile(rf"{_WHO}(?:{VERIFIED}\W{{0,5}}(?:first|message.{{0,25}})?)?$", re.IGNORECASE)
+_BANNER_LINE = re.compile(
+    rf"(?:[!*] )?(?:- |{'|'.join(map(re.escape, BANNER_LINES))})|{_WHO_LINE.pattern}", re.IGNORECASE
 )
 _QUOTE_MARKS = " >|\t\r\xa0"
 
@@ -112,8 +122,10 @@ _QUOTE_MARKS = " >|\t\r\xa0"
 def _cut_below(text: str, begin: re.Match[str]) -> list[tuple[int, int]]:
     """Return the region of a banner whose end is missing: from *begin* down over lines of a banner."""
     end = begin.end()
-    if text[end : _line_end(text, end)].strip(_QUOTE_MARKS):
+    following = text[end : _line_end(text, end)].strip(_QUOTE_MARKS)
+    if following and not _WHO_LINE.match(following):
         return []
+    end = _line_end(text, end)
     for _ in range(LINES_LIMIT):
         start = _line_end(text, end) + 1
         stop = _line_end(text, start)
@@ -130,13 +142,14 @@ def _cut_above(text: str, end: re.Match[str]) -> list[tuple[int, int]]:
     """Return the region of a banner whose beginning is missing: from *end* up over lines of a banner."""
     start = text.rfind("\n", 0, end.start()) + 1
     quoted = text[start : end.start()].strip()
-    if quoted.strip(_QUOTE_MARKS):
+    before = quoted.strip(_QUOTE_MARKS)
+    if before and not _WHO_LINE.match(before):
         return []
     for _ in range(LINES_LIMIT):
         above = text.rfind("\n", 0, max(start - 1, 0)) + 1
         line = text[above : max(start - 1, 0)]
         if start == 0 or not _BANNER_LINE.match(line.strip(_QUOTE_MARKS)):
-            is_edge = not line.strip(_QUOTE_MARKS) or (bool(quoted) and not line.lstrip().startswith(">"))
+            is_edge = not line.strip(_QUOTE_MARKS) or (quoted.startswith(">") and not line.lstrip().startswith(">"))
             return [(start, end.end())] if start == 0 or is_edge else []
         start = above
     return []

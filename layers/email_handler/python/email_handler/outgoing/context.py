@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from email_handler.conversations.owners import Identity, Owners
-from email_handler.conversations.records import Contact, Conversation, MessageRecord
+from email_handler.conversations.records import Conversation, MessageRecord
 from email_handler.conversations.subjects import first_subject, renamed, reply_subject
 from email_handler.conversations.thread_address import thread_address
 from email_handler.conversations.threads import Threading, replied_to, threading_for_contact, threading_for_owner
-from email_handler.identifiers import ConversationId, EmailAddress, ReceiptId
+from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.message import Message
+from email_handler.outgoing.pieces import Action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +23,10 @@ class ForwardContext:
     thread_address: EmailAddress
     threading: Threading
     number: int  # this is the contact's n-th message here
-    earlier: tuple[tuple[ConversationId, str, datetime], ...]  # the contact's other conversations
     reply_address: str  # where a reply will go
     possible_duplicate: bool = False  # SES's response to the first copy was lost
     text_only: bool = False  # text and a list of the rest: the whole was refused for content or size
+    actions: tuple[Action, ...] = ()  # what the owner may do about the message, at its end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,6 @@ def forward_context(
     *,
     owners: Owners,
     mailbox: EmailAddress,
-    contact: Contact | None = None,
     possible_duplicate: bool = False,
     text_only: bool = False,
 ) -> ForwardContext:
@@ -82,7 +81,6 @@ def forward_context(
             named=(*message.in_reply_to, *reversed(message.references)),
         ),
         number=number,
-        earlier=tuple(entry for entry in (contact.conversations if contact else ()) if entry[0] != conversation.id),
         reply_address=own_reply_address or conversation.reply_address,
         possible_duplicate=possible_duplicate,
         text_only=text_only,

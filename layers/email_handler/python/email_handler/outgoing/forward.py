@@ -8,7 +8,6 @@ are sent.
 
 import re
 from collections.abc import Iterable
-from html import escape
 
 from email_handler.mail import writer
 from email_handler.mail.calendar import TYPES as CALENDAR_TYPES
@@ -18,15 +17,19 @@ from email_handler.mail.html import html_text
 from email_handler.mail.message import Message, Part
 from email_handler.mail.parsing import parse, part_text
 from email_handler.mistakes import attempt_or
-from email_handler.outgoing import banner, invitations
+from email_handler.outgoing import banner, frame, invitations, pieces
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import ForwardContext
 from email_handler.outgoing.headers import sender_name, threading_fields
 from email_handler.outgoing.original import FORWARD_LIMIT, original
-from email_handler.outgoing.sentinels import defused, defused_runs, marked
+from email_handler.outgoing.sentinels import defused_runs, marked
 
 TEXT_KEPT = 1_000_000  # characters of the text that are sent with the list if the message is too large
 LIST_KEPT = 200  # entries of that list
+_ARMOUR = "-----BEGIN PGP "
+
+type _Flow = tuple[tuple[str, str], ...]
+"""Parameters of flowed text (RFC 3676 §4)."""
 
 
 def compose_forward(message: Message, context: ForwardContext) -> Composed:
@@ -62,39 +65,36 @@ def _inbox(context: ForwardContext) -> str:
 
 
 def _entity(message: Message, context: ForwardContext, found: invitations.Unchangeable) -> writer.Entity:
-    shown = banner.lines(message, context, invitations=found.warnings)
+    shown = banner.banner(message, context, invitations=found.warnings)
     rebuilt = _Rebuilding(message, context, shown, found.sealed)
     entity = rebuilt.with_banner(message.root) or writer.multipart(
-        "mixed", (writer.text(banner.as_text(shown)), rebuilt.unchanged(message.root))
+        "mixed", (rebuilt.plain(""), rebuilt.unchanged(message.root))
     )
     return writer.multipart("mixed", (entity, original(message.raw))) if rebuilt.whole else entity
 
 
 def _text_and_list(message: Message, context: ForwardContext, found: invitations.Unchangeable) -> writer.Entity:
-    receipt = context.record.archive_key.rpartition("/")[2]
     listed = [
-        f"{file.number:02d} {writer.one_line(file.name, 80)} ({banner.size(len(file.payload))})"
+        f"{writer.one_line(file.name, 80)} ({banner.size(len(file.payload))})"
         for file in message.attachments[:LIST_KEPT]
     ]
     if (more := len(message.attachments) - LIST_KEPT) > 0:
         listed.append(f"and {more} more")
-    if message.attachments:
-        listed.append(f"the files: attachments/{context.conversation.id}/{receipt}/")
-    listed.append(f"the whole message: {context.record.archive_key} ({banner.size(message.size)})")
-    shown = banner.lines(message, context, tuple(listed), found.warnings)
-    text = banner.as_text(shown) + marked(message.text[:TEXT_KEPT])
-    return writer.text(text + ("\n[the rest of the text is in the archive]" if len(message.text) > TEXT_KEPT else ""))
+    listed = listed or [f"parts of the message ({banner.size(message.size)})"]
+    shown = banner.banner(message, context, tuple(listed), found.warnings)
+    cut = "\n[the rest of the text is in the archive]" if len(message.text) > TEXT_KEPT else ""
+    return _Rebuilding(message, context, shown, found.sealed).plain(message.text[:TEXT_KEPT] + cut)
 
 
 class _Rebuilding:
     """Turns the parts of a parsed message into the MIME entities of its forward."""
 
-    def __init__(
-        self, message: Message, context: ForwardContext, shown: tuple[banner.Line, ...], sealed: frozenset[int]
-    ) -> None:
+    def __init__(self, message: Message, context: ForwardContext, shown: banner.Banner, sealed: frozenset[int]) -> None:
         self._context = context
         self._shown = shown
         self._text = message.text
+        self._subject = context.threading.subject
+        self._words = attempt_or("", frame.first_words, message.text, message.html)
         self._attached = {id(attachment.part) for attachment in message.attachments}
         self._sealed = sealed
         self._signed = {
@@ -113,16 +113,35 @@ class _Rebuilding:
         html = any(leaf.content_type == "text/html" for leaf in leaves)
         return html or any(marked(text) != text for text in map(_text, leaves))
 
-    def _html(self, part: Part, shown: str, fields: writer.Fields = ()) -> writer.Entity:
-        """Return *part*'s HTML confined, below *shown*. What cannot be confined is shown as text and attached whole."""
+    def plain(self, text: str, given: str | None = None, flow: _Flow = (), fields: writer.Fields = ()) -> writer.Entity:
+        """Return the contact's *text* with the banner, as plain text (*given*, if that differs: flowed) and as HTML, for
+        one look of all messages. What is long, or signed within itself (RFC 4880 §7), stays plain text."""
+        plain = writer.text(banner.around(self._shown, marked(text if given is None else given)), "plain", flow, fields)
+        if len(text) > frame.MAX_TEXT or _ARMOUR in text:
+            return plain
+        theirs = frame.from_text(text)
+        page = (
+            self._page(theirs)
+            if theirs.shows
+            else pieces.page(banner.as_html(self._shown), title=self._subject, preview="")
+        )
+        return writer.multipart("alternative", (plain, writer.text(page, "html")))
+
+    def _page(self, theirs: Confined) -> str:
+        above, below = banner.as_html(self._shown), banner.actions_as_html(self._shown)
+        return frame.page(theirs, above=above, below=below, subject=self._subject, words=self._words)
+
+    def _html(self, part: Part, *, first: bool, fields: writer.Fields = ()) -> writer.Entity:
+        """Return *part*'s HTML confined, with the banner if it is the *first*. What cannot be confined is shown as text and
+        attached whole."""
         text = _text(part)
         # A mistake of ours in a page must not keep its text from the owner.
         confined = attempt_or(None, confine, text, defused_runs) if len(text) <= MAX_CONFINED else None
         if confined is None:
             self.whole = self._has_raw
         if confined is None or not confined.shows:
-            confined = _text_only(html_text(text[: 10 * TEXT_KEPT]))
-        return writer.text(banner.page(confined, shown), "html", (), fields)
+            confined = frame.from_text(html_text(text[: 10 * TEXT_KEPT]))
+        return writer.text(self._page(confined) if first else frame.page(confined), "html", (), fields)
 
     def with_banner(self, part: Part) -> writer.Entity | None:
         """Return *part* with the banner on top of its body, or None if it has no body."""
@@ -131,11 +150,16 @@ class _Rebuilding:
         if part.children:
             return self._container_with_banner(part)
         if part.content_type == "text/html":
-            return self._html(part, banner.as_html(self._shown), writer.placement("", "", part.content_id))
+            return self._html(part, first=True, fields=writer.placement("", "", part.content_id))
         if part.content_type == "text/plain" or part.content_type.startswith("multipart/"):  # one without boundary
-            body = banner.as_text(self._shown) + marked(_text(part))
-            return writer.text(body, "plain", _flow(part), writer.placement("", "", part.content_id))
+            if part.content_id:  # others refer to it as it is
+                return self._text_alone(part)
+            return self.plain(part_text(part), _text(part), _flow(part))
         return None
+
+    def _text_alone(self, part: Part) -> writer.Entity:
+        body = banner.around(self._shown, marked(_text(part)))
+        return writer.text(body, "plain", _flow(part), writer.placement("", "", part.content_id))
 
     def _container_with_banner(self, part: Part) -> writer.Entity | None:
         if part.content_type == "multipart/alternative":
@@ -146,7 +170,7 @@ class _Rebuilding:
             return _container(part, (entity, *map(self.unchanged, rest)))
         if part.content_type != "multipart/mixed":
             return None
-        return _container(part, (writer.text(banner.as_text(self._shown)), *map(self.unchanged, part.children)))
+        return _container(part, (self.plain(""), *map(self.unchanged, part.children)))
 
     def _alternatives_with_banner(self, part: Part) -> writer.Entity | None:
         """Return *part* with the banner in each alternative. One that cannot have it follows as a file: a client that
@@ -155,7 +179,7 @@ class _Rebuilding:
         others: list[writer.Entity] = []
         found = False
         for child in part.children:
-            entity = self._text_with_banner(child) or self.with_banner(child)
+            entity = self._alternative_text(child) or self.with_banner(child)
             if entity or child.content_type in CALENDAR_TYPES:
                 shown.append(entity or self.unchanged(child))
             else:
@@ -166,13 +190,14 @@ class _Rebuilding:
         kept = _container(part, shown)
         return writer.multipart("mixed", (kept, *others)) if others else kept
 
-    def _text_with_banner(self, part: Part) -> writer.Entity | None:
-        """Return the other alternatives' text with the banner if *part* is a blank plain one, else None.
-
-        Its reader would see the banner alone.
-        """
-        blank = part.content_type == "text/plain" and id(part) not in self._attached and not _text(part).strip()
-        return writer.text(banner.as_text(self._shown) + marked(self._text)) if blank else None
+    def _alternative_text(self, part: Part) -> writer.Entity | None:
+        """Return *part*, if it is the plain text of several alternatives, with the banner; of a blank one, the others' text:
+        its reader would see the banner alone."""
+        if part.content_type != "text/plain" or id(part) in self._attached:
+            return None
+        if not _text(part).strip():
+            return writer.text(banner.around(self._shown, marked(self._text)))
+        return self._text_alone(part)
 
     def unchanged(self, part: Part) -> writer.Entity:
         """Return *part* rebuilt: calendars changed, sealed invitations closed, HTML confined, and nothing else."""
@@ -199,7 +224,7 @@ class _Rebuilding:
     def _further_body(self, part: Part) -> writer.Entity:
         """Return a text or HTML that clients show below the first, in the same page."""
         if part.content_type == "text/html":
-            return self._html(part, "", _placement(part))
+            return self._html(part, first=False, fields=_placement(part))
         return writer.text(marked(_text(part)), "plain", _flow(part), _placement(part))
 
 
@@ -252,11 +277,6 @@ def _payloads(part: Part) -> list[tuple[str, bytes]]:
     return [(leaf.content_type, leaf.payload) for leaf in part.walk()]
 
 
-def _text_only(text: str) -> Confined:
-    body = f'<div style="white-space:pre-wrap">{escape(defused(text), quote=False)}</div>'
-    return Confined(body=body, sheet="", shows=bool(text.strip()))
-
-
 def _root_first(part: Part) -> list[Part]:
     """Return *part*'s children, the one first that clients show: multipart/related may name another (RFC 2387 §3.2)."""
     root = part.parameters.get("start", "").strip("<> ") if part.content_type == "multipart/related" else ""
@@ -295,7 +315,7 @@ def _text(part: Part) -> str:
     return decode(part.payload, part.parameters.get("charset", "")) if flowed else part_text(part)
 
 
-def _flow(part: Part) -> tuple[tuple[str, str], ...]:
+def _flow(part: Part) -> _Flow:
     return tuple((name, part.parameters[name]) for name in ("format", "delsp") if name in part.parameters)
 
 

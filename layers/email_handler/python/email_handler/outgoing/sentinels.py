@@ -1,7 +1,9 @@
-"""The lines around the banner in a forward, how they are recognised in a reply, and how a contact's text is kept from
-looking like them.
+"""What marks our words in a forward: how they begin and end, how that is recognised in a reply, and how a contact's text is
+kept from looking like them.
 
-They are plain ASCII sentences, so that they survive a client that quotes, re-wraps, recodes or restyles them.
+Each of our passages begins with :data:`BEGIN` and ends with one of a few phrases and a bracket. A person reads them as
+ordinary words; they are plain ASCII but for a dot that may get lost, so that they survive a client that quotes, re-wraps,
+recodes or restyles them.
 """
 
 import re
@@ -15,8 +17,21 @@ from anyascii import anyascii
 
 from email_handler.mail.look_alikes import LOOK_ALIKES
 
-BEGIN = "[email-handler: only you see this]"
-END = "[email-handler: their message follows]"
+BEGIN = "[Only you see this:"
+"""Begins each of our passages."""
+
+VERIFIED = "verified"
+"""Or "not verified": the word before :func:`nth_message` in the passage that says who wrote."""
+
+BY_EMAIL = "each opens an email]"
+"""Ends the passage of the actions."""
+
+
+def nth_message(number: int, since: str) -> str:
+    """Return which message of its conversation a message is; it ends the passage that says who wrote. *since* is a day
+    such as ``2 Mar 2026``."""
+    return "first message]" if number == 1 else f"message {number} since {since}]"
+
 
 NOT_VERIFIED = "Not verified: "
 """Stands before the sender's name in From of a forward whose sender is not verified: at the end, a list of messages on
@@ -25,18 +40,27 @@ a phone would cut it off."""
 NO_ADDRESS = "no address"
 """Stands there for the address of a sender who has none."""
 
-SENTINEL_START = "[email-"
-"""Every sentinel holds this in its lower-case form, however it is wrapped."""
+SENTINEL_WORDS = ("[only", VERIFIED, "email]")
+"""Every sentinel holds one of these in its lower-case form, however it is wrapped."""
 
 _GAP_MARK = r"(?:[\s>|]|&nbsp;|&gt;)"  # in text and in the source of HTML
+_DOT = r"(?:[\s>|·?,.-]|&nbsp;|&gt;|&middot;|Â)"  # or what some client makes of the dot between two facts
 
 
 def _tolerant(line: str) -> str:
     return (_GAP_MARK + "{0,40}+").join(re.escape(word) for word in re.split(r" |(?<=-)", line))
 
 
-SENTINEL = re.compile(f"(?P<begin>{_tolerant(BEGIN)})|(?P<end>{_tolerant(END)})", re.IGNORECASE)
-"""Either sentinel, even if a client re-wrapped and quoted it."""
+_NTH = (
+    rf"(?:{_tolerant('first message')}|{_tolerant('message ')}\d{{1,7}}{_GAP_MARK}{{1,40}}+since{_GAP_MARK}{{1,40}}+"
+    rf"\d{{1,2}}{_GAP_MARK}{{1,40}}+[a-z]{{3}}{_GAP_MARK}{{1,40}}+\d{{4}})\]"
+)
+SENTINEL = re.compile(
+    rf"(?P<begin>{_tolerant(BEGIN)})|"
+    rf"(?P<end>{VERIFIED}{_DOT}{{1,40}}+{_NTH}|{_tolerant(BY_EMAIL)})",
+    re.IGNORECASE,
+)
+"""The beginning or the end of a passage of ours, even if a client re-wrapped and quoted it."""
 
 
 _WHO = (
@@ -53,6 +77,12 @@ re-wrapped and quoted it. The same words before anything else are the owner's ow
 def reads_as_mark(name: str) -> bool:
     """Return whether a sender's *name* reads as if it said, as only we may, that they are not verified."""
     return next(_Reading(name).find(_MARK_LETTERS), None) is not None
+
+
+def reads_as_banner(text: str) -> bool:
+    """Return whether one line of *text*, by a contact, reads like words of the banner, or says who is verified."""
+    reading = _Reading(text)
+    return marked(text) != text or any(next(reading.find(p), None) for p in (_CLAIM_LETTERS, _VERIFIED_LETTERS))
 
 
 def defused(text: str) -> str:
@@ -144,9 +174,21 @@ def _claims_backwards(line: str) -> bool:
 
 
 _GAP = 40  # characters between a sentinel's words and its brackets
+LINES = (
+    "Not verified", "Nothing shows that it came from", "It names no sender", "Your reply would go elsewhere", "To ",
+    "You cannot reply", "It has no address to reply to", "Looks like spam", "May hold a virus", "Could not be checked",
+    "It got no acknowledgement", "You may have this already", "It is not known whether", "Your last reply", "It was sent",
+    "Not everything is here", "It was too large", "Invitation", "The invitation is", "An invitation is",
+    "Automatic ", "A machine wrote this", "Bounce", "Complaint", "Newsletter or mailing list", "It came through a list",
+    "Read receipt", "A mail server", "Somebody marked", "Cannot be shown", "Also to ", "Reply to everyone", "On LinkedIn: ",
+)  # fmt: skip
+"""How the lines of the banner begin, in text and in HTML."""
+
 _CLAIMS = (
-    "sender verified (", "sender NOT verified (", "Your reply goes to", "Looks like spam. No acknowledgement",
-    "This may be a second copy: SES", "To reply to everyone, write to", "You cannot reply: the message",
+    "Only you see this", "verified, first message", "verified, message ", "Nothing shows that it came from",
+    "Your reply would go elsewhere", "You cannot reply: it has no address", "Looks like spam: it got no acknowledgement",
+    "May hold a virus: it got no acknowledgement", "Could not be checked: it got no acknowledgement",
+    "You may have this already", "Reply to everyone: ", "each opens an email",
 )  # fmt: skip
 
 
@@ -162,9 +204,10 @@ def _letters(texts: Sequence[str]) -> re.Pattern[str]:
     return re.compile("|".join("".join(_ALIKE.get(letter, letter) for letter in word) for word in words))
 
 
-_SENTINEL_LETTERS = _letters((BEGIN, END))
+_SENTINEL_LETTERS = _letters((BEGIN, "verified, first message", "verified, message ", BY_EMAIL))
 _CLAIM_LETTERS = _letters(_CLAIMS)
 _MARK_LETTERS = _letters((NOT_VERIFIED,))
+_VERIFIED_LETTERS = _letters((VERIFIED,))
 _WORD = re.compile(r"[A-Za-z0-9]+|[^\x00-\x7f]")
 
 

@@ -7,13 +7,15 @@ from email_handler.conversations.thread_address import thread_address
 from email_handler.conversations.threads import Threading, threading_for_owner
 from email_handler.identifiers import EmailAddress
 from email_handler.mail import writer
-from email_handler.mail.addresses import address_domain, displayed
+from email_handler.mail.addresses import address_domain
 from email_handler.mistakes import attempt_or
+from email_handler.outgoing import pieces
+from email_handler.outgoing.banner import as_html, as_text, unread_banner
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.headers import sender_name, threading_fields
 from email_handler.outgoing.original import FORWARD_LIMIT, original
-from email_handler.outgoing.sentinels import BEGIN, END, NOT_VERIFIED
-from email_handler.outgoing.unlinked import quoted
+from email_handler.outgoing.pieces import Box, Tone
+from email_handler.outgoing.sentinels import NOT_VERIFIED
 
 
 def compose_whole(
@@ -46,33 +48,17 @@ def compose_whole(
         ("X-Email-Handler-Conversation", conversation.id),
     )
     seed = raw or record.receipt.encode()
-    whole = (
-        writer.text(_warning(mistake, record, "It is attached as it came. It was not checked: open it with care.")),
-        original(raw),
-    )
+
+    def body(where: str) -> writer.Entity:
+        text = f"An error in this system kept it from being read. {where} ({mistake.rule}, {mistake.detail})"
+        shown = unread_banner(record, conversation, Box(Tone.GRAVE, "Cannot be shown", text))
+        page = pieces.page(as_html(shown), title=subject, preview=f"Cannot be shown: {writer.one_line(subject, 100)}")
+        return writer.multipart("alternative", (writer.text(as_text(shown) + "\n"), writer.text(page, "html")))
+
     if not text_only:
-        composed = Composed(raw=writer.write(fields, writer.multipart("mixed", whole), seed))
+        attached = body("It is attached as it came. It was not checked: open it with care.")
+        composed = Composed(raw=writer.write(fields, writer.multipart("mixed", (attached, original(raw))), seed))
         if len(composed.raw) <= FORWARD_LIMIT:
             return composed
-    kept = _warning(mistake, record, "It is too large to be attached, or was refused; it is kept in the archive.")
-    return Composed(raw=writer.write(fields, writer.text(kept), seed))
-
-
-def _warning(mistake: Reason, record: MessageRecord, where: str) -> str:
-    verified = "verified" if record.verified else "NOT verified"
-    lines = (
-        "! This message cannot be shown, because of an error in this system.",
-        f"! {where}",
-        f"From: {_address(record.sender) or 'no sender'}, {verified} ({record.verification})",
-        f"Subject: {quoted(record.subject, 200) or 'none'}",
-        f"Your reply goes to {_address(record.reply_address)}"
-        if record.reply_address
-        else "You cannot reply: the message has no address to reply to.",
-        f"Error: {mistake.rule}, {mistake.detail}",
-        f"Kept in the archive as {record.archive_key}",
-    )
-    return "\n".join((BEGIN, *lines, END)) + "\n"
-
-
-def _address(address: str) -> str:
-    return writer.one_line(displayed(address, 200), 200)
+    kept = body(f"It is too large to be attached, or was refused. It is kept in the archive as {record.archive_key}.")
+    return Composed(raw=writer.write(fields, kept, seed))

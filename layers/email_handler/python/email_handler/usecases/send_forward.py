@@ -65,7 +65,6 @@ def _rebuilt(context: SendContext, conversation: Conversation, raw: bytes, dispa
         conversation,
         owners=dispatch.owners,
         mailbox=item.recipients[0],
-        contact=context.contact,
         possible_duplicate=item.possible_duplicate,
         text_only=item.note == TEXT_ONLY,
     )

@@ -16,7 +16,7 @@ from email_handler.mail.addresses import split_address
 from email_handler.mail.documents.reading import BOUNDARY, KERN
 from email_handler.mail.ignorable import CHARACTERS
 from email_handler.outgoing.leak_gate import views
-from email_handler.outgoing.sentinels import SENTINEL, SENTINEL_START
+from email_handler.outgoing.sentinels import SENTINEL, SENTINEL_WORDS
 
 PRIVATE, THREAD, TERM, BANNER = "private address", "thread address", "hidden term", "banner"
 
@@ -108,7 +108,7 @@ class Needles:
             f"{base.rpartition('.')[2]}@{_GMAIL_IN_LINKS}" for domain in _GMAIL for base in bases.get(domain, ())
         )
         looked_for = (*(domain for domain in self.domains if domain != _GMAIL_IN_LINKS), *in_links)
-        self._words = tuple(map(_skeleton, (*looked_for, *underlined, *longest_words, SENTINEL_START)))
+        self._words = tuple(map(_skeleton, (*looked_for, *underlined, *longest_words, *SENTINEL_WORDS)))
         letters = "".join((*self.domains, *terms, *chain.from_iterable(bases.values())))
         self.is_ascii = letters.isascii()
         self.strange = re.compile(f"[^\x01-\x7f{re.escape(letters)}]", re.IGNORECASE)
@@ -169,7 +169,7 @@ def _spans(pattern: re.Pattern[str], text: str, what: str) -> Iterator[Finding]:
 def _sentinels(text: str) -> Iterator[Finding]:
     """Yield the sentinels of *text*, whether a boundary stands for a line break or within a word."""
     bare = _bare(text)
-    if SENTINEL_START not in bare.lower():
+    if not any(map(bare.lower().__contains__, SENTINEL_WORDS)):
         return
     found = [*_spans(SENTINEL, text.replace(BOUNDARY, " ").replace(KERN, " "), BANNER)]
     if not found and SENTINEL.search(bare):
