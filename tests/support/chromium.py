@@ -45,9 +45,11 @@ class Chromium:
         result: dict[str, Any] = answer.get("result", {})
         return result
 
-    def view(self, width: int, height: int, *, dark: bool, mobile: bool) -> None:
-        """Set the size of the window in CSS pixels, and the color scheme that the reader prefers."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
+    def view(self, width: int, height: int, *, dark: bool, mobile: bool, scale: float = 1) -> None:
+        """Set the size of the window in CSS pixels, each *scale* pixels wide, and the color scheme that the reader
+        prefers."""
+        size = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": mobile}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
 

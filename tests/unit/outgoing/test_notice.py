@@ -45,7 +45,7 @@ def test_it_explains_what_happened_why_and_where() -> None:
     assert "was not sent" in text
     assert "private address in attachment 2 (application/pdf)" in text
     assert "Re: Hello" in text
-    assert "raw/reply/receipt-1" in text
+    assert "email-handler why receipt-1" in text
 
 
 def test_a_bounce_shows_recipient_and_status() -> None:
@@ -56,8 +56,8 @@ def test_a_bounce_shows_recipient_and_status() -> None:
     )
 
     text = parse(composed.raw).text
-    assert "Recipient: jane at customer[.]example" in text
-    assert "Status: 5.1.1" in text
+    assert "To: jane at customer[.]example" in text
+    assert "Why: the address does not exist (5.1.1)" in text
 
 
 @pytest.mark.parametrize("kind", NoticeKind)

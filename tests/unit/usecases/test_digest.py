@@ -38,7 +38,7 @@ def test_on_the_next_day_the_owner_gets_one_digest_of_all_held_messages(world: W
     text = sent.get_body(("plain",)).get_content()  # type: ignore[union-attr]
 
     assert left.recipients == (OWNER,)
-    assert sent["Subject"] == "2 messages are held"
+    assert sent["Subject"] == "2 messages were held"
     assert "Cheap watches" in text
     assert "kim at x[.]example" in text
     assert "email-handler held release held1" in text
@@ -85,7 +85,7 @@ def test_what_was_held_since_midnight_hides_nothing_of_the_day_before(world: Wor
     send_digest(world.context)
     (left,) = world.run()
 
-    assert read(left)["Subject"] == "One message is held"
+    assert read(left)["Subject"] == "1 message was held"
     assert b"First" in left.raw
 
 
@@ -98,7 +98,7 @@ def test_a_large_digest_shows_the_latest_and_counts_the_rest(world: World) -> No
     (left,) = world.run()
     text = read(left).get_body(("plain",)).get_content()  # type: ignore[union-attr]
 
-    assert read(left)["Subject"] == "600 messages are held"
+    assert read(left)["Subject"] == "600 messages were held"
     assert "Number 599" in text
     assert f"and {600 - MAX_ENTRIES} more" in text
     assert len(world.archive.objects[digest_key((world.now - DAY).date())]) < 1000 * MAX_ENTRIES, "whatever the flood"
@@ -114,7 +114,7 @@ def test_after_a_missed_pass_the_next_digest_lists_every_day_since(world: World)
     decision = send_digest(world.context)
     (left,) = world.run()
 
-    assert read(left)["Subject"] == "2 messages are held"
+    assert read(left)["Subject"] == "2 messages were held"
     assert b"First" in left.raw
     assert b"Second" in left.raw
     assert b"Third" not in left.raw
@@ -200,5 +200,5 @@ def test_a_digest_that_an_earlier_version_queued_is_sent(world: World) -> None:
     world.archive.objects[key] = json.dumps(json.loads(world.archive.objects[key])["entries"]).encode()
     (left,) = world.run()
 
-    assert read(left)["Subject"] == "One message is held"
+    assert read(left)["Subject"] == "1 message was held"
     assert b"First" in left.raw

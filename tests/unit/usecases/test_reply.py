@@ -499,7 +499,7 @@ def test_the_notice_about_a_strangers_message_says_who_wrote_and_that_nothing_of
     (left,) = world.run()
     text = read(left).get_body(("plain",)).get_content()  # type: ignore[union-attr]
 
-    assert "Verified: yes (dmarc pass)\r\nFrom: <mallory at evil[.]example> Mallory\r\n" in text
+    assert "Sent by: mallory at evil[.]example (verified)\r\nName given: Mallory\r\n" in text
     assert "Why: the sender is none of your mailboxes" in text
     assert "in your name" not in text
 
@@ -509,7 +509,7 @@ def test_the_notice_about_a_forged_message_says_what_failed(world: World) -> Non
     (left,) = world.run()
     text = read(left).get_body(("plain",)).get_content()  # type: ignore[union-attr]
 
-    assert f"Verified: no (dmarc fail)\r\nFrom: <{unlinked(OWNER)}> The Owner\r\n" in text
+    assert f"Sent by: {unlinked(OWNER)} (not verified)\r\nName given: The Owner\r\n" in text
     assert "Why: not verified: dmarc fail" in text
     assert "in your name" in text
 

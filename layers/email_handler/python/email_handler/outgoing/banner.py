@@ -7,6 +7,7 @@ of the contact's becomes a link here.
 """
 
 import html
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,7 @@ from email_handler.mail.message import Message
 from email_handler.outgoing import pieces
 from email_handler.outgoing.context import ForwardContext
 from email_handler.outgoing.pieces import Action, Box, Tone
-from email_handler.outgoing.reasons import in_words, may_hold_a_virus
+from email_handler.outgoing.reasons import may_hold_a_virus, words
 from email_handler.outgoing.sentinels import (
     BEGIN,
     BY_EMAIL,
@@ -33,6 +34,7 @@ from email_handler.outgoing.sentinels import (
 from email_handler.senders.machines import first_keyword, is_automatic_subject, is_list
 
 _KILO = 1000
+REASONS = 3  # that are told, of those for which a message is flagged
 SHOWN = 10  # other recipients and files that are listed; the rest is counted
 
 
@@ -82,7 +84,7 @@ def banner(
         boxes=(
             *_warnings(context),
             *(Box(Tone.CAUTION, "Invitation", warning) for warning in invitations),
-            *_left_out(left_out),
+            *_left_out(left_out, refused=context.text_only),
             *_notes(message, context),
         ),
         also_to=_listed(others),
@@ -142,7 +144,7 @@ def _not_verified(record: MessageRecord) -> Box:
 
 
 def _flagged(record: MessageRecord) -> Box:
-    found = in_words(record.reasons)
+    found = "; ".join(words(record.reasons)[:REASONS])
     title = "May hold a virus" if may_hold_a_virus(record.reasons) else "Looks like spam"
     if all(reason.stage == "limit" for reason in record.reasons):
         title = "Could not be checked"
@@ -157,18 +159,20 @@ def _replying(target: str, record: MessageRecord, *, differs: bool) -> Iterator[
         yield Box(Tone.CAUTION, "Your reply would go elsewhere", f"To {_address(target)}{came_from}.")
 
 
-def _left_out(entries: tuple[str, ...]) -> Iterator[Box]:
+def _left_out(entries: tuple[str, ...], *, refused: bool) -> Iterator[Box]:
     if entries:
-        yield Box(Tone.CAUTION, "Not everything is here", _LEFT_OUT, entries)
+        yield Box(Tone.CAUTION, "Not everything is here", _REFUSED if refused else _TOO_LARGE, entries)
 
 
-_LEFT_OUT = "It was too large, or your mail provider refused all of it at once. Left out, but kept in the archive:"
+_TOO_LARGE = "It was too large for most mailboxes. Left out, but kept in the archive:"
+_REFUSED = "Your mail provider refused all of it. Left out, but kept in the archive:"
+_FIXED = "&nbsp;"
 _REPORTS = {
     "delivery-status": Box(
-        Tone.NOTE, "Bounce", "A mail server could not deliver a message. It was not one of yours from here."
+        Tone.NOTE, "Bounce", "A mail server could not deliver a message. It is about nothing that was sent from here."
     ),
     "feedback-report": Box(
-        Tone.NOTE, "Complaint", "Somebody marked a message as spam. It was not one of yours from here."
+        Tone.NOTE, "Complaint", "Somebody marked a message as spam. It is about nothing that was sent from here."
     ),
     "disposition-notification": Box(Tone.NOTE, "Read receipt", "A mail program says that a message was opened."),
 }
@@ -259,14 +263,15 @@ def as_html(shown: Banner) -> str:
     page."""
     # The first and the last words stand outside all boxes: removing everything between them leaves no empty box.
     who = f"{pieces.strong(shown.who.name)} " if shown.who.name else ""
-    verified = f"✓&nbsp;{VERIFIED}" if shown.who.verified else f"not {VERIFIED}"
+    verified = f"✓{_FIXED}{VERIFIED}" if shown.who.verified else f"not{_FIXED}{VERIFIED}"
     lines = []
     if shown.also_to:
         everyone = f" · {pieces.link(shown.everyone)}" if shown.everyone else ""
         lines.append(f"Also to {html.escape(shown.also_to)}{everyone}")
     if shown.linkedin:
         lines.append(f"On LinkedIn: {html.escape(shown.linkedin)}")
-    lines.append(f"{who}{html.escape(shown.who.address)} · {verified} · {shown.nth}")
+    nth = re.sub(r" (?!since)", _FIXED, shown.nth)
+    lines.append(f"{who}{html.escape(shown.who.address)}{_FIXED}· {verified}{_FIXED}· {nth}")
     if not shown.boxes:
         lines[0] = f"{BEGIN} {lines[0]}"
     quiet = "".join(_quiet(line, "0 0 2px") for line in lines[:-1]) + _quiet(lines[-1], "0 0 10px")

@@ -1,7 +1,7 @@
-"""The digest of held messages: one email to the owner, with all they need to decide and nothing to click."""
+"""The digest of held messages: one email to the owner, with all they need to decide about each."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Self
 
@@ -11,11 +11,14 @@ from email_handler.mail import writer
 from email_handler.mail.addresses import displayed
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.notice import compose_for_owner
+from email_handler.outgoing.pieces import Action, Card, Heading, Paragraph, Piece
+from email_handler.outgoing.reasons import words
 from email_handler.outgoing.unlinked import quoted
 
 DIGEST = "digest"  # a ledger item's ``note``, beside NoticeKind's values
 MAX_ENTRIES = 50  # shown in one email; the rest is counted
 MAX_LENGTH = 120  # characters of a subject, a sender, or the reasons
+MAX_EXCERPT = 200  # characters of how a message begins
 MAX_REASONS = 3
 
 
@@ -31,8 +34,9 @@ class HeldEntry:
     verified: bool
     subject: str
     score: float
-    reasons: Sequence[str]
+    reasons: Sequence[str]  # in words, the weightiest first
     releasable: bool = True  # False: of the owner's own, or in their name; a digest queued earlier does not say
+    snippet: str = ""  # how the message begins; a digest queued earlier does not say
 
     @classmethod
     def of(cls, record: MessageRecord, *, releasable: bool) -> Self:
@@ -40,14 +44,15 @@ class HeldEntry:
         return cls(
             receipt=record.receipt,
             function=record.function,
-            at=f"{record.at:%Y-%m-%d %H:%M}",
+            at=f"{record.at.day} {record.at:%B, %H:%M}",
             sender=record.sender,
             sender_name=record.sender_name,
             verified=record.verified,
             subject=record.subject,
             score=record.score,
-            reasons=[reason.detail or str(reason) for reason in record.reasons],
+            reasons=list(words(record.reasons)),
             releasable=releasable,
+            snippet=record.snippet,
         )
 
 
@@ -71,34 +76,50 @@ class Digest:
         return cls(count=count, entries=[HeldEntry(**entry) for entry in found[:MAX_ENTRIES]])
 
 
-def compose_digest(digest: Digest, *, owners: Owners, item: LedgerItem) -> Composed:
-    """Return *digest* to the owner, as text and HTML.
+def compose_digest(
+    digest: Digest,
+    *,
+    owners: Owners,
+    item: LedgerItem,
+    actions: Callable[[HeldEntry], tuple[Action, ...]] = lambda _: (),
+) -> Composed:
+    """Return *digest* to the owner, as text and HTML, with the *actions* of each.
 
     No address, subject or name becomes a link, whatever the client makes of text: some senders want them clicked.
     """
-    title = "One message is held" if digest.count == 1 else f"{digest.count} messages are held"
-    blocks = [_block(entry) for entry in digest.entries]
-    more = digest.count - len(blocks)
-    ending = [f"… and {more} more: email-handler held list"] if more > 0 else []
-    ending.append("Held messages are kept for 90 days. You need not do anything about messages that are rightly held.")
+    title = f"{digest.count} message{'s were' if digest.count != 1 else ' was'} held"
+    more = digest.count - len(digest.entries)
+    all_of_them: tuple[Piece, ...] = (
+        Heading(title),
+        Paragraph("If that is right, there is nothing to do. Each is kept for 90 days."),
+        *(_card(entry, actions(entry)) for entry in digest.entries),
+        *([Paragraph(f"And {more} more: email-handler held list")] if more > 0 else []),
+    )
     fields = (
         ("From", writer.mailbox("Held messages", owners.notices_address)),
         ("To", owners.public_addresses[0]),
         ("Subject", writer.unstructured(title)),
     )
-    return compose_for_owner(fields, f"{title}.", [*blocks, *([line] for line in ending)], item)
+    named = ", ".join(
+        dict.fromkeys(quoted(entry.sender_name or entry.sender, 40) or "nobody" for entry in digest.entries)
+    )
+    return compose_for_owner(fields, title, f"From {named}"[:MAX_LENGTH], all_of_them, item)
 
 
-def _block(entry: HeldEntry) -> list[str]:
+def _card(entry: HeldEntry, actions: tuple[Action, ...]) -> Card:
     sender = quoted(displayed(entry.sender, MAX_LENGTH), MAX_LENGTH)
     named = f"{quoted(entry.sender_name, MAX_LENGTH)} ({sender})" if entry.sender_name else sender
     verification = "" if entry.verified else ", not verified"
-    release = f"email-handler held release {entry.receipt}" + (" --function reply" if entry.function == "reply" else "")
+    release = f"To release it: email-handler held release {entry.receipt}"
+    release += " --function reply" if entry.function == "reply" else ""
     if not entry.releasable:
-        release = "not sent to the contact; if you wrote it, send it again"
-    return [
-        quoted(entry.subject, MAX_LENGTH) or "(no subject)",
-        f"  from {named or 'nobody'}{verification}, {entry.at} UTC",
-        f"  held: {quoted('; '.join(entry.reasons[:MAX_REASONS]), 300) or 'no reason recorded'} (score {entry.score:g})",
-        f"  {release}",
-    ]
+        release = "It was not sent to the contact. If you wrote it, send it again."
+    why = quoted("; ".join(entry.reasons[:MAX_REASONS]), 300)
+    return Card(
+        title=quoted(entry.subject, MAX_LENGTH) or "(no subject)",
+        byline=f"{named or 'nobody'}{verification} · {entry.at} UTC",
+        excerpt=quoted(entry.snippet, MAX_EXCERPT),
+        finding=f"Held: {why}" if why else "",
+        advice=release,
+        actions=actions,
+    )

@@ -237,9 +237,9 @@ def _card(card: Card) -> str:
     content = (
         line("page", "font-size:15px;line-height:21px;font-weight:600", escaped(card.title))
         + line("dim", "font-size:13px;line-height:19px", escaped(card.byline))
-        + line("page", "font-size:14px;line-height:20px;padding:6px 0 0", escaped(card.excerpt))
-        + line("page", "font-size:14px;line-height:20px;padding:6px 0 0;font-weight:600", escaped(card.finding))
-        + line("dim", "font-size:13px;line-height:19px;padding:6px 0 0;word-break:break-word", escaped(card.advice))
+        + line("dim", "font-size:14px;line-height:20px;padding:8px 0 0", escaped(card.excerpt))
+        + line("page", "font-size:14px;line-height:20px;padding:8px 0 0", escaped(card.finding))
+        + line("dim", "font-size:13px;line-height:19px;padding:8px 0 0;word-break:break-word", escaped(card.advice))
         + line("dim", "font-size:13px;line-height:24px;padding:6px 0 0", row(card.actions))
     )
     border = f"padding:12px 14px;border:1px solid {LIGHT['page'].edge};border-radius:8px"

@@ -10,7 +10,7 @@ _WORDS = {
     ("verdicts", "virus-scan-failed"): "the virus scan failed",
     ("verdicts", "spam"): "the mail service's own filter takes it for spam",
     ("verdicts", "spam-unsure"): "the mail service's own filter could not rule out spam",
-    ("verdicts", "dmarc"): "it was not sent by the domain that it names, which asks not to deliver such messages",
+    ("verdicts", "dmarc"): "it did not come from the domain that it names, which asks to refuse such messages",
     ("recipient", "unknown-recipient"): "it is for none of your public addresses",
     ("list", "blocked"): "you block this sender",
     ("reputation", "doubtful"): "it is doubtful, and too many forwards to you came back lately",
@@ -24,26 +24,24 @@ _SILENT = frozenset(
 )  # fmt: skip
 """Reasons that speak for a message, or say nothing about it."""
 
-_MOST = 3
 
+def words(reasons: Iterable[Reason]) -> tuple[str, ...]:
+    """Return *reasons* in words, the weightiest first, each once: ``sells or wants links``, ``hides text in its HTML``.
 
-def in_words(reasons: Iterable[Reason], most: int = _MOST) -> str:
-    """Return at most *most* of *reasons* in words, the weightiest first: ``sells links; hides text in its HTML``. "" if
-    none speaks against the message.
-
-    A rule of the operator's own is told by what it is for, as its document says.
+    What speaks for a message, or says nothing about it, is left out. A rule of the operator's own is told by what it is
+    for, as its document says.
     """
     against = [r for r in reasons if (r.stage, r.rule) not in _SILENT and (r.stage != "patterns" or r.weight > 0)]
     against.sort(key=lambda reason: -reason.weight if reason.stage == "patterns" else float("-inf"))
-    return "; ".join(list(dict.fromkeys(map(_words, against)))[:most])
-
-
-def _words(reason: Reason) -> str:
-    if reason.stage == "limit":
-        return _LIMIT
-    return _WORDS.get((reason.stage, reason.rule)) or reason.detail or reason.rule.replace("-", " ")
+    return tuple(dict.fromkeys(map(_said, against)))
 
 
 def may_hold_a_virus(reasons: Iterable[Reason]) -> bool:
     """Return whether one of *reasons* is the virus scan's."""
     return any(r.stage == "verdicts" and r.rule in ("virus", "virus-unsure", "virus-scan-failed") for r in reasons)
+
+
+def _said(reason: Reason) -> str:
+    if reason.stage == "limit":
+        return _LIMIT
+    return _WORDS.get((reason.stage, reason.rule)) or reason.detail or reason.rule.replace("-", " ")
