@@ -112,15 +112,17 @@ def _describe(line: Redrive, *, dry_run: bool) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One invocation that failed for good, as Lambda's on-failure destination recorded it.
+    """One invocation that failed for good, as Lambda's on-failure destination recorded it, or an event that EventBridge
+    could not deliver.
 
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
     """
 
     letter: DeadLetter
-    function: str = ""  # ARN, "" if the record is not one of Lambda's
+    function: str = ""  # ARN, "" if the record is not one of AWS's
     payload: Any = None
-    error: str = "not a record of Lambda's"  # class of the exception; its text may quote a message
+    error: str = "not a record of AWS's"  # class of the exception; its text may quote a message
     at: str = ""
     attempts: int = 0
 
@@ -139,6 +141,15 @@ def read_failure(letter: DeadLetter) -> Failure:
     """Read a message of ProcessingFailures. Never raises: an unreadable one has an empty ``function``."""
     try:
         record = json.loads(letter.body)
+        if letter.target:
+            return Failure(
+                letter=letter,
+                function=letter.target,
+                payload=record,
+                error=letter.reason,
+                at=str(record["time"]),
+                attempts=letter.attempts,
+            )
         context, response = record["requestContext"], record.get("responsePayload") or {}
         error = response.get("errorType") or context.get("condition") if isinstance(response, dict) else ""
         return Failure(
@@ -157,7 +168,7 @@ def redrive_failures(
     letters: DeadLetters, start: Callable[[str, Any], None], logical_id: Callable[[str], str], *, dry_run: bool
 ) -> Iterator[tuple[Failure, str]]:
     """Yield each failed invocation with the logical id of its function, or "" if it is left where it is: it is not a
-    record of Lambda's, or *logical_id* does not know the function's ARN.
+    record of AWS's, or *logical_id* does not know the function's ARN.
 
     *start* runs it again before the dead letter is deleted: a crash in between runs it twice, but the decision is
     still made only once.

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -66,6 +67,25 @@ def test_a_failed_invocation_is_started_again_before_its_dead_letter_is_deleted(
     assert [(failure.about, failure.error, failure.attempts, name) for failure, name in lines] == [
         ("receipt-1", "ArchiveUnavailable", 3, "InboundFunction")
     ]
+
+
+@pytest.mark.parametrize(
+    ("target", "known"),
+    [(INBOUND, "InboundFunction"), ("arn:aws:sns:us-east-1:000000000000:AlarmTopic-1", "")],
+    ids=["function", "topic"],
+)
+def test_an_event_that_eventbridge_could_not_deliver_is_given_to_its_function(target: str, known: str) -> None:
+    event = {"detail-type": "Email Bounced", "time": "2026-03-02T09:00:00Z", "detail": {}}
+    letters = Letters(json.dumps(event))
+    letters.kept = [replace(letters.kept[0], target=target, reason="NO_PERMISSIONS", attempts=185)]
+    started: list[tuple[str, Any]] = []
+
+    ((failure, name),) = redrive_failures(
+        letters, lambda arn, payload: started.append((arn, payload)), logical_id, dry_run=False
+    )
+
+    assert (failure.about, failure.error, failure.at) == ("Email Bounced", "NO_PERMISSIONS", event["time"])
+    assert (name, started, len(letters.kept)) == (known, [(target, event)] if known else [], 0 if known else 1)
 
 
 def test_a_dry_run_starts_and_deletes_nothing() -> None:

@@ -43,6 +43,23 @@ def test_every_letter_of_every_queue_is_listed_once_with_its_reason_and_attempts
     }
 
 
+def test_a_letter_of_eventbridge_says_what_it_could_not_deliver_to_and_why(
+    queues: DeadLetterQueues, clients: Clients, urls: list[str]
+) -> None:
+    """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html names these attributes."""
+    target = "arn:aws:lambda:us-east-1:000000000000:function:InboundFunction-1"
+    given = {"TARGET_ARN": target, "ERROR_CODE": "NO_PERMISSIONS", "RETRY_ATTEMPTS": "185", "RULE_ARN": "arn:rule"}
+    clients.sqs.send_message(
+        QueueUrl=urls[0],
+        MessageBody="{}",
+        MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in given.items()},
+    )
+
+    (letter,) = queues.letters()
+
+    assert (letter.target, letter.reason, letter.attempts) == (target, "NO_PERMISSIONS", 185)
+
+
 def test_a_letter_that_was_listed_and_not_discarded_is_visible_again_at_once(
     queues: DeadLetterQueues, jobs: SqsJobs
 ) -> None:

@@ -100,7 +100,7 @@ def test_a_large_digest_shows_the_latest_and_counts_the_rest(world: World) -> No
 
     assert read(left)["Subject"] == "600 messages were held"
     assert "Number 599" in text
-    assert f"and {600 - MAX_ENTRIES} more" in text
+    assert f"And {600 - MAX_ENTRIES} more" in text
     assert len(world.archive.objects[digest_key((world.now - DAY).date())]) < 1000 * MAX_ENTRIES, "whatever the flood"
 
 

@@ -305,6 +305,7 @@ class DeadLetter:
     body: str
     reason: str  # "" if the queue's own redrive policy put it there
     attempts: int
+    target: str = ""  # of an event that EventBridge could not deliver: ARN of what it was for
 
 
 class DeadLetters(Protocol):

@@ -96,7 +96,7 @@ class DeadLetterQueues:
             MaxNumberOfMessages=_BATCH,
             VisibilityTimeout=_HIDDEN,
             WaitTimeSeconds=1,  # without waiting, SQS asks only some of its servers
-            MessageAttributeNames=["Reason", "Attempts"],
+            MessageAttributeNames=["Reason", "Attempts", "TARGET_ARN", "ERROR_CODE", "RETRY_ATTEMPTS"],
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
         )
         found: list[dict[str, Any]] = response.get("Messages", [])
@@ -128,6 +128,7 @@ def _letter(url: str, message: Mapping[str, Any]) -> DeadLetter:
         queue=url,
         handle=message["ReceiptHandle"],
         body=message["Body"],
-        reason=attributes.get("Reason", ""),
-        attempts=int(attributes.get("Attempts") or received),
+        reason=attributes.get("Reason") or attributes.get("ERROR_CODE", ""),  # in capitals: EventBridge's own
+        attempts=int(attributes.get("Attempts") or attributes.get("RETRY_ATTEMPTS") or received),
+        target=attributes.get("TARGET_ARN", ""),
     )
