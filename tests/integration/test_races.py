@@ -170,6 +170,38 @@ def test_two_simultaneous_first_messages_of_a_contact_are_both_forwarded_and_ack
     assert to(stack.sent(before)) == [jane, OWNER, OWNER]
 
 
+def test_twenty_simultaneous_messages_of_a_contact_are_all_decided_in_one_conversation(stack: Stack) -> None:
+    jane = "jane@twentyfold.example"
+    raws = [mail(sender=jane, message_id=f"<twenty{n}@twentyfold.example>", text=f"Number {n}.") for n in range(20)]
+
+    receipts = stack.at_once([stack.send(raw, jane) for raw in raws])
+
+    (conversation,) = {stack.conversation(one).id for one in receipts}
+    found = stack.records.conversation(conversation)
+    assert found is not None
+    assert found.received == 20
+
+
+def test_two_simultaneous_linkedin_namesakes_have_a_conversation_each(stack: Stack) -> None:
+    sender = "messaging-digest-noreply@linkedin.com"
+    raws = [
+        mail(
+            sender=f"Jane Raced via LinkedIn <{sender}>",
+            message_id=f"<raced{thread}@linkedin.com>",
+            reply_to=f"Jane Raced <{thread}@reply.linkedin.com>",
+            text=f"https://www.linkedin.com/messaging/thread/2-{thread}==/",
+        )
+        for thread in ("abc", "xyz")
+    ]
+
+    receipts = stack.at_once([stack.send(raw, sender) for raw in raws])
+
+    assert [stack.conversation(one).reply_address for one in receipts] == [
+        "abc@reply.linkedin.com",
+        "xyz@reply.linkedin.com",
+    ]
+
+
 def test_two_simultaneous_replies_of_the_owner_are_both_sent_and_counted(stack: Stack) -> None:
     jane = "jane@two-replies.example"
     conversation, copy = stack.started(jane)
