@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import batched
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from cli.connection import Connection, aws_errors, connect
-from cli.conversations import decisions_of, find_conversation, public_fields, sends_of
+from cli.conversations import decisions_of, find_conversation, public_fields
 from cli.options import AsJson, Endpoint, Stack
 from cli.terminal import (
     CommandError,
@@ -23,11 +23,22 @@ from cli.terminal import (
     tracked,
     write_file,
 )
-from email_handler.conversations.keys import NO_CONVERSATION, attachments_prefix, is_received, text_prefix
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.keys import (
+    NO_CONVERSATION,
+    attachments_prefix,
+    is_received,
+    notice_id,
+    sent_key,
+    ses_id_key,
+    text_prefix,
+)
 from email_handler.conversations.records import Contact, Conversation, LedgerItem, MessageRecord, SendState
 from email_handler.errors import ArchiveObjectMissing
+from email_handler.identifiers import ConversationId
 
 ALL = 10**9
+TRIES = 5  # to delete the conversations of a person to whom something happens at this moment
 
 KEPT = (
     "The table's point-in-time recovery keeps the records for up to 35 days (AWS's longest).",
@@ -41,17 +52,23 @@ KEPT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One conversation with its messages and sends; or, without a conversation, a person's messages that belong to none
-    (held, dropped, duplicates) or to another contact's conversation."""
+    """One conversation with its messages and sends; or a person's messages that belong to none (held, dropped,
+    duplicates) or to another contact's conversation."""
 
-    conversation: Conversation | None
+    id: ConversationId | Literal[""]
+    conversation: Conversation | None  # None without a conversation, and for one that an erase has begun with
     messages: tuple[MessageRecord, ...]
     sends: tuple[LedgerItem, ...]
 
     @property
     def name(self) -> str:
         """Return the conversation's id, or ``none``."""
-        return self.conversation.id if self.conversation else NO_CONVERSATION
+        return self.id or NO_CONVERSATION
+
+    @property
+    def contacts(self) -> set[str]:
+        """Return who may be the conversation's contact."""
+        return {self.conversation.contact} if self.conversation else {message.sender for message in self.messages}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +77,7 @@ class Holdings:
 
     cases: tuple[Case, ...]
     contact: Contact | None
-    whole_person: bool
+    person: str  # the address, "" for one conversation
 
 
 Identifier = Annotated[
@@ -98,23 +115,16 @@ def erase(
     """
     connection = connect(stack, endpoint)
     holdings = find(connection, identifier)
-    sends = [send for case in holdings.cases for send in case.sends]
-    if waiting := [send.id for send in sends if send.state in (SendState.QUEUED, SendState.SENDING)]:
-        raise CommandError(f"{len(waiting)} sends are still in progress ({waiting[0]}): wait until they have ended")
-    summary: dict[str, Any] = {
-        "conversations": [case.name for case in holdings.cases if case.conversation],
-        "messages": sum(len(case.messages) for case in holdings.cases),
-        "sends": len(sends),
-    }
+    _refuse_unfinished(holdings)
+    counts: dict[str, int] = {}
     if yes:
-        summary |= {"objects": 0, "items": 0}
-        for case in tracked(holdings.cases, "conversations", len(holdings.cases)):
-            summary["objects"] += _erase_objects(connection, case)
-            summary["items"] += connection.operator.erase(case.messages, case.sends, case.conversation)
-            if case.conversation and holdings.contact and not holdings.whole_person:
-                connection.operator.forget_conversation(holdings.contact, case.conversation.id)
-        if holdings.contact and holdings.whole_person:
-            summary["items"] += connection.operator.erase_contact(holdings.contact.address)
+        holdings, counts = _erase(connection, holdings, identifier)
+    summary: dict[str, Any] = {
+        "conversations": [case.id for case in holdings.cases if case.id],
+        "messages": sum(len(case.messages) for case in holdings.cases),
+        "sends": sum(len(case.sends) for case in holdings.cases),
+        **counts,
+    }
     if as_json:
         print_json(summary | {"erased": yes, "kept": list(KEPT) if yes else []})
     else:
@@ -122,37 +132,95 @@ def erase(
     fail_if(not yes)
 
 
+def _refuse_unfinished(holdings: Holdings) -> None:
+    """Raise CommandError while sends are in progress. Those of a conversation that is gone never end, and do not count."""
+    sends = [send for case in holdings.cases if case.conversation or not case.id for send in case.sends]
+    if waiting := [send.id for send in sends if send.state in (SendState.QUEUED, SendState.SENDING)]:
+        raise CommandError(f"{len(waiting)} sends are still in progress ({waiting[0]}): wait until they have ended")
+
+
+def _erase(connection: Connection, holdings: Holdings, identifier: str) -> tuple[Holdings, dict[str, int]]:
+    """Erase *holdings* and what came to them until their conversations were closed. Return all that, and how many
+    objects and items it was.
+
+    The conversations go first: what arrives from then on starts a new one. Objects go before decisions, since a pass
+    takes up what has none, and messages go last: whatever ends this, a second run finds what is left.
+    """
+    operator = connection.operator
+    holdings, closed = _close(connection, holdings, identifier)
+    counts = {"objects": 0, "items": closed}
+    for case in tracked(holdings.cases, "conversations", len(holdings.cases)):
+        counts["objects"] += _erase_objects(connection, case)
+        for contact in () if holdings.person else case.contacts:
+            counts["items"] += operator.forget(contact, wholly=False)
+        own_last = sorted(case.messages, key=lambda message: message.sender.lower() == holdings.person)
+        counts["items"] += operator.erase(own_last, case.sends, case.conversation)
+    if holdings.person:
+        counts["items"] += operator.forget(holdings.person, wholly=True)
+    return holdings, counts
+
+
+def _close(connection: Connection, holdings: Holdings, identifier: str) -> tuple[Holdings, int]:
+    """Delete the conversations of *holdings*, each only if nothing has happened in it since it was read. Return what
+    there is then, and how many those were. Raises CommandError if something happens again and again."""
+    closed: dict[str, Conversation] = {}
+    for _ in range(TRIES):
+        for case in holdings.cases:
+            if case.conversation and connection.operator.close(case.conversation):
+                closed[case.id] = case.conversation
+        if closed.keys() >= {case.id for case in holdings.cases if case.conversation}:
+            cases = (_case(connection, case.id, closed.get(case.id)) if case.id else case for case in holdings.cases)
+            return replace(holdings, cases=tuple(cases)), len(closed)
+        holdings = find(connection, identifier)
+        _refuse_unfinished(holdings)
+    raise CommandError("messages arrive at this moment: try again")
+
+
 def find(connection: Connection, identifier: str) -> Holdings:
     """Return what is stored about a conversation, or about the person with an address. Raises CommandError if nothing
     is."""
-    records = connection.records
     if "@" not in identifier:
-        conversation = find_conversation(connection, identifier)
-        contact = connection.operator.contact(conversation.contact) if conversation.contact else None
-        return Holdings(cases=(_case(connection, conversation),), contact=contact, whole_person=False)
-    address = identifier.lower()
-    conversations = [one for one in records.find("contact", address, limit=ALL) if isinstance(one, Conversation)]
-    cases = [_case(connection, conversation) for conversation in conversations]
-    own = {case.name for case in cases}
-    loose = [message for message in connection.operator.messages_from(address) if message.conversation not in own]
-    if loose:
-        cases.append(Case(conversation=None, messages=tuple(loose), sends=_sends(connection, loose)))
+        return _about_conversation(connection, identifier)
+    records, address = connection.records, identifier.lower()
     contact = connection.operator.contact(address)
+    by_index = [one.id for one in records.find("contact", address, limit=ALL) if isinstance(one, Conversation)]
+    messages = list(connection.operator.messages_from(address))
+    named = {message.conversation for message in messages if message.conversation}
+    named |= {id_ for id_, *_ in contact.conversations} if contact else set()
+    begun = [id_ for id_ in sorted(named - set(by_index)) if records.conversation(id_) is None]
+    found = (_case(connection, id_) for id_ in (*by_index, *begun))
+    cases = [case for case in found if case.conversation or case.messages]
+    own = {case.id for case in cases}
+    loose = tuple(message for message in messages if message.conversation not in own)
+    if loose:
+        cases.append(Case(id="", conversation=None, messages=loose, sends=_sends(connection, loose)))
     if not cases and contact is None:
         raise CommandError(
             f"nothing is stored about {identifier} in {connection.where}: email-handler search finds people"
         )
-    return Holdings(cases=tuple(cases), contact=contact, whole_person=True)
+    return Holdings(cases=tuple(cases), contact=contact, person=address)
 
 
-def _case(connection: Connection, conversation: Conversation) -> Case:
-    messages = list(connection.records.messages(conversation.id))
-    return Case(conversation=conversation, messages=tuple(messages), sends=_sends(connection, messages))
+def _about_conversation(connection: Connection, identifier: str) -> Holdings:
+    case = _case(connection, ConversationId(identifier.lower()))
+    if not (case.conversation or case.messages):
+        find_conversation(connection, identifier)  # raises
+    contacts = (connection.operator.contact(address) for address in sorted(case.contacts) if address)
+    return Holdings(cases=(case,), contact=next(filter(None, contacts), None), person="")
+
+
+def _case(connection: Connection, id_: ConversationId, known: Conversation | None = None) -> Case:
+    """Return the conversation *id_* with all that is its own; *known* is what it was, if it is gone."""
+    messages = tuple(connection.records.messages(id_))
+    conversation = connection.records.conversation(id_) or known
+    return Case(id=id_, conversation=conversation, messages=messages, sends=_sends(connection, messages))
 
 
 def _sends(connection: Connection, messages: Sequence[MessageRecord]) -> tuple[LedgerItem, ...]:
-    found = {send.id: send for message in messages for send in sends_of(connection, message)}
-    return tuple(found.values())
+    """Return the sends that *messages* caused, and the notices about replies that failed."""
+    jobs = [(job, one.sender) for one in messages for made in decisions_of(connection, one) for job in made.jobs]
+    notices = [notice_id(job.ledger, sender) for job, sender in jobs if job.kind is JobKind.REPLY]
+    return tuple(connection.operator.sends([*(job.ledger for job, _ in jobs), *notices]))
 
 
 def write_case(connection: Connection, case: Case, contact: Contact | None, folder: Path) -> Iterator[Path]:
@@ -173,16 +241,20 @@ def write_case(connection: Connection, case: Case, contact: Contact | None, fold
         name = f"{number:03}-received-{message.function}-{_safe(message.receipt)}.{suffix}"
         yield from _copy(connection, message.archive_key, folder / name)
         for send in case.sends:
-            if (send.source, send.source_function) == (message.receipt, message.function) and send.sent_key:
-                yield from _copy(connection, send.sent_key, folder / f"{number:03}-sent-{_safe(send.id)}.eml")
+            if (send.source, send.source_function) == (message.receipt, message.function):
+                missed = send.state in (SendState.SENT, SendState.BOUNCED)  # what did not leave may have no copy
+                copied = folder / f"{number:03}-sent-{_safe(send.id)}.eml"
+                yield from _copy(connection, sent_key(send.kind, send.id), copied, missed=missed)
 
 
-def _copy(connection: Connection, key: str, path: Path) -> Iterator[Path]:
+def _copy(connection: Connection, key: str, path: Path, *, missed: bool = True) -> Iterator[Path]:
+    """Copy the object at *key* to *path* and yield that; if there is none, say so if it is *missed*."""
     try:
         write_file(path, connection.archive.get(key))
         yield path
     except ArchiveObjectMissing:
-        print_note(f"{key}: the archive no longer holds it", "yellow")
+        if missed:
+            print_note(f"{key}: the archive no longer holds it", "yellow")
 
 
 def _safe(name: str) -> str:
@@ -194,10 +266,11 @@ def _erase_objects(connection: Connection, case: Case) -> int:
     """Delete every version of the objects of *case*, and return how many there were."""
     s3 = connection.session.client("s3")
     count = 0
-    keys = [message.archive_key for message in case.messages] + [send.sent_key for send in case.sends if send.sent_key]
+    keys: list[str] = [message.archive_key for message in case.messages]
+    keys += [key(send.kind, send.id) for send in case.sends for key in (sent_key, ses_id_key)]
     places: list[tuple[str, str]] = [(message.conversation, message.receipt) for message in case.messages]
-    if case.conversation:
-        places = [(case.conversation.id, "")]
+    if case.id:
+        places = [(case.id, "")]
     wanted = [(prefix(*place), False) for prefix in (text_prefix, attachments_prefix) for place in places]
     wanted += [(key, True) for key in keys]
     with aws_errors(connection.where):

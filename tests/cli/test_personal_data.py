@@ -2,16 +2,23 @@
 
 import json
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli import personal_data
 from cli.connection import Connection, connect
 from cloud.cloud import LocalCloud
-from email_handler.errors import UnknownConversation
+from email_handler.adapters.dynamodb.operator import DynamoOperator
+from email_handler.adapters.dynamodb.table import Table
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.keys import sent_key, ses_id_key
+from email_handler.conversations.records import Conversation
+from email_handler.errors import ArchiveObjectMissing, UnknownConversation
 from email_handler.identifiers import ConversationId, ReceiptId
-from tests.support.operator import arrive, held, lines, person, run
+from tests.support.operator import OWNER, arrive, held, lines, person, run
 
 pytestmark = pytest.mark.cloud
 
@@ -142,6 +149,122 @@ def test_a_message_id_that_leads_to_another_conversation_stays(cloud: LocalCloud
     record = connection.records.message(ReceiptId(followed), "inbound")
     assert record is not None
     assert record.conversation == kept
+
+
+@pytest.mark.parametrize("by_address", [True, False])
+def test_a_message_that_arrives_during_an_erase_starts_a_conversation_and_is_forwarded(
+    cloud: LocalCloud, connection: Connection, monkeypatch: pytest.MonkeyPatch, by_address: bool
+) -> None:
+    sender = person()
+    first = arrive(cloud, sender, subject="Quinces", text="before")
+    conversation = conversation_of(cloud, sender)
+    meanwhile: list[str] = []
+    erase_objects = personal_data._erase_objects
+
+    def arriving(*arguments: Any) -> int:
+        if not meanwhile:
+            meanwhile.append(arrive(cloud, sender, subject="Quinces", text="meanwhile"))
+        return erase_objects(*arguments)
+
+    monkeypatch.setattr(personal_data, "_erase_objects", arriving)
+    lines(cloud, "erase", sender if by_address else conversation, "--yes")
+
+    (receipt,) = meanwhile
+    kept = conversation_of(cloud, sender)
+    (why,) = lines(cloud, "why", receipt)
+    contact = connection.operator.contact(sender)
+    assert kept != conversation
+    assert {send["state"] for send in why["sends"] if send["kind"] == "forward"} == {"sent"}
+    assert contact is not None
+    assert [id_ for id_, *_ in contact.conversations] == [kept]
+    assert first not in everything(cloud, connection)
+
+    lines(cloud, "erase", sender, "--yes")
+    assert sender not in everything(cloud, connection)
+
+
+def test_what_happens_before_a_conversation_is_closed_is_erased_too(
+    cloud: LocalCloud, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = person()
+    arrive(cloud, sender, subject="Quinces")
+    meanwhile: list[str] = []
+    close = DynamoOperator.close
+
+    def changed(operator: DynamoOperator, conversation: Conversation) -> bool:
+        if not meanwhile:
+            meanwhile.append(arrive(cloud, sender, subject="Quinces", text="meanwhile"))
+        return close(operator, conversation)
+
+    monkeypatch.setattr(DynamoOperator, "close", changed)
+    arrive(cloud, sender, subject="Another conversation")
+    (summary,) = lines(cloud, "erase", sender, "--yes")
+
+    assert summary["messages"] == 3
+    after = everything(cloud, connection)
+    assert sender not in after
+    assert meanwhile[0] not in after
+
+
+@pytest.mark.parametrize("by_address", [True, False])
+@pytest.mark.parametrize("ends_at", ["_erase_objects", "delete", "transact"])
+def test_an_erase_that_ended_half_way_is_finished_by_the_next(
+    cloud: LocalCloud, connection: Connection, monkeypatch: pytest.MonkeyPatch, ends_at: str, by_address: bool
+) -> None:
+    sender = person()
+    first = arrive(cloud, sender, subject="Quincunx")
+    (forward,) = (one for one in cloud.sent()[-2:] if one.recipients == (OWNER,))
+    replied = arrive(cloud, OWNER, to=forward.sender, subject="Re: Quincunx", text="the owner's quincunx")
+    second = arrive(cloud, sender, subject="Quincunx", text="once more")
+    conversation = conversation_of(cloud, sender)
+    identifier = sender if by_address else conversation
+    where = personal_data if ends_at == "_erase_objects" else Table
+    step, calls = getattr(where, ends_at), count()
+
+    def ends(*arguments: Any) -> Any:
+        if next(calls) == (0 if ends_at == "_erase_objects" else 2):  # the third item, the second message
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    with monkeypatch.context() as context:
+        context.setattr(where, ends_at, ends)
+        assert run(cloud, "erase", identifier, "--yes").exit_code != 0
+    assert connection.records.conversation(ConversationId(conversation)) is None
+    (summary,) = lines(cloud, "erase", identifier, "--yes")
+    if not by_address:
+        lines(cloud, "erase", sender, "--yes")
+
+    assert summary["conversations"] == [conversation]
+    after = everything(cloud, connection)
+    for word in (first, replied, second, conversation, sender, "uincunx"):
+        assert word not in after
+
+
+def test_the_copies_of_sends_that_did_not_end_well_are_exported_and_erased(
+    cloud: LocalCloud, connection: Connection, tmp_path: Path
+) -> None:
+    sender = person()
+    receipt = arrive(cloud, sender)
+    (why,) = lines(cloud, "why", receipt)
+    kept = []
+    for send, state in zip(why["sends"], ("unknown", "failed"), strict=True):
+        cloud.clients.dynamodb.update_item(
+            TableName=cloud.outputs["RecordsTable"],
+            Key={"pk": {"S": f"SEND#{send['id']}"}, "sk": {"S": "SEND"}},
+            UpdateExpression="SET #state = :state REMOVE sent_key, ses_id",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues={":state": {"S": state}},
+        )
+        kept += [sent_key(JobKind(send["kind"]), send["id"]), ses_id_key(JobKind(send["kind"]), send["id"])]
+        connection.archive.put(kept[-1], b"an id", "text/plain")
+
+    written = {Path(line["path"]).name for line in lines(cloud, "export", sender, "--out", str(tmp_path))}
+    lines(cloud, "erase", sender, "--yes")
+
+    assert {f"001-sent-{send['id']}.eml" for send in why["sends"]} < written
+    for key in kept:
+        with pytest.raises(ArchiveObjectMissing):
+            connection.archive.get(key)
 
 
 @pytest.mark.parametrize("identifier", ["c-zzzzzzzz", "nobody-at-all@operated.example"])

@@ -1,7 +1,7 @@
 """What only the operator's command does with the records: statuses, a person's data, erasing."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,10 @@ from email_handler.adapters.dynamodb.records import versioned
 from email_handler.adapters.dynamodb.table import PRESENT, Key, Table
 from email_handler.conversations.records import Contact, Conversation, LedgerItem, MessageRecord, Status
 from email_handler.conversations.threads import local_part
-from email_handler.identifiers import ConversationId
+from email_handler.errors import RecordChanged
+from email_handler.identifiers import ConversationId, LedgerId
+
+TRIES = 5  # of a write that others are faster than
 
 
 class DynamoOperator:
@@ -45,13 +48,29 @@ class DynamoOperator:
             if message.sender.lower() == address.lower():
                 yield message
 
+    def sends(self, ledgers: Iterable[LedgerId]) -> list[LedgerItem]:
+        """Return those of the sends *ledgers* that exist, whether or not their conversation does."""
+        wanted = list(dict.fromkeys(map(keys.send, ledgers)))
+        found = self._table.get_many(wanted)
+        return [read(LedgerItem, found[key]) for key in wanted if key in found]
+
+    def close(self, conversation: Conversation) -> bool:
+        """Delete *conversation* if it is still as it was read, and return whether it was: from then on, messages that
+        arrive start another one."""
+        try:
+            self._table.transact([self._table.remove(keys.conversation(conversation.id), conversation.version)])
+        except RecordChanged:
+            return False
+        return True
+
     def erase(
         self, messages: Sequence[MessageRecord], sends: Sequence[LedgerItem], conversation: Conversation | None
     ) -> int:
-        """Delete *messages* with their decisions, *sends*, and *conversation*; return how many items that were. Only
-        the point-in-time recovery still knows them.
+        """Delete *messages* with their decisions, *sends*, and the ids that lead to them; return how many items that
+        were. Only the point-in-time recovery still knows them. *conversation* is theirs as it was, if that is known.
 
-        The conversation goes last: until then a second run finds everything.
+        Each message goes after all that is found through it, at once with the pointer by which its conversation lists
+        it, and in the order given: until then a second run finds everything that is left.
         """
         about = {message.receipt for message in messages}
         ids = [message.message_id for message in messages] + [send.ses_id for send in sends]
@@ -62,37 +81,52 @@ class DynamoOperator:
         for send in sends:
             to_delete += [keys.event(send.id), keys.send(send.id)]
         for message in messages:
-            id_ = message.receipt, message.function
-            to_delete += [keys.decision(*id_), keys.message(*id_)]
+            to_delete.append(keys.decision(message.receipt, message.function))
             if any(reason.stage == "operator" for reason in message.reasons):
                 to_delete.append(keys.decision(message.receipt, "operator"))
-            if message.conversation:
-                to_delete.append(keys.pointer(message))
-        if conversation:
-            to_delete += self._topics(conversation.contact, conversation.id)
-            to_delete.append(keys.conversation(conversation.id))
-        return self._delete(to_delete)
+        return self._delete(to_delete) + sum(map(self._erase_message, messages))
+
+    def _erase_message(self, message: MessageRecord) -> int:
+        pair = [keys.message(message.receipt, message.function)]
+        if message.conversation:
+            pair.append(keys.pointer(message))
+        there = self._table.existing(pair)
+        self._table.transact([self._table.remove(key) for key in pair])
+        return len(there)
 
     def contact(self, address: str) -> Contact | None:
         """Return what is known of one contact."""
         return read_optional(Contact, self._table.get(keys.contact(address)))
 
-    def erase_contact(self, address: str) -> int:
-        """Delete the record of a contact, whose conversations are erased; return how many items that were."""
-        return self._delete([*self._topics(address), keys.contact(address)])
+    def forget(self, address: str, *, wholly: bool) -> int:
+        """Remove what leads from the contact *address* to conversations that are gone; and *wholly*, their record, unless
+        they have started another conversation by now. Return how many items were deleted. Raises RecordChanged."""
+        topics = self._table.query("#pk = :pk", {"pk": keys.topic(address, "")[0]}, ConsistentRead=True)
+        leading = {(topic["pk"], topic["sk"]): keys.conversation(topic["conversation"]) for topic in topics}
+        there = self._table.existing(leading.values())
+        deleted = self._delete([topic for topic, conversation in leading.items() if conversation not in there])
+        for _ in range(TRIES - 1):
+            try:
+                return deleted + self._forget(address, wholly=wholly)
+            except RecordChanged:  # they write at this moment
+                continue
+        return deleted + self._forget(address, wholly=wholly)
 
-    def forget_conversation(self, contact: Contact, conversation: ConversationId) -> None:
-        """Remove an erased conversation from its *contact*'s record. Raises RecordChanged: read the contact again."""
-        kept = tuple(one for one in contact.conversations if one[0] != conversation)
-        self._table.transact(versioned(self._table, None, replace(contact, conversations=kept)))
-
-    def _topics(self, contact: str, conversation: str = "") -> list[Key]:
-        """Return the keys of a contact's topics, of one conversation or of all."""
-        found = self._table.query("#pk = :pk", {"pk": keys.topic(contact, "")[0]}, ConsistentRead=True)
-        return [(topic["pk"], topic["sk"]) for topic in found if conversation in ("", topic["conversation"])]
+    def _forget(self, address: str, *, wholly: bool) -> int:
+        contact = self.contact(address)
+        if contact is None:
+            return 0
+        there = self._table.existing(keys.conversation(id_) for id_, *_ in contact.conversations)
+        kept = tuple(one for one in contact.conversations if keys.conversation(one[0]) in there)
+        if wholly and not kept:
+            self._table.transact([self._table.remove(keys.contact(address), contact.version)])
+            return 1
+        if kept != contact.conversations:
+            self._table.transact(versioned(self._table, None, replace(contact, conversations=kept)))
+        return 0
 
     def _delete(self, to_delete: Sequence[Key]) -> int:
-        there = self._table.get_many(to_delete)
+        there = self._table.existing(to_delete)
         for key in to_delete:
             if key in there:
                 self._table.delete(key)

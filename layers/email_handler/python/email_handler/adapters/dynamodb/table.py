@@ -110,6 +110,17 @@ class Table:
             expressions["ConditionExpression"] = condition
         return {"Update": {"TableName": self._name, "Key": _key(key), **_bound(expressions, values)}}
 
+    def remove(self, key: Key, version: int = 0) -> Item:
+        """Return the transaction's entry that deletes the item at *key*, if it is still *version* (0: any, or none)."""
+        expressions = {"ConditionExpression": "#version = :version"} if version else {}
+        return {
+            "Delete": {
+                "TableName": self._name,
+                "Key": _key(key),
+                **_bound(expressions, {"version": version} if version else {}),
+            }
+        }
+
     def put_version(self, key: Key, attributes: Attributes, version: int) -> Item:
         """Return the transaction's entry that stores *attributes* as the version after *version* (0: must be absent)."""
         condition, values = ("#version = :version", {"version": version}) if version else (ABSENT, {})
