@@ -314,9 +314,13 @@ def test_what_is_written_so_and_is_not_private_passes(kept: str) -> None:
     assert gate.check(_message_of(*written), NEEDLES) == ((), ())
 
 
-def test_no_ignorable_character_hides_an_address_or_what_is_in_front_of_it() -> None:
+def test_no_ignorable_character_hides_an_address() -> None:
     marks = {mark for first, last in RANGES for mark in (chr(first), chr((first + last) // 2), chr(last))}
-    frames = ("to me{0}@priv{0}{0}ate.example", f"Smith{{0}}{PRIVATE}{{0}}Berlin")
+    frames = (
+        "to me{0}@priv{0}{0}ate.example",
+        f"Smith {{0}}{PRIVATE}{{0}} Berlin",
+        f"Smith:{{0}}{PRIVATE}{{0}}, Berlin",
+    )
     texts = [frame.format(mark) for mark in marks for frame in frames]
 
     assert _missed({ascii(text): text.encode() for text in texts}, "text/plain; charset=utf-8") == []

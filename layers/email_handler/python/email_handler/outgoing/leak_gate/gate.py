@@ -61,6 +61,7 @@ _MESSAGE = re.compile(
     re.IGNORECASE,
 )
 """How a message begins, in a file of any type: many clients attach one as ``application/octet-stream``."""
+_QUOTED = re.compile(rb"^content-transfer-encoding:\s{0,9}quoted-printable", re.IGNORECASE | re.MULTILINE)
 _NEXT = re.compile(rb"\n(?=From [^\n]{1,200}\n[!-9;-~]{1,76}:)")  # of several messages in one file (RFC 4155)
 _DEFECTS = {"header section cut": DAMAGED, "nested too deep": TOO_DEEP, "too many parts": TOO_MANY}
 _ASCII_BYTES = bytes(range(128))
@@ -103,7 +104,7 @@ def check(raw: bytes, needles: Needles) -> tuple[tuple[Place, ...], tuple[Unchec
     reported = {place.what for place in scan.places}
     # Also what stands between the parts, and what parsing dropped. Soft line breaks are undone first: "me@here.example="
     # at the end of a line may be the beginning of somebody else's address.
-    scan.strings("message", [decode_quoted_printable(raw).decode("utf-8", "replace")])
+    scan.strings("message", [views.letters_of(decode_quoted_printable(raw))], is_text=True)
     places = tuple(place for place in scan.places if place.where != "message" or place.what not in reported)
     return places, tuple(scan.unchecked)
 
@@ -188,7 +189,9 @@ class _Scan:
         is_read = bool(messages) and len(content) >= _LONG and content in self._around
         if is_text and not is_read:
             declared = charset or declared_charset(content)
-            self._text_file(where, path, decode(plain, declared if plain is content else ""), depth)
+            # A message's lines may be broken within a word; its parts are read one by one below.
+            text = decode_quoted_printable(plain) if messages and _QUOTED.search(plain) else plain
+            self._text_file(where, path, decode(text, declared if plain is content else ""), depth)
         around = self._around
         if is_text and not charset:
             self._around = content
@@ -199,7 +202,7 @@ class _Scan:
                 self._unread(where, path, TOO_MANY)
         self._around = around
         if not is_text or readers or b"\0" in content or not _is_utf8(plain):
-            self.raw(where, content)
+            self.raw(where, content, is_text=is_text and not readers and b"\0" not in content)
         for reader in readers:
             try:
                 self._take(where, path, reader(content, self._budget), depth)
@@ -239,13 +242,13 @@ class _Scan:
                 case Unread(reason, name):
                     self._unread(where, _joined(path, name), reason)
 
-    def raw(self, where: str, content: bytes) -> None:
-        """Scan bytes of any kind: as ASCII and as UTF-16.
+    def raw(self, where: str, content: bytes, *, is_text: bool = False) -> None:
+        """Scan bytes of any kind: as ASCII and as UTF-16. *is_text* says that they are text in an unknown charset.
 
         A zero ends a string here. Some strings have their length in front, which may look like a letter of the
         address: they are searched for by themselves.
         """
-        text = content.translate(_ASCII).decode("ascii")
+        text = views.letters_of(content) if is_text else content.translate(_ASCII).decode("ascii")
         texts = [text]
         if "\0" in text:
             texts = [text.replace("\0", _END), text.replace("\0\0", _END).replace("\0", "")]
@@ -257,9 +260,10 @@ class _Scan:
             texts += [self._needles.strange.sub(_END, views.LETTERS.whole(one)) for one in decoded]
         self.strings(where, texts)
 
-    def strings(self, where: str, texts: Iterable[str]) -> None:
+    def strings(self, where: str, texts: Iterable[str], *, is_text: bool = False) -> None:
         """Scan *texts* for strings that may stand anywhere in them."""
-        for window in chain.from_iterable(views.near(seen, self._needles.may_be_in) for seen in texts):
+        for near in chain.from_iterable(views.near(seen, self._needles.may_be_in) for seen in texts):
+            window = views.normal(near) if is_text else near
             found = [finding.what for finding in self._needles.find(window, strings=True)]
             lowered = window.lower()
             if any(f"{chr(len(a))}{a}" in lowered or f"{_END}{a}" in lowered for a in self._addresses):

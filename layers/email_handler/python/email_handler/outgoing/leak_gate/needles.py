@@ -15,7 +15,7 @@ from email_handler.conversations.owners import Identity
 from email_handler.mail.addresses import split_address
 from email_handler.mail.documents.reading import BOUNDARY, KERN
 from email_handler.mail.ignorable import CHARACTERS
-from email_handler.outgoing.leak_gate import views
+from email_handler.outgoing.leak_gate import longer, views
 from email_handler.outgoing.sentinels import SENTINEL, SENTINEL_WORDS
 
 PRIVATE, THREAD, TERM, BANNER = "private address", "thread address", "hidden term", "banner"
@@ -30,8 +30,20 @@ _SEPARATOR = (
     rf"(?:@|[%=+-]{_B}4{_B}0|&#0{{0,5}}64;?|&#x0{{0,5}}40;?|&commat;|\\u0040|\\x40|\\'40|\\0{{0,4}}40 ?|[+&]AEA-)"
     rf"{_SPACE}[{_QUOTES}(<\[{{]{{0,2}}"
 )
-# Of addresses (RFC 6531). A letter of another script in front of an address belongs to the word before it.
+# Of addresses (RFC 6531). A letter of another script in front of an address belongs to the word before it, unless a dot
+# or a hyphen joins the two.
 _LETTER = r"A-Za-z0-9\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
+_MARKED = "".join(
+    rf"(?<![^\W_]{marks}{kern})" for marks in ("[\u0300-\u036f]", "[\u0300-\u036f]{2}") for kern in ("", KERN)
+)
+_UNSPACED = r"\u0e00-\u0eff\u2e80-\u3001\u3003-\ua4cf\uac00-\ud7af\uf900-\ufaff"  # scripts without spaces between words
+# A letter or digit that would make a term part of a longer word.
+_WORD = rf"[^\W_{_UNSPACED}\u3002]"
+# What a word in any script consists of, marks and what could not be decoded included: a dot or a hyphen goes on with it.
+_WRITTEN = (
+    r"\w\ufffd\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u0e30-\u0e4e"
+)
+_DOT = r"[.\u3002]"
 # "o'me" is a name; behind other letters an article ends ("d'anna@…").
 _NOT_OF_A_NAME = "".join(
     rf"(?<!o{mark})"
@@ -44,10 +56,12 @@ _FILE_TYPE = (
 )
 _K = f"{KERN}?"
 _DOMAIN_ENDS = (
-    rf"(?!{_K}[{_LETTER}])(?!{_K}-[A-Za-z0-9{KERN}-]{{0,126}}\.{_K}[A-Za-z])"
+    rf"(?!{_K}[{_LETTER}\u0300-\u036f])(?!{_K}{_WORD}{{1,63}}\.[A-Za-z])(?!{_K}-[A-Za-z0-9{KERN}-]{{0,126}}\.{_K}[A-Za-z])"
     rf"(?!{_K}\.{_K}(?!{_FILE_TYPE}(?![A-Za-z0-9.-]))(?-i:[a-z0-9]))"
 )
-_GOES_ON = re.compile(rf"{_B}\.{_B}[A-Z]")  # ME@EXAMPLE.COM.TEST, Me@Example.Com.Test
+_ENDS = re.compile(_DOMAIN_ENDS, re.IGNORECASE)
+_GOES_ON = re.compile(rf"{_B}{_DOT}{_B}[A-Z]")  # ME@EXAMPLE.COM.TEST, Me@Example.Com.Test
+_GOES_ON_SO = re.compile("\u3002[A-Za-z0-9]")  # behind a domain with such dots; behind another it ends a sentence
 _FILE_FOLLOWS = re.compile(rf"\.{_FILE_TYPE}(?![A-Za-z0-9])", re.IGNORECASE)
 _ATEXT = rf"A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~{BOUNDARY}{KERN}-"
 _TAG = rf"(?:\+[\w.+{BOUNDARY}{KERN}-]{{0,64}})?"
@@ -59,8 +73,6 @@ _GMAIL = ("gmail.com", "googlemail.com")
 """Both domains lead to the same mailboxes, and dots in their local parts mean nothing."""
 _GMAIL_IN_LINKS = "m"
 """The domain as Google Calendar writes it in the identifier of an event (``eid=``, in base64)."""
-# A letter or digit that would make a term part of a longer word; scripts without spaces between words have none.
-_WORD = r"[^\W_\u0e00-\u0eff\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff]"
 _SHORT = 6  # characters: bytes of no text hold any shorter term by chance
 _FORMS = 16  # spellings of one domain
 _LOWER = bytes(range(256)).lower()
@@ -143,12 +155,14 @@ class Needles:
                 apart.append(finding)
         return apart
 
-    def _addresses(self, text: str, name: bool) -> Iterator[Finding]:
+    def _addresses(self, given: str, name: bool) -> Iterator[Finding]:
         last = 0
-        for match in self._address.finditer(text):
+        dotted = given.replace("\u3002", ".")  # as the words in front of a domain with such dots are written
+        for match in self._address.finditer(given):
+            text = dotted if "\u3002" in match["domain"] else given
             window, last = max(last, match.start() - _WINDOW), match.end()
-            domain = _bare(match["domain"])
-            if (domain.isupper() or domain.istitle()) and _GOES_ON.match(text, match.end()):
+            domain = _bare(match["domain"]).replace("\u3002", ".")
+            if _goes_on(match, domain, text):
                 continue
             if domain.lower() in self._threads:
                 local = _THREAD_LOCAL.search(text, window, match.start())
@@ -158,8 +172,25 @@ class Needles:
             if hit is None and (joined := self._joined[domain.lower()].search(text, window, match.start())):
                 is_joined = name or match["route"] or joined["path"] or _FILE_FOLLOWS.match(text, match.end())
                 hit = joined if is_joined else None
-            if hit:
+            if hit and self._is_whole(hit, text, match.start(), domain.lower()):
                 yield Finding(hit.start("hit"), match.end(), PRIVATE)
+
+    def _is_whole(self, hit: re.Match[str], text: str, end: int, domain: str) -> bool:
+        """Return whether nothing encoded in front of the local part *hit* makes it the end of a longer one."""
+        decoded = longer.before(text, hit.start("hit"), end)
+        known = self._joined if "path" in hit.groupdict() else self._local
+        return not decoded or known[domain].search(decoded) is not None
+
+
+def _goes_on(match: re.Match[str], domain: str, text: str) -> bool:
+    """Return whether the domain of *match* goes on behind it, so that it is another: in capitals, or encoded."""
+    capital = domain.isupper() or domain.istitle()
+    if capital and _GOES_ON.match(text, match.end()):
+        return True
+    if "\u3002" in match["domain"] and _GOES_ON_SO.match(text, match.end()):
+        return True
+    decoded = longer.behind(text, match.end())
+    return bool(decoded) and (not _ENDS.match(decoded) or bool(capital and _GOES_ON.match(decoded)))
 
 
 def _spans(pattern: re.Pattern[str], text: str, what: str) -> Iterator[Finding]:
@@ -203,12 +234,12 @@ def _bare(text: str) -> str:
 
 
 def _letters(text: str) -> str:
-    return views.LETTERS.whole(text)
+    return views.LETTERS.whole(text).replace("\u3002", ".")
 
 
 def _spread(literal: str) -> str:
-    """Return a pattern of *literal* with boundaries between any two characters."""
-    return _B.join(map(re.escape, literal))
+    """Return a pattern of *literal* with boundaries between any two characters, and with dots in any script."""
+    return _B.join(_DOT if letter == "." else re.escape(letter) for letter in literal)
 
 
 def domain_forms(domain: str) -> tuple[str, ...]:
@@ -266,10 +297,12 @@ def _local_pattern(locals_: list[str]) -> re.Pattern[str]:
     It matches "me", "me+tag", in quotes, in brackets or behind punctuation ("_me", "--me"), not "notme", "x-me" or "john.me".
     """
     base = _base(locals_)
-    before = rf"(?:^{_K}|(?<=[^{_LETTER}{KERN}._+-])|(?<=[^{_LETTER}._+-]{KERN})){_NOT_OF_A_NAME}"
+    apart = rf"(?:^{_K}|(?<=[^{_LETTER}{KERN}._+-])|(?<=[^{_LETTER}._+-]{KERN})){_MARKED}{_NOT_OF_A_NAME}"
+    joined = rf"(?:^{_K}|(?<=[^{_WRITTEN}{KERN}.+-])|(?<=[^{_WRITTEN}.+-]{KERN})){_NOT_OF_A_NAME}[.+_-]{{1,8}}"
+    before = rf"(?:{apart}|{joined}|(?<=[{_UNSPACED}])[+_-]{{1,8}})"
     rest = rf"(?<![{_LETTER}][\x00-\x1f]\.)(?<!>\.)"  # "some.me", parted behind the first word
     quoted = rf"[{_QUOTES}(<\[{{]{{1,2}}{_B}{base}{_B}[{_QUOTES})>\]}}]{{1,2}}"
-    return re.compile(rf"{before}[.+_-]{{0,8}}{rest}(?P<hit>{quoted}|{base}){_B}$", re.IGNORECASE)
+    return re.compile(rf"{before}{rest}(?P<hit>{quoted}|{base}){_B}$", re.IGNORECASE)
 
 
 def _joined_pattern(locals_: list[str]) -> re.Pattern[str]:

@@ -21,6 +21,8 @@ from email_handler.mail.entities import unescape
 from email_handler.mail.headers import decode_header
 from email_handler.mail.ignorable import CHARACTERS
 
+_SEEN_AS_NOTHING = frozenset((BOUNDARY, KERN))
+
 
 class Piece(NamedTuple):
     """A run of characters of a view, and the range of the source that it stands for."""
@@ -55,11 +57,11 @@ class View:
         return [(piece.start, piece.end) for piece in self.cut(start, end)]
 
     def shown(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Return the source ranges of what a reader sees of ``text[start:end]``: boundaries left out."""
+        """Return the source ranges of what a reader sees of ``text[start:end]``, in order."""
         at, ranges = start, []
         for piece in self.cut(start, end):
             run = self.text[at : at + piece.length]
-            if run != BOUNDARY:
+            if run not in _SEEN_AS_NOTHING:
                 ranges.append((piece.start, piece.end))
             at += piece.length
         return ranges
@@ -91,6 +93,7 @@ _QUOTED = r"=(?:[0-9A-Fa-f]{2}(?:=[0-9A-Fa-f]{2})*+|[ \t]{0,8}\r?\n)"
 _REFERENCE = r"&(?:#[xX]?[0-9A-Fa-f]++|[A-Za-z0-9]{1,31}+);?"
 _ESCAPE = r"\\(?:u[0-9A-Fa-f]{4}|[ux]\{[0-9A-Fa-f]{1,6}\}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|'[0-9A-Fa-f]{2}|[0-9A-Fa-f]{1,6} ?|[@._,;:+nrt-]|\r?\n[ \t]{0,99})"
 _OFFICE_ESCAPE = "_x[0-9A-Fa-f]{4}_"
+_LATIN = frozenset((0xAD, *range(0xC0, 0x100)))  # letters of ISO 8859-1, and its soft hyphen
 _HEXADECIMAL = re.compile("[0-9A-Fa-f]+")
 
 
@@ -99,16 +102,18 @@ def _meaning(token: str) -> str:
     if token[0] == "&":
         return unescape(token)
     if token[0] == "=":
-        return _bytes(token.replace("=", "%")) if token[1] not in " \t\r\n" else ""
+        return percent_decoded(token.replace("=", "%")) if token[1] not in " \t\r\n" else ""
     if token[0] == "%" and token[1] != "u":
-        return _bytes(token)
+        return percent_decoded(token)
     if digits := _HEXADECIMAL.search(token):
         return chr(min(int(digits[0], 16), 0x10FFFF))
     return " " if token[1] in "nrt" else token[1:].lstrip()  # nothing for a line that is continued
 
 
-def _bytes(percent: str) -> str:
-    return unquote_to_bytes(percent).decode("utf-8", "replace")
+def percent_decoded(percent: str) -> str:
+    """Return *percent* decoded: as UTF-8, or a byte alone as a letter of western Europe."""
+    content = unquote_to_bytes(percent)
+    return content.decode("latin-1" if len(content) == 1 and content[0] in _LATIN else "utf-8", "replace")
 
 
 PERCENT = Decoding("%", re.compile(_PERCENT), _meaning)
@@ -221,8 +226,8 @@ FOLDED = Decoding("\r\n", re.compile(r"(?:\r\n|\n|\r)[ \t]"), "")
 
 def _letters(text: str) -> str:
     if unicodedata.is_normalized("NFKC", text):
-        return text.replace("\u3002", ".")
-    return unicodedata.normalize("NFKC", text).replace("\u3002", ".")
+        return text
+    return unicodedata.normalize("NFKC", text.replace("\uff0e", "\u3002"))
 
 
 class _Letters(Decoding):
@@ -231,17 +236,20 @@ class _Letters(Decoding):
 
 
 LETTERS = _Letters("", re.compile("(?:[A-Za-z](?=[\u0300-\u036f])|[^\x00-\x7f])[\u0300-\u036f]*"), _letters)
-"""One form for characters that name the same host (RFC 5895): composed, full-width, mathematical, dots in any script."""
+"""One form for characters that name the same host (RFC 5895): composed, full-width, mathematical. The dots that end a
+sentence in Chinese stay: they may be a dot of a host, and join no words."""
 
 _UNSEEN = f"\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f{CHARACTERS}"
+_WITHIN = re.compile(f"(?:(?![\u202a-\u202e\u2066-\u2069])[{KERN}{CHARACTERS}])+")
 UNSEEN = Decoding(
     "",
     re.compile(rf"(?:[{_UNSEEN}]|[ \t]{{0,4}}\r?\n[>| \t]*+(?![+-])|\r(?!\n))+"),
-    lambda token: KERN if not token.strip(KERN) else BOUNDARY,
+    lambda token: KERN if _WITHIN.fullmatch(token) else BOUNDARY,
 )
 """Ignorable and control characters, and where a client broke and quoted a line (RFC 3676).
 
-A line of a patch begins with "+" or "-" and goes on with nothing."""
+What is not shown at all stands within a word, such as a soft hyphen; what begins or ends a run in another direction
+(UAX #9 §2.1, §2.2) is a boundary. A line of a patch begins with "+" or "-" and goes on with nothing."""
 
 _BLOCK = re.compile(
     r"</?(?:address|blockquote|br|dd|div|dl|dt|h[1-6]|hr|li|ol|p|pre|table|td|tr|ul)[\s/>]", re.IGNORECASE
@@ -345,6 +353,20 @@ def near(text: str, may_be_in: Callable[[str], bool]) -> Iterator[str]:
 def normal(text: str) -> str:
     """Return *text* as needles are looked for in it: one form of each letter, boundaries for what is not seen."""
     return UNSEEN.whole(LETTERS.whole(text))
+
+
+_ALONE = re.compile("(?<![\udc80-\udcff])[\udcc0-\udcff](?=[A-Za-z0-9])|[\udcc0-\udcff](?=[.+_-])")
+_SOFT_HYPHEN = re.compile("(?<![\udc80-\udcff])\udcad(?![\udc80-\udcff])")
+_NO_CHARACTER = re.compile("[\ud800-\udfff]")
+
+
+def letters_of(content: bytes) -> str:
+    """Return *content*, text in no known charset, as UTF-8 or by this guess: a byte alone within words is a letter, one
+    of several is a part of a character that may end a word, as in Chinese."""
+    text = content.decode("utf-8", "surrogateescape")
+    if text.isascii() or not _NO_CHARACTER.search(text):
+        return text
+    return _NO_CHARACTER.sub("\x7f", _ALONE.sub("\u0101", _SOFT_HYPHEN.sub(KERN, text)))
 
 
 def view(text: str, chain: Iterable[Decoding]) -> View:
