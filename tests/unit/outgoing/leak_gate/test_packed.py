@@ -31,7 +31,7 @@ def test_a_file_of_as_few_bytes_as_asked_for_is_decoded_and_no_shorter_one() -> 
 
 
 def test_zeros_part_the_contents_of_two_runs() -> None:
-    runs = " ".join(base64.b64encode(text).decode() for text in (b"the first of two..", b"the second of two."))
+    runs = " (and) ".join(base64.b64encode(text).decode() for text in (b"the first of two..", b"the second of two."))
 
     wholes = [content.strip(b"\0") for content in packed.unpacked(runs, 18) if b"first" in content]
 

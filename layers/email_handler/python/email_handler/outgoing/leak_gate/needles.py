@@ -26,9 +26,9 @@ _B = f"[{BOUNDARY}{KERN}]?"
 _SPACE = rf"[\t \u00a0\u1680\u2028\u2029{BOUNDARY}{KERN}]{{0,8}}"
 _QUOTES = "\"'`*_\u2018-\u201f"  # what people put around a part of an address, brackets too
 _SEPARATOR = (
-    rf"{_SPACE}"
+    rf"(?:{_B}\(a\){_B}|{_SPACE}"  # in X.400 (RFC 2156 §3.4)
     rf"(?:@|[%=+-]{_B}4{_B}0|&#0{{0,5}}64;?|&#x0{{0,5}}40;?|&commat;|\\u0040|\\x40|\\'40|\\0{{0,4}}40 ?|[+&]AEA-)"
-    rf"{_SPACE}[{_QUOTES}(<\[{{]{{0,2}}"
+    rf"{_SPACE}[{_QUOTES}(<\[{{]{{0,2}})"
 )
 # Of addresses (RFC 6531). A letter of another script in front of an address belongs to the word before it, unless a dot
 # or a hyphen joins the two.
@@ -302,7 +302,8 @@ def _local_pattern(locals_: list[str]) -> re.Pattern[str]:
     before = rf"(?:{apart}|{joined}|(?<=[{_UNSPACED}])[+_-]{{1,8}})"
     rest = rf"(?<![{_LETTER}][\x00-\x1f]\.)(?<!>\.)"  # "some.me", parted behind the first word
     quoted = rf"[{_QUOTES}(<\[{{]{{1,2}}{_B}{base}{_B}[{_QUOTES})>\]}}]{{1,2}}"
-    return re.compile(rf"{before}{rest}(?P<hit>{quoted}|{base}){_B}$", re.IGNORECASE)
+    signed = rf"(?<=prvs=){base}[/=][0-9A-Z]{{3,20}}"  # BATV
+    return re.compile(rf"{before}{rest}(?P<hit>{quoted}|{base}|{signed}){_B}$", re.IGNORECASE)
 
 
 def _joined_pattern(locals_: list[str]) -> re.Pattern[str]:

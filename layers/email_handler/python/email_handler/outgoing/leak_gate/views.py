@@ -20,6 +20,7 @@ from email_handler.mail.documents.reading import BOUNDARY, KERN
 from email_handler.mail.entities import unescape
 from email_handler.mail.headers import decode_header
 from email_handler.mail.ignorable import CHARACTERS
+from email_handler.outgoing.leak_gate import links
 
 _SEEN_AS_NOTHING = frozenset((BOUNDARY, KERN))
 
@@ -131,8 +132,10 @@ PROOFPOINT = Decoding(
 )
 """How Proofpoint writes the links of a message that it checked: percent-encoding with another sign."""
 
+PROOFPOINT_3 = Decoding("/v3/__", links.LINK, links.original)
+
 IMCEA = Decoding(
-    ("+40",),
+    ("+40", "+2E", "+2e", "+28a+29"),
     re.compile(r"IMCEA[A-Z0-9]{2,12}-|\+(?:2[0-9A-F]|3[A-F]|40|5[B-F]|7[B-F])"),
     lambda token: chr(int(token[1:], 16)) if token[0] == "+" else " ",
 )
@@ -196,8 +199,24 @@ one anywhere in a tag."""
 BARE_TAGS = Decoding("<", re.compile(r"<!\[CDATA\[|\]\]>|<[^<>]*+>"), BOUNDARY)
 """Tags wherever they stand: in comments, in CDATA sections, and in attributes that hold a page (``srcdoc``)."""
 
+_ALTERNATIVE = re.compile(
+    r"""\b(?:alt|value|placeholder)\s{0,9}=\s{0,9}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE
+)
+
+
+def _shown_instead(tag: str) -> str:
+    return "".join(f"{BOUNDARY}{''.join(value)}{BOUNDARY}" for value in _ALTERNATIVE.findall(tag)) or BOUNDARY
+
+
+ALTERNATIVES = Decoding(
+    "<",
+    re.compile(r"""<(?:img|input|area)[\s/](?:[^<>"']|"[^"]{0,999}"|'[^']{0,999}'){0,99}>""", re.IGNORECASE),
+    _shown_instead,
+)
+"""What readers show in place of a picture that they block, and what stands in a field: it stands within its line."""
+
 _NOT_SHOWN = (
-    "style|script|template|title|desc|metadata|noscript|noembed|noframes|iframe|object|canvas|audio|video|datalist|rp|rt|rPh"
+    "param|comment|style|script|template|title|desc|metadata|noscript|noembed|noframes|iframe|object|canvas|audio|video|datalist|rp|rt|rPh"
     "|del|moveFrom|delText|instrText|delInstrText|posOffset|Fallback|annotation|note|ruby-text|hidden-text"
 )
 NOT_SHOWN = Decoding(
@@ -208,7 +227,7 @@ NOT_SHOWN = Decoding(
     ),
     BOUNDARY,
 )
-"""Elements of HTML (§4.8, §4.11, §4.12), SVG, Office Open XML and OpenDocument whose text is not shown in the line that they
+"""Elements of enriched text (RFC 1896), HTML (§4.8, §4.11, §4.12), SVG, Office Open XML and OpenDocument whose text is not shown in the line that they
 stand in: styles, deletions, codes of fields, notes."""
 
 TABS = Decoding(
@@ -293,7 +312,8 @@ def _readings(text: str, *, markup: bool) -> Iterator[tuple[Chain, str]]:
     elif _CALENDAR.search(text, 0, _HEAD):
         starts.setdefault(FOLDED.whole(text), (FOLDED,))
     plain, plainly = next(iter(starts.items()))
-    for kind in (PROOFPOINT, IMCEA, OCTAL, ENCODED_WORDS, TERMINAL, OFFICE, *((NOT_SHOWN, TABS) if markup else ())):
+    kinds = (PROOFPOINT, IMCEA, OCTAL, ENCODED_WORDS, TERMINAL, OFFICE)
+    for kind in (*kinds, *((NOT_SHOWN, TABS, ALTERNATIVES) if markup else ())):
         for chain, reading in _repeated(plainly, plain, kind):
             starts.setdefault(reading, chain)
     for decoded, chain in tuple(starts.items()) if markup else ():
@@ -315,6 +335,13 @@ def _without_tags(chain: Chain, text: str) -> Iterator[tuple[Chain, str]]:
 
 def _decodings(start: Chain, text: str) -> Iterator[tuple[Chain, str]]:
     """Yield *text*, with each kind of encoding undone, and with several of them, again and again."""
+    for chain, reading in _undone(start, text):
+        yield chain, reading
+        if (link := PROOFPOINT_3.whole(reading)) != reading:
+            yield from _undone((*chain, PROOFPOINT_3), link)
+
+
+def _undone(start: Chain, text: str) -> Iterator[tuple[Chain, str]]:
     yield start, text
     if _SIGNS.search(text):
         for kind in (PERCENT, ENTITY, QUOTED, ESCAPE, MIXED, MIXED_QUOTED):
