@@ -70,6 +70,7 @@ def read_pdf(payload: bytes, budget: Budget) -> Iterator[Found]:
     if not document.complete:
         yield Unread(DAMAGED)
     yield Raw(b"\0\0\0".join(content for _, content in contents))
+    yield from _forms(document, contents)
     yield from _Pages(document, contents, budget).texts()
 
 
@@ -77,6 +78,15 @@ def _embedded(document: Document) -> set[int]:
     """Return the numbers of the streams that file specifications name (§7.11.4): their type is optional."""
     named = (document.dictionary(dictionary.get(b"EF")) for dictionary in document.dictionaries)
     return {value.number for files in named for value in files.values() if isinstance(value, Ref)}
+
+
+def _forms(document: Document, contents: list[tuple[Stream, bytes]]) -> Iterator[Found]:
+    """Yield each form that several streams hold (§12.7.8): one XML document, cut anywhere."""
+    content_of = {stream.number: content for stream, content in contents}
+    for dictionary in document.dictionaries:
+        parts = [part.number for part in document.array(dictionary.get(b"XFA")) if isinstance(part, Ref)]
+        if len(parts) > 1:
+            yield Member("", b"".join(content_of.get(number, b"") for number in parts))
 
 
 def _stream(

@@ -9,7 +9,10 @@ from email_handler.mail.documents.pdf_objects import Dictionary, Document, Name,
 _SINGLE = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f\s]{2,80})>")
 _RANGE = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f\s]{2,80})>")
 _ARRAY = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{2,8})>\s{0,8}\[([^\[\]]*+)\]")
-_CODE_SPACE = re.compile(rb"begincodespacerange\s{0,8}<([0-9A-Fa-f]{2,8})>")
+_CODE_SPACES = re.compile(rb"begincodespacerange(.*?)endcodespacerange", re.DOTALL)
+_CODE_SPACE = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{2,8})>")
+_MAX_SPACES = 100
+_IDENTITY = b"begincodespacerange <0000> <ffff> endcodespacerange"
 _SECTION = re.compile(rb"beginbf(char|range)(.*?)endbf", re.DOTALL)
 _PUT = re.compile(rb"dup\s{1,8}(\d{1,3})\s{0,8}/([A-Za-z0-9.]{1,40})\s{1,8}put")
 _MAX_CODES = 70_000  # codes of one map; two bytes have 65,536
@@ -90,15 +93,21 @@ class Font:
     width: int  # bytes of a code
     codec: str = ""  # decodes what ``characters`` does not list; "" if nothing does
     readable: bool = True  # the characters of codes are known
+    cuts: tuple[re.Pattern[bytes], ...] = ()  # codes of several widths, of each map that says how a string is cut
 
     def reads(self, shown: bytes) -> bool:
         """Return whether every character of the string *shown* is known."""
+        if self.cuts:
+            return self.readable and len({text for text in self._cut(shown) if _OTHER not in text}) == 1
         if self.width == 1:
             return self.readable and all(self.characters.get(code, " ") for code in shown)
         return self.readable and (bool(self.codec) or all(code in self.characters for code in self._codes(shown)))
 
     def text(self, shown: bytes) -> str:
         """Return what the string *shown* shows."""
+        if self.cuts:
+            texts = self._cut(shown)
+            return next((text for text in texts if _OTHER not in text), texts[0])
         if not self.characters and self.codec:
             return shown.decode(self.codec, "replace")
         if self.width == 1:
@@ -108,6 +117,19 @@ class Font:
 
     def _codes(self, shown: bytes) -> Iterator[int]:
         return (int.from_bytes(shown[at : at + self.width]) for at in range(0, len(shown), self.width))
+
+    def _cut(self, shown: bytes) -> list[str]:
+        """Return what *shown* shows for each way to cut it into codes."""
+        return ["".join(map(self._character, cut.findall(shown))) for cut in self.cuts]
+
+    def _character(self, code: bytes) -> str:
+        number = int.from_bytes(code)
+        return self.characters.get(_with_width(number, len(code)), self.characters.get(number, _OTHER))
+
+
+def _with_width(code: int, width: int) -> int:
+    """Return a number for *code* that no other code has: <41> is not <0041>."""
+    return -code - (1 << 8 * width)
 
 
 UNKNOWN = Font({}, 1, "cp1252", readable=False)
@@ -124,7 +146,13 @@ def read_font(dictionary: Dictionary, document: Document, content_of: dict[int, 
         name = bytes(encoding) if isinstance(encoding, Name) else b""
         if not mapped and (b"UCS2" in name or b"UTF16" in name):
             return Font({}, 2, "utf-16-be")
-        return Font(mapped, _width(cmap) or 2, readable=bool(mapped))
+        own = _IDENTITY if name.startswith(b"Identity") else _content(dictionary.get(b"Encoding"), content_of)
+        spaces = [ranges for ranges in map(_code_spaces, (own, cmap)) if ranges]
+        widths = {len(low) for ranges in spaces for low, _ in ranges}
+        if len(widths) > 1:
+            cuts = tuple(map(_cut_by, spaces))
+            return Font(mapped | to_unicode(cmap, by_width=True), 2, readable=bool(mapped), cuts=cuts)
+        return Font(mapped, max(widths, default=2), readable=bool(mapped))
     characters, readable = _encoded(dictionary, document, content_of)
     return Font(characters | mapped, 1, "cp1252", readable=readable or bool(mapped))
 
@@ -165,36 +193,56 @@ def glyph(name: bytes) -> str:
     return _OTHER if known else ""
 
 
-def to_unicode(cmap: bytes) -> dict[int, str]:
-    """Return the codes of a ToUnicode map (§9.10.3) with their characters, at most _MAX_CODES."""
+def to_unicode(cmap: bytes, *, by_width: bool = False) -> dict[int, str]:
+    """Return the codes of a ToUnicode map (§9.10.3) with their characters, at most _MAX_CODES.
+
+    *by_width* says that codes of the same number and of several widths are several codes.
+    """
     characters: dict[int, str] = {}
-    for code, text in _mappings(cmap):
+    for code, width, text in _mappings(cmap):
         if len(characters) >= _MAX_CODES:
             break
-        characters[code] = text
+        characters[_with_width(code, width) if by_width else code] = text
     return characters
 
 
-def _width(cmap: bytes) -> int:
-    space = _CODE_SPACE.search(cmap)
-    return (len(space[1]) + 1) // 2 if space else 0
+def _code_spaces(cmap: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the first and the last code of each range by which *cmap* cuts a string (§9.7.6.2), the narrowest first."""
+    declared = [pair for section in _CODE_SPACES.findall(cmap) for pair in _CODE_SPACE.findall(section)]
+    ranges = [(hex_string(low), hex_string(high)) for low, high in declared[:_MAX_SPACES]]
+    return sorted((pair for pair in ranges if _is_range(*pair)), key=lambda pair: len(pair[0]))
 
 
-def _mappings(cmap: bytes) -> Iterator[tuple[int, str]]:
+def _is_range(low: bytes, high: bytes) -> bool:
+    return len(low) == len(high) and all(map(int.__le__, low, high))
+
+
+def _cut_by(ranges: list[tuple[bytes, bytes]]) -> re.Pattern[bytes]:
+    """Return a pattern for one code within *ranges*, each byte of it between those of the first and of the last."""
+    codes = [
+        b"".join(b"[\\x%02x-\\x%02x]" % (first, last) for first, last in zip(low, high, strict=True))
+        for low, high in ranges
+    ]
+    return re.compile(b"|".join((*codes, b".{1,%d}" % len(ranges[0][0]))), re.DOTALL)
+
+
+def _mappings(cmap: bytes) -> Iterator[tuple[int, int, str]]:
+    """Yield each code, its width in bytes, and what it shows."""
     left = _MAX_CODES
     for kind, section in _SECTION.findall(cmap):
         if kind == b"char":
             for code, text in _SINGLE.findall(section):
-                yield int(code, 16), _utf16(text)
+                yield int(code, 16), len(code) // 2, _utf16(text)
             continue
         for first, last, text in _RANGE.findall(section):
             base = _utf16(text)
-            for at, code in enumerate(range(int(first, 16), min(int(last, 16), int(first, 16) + left) + 1)):
-                yield code, base[:-1] + chr(min(ord(base[-1]) + at, 0x10FFFF)) if base else ""
+            for at, number in enumerate(range(int(first, 16), min(int(last, 16), int(first, 16) + left) + 1)):
+                yield number, len(first) // 2, base[:-1] + chr(min(ord(base[-1]) + at, 0x10FFFF)) if base else ""
                 left -= 1
         for first, _last, values in _ARRAY.findall(section):
             texts = re.findall(rb"<([0-9A-Fa-f\s]{2,80})>", values)
-            yield from enumerate(map(_utf16, texts), int(first, 16))
+            for number, text in enumerate(map(_utf16, texts), int(first, 16)):
+                yield number, len(first) // 2, text
 
 
 def _utf16(digits: bytes) -> str:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from email_handler.mail.documents.reading import KERN, LANGUAGE
+
 _SPACE = rb"\0\t\n\f\r "
 _TOKEN = re.compile(
     rb"(?P<skip>[" + _SPACE + rb"]++|%[^\r\n]*+)"
@@ -27,7 +29,12 @@ _FAST = re.compile(rb"((?:[^()\\]|\\.)*+)\)", re.DOTALL)
 _PARENTHESIS = re.compile(rb"\\.|[()]", re.DOTALL)
 _ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|\r\n|(.))|\r\n?", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"\n": b"", b"\r": b""}
+_MARKS = {b"\xfe\xff": "utf-16-be", b"\xff\xfe": "utf-16-le", b"\xef\xbb\xbf": "utf-8"}
 _NAME_ESCAPE = re.compile(rb"#([0-9A-Fa-f]{2})")
+
+
+_NOTED = frozenset((b"Type", b"Font", b"Subtype", b"XFA"))
+"""Keys of the dictionaries that are read, wherever they stand."""
 
 
 class Name(bytes):
@@ -204,7 +211,7 @@ def _dictionary(items: list[Value], document: Document) -> Dictionary:
     for key, value in zip(items[::2], items[1::2], strict=False):
         if isinstance(key, Name):
             found[bytes(key)] = value
-    if b"Type" in found or b"Font" in found or b"Subtype" in found:
+    if not _NOTED.isdisjoint(found):
         document.dictionaries.append(found)
     return found
 
@@ -245,13 +252,13 @@ def hex_string(digits: bytes) -> bytes:
 
 
 def string_text(content: bytes) -> str:
-    """Return a text string (§7.9.2.2): UTF-16 or UTF-8 with a byte order mark, else PDFDocEncoding."""
-    if content.startswith(b"\xfe\xff"):
-        return content[2:].decode("utf-16-be", "replace")
-    if content.startswith(b"\xff\xfe"):
-        return content[2:].decode("utf-16-le", "replace")
-    if content.startswith(b"\xef\xbb\xbf"):
-        return content[3:].decode("utf-8", "replace")
+    """Return a text string (§7.9.2.2): UTF-16 or UTF-8 with a byte order mark, else PDFDocEncoding.
+
+    A mark of the language may stand anywhere in it, also within a word (§7.9.2.2.2).
+    """
+    for mark, codec in _MARKS.items():
+        if content.startswith(mark):
+            return LANGUAGE.sub(KERN, content[len(mark) :].decode(codec, "replace"))
     return content.decode("cp1252", "replace")
 
 

@@ -19,7 +19,8 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _SHOWS = frozenset((b"Tj", b"TJ", b"'", b'"'))
-_MARKS = frozenset((b"BDC", b"DP"))
+_MARKS = frozenset((b"BDC", b"DP", b"BMC"))
+_BEGINS = frozenset((b"BDC", b"BMC"))
 _SPACE = 180  # thousandths of an em: a larger gap within an array parts words
 
 
@@ -39,7 +40,8 @@ def show(content: bytes, at: int, font_named: Callable[[bytes], Font], found: Sh
     Readers show text outside text objects (BT and ET) too.
     """
     fonts = [UNKNOWN]  # the graphics state (§8.4): the font that is chosen, above those that "q" saved
-    name = b""
+    name = tag = b""
+    marked: list[int | None] = []  # marked content that is open: where it begins in what is shown if it is reversed
     pending: list[bytes | float] = []
     while token := _TOKEN.match(content, at):
         at = token.end()
@@ -52,13 +54,14 @@ def show(content: bytes, at: int, font_named: Callable[[bytes], Font], found: Sh
                 pending.append(float(token["number"][:30]))
             case "name":
                 name = token["name"]
+                tag = tag or name
             case "deep":
                 document = Document()
                 literal, at = literal_string(content, at, document)
                 pending.append(literal)
                 found.complete = found.complete and document.complete
             case "path":
-                pending = []
+                pending, tag = [], b""
             case "word":
                 word = token["word"]
                 if word == b"Tf":
@@ -67,15 +70,25 @@ def show(content: bytes, at: int, font_named: Callable[[bytes], Font], found: Sh
                     _show(pending, fonts[-1], found)
                 elif word in _MARKS:
                     found.further += [string_text(item) for item in pending if isinstance(item, bytes)]
+                    if word in _BEGINS:
+                        marked.append(len(found.runs) if tag == b"ReversedChars" else None)
+                elif word == b"EMC" and marked:
+                    if (begun := marked.pop()) is not None:
+                        found.further += _from_behind(found.runs[begun:])
                 elif word == b"q":
                     fonts.append(fonts[-1])
                 elif word == b"Q" and len(fonts) > 1:
                     fonts.pop()
                 elif word == b"BI":
                     at = _behind_image(content, at)
-                pending = []
+                pending, tag = [], b""
             case _:
                 pass
+
+
+def _from_behind(runs: list[str]) -> tuple[str, str]:
+    """Return the reversed *runs* (§14.8.2.3.3): each by itself, and as some programs write them, all together."""
+    return "".join(run[::-1] for run in runs), "".join(runs)[::-1]
 
 
 def _behind_image(content: bytes, at: int) -> int:

@@ -25,8 +25,10 @@ _MAX_CHUNKS = 200_000  # an animation has thousands
 _SEGMENT = re.compile(rb"\xff+([\x01-\xd9\xdb-\xfe])")  # any but the start of a scan
 _STANDALONE = frozenset((0x01, *range(0xD0, 0xDA)))
 _START_OF_SCAN = 0xDA
-_XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
-_XMP_EXTENSION_HEADER = len(_XMP_EXTENSION) + 40  # GUID, length, offset
+_EXTENDED = re.compile(rb"http://ns\.adobe\.com/xmp/extension/\0(.{32}).{4}(.{4})", re.DOTALL)
+"""How a part of a long XMP packet begins (XMP part 3 §1.1.3.1): which packet, its length, where in it the part stands."""
+_HEADER = re.compile(rb"http://ns\.adobe\.com/xap/1\.0/\0|ICC_PROFILE\0..|Photoshop 3\.0\0|JP.{14}|FPXR\0..", re.DOTALL)
+"""How each part of what stands in several segments begins: XMP, a profile (ICC.1 annex B.4), Photoshop's resources, JUMBF."""
 
 
 def read_png(payload: bytes, budget: Budget) -> Iterator[Found]:
@@ -72,11 +74,13 @@ def _chunk(kind: bytes, chunk: bytes, budget: Budget) -> Iterator[Found]:
 
 
 def read_jpeg(payload: bytes, _: Budget) -> Iterator[Found]:
-    """Yield the segments of a JPEG that hold no pixels, a long XMP packet joined from its pieces."""
+    """Yield the segments of a JPEG that hold no pixels, each by itself and those of one kind joined."""
     at, extended = 2, []
+    parts: dict[int, list[bytes]] = {}
     while segment := _SEGMENT.match(payload, at):
         at = segment.end()
-        if segment[1][0] in _STANDALONE:
+        kind = segment[1][0]
+        if kind in _STANDALONE:
             continue
         length = int.from_bytes(payload[at : at + 2])
         content = payload[at + 2 : at + length]
@@ -84,12 +88,16 @@ def read_jpeg(payload: bytes, _: Budget) -> Iterator[Found]:
             yield Unread(DAMAGED)
             return
         at += length
-        if content.startswith(_XMP_EXTENSION):
-            extended.append(content[_XMP_EXTENSION_HEADER:])
-        elif segment[1][0] >= 0xE0:  # noqa: PLR2004 - APP0 and above, and comments
+        if part := _EXTENDED.match(content):
+            extended.append((part[1], part[2], content[part.end() :]))
+        elif kind >= 0xE0:  # noqa: PLR2004 - APP0 and above, and comments
             yield from metadata(content)
-    if extended:
-        yield from metadata(b"".join(extended))
+            parts.setdefault(kind, []).append(_HEADER.sub(b"", content, count=1))
+    for joined in (
+        b"".join(part for _, _, part in sorted(extended)),
+        *(b"".join(p) for p in parts.values() if len(p) > 1),
+    ):
+        yield from metadata(joined)
     end = payload.find(b"\xff\xd9", at)
     if payload[at + 1 : at + 2] != bytes([_START_OF_SCAN]) or end < 0:
         yield Unread(DAMAGED)

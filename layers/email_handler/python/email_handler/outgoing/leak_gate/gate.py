@@ -17,6 +17,8 @@ from email_handler.mail.documents.plain import as_utf8, declared_charset, is_bin
 from email_handler.mail.documents.reading import (
     DAMAGED,
     ENCRYPTED,
+    KERN,
+    LANGUAGE,
     OWN_ENTITIES,
     TOO_DEEP,
     TOO_LARGE,
@@ -258,7 +260,7 @@ class _Scan:
             codecs = ("utf-8", "utf-16-le", "utf-16-be")
             decoded = (content[start:].decode(codec, "ignore") for codec in codecs for start in (0, 1))
             texts += [self._needles.strange.sub(_END, views.LETTERS.whole(one)) for one in decoded]
-        self.strings(where, texts)
+        self.strings(where, (LANGUAGE.sub(KERN, one) if "\x1b" in one else one for one in texts))
 
     def strings(self, where: str, texts: Iterable[str], *, is_text: bool = False) -> None:
         """Scan *texts* for strings that may stand anywhere in them."""

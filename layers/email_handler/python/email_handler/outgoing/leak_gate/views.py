@@ -200,20 +200,29 @@ BARE_TAGS = Decoding("<", re.compile(r"<!\[CDATA\[|\]\]>|<[^<>]*+>"), BOUNDARY)
 """Tags wherever they stand: in comments, in CDATA sections, and in attributes that hold a page (``srcdoc``)."""
 
 _ALTERNATIVE = re.compile(
-    r"""\b(?:alt|value|placeholder)\s{0,9}=\s{0,9}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE
+    r"""\b(?:alt|value|placeholder|UnicodeString)\s{0,9}=\s{0,9}(?:"(?:\{\})?([^"]*)"|'(?:\{\})?([^']*)'|([^\s"'>]+))""",
+    re.IGNORECASE,
 )
+_FROM_THE_RIGHT = re.compile(r"""\bBidiLevel\s{0,9}=\s{0,9}["']\d?[13579]["']""")
 
 
 def _shown_instead(tag: str) -> str:
-    return "".join(f"{BOUNDARY}{''.join(value)}{BOUNDARY}" for value in _ALTERNATIVE.findall(tag)) or BOUNDARY
+    values = ["".join(value) for value in _ALTERNATIVE.findall(tag)]
+    if _FROM_THE_RIGHT.search(tag):
+        values += (value[::-1] for value in tuple(values))
+    return "".join(f"{BOUNDARY}{value}{BOUNDARY}" for value in values) or BOUNDARY
 
 
 ALTERNATIVES = Decoding(
     "<",
-    re.compile(r"""<(?:img|input|area)[\s/](?:[^<>"']|"[^"]{0,999}"|'[^']{0,999}'){0,99}>""", re.IGNORECASE),
+    re.compile(
+        r"""<(?:img|input|area|(?:[a-z]{1,20}:)?Glyphs)[\s/](?:[^<>"']|"[^"]{0,999}"|'[^']{0,999}'){0,99}>""",
+        re.IGNORECASE,
+    ),
     _shown_instead,
 )
-"""What readers show in place of a picture that they block, and what stands in a field: it stands within its line."""
+"""What readers show in place of a picture that they block, what stands in a field, and the text of XPS (ECMA-388 §12.1):
+it stands within its line."""
 
 _NOT_SHOWN = (
     "param|comment|style|script|template|title|desc|metadata|noscript|noembed|noframes|iframe|object|canvas|audio|video|datalist|rp|rt|rPh"
