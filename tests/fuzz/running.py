@@ -92,7 +92,7 @@ def _as_the_owners(parsed: ParsedMessage, conversation: Conversation) -> ParsedM
         function="reply",
         verification=SenderVerification(address=OWNER, reason="dmarc pass"),
         person=None,
-        target=ThreadTarget(conversation=conversation.id, token=conversation.token, everyone=False),
+        target=ThreadTarget(conversation=conversation.id, token=conversation.token),
         automatic="",
     )
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from email_handler.conversations.commands import EVERYONE
 from email_handler.conversations.thread_address import read_thread_address, thread_address, token_matches
 from email_handler.identifiers import ConversationId
 from tests.support.records import conversation
@@ -16,7 +17,7 @@ def test_a_thread_address_is_read_back_with_its_token() -> None:
 
 
 def test_the_address_for_everyone_has_the_same_token() -> None:
-    address = thread_address(conversation(), "thread.example.com", everyone=True)
+    address = thread_address(conversation(), "thread.example.com", EVERYONE)
     target = read_thread_address(address.upper(), "thread.example.com")
 
     assert address == "c-00000001.0123456789+all@thread.example.com"

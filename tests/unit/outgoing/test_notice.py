@@ -75,7 +75,7 @@ def test_nothing_that_somebody_else_wrote_becomes_a_link(kind: NoticeKind, known
     )
     notices = [
         compose_notice(kind, owners=OWNERS, record=about, conversation=known, item=replace(forward(), detail=detail))
-        for detail in ("", hostile)
+        for detail in ((hostile,) if kind is NoticeKind.COMMAND else ("", hostile))
     ]
 
     for notice in (parse(composed.raw) for composed in notices):

@@ -1,11 +1,13 @@
 """The daily digest of held messages."""
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
 
 from email_handler.conversations.keys import digest_key
+from email_handler.conversations.thread_address import held_address
 from email_handler.errors import NotHeld, RecordsUnavailable
 from email_handler.identifiers import ReceiptId
 from email_handler.outgoing.digest import MAX_ENTRIES
@@ -41,7 +43,8 @@ def test_on_the_next_day_the_owner_gets_one_digest_of_all_held_messages(world: W
     assert sent["Subject"] == "2 messages were held"
     assert "Cheap watches" in text
     assert "kim at x[.]example" in text
-    assert "email-handler held release held1" in text
+    held1 = world.records.message_records[ReceiptId("held1"), "inbound"]
+    assert held_address("held1", held1.token, THREAD, "release") in text
     assert OWNER not in left.raw.decode()
 
 
@@ -188,7 +191,9 @@ def test_nothing_that_a_sender_wrote_becomes_a_link_in_text_or_html(world: World
         assert "Pay at pay[.]example or https[:][//]pay[.]example/x" in part
         assert "www[.]pay[.]example (a at pay[.]example)" in part
         assert "pay.example" not in part
-    assert "<a " not in parts[1]
+    links = re.findall(r"<a [^>]*>", parts[1])
+    assert len(links) == 2
+    assert all('href="mailto:held1.' in link and f"@{THREAD}?" in link for link in links)
 
 
 def test_a_digest_that_an_earlier_version_queued_is_sent(world: World) -> None:

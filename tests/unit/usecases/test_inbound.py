@@ -509,7 +509,7 @@ def test_further_namesakes_have_conversations_without_a_name_and_share_none(worl
 
 
 def test_a_thread_address_decides_about_the_conversation_even_of_a_linkedin_message(world: World) -> None:
-    target = ThreadTarget(conversation=ConversationId("c-00000001"), token="0123456789", everyone=False)
+    target = ThreadTarget(conversation=ConversationId("c-00000001"), token="0123456789")
     receipt = world.store(linkedin(1, url=URL))
     parsed = parse_received(linkedin(1, url=URL), receipt, "inbound", ArchiveKey("raw/inbound/r1"), world.now)
 

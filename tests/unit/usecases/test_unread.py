@@ -29,7 +29,7 @@ SALES, BOB, KIM = map(EmailAddress, ("sales@example.com", "bob@desk.example", "k
 OWNERS = Owners(public_addresses=(PUBLIC, SALES), thread_domain=THREAD, forward_to=(OWNER, BOB))
 MISTAKE = Mistake("ValueError", "mail.html:text:1")
 COPY = Reason(stage="duplicate", rule="same-mail", detail="a copy of receipt r0")
-TARGET = ThreadTarget(conversation=CONVERSATION, token="0123456789", everyone=False)
+TARGET = ThreadTarget(conversation=CONVERSATION, token="0123456789")
 RELATED = conversation(mailboxes=(BOB,), received=3)
 NEW = ConversationId("c-00000001")
 NOTHING = Known()

@@ -74,14 +74,15 @@ class Owners:
         return (*(address for address in named if self.public_recipients([address])), self.public_addresses[0])
 
     def thread_targets(self, recipients: Iterable[str]) -> tuple[ThreadTarget, ...]:
-        """Return what the thread addresses among *recipients* claim, each conversation once, ``everyone`` if one of
-        its addresses says so. The tokens are still to be compared."""
+        """Return what the thread addresses among *recipients* claim, each conversation once, with the tags of all its
+        addresses: two different ones are no command. The tokens are still to be compared."""
         found: dict[tuple[str, str], ThreadTarget] = {}
         for address in recipients:
             target = read_thread_address(address, self.thread_domain)
             if target is not None:
                 before = found.get((target.conversation, target.token), target)
-                found[target.conversation, target.token] = replace(before, everyone=before.everyone or target.everyone)
+                tags = dict.fromkeys(filter(None, (before.tag, target.tag)))
+                found[target.conversation, target.token] = replace(before, tag="+".join(tags))
         return tuple(found.values())
 
     def is_ours(self, address: str) -> bool:

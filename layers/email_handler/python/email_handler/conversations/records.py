@@ -121,6 +121,7 @@ class MessageRecord:
     unchecked: tuple[
         str, ...
     ] = ()  # of a reply: the parts that the leak gate did not read in full, each with the reason
+    token: str = ""  # of a held one, secret: the owner's commands about it name it
     tells: tuple[str, ...] = ()  # what the forward of this message tells of earlier replies: their ``unchecked``
 
 

@@ -1,9 +1,10 @@
-"""Thread addresses: ``<conversation id>.<token>@thread.<domain>``, where the owner's replies go."""
+"""Thread addresses: ``<conversation id>.<token>@thread.<domain>``, where the owner's replies and commands go."""
 
 import hmac
 from dataclasses import dataclass
 
-from email_handler.conversations.records import Conversation
+from email_handler.conversations.commands import EVERYONE
+from email_handler.conversations.records import Conversation, MessageRecord
 from email_handler.identifiers import ConversationId, EmailAddress
 from email_handler.mail.addresses import split_address
 
@@ -14,15 +15,25 @@ TOKEN_LENGTH = 10  # characters, 50 bits: cannot be guessed at the rate at which
 class ThreadTarget:
     """What the local part of a thread address claims. Only the token, once compared, makes it true."""
 
-    conversation: ConversationId
+    conversation: ConversationId  # or the receipt of a held message, for a command about it
     token: str
-    everyone: bool  # ``+all``: the reply goes to all participants
+    tag: str = ""  # ``all``, or a command's verb
+
+    @property
+    def everyone(self) -> bool:
+        """Return whether the reply goes to all participants."""
+        return self.tag == EVERYONE
 
 
-def thread_address(conversation: Conversation, thread_domain: str, *, everyone: bool = False) -> EmailAddress:
-    """Return ``<id>.<token>@<thread_domain>``, with ``+all`` for *everyone*."""
-    tag = "+all" if everyone else ""
-    return EmailAddress(f"{conversation.id}.{conversation.token}{tag}@{thread_domain}")
+def thread_address(conversation: Conversation, thread_domain: str, tag: str = "") -> EmailAddress:
+    """Return ``<id>.<token>@<thread_domain>``, with ``+<tag>`` if there is one."""
+    return EmailAddress(f"{conversation.id}.{conversation.token}{tag and f'+{tag}'}@{thread_domain}")
+
+
+def held_address(receipt: str, token: str, thread_domain: str, tag: str) -> EmailAddress:
+    """Return the address for a command about the held message *receipt*. SES's ids leave it within 64 characters before
+    ``@``."""
+    return EmailAddress(f"{receipt}.{token}+{tag}@{thread_domain}")
 
 
 def read_thread_address(address: str, thread_domain: str) -> ThreadTarget | None:
@@ -32,14 +43,12 @@ def read_thread_address(address: str, thread_domain: str) -> ThreadTarget | None
     conversation, _, token = base.rpartition(".")
     if domain != thread_domain.lower() or not conversation or len(token) != TOKEN_LENGTH:
         return None
-    return ThreadTarget(conversation=ConversationId(conversation), token=token, everyone=tag == "all")
+    return ThreadTarget(conversation=ConversationId(conversation), token=token, tag=tag)
 
 
-def token_matches(target: ThreadTarget | None, conversation: Conversation | None) -> bool:
-    """Return whether *target*'s token is the conversation's. Constant time: the token is a secret."""
-    return (
-        target is not None
-        and conversation is not None
-        and target.conversation == conversation.id
-        and hmac.compare_digest(target.token.encode(), conversation.token.encode())
-    )
+def token_matches(target: ThreadTarget | None, named: Conversation | MessageRecord | None) -> bool:
+    """Return whether *target*'s token is that of what it names. Constant time: the token is a secret."""
+    if target is None or named is None or not named.token:
+        return False
+    id_ = named.id if isinstance(named, Conversation) else named.receipt.lower()
+    return target.conversation == id_ and hmac.compare_digest(target.token.encode(), named.token.encode())

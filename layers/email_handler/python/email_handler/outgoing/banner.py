@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from email_handler.conversations.commands import EVERYONE
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.records import Conversation, MessageRecord
 from email_handler.conversations.thread_address import thread_address
@@ -79,7 +80,7 @@ def banner(
     about those that could not be changed (see :mod:`invitations`)."""
     others = _others(message, context)
     record, conversation = context.record, context.conversation
-    everyone = thread_address(conversation, context.identity.thread_domain, everyone=True)
+    everyone = thread_address(conversation, context.identity.thread_domain, EVERYONE)
     return Banner(
         boxes=(
             *_warnings(context),

@@ -10,6 +10,7 @@ from email_handler.conversations.thread_address import thread_address
 from email_handler.conversations.threads import Threading, replied_to, threading_for_contact, threading_for_owner
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.message import Message
+from email_handler.outgoing.actions import conversation_actions
 from email_handler.outgoing.pieces import Action
 
 
@@ -84,6 +85,7 @@ def forward_context(
         reply_address=own_reply_address or conversation.reply_address,
         possible_duplicate=possible_duplicate,
         text_only=text_only,
+        actions=conversation_actions(conversation, owners.thread_domain),
     )
 
 

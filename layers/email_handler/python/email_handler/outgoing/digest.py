@@ -1,7 +1,7 @@
 """The digest of held messages: one email to the owner, with all they need to decide about each."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Self
 
@@ -9,9 +9,10 @@ from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import LedgerItem, MessageRecord
 from email_handler.mail import writer
 from email_handler.mail.addresses import displayed
+from email_handler.outgoing.actions import held_actions
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.notice import compose_for_owner
-from email_handler.outgoing.pieces import Action, Card, Heading, Paragraph, Piece
+from email_handler.outgoing.pieces import Card, Heading, Paragraph, Piece
 from email_handler.outgoing.reasons import words
 from email_handler.outgoing.unlinked import quoted
 
@@ -37,6 +38,7 @@ class HeldEntry:
     reasons: Sequence[str]  # in words, the weightiest first
     releasable: bool = True  # False: of the owner's own, or in their name; a digest queued earlier does not say
     snippet: str = ""  # how the message begins; a digest queued earlier does not say
+    token: str = ""  # secret: opens the message for commands; a digest queued earlier does not say
 
     @classmethod
     def of(cls, record: MessageRecord, *, releasable: bool) -> Self:
@@ -53,6 +55,7 @@ class HeldEntry:
             reasons=list(words(record.reasons)),
             releasable=releasable,
             snippet=record.snippet,
+            token=record.token,
         )
 
 
@@ -76,14 +79,8 @@ class Digest:
         return cls(count=count, entries=[HeldEntry(**entry) for entry in found[:MAX_ENTRIES]])
 
 
-def compose_digest(
-    digest: Digest,
-    *,
-    owners: Owners,
-    item: LedgerItem,
-    actions: Callable[[HeldEntry], tuple[Action, ...]] = lambda _: (),
-) -> Composed:
-    """Return *digest* to the owner, as text and HTML, with the *actions* of each.
+def compose_digest(digest: Digest, *, owners: Owners, item: LedgerItem) -> Composed:
+    """Return *digest* to the owner, as text and HTML, with what can be done about each message.
 
     No address, subject or name becomes a link, whatever the client makes of text: some senders want them clicked.
     """
@@ -92,7 +89,7 @@ def compose_digest(
     all_of_them: tuple[Piece, ...] = (
         Heading(title),
         Paragraph("If that is right, there is nothing to do. Each is kept for 90 days."),
-        *(_card(entry, actions(entry)) for entry in digest.entries),
+        *(_card(entry, owners.thread_domain) for entry in digest.entries),
         *([Paragraph(f"And {more} more: email-handler held list")] if more > 0 else []),
     )
     fields = (
@@ -106,20 +103,20 @@ def compose_digest(
     return compose_for_owner(fields, title, f"From {named}"[:MAX_LENGTH], all_of_them, item)
 
 
-def _card(entry: HeldEntry, actions: tuple[Action, ...]) -> Card:
+def _card(entry: HeldEntry, thread_domain: str) -> Card:
     sender = quoted(displayed(entry.sender, MAX_LENGTH), MAX_LENGTH)
     named = f"{quoted(entry.sender_name, MAX_LENGTH)} ({sender})" if entry.sender_name else sender
     verification = "" if entry.verified else ", not verified"
-    release = f"To release it: email-handler held release {entry.receipt}"
-    release += " --function reply" if entry.function == "reply" else ""
+    actions = held_actions(entry.receipt, entry.token, thread_domain) if entry.token else ()
+    advice = "" if actions else f"To release it: email-handler held release {entry.receipt} --function {entry.function}"
     if not entry.releasable:
-        release = "It was not sent to the contact. If you wrote it, send it again."
+        actions, advice = actions[1:], "It was not sent to the contact. If you wrote it, send it again."
     why = quoted("; ".join(entry.reasons[:MAX_REASONS]), 300)
     return Card(
         title=quoted(entry.subject, MAX_LENGTH) or "(no subject)",
         byline=f"{named or 'nobody'}{verification} · {entry.at} UTC",
         excerpt=quoted(entry.snippet, MAX_EXCERPT),
         finding=f"Held: {why}" if why else "",
-        advice=release,
+        advice=advice,
         actions=actions,
     )

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord
-from email_handler.conversations.threads import threading_for_owner
+from email_handler.conversations.threads import Threading, threading_for_owner
 from email_handler.mail import writer
 from email_handler.mail.addresses import address_domain, displayed
 from email_handler.outgoing import pieces
@@ -40,6 +40,7 @@ class NoticeKind(StrEnum):
     NOT_SENT = "not-sent"  # the reply was accepted, then dead-lettered
     MAY_BE_SENT = "may-be-sent"  # the reply may have left as often as it may, without SES's confirmation
     BOUNCED = "bounced"  # the reply was sent and bounced
+    COMMAND = "command"  # what became of a command of the owner's
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +162,16 @@ def compose_notice(
 ) -> Composed:
     """Return the notice *kind* to the owner about the message of *record*, with *actions* at its end.
 
-    It joins the conversation's thread in the owner's mailbox, if there is a conversation. Of the refused message it
-    quotes sender and subject, and nothing in it becomes a link: it looks like ours.
+    It joins the conversation's thread in the owner's mailbox; without a conversation, a command's joins the thread of
+    the command. Of the refused message it quotes sender and subject, and nothing in it becomes a link: it looks like
+    ours.
     """
-    said = _SAID[kind]
+    if kind is NoticeKind.COMMAND:
+        said = _Said("Your request", item.detail.partition("\n")[0], "")
+        shown: Sequence[Piece] = [Paragraph(quoted(line, MAX_LENGTH)) for line in item.detail.splitlines()]
+    else:
+        said = _SAID[kind]
+        shown = _about_message(kind, said, record, conversation, item)
     fields = [
         ("From", writer.mailbox(said.title, owners.notices_address)),
         ("To", conversation.public_address if conversation else owners.public_addresses[0]),
@@ -176,18 +183,29 @@ def compose_notice(
             f"Re: {conversation.owner_subject}",
             mailbox=item.recipients[0],
         )
-        fields += threading_fields(threading)
+    elif kind is NoticeKind.COMMAND:
+        ids = (record.message_id,) if record.message_id else ()
+        threading = Threading(
+            subject=f"Re: {quoted(record.subject, MAX_NAME)}", in_reply_to=record.message_id, references=ids
+        )
     else:
-        fields.append(("Subject", writer.unstructured(f"{said.title}: {quoted(record.subject, MAX_NAME)}")))
-    shown = (
+        threading = Threading(
+            subject=f"{said.title}: {quoted(record.subject, MAX_NAME)}", in_reply_to="", references=()
+        )
+    fields += threading_fields(threading)
+    return compose_for_owner(tuple(fields), said.title, said.happened, (*shown, Actions(tuple(actions))), item)
+
+
+def _about_message(
+    kind: NoticeKind, said: _Said, record: MessageRecord, conversation: Conversation | None, item: LedgerItem
+) -> Sequence[Piece]:
+    return (
         Heading(_heading(kind, conversation)),
         Paragraph(said.happened),
         Paragraph(said.to_do),
         Facts((*(_sender(record) if kind in _BY_OTHERS else ()), *_facts(record, item.detail))),
-        Actions(tuple(actions)),
         Paragraph(f"All about it: email-handler why {record.receipt}", dim=True),
     )
-    return compose_for_owner(tuple(fields), said.title, said.happened, shown, item)
 
 
 def compose_for_owner(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Literal
@@ -10,6 +11,7 @@ from email_handler.conversations.disposition import Outcome, mistake_in
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import Decision, LedgerItem, MessageRecord, PendingEvent, SendState
+from email_handler.conversations.thread_address import TOKEN_LENGTH
 from email_handler.errors import RecordChanged
 from email_handler.identifiers import ArchiveKey, Decider, EmailAddress, LedgerId
 from email_handler.mistakes import STEP_SHARE, seconds_left
@@ -47,7 +49,7 @@ def _decided(question: Question, plan: Plan, context: Context) -> Decision:
         configuration = context.configuration()  # always waited for: no read outlives the invocation
         if known.decision is not None:
             return known.decision
-        commit = plan(known, configuration)
+        commit = _with_token(plan(known, configuration), context)
         try:
             context.records.commit(commit)
         except RecordChanged:
@@ -59,6 +61,13 @@ def _decided(question: Question, plan: Plan, context: Context) -> Decision:
             return commit.decision
         context.pause(pause)
         tries += 1
+
+
+def _with_token(commit: Commit, context: Context) -> Commit:
+    """Give a held message the token that the owner's commands about it name."""
+    if commit.message.outcome is not Outcome.HOLD or commit.message.token:
+        return commit
+    return replace(commit, message=replace(commit.message, token=context.new_token(TOKEN_LENGTH)))
 
 
 def pause_after(tries: int, chance: float) -> float:

@@ -52,7 +52,7 @@ def release(receipt: ReceiptId, function: FunctionName, context: Context, *, all
         return replace(
             planned,
             decision=replace(planned.decision, decider="operator"),
-            message=replace(planned.message, at=record.at),
+            message=replace(planned.message, at=record.at, token=record.token),
             fingerprint="" if known.duplicate_of else planned.fingerprint,  # a copy has passed: the operator knows
             listed=listed,
         )

@@ -1,13 +1,15 @@
-"""reply's use case: a message to a thread address becomes a reply to the contact, or is held and the owner notified."""
+"""reply's use case: a message to a thread address becomes a reply to the contact, or carries out the owner's command, or is
+held and the owner notified."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from email_handler.conversations.commands import read_command
 from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.conversations.evolve import add_reply, contact_after_reply, is_repeated
 from email_handler.conversations.jobs import JobKind
-from email_handler.conversations.keys import hourly_notice_id, notice_id, reply_id
+from email_handler.conversations.keys import notice_id, reply_id
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import (
     OWN_MESSAGE,
@@ -23,7 +25,7 @@ from email_handler.conversations.parsed import (
 from email_handler.conversations.records import Conversation, Decision
 from email_handler.conversations.thread_address import token_matches
 from email_handler.conversations.threads import own_reference, reply_recipients, takes_part
-from email_handler.identifiers import ArchiveKey, EmailAddress, LedgerId
+from email_handler.identifiers import ArchiveKey, EmailAddress
 from email_handler.mistakes import Mistake, attempt
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import reply_context
@@ -31,12 +33,14 @@ from email_handler.outgoing.notice import NoticeKind
 from email_handler.outgoing.reply import compose_reply
 from email_handler.ports import Commit, Known, Question
 from email_handler.senders.authentication import SesReceipt
-from email_handler.senders.machines import is_calendar_response, is_null_sender, surely_automatic
+from email_handler.senders.machines import is_null_sender, surely_automatic
+from email_handler.usecases.commands import decide_about_held, is_about_held, plan_command
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.contact_message import decide_contact_message, message_question
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import build_commit, decide_once, new_send
 from email_handler.usecases.feedback_plan import plan_feedback
+from email_handler.usecases.refusals import Refusal, hold, hourly_id, refusals
 from email_handler.usecases.unread import bare_question, hold_unread
 
 MAX_RECIPIENTS = 10  # of one reply to all
@@ -73,7 +77,12 @@ def relay_reply(
     if from_contact is True:
         return decide_contact_message(parsed, context, acknowledge=acknowledge)
     asked = attempt(_question, parsed, opened if isinstance(opened, Conversation) else None)
-    mistake = next((found for found in (parsed.mistake, from_contact, asked) if isinstance(found, Mistake)), None)
+    about_held = attempt(is_about_held, parsed)
+    mistake = next(
+        (found for found in (parsed.mistake, from_contact, about_held, asked) if isinstance(found, Mistake)), None
+    )
+    if mistake is None and about_held:
+        return decide_about_held(parsed, context)
 
     def plan(known: Known, configuration: Configuration) -> Commit:
         decide = partial(_plan_reply, hold_unchecked=context.hold_unchecked)
@@ -90,15 +99,9 @@ def _question(parsed: ParsedMessage, opened: Conversation | None) -> Question:
     question = replace(
         question,
         fingerprints=fingerprints(parsed, to=question.conversation),
-        sends=(*bare_question(parsed).sends, _hourly_id(parsed, question.conversation)),
+        sends=(*bare_question(parsed).sends, hourly_id(parsed, question.conversation)),
     )
     return replace(question, contact=opened.contact) if opened and parsed.feedback is None else question
-
-
-def _hourly_id(parsed: ParsedMessage, conversation: str) -> LedgerId:
-    """Return the id of the one notice an hour about owners' messages to *conversation* with this one's sign of a
-    machine, or without any. Messages of others do not count towards it: they must not silence it."""
-    return hourly_notice_id(f"{conversation}.{parsed.automatic}", parsed.at)
 
 
 def _opened(parsed: ParsedMessage, context: Context) -> Conversation | None:
@@ -139,22 +142,54 @@ def _plan_reply(parsed: ParsedMessage, known: Known, configuration: Configuratio
     if stop is not None:
         outcome, reason = stop
         return build_commit(message_record(parsed, owners, outcome, [reason], conversation=conversation))
-    digest = text_digest(parsed.message)
-    refusal = next(_refusals(parsed, digest, known, owner, conversation, owners), None)
+    refusal = next(refusals(parsed, known, owner, owners, opened=conversation is not None), None)
     if refusal is not None:
-        return _hold(parsed, known, owners, owner, *refusal)
-    assert owner and conversation and target, "_refusals covers them"  # noqa: S101, PT018 - for mypy
-    recipients = reply_recipients(parsed.message, conversation, everyone=target.everyone, at_most=MAX_RECIPIENTS)
+        return hold(parsed, known, owners, owner, *refusal)
+    assert owner and conversation and target, "refusals covers them"  # noqa: S101, PT018 - for mypy
+    if command := read_command(target.tag, parsed.message.subject):
+        return plan_command(parsed, command, known, owner, conversation, owners)
+    return _plan_relay(parsed, known, owners, owner, conversation, hold_unchecked=hold_unchecked)
+
+
+def _plan_relay(
+    parsed: ParsedMessage,
+    known: Known,
+    owners: Owners,
+    owner: EmailAddress,
+    conversation: Conversation,
+    *,
+    hold_unchecked: bool,
+) -> Commit:
+    everyone = parsed.target is not None and parsed.target.everyone
+    recipients = reply_recipients(parsed.message, conversation, everyone=everyone, at_most=MAX_RECIPIENTS)
     composed = compose_reply(
         parsed.message,
         reply_context(parsed.message, conversation, owners=owners, recipients=recipients, receipt=parsed.receipt.id),
     )
-    if composed.held:
-        return _hold(parsed, known, owners, owner, NoticeKind.LEAK, "leak", _places(composed))
-    if composed.unchecked and hold_unchecked:
-        detail = "; ".join(map(str, composed.unchecked[:LISTED]))
-        return _hold(parsed, known, owners, owner, NoticeKind.UNCHECKED, "unchecked", detail)
+    digest = text_digest(parsed.message)
+    refusal = next(_not_to_be_sent(composed, digest, parsed, known, conversation, hold_unchecked), None)
+    if refusal is not None:
+        return hold(parsed, known, owners, owner, *refusal)
     return _relay(parsed, known, owners, owner, conversation, recipients, composed, digest)
+
+
+def _not_to_be_sent(
+    composed: Composed,
+    digest: str,
+    parsed: ParsedMessage,
+    known: Known,
+    conversation: Conversation,
+    hold_unchecked: bool,
+) -> Iterator[Refusal]:
+    """Yield why the reply *composed* must not leave although its owner may send it, the most important reason first."""
+    if not conversation.reply_address:
+        yield NoticeKind.NO_ADDRESS, "no-address", "the contact left no address to reply to"
+    if is_repeated(known.contact, digest, parsed.at):
+        yield NoticeKind.REPEATED, "repeated", "the same text went to the contact twice within an hour"
+    if composed.held:
+        yield NoticeKind.LEAK, "leak", _places(composed)
+    if composed.unchecked and hold_unchecked:
+        yield NoticeKind.UNCHECKED, "unchecked", "; ".join(map(str, composed.unchecked[:LISTED]))
 
 
 def _stop(
@@ -177,84 +212,6 @@ def _stop(
     if owner is None and is_own_message(parsed, known.references, owners.thread_domain):
         return Outcome.RECORD, OWN_MESSAGE
     return None
-
-
-type _Refusal = tuple[NoticeKind, str, str]
-"""Why nothing may leave: the notice's kind, the reason's rule and its detail."""
-
-
-def _refusals(
-    parsed: ParsedMessage,
-    digest: str,
-    known: Known,
-    owner: EmailAddress | None,
-    conversation: Conversation | None,
-    owners: Owners,
-) -> Iterator[_Refusal]:
-    """Yield why nothing may leave, the most important reason first; nothing if owner, words and token are in order."""
-    if owner is None:
-        yield _refused_sender(parsed, known, owners)
-    elif refused := _refused_words(parsed, known, owners):
-        yield refused
-    if len(owners.thread_targets(parsed.receipt.recipients)) > 1:
-        yield NoticeKind.SEVERAL, "several", "the reply names more than one thread address"
-    if conversation is None:
-        yield NoticeKind.WRONG_TOKEN, "wrong-token", "the thread address opens no conversation"
-        return
-    named = owners.thread_targets([box.address for box in (*parsed.message.to, *parsed.message.cc)])
-    if parsed.target not in named and parsed.target not in [replace(target, everyone=False) for target in named]:
-        yield NoticeKind.NOT_NAMED, "not-named", "neither To nor Cc names the thread address"
-    if parsed.receipt.virus == "FAIL":
-        yield NoticeKind.VIRUS, "virus", "SES found a virus in the reply"
-    if not conversation.reply_address:
-        yield NoticeKind.NO_ADDRESS, "no-address", "the contact left no address to reply to"
-    if is_repeated(known.contact, digest, parsed.at):
-        yield NoticeKind.REPEATED, "repeated", "the same text went to the contact twice within an hour"
-
-
-def _refused_sender(parsed: ParsedMessage, known: Known, owners: Owners) -> _Refusal:
-    if any(owners.include(box.address, known.by_id) for box in parsed.message.from_):
-        reason = parsed.verification.reason
-        alone = "SPF alone does not verify an owner" if parsed.verification.verified else f"not verified: {reason}"
-        return NoticeKind.NOT_VERIFIED, "not-verified", alone
-    return NoticeKind.NOT_OWNER, "not-owner", "the sender is none of your mailboxes, and not in the conversation"
-
-
-def _refused_words(parsed: ParsedMessage, known: Known, owners: Owners) -> _Refusal | None:
-    """Return why the verified owner's words do not leave although a person may have written them."""
-    if parsed.target is None and owners.notices_address in parsed.receipt.recipients:
-        return NoticeKind.TO_NOTICES, "to-notices", "notices take no reply"
-    if is_own_message(parsed, known.references, owners.thread_domain):
-        return NoticeKind.AUTOMATIC, "own-mail", OWN_MESSAGE.detail
-    if parsed.automatic and not is_calendar_response(parsed.message):
-        return NoticeKind.AUTOMATIC, "automatic", f"the sign of a machine: {parsed.automatic}"
-    return None
-
-
-def _hold(
-    parsed: ParsedMessage,
-    known: Known,
-    owners: Owners,
-    owner: EmailAddress | None,
-    kind: NoticeKind,
-    rule: str,
-    detail: str,
-) -> Commit:
-    """Return the transaction that keeps *parsed* and sends a notice: always if the owner surely wrote it, at most once
-    an hour and conversation if a machine of the owner's may have, or anybody else."""
-    conversation = known.by_id
-    stage = "sender" if kind is NoticeKind.NOT_OWNER else "owner"  # what is not in the owner's name can be released
-    reason = Reason(stage=stage, rule=rule, detail=detail)
-    outcome = Outcome.DROP if kind is NoticeKind.TO_NOTICES else Outcome.HOLD
-    record = message_record(parsed, owners, outcome, [reason], conversation=conversation)
-    recipients: Sequence[EmailAddress] = [owner] if owner else conversation.mailboxes if conversation else ()
-    named = parsed.target.conversation if parsed.target else ""  # as asked for, known or not
-    notice = hourly_notice_id(named, parsed.at)
-    if owner is not None:
-        capped = kind is NoticeKind.AUTOMATIC or parsed.target is None
-        notice = _hourly_id(parsed, named) if capped else notice_id(record.receipt, owner)
-    due = bool(recipients) and notice not in known.sends
-    return build_commit(record, ledger=[new_send(JobKind.NOTICE, notice, record, recipients, note=kind)] if due else [])
 
 
 def _places(composed: Composed) -> str:

@@ -1,0 +1,54 @@
+"""Commands by mail: what the owner asks for by the tag of an address, or by the subject that an action link prefills.
+
+``<id>.<token>+<verb>@thread.<domain>``; the same verb as a subject, ``email-handler: <verb>``. The id is a conversation's,
+or for ``release`` and ``confirm`` the receipt of a held message. Only a verified owner's message is a command.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verb(StrEnum):
+    """What can be asked for."""
+
+    BLOCK = "block"  # hold whatever the contact writes from now on
+    SPAM = "spam"  # close the conversation for good: a new message does not reopen it
+    CLOSE = "close"  # close it until the contact writes again
+    RELEASE = "release"  # deliver a held message
+    CONFIRM = "confirm"  # a message was rightly held
+
+
+OF_HELD = frozenset({Verb.RELEASE, Verb.CONFIRM})
+"""Verbs about one held message; all others are about a conversation."""
+
+MEANINGS = {
+    Verb.BLOCK: "hold whatever this sender writes from now on",
+    Verb.SPAM: "close this conversation; a new message does not reopen it",
+    Verb.CLOSE: "close this conversation until the contact writes again",
+    Verb.RELEASE: "deliver a held message (from the list of held messages)",
+    Verb.CONFIRM: "a message was rightly held (from the list of held messages)",
+}
+"""What each verb does, in a few words for the owner."""
+
+EVERYONE = "all"
+"""The one tag that is no command: the reply goes to everybody in the conversation."""
+
+_SUBJECT = re.compile(r"\s*(?:re\s*:\s*)?email-handler\s*:\s*([\w-]{1,40})\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One request. ``verb`` is None if nobody knows what ``asked`` means."""
+
+    asked: str
+    verb: Verb | None
+
+
+def read_command(tag: str, subject: str) -> Command | None:
+    """Return what the *tag* of a thread address asks for, else what the *subject* does; None for an ordinary reply."""
+    found = _SUBJECT.fullmatch(subject)
+    asked = tag if tag not in ("", EVERYONE) else found[1].lower() if found else ""
+    if not asked:
+        return None
+    return Command(asked, Verb(asked) if asked in set(Verb) else None)

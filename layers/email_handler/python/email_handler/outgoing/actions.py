@@ -1,0 +1,34 @@
+"""What the owner can ask for by mail: links that open a new message, with address and subject filled in."""
+
+from urllib.parse import quote
+
+from email_handler.conversations.commands import Verb
+from email_handler.conversations.records import Conversation
+from email_handler.conversations.thread_address import held_address, thread_address
+from email_handler.identifiers import EmailAddress
+from email_handler.outgoing.pieces import Action
+
+
+def conversation_actions(conversation: Conversation, thread_domain: str) -> tuple[Action, ...]:
+    """Return what can be done about *conversation*: only a verified sender can be blocked."""
+    verbs = {Verb.CLOSE: "Close", Verb.SPAM: "Spam", Verb.BLOCK: "Block sender"}
+    if not (conversation.verified and conversation.contact):
+        del verbs[Verb.BLOCK]
+    return tuple(
+        _action(label, thread_address(conversation, thread_domain, verb), verb) for verb, label in verbs.items()
+    )
+
+
+def held_actions(receipt: str, token: str, thread_domain: str) -> tuple[Action, ...]:
+    """Return what can be done about the held message *receipt*."""
+    verbs = {Verb.RELEASE: "Release", Verb.CONFIRM: "Keep it held"}
+    return tuple(
+        _action(label, held_address(receipt, token, thread_domain, verb), verb) for verb, label in verbs.items()
+    )
+
+
+def _action(label: str, address: EmailAddress, verb: Verb) -> Action:
+    body = "Send this message as it is. It goes to no contact."
+    return Action(
+        label, f"mailto:{quote(address, safe='@+.')}?subject={quote(f'email-handler: {verb}')}&body={quote(body)}"
+    )

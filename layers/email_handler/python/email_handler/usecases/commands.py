@@ -1,0 +1,185 @@
+"""reply's use case for commands by mail: a verified owner's message that changes something, and is sent to nobody."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from email_handler.conversations.commands import MEANINGS, OF_HELD, Command, Verb, read_command
+from email_handler.conversations.disposition import Outcome, Reason
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.keys import notice_id
+from email_handler.conversations.owners import Owners
+from email_handler.conversations.parsed import ParsedMessage, fingerprint, fingerprints, message_record, verified_owner
+from email_handler.conversations.records import Conversation, Decision, MessageRecord, Status
+from email_handler.conversations.thread_address import token_matches
+from email_handler.errors import NotHeld
+from email_handler.identifiers import EmailAddress, ReceiptId
+from email_handler.mistakes import Mistake, attempt
+from email_handler.outgoing.notice import NoticeKind
+from email_handler.ports import Commit, Known, ListKind
+from email_handler.senders.machines import surely_automatic
+from email_handler.usecases.configuration import Configuration
+from email_handler.usecases.contact_message import message_question
+from email_handler.usecases.context import Context
+from email_handler.usecases.decision import build_commit, decide_once, new_send
+from email_handler.usecases.held import confirm, release
+from email_handler.usecases.refusals import hold, hourly_id, refusals
+from email_handler.usecases.unread import bare_question, hold_unread
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command did: one sentence for the owner, and what changes in the records."""
+
+    said: str
+    conversation: Conversation | None = None
+    listed: tuple[EmailAddress, ListKind] | None = None
+
+
+def plan_command(
+    parsed: ParsedMessage,
+    command: Command,
+    known: Known,
+    owner: EmailAddress,
+    conversation: Conversation,
+    owners: Owners,
+) -> Commit:
+    """Return the transaction for *command* about *conversation*: the change, and one line to *owner* in its thread.
+
+    Pure. Repeating a command changes nothing. One that nobody knows is answered with the list of those there are.
+    """
+    act = _ACTS.get(command.verb) if command.verb else None
+    done = act(conversation, known, owners) if act else _unknown(command)
+    commit = _carried_out(parsed, command, done.said, owner, owners, conversation)
+    return replace(commit, conversation=done.conversation, listed=done.listed)
+
+
+def _close(conversation: Conversation, _: Known, __: Owners) -> Done:
+    if conversation.status is Status.CLOSED:
+        return Done("This conversation was closed already.")
+    closed = replace(conversation, status=Status.CLOSED)
+    return Done("This conversation is closed. A new message of the contact's opens it again.", closed)
+
+
+def _spam(conversation: Conversation, _: Known, __: Owners) -> Done:
+    if conversation.status is Status.SPAM:
+        return Done("This conversation was marked as spam already.")
+    return Done("This conversation is marked as spam.", replace(conversation, status=Status.SPAM))
+
+
+def _block(conversation: Conversation, known: Known, owners: Owners) -> Done:
+    contact = conversation.contact
+    if not contact or owners.is_ours(contact) or owners.include(contact, conversation):
+        return Done("Not blocked: the conversation has no contact who could be.")
+    if not conversation.verified:
+        return Done(
+            "Not blocked: it is not verified who wrote, and blocking would hold the messages of the person whose address was "
+            "used. You can mark the conversation as spam."
+        )
+    if known.listed == "block":
+        return Done("The contact was blocked already.")
+    closed = replace(conversation, status=Status.CLOSED)
+    return Done("The contact is blocked: whatever they write from now on is held.", closed, (contact, "block"))
+
+
+_ACTS: dict[Verb, Callable[[Conversation, Known, Owners], Done]] = {
+    Verb.CLOSE: _close,
+    Verb.SPAM: _spam,
+    Verb.BLOCK: _block,
+}
+
+
+def _unknown(command: Command) -> Done:
+    verbs = "\n".join(f"{verb}: {meaning}" for verb, meaning in MEANINGS.items())
+    return Done(f"There is no command “{command.asked}” here, and nothing was sent. There are:\n{verbs}")
+
+
+def _carried_out(
+    parsed: ParsedMessage,
+    command: Command,
+    said: str,
+    owner: EmailAddress,
+    owners: Owners,
+    conversation: Conversation | None = None,
+) -> Commit:
+    """Return the transaction that records the command and queues one line about it."""
+    rule = command.verb or "unknown"
+    reason = Reason(stage="command", rule=rule, detail=said.partition("\n")[0])
+    record = message_record(parsed, owners, Outcome.RECORD, [reason], conversation=conversation)
+    notice = new_send(JobKind.NOTICE, notice_id(record.receipt, owner), record, [owner], note=NoticeKind.COMMAND)
+    named = conversation.id if conversation else ""
+    return build_commit(
+        record,
+        ledger=[replace(notice, detail=said)],
+        events=(),
+        fingerprint=fingerprint(parsed.message, verified=True, to=named),
+    )
+
+
+# About held messages, which belong to no conversation
+
+
+def is_about_held(parsed: ParsedMessage) -> bool:
+    """Return whether *parsed* asks for something to be done with a held message."""
+    command = _command(parsed)
+    return command is not None and command.verb in OF_HELD
+
+
+def decide_about_held(parsed: ParsedMessage, context: Context) -> Decision:
+    """Carry out a command about the held message that *parsed*'s address names, by the same use cases as the operator's
+    command; refused like a reply. Decided at most once, and repeating it changes nothing."""
+    held = _held(parsed, context)
+    question = replace(message_question(parsed), fingerprints=fingerprints(parsed), conversation="")
+    question = replace(question, sends=(*bare_question(parsed).sends, hourly_id(parsed, "")))
+
+    def plan(known: Known, configuration: Configuration) -> Commit:
+        planned = attempt(_plan_about_held, parsed, held, known, configuration.owners, context)
+        return hold_unread(parsed, planned, known, configuration.owners) if isinstance(planned, Mistake) else planned
+
+    return decide_once(question, plan, context)
+
+
+def _plan_about_held(
+    parsed: ParsedMessage, held: MessageRecord | None, known: Known, owners: Owners, context: Context
+) -> Commit:
+    owner, command = verified_owner(parsed, owners), _command(parsed)
+    stop = None
+    if owner is not None and surely_automatic(parsed.message, parsed.receipt.envelope_sender):
+        stop = Reason(stage="machine", rule="automatic", detail="no command is taken from a machine")
+    elif known.duplicate_of is not None:
+        stop = Reason(stage="duplicate", rule="same-mail", detail=f"copy of {known.duplicate_of}")
+    if stop is not None:
+        return build_commit(message_record(parsed, owners, Outcome.RECORD, [stop]), events=())
+    refusal = next(refusals(parsed, known, owner, owners, opened=held is not None), None)
+    if refusal is not None:
+        return hold(parsed, known, owners, owner, *refusal)
+    assert owner and held and command and command.verb, "refusals covers them"  # noqa: S101, PT018 - for mypy
+    return _carried_out(parsed, command, _settle(command.verb, held, context), owner, owners)
+
+
+def _settle(verb: Verb, held: MessageRecord, context: Context) -> str:
+    """Release or confirm *held*; an earlier decision stands. Return one sentence about it."""
+    try:
+        if verb is Verb.RELEASE:
+            decision = release(held.receipt, held.function, context)
+            confirmed = decision.outcome is Outcome.HOLD
+            return "Not released: it was confirmed before." if confirmed else "It is released, and comes to you."
+        decision = confirm(held.receipt, held.function, context)
+    except NotHeld as error:
+        return f"Nothing was done: {error}."
+    released = decision.outcome is not Outcome.HOLD
+    return "Not confirmed: it was released before." if released else "It stays held, and leaves the list."
+
+
+def _held(parsed: ParsedMessage, context: Context) -> MessageRecord | None:
+    """Return the held message whose address, token included, is *parsed*'s target."""
+    if parsed.target is None:
+        return None
+    for function in ("inbound", "reply"):
+        found = context.records.message(ReceiptId(parsed.target.conversation), function)
+        if token_matches(parsed.target, found):
+            return found
+    return None
+
+
+def _command(parsed: ParsedMessage) -> Command | None:
+    return read_command(parsed.target.tag, parsed.message.subject) if parsed.target else None

@@ -1,0 +1,293 @@
+"""Commands by mail: only the verified owner's message changes anything, once, and it reaches no contact."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from email_handler.conversations.commands import OF_HELD, Verb, read_command
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.keys import raw_key
+from email_handler.conversations.records import Conversation, MessageRecord, Status
+from email_handler.conversations.thread_address import held_address, thread_address
+from email_handler.identifiers import EmailAddress
+from email_handler.outgoing.actions import conversation_actions, held_actions
+from email_handler.usecases.reply import relay_reply
+from tests.support.builders import mail
+from tests.support.fakes import Sent
+from tests.support.world import OWNER, PUBLIC, THREAD, World, read
+
+JANE = EmailAddress("jane@customer.example")
+
+
+@pytest.fixture
+def world() -> World:
+    """Return a world in which Jane has written, and a message of Kim's is held."""
+    world = World()
+    world.arrive(mail())
+    world.arrive(mail(sender="kim@other.example", message_id="<k@other.example>"), receipt="held1", spam="FAIL")
+    world.run()
+    return world
+
+
+def conversation(world: World) -> Conversation:
+    return next(found for found in world.records.conversations.values() if found.contact == JANE)
+
+
+def held(world: World) -> MessageRecord:
+    return next(found for found in world.records.message_records.values() if found.receipt == "held1")
+
+
+def address(world: World, verb: str, *, token: str = "") -> EmailAddress:
+    """Return the address for *verb*, with a wrong *token* if one is given."""
+    if verb in OF_HELD:
+        return held_address("held1", token or held(world).token, THREAD, verb)
+    right = thread_address(conversation(world), THREAD, verb)
+    return EmailAddress(right.replace(conversation(world).token, token)) if token else right
+
+
+def command(world: World, verb: str, *, to: str = "", token: str = "", **fields: Any) -> list[Sent]:
+    """Let the owner ask for *verb*, and return what is sent because of it."""
+    target = address(world, verb, token=token)
+    verdicts = {name: fields.pop(name) for name in ("dmarc", "spf", "dkim", "virus") if name in fields}
+    sender = fields.pop("sender", OWNER)
+    number = len(world.records.message_records)
+    raw = mail(
+        sender=sender,
+        to=to or target,
+        subject=f"email-handler: {verb}",
+        message_id=f"<{number}@private.example>",
+        text="Send this message as it is.",
+        **fields,
+    )
+    world.arrive(raw, to=target, **verdicts)
+    return world.run()
+
+
+def state(world: World) -> Mapping[str, object]:
+    """Return everything that a command may change."""
+    return {
+        "status": {found.id: found.status for found in world.records.conversations.values()},
+        "lists": dict(world.records.lists),
+        "held": (held(world).outcome, held(world).reasons),
+    }
+
+
+def said(sent: list[Sent]) -> str:
+    (notice,) = [one for one in sent if one.sender.startswith("notices@")]
+    assert notice.recipients == (OWNER,)
+    text: str = read(notice).get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    return text
+
+
+EVERY = pytest.mark.parametrize("verb", Verb)
+
+
+def test_the_contact_of_a_conversation_is_blocked(world: World) -> None:
+    text = said(command(world, "block"))
+
+    assert "is blocked" in text
+    assert world.records.lists == {JANE: "block"}
+    assert conversation(world).status is Status.CLOSED
+    assert world.arrive(mail(message_id="<again@customer.example>")).outcome is Outcome.HOLD
+
+
+@pytest.mark.parametrize(("verb", "status"), [("close", Status.CLOSED), ("spam", Status.SPAM)])
+def test_a_conversation_is_closed_or_marked_as_spam(world: World, verb: str, status: Status) -> None:
+    said(command(world, verb))
+
+    assert conversation(world).status is status
+
+
+def test_a_held_message_is_released(world: World) -> None:
+    sent = command(world, "release")
+
+    assert "released" in said(sent)
+    assert held(world).outcome is Outcome.DELIVER
+    assert [one.recipients for one in sent if b"kim" in one.raw and not one.sender.startswith("notices@")] == [
+        (OWNER,),
+        ("kim@other.example",),
+    ]
+
+
+def test_a_held_message_that_is_rightly_held_leaves_the_list(world: World) -> None:
+    said(command(world, "confirm"))
+
+    assert (held(world).outcome, held(world).reasons[-1].rule) == (Outcome.HOLD, "confirmed")
+
+
+@EVERY
+def test_a_command_reaches_no_contact_and_is_recorded_under_its_verb(world: World, verb: Verb) -> None:
+    sent = command(world, verb)
+    record = list(world.records.message_records.values())[-1]
+
+    assert (record.outcome, str(record.reasons[0])) == (Outcome.RECORD, f"command:{verb}")
+    assert not any(b"Send this message as it is" in one.raw for one in sent)
+    assert all(JANE not in one.recipients for one in sent)
+
+
+@EVERY
+def test_repeating_a_command_changes_nothing(world: World, verb: Verb) -> None:
+    command(world, verb)
+    before = state(world)
+    again = command(world, verb)
+
+    assert state(world) == before
+    assert [one.sender for one in again] == [world.owners.notices_address]
+
+
+@EVERY
+def test_the_same_event_or_a_copy_of_a_command_is_answered_once(world: World, verb: Verb) -> None:
+    raw = mail(sender=OWNER, to=address(world, verb), message_id="<once@private.example>")
+    target = address(world, verb)
+    for receipt in ("once", "once", "copy"):
+        world.arrive(raw, to=target, receipt=receipt)
+
+    assert [one.sender for one in world.run()].count(world.owners.notices_address) == 1
+
+
+FORGED: dict[str, Callable[[World, Verb], list[Sent]]] = {
+    "the owner's address, not verified": lambda world, verb: command(
+        world, verb, dmarc="FAIL", dkim="FAIL", spf="FAIL"
+    ),
+    "the owner's address, verified by SPF alone": lambda world, verb: command(world, verb, dmarc="GRAY", dkim="GRAY"),
+    "somebody else": lambda world, verb: command(world, verb, sender="mallory@evil.example"),
+    "the contact": lambda world, verb: command(world, verb, sender=JANE),
+    "a wrong token": lambda world, verb: command(world, verb, token="zzzzzzzzzz"),
+    "an address that the message does not name": lambda world, verb: command(world, verb, to=PUBLIC),
+    "a machine of the owner's": lambda world, verb: command(world, verb, auto_submitted="auto-replied"),
+    "a message with a virus": lambda world, verb: command(world, verb, virus="FAIL"),
+}
+
+
+@EVERY
+@pytest.mark.parametrize("who", FORGED)
+def test_nobody_but_the_verified_owner_achieves_anything(world: World, verb: Verb, who: str) -> None:
+    before = state(world)
+    sent = FORGED[who](world, verb)
+
+    assert state(world) == before
+    assert all(set(one.recipients) == {OWNER} for one in sent)
+
+
+@EVERY
+def test_a_reply_that_somebody_sends_on_to_the_address_of_a_command_is_refused(world: World, verb: Verb) -> None:
+    """A verified message of the owner's can be sent again by whoever has it; its To names the conversation only."""
+    before = state(world)
+    reply = mail(sender=OWNER, to=thread_address(conversation(world), THREAD), message_id="<r@private.example>")
+    world.arrive(reply, to=address(world, verb))
+    world.run()
+
+    assert state(world) == before
+
+
+@EVERY
+def test_a_command_that_somebody_sends_on_to_the_conversation_reaches_no_contact(world: World, verb: Verb) -> None:
+    raw = mail(sender=OWNER, to=address(world, verb), message_id="<r@private.example>", subject="Please")
+    world.arrive(raw, to=thread_address(conversation(world), THREAD))
+
+    assert all(JANE not in one.recipients for one in world.run())
+
+
+def test_a_command_that_nobody_knows_is_answered_with_those_there_are_and_nothing_is_relayed(world: World) -> None:
+    before = state(world)
+    sent = command(world, "explode")
+    text = said(sent)
+
+    assert len(sent) == 1
+    assert "explode" in text
+    assert all(f"{verb}: " in text for verb in Verb)
+    assert state(world) == before
+
+
+def test_two_commands_at_once_are_none(world: World) -> None:
+    before = state(world)
+    both = (address(world, "close"), address(world, "block"))
+    raw = mail(sender=OWNER, to=", ".join(both), message_id="<two@private.example>")
+    receipt = replace(world.store(raw, to=both[0], function="reply"), recipients=both)
+    relay_reply(receipt, raw_key("reply", receipt.id), world.context)
+
+    assert "close+block" in said(world.run())
+    assert state(world) == before
+
+
+def test_the_subject_alone_is_a_command_too(world: World) -> None:
+    target = thread_address(conversation(world), THREAD)
+    raw = mail(sender=OWNER, to=target, subject="Re: email-handler: close", message_id="<s@private.example>")
+    world.arrive(raw, to=target)
+
+    assert "closed" in said(world.run())
+    assert conversation(world).status is Status.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("tag", "subject", "verb"),
+    [
+        ("close", "", "close"),
+        ("", "email-handler: close", "close"),
+        ("", "RE: Email-Handler :  CLOSE ", "close"),
+        ("close", "email-handler: block", "close"),
+        ("", "About email-handler: close", None),
+        ("", "email-handler", None),
+        ("all", "Hello", None),
+        ("all", "email-handler: spam", "spam"),
+    ],
+)
+def test_the_tag_is_the_command_and_without_one_the_whole_subject(tag: str, subject: str, verb: str | None) -> None:
+    command = read_command(tag, subject)
+
+    assert (command.verb if command else None) == verb
+
+
+def test_the_sender_of_an_unverified_message_is_not_blocked(world: World) -> None:
+    world.arrive(
+        mail(sender="lee@third.example", message_id="<l@third.example>"), dmarc="GRAY", spf="GRAY", dkim="GRAY"
+    )
+    world.run()
+    found = next(one for one in world.records.conversations.values() if one.contact == "lee@third.example")
+    target = thread_address(found, THREAD, "block")
+    world.arrive(mail(sender=OWNER, to=target, message_id="<b@private.example>"), to=target)
+
+    assert "Not blocked: it is not verified" in said(world.run())
+    assert world.records.lists == {}
+    assert "Block" not in str(conversation_actions(found, THREAD))
+
+
+def test_an_earlier_decision_about_a_held_message_stands(world: World) -> None:
+    command(world, "confirm")
+
+    assert "Not released: it was confirmed before." in said(command(world, "release"))
+    assert held(world).outcome is Outcome.HOLD
+
+
+def test_a_release_that_was_asked_for_stands(world: World) -> None:
+    command(world, "release")
+
+    assert "Not confirmed: it was released before." in said(command(world, "confirm"))
+    assert held(world).outcome is Outcome.DELIVER
+
+
+def test_the_links_of_a_forward_and_a_digest_ask_for_what_they_say(world: World) -> None:
+    found = conversation(world)
+    links = {
+        **{action.label: action.url for action in conversation_actions(found, THREAD)},
+        **{action.label: action.url for action in held_actions("held1", held(world).token, THREAD)},
+    }
+    asked = {}
+    for label, url in links.items():
+        parts = urlsplit(url)
+        assert parts.scheme == "mailto"
+        target = unquote(parts.path)
+        tag = target.partition("@")[0].partition("+")[2]
+        assert target == address(world, tag)
+        found_in_subject = read_command("", parse_qs(parts.query)["subject"][0])
+        assert found_in_subject is not None
+        assert found_in_subject.verb == tag
+        asked[label] = tag
+
+    assert set(asked.values()) == {verb.value for verb in Verb}
+    forward = next(one for one in world.mailer.sent if one.recipients == (OWNER,))
+    text: str = read(forward).get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert address(world, "close") in text
