@@ -7,6 +7,7 @@ import lzma
 import re
 import urllib.parse
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -354,3 +355,129 @@ def test_no_mixture_of_its_parts_leads_past_us(text: str) -> None:
         name = re.split("[:;]", line)[0].strip().rpartition(".")[2]
         if name in {"ORGANIZER", "ATTENDEE"}:
             assert "eve@" not in line
+
+
+CARD = "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Jane\r\nEMAIL;TYPE=work:jane@customer.example\r\nEND:VCARD\r\n"
+
+
+@pytest.mark.parametrize(
+    "calendar",
+    [
+        INVITATION,
+        "\ufeff" + INVITATION,
+        "\r\n\r\n" + INVITATION,
+        INVITATION.replace("REQUEST", "PUBLISH"),
+        INVITATION.replace("BEGIN:VCAL", "BEGIN:VC\r\n AL").replace("\r\n", "\n"),
+        INVITATION.lower(),
+        CARD + INVITATION,
+    ],
+    ids=["plain", "mark", "blank lines", "published", "folded", "lower case", "behind a card"],
+)
+@pytest.mark.parametrize("encoding", ["8bit", "base64"])
+def test_a_calendar_that_is_the_body_itself_leads_to_us(calendar: str, encoding: str) -> None:
+    content = {"8bit": calendar.encode(), "base64": base64.encodebytes(calendar.encode())}[encoding]
+    part = entity([("Content-Type", "text/plain; charset=utf-8"), ("Content-Transfer-Encoding", encoding)], content)
+    page = entity([("Content-Type", "text/html")], b"<p>Please come.</p>")
+    card = {"jane@customer.example"} if "VCARD" in calendar else set()
+
+    for raw in (part, multipart("mixed", part), multipart("alternative", part, page), multipart("mixed", page, part)):
+        forwarded = parse(_forwarded(_whole(raw)))
+        texts = [_text(leaf.payload) for leaf in forwarded.root.walk() if b"vcalendar" in leaf.payload.lower()]
+
+        assert texts
+        for text in texts:
+            begun = re.sub(r"\r?\n[ \t]", "", text).lower().index("begin:v")
+            assert _addresses(re.sub(r"\r?\n[ \t]", "", text)[begun:]) <= {US, THREAD, *card}
+            assert THREAD in re.sub(r"\r?\n[ \t]", "", text)
+
+
+def _text(payload: bytes) -> str:
+    return payload.decode("utf-8", "replace")
+
+
+def test_a_calendar_that_is_the_body_leads_to_us_in_a_message_that_is_too_large() -> None:
+    raw = _whole(entity([("Content-Type", "text/plain")], INVITATION.encode()))
+
+    message = parse(raw)
+    shortened = compose_forward(message, replace(forward_context(message), text_only=True)).raw
+    text = re.sub(r"\r?\n[ \t]", "", parse(shortened).text)
+
+    assert f'ORGANIZER;CN="Doe, Jane":mailto:{THREAD}' in text
+    assert "bob@other.example" not in text
+
+
+def test_a_response_in_the_body_and_a_text_about_calendars_stay_as_they_are() -> None:
+    prose = f"Look at this file:\r\n\r\n{INVITATION}\r\nContact:\r\njane@customer.example\r\n"
+    for body in (RESPONSE, prose):
+        forwarded = parse(_forwarded(_whole(entity([("Content-Type", "text/plain")], body.encode()))))
+
+        assert body.strip().replace("\r\n", "\n") in forwarded.text.replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize(
+    "kind", ["text/vcard", "text/x-vcard", "text/directory", "application/octet-stream", "text/plain"]
+)
+def test_a_calendar_behind_a_card_is_found_and_the_card_stays(kind: str, codec: str) -> None:
+    picture = "PHOTO;ENCODING=b:" + "\r\n ".join(["QUJD" * 18] * 200)
+    cards = CARD.replace("END", f"{picture}\r\nEND") * 2
+    (response,) = _files(_forwarded(mail(attachments=[("x.vcf", kind, (cards + RESPONSE).encode(codec))])))
+    calendar = _forwarded_calendar((cards + INVITATION).encode(codec), kind, "x.vcf")
+    unclosed = _forwarded_calendar((CARD.replace("END:VCARD\r\n", "") + INVITATION).encode(codec), kind, "x.vcf")
+
+    assert calendar.count("EMAIL;TYPE=work:jane@customer.example") == 2
+    assert _addresses(calendar.rpartition("END:VCARD")[2]) == {US, THREAD}
+    assert _addresses(unclosed.partition("BEGIN:VCAL")[2]) == {US, THREAD}
+    assert response.payload == (cards + RESPONSE).encode(codec)
+
+
+def test_a_card_alone_stays_byte_for_byte() -> None:
+    assert _forwarded_calendar(CARD, "text/vcard", "x.vcf") == CARD
+
+
+JCAL = '["vcalendar",[["method",{},"text","REQUEST"]],[["vevent",[["organizer",{},"cal-address","mailto:j@c.example"]],[]]]]'
+JSCALENDAR = '{"@type": "Event", "title": "x", "participants": {"a": {"sendTo": {"imip": "mailto:bob@other.example"}}}}'
+XCAL = '<?xml version="1.0"?>\n<!-- x -->\n<icalendar xmlns="urn:ietf:params:xml:ns:icalendar-2.0"><vcalendar/></icalendar>'
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("application/json", "x.json"), ("text/json", "x"), ("text/plain", "x.txt"), (CLOSED, "x.bin"), ("application/xml", "x")],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "written",
+    [JCAL, f" [\n{JCAL}]", JCAL.replace("[", "[ ", 1).upper(), JSCALENDAR, f"[{JSCALENDAR}]", XCAL, XCAL.replace("icalendar", "c:icalendar")],
+)  # fmt: skip
+def test_a_calendar_in_another_form_is_closed_whatever_it_is_called(
+    written: str, kind: str, name: str, codec: str
+) -> None:
+    forwarded = parse(_forwarded(mail(attachments=[(name, kind, written.encode(codec))])))
+
+    (file,) = forwarded.attachments
+    assert (file.content_type, file.part.disposition) == (CLOSED, "attachment")
+    assert file.payload == written.encode(codec)
+    assert WARNING in forwarded.text
+    packed = parse(
+        _forwarded(mail(attachments=[("a.zip", "application/zip", _zipped("x.json", written.encode(codec)))]))
+    )
+    assert WARNING in packed.text
+
+
+def test_a_calendar_in_another_form_that_is_the_body_is_closed() -> None:
+    forwarded = parse(_forwarded(_whole(entity([("Content-Type", "text/plain")], JCAL.encode()))))
+
+    assert WARNING in forwarded.text
+    assert [file.payload.strip() for file in forwarded.attachments] == [JCAL.encode()]
+
+
+@pytest.mark.parametrize(
+    "content", ['{"@type": "Event", "name": "x"}', '["vcalendars"]', "<icalendars/>", '{"vcalendar": 1}', "[]", "{}"]
+)
+def test_other_data_stay_as_they_are(content: str) -> None:
+    forwarded = parse(_forwarded(mail(attachments=[("x.json", "application/json", content.encode())])))
+
+    assert [(file.content_type, file.payload) for file in forwarded.attachments] == [
+        ("application/json", content.encode())
+    ]
+    assert WARNING not in forwarded.text

@@ -25,7 +25,8 @@ _UNMARKED = (  # how "BEGIN" starts without a byte order mark
 _OTHER_BREAKS = re.compile("[\v\f\x1c-\x1e\x85\u2028\u2029]")  # some readers end a line there, RFC 5545 does not
 _FOLD = re.compile(r"(?:\r\n|\n|\r)[ \t]")  # RFC 5545 §3.1
 _BREAK = re.compile(r"\r\n|\n|\r")
-_BEGIN = re.compile(r"\W*+BEGIN\s*:\s*VCALENDAR", re.IGNORECASE)
+_BEGIN = re.compile(r"\W*+BEGIN\s*:\s*V", re.IGNORECASE)  # of a calendar, or of what stands in front of it in a file
+_CALENDAR = re.compile(r"(?:^|[\r\n])\W*+BEGIN\s*:\s*VCALENDAR", re.IGNORECASE)
 _VALUE = re.compile(r'(?:[^:"]++|"[^"]*")*+:(.*)')  # a quoted parameter may hold a colon
 _PARAMETER = re.compile(r';\s*([A-Za-z-]+)\s*=\s*("[^"]*"|[^;:"]*)')
 _MAILTO = re.compile(r"\s*(?:mailto:)?\s*([^\s;?]*)", re.IGNORECASE)
@@ -48,7 +49,17 @@ def is_calendar(part: Part) -> bool:
     """Return whether *part* is a calendar by its content type, its file name or its content: clients go by any."""
     if part.content_type in TYPES or part.filename.lower().endswith(_SUFFIXES):
         return True
-    return _BEGIN.match(_FOLD.sub("", decode(part.payload[:_READ], _charset(part)))) is not None
+    begun = _begins(decode(part.payload[:_READ], _charset(part)))
+    return begun and is_calendar_text(decode(part.payload, _charset(part)))
+
+
+def is_calendar_text(text: str) -> bool:
+    """Return whether *text* is a calendar by its content: a vCard or another such component may stand in front of it."""
+    return _begins(text[:_READ]) and _CALENDAR.search(_FOLD.sub("", text)) is not None
+
+
+def _begins(text: str) -> bool:
+    return _BEGIN.match(_FOLD.sub("", text)) is not None
 
 
 def names_parties(text: str) -> bool:
@@ -68,7 +79,16 @@ def inline_files(text: str) -> Iterator[bytes]:
 
 
 def _lines(text: str) -> list["_Line"]:
-    return [_Line(line) for line in _BREAK.split(_FOLD.sub("", _OTHER_BREAKS.sub(" ", text)))]
+    lines = [_Line(line) for line in _BREAK.split(_FOLD.sub("", _OTHER_BREAKS.sub(" ", text)))]
+    in_calendar = in_card = False
+    for line in lines:
+        if line.name in {"BEGIN", "END"}:
+            begins, what = line.name == "BEGIN", line.value.upper()
+            in_calendar = begins if what == "VCALENDAR" else in_calendar
+            in_card = begins and what == "VCARD" and not in_calendar
+        elif in_card and line.name not in _PARTIES:
+            line.is_party, line.is_of_card = False, True
+    return lines
 
 
 def _charset(part: Part) -> str:
@@ -108,6 +128,7 @@ class _Line:
         self.value = text[len(self.head) :].strip()
         uri = _MAILTO.match(self.value)
         self.address = uri[1].lower() if uri else ""
+        self.is_of_card = False  # of a vCard in front of a calendar: nobody sends a response to what stands there
         self.is_party = self.name in _PARTIES or (self.name not in _NO_ADDRESSES and _holds_address(self.value))
 
     def parameters(self, names: frozenset[str]) -> str:
@@ -165,7 +186,7 @@ def _with_parties(lines: list[_Line], attendee: str, organizer: str, is_ours: Ca
             components = components[:-1] or [_Component("")]
             yield line
         elif not line.is_party:
-            yield line.without_addresses()
+            yield line if line.is_of_card else line.without_addresses()
 
 
 def _folded(line: str) -> str:

@@ -83,7 +83,8 @@ def _text_and_list(message: Message, context: ForwardContext, found: invitations
     listed = listed or [f"parts of the message ({banner.size(message.size)})"]
     shown = banner.banner(message, context, tuple(listed), found.warnings)
     cut = "\n[the rest of the text is in the archive]" if len(message.text) > TEXT_KEPT else ""
-    return _Rebuilding(message, context, shown, found.sealed).plain(message.text[:TEXT_KEPT] + cut)
+    kept = invitations.text_for_owner(message.text[:TEXT_KEPT], context)
+    return _Rebuilding(message, context, shown, found.sealed).plain(kept + cut)
 
 
 class _Rebuilding:
@@ -145,7 +146,8 @@ class _Rebuilding:
 
     def with_banner(self, part: Part) -> writer.Entity | None:
         """Return *part* with the banner on top of its body, or None if it has no body."""
-        if id(part) in self._attached or self._signed.get(id(part)) or part.content_type == "multipart/encrypted":
+        is_closed = id(part) in self._attached or id(part) in self._sealed
+        if is_closed or self._signed.get(id(part)) or part.content_type == "multipart/encrypted":
             return None
         if part.children:
             return self._container_with_banner(part)
@@ -154,11 +156,12 @@ class _Rebuilding:
         if part.content_type == "text/plain" or part.content_type.startswith("multipart/"):  # one without boundary
             if part.content_id:  # others refer to it as it is
                 return self._text_alone(part)
-            return self.plain(part_text(part), _text(part), _flow(part))
+            text, given = (invitations.text_for_owner(one, self._context) for one in (part_text(part), _text(part)))
+            return self.plain(text, given, _flow(part))
         return None
 
     def _text_alone(self, part: Part) -> writer.Entity:
-        body = banner.around(self._shown, marked(_text(part)))
+        body = banner.around(self._shown, marked(invitations.text_for_owner(_text(part), self._context)))
         return writer.text(body, "plain", _flow(part), writer.placement("", "", part.content_id))
 
     def _container_with_banner(self, part: Part) -> writer.Entity | None:

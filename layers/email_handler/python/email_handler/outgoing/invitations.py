@@ -5,6 +5,7 @@ private mailbox. One that is packed (in an archive, or in another calendar as a 
 opens it by itself; but a person may, so the owner is warned in words.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from email_handler.conversations.owners import Identity
 from email_handler.mail import calendar, writer
 from email_handler.mail.addresses import address_domain, split_tag
 from email_handler.mail.documents import archives, formats
+from email_handler.mail.documents.plain import as_utf8
 from email_handler.mail.documents.reading import Budget, Member, Unread
 from email_handler.mail.message import Part
 from email_handler.mail.parsing import parse
@@ -22,7 +24,14 @@ _NESTED = 5  # levels of messages within messages that are read; a deeper one is
 _ARCHIVES = frozenset((archives.read_zip, archives.read_tar, archives.read_compressed))
 _UNPACKED = 16 * 1024 * 1024  # bytes of all archives of a message together; beyond it, names alone are seen
 _SEALED_TYPES = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/ms-tnef", "application/vnd.ms-tnef")
-_OTHER_FORMS = ("application/calendar+json", "application/calendar+xml")  # RFC 7265, RFC 6321: closed, not rewritten
+_OTHER_TYPES = ("application/calendar+json", "application/calendar+xml", "application/jscalendar+json")
+_OTHER_FORMS = re.compile(
+    r"""\s*+(?:\[[\s\[]*+"vcalendar"|<(?:[?!][^<>]*+>\s*+<){0,9}(?:[\w-]{1,20}:)?icalendar[\s>]"""
+    r"""|[\[{](?=.*"@type"\s*+:\s*+"(?:js)?(?:event|task|group)")(?=.*"(?:participants|replyTo)"\s*+:))""",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A calendar in JSON (RFC 7265, RFC 8984) or XML (RFC 6321): closed, not rewritten."""
+_READ = 16_384  # bytes in which one must begin, and show what it is
 _SEALED_NAMES = (".p7m", "winmail.dat")
 _TNEF = b"\x78\x9f\x3e\x22"  # MS-OXTNEF §2.1.3.1
 _OLE = b"\xd0\xcf\x11\xe0"  # of Outlook's message as a file, among others (MS-OXMSG §2)
@@ -43,14 +52,23 @@ def for_owner(part: Part, context: ForwardContext) -> str | None:
     text = calendar.calendar_text(part)
     if text is None:
         return None
-    ours = calendar.with_parties(
+    ours = _with_us(text, context)
+    return None if ours == text else ours
+
+
+def text_for_owner(text: str, context: ForwardContext) -> str:
+    """Return *text*, the body of a message, changed in the same way if it is a calendar itself."""
+    return _with_us(text, context) if calendar.is_calendar_text(text) else text
+
+
+def _with_us(text: str, context: ForwardContext) -> str:
+    return calendar.with_parties(
         text,
         attendee=context.identity.public_address,
         organizer=context.thread_address,
         is_ours=lambda address: _is_ours(address, context.identity),
         sender=context.record.sender.lower() if context.record.verified else "",
     )
-    return None if ours == text else ours
 
 
 def _is_ours(address: str, identity: Identity) -> bool:
@@ -101,7 +119,7 @@ def _invites(leaf: Part, depth: int) -> bool:
 
 
 def _holds_invitation(leaf: Part, depth: int) -> bool:
-    if leaf.content_type in _OTHER_FORMS:
+    if _is_in_another_form(leaf):
         return True
     if leaf.content_type.startswith("message/") or leaf.filename.lower().endswith(".eml"):
         return depth >= _NESTED or any(_invites(inner, depth + 1) for inner in _leaves(leaf.payload))
@@ -116,9 +134,16 @@ def _holds_invitation(leaf: Part, depth: int) -> bool:
     return False
 
 
+def _is_in_another_form(leaf: Part) -> bool:
+    sample = as_utf8(leaf.payload[:_READ]).removeprefix(b"\xef\xbb\xbf")
+    return leaf.content_type in _OTHER_TYPES or _OTHER_FORMS.match(sample.decode("utf-8", "replace")) is not None
+
+
 def _packs(leaf: Part, budget: Budget, depth: int) -> bool:
     if depth > _NESTED:
         return True  # nobody packs so deep by chance
+    if depth and _is_in_another_form(leaf):
+        return True
     text = calendar.calendar_text(leaf)
     if text is not None:
         if depth and calendar.names_parties(text):
