@@ -33,7 +33,7 @@ from email_handler.mail.documents.reading import (
     Unread,
 )
 from email_handler.mail.encodings import decode_quoted_printable
-from email_handler.mail.message import Message, Part
+from email_handler.mail.message import Header, Message, Part
 from email_handler.mail.parsing import parse
 from email_handler.outgoing.composed import Change, Composed, Place, Unchecked
 from email_handler.outgoing.leak_gate import packed, views
@@ -72,6 +72,7 @@ _QUOTED_PAIR = re.compile(r"\\(.)")
 _CFWS = re.compile(r"\((?:[^()]|\([^()]{0,99}\)){0,200}\)|(?<=\.)[ \t]{1,9}|[ \t]{1,9}(?=\.)")
 _WIDE = re.compile("[\x01-\x7f]\0((?:[\x01-\x7f]\0){4,}+)")  # UTF-16 behind another string's last letter
 _APART = b"\n()\n"  # stands between two texts: no address goes on behind it
+_MANY = 4  # texts of headers that are worth looking at together
 _END = "\2"  # of a string in bytes: no letter, and no boundary that an address could go on behind
 
 
@@ -127,6 +128,7 @@ class _Scan:
         self._addresses = [address.lower() for address in addresses]
         self._private_hosts = set(map(address_domain, addresses)) - {needles.identity.domain.lower()}
         self._budget = Budget()
+        self._harmless: set[str] = set()  # texts of headers that hold nothing
         self._around = b""  # the message that is being read, once its text has been
         self.places: dict[Place, None] = {}
         self.unchecked: dict[Unchecked, None] = {}
@@ -151,18 +153,29 @@ class _Scan:
                 self._unread(prefix.removesuffix(": ") or "message", path, _DEFECTS[defect])
 
     def _headers(self, part: Part, prefix: str, depth: int) -> None:
-        for header in part.headers:
-            where = prefix + (header.name if header.name.isascii() else "?")
-            # Comments and blanks may stand within an address (RFC 5322 §3.2.2, §4.4).
-            unquoted = _QUOTED_PAIR.sub(r"\1", header.value)
-            for text in {header.raw, header.value, header.name, unquoted, _CFWS.sub("", unquoted)}:
+        written = [(prefix + (header.name if header.name.isascii() else "?"), header) for header in part.headers]
+        for where, texts in self._suspect([(where, _ways(header)) for where, header in written]):
+            for text in texts:
                 self._text(where, text)
+        for where, header in written if not depth else ():
             # The owner's client names its host in ids. In a message that somebody else wrote, the host is their own
             # provider's, which may be the owner's too.
-            if not depth and header.name.lower() in {"message-id", "content-id"}:
+            if header.name.lower() in {"message-id", "content-id"}:
                 host = header.value.strip(" <>").rpartition("@")[2].lower()  # of an id without "@", all of it
                 if host in self._private_hosts:
                     self._found(where, PRIVATE)
+
+    def _suspect(self, written: list[tuple[str, set[str]]]) -> list[tuple[str, set[str]]]:
+        """Return those of *written* that may hold anything: thousands of short texts are looked at as one."""
+        new = [(where, texts - self._harmless) for where, texts in written]
+        every = set[str]().union(*(texts for _, texts in new))
+        tame = {text for text in every if text.isprintable()}  # nothing in one of them changes what another means
+        if len(tame) >= _MANY:
+            together = _Scan(self._needles)
+            together._text("", _APART.decode() + _APART.decode().join(sorted(tame)))  # noqa: SLF001 - of the same class
+            if not together.places:
+                self._harmless |= tame
+        return [(where, texts - self._harmless) for where, texts in new]
 
     def payload(self, where: str, path: str, part: Part, depth: int) -> None:
         """Scan the payload of the leaf *part* as everything that a reader's program could take it for."""
@@ -314,6 +327,12 @@ class _Scan:
 
     def _unread(self, where: str, path: str, reason: str) -> None:
         self.unchecked[Unchecked(where=where, name=path, reason=reason)] = None
+
+
+def _ways(header: Header) -> set[str]:
+    """Return the texts of *header*: comments and blanks may stand within an address (RFC 5322 §3.2.2, §4.4)."""
+    unquoted = _QUOTED_PAIR.sub(r"\1", header.value)
+    return {header.raw, header.value, header.name, unquoted, _CFWS.sub("", unquoted)}
 
 
 def _is_utf8(content: bytes) -> bool:

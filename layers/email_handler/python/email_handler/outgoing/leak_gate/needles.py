@@ -6,16 +6,15 @@ linear in the text.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator
-from itertools import chain, filterfalse, product
+from itertools import chain, product
 from typing import NamedTuple
 
 from email_handler.conversations.owners import Identity
 from email_handler.mail.addresses import split_address
 from email_handler.mail.documents.reading import BOUNDARY, KERN
-from email_handler.mail.ignorable import CHARACTERS
 from email_handler.outgoing.leak_gate import longer, views
+from email_handler.outgoing.leak_gate.skeletons import Words
 from email_handler.outgoing.sentinels import SENTINEL, SENTINEL_WORDS
 
 PRIVATE, THREAD, TERM, BANNER = "private address", "thread address", "hidden term", "banner"
@@ -75,11 +74,6 @@ _GMAIL_IN_LINKS = "m"
 """The domain as Google Calendar writes it in the identifier of an event (``eid=``, in base64)."""
 _SHORT = 6  # characters: bytes of no text hold any shorter term by chance
 _FORMS = 16  # spellings of one domain
-_LOWER = bytes(range(256)).lower()
-_SKIPPED = bytes((*range(0x21), ord(">"), ord("|"), 0x7F))  # what a line break, its quotation or a boundary is made of
-_BEYOND_ASCII = re.compile("[^\x00-\x7f](?:.{0,100}[^\x00-\x7f])?", re.DOTALL)  # with little else in between
-_FOLDS = 5000  # characters that are kept folded, of a million
-_NOT_SHOWN = re.compile(f"[\x80-\xa0{CHARACTERS}]+")
 _MAX_LEAST = 40  # characters
 
 
@@ -120,7 +114,8 @@ class Needles:
             f"{base.rpartition('.')[2]}@{_GMAIL_IN_LINKS}" for domain in _GMAIL for base in bases.get(domain, ())
         )
         looked_for = (*(domain for domain in self.domains if domain != _GMAIL_IN_LINKS), *in_links)
-        self._words = tuple(map(_skeleton, (*looked_for, *underlined, *longest_words, *SENTINEL_WORDS)))
+        self.may_be_in = Words((*looked_for, *underlined, *longest_words, *SENTINEL_WORDS)).may_be_in
+        """Returns whether :meth:`find` could find anything in a text once it is normal. This is fast."""
         letters = "".join((*self.domains, *terms, *chain.from_iterable(bases.values())))
         self.is_ascii = letters.isascii()
         self.strange = re.compile(f"[^\x01-\x7f{re.escape(letters)}]", re.IGNORECASE)
@@ -129,14 +124,6 @@ class Needles:
         long_terms = (len(term) for term in terms if len(term) >= _SHORT)
         self.least = min((*addresses, *map(len, self._threads), *long_terms, _MAX_LEAST))
         """Characters of the shortest that :meth:`find` looks for in strings."""
-
-    def may_be_in(self, text: str) -> bool:
-        """Return whether :meth:`find` could find anything in *text* once it is normal. This is fast."""
-        bare = _skeleton(text)
-        for word in self._words:  # noqa: SIM110 - called for every text, and a generator doubles its time
-            if word in bare:
-                return True
-        return False
 
     def find(self, text: str, *, name: bool = False, strings: bool = False) -> list[Finding]:
         """Return what *text* holds, in order, without overlaps.
@@ -206,27 +193,6 @@ def _sentinels(text: str) -> Iterator[Finding]:
     if not found and SENTINEL.search(bare):
         found = [Finding(0, len(text), BANNER)]
     yield from found
-
-
-def _skeleton(text: str) -> bytes:
-    """Return *text* in one case without anything that :func:`views.normal` makes a boundary of, marks, and blanks."""
-    if not text.isascii():
-        text = _BEYOND_ASCII.sub(lambda stretch: stretch[0].translate(_FOLDED), text)
-    return text.encode("utf-8", "replace").translate(_LOWER, _SKIPPED)
-
-
-class _Folded(dict[int, str]):
-    """Each character taken apart (NFKD) in one case, without its combining marks: a text may have them in any order."""
-
-    def __missing__(self, number: int) -> str:
-        apart = unicodedata.normalize("NFKD", chr(number)).replace("\u3002", ".").casefold()
-        folded = "".join(filterfalse(unicodedata.combining, _NOT_SHOWN.sub("", apart)))
-        if len(self) < _FOLDS:
-            self[number] = folded
-        return folded
-
-
-_FOLDED = _Folded({number: chr(number) for number in range(0x80)})
 
 
 def _bare(text: str) -> str:
