@@ -197,7 +197,7 @@ def pauses(world: World, **changes: object) -> list[float]:
     """Let a message arrive in *world*. Return the pauses between its tries."""
     made: list[float] = []
     receipt = world.store(mail(), receipt="r1")
-    context = replace(world.context, pause=made.append, **changes)  # type: ignore[arg-type]
+    context = replace(world.context, **{"pause": made.append, **changes})  # type: ignore[arg-type]
     assert receive(receipt, raw_key("inbound", receipt.id), context).outcome is Outcome.DELIVER
     return made
 
@@ -222,14 +222,20 @@ def test_without_a_conflict_there_is_no_pause() -> None:
     assert pauses(World()) == []
 
 
-def test_the_invocation_ends_before_lambda_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("chance", "unused"), [(0.0, 10), (1.0, 22.4)], ids=["no pauses", "the longest pauses"])
+def test_the_invocation_ends_before_lambda_ends_it(
+    monkeypatch: pytest.MonkeyPatch, chance: float, unused: float
+) -> None:
     """Another try gets what the last one took, three times: a step of it may take a third of what is left."""
     world = World()
     refused(world, TRIES)
     ends, look_up = world.now + timedelta(seconds=100), world.records.look_up
 
+    def wait(seconds: float) -> None:
+        world.now += timedelta(seconds=seconds)
+
     def slow(question: Question) -> Known:
-        world.now += timedelta(seconds=5)
+        wait(5)
         return look_up(question)
 
     def left() -> float:
@@ -237,6 +243,6 @@ def test_the_invocation_ends_before_lambda_ends_it(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(world.records, "look_up", slow)
     with steps_end_within(left), pytest.raises(RecordChanged):
-        pauses(world)
+        pauses(world, pause=wait, chance=lambda: chance)
 
-    assert left() == 10
+    assert left() == pytest.approx(unused)

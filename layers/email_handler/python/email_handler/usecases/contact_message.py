@@ -1,7 +1,6 @@
 """A contact's message, to a public address or to its own thread address: stopped, filtered, or delivered."""
 
 from dataclasses import replace
-from operator import lt
 
 from email_handler.conversations.disposition import Disposition, Outcome, Reason
 from email_handler.conversations.evolve import add_message, contact_after, start
@@ -204,7 +203,7 @@ def plan_delivery(
     ]
     counted: dict[str, int] = {}
     if verified and acknowledge and _acknowledgement_due(parsed, record, question, known, owners, context):
-        counted = dict(zip(question.counters, _caps(context), strict=True))
+        counted = _caps(question, context)
         ledger.append(new_send(JobKind.ACKNOWLEDGEMENT, acknowledgement_id(verified), record, [verified]))
     commit = build_commit(
         record,
@@ -239,14 +238,13 @@ def _acknowledgement_due(
     parsed: ParsedMessage, record: MessageRecord, question: Question, known: Known, owners: Owners, context: Context
 ) -> bool:
     contact = known.contact
-    counted = (known.counts.get(counter, 0) for counter in question.counters)
     return (
         record.outcome is Outcome.DELIVER
         and parsed.feedback is None
         and acknowledgement_id(parsed.sender) not in known.sends
         and not any(reference.ledger for reference in known.references)  # it replies to us: a help desk's reply, say
         and not (contact and (contact.written_to or contact.unreachable))
-        and all(map(lt, counted, _caps(context)))
+        and all(known.counts.get(counter, 0) < cap for counter, cap in _caps(question, context).items())
         and not refuse_acknowledgement(
             parsed.message,
             parsed.receipt,
@@ -258,6 +256,7 @@ def _acknowledgement_due(
     )
 
 
-def _caps(context: Context) -> tuple[int, int]:
-    """Return the limits of a question's counters: of a day's acknowledgements in all, and to one domain."""
-    return context.ack_daily_cap, context.ack_daily_cap_per_domain
+def _caps(question: Question, context: Context) -> dict[str, int]:
+    """Return the counters of a day's acknowledgements, in all and to the contact's domain, with their caps."""
+    in_all, to_domain = question.counters
+    return {in_all: context.ack_daily_cap, to_domain: context.ack_daily_cap_per_domain}
