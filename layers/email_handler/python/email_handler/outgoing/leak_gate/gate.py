@@ -172,7 +172,7 @@ class _Scan:
         tame = {text for text in every if text.isprintable()}  # nothing in one of them changes what another means
         if len(tame) >= _MANY:
             together = _Scan(self._needles)
-            together._text("", _APART.decode() + _APART.decode().join(sorted(tame)))  # noqa: SLF001 - of the same class
+            together._text("", _APART.decode() + _APART.decode().join(sorted(tame)))
             if not together.places:
                 self._harmless |= tame
         return [(where, texts - self._harmless) for where, texts in new]

@@ -38,7 +38,7 @@ class Words:
     def may_be_in(self, text: str) -> bool:
         """Return whether any of the words could be in *text* once it is normal (:func:`views.normal`)."""
         bare = _plain(text)
-        for word in self._plain:  # noqa: SIM110 - called for every text, and a generator doubles its time
+        for word in self._plain:
             if word in bare:
                 return True
         if not self._other or text.isascii():
