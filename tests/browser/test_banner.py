@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.mail.confinement import confine
 from email_handler.mail.parsing import parse
 from email_handler.outgoing import banner
@@ -81,7 +81,7 @@ MEASURE = """
   }
   const end = lines.length ? Math.max(...lines.map(one => one.getBoundingClientRect().bottom)) : 0;
   const area = {x: 0, y: 0, width: document.documentElement.clientWidth, height: Math.ceil(end), scale: 1};
-  return {lines: lines.map(one => one.textContent), wrong: [...new Set(wrong)], area};
+  return {lines: lines.map(one => one.textContent.replaceAll('\\u00a0', ' ')), wrong: [...new Set(wrong)], area};
 })()
 """
 
@@ -132,6 +132,40 @@ def test_every_warning_and_who_wrote_are_visible_and_topmost(browser: Chromium, 
             failures[name] = wrong
     assert failures == {}
     assert len(PAGES) >= 100
+
+
+LIMIT = Reason(stage="limit", rule="html-tags")
+VIRUS = Reason(stage="verdicts", rule="virus-unsure")
+EACH: dict[str, tuple[bytes, dict[str, Any]]] = {  # by the title of the box
+    "Not verified": (mail(), {"verified": False}),
+    "Looks like spam": (mail(), {"outcome": Outcome.FLAG, "reasons": (Reason(stage="patterns", rule="a", weight=1),)}),
+    "May hold a virus": (mail(), {"outcome": Outcome.FLAG, "reasons": (VIRUS,)}),
+    "Could not be checked": (mail(), {"outcome": Outcome.FLAG, "reasons": (LIMIT,)}),
+    "Your reply would go elsewhere": (mail(), {"reply_address": "x@elsewhere.example", "reply_differs": True}),
+    "You cannot reply": (mail(), {"reply_address": ""}),
+    "Your last reply": (mail(), {"tells": ("plan.zip (encrypted)",)}),
+    "You may have this already": (mail(), {"possible_duplicate": True}),
+    "Not everything is here": (mail(attachments=[("a.zip", "application/zip", b"PK")]), {"text_only": True}),
+    "Automatic message": (mail(), {"automatic": "precedence"}),
+    "Automatic reply": (mail(auto_submitted="auto-replied"), {"automatic": "auto-submitted"}),
+    "Newsletter or mailing list": (mail(list_id="<n.garden.example>"), {}),
+    "Bounce": (mail(), {"automatic": "mailer-daemon"}),
+}
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_each_warning_is_visible_on_a_phone(browser: Chromium, dark: bool) -> None:
+    browser.view(360, 800, dark=dark, mobile=True)
+
+    failures = {}
+    for title, (raw, changes) in EACH.items():
+        message = parse(raw)
+        page = parse(compose_forward(message, forward_context(message, **changes)).raw).html
+        lines, wrong, _ = measured(browser, page)
+        if wrong or title not in lines:
+            failures[title] = [*wrong, *lines]
+
+    assert failures == {}
 
 
 def test_the_measures_notice_what_the_same_pages_do_if_they_are_not_confined(browser: Chromium) -> None:

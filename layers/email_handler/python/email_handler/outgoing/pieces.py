@@ -216,18 +216,17 @@ def _box(box: Box) -> str:
 
 
 def _facts(rows: Sequence[tuple[str, str]]) -> str:
-    style = "font-size:14px;line-height:20px;vertical-align:top"
+    if not rows:
+        return ""
+    style = f"font-family:{FONT};font-size:14px;line-height:20px;vertical-align:top"
     cells = "".join(
-        f'<tr><td class="our-dim" style="{style};padding:3px 14px 3px 0;color:{LIGHT["dim"].ink};font-family:{FONT}">'
-        f'{escaped(name)}</td><td class="our-page" style="{style};padding:3px 0;color:{LIGHT["page"].ink};'
-        f'font-family:{FONT};word-break:break-word" dir="auto">{escaped(value)}</td></tr>\r\n'
+        f'<tr><th scope="row" class="our-dim" style="{style};padding:3px 14px 3px 0;font-weight:400;text-align:left;'
+        f'color:{LIGHT["dim"].ink}">{escaped(name)}</th>'
+        f'<td class="our-page" dir="auto" style="{style};padding:3px 0;word-break:break-word;'
+        f'color:{LIGHT["page"].ink}">{escaped(value)}</td></tr>\r\n'
         for name, value in rows
     )
-    return (
-        f'<table cellpadding="0" cellspacing="0" border="0" style="margin:4px 0 16px"><tbody>\r\n{cells}</tbody></table>\r\n'
-        if rows
-        else ""
-    )
+    return f'<table cellpadding="0" cellspacing="0" border="0" style="margin:4px 0 16px"><tbody>\r\n{cells}</tbody></table>\r\n'
 
 
 def _card(card: Card) -> str:
