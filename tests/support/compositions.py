@@ -8,6 +8,7 @@ from email_handler.conversations.owners import Identity
 from email_handler.conversations.threads import Threading
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.message import Message
+from email_handler.mail.new_text import new_text
 from email_handler.outgoing.acknowledgement import builtin_templates
 from email_handler.outgoing.context import AcknowledgementContext, ForwardContext, ReplyContext
 from email_handler.outgoing.leak_gate.needles import Needles
@@ -39,7 +40,8 @@ def forward_context(received: Message, **changes: Any) -> ForwardContext:
     """Return the context of a contact's first message, its sender verified."""
     sender = received.from_[0] if received.from_ else None
     address = sender.address if sender else ""
-    record = message(reasons=(), score=0.5, sender=address, sender_name=sender.name if sender else "")
+    new = " ".join(new_text(received.text, received.html).split())
+    record = message(reasons=(), score=0.5, sender=address, sender_name=sender.name if sender else "", snippet=new)
     begun = conversation(
         id="c-7k2m9qxd", token="abcdefghjk", public_address=PUBLIC, started_at=datetime(2026, 3, 2, 9, tzinfo=UTC)
     )

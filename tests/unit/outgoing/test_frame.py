@@ -53,7 +53,7 @@ def test_in_plain_text_a_warning_stands_above_the_contacts_words() -> None:
 def test_a_list_of_messages_shows_what_is_new_not_what_is_quoted() -> None:
     received = parse(mail(text=f"On Mon, 2 Mar 2026 at 09:00, Mary wrote:\r\n> Shall I come?\r\n\r\n{SAYS}\r\n"))
 
-    forwarded = parse(compose_forward(received, forward_context(received)).raw)
+    forwarded = parse(compose_forward(received, forward_context(received, snippet=SAYS)).raw)
 
     assert preview(forwarded.html) == SAYS
 

@@ -95,7 +95,7 @@ class _Rebuilding:
         self._shown = shown
         self._text = message.text
         self._subject = context.threading.subject
-        self._words = attempt_or("", frame.first_words, message.text, message.html)
+        self._words = frame.first_words(context.record.snippet or message.text)
         self._attached = {id(attachment.part) for attachment in message.attachments}
         self._sealed = sealed
         self._signed = {

@@ -5,7 +5,6 @@ import re
 from itertools import groupby
 
 from email_handler.mail.confinement import Confined
-from email_handler.mail.new_text import new_text
 from email_handler.mail.urls import link_url
 from email_handler.mail.writer import one_line
 from email_handler.outgoing import pieces
@@ -52,9 +51,9 @@ def _framed(theirs: Confined) -> str:
     return f"{frame}{theirs.body}{_FRAME_END}"
 
 
-def first_words(text: str, html_body: str = "") -> str:
-    """Return the first new words of a contact's *text*, for a list of messages; "" if they read like words of ours."""
-    found = one_line(new_text(text[:MAX_TEXT], html_body[:MAX_TEXT]) or text[:MAX_TEXT], _PREVIEWED)
+def first_words(text: str) -> str:
+    """Return the first words of a contact's *text*, for a list of messages; "" if they read like words of ours."""
+    found = one_line(text, _PREVIEWED)
     return "" if reads_as_banner(found) else found
 
 
