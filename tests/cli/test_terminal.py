@@ -33,7 +33,7 @@ def shown(*lines: RenderableType) -> str:
         (messages_table([message(RECEIPT, conversation=LINKEDIN, subject="A plan for our garden " * 9)]), [RECEIPT]),
         (
             sends_table(
-                [acknowledgement(RECEIPT, conversation=LINKEDIN, reason="refused " * 9, possible_duplicate=True)]
+                [acknowledgement(RECEIPT, conversation=LINKEDIN, reason="refused " * 9, lost=1)]
             ),
             [LINKEDIN, acknowledgement().id],
         ),

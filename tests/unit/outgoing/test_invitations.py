@@ -387,9 +387,10 @@ def test_a_calendar_that_is_the_body_itself_leads_to_us(calendar: str, encoding:
 
         assert texts
         for text in texts:
-            begun = re.sub(r"\r?\n[ \t]", "", text).lower().index("begin:v")
-            assert _addresses(re.sub(r"\r?\n[ \t]", "", text)[begun:]) <= {US, THREAD, *card}
-            assert THREAD in re.sub(r"\r?\n[ \t]", "", text)
+            unfolded = re.sub(r"\r?\n[ \t]", "", text)
+            calendars = unfolded[unfolded.lower().index("begin:v") : unfolded.lower().rindex("end:v")]
+            assert _addresses(calendars) <= {US, THREAD, *card}
+            assert THREAD in calendars
 
 
 def _text(payload: bytes) -> str:
