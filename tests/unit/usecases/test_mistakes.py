@@ -241,7 +241,7 @@ def test_a_message_is_taken_up_whichever_step_of_reading_its_receipt_raises(
         raise RecursionError
 
     monkeypatch.setattr(where, step, fails)
-    reconcile.take_up(receipt, function, world.context)
+    reconcile.take_up(receipt, function, world.context, acknowledge=True)
     monkeypatch.undo()
 
     record = world.records.message_records[receipt, function]

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from email_handler.errors import ArchiveUnavailable, RecordsUnavailable
+from email_handler.errors import ArchiveUnavailable, QueueUnavailable, RecordsUnavailable
 from email_handler.usecases.passes import hourly_pass, inbound_pass, reply_pass
 from email_handler.usecases.reconcile import SETTLED
 from tests.support.builders import mail
@@ -45,6 +45,19 @@ def test_digest_and_conditions_do_not_wait_for_the_listing(world: World) -> None
     assert [one.recipients for one in world.run()] == [(OWNER,)]
     assert len(topic.texts) == 1
     assert "SES has paused sending." in topic.texts[0]
+
+
+def test_what_was_decided_is_finished_even_if_the_digest_fails(world: World) -> None:
+    world.jobs.fail("queue", QueueUnavailable("down"))
+    with pytest.raises(QueueUnavailable):
+        world.arrive(mail(message_id="<m2@customer.example>"), receipt="left")
+    world.jobs.queued.clear()
+    world.now += timedelta(hours=1)
+    world.records.fail("held", RecordsUnavailable("down"))
+    with pytest.raises(RecordsUnavailable):
+        inbound_pass(world.context, health=Quiet(), alerts=Topic())
+
+    assert [one.recipients for one in world.run()].count((OWNER,)) == 1
 
 
 def test_what_could_not_be_taken_up_is_reported_after_the_listing(world: World) -> None:

@@ -446,13 +446,27 @@ def test_sends_that_are_overdue_again_and_again_keep_no_other_from_its_turn(worl
     assert (first.complete, second.complete) == (False, True)
     assert {job.ledger for job in world.jobs.queued} == set(world.records.ledger)
     assert third.queued == QUEUED_AGAIN
+    assert world.jobs.queued[-1] == world.jobs.queued[QUEUED_AGAIN - 1], "the third begins again"
 
 
-def test_a_send_that_waits_for_a_later_time_is_not_queued_again(world: World) -> None:
-    store_send(world, "blocked", world.now, due=world.now + timedelta(days=1))
+@pytest.mark.parametrize("wait", [timedelta(seconds=1), timedelta(days=1)])
+def test_a_send_that_waits_for_a_later_time_is_not_queued_again(world: World, wait: timedelta) -> None:
+    store_send(world, "blocked", world.now, due=world.now + wait)
     world.now += OVERDUE + timedelta(seconds=1)
 
     assert reconcile("inbound", world.context).queued == 0
+
+
+def test_a_pass_stops_in_time_between_overdue_sends_and_the_next_goes_on_there(world: World) -> None:
+    for number in range(4):
+        store_send(world, f"s{number}", world.now + timedelta(seconds=number))
+    world.now += OVERDUE + timedelta(minutes=1)
+    times = count()
+    late = replace(world.context, clock=lambda: world.now + next(times) * PATIENCE / 3)
+    first, second = reconcile("inbound", late), reconcile("inbound", world.context)
+
+    assert (first.queued, second.queued) == (2, 2)
+    assert [job.ledger for job in world.jobs.queued] == ["s0", "s1", "s2", "s3"]
 
 
 def store_send(world: World, name: str, queued_at: datetime, *, due: datetime | None = None) -> None:

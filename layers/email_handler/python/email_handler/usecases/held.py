@@ -117,11 +117,11 @@ def _held(receipt: ReceiptId, function: FunctionName, context: Context) -> Messa
 def _entry(record: MessageRecord, kind: ListKind, decided: Reason, context: Context) -> tuple[EmailAddress, ListKind]:
     """Return the sender's entry of a list, to be stored with the decision: a list changes only if this decision is the
     one that counts. If it was *decided* in the same way before, the entry is stored at once."""
-    if not (record.verified and record.sender):
+    if not record.verified:
         raise NotHeld(f"the sender is not verified ({record.verification}): leave out the {kind}-list entry")
     if decided in record.reasons:
         context.records.put_listed(record.sender, kind)
-    return record.sender, kind
+    return EmailAddress(record.sender), kind
 
 
 def _parse_again(record: MessageRecord, context: Context) -> ParsedMessage:

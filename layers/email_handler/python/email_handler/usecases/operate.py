@@ -41,6 +41,6 @@ def _decide(request: Mapping[str, Any], receipt: ReceiptId, function: FunctionNa
         case "confirm":
             return confirm(receipt, function, context, block=request.get("block") is True)
         case "replay":
-            return take_up(receipt, function, context)
+            return take_up(receipt, function, context, acknowledge=False)
         case _:
             raise MalformedEvent("a request asks to release, confirm or replay")

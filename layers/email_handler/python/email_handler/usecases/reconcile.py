@@ -210,7 +210,7 @@ class Pass:
         return False
 
 
-def take_up(receipt_id: ReceiptId, function: FunctionName, context: Context, *, acknowledge: bool = False) -> Decision:
+def take_up(receipt_id: ReceiptId, function: FunctionName, context: Context, *, acknowledge: bool) -> Decision:
     """Run a receiving function's use case for a stored message as if its event had come.
 
     Verdicts and envelope are read from the object. A receipt that has its decision keeps it; unfinished ones are
