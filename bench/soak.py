@@ -40,7 +40,7 @@ from email_handler.adapters.s3 import S3Archive
 from email_handler.conversations.disposition import Outcome
 from email_handler.identifiers import ReceiptId
 from email_handler.usecases.audit import audit
-from email_handler.usecases.reconcile import SETTLED, reconcile
+from email_handler.usecases.reconcile import OVERDUE, reconcile
 from tests.faults.oracle import Judgement, judge
 from tests.faults.seen import digest, letter, look
 from tests.faults.truths import Allowed, Arrival, Truth
@@ -383,7 +383,7 @@ class Soak:
         for function, resource in (("inbound", "InboundFunction"), ("reply", "ReplyFunction")):
             known = self.cloud.clients.lambda_.get_function_configuration(FunctionName=self.cloud.resources[resource])
             os.environ.update(known["Environment"]["Variables"])
-            context = replace(bootstrap.context(), clock=lambda: datetime.now(UTC) + SETTLED + timedelta(minutes=5))
+            context = replace(bootstrap.context(), clock=lambda: datetime.now(UTC) + OVERDUE + timedelta(minutes=5))
             passed = reconcile(function, context)  # type: ignore[arg-type]  # two of FunctionName's words
             done += len(passed.taken_up) + passed.finished + passed.queued + len(passed.failed)
         self.taken_up += done
