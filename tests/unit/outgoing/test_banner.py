@@ -177,7 +177,7 @@ def test_a_contact_gets_their_words_back_without_the_frame(client: str) -> None:
     page, _ = banner_removal.remove_from_html(HTML_CLIENTS[client])
 
     assert "1px solid" not in page
-    assert "max-width" not in page
+    assert "max-width:700px" not in page
     assert "help" in page
 
 
@@ -460,7 +460,7 @@ def test_the_banner_shows_what_the_owner_must_know() -> None:
         "[Only you see this:",
         "! Looks like spam: It got no acknowledgement. Why: offers search engine optimisation.",
         "! Your reply would go elsewhere: To jane@elsewhere.example, not to jane@customer.example.",
-        "* You may have this already: It is not known whether a first copy reached you.",
+        "You may have this already: it is not known whether a first copy reached you",
         "Also to bob@other.example, carol@other.example",
         f"Reply to everyone: {EVERYONE}",
         "Jane Doe <jane@customer.example> · verified · message 3 since 2 Mar 2026]",
@@ -495,13 +495,13 @@ REPORT = 'multipart/report; report-type={}; boundary="b"'
         (RECEIVED, {"sender": "", "verified": False}, "! Not verified: It names no sender."),
         (RECEIVED, {"reply_address": ""}, "! You cannot reply: It has no address to reply to."),
         (RECEIVED, {"tells": ("a.pdf (encrypted)",)}, "! Your last reply: It was sent, but not all of it could be"),
-        (RECEIVED, {"automatic": "precedence"}, "* Automatic message: A machine wrote this."),
-        (parse(mail(auto_submitted="auto-replied")), {"automatic": "auto-submitted"}, "* Automatic reply: A machine"),
-        (parse(mail(subject="Out of office: Re: Hi")), {"automatic": "precedence"}, "* Automatic reply: A machine"),
-        (parse(mail() ), {"automatic": "mailer-daemon"}, "* Bounce: A mail server"),
-        (parse(multipart("report; report-type=feedback-report")), {"automatic": "report"}, "* Complaint: Somebody"),
-        (parse(multipart("report; report-type=delivery-status")), {"automatic": "auto-submitted"}, "* Bounce: A mail"),
-        (LIST, {}, "* Newsletter or mailing list: It came through a list."),
+        (RECEIVED, {"automatic": "precedence"}, "Automatic message: a machine wrote it"),
+        (parse(mail(auto_submitted="auto-replied")), {"automatic": "auto-submitted"}, "Automatic reply: nobody is waiting"),
+        (parse(mail(subject="Out of office: Re: Hi")), {"automatic": "precedence"}, "Automatic reply: nobody is waiting"),
+        (parse(mail() ), {"automatic": "mailer-daemon"}, "Bounce: from a mail server"),
+        (parse(multipart("report; report-type=feedback-report")), {"automatic": "report"}, "Complaint: somebody marked"),
+        (parse(multipart("report; report-type=delivery-status")), {"automatic": "auto-submitted"}, "Bounce: from a mail"),
+        (LIST, {}, "Newsletter or mailing list: it was sent to many"),
         (RECEIVED, {"outcome": Outcome.FLAG, "reasons": (Reason(stage="verdicts", rule="virus-unsure"),)},
          "! May hold a virus: It got no acknowledgement. Why: the virus scan could not rule out a virus."),
         (RECEIVED, {"outcome": Outcome.FLAG, "reasons": (Reason(stage="limit", rule="seo-offer"),)},

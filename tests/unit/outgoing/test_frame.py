@@ -125,6 +125,14 @@ def test_a_page_with_colors_of_its_own_stays_on_white_paper(theirs: str, kind: s
     assert ("background:#ffffff;color:#000000;color-scheme:only light" in framed) is not bool(kind)
 
 
+def test_plain_text_with_a_link_follows_the_reader_into_the_dark() -> None:
+    received = parse(mail(text="See https://example.org/\r\n"))
+
+    page = parse(compose_forward(received, forward_context(received)).raw).html
+
+    assert 'class="our-page"' in page.partition("<td")[2].partition("<section")[0]
+
+
 def test_the_language_of_the_contacts_words_is_left_open() -> None:
     page = frame.page(confine("<html lang=fr><p>Bonjour"))
 

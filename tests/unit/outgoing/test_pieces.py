@@ -112,9 +112,9 @@ def test_without_actions_or_facts_nothing_is_shown() -> None:
 
 @given(st.text(max_size=60))
 def test_no_text_becomes_markup(text: str) -> None:
-    shown = (Heading(text), Paragraph(text), Box(Tone.NOTE, text, text, (text,)), Facts(((text, text),)),
+    shown = (Heading(text), Paragraph(text), Box(Tone.GRAVE, text, text, (text,)), Facts(((text, text),)),
              Card(text, text, text, text, text, (Action(text, text),)))  # fmt: skip
-    plain = (Heading("x"), Paragraph("x"), Box(Tone.NOTE, "x", "x", ("x",)), Facts((("x", "x"),)),
+    plain = (Heading("x"), Paragraph("x"), Box(Tone.GRAVE, "x", "x", ("x",)), Facts((("x", "x"),)),
              Card("x", "x", "x", "x", "x", (Action("x", "x"),)))  # fmt: skip
 
     def tags(page: str) -> list[str]:

@@ -52,18 +52,14 @@ class Who:
 class Banner:
     """What is known about a message, as the owner is told."""
 
-    boxes: tuple[Box, ...]  # the gravest first
+    boxes: tuple[Box, ...]  # warnings, the gravest first
+    notes: tuple[tuple[str, str], ...]  # what kind of message it is: a name and a few words
     also_to: str  # other recipients, "" without
     everyone: Action | None  # replies to all of them
     linkedin: str  # address of the conversation there
     who: Who
     nth: str  # "first message]": the end of the banner
     actions: tuple[Action, ...] = ()  # at the end of the message
-
-    @property
-    def warns(self) -> bool:
-        """Return whether the owner must read it before the message."""
-        return any(box.tone is not Tone.NOTE for box in self.boxes)
 
 
 def size(length: int) -> str:
@@ -86,8 +82,8 @@ def banner(
             *_warnings(context),
             *(Box(Tone.CAUTION, "Invitation", warning) for warning in invitations),
             *_left_out(left_out, refused=context.text_only),
-            *_notes(message, context),
         ),
+        notes=tuple(_notes(message, context)),
         also_to=_listed(others),
         everyone=Action("Reply to everyone", f"mailto:{everyone}") if others and record.verified else None,
         linkedin=_shown(conversation.linkedin_thread, 300),
@@ -105,6 +101,7 @@ def unread_banner(record: MessageRecord, conversation: Conversation, box: Box) -
             *(() if record.verified else (_not_verified(record),)),
             *_replying(record.reply_address, record, differs=False),
         ),
+        notes=(),
         also_to="",
         everyone=None,
         linkedin="",
@@ -168,36 +165,33 @@ def _left_out(entries: tuple[str, ...], *, refused: bool) -> Iterator[Box]:
 _TOO_LARGE = "It was too large for most mailboxes. Left out, but kept in the archive:"
 _REFUSED = "Your mail provider refused all of it. Left out, but kept in the archive:"
 _FIXED = "&nbsp;"
+_ELSEWHERE = "about nothing that was sent from here"
 _REPORTS = {
-    "delivery-status": Box(
-        Tone.NOTE, "Bounce", "A mail server could not deliver a message. It is about nothing that was sent from here."
-    ),
-    "feedback-report": Box(
-        Tone.NOTE, "Complaint", "Somebody marked a message as spam. It is about nothing that was sent from here."
-    ),
-    "disposition-notification": Box(Tone.NOTE, "Read receipt", "A mail program says that a message was opened."),
+    "delivery-status": ("Bounce", f"from a mail server, {_ELSEWHERE}"),
+    "feedback-report": ("Complaint", f"somebody marked a message as spam, {_ELSEWHERE}"),
+    "disposition-notification": ("Read receipt", "from a mail program"),
 }
 _BOUNCING = ("mailer-daemon", "report")
 
 
-def _notes(message: Message, context: ForwardContext) -> Iterator[Box]:
+def _notes(message: Message, context: ForwardContext) -> Iterator[tuple[str, str]]:
     """Yield what kind of message it is, if no person wrote it to the owner alone."""
     if context.possible_duplicate:
-        yield Box(Tone.NOTE, "You may have this already", "It is not known whether a first copy reached you.")
+        yield "You may have this already", "it is not known whether a first copy reached you"
     sign = context.record.automatic
     if context.conversation.linkedin_thread or context.conversation.id.startswith("linkedin-"):
         return
     report = message.root.parameters.get("report-type", "").lower()
     if sign and (report in _REPORTS or sign in _BOUNCING):
         yield _REPORTS.get(report, _REPORTS["delivery-status"])
+    elif sign and (
+        first_keyword(message.header("Auto-Submitted")) == "auto-replied" or is_automatic_subject(message.subject)
+    ):
+        yield "Automatic reply", "nobody is waiting for an answer"
     elif sign:
-        replied = first_keyword(message.header("Auto-Submitted")) == "auto-replied" or is_automatic_subject(
-            message.subject
-        )
-        title = "Automatic reply" if replied else "Automatic message"
-        yield Box(Tone.NOTE, title, "A machine wrote this. It got no acknowledgement.")
+        yield "Automatic message", "a machine wrote it"
     elif is_list(message):
-        yield Box(Tone.NOTE, "Newsletter or mailing list", "It came through a list. It got no acknowledgement.")
+        yield "Newsletter or mailing list", "it was sent to many"
 
 
 def _day(at: datetime) -> str:
@@ -233,6 +227,7 @@ def _address(address: str) -> str:
 def as_text(shown: Banner) -> str:
     """Return the banner as lines of plain text, from its first words to its last."""
     lines = [line for box in shown.boxes for line in pieces.text_lines(box)]
+    lines += [f"{title}: {text}" for title, text in shown.notes]
     if shown.also_to:
         lines.append(f"Also to {shown.also_to}")
     if shown.everyone:
@@ -250,7 +245,7 @@ def around(shown: Banner, theirs: str) -> str:
     actions = (
         f"\n\n{BEGIN}\n" + "\n".join(map(_action_line, shown.actions)) + f"\n{BY_EMAIL}\n" if shown.actions else ""
     )
-    if shown.warns or not theirs.strip():
+    if shown.boxes or not theirs.strip():
         return f"{as_text(shown)}\n\n{theirs}{actions}"
     return f"{theirs.rstrip()}\n\n{as_text(shown)}\n{actions}"
 
@@ -265,7 +260,7 @@ def as_html(shown: Banner) -> str:
     # The first and the last words stand outside all boxes: removing everything between them leaves no empty box.
     who = f"{pieces.strong(shown.who.name)} " if shown.who.name else ""
     verified = f"✓{_FIXED}{VERIFIED}" if shown.who.verified else f"not{_FIXED}{VERIFIED}"
-    lines = []
+    lines = [f"{pieces.strong(title)}: {text}" for title, text in shown.notes]
     if shown.also_to:
         everyone = f" · {pieces.link(shown.everyone)}" if shown.everyone else ""
         lines.append(f"Also to {html.escape(shown.also_to)}{everyone}")

@@ -113,9 +113,7 @@ def _regions(text: str) -> list[tuple[int, int]]:
 
 _WHO = rf".{{0,200}}?(?:<[^\s<>]{{1,200}}>|\((?:LinkedIn|{NO_ADDRESS})\))\W{{0,5}}(?:not\b\W{{0,5}})?"
 _WHO_LINE = re.compile(rf"{_WHO}(?:{VERIFIED}\W{{0,5}}(?:first|message.{{0,25}})?)?$", re.IGNORECASE)
-_BANNER_LINE = re.compile(
-    rf"(?:[!*] )?(?:- |{'|'.join(map(re.escape, BANNER_LINES))})|{_WHO_LINE.pattern}", re.IGNORECASE
-)
+_BANNER_LINE = re.compile(rf"(?:! )?(?:- |{'|'.join(map(re.escape, BANNER_LINES))})|{_WHO_LINE.pattern}", re.IGNORECASE)
 _QUOTE_MARKS = " >|\t\r\xa0"
 
 

@@ -122,15 +122,15 @@ class _Rebuilding:
             return plain
         theirs = frame.from_text(text)
         page = (
-            self._page(theirs)
+            self._page(theirs, plain=True)
             if theirs.shows
             else pieces.page(banner.as_html(self._shown), title=self._subject, preview="")
         )
         return writer.multipart("alternative", (plain, writer.text(page, "html")))
 
-    def _page(self, theirs: Confined) -> str:
+    def _page(self, theirs: Confined, *, plain: bool) -> str:
         above, below = banner.as_html(self._shown), banner.actions_as_html(self._shown)
-        return frame.page(theirs, above=above, below=below, subject=self._subject, words=self._words)
+        return frame.page(theirs, plain=plain, above=above, below=below, subject=self._subject, words=self._words)
 
     def _html(self, part: Part, *, first: bool, fields: writer.Fields = ()) -> writer.Entity:
         """Return *part*'s HTML confined, with the banner if it is the *first*. What cannot be confined is shown as text and
@@ -140,9 +140,11 @@ class _Rebuilding:
         confined = attempt_or(None, confine, text, defused_runs) if len(text) <= MAX_CONFINED else None
         if confined is None:
             self.whole = self._has_raw
-        if confined is None or not confined.shows:
+        plain = confined is None or not confined.shows
+        if confined is None or plain:
             confined = frame.from_text(html_text(text[: 10 * TEXT_KEPT]))
-        return writer.text(self._page(confined) if first else frame.page(confined), "html", (), fields)
+        page = self._page(confined, plain=plain) if first else frame.page(confined, plain=plain)
+        return writer.text(page, "html", (), fields)
 
     def with_banner(self, part: Part) -> writer.Entity | None:
         """Return *part* with the banner on top of its body, or None if it has no body."""

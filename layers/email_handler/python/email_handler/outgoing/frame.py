@@ -35,16 +35,19 @@ _OURS = (
 )
 
 
-def page(theirs: Confined, *, above: str = "", below: str = "", subject: str = "", words: str = "") -> str:
+def page(
+    theirs: Confined, *, plain: bool = False, above: str = "", below: str = "", subject: str = "", words: str = ""
+) -> str:
     """Return an HTML page: *above* (HTML of ours), under it the contact's confined HTML in a frame, and *below*.
 
+    *plain* says that it is from :func:`from_text`, in our own colors.
     *words* are those that a list of messages shows beside the *subject* (:func:`first_words`).
     """
-    return pieces.page(above + _framed(theirs) + below, title=subject, preview=words, theirs=theirs.sheet)
+    return pieces.page(above + _framed(theirs, plain) + below, title=subject, preview=words, theirs=theirs.sheet)
 
 
-def _framed(theirs: Confined) -> str:
-    if theirs.sheet or _DESIGNED.search(theirs.body):
+def _framed(theirs: Confined, plain: bool) -> str:
+    if not plain and (theirs.sheet or _DESIGNED.search(theirs.body)):
         frame = _FRAME.format(edge=_EDGE, kind="", direction="ltr", style=_PAPER)
     else:
         frame = _FRAME.format(edge=_EDGE, kind=' class="our-page"', direction="auto", style=_OURS)

@@ -28,7 +28,6 @@ LIGHT: Mapping[str, Colors] = {
     "link": Colors("#1a56db", "#ffffff", "#dadce0"),
     "grave": Colors("#a50e0e", "#fce8e6", "#d93025"),
     "caution": Colors("#7a4f01", "#fef7e0", "#f9ab00"),
-    "note": Colors("#174ea6", "#e8f0fe", "#4285f4"),
 }
 """By piece, for readers who prefer light."""
 
@@ -38,7 +37,6 @@ DARK: Mapping[str, Colors] = {
     "link": Colors("#8ab4f8", "#1b1c1e", "#3c4043"),
     "grave": Colors("#f6aea9", "#3b1d1b", "#ee675c"),
     "caution": Colors("#fdd663", "#3a2b12", "#f9ab00"),
-    "note": Colors("#aecbfa", "#1c2a41", "#669df6"),
 }
 """By piece, for readers who prefer dark."""
 
@@ -48,7 +46,6 @@ class Tone(StrEnum):
 
     GRAVE = "grave"  # the reader may be deceived
     CAUTION = "caution"  # something will not be as the reader expects
-    NOTE = "note"  # good to know
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +109,6 @@ class Actions:
 
 type Piece = Heading | Paragraph | Box | Facts | Card | Actions
 
-_MARKS = {Tone.GRAVE: "! ", Tone.CAUTION: "! ", Tone.NOTE: "* "}
-
 
 def as_text(pieces: Iterable[Piece]) -> str:
     """Return *pieces* as plain text, an empty line between two."""
@@ -125,8 +120,8 @@ def text_lines(piece: Piece) -> list[str]:
     match piece:
         case Heading(text) | Paragraph(text):
             return [text]
-        case Box(tone, title, text, entries):
-            return [f"{_MARKS[tone]}{title}: {text}" if text else _MARKS[tone] + title, *(f"- {e}" for e in entries)]
+        case Box(_, title, text, entries):
+            return [f"! {title}: {text}", *(f"- {entry}" for entry in entries)]
         case Facts(rows):
             return [f"{name}: {value}" for name, value in rows]
         case Card(title, byline, excerpt, finding, advice, actions):
@@ -209,8 +204,7 @@ def _table(piece: str, cell: str, content: str, margin: str = "0 0 10px") -> str
 def _box(box: Box) -> str:
     style = "margin:0;font-size:14px;line-height:20px"
     content = element("div", box.tone, f"{style};font-weight:600", escaped(box.title))
-    if box.text:
-        content += element("div", box.tone, style, escaped(box.text))
+    content += element("div", box.tone, style, escaped(box.text))
     content += "".join(element("div", box.tone, style, f"- {escaped(entry)}") for entry in box.entries)
     return _table(box.tone, f"padding:10px 12px;border-left:4px solid {LIGHT[box.tone].edge}", content)
 
@@ -260,6 +254,7 @@ def sheet() -> str:
 # Phones make links of what looks like a number, a date or a place. Apple's documentation names these; others ignore them.
 _NO_LINKS = '<meta name="format-detection" content="telephone=no, date=no, address=no, email=no, url=no">'
 _PREVIEWED = 140  # characters that clients show beside the subject
+_WIDEST = 732  # CSS pixels of a page: longer lines are hard to read, and no newsletter is wider
 
 
 def page(body: str, *, title: str, preview: str, links: bool = True, theirs: str = "") -> str:
@@ -276,7 +271,7 @@ def page(body: str, *, title: str, preview: str, links: bool = True, theirs: str
         f"<style>\r\n{sheet()}\r\n</style>\r\n" + (f"<style>\r\n{theirs}\r\n</style>\r\n" if theirs else "")
     )
     colors = LIGHT["page"]
-    style = f"margin:0;padding:12px 14px;color:{colors.ink};background:{colors.ground}"
+    style = f"margin:0;padding:12px 14px;max-width:{_WIDEST}px;color:{colors.ink};background:{colors.ground}"
     return f'{head}</head><body class="our-page" style="{style}">\r\n{_preview(preview)}{body}</body></html>\r\n'
 
 

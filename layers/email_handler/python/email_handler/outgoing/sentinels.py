@@ -177,10 +177,10 @@ _GAP = 40  # characters between a sentinel's words and its brackets
 LINES = (
     "Not verified", "Nothing shows that it came from", "It names no sender", "Your reply would go elsewhere", "To ",
     "You cannot reply", "It has no address to reply to", "Looks like spam", "May hold a virus", "Could not be checked",
-    "It got no acknowledgement", "You may have this already", "It is not known whether", "Your last reply", "It was sent",
-    "Not everything is here", "It was too large", "Your mail provider refused", "Invitation", "The invitation is", "An invitation is",
-    "Automatic ", "A machine wrote this", "Bounce", "Complaint", "Newsletter or mailing list", "It came through a list",
-    "Read receipt", "A mail server", "Somebody marked", "Cannot be shown", "Also to ", "Reply to everyone", "On LinkedIn: ",
+    "It got no acknowledgement", "Your last reply", "It was sent", "Not everything is here", "It was too large",
+    "Your mail provider refused", "Invitation", "The invitation is", "An invitation is", "Cannot be shown", "An error in",
+    "You may have this already", "Automatic ", "Bounce", "Complaint", "Newsletter or mailing list", "Read receipt",
+    "Also to ", "Reply to everyone", "On LinkedIn: ",
 )  # fmt: skip
 """How the lines of the banner begin, in text and in HTML."""
 
