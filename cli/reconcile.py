@@ -84,7 +84,7 @@ def reconcile(
         )
         for left, why in done["failed"].items():
             print_note(f"not taken up: {left} ({why})", "red")
-        if not done["complete"]:
+        if not done.get("complete", True):
             print_note("There is more: run it again, it goes on where it stopped.", "yellow")
         for condition in done.get("conditions", ()):
             note = unavailable(condition, emulated=connection.emulated)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.keys import digest_key
 from email_handler.conversations.thread_address import held_address
 from email_handler.errors import NotHeld, RecordsUnavailable
@@ -14,6 +15,7 @@ from email_handler.outgoing.digest import MAX_ENTRIES
 from email_handler.usecases.digest import send_digest
 from email_handler.usecases.held import confirm, release
 from tests.support.builders import mail
+from tests.support.records import commit, message
 from tests.support.world import OWNER, THREAD, World, read
 
 DAY = timedelta(days=1)
@@ -27,6 +29,14 @@ def world() -> World:
 def hold(world: World, number: int, **changes: str) -> ReceiptId:
     raw = mail(message_id=f"<h{number}@customer.example>", text=str(number), **changes)  # type: ignore[arg-type]
     return world.arrive(raw, receipt=f"held{number}", spam="FAIL").receipt
+
+
+def flood(world: World, count: int) -> None:
+    """Let *count* messages be held, one a second."""
+    for number in range(count):
+        record = message(f"f{number}", at=world.now, outcome=Outcome.HOLD, subject=f"Number {number}")
+        world.records.commit(commit(record=record))
+        world.now += timedelta(seconds=1)
 
 
 def test_on_the_next_day_the_owner_gets_one_digest_of_all_held_messages(world: World) -> None:
@@ -83,8 +93,7 @@ def test_each_digest_lists_the_messages_of_its_own_day(world: World) -> None:
 def test_what_was_held_since_midnight_hides_nothing_of_the_day_before(world: World) -> None:
     hold(world, 1, subject="First")
     world.now += DAY
-    for number in range(2, 600):
-        hold(world, number, subject="Flood")
+    flood(world, 600)
     send_digest(world.context)
     (left,) = world.run()
 
@@ -93,9 +102,7 @@ def test_what_was_held_since_midnight_hides_nothing_of_the_day_before(world: Wor
 
 
 def test_a_large_digest_shows_the_latest_and_counts_the_rest(world: World) -> None:
-    for number in range(600):
-        hold(world, number, subject=f"Number {number}")
-        world.now += timedelta(seconds=1)
+    flood(world, 600)
     world.now += DAY
     send_digest(world.context)
     (left,) = world.run()
