@@ -32,9 +32,7 @@ def shown(*lines: RenderableType) -> str:
         (conversations_table([conversation(id=LINKEDIN, subject="A plan for our garden " * 9)]), [LINKEDIN]),
         (messages_table([message(RECEIPT, conversation=LINKEDIN, subject="A plan for our garden " * 9)]), [RECEIPT]),
         (
-            sends_table(
-                [acknowledgement(RECEIPT, conversation=LINKEDIN, reason="refused " * 9, lost=1)]
-            ),
+            sends_table([acknowledgement(RECEIPT, conversation=LINKEDIN, reason="refused " * 9, lost=1)]),
             [LINKEDIN, acknowledgement().id],
         ),
     ],

@@ -382,7 +382,9 @@ def test_a_calendar_that_is_the_body_itself_leads_to_us(calendar: str, encoding:
 
     for raw in (part, multipart("mixed", part), multipart("alternative", part, page), multipart("mixed", page, part)):
         forwarded = parse(_forwarded(_whole(raw)))
-        leaves = [leaf for leaf in forwarded.root.walk() if leaf.content_type != "text/html"]  # no program reads that one
+        leaves = [
+            leaf for leaf in forwarded.root.walk() if leaf.content_type != "text/html"
+        ]  # no program reads that one
         texts = [_text(leaf.payload) for leaf in leaves if b"vcalendar" in leaf.payload.lower()]
 
         assert texts
