@@ -106,6 +106,7 @@ class World:
             region="us-east-1",
             lease=timedelta(seconds=60),
             clock=self.clock,
+            pause=lambda _: None,
             chance=lambda: 0.0,
         )
 

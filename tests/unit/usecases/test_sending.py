@@ -504,6 +504,16 @@ def test_a_message_that_is_composed_otherwise_after_a_refusal_is_kept_as_it_leav
     assert world.archive.objects[item(world, JobKind.ACKNOWLEDGEMENT).sent_key] == world.mailer.sent[0].raw
 
 
+def test_between_tries_to_record_a_send_there_are_growing_pauses_so_that_others_can_write(world: World) -> None:
+    pauses: list[float] = []
+    for _ in range(3):
+        world.records.fail("sent", RecordChanged("lost"))
+    dispatch = replace(world.dispatch, chance=lambda: 1.0, pause=pauses.append)
+    SENDERS[JobKind.FORWARD](job(world, JobKind.FORWARD), dispatch)
+
+    assert pauses == [0.2, 0.4, 0.8]
+
+
 def test_a_send_is_recorded_at_the_last_try(world: World) -> None:
     for _ in range(TRIES - 1):
         world.records.fail("sent", RecordChanged("lost"))

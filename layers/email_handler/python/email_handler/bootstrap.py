@@ -185,6 +185,7 @@ def dispatch() -> Dispatch:
         lease=timedelta(seconds=settings.timeout_seconds) + _LEASE_MARGIN,
         clock=_now,
         chance=random.random,
+        pause=time.sleep,
     )
 
 

@@ -17,10 +17,10 @@ from email_handler.mistakes import Mistake, attempt, attempt_or
 from email_handler.outgoing.digest import DIGEST
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Archive, Clock, ConfigSource, Events, Jobs, Mailer, SendContext, SendLedger, SentCommit
-from email_handler.usecases.decision import new_send
+from email_handler.usecases.decision import new_send, pause_after
 from email_handler.usecases.retries import COPIES, delay, is_over, refused_again
 
-TRIES = 6  # times that a send is recorded while others write to the same conversation
+TRIES = 8  # times that a send is recorded while others write to the same conversation: at most 23 seconds of pauses
 
 
 class SendResult(StrEnum):
@@ -51,7 +51,8 @@ class Dispatch:
     region: str
     lease: timedelta  # the function's time-out + 30 s: an older lease means a crash
     clock: Clock
-    chance: Callable[[], float]  # 0 to 1, for the backoff
+    chance: Callable[[], float]  # 0 to 1, for pauses
+    pause: Callable[[float], None]  # waits so many seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +242,7 @@ def _commit(commit: SentCommit, draft: Draft, context: SendContext, dispatch: Di
     except errors.RecordChanged:
         if tries == 1:
             raise
+        dispatch.pause(pause_after(TRIES + 1 - tries, dispatch.chance()))
         _commit(commit, draft, dispatch.ledger.context(commit.item.id), dispatch, tries=tries - 1)
 
 
