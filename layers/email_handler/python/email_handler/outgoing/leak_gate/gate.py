@@ -205,8 +205,8 @@ class _Scan:
         if is_text and not is_read:
             declared = charset or declared_charset(content)
             # A message's lines may be broken within a word; its parts are read one by one below.
-            text = decode_quoted_printable(plain) if messages and _QUOTED.search(plain) else plain
-            self._text_file(where, path, decode(text, declared if plain is content else ""), depth)
+            is_broken = bool(messages) and _QUOTED.search(plain) is not None
+            self._text_file(where, path, plain, declared if plain is content else "", depth, is_broken=is_broken)
         around = self._around
         if is_text and not charset:
             self._around = content
@@ -232,8 +232,10 @@ class _Scan:
             return TOO_DEEP
         return "" if self._budget.take(len(content)) else TOO_LARGE
 
-    def _text_file(self, where: str, path: str, text: str, depth: int) -> None:
-        self._text(where, text, markup=True)
+    def _text_file(self, where: str, path: str, content: bytes, charset: str, depth: int, *, is_broken: bool) -> None:
+        text = decode(content, charset)
+        shown = decode(decode_quoted_printable(content), charset) if is_broken else text
+        self._text(where, shown, markup=True)
         self._packed(where, path, text, depth)
         for reason, pattern in _UNREAD:
             if pattern.search(text):
