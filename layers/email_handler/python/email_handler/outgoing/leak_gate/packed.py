@@ -57,7 +57,7 @@ _D = "[A-Za-z0-9+/_-]"
 _BETWEEN = r"[\s\"',\\>|=]"
 _BREAK = rf"(?:={{1,2}}+|{_BETWEEN}{{0,9}}+(?:\+[ \t]?+)?\r?\n){_BETWEEN}{{0,40}}+"  # padding, or the end of a line
 _BASE64 = re.compile(
-    rf"(?<!{_D})(?:{_D}{{8,}}+|{_D}{{2,7}}+(?={_BREAK}{_D}{{2}}))(?:{_BREAK}{_D}{{2,}}+|{_BETWEEN}{{1,9}}+{_D}{{8,}}+)*+(?:{_BETWEEN}{{1,9}}+{_D}{{2,7}}+)?"
+    rf"(?<!{_D})(?:{_D}{{8,}}+|{_D}{{2,7}}+(?={_BREAK}{_D}{{2}}))(?:{_BREAK}(?!--){_D}{{2,}}+|{_BETWEEN}{{1,9}}+(?!--){_D}{{8,}}+)*+(?:{_BETWEEN}{{1,9}}+(?!--){_D}{{2,7}}+)?"
 )
 _HEX = "[0-9A-Fa-f]"
 _PAIR = rf"(?:{_HEX}{_HEX}|0x{_HEX}{_HEX}|x{_HEX}{_HEX}|\\x{_HEX}{_HEX})"  # twice as fast as with "?"
