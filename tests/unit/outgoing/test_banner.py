@@ -55,8 +55,8 @@ FORWARDED = parse(compose_forward(RECEIVED, CONTEXT).raw)
 SHOWN = banner.as_text(banner.banner(RECEIVED, CONTEXT)).splitlines()
 FACTS = [  # what the banner says, in whichever form
     "Looks like spam", "It got no acknowledgement. Why: offers search engine optimisation.", "Your reply would go elsewhere",
-    "To jane@elsewhere.example, not to jane@customer.example.", "You may have this already",
-    "Also to bob@other.example, carol@other.example", "Reply to everyone", "verified · message 3 since 2 Mar 2026]",
+    "Replies go to jane@elsewhere.example, not to jane@customer.example.", "You may have this already",
+    "Also sent to bob@other.example, carol@other.example", "Reply to everyone", "verified · message 3 since 2 Mar 2026]",
 ]  # fmt: skip
 ATTRIBUTION = f"On Mon, 2 Mar 2026 at 09:00, Jane Doe (jane at customer.example) <{THREAD}> wrote:"
 REPLY = "Yes, I can.\n"
@@ -93,8 +93,8 @@ TEXT_CLIENTS = {
     "UTF-8 read as Latin-1": f"{REPLY}\n{_quoted(FORWARDED.text.replace('·', 'Â·'))}",
     "CRLF": f"{REPLY}\n{_quoted(FORWARDED.text)}".replace("\n", "\r\n"),
     "upper case": f"{REPLY}\n{_quoted(FORWARDED.text.upper())}",
-    "trimmed below": f"{REPLY}\n{_quoted(FORWARDED.text[: FORWARDED.text.index('Also to')])}",
-    "trimmed above": f"{REPLY}\n\n{_quoted(FORWARDED.text[FORWARDED.text.index('Also to') :])}",
+    "trimmed below": f"{REPLY}\n{_quoted(FORWARDED.text[: FORWARDED.text.index('Also sent to')])}",
+    "trimmed above": f"{REPLY}\n\n{_quoted(FORWARDED.text[FORWARDED.text.index('Also sent to') :])}",
 }
 
 
@@ -436,7 +436,7 @@ def test_a_reply_with_a_lone_sentinel_among_other_words_is_held() -> None:
 @given(
     st.lists(
         st.sampled_from(
-            [BEGIN, END, "\n", "> ", "word", "Also to a@b.example", "<a@b.example> · ", "<p>", "</p>", "&nbsp;"]
+            [BEGIN, END, "\n", "> ", "word", "Also sent to a@b.example", "<a@b.example> · ", "<p>", "</p>", "&nbsp;"]
         ),
         max_size=30,
     )
@@ -459,9 +459,9 @@ def test_the_banner_shows_what_the_owner_must_know() -> None:
     assert [
         "[Only you see this:",
         "! Looks like spam: It got no acknowledgement. Why: offers search engine optimisation.",
-        "! Your reply would go elsewhere: To jane@elsewhere.example, not to jane@customer.example.",
+        "! Your reply would go elsewhere: Replies go to jane@elsewhere.example, not to jane@customer.example.",
         "You may have this already: it is not known whether a first copy reached you",
-        "Also to bob@other.example, carol@other.example",
+        "Also sent to bob@other.example, carol@other.example",
         f"Reply to everyone: {EVERYONE}",
         "Jane Doe <jane@customer.example> · verified · message 3 since 2 Mar 2026]",
     ] == SHOWN
@@ -531,7 +531,7 @@ def test_what_stays_in_the_archive_is_listed() -> None:
     shown = banner.as_text(banner.banner(RECEIVED, forward_context(RECEIVED), ("film.mp4 (20 MB)",)))
 
     assert "! Not everything is here: It was too large" in shown
-    assert ":\n- film.mp4 (20 MB)\nAlso to " in shown
+    assert ":\n- film.mp4 (20 MB)\nAlso sent to " in shown
 
 
 def test_a_hundred_recipients_make_a_short_banner() -> None:

@@ -11,7 +11,9 @@ from email_handler.conversations.records import Conversation
 from email_handler.mail.html import html_text
 from email_handler.mail.parsing import parse
 from email_handler.outgoing.notice import NoticeKind, compose_notice
+from email_handler.outgoing.pieces import Action
 from tests.support.links import first_link
+from tests.support.previews import preview
 from tests.support.records import OWNER, PUBLIC, conversation, forward, message
 from tests.support.ses_rules import problems
 
@@ -104,3 +106,39 @@ def test_a_subject_with_markup_is_shown_as_text() -> None:
     )
 
     assert "<script>" not in parse(composed.raw).html
+
+
+def test_text_and_html_say_the_same_and_a_list_of_messages_what_happened() -> None:
+    for kind in NoticeKind:
+        raw = compose_notice(kind, owners=OWNERS, record=HELD, conversation=None, item=forward()).raw
+
+        sent = parse(raw)
+        shown = html_text(sent.html)
+        facts = [part for line in sent.text.splitlines() if line for part in line.split(": ", 1)]
+        assert [fact for fact in facts if fact not in shown] == []
+        assert preview(sent.html) in " ".join(sent.text.split())
+
+
+def test_a_bounce_names_who_did_not_get_the_reply() -> None:
+    known = conversation(contact_name="Jane Doe")
+
+    raw = compose_notice(NoticeKind.BOUNCED, owners=OWNERS, record=HELD, conversation=known, item=forward()).raw
+
+    assert parse(raw).text.startswith("Your reply to Jane Doe did not arrive\n")
+
+
+def test_actions_stand_at_the_end_and_without_any_there_is_no_link() -> None:
+    close = (Action("Close", "mailto:c-1.a+close@thread.example.com"),)
+
+    with_action, without = (
+        parse(
+            compose_notice(
+                NoticeKind.LEAK, owners=OWNERS, record=HELD, conversation=None, item=forward(), actions=actions
+            ).raw
+        )
+        for actions in (close, ())
+    )
+
+    assert "\n\nClose: mailto:c-1.a+close@thread.example.com\n\n" in with_action.text
+    assert 'href="mailto:c-1.a+close@thread.example.com"' in with_action.html
+    assert "<a " not in without.html

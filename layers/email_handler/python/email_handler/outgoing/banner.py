@@ -80,7 +80,7 @@ def banner(
     return Banner(
         boxes=(
             *_warnings(context),
-            *(Box(Tone.CAUTION, "Invitation", warning) for warning in invitations),
+            *(Box(Tone.CAUTION, "About the invitation", warning) for warning in invitations),
             *_left_out(left_out, refused=context.text_only),
         ),
         notes=tuple(_notes(message, context)),
@@ -154,7 +154,7 @@ def _replying(target: str, record: MessageRecord, *, differs: bool) -> Iterator[
         yield Box(Tone.CAUTION, "You cannot reply", "It has no address to reply to.")
     elif differs:
         came_from = f", not to {_address(record.sender)}" if record.sender else ""
-        yield Box(Tone.CAUTION, "Your reply would go elsewhere", f"To {_address(target)}{came_from}.")
+        yield Box(Tone.CAUTION, "Your reply would go elsewhere", f"Replies go to {_address(target)}{came_from}.")
 
 
 def _left_out(entries: tuple[str, ...], *, refused: bool) -> Iterator[Box]:
@@ -229,7 +229,7 @@ def as_text(shown: Banner) -> str:
     lines = [line for box in shown.boxes for line in pieces.text_lines(box)]
     lines += [f"{title}: {text}" for title, text in shown.notes]
     if shown.also_to:
-        lines.append(f"Also to {shown.also_to}")
+        lines.append(f"Also sent to {shown.also_to}")
     if shown.everyone:
         lines.append(f"{shown.everyone.label}: {shown.everyone.url.removeprefix('mailto:')}")
     if shown.linkedin:
@@ -263,7 +263,7 @@ def as_html(shown: Banner) -> str:
     lines = [f"{pieces.strong(title)}: {text}" for title, text in shown.notes]
     if shown.also_to:
         everyone = f" · {pieces.link(shown.everyone)}" if shown.everyone else ""
-        lines.append(f"Also to {html.escape(shown.also_to)}{everyone}")
+        lines.append(f"Also sent to {html.escape(shown.also_to)}{everyone}")
     if shown.linkedin:
         lines.append(f"On LinkedIn: {html.escape(shown.linkedin)}")
     nth = re.sub(r" (?!since)", _FIXED, shown.nth)

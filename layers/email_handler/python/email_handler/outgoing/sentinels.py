@@ -175,12 +175,13 @@ def _claims_backwards(line: str) -> bool:
 
 _GAP = 40  # characters between a sentinel's words and its brackets
 LINES = (
-    "Not verified", "Nothing shows that it came from", "It names no sender", "Your reply would go elsewhere", "To ",
-    "You cannot reply", "It has no address to reply to", "Looks like spam", "May hold a virus", "Could not be checked",
-    "It got no acknowledgement", "Your last reply", "It was sent", "Not everything is here", "It was too large",
-    "Your mail provider refused", "Invitation", "The invitation is", "An invitation is", "Cannot be shown", "An error in",
-    "You may have this already", "Automatic ", "Bounce", "Complaint", "Newsletter or mailing list", "Read receipt",
-    "Also to ", "Reply to everyone", "On LinkedIn: ",
+    "Not verified", "Nothing shows that it came from", "It names no sender", "Your reply would go elsewhere",
+    "Replies go to ", "You cannot reply", "It has no address to reply to", "Looks like spam", "May hold a virus",
+    "Could not be checked", "It got no acknowledgement", "Your last reply", "It was sent, but not all of it",
+    "Not everything is here", "It was too large for", "Your mail provider refused", "About the invitation",
+    "The invitation is", "An invitation is", "Cannot be shown", "An error in this system", "You may have this already: ",
+    "Automatic reply: ", "Automatic message: ", "Bounce: ", "Complaint: ", "Newsletter or mailing list: ",
+    "Read receipt: ", "Also sent to ", "Reply to everyone", "On LinkedIn: ",
 )  # fmt: skip
 """How the lines of the banner begin, in text and in HTML."""
 

@@ -1,0 +1,90 @@
+"""The digest: who wrote, how it begins, why it was held, and what to do, in text and HTML alike."""
+
+from dataclasses import asdict
+from email import message_from_bytes
+
+from email_handler.conversations.disposition import Reason
+from email_handler.conversations.owners import Owners
+from email_handler.mail.html import html_text
+from email_handler.mail.parsing import parse
+from email_handler.outgoing.digest import MAX_ENTRIES, HeldEntry, compose_digest
+from email_handler.outgoing.pieces import Action
+from tests.support.links import first_link
+from tests.support.previews import preview
+from tests.support.records import OWNER, PUBLIC, forward, message
+from tests.support.ses_rules import problems
+
+OWNERS = Owners(public_addresses=(PUBLIC,), thread_domain="thread.example.com", forward_to=(OWNER,))
+REASONS = (
+    Reason(stage="verdicts", rule="spam-unscanned", detail="SES did not scan for spam"),
+    Reason(stage="patterns", rule="link-elsewhere", weight=1, detail="shows one web address and links to another"),
+    Reason(stage="patterns", rule="seo-offer", weight=4, detail="offers search engine optimisation"),
+)
+HELD = message(
+    sender="growth@boost.example", sender_name="SEO Team", subject="First page", verified=False, reasons=REASONS,
+    snippet="We came across www.shop.example and found errors.", score=5.0,
+)  # fmt: skip
+
+
+def test_each_message_is_told_with_all_that_the_owner_needs_to_decide() -> None:
+    raw = compose_digest([HeldEntry.of(HELD, releasable=True)], owners=OWNERS, item=forward()).raw
+
+    sent = parse(raw)
+    assert problems(raw) == []
+    assert sent.text.splitlines() == [
+        "1 message was held", "",
+        "If that is right, there is nothing to do. Each is kept for 90 days.", "",
+        "First page",
+        f"  SEO Team (growth at boost[.]example), not verified · {HELD.at.day} {HELD.at:%B, %H:%M} UTC",
+        "  We came across www[.]shop[.]example and found errors.",
+        "  Held: offers search engine optimisation; shows one web address and links to another",
+        "  To release it: email-handler held release receipt-1",
+    ]  # fmt: skip
+    assert preview(sent.html) == "From SEO Team"
+    shown = html_text(sent.html)
+    assert [line for line in sent.text.splitlines() if line.strip() not in shown] == []
+    assert first_link(shown) == ""
+
+
+def test_no_score_and_no_id_of_a_rule_is_shown() -> None:
+    sent = parse(compose_digest([HeldEntry.of(HELD, releasable=True)], owners=OWNERS, item=forward()).raw)
+
+    for hidden in ("seo-offer", "patterns", "score", "5.0", "SES"):
+        assert hidden not in sent.text + html_text(sent.html)
+
+
+def test_the_actions_of_a_message_stand_below_it() -> None:
+    def actions(entry: HeldEntry) -> tuple[Action, ...]:
+        return (Action("Release", f"mailto:{entry.receipt}+release@thread.example.com"),)
+
+    entries = [HeldEntry.of(HELD, releasable=True)]
+    sent = parse(compose_digest(entries, owners=OWNERS, item=forward(), actions=actions).raw)
+
+    assert sent.text.rstrip().endswith("  Release: mailto:receipt-1+release@thread.example.com")
+    assert 'href="mailto:receipt-1+release@thread.example.com"' in sent.html
+    assert "<a " not in parse(compose_digest(entries, owners=OWNERS, item=forward()).raw).html
+
+
+def test_what_cannot_be_released_has_no_command() -> None:
+    sent = parse(compose_digest([HeldEntry.of(HELD, releasable=False)], owners=OWNERS, item=forward()).raw)
+
+    assert "held release" not in sent.text
+    assert "If you wrote it, send it again." in sent.text
+
+
+def test_many_messages_are_counted() -> None:
+    entries = [HeldEntry.of(HELD, releasable=True)] * (MAX_ENTRIES + 3)
+
+    raw = compose_digest(entries, owners=OWNERS, item=forward()).raw
+
+    assert message_from_bytes(raw)["Subject"] == f"{MAX_ENTRIES + 3} messages were held"
+    assert parse(raw).text.rstrip().endswith("And 3 more: email-handler held list")
+
+
+def test_a_digest_that_was_queued_by_an_earlier_version_is_sent() -> None:
+    earlier = asdict(HeldEntry.of(HELD, releasable=True))
+    del earlier["snippet"], earlier["releasable"]
+
+    sent = parse(compose_digest([HeldEntry(**earlier)], owners=OWNERS, item=forward()).raw)
+
+    assert "First page" in sent.text
