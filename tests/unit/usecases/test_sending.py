@@ -310,7 +310,7 @@ def test_a_bug_in_composing_dead_letters_the_job_with_the_name_of_the_error(worl
 
 
 def test_a_conversation_that_keeps_changing_leaves_the_response_for_the_next_attempt(world: World) -> None:
-    for _ in range(6):
+    for _ in range(TRIES):
         world.records.fail("sent", RecordChanged("lost"))
     with pytest.raises(RecordChanged):
         send(world, JobKind.FORWARD)
