@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from email_handler.identifiers import EmailAddress
 from email_handler.outgoing.leak_gate import masking
-from email_handler.outgoing.leak_gate.masking import found_in
-from email_handler.outgoing.leak_gate.needles import Finding, Needles, domain_forms
-from email_handler.outgoing.leak_gate.views import (
+from email_handler.outgoing.leak_gate.decodings import (
     ENTITY,
     ESCAPE,
     LETTERS,
@@ -21,10 +19,10 @@ from email_handler.outgoing.leak_gate.views import (
     PERCENT,
     QUOTED,
     UNSEEN,
-    chains,
-    view,
-    windows,
 )
+from email_handler.outgoing.leak_gate.masking import found_in
+from email_handler.outgoing.leak_gate.needles import Finding, Needles, domain_forms
+from email_handler.outgoing.leak_gate.views import chains, view, windows
 from tests.support.compositions import CONTACT, IDENTITY, NEEDLES, PUBLIC, THREAD
 from tests.support.look_alikes import LOOK_ALIKES
 

@@ -2,7 +2,8 @@
 
 import re
 
-from email_handler.outgoing.leak_gate.views import LINES, view
+from email_handler.outgoing.leak_gate.decodings import LINES
+from email_handler.outgoing.leak_gate.views import view
 from email_handler.outgoing.sentinels import LINES as BANNER_LINES
 from email_handler.outgoing.sentinels import NO_ADDRESS, SENTINEL, SENTINEL_WORDS, VERIFIED
 

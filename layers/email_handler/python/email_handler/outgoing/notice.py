@@ -169,9 +169,11 @@ def compose_notice(
     if kind is NoticeKind.COMMAND:
         said = _Said("Your request", item.detail.partition("\n")[0], "")
         shown: Sequence[Piece] = [Paragraph(quoted(line, MAX_LENGTH)) for line in item.detail.splitlines()]
+        more: Sequence[Piece] = ()
     else:
         said = _SAID[kind]
         shown = _about_message(kind, said, record, conversation, item)
+        more = [Paragraph(f"All about it: email-handler why {record.receipt}", dim=True)]
     fields = [
         ("From", writer.mailbox(said.title, owners.notices_address)),
         ("To", conversation.public_address if conversation else owners.public_addresses[0]),
@@ -193,7 +195,8 @@ def compose_notice(
             subject=f"{said.title}: {quoted(record.subject, MAX_NAME)}", in_reply_to="", references=()
         )
     fields += threading_fields(threading)
-    return compose_for_owner(tuple(fields), said.title, said.happened, (*shown, Actions(tuple(actions))), item)
+    shown = (*shown, Actions(tuple(actions)), *more)
+    return compose_for_owner(tuple(fields), said.title, said.happened, shown, item)
 
 
 def _about_message(
@@ -204,7 +207,6 @@ def _about_message(
         Paragraph(said.happened),
         Paragraph(said.to_do),
         Facts((*(_sender(record) if kind in _BY_OTHERS else ()), *_facts(record, item.detail))),
-        Paragraph(f"All about it: email-handler why {record.receipt}", dim=True),
     )
 
 

@@ -36,7 +36,7 @@ from email_handler.mail.encodings import decode_quoted_printable
 from email_handler.mail.message import Header, Message, Part
 from email_handler.mail.parsing import parse
 from email_handler.outgoing.composed import Change, Composed, Place, Unchecked
-from email_handler.outgoing.leak_gate import packed, views
+from email_handler.outgoing.leak_gate import decodings, packed, views
 from email_handler.outgoing.leak_gate.masking import found_in
 from email_handler.outgoing.leak_gate.needles import PRIVATE, Needles
 
@@ -274,7 +274,7 @@ class _Scan:
         if not self._needles.is_ascii:
             codecs = ("utf-8", "utf-16-le", "utf-16-be")
             decoded = (content[start:].decode(codec, "ignore") for codec in codecs for start in (0, 1))
-            texts += [self._needles.strange.sub(_END, views.LETTERS.whole(one)) for one in decoded]
+            texts += [self._needles.strange.sub(_END, decodings.LETTERS.whole(one)) for one in decoded]
         self.strings(where, (LANGUAGE.sub(KERN, one) if "\x1b" in one else one for one in texts))
 
     def strings(self, where: str, texts: Iterable[str], *, is_text: bool = False) -> None:

@@ -5,7 +5,7 @@ import re
 
 from email_handler.mail.documents.reading import BOUNDARY, KERN
 from email_handler.mail.entities import unescape
-from email_handler.outgoing.leak_gate import views
+from email_handler.outgoing.leak_gate import decodings, views
 
 _NEAR = 96  # characters beside an address
 _TIMES = 4  # that an encoding is undone
@@ -55,4 +55,4 @@ def _meaning(token: re.Match[str]) -> str:
         return chr(int(token["code"], 16))
     if token[0][0] == "&":
         return unescape(token[0])
-    return views.percent_decoded(token[0].replace("=", "%")) if token[0][1] not in f" \t\r\n{BOUNDARY}" else ""
+    return decodings.percent_decoded(token[0].replace("=", "%")) if token[0][1] not in f" \t\r\n{BOUNDARY}" else ""

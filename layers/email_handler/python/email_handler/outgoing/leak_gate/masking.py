@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from email_handler.mail.documents.reading import BOUNDARY, KERN
-from email_handler.outgoing.leak_gate import views
+from email_handler.outgoing.leak_gate import decodings, views
 from email_handler.outgoing.leak_gate.needles import PRIVATE, TERM, THREAD, Needles
 
 _ROUNDS = 20  # encodings in which one text is masked; what is left then is held
@@ -57,7 +57,7 @@ def _masked_once(
     for chain, decoded in views.chains(text, markup=markup):
         if all(stand_ins.keys().isdisjoint(found) for found in _kinds(decoded, needles, name=name)):
             continue  # a view takes long
-        seen = views.view(text, (*chain, views.LETTERS, views.UNSEEN))
+        seen = views.view(text, (*chain, decodings.LETTERS, decodings.UNSEEN))
         findings = [finding for finding in needles.find(seen.text, name=name) if finding.what in stand_ins]
         edits: list[tuple[int, int, str]] = []
         for finding in findings:
@@ -65,7 +65,7 @@ def _masked_once(
             stand_in = stand_ins[finding.what]
             replaced[Replaced(finding.what, _one_line(before), stand_in)] = None
             ranges = seen.shown(finding.start, finding.end)
-            if not {*views.TAGS} & {*chain}:  # tags within an address stay, folds and soft breaks do not
+            if not {*decodings.TAGS} & {*chain}:  # tags within an address stay, folds and soft breaks do not
                 ranges = [(ranges[0][0], ranges[-1][1])]
             shown = _as_written(stand_in, text[ranges[0][0] : ranges[-1][1]], before, chain)
             edits += [(start, end, "" if number else shown) for number, (start, end) in enumerate(ranges)]
@@ -85,12 +85,12 @@ def _one_line(passage: str) -> str:
     return " ".join(passage.replace(BOUNDARY, "").replace(KERN, "").split())[:_SHOWN]
 
 
-def _as_written(stand_in: str, source: str, found: str, chain: views.Chain) -> str:
+def _as_written(stand_in: str, source: str, found: str, chain: decodings.Chain) -> str:
     """Return *stand_in* encoded as *source* was, so that a link stays a link."""
-    kinds = {views.PERCENT, views.MIXED, views.MIXED_QUOTED} & set(chain)
+    kinds = {decodings.PERCENT, decodings.MIXED, decodings.MIXED_QUOTED} & set(chain)
     if "%40" in found or (kinds and "%" in source):
         return stand_in.replace("@", "%40")
-    if "=40" in found or (views.QUOTED in chain and "=" in source):
+    if "=40" in found or (decodings.QUOTED in chain and "=" in source):
         return stand_in.replace("@", "=40")
     return stand_in
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from email_handler.conversations.owners import Identity
 from email_handler.mail.addresses import split_address
 from email_handler.mail.documents.reading import BOUNDARY, KERN
-from email_handler.outgoing.leak_gate import longer, views
+from email_handler.outgoing.leak_gate import decodings, longer
 from email_handler.outgoing.leak_gate.skeletons import Words
 from email_handler.outgoing.sentinels import SENTINEL, SENTINEL_WORDS
 
@@ -200,7 +200,7 @@ def _bare(text: str) -> str:
 
 
 def _letters(text: str) -> str:
-    return views.LETTERS.whole(text).replace("\u3002", ".")
+    return decodings.LETTERS.whole(text).replace("\u3002", ".")
 
 
 def _spread(literal: str) -> str:
