@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.connection import Connection, connect
+from cli.lookup import find_conversations
 from cli.options import AsJson, Endpoint, Limit, Stack
 from cli.terminal import (
     STYLES,
@@ -23,6 +24,7 @@ from cli.terminal import (
     print_hanging,
     print_json,
     print_line,
+    print_note,
     print_pairs,
     when,
 )
@@ -33,14 +35,33 @@ from email_handler.identifiers import ConversationId, Decider, LedgerId
 
 REASONS_SHOWN = 4
 
-Identifier = Annotated[str, typer.Argument(metavar="CONVERSATION", help="Its id, such as c-7k2m9x4q.")]
+STATUSES = {
+    Status.OPEN: "no reply yet",
+    Status.ANSWERED: "you wrote last",
+    Status.WAITING: "the contact has written since your last reply",
+    Status.CLOSED: "a new message opens it again",
+    Status.SPAM: "a new message does not open it",
+}
+"""What each status means, for people."""
+
+Identifier = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONVERSATION",
+        help="Its id, such as c-7k2m9x4q, or how it begins; the contact's address; or an id of one of its messages.",
+    ),
+]
 Verdict = Literal["held", "flagged", "dropped"]  # the filter's outcomes that have an index
 Unsent = Literal["queued", "sending", "failed", "unknown", "bounced"]  # the states of a send that have an index
 
 
 def list_(
     status: Annotated[
-        Status | None, typer.Option(help=f"Conversations of this status: {', '.join(Status)}.", metavar="STATUS")
+        Status | None,
+        typer.Option(
+            help=f"Conversations of this status: {'; '.join(f'{name} ({said})' for name, said in STATUSES.items())}.",
+            metavar="STATUS",
+        ),
     ] = None,
     contact: Annotated[str, typer.Option(help="The contact's address.")] = "",
     domain: Annotated[str, typer.Option(help="The contact's domain.")] = "",
@@ -75,8 +96,11 @@ def list_(
     if len(given) > 1:
         raise typer.BadParameter("one of them at a time", param_hint=" and ".join(f"--{name}" for name in given))
     connection = connect(stack, endpoint)
-    found = [connection.records.find(index, value, limit) for index, value in given.items()]
-    print_records(chain(*found) if given else latest(connection, limit), as_json=as_json)
+    found = [connection.records.find(index, value, limit + 1) for index, value in given.items()]
+    records = list(chain(*found) if given else latest(connection, limit + 1))
+    print_records(records[:limit], as_json=as_json)
+    if len(records) > limit:
+        print_note(f"There are more: --limit {2 * limit} shows up to {2 * limit}.", "dim")
 
 
 def print_records(
@@ -170,9 +194,13 @@ def sends_table(sends: Iterable[LedgerItem]) -> Table:
 
 
 def show(identifier: Identifier, stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False) -> None:
-    """Show one conversation: who, its messages in order with their files, and what was sent."""
+    """Show a conversation: who, its messages in order with their files, and what was sent; for a contact, all of theirs."""
     connection = connect(stack, endpoint)
-    conversation = find_conversation(connection, identifier)
+    for conversation in find_conversations(connection, identifier):
+        _show(connection, conversation, as_json=as_json)
+
+
+def _show(connection: Connection, conversation: Conversation, *, as_json: bool) -> None:
     messages = [(message, sends_of(connection, message)) for message in connection.records.messages(conversation.id)]
     if as_json:
         shown = [public_fields(message) | {"sends": [*map(public_fields, sends)]} for message, sends in messages]
@@ -181,8 +209,9 @@ def show(identifier: Identifier, stack: Stack = "", endpoint: Endpoint = "", as_
     print_line(conversation.subject or "(no subject)", "bold")
     began = f"{when(conversation.started_at)} to {when(conversation.updated_at)}"
     verified = "verified" if conversation.verified else "not verified"
+    status = f"{conversation.status} ({STATUSES[conversation.status]})"
     print_pairs(
-        Conversation=f"{conversation.id}, {conversation.status}, {began}",
+        Conversation=f"{conversation.id}, {status}, {began}",
         Contact=f"{conversation.contact_name} <{conversation.contact}>, {verified}".strip(),
         To=conversation.public_address + (f", with the tag +{conversation.source}" if conversation.source else ""),
         Replies=f"go to {conversation.reply_address or 'nobody: there is no address'}",
@@ -191,6 +220,7 @@ def show(identifier: Identifier, stack: Stack = "", endpoint: Endpoint = "", as_
     for message, sends in messages:
         out.print()
         _print_message(message, sends, connection)
+    out.print()
 
 
 def find_conversation(connection: Connection, identifier: str) -> Conversation:
@@ -209,7 +239,7 @@ def _print_message(message: MessageRecord, sends: Sequence[LedgerItem], connecti
     for found in message.attachments:
         print_hanging(out, "  ", f"{found.name} ({found.detected_type}, {found.size} bytes, {found.status})")
     for send in sends:
-        print_hanging(out, "  ", f"{send.kind.value} {send.state.value} {send.reason}", STYLES[send.state])
+        print_hanging(out, "  ", describe_send(send), STYLES[send.state])
     print_hanging(out, "  ", f"s3://{connection.bucket}/{message.archive_key}", "dim")
 
 
@@ -235,3 +265,14 @@ def ledger_items(connection: Connection, ledgers: Iterable[LedgerId]) -> list[Le
         with suppress(UnknownConversation):
             sends.append(connection.ledger.context(ledger).item)
     return sends
+
+
+def describe_send(send: LedgerItem) -> str:
+    """Return one send in a line: what, to whom, and how it ended."""
+    return (
+        f"{send.kind} to {', '.join(send.recipients)} {send.state}"
+        + (f" at attempt {send.attempt}" if send.attempt > 1 else "")
+        + (f", SES id {send.ses_id}" if send.ses_id else "")
+        + (f": {send.reason}" if send.reason else "")
+        + (", a second copy may have been sent" if send.possible_duplicate else "")
+    )

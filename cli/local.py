@@ -17,15 +17,19 @@ from email.parser import BytesHeaderParser
 from email.utils import formatdate, getaddresses, make_msgid
 from mimetypes import guess_type
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
+from cli.connection import Connection, connect
+from cli.conversations import describe_send, sends_of
+from cli.functions import RECEIVERS
 from cli.options import AsJson
 from cli.terminal import err, out, print_hanging, print_json, print_line, print_result
 from cloud import PRIVATE, PROJECT
 from cloud.errors import LocalCloudError
+from email_handler.identifiers import ReceiptId
 from email_handler.mail.addresses import address_domain
 
 if TYPE_CHECKING:
@@ -122,7 +126,9 @@ def send(
     verdicts: Annotated[
         str, typer.Option(help="SES's verdicts on it, such as 'spam=FAIL dmarc=FAIL policy=reject'.")
     ] = "",
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is fully processed.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until it is fully processed, and say what became of it.")
+    ] = False,
     folder: Folder = _FOLDER,
     as_json: AsJson = False,
 ) -> None:
@@ -139,10 +145,32 @@ def send(
     if verdicts:
         raw = f"X-Local-Verdicts: {verdicts}\r\n".encode() + raw
     message_id = _submit(cloud, raw, "" if sender == "<>" else author, recipients)
+    accepted: dict[str, Any] = {"ses_message_id": message_id, "sender": author, "recipients": recipients}
+    lines = [f"Accepted as {message_id}"]
     if wait:
         cloud.settle()
-    accepted = {"ses_message_id": message_id, "sender": author, "recipients": recipients}
-    print_result(accepted, f"Accepted as {message_id}", as_json=as_json)
+        accepted["became"], told = _became(connect("", cloud.address.endpoint), message_id)
+        lines += told
+    print_result(accepted, "\n".join(lines), as_json=as_json)
+
+
+def _became(connection: Connection, receipt: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return what became of the message *receipt* in each function that got it, as JSON and as lines."""
+    messages = [m for function in RECEIVERS if (m := connection.records.message(ReceiptId(receipt), function))]
+    found, lines = [], [] if messages else ["Nothing is recorded of it: see the log of the local cloud."]
+    for message in messages:
+        sends = [describe_send(send) for send in sends_of(connection, message)]
+        conversation = message.conversation or "no conversation"
+        found.append(
+            {
+                "function": message.function,
+                "outcome": message.outcome,
+                "conversation": message.conversation,
+                "sends": sends,
+            }
+        )
+        lines += [f"{message.function}: {message.outcome} ({conversation})", *(f"  {send}" for send in sends)]
+    return found, lines
 
 
 @app.command()

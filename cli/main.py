@@ -19,6 +19,7 @@ from cli import (
     doctor,
     documents,
     held,
+    inbox,
     inspection,
     lists,
     local,
@@ -64,7 +65,7 @@ def options(
 
 app.command("list")(conversations.list_)
 for command in (
-    *(conversations.show, search.search, why.why, close.close),
+    *(inbox.inbox, conversations.show, search.search, why.why, close.close),
     *(lists.allow, lists.block, lists.unlist, lists.lists),
     *(replay.replay, reconcile.reconcile, redrive.redrive),
     *(personal_data.export, personal_data.erase),
