@@ -1,4 +1,4 @@
-"""``make demo``: sends real email through the deployed service, in seven steps that are each checked from outside.
+"""``make demo``: sends real email through the deployed service, in nine steps that are each checked from outside.
 
 It prints the emails that were sent. A step whose emails, records or archived objects are not as expected ends the demo
 with what was expected and what was seen.
@@ -30,6 +30,7 @@ from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.keys import text_key
 from email_handler.conversations.records import MessageRecord
 from email_handler.identifiers import ConversationId, FunctionName, ReceiptId
+from email_handler.outgoing.actions import held_actions
 from email_handler.outgoing.sentinels import BEGIN
 
 FOLDER = PROJECT / ".local" / "demo"  # apart from a local cloud that may be running
@@ -41,6 +42,7 @@ INTERRUPTED = 130  # exit code, as in shells
 JANE = "jane@customer.example"
 PUBLIC = "contact@example.com"
 OWNER = "owner@private.example"
+THREAD = "thread.example.com"
 
 
 class StepFailed(Exception):
@@ -80,6 +82,7 @@ class Demo:
         self.acknowledgement: Sent
         self.forward: Sent
         self.reply: Sent
+        self.held: ReceiptId
 
     def run(self) -> Iterator[Step]:
         """Run the steps and yield each when it is done. Raise StepFailed if one fails."""
@@ -91,6 +94,8 @@ class Demo:
             ("A LinkedIn message arrives", self.linkedin),
             ("Automatic messages arrive: two out-of-office replies and a bounce", self.machines),
             ("A stranger pretends to be the owner", self.forged_owner),
+            ("A shop keeps writing: the owner blocks it with a link in its email", self.block),
+            ("The spam was none: the owner releases it with the link in the daily list", self.release),
         )
         for number, (title, run_step) in enumerate(steps, 1):
             step = Step(number=number, title=title)
@@ -164,6 +169,7 @@ class Demo:
         """Check that it is held with reasons, and that no email is sent."""
         raw = (SAMPLES / "spam.eml").read_bytes()
         record, _ = self._deliver(step, raw, "growth@ranking-boost.example", PUBLIC, Outcome.HOLD)
+        self.held = record.receipt
         rules = [reason.rule for reason in record.reasons]
         more = f" and {len(rules) - 4} more" if len(rules) > 4 else ""  # noqa: PLR2004  (as many as fit a line)
         step.check(rules, f"It is held with a spam score of {record.score:g}: {', '.join(rules[:4])}{more}")
@@ -211,6 +217,44 @@ class Demo:
         step.check(record.reasons, f"It is held: {', '.join(map(str, record.reasons))}")
         step.checks.append("Jane gets nothing, and the owner gets a notice")
 
+    def block(self, step: Step) -> None:
+        """Check that the link of the forward blocks the sender, and that their next email is held."""
+        shop = "offers@shop.example"
+        for number in (1, 2):
+            raw = mailclient.with_fields(
+                (SAMPLES / "first_contact.eml").read_bytes(),
+                From=f"Garden Shop <{shop}>",
+                Subject=f"Our offers of week {number}",
+                Message_ID=f"<offers-{number}@shop.example>",
+            )
+            if number == 1:
+                _, (_, forward) = self._deliver(
+                    step, raw, shop, PUBLIC, Outcome.DELIVER, acknowledgement=shop, forward=OWNER
+                )
+                link = mailclient.opened_link(
+                    _raw(forward), "Block sender", sender=f"Owner <{OWNER}>", message_id="block-1@private.example"
+                )
+                to = str(mailclient.read(link)["To"])
+                _, (notice,) = self._deliver(step, link, OWNER, to, Outcome.RECORD, notice=OWNER)
+                step.check("is blocked" in mailclient.body(_raw(notice)), "The owner is told that the shop is blocked")
+            else:
+                record, _ = self._deliver(step, raw, shop, PUBLIC, Outcome.HOLD)
+                step.check(record.reasons, f"Its next email is held: {', '.join(map(str, record.reasons))}")
+
+    def release(self, step: Step) -> None:
+        """Check that the link that the digest has for a held message delivers it."""
+        spam = self.connection.records.message(self.held, "inbound")
+        if spam is None:
+            raise StepFailed("expected: the record of the held message")
+        action, *_ = held_actions(spam.receipt, spam.token, THREAD)
+        raw = mailclient.from_link(action.url, sender=f"Owner <{OWNER}>", message_id="release-1@private.example")
+        to = str(mailclient.read(raw)["To"])
+        _, (notice, *_) = self._deliver(
+            step, raw, OWNER, to, Outcome.RECORD, notice=OWNER, forward=OWNER, acknowledgement=spam.sender
+        )
+        step.check("It is released" in mailclient.body(_raw(notice)), "The owner is told that it is released")
+        step.checks.append("The owner gets it, and its sender an acknowledgement")
+
     # What the steps have in common
 
     def _deliver(
@@ -234,7 +278,10 @@ class Demo:
         addresses = sorted(address for sent in new for address in sent.recipients)
         if addresses != sorted(expected.values()):
             raise StepFailed(f"expected: {wanted}; seen: email to {', '.join(addresses) or 'nobody'}")
-        emails = [(kind, next(sent for sent in new if sent.recipients == (to,))) for kind, to in expected.items()]
+        emails = [
+            (kind, next(sent for sent in new if sent.recipients == (to,) and _is(kind, sent)))
+            for kind, to in expected.items()
+        ]
         step.sent += emails
         step.ids.setdefault("receipts", []).append(receipt)
         step.ids.setdefault("sent", []).extend(sent.ses_id for _, sent in emails)
@@ -250,6 +297,10 @@ class Demo:
         except TimeoutError as error:
             seen = ", ".join(f"{sent.subject!r} to {sent.recipients[0]}" for sent in self.cloud.sent()) or "nothing"
             raise StepFailed(f"expected: {what}; seen so far: {seen}; log: {self.cloud.address.log}") from error
+
+
+def _is(kind: str, sent: Sent) -> bool:
+    return (kind == "notice") is sent.sender.startswith("notices@")
 
 
 def _raw(sent: Sent) -> bytes:
@@ -300,7 +351,7 @@ def print_end(console: Console, demo: Demo, seconds: float) -> None:
     console.print(Text("\n email-handler list --verdict held", "bold"), messages_table(held), sep="\n")
     outbox = demo.cloud.outbox
     outbox = outbox.relative_to(PROJECT) if outbox.is_relative_to(PROJECT) else outbox
-    console.print(f"\nAll seven steps worked, in {seconds:.0f} s.")
+    console.print(f"\nAll nine steps worked, in {seconds:.0f} s.")
     console.print(
         Text.assemble(f"The {len(demo.cloud.sent())} emails that were sent are in ", (str(outbox), "bold"), ".")
     )

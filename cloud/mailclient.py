@@ -8,7 +8,7 @@ from email.header import decode_header, make_header
 from email.message import EmailMessage, Message
 from email.policy import SMTP, default
 from email.utils import parseaddr
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 _WIRE = SMTP.clone(max_line_length=998)  # long ids stay whole (cpython#79986)
 
@@ -56,6 +56,30 @@ def reply(received: bytes, *, sender: str, message_id: str, text: str) -> bytes:
         f"{inner}</blockquote></div>",
         subtype="html",
     )
+    return message.as_bytes()
+
+
+def opened_link(received: bytes, label: str, *, sender: str, message_id: str) -> bytes:
+    """Return the message that *sender*'s program writes when the ``mailto:`` link *label* of *received* is opened and sent.
+
+    Raises LookupError if there is no such link.
+    """
+    found = re.search(rf"{re.escape(label)}: (mailto:\S+)", body(received))
+    if found is None:
+        raise LookupError(f"no link called {label}")
+    return from_link(found[1], sender=sender, message_id=message_id)
+
+
+def from_link(url: str, *, sender: str, message_id: str) -> bytes:
+    """Return the message that *sender*'s program writes when the link *url* (``mailto:``, RFC 6068) is opened and sent."""
+    link = urlsplit(url)
+    fields = dict(parse_qsl(link.query))
+    message = EmailMessage(policy=_WIRE)
+    message["From"] = sender
+    message["To"] = unquote(link.path)
+    message["Subject"] = fields.get("subject", "")
+    message["Message-ID"] = f"<{message_id}>"
+    message.set_content(fields.get("body", "") + "\n")
     return message.as_bytes()
 
 
