@@ -3,7 +3,7 @@
 import base64
 import html
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.conversations.owners import Owners
 from email_handler.mail.parsing import parse
 from email_handler.outgoing.acknowledgement import compose_acknowledgement
+from email_handler.outgoing.actions import conversation_actions
 from email_handler.outgoing.digest import Digest, HeldEntry, compose_digest
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.notice import NoticeKind, compose_notice
@@ -46,7 +47,9 @@ class Picture:
 
 def _forward(raw: bytes, **changes: Any) -> bytes:
     received = parse(raw)
-    return compose_forward(received, forward_context(received, **changes)).raw
+    context = forward_context(received, **changes)
+    actions = conversation_actions(context.conversation, context.identity.thread_domain)
+    return compose_forward(received, replace(context, actions=actions)).raw
 
 
 JANE = "Jane Doe <jane@customer.example>"
@@ -138,7 +141,7 @@ def warnings() -> Iterator[bytes]:
 def _held() -> Iterator[HeldEntry]:
     yield HeldEntry.of(
         record(
-            receipt="1hqyokr4uq94vtrt21f7o3kd0mvb1a9x5w8c2e6g", subject="Invoice question", sender="jane.q@legit.example",
+            receipt="1hqyokr4uq94vtrt21f7o3kd0mvb1a9x5w8c2e6g", subject="Invoice question", sender="jane.q@legit.example", token="0123456789",
             sender_name="Jane Q.", snippet="Hi, the invoice that you sent last week has two lines that I do not understand.",
             reasons=(Reason(stage="patterns", rule="executable-content", weight=9, detail="contains a program, whatever its file name"),),
         ),
@@ -146,7 +149,7 @@ def _held() -> Iterator[HeldEntry]:
     )  # fmt: skip
     yield HeldEntry.of(
         record(
-            receipt="7c2e6g1hqyokr4uq94vtrt21f7o3kd0mvb1a9x5w", subject="Get your website on the FIRST PAGE of Google",
+            receipt="7c2e6g1hqyokr4uq94vtrt21f7o3kd0mvb1a9x5w", subject="Get your website on the FIRST PAGE of Google", token="0123456789",
             sender="growth@ranking-boost.example", sender_name="SEO Experts Team", verified=False,
             snippet="We came across your website and found some errors that keep it from ranking.",
             reasons=(Reason(stage="patterns", rule="a", weight=4, detail="promises a place on Google's first page"), LINKS),
