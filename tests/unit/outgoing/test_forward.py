@@ -26,7 +26,7 @@ from tests.support.ses_rules import problems
 
 ALLOWED = {
     "from", "to", "subject", "in-reply-to", "references", "mime-version", "content-type", "content-transfer-encoding",
-    "x-auto-response-suppress", "x-email-handler-conversation", "x-email-handler-inbox", "x-email-handler-score",
+    "x-auto-response-suppress", "x-email-handler-conversation", "x-email-handler-inbox", "x-email-handler-hops", "x-email-handler-score",
 }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ UNVERIFIED = {"dmarc": "GRAY", "spf": "GRAY", "dkim": "GRAY"}
 
 
 def one_of_each(world: World) -> list[Sent]:
-    """Let one message of each kind be sent: acknowledgement, forward, reply, notice, digest."""
+    """Let one message of each kind be sent: acknowledgement, forward, reply, notice, digest, answer to a command."""
     world.arrive(mail(subject="A question"))
     world.run()
     conversation = next(iter(world.records.conversations.values()))
@@ -33,11 +33,13 @@ def one_of_each(world: World) -> list[Sent]:
     reply = mail(sender=OWNER, to=thread, subject="Re: A question", message_id="<o1@private.example>", text="Yes.")
     world.arrive(reply, to=thread)
     world.arrive(reply.replace(b"o1@", b"o2@").replace(b"Yes.", b"No."), to=thread, **UNVERIFIED)
+    close = thread.replace("@", "+close@")
+    world.arrive(mail(sender=OWNER, to=close, message_id="<o3@private.example>"), to=close)
     world.arrive(mail(sender="kim@x.example", message_id="<h@x.example>", text="Cheap!"), spam="FAIL")
     world.now += timedelta(days=1)
     send_digest(world.context)
     world.run()
-    assert sorted(kinds(world)) == ["acknowledgement", "forward", "notice", "notice", "reply"]
+    assert sorted(kinds(world)) == ["acknowledgement", "forward", "notice", "notice", "notice", "reply"]
     return list(world.mailer.sent)
 
 
@@ -182,3 +184,32 @@ def test_a_loop_with_a_help_desk_of_new_addresses_and_subjects_ends_at_the_daily
 
     assert left == []
     assert Counter(kinds(world)) == {"acknowledgement": 5, "forward": 6}
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_two_installations_that_own_each_other_pass_nothing_on_for_ever(asked: bool) -> None:
+    """Each forwards to the other's public address, and to each, the other's messages are a contact's."""
+    one, other = World(), World()
+    one.arrive(mail(subject="A question"))
+    left = one.run()
+    if asked:  # a command of the owner's, whose answer goes round in the same way
+        conversation = next(iter(one.records.conversations.values()))
+        close = f"{conversation.id}.{conversation.token}+close@{THREAD}"
+        one.arrive(mail(sender=OWNER, to=close, message_id="<c@private.example>"), to=close)
+        left = one.run()
+    for turn in range(8):
+        here = (other, one)[turn % 2]
+        for sent in (sent for sent in left if sent.recipients == (OWNER,)):
+            raw = with_fields(sent.raw, Message_ID=f"<{sent.ses_id}.{turn}@email.amazonses.com>")
+            here.arrive(raw.replace(THREAD.encode(), b"thread.other.example"), envelope_sender=sent.sender)
+        left = here.run()
+
+    assert left == []
+    held = [
+        record
+        for world in (one, other)
+        for record in world.records.message_records.values()
+        if record.outcome is Outcome.HOLD
+    ]
+    assert [str(reason) for record in held for reason in record.reasons] == ["machine:loop"]
+    assert (kinds(one) + kinds(other)).count("notice") == asked

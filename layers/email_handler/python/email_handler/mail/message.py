@@ -1,5 +1,6 @@
 """The values of a message that was read: header fields, parts, attachments, and the message as a whole."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -93,6 +94,16 @@ class Message:
         """Return the decoded values of all fields called *name* (any case), topmost first."""
         wanted = name.lower()
         return tuple(h.value for h in self.headers if h.name.lower() == wanted)
+
+
+HOPS = "X-Email-Handler-Hops"
+"""Name of the field that counts how many services like this one have forwarded a message."""
+
+
+def hops(message: Message) -> int:
+    """Return how many services like this one have forwarded *message* so far; 0 if its field is no small number."""
+    value = message.header(HOPS).strip()
+    return int(value) if re.fullmatch(r"[0-9]{1,3}", value) else 0
 
 
 def unread(raw: bytes, mistake: Mistake) -> Message:

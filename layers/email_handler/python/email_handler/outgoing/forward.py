@@ -14,7 +14,7 @@ from email_handler.mail.calendar import TYPES as CALENDAR_TYPES
 from email_handler.mail.charsets import decode
 from email_handler.mail.confinement import MAX_CONFINED, Confined, confine
 from email_handler.mail.html import html_text
-from email_handler.mail.message import Message, Part
+from email_handler.mail.message import HOPS, Message, Part, hops
 from email_handler.mail.parsing import parse, part_text
 from email_handler.mistakes import attempt_or
 from email_handler.outgoing import banner, frame, invitations, pieces
@@ -37,7 +37,7 @@ def compose_forward(message: Message, context: ForwardContext) -> Composed:
 
     The bytes depend on the arguments alone: a retry composes the same message.
     """
-    fields = _fields(context)
+    fields = (*_fields(context), (HOPS, str(hops(message) + 1)))
     found = invitations.unchangeable(message.root)
     if not context.text_only:
         raw = writer.write(fields, _entity(message, context, found), message.raw or repr(fields).encode())

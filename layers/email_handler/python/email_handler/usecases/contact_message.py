@@ -21,6 +21,7 @@ from email_handler.conversations.subjects import base_subject
 from email_handler.conversations.thread_address import read_thread_address, token_matches
 from email_handler.conversations.threads import choose, choose_on_linkedin, own_reference
 from email_handler.identifiers import ConversationId, EmailAddress
+from email_handler.mail.message import hops
 from email_handler.mistakes import Mistake, attempt, attempt_or
 from email_handler.ports import Commit, Known, Question
 from email_handler.senders.auto_response import refuse_acknowledgement
@@ -34,6 +35,10 @@ from email_handler.usecases.feedback_plan import plan_feedback
 from email_handler.usecases.unread import bare_question, forward_unread
 
 NAMESAKES = 20  # LinkedIn persons of one name that get a number of their own; the others' conversations have no name
+
+
+MAX_HOPS = 3  # services like this one that may have forwarded a message before
+LOOP = Reason(stage="machine", rule="loop", detail="services like this one forward it to each other")
 
 
 def decide_contact_message(parsed: ParsedMessage, context: Context, *, acknowledge: bool) -> Decision:
@@ -81,6 +86,8 @@ def _plan(
         return feedback
     if stop := _stop(parsed, known, owners):
         return build_commit(replace(record, reasons=(stop,)))
+    if hops(parsed.message) >= MAX_HOPS:
+        return build_commit(replace(record, outcome=Outcome.HOLD, reasons=(LOOP,)))
     record = judged(record, _filter(parsed, known, configuration), owners.reply_address(parsed.message))
     if record.outcome in (Outcome.HOLD, Outcome.DROP):
         return build_commit(record)  # no fingerprint: a copy that passes the filters is not a duplicate of this one
