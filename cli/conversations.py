@@ -39,6 +39,7 @@ STATUSES = {
     Status.OPEN: "no reply yet",
     Status.ANSWERED: "you wrote last",
     Status.WAITING: "the contact has written since your last reply",
+    Status.SNOOZED: "you put it off; a new message ends that",
     Status.CLOSED: "a new message opens it again",
     Status.SPAM: "a new message does not open it",
 }
@@ -52,7 +53,7 @@ Identifier = Annotated[
     ),
 ]
 Verdict = Literal["held", "flagged", "dropped"]  # the filter's outcomes that have an index
-Unsent = Literal["queued", "sending", "failed", "unknown", "bounced"]  # the states of a send that have an index
+Unsent = Literal["queued", "sending", "failed", "unknown", "bounced", "cancelled"]  # states of a send with an index
 
 
 def list_(
@@ -210,6 +211,8 @@ def _show(connection: Connection, conversation: Conversation, *, as_json: bool) 
     began = f"{when(conversation.started_at)} to {when(conversation.updated_at)}"
     verified = "verified" if conversation.verified else "not verified"
     status = f"{conversation.status} ({STATUSES[conversation.status]})"
+    if conversation.status is Status.SNOOZED and conversation.snoozed_until:
+        status = f"snoozed until {when(conversation.snoozed_until)}"
     print_pairs(
         Conversation=f"{conversation.id}, {status}, {began}",
         Contact=f"{conversation.contact_name} <{conversation.contact}>, {verified}".strip(),

@@ -30,6 +30,7 @@ from cli import (
     rules,
     search,
     uninstall,
+    waiting,
     why,
 )
 from cli.terminal import CommandError, ExitCode, print_note
@@ -66,6 +67,7 @@ def options(
 app.command("list")(conversations.list_)
 for command in (
     *(inbox.inbox, conversations.show, search.search, why.why, close.close),
+    *(waiting.cancel, waiting.snooze, waiting.reopen),
     *(lists.allow, lists.block, lists.unlist, lists.lists),
     *(replay.replay, reconcile.reconcile, redrive.redrive),
     *(personal_data.export, personal_data.erase),

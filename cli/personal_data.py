@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import batched
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,9 +34,9 @@ from email_handler.conversations.keys import (
     ses_id_key,
     text_prefix,
 )
-from email_handler.conversations.records import Contact, Conversation, LedgerItem, MessageRecord, SendState
+from email_handler.conversations.records import REMINDER, Contact, Conversation, LedgerItem, MessageRecord, SendState
 from email_handler.errors import ArchiveObjectMissing
-from email_handler.identifiers import ConversationId
+from email_handler.identifiers import ConversationId, LedgerId
 
 ALL = 10**9
 TRIES = 5  # to delete the conversations of a person to whom something happens at this moment
@@ -133,9 +134,11 @@ def erase(
 
 
 def _refuse_unfinished(holdings: Holdings) -> None:
-    """Raise CommandError while sends are in progress. Those of a conversation that is gone never end, and do not count."""
+    """Raise CommandError while sends are in progress. Those of a conversation that is gone never end, and do not count;
+    nor do reminders that wait for their day."""
     sends = [send for case in holdings.cases if case.conversation or not case.id for send in case.sends]
-    if waiting := [send.id for send in sends if send.state in (SendState.QUEUED, SendState.SENDING)]:
+    in_progress = [send for send in sends if send.state in (SendState.QUEUED, SendState.SENDING)]
+    if waiting := [send.id for send in in_progress if not (send.note == REMINDER and send.due > datetime.now(UTC))]:
         raise CommandError(f"{len(waiting)} sends are still in progress ({waiting[0]}): wait until they have ended")
 
 
@@ -213,14 +216,17 @@ def _case(connection: Connection, id_: ConversationId, known: Conversation | Non
     """Return the conversation *id_* with all that is its own; *known* is what it was, if it is gone."""
     messages = tuple(connection.records.messages(id_))
     conversation = connection.records.conversation(id_) or known
-    return Case(id=id_, conversation=conversation, messages=messages, sends=_sends(connection, messages))
+    sends = _sends(connection, messages, conversation.reminders if conversation else ())
+    return Case(id=id_, conversation=conversation, messages=messages, sends=sends)
 
 
-def _sends(connection: Connection, messages: Sequence[MessageRecord]) -> tuple[LedgerItem, ...]:
-    """Return the sends that *messages* caused, and the notices about replies that failed."""
+def _sends(
+    connection: Connection, messages: Sequence[MessageRecord], reminders: Sequence[LedgerId] = ()
+) -> tuple[LedgerItem, ...]:
+    """Return the sends that *messages* caused, the notices about replies that failed, and *reminders*."""
     jobs = [(job, one.sender) for one in messages for made in decisions_of(connection, one) for job in made.jobs]
     notices = [notice_id(job.ledger, sender) for job, sender in jobs if job.kind is JobKind.REPLY]
-    return tuple(connection.operator.sends([*(job.ledger for job, _ in jobs), *notices]))
+    return tuple(connection.operator.sends([*(job.ledger for job, _ in jobs), *notices, *reminders]))
 
 
 def write_case(connection: Connection, case: Case, contact: Contact | None, folder: Path) -> Iterator[Path]:

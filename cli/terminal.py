@@ -23,7 +23,7 @@ STYLES = {
     **dict.fromkeys(("deliver", "relay", "sent", "fine"), "green"),
     **dict.fromkeys(("flag", "queued", "sending", "note"), "yellow"),
     **dict.fromkeys(("hold", "drop", "failed", "unknown", "bounced", "wrong"), "red"),
-    "record": "cyan",
+    **dict.fromkeys(("record", "cancelled"), "cyan"),
 }
 """The colour of each outcome, state of a send, and state that doctor reports."""
 

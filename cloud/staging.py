@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ _RECEIVE: Mapping[str, Callable[[SesReceipt, ArchiveKey, Context], Decision]] = 
 class _Unheard:
     """Jobs and Events that nobody gets."""
 
-    def queue(self, jobs: Iterable[Job]) -> None:
+    def queue(self, jobs: Iterable[Job], delay: timedelta = timedelta()) -> None:
         """Queue nothing."""
 
     def dead_letter(self, job_body: str, kind: str, reason: str, attempts: int) -> None:
@@ -135,6 +135,7 @@ def _context(clients: Clients, deployment: Deployment) -> Context:
         hold_unchecked=given["UncheckedParts"] == "hold",
         ack_daily_cap=int(given["AckDailyCap"]),
         ack_daily_cap_per_domain=int(given["AckDailyCapPerDomain"]),
+        reply_delay=timedelta(seconds=int(given["ReplyDelaySeconds"])),
         clock=_now,
         pause=time.sleep,
         chance=random.random,

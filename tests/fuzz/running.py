@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from random import Random
 
@@ -82,7 +83,11 @@ def _pure(raw: bytes, random: Random) -> Iterator[str]:
     )
     compose_forward(parsed.message, about)
     reply._plan_reply(
-        _as_the_owners(parsed, conversation), Known(by_id=conversation), configuration, hold_unchecked=False
+        _as_the_owners(parsed, conversation),
+        Known(by_id=conversation),
+        configuration,
+        hold_unchecked=False,
+        delay=timedelta(),
     )
 
 

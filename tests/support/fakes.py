@@ -181,6 +181,11 @@ class FakeRecords(Failing):
             and all(self.references.get(r.local_part, r).conversation == r.conversation for r in commit.references)
             and self._duplicate_of([commit.fingerprint], *key) is None
             and all(self.counters[name] < limit for name, limit in commit.counted.items())
+            and all(
+                (stored.state, stored.attempt) == (SendState.QUEUED, item.attempt)
+                for item in commit.cancelled
+                for stored in [self._item(item.id)]
+            )
             and (
                 not commit.bounced
                 or (commit.bounced in self.ledger and self.ledger[commit.bounced].state in _MAY_BOUNCE)
@@ -214,6 +219,8 @@ class FakeRecords(Failing):
                 state=SendState.BOUNCED,
                 reason="; ".join(map(str, commit.message.reasons)),
             )
+        for item in commit.cancelled:
+            self.ledger[item.id] = replace(self.ledger[item.id], state=SendState.CANCELLED, reason=item.reason)
         if commit.listed:
             entry, kind = commit.listed
             self.lists[keys.mailbox(entry)] = kind
@@ -436,11 +443,13 @@ class FakeJobs(Failing):
     def __init__(self) -> None:
         super().__init__()
         self.queued: list[Job] = []
+        self.delays: dict[LedgerId, timedelta] = {}  # of the jobs that were queued with one
         self.dead_lettered: list[DeadLettered] = []
 
     @_can_fail
-    def queue(self, jobs: Sequence[Job]) -> None:
+    def queue(self, jobs: Sequence[Job], delay: timedelta = timedelta()) -> None:
         self.queued.extend(jobs)
+        self.delays.update((job.ledger, delay) for job in jobs if delay)
 
     @_can_fail
     def dead_letter(self, job_body: str, kind: str, reason: str, attempts: int) -> None:

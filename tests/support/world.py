@@ -59,6 +59,7 @@ class World:
         self.hold_unchecked = False
         self.ack_daily_cap = 200
         self.ack_daily_cap_per_domain = 200
+        self.reply_delay = timedelta()
         self._numbers = count(1)
 
     def clock(self) -> datetime:
@@ -85,6 +86,7 @@ class World:
             hold_unchecked=self.hold_unchecked,
             ack_daily_cap=self.ack_daily_cap,
             ack_daily_cap_per_domain=self.ack_daily_cap_per_domain,
+            reply_delay=self.reply_delay,
             clock=self.clock,
             pause=lambda _: None,
             chance=lambda: 0.0,

@@ -25,12 +25,14 @@ from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage, parse_received
 from email_handler.conversations.records import Conversation, Status
 from email_handler.conversations.routes import MAX_MAILBOXES, Route, Routes
-from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress, ReceiptId
+from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress, LedgerId, ReceiptId
 from email_handler.senders.bounces.feedback import Feedback, FeedbackKind
 from email_handler.senders.linkedin import LinkedInPerson
 from tests.support.builders import mail
 from tests.support.fakes import NOW
 from tests.support.records import CONVERSATION, JANE, OWNER, PUBLIC, contact, conversation, link, passed_receipt
+
+REPLY = LedgerId("reply-1")
 
 OWNERS = Owners(public_addresses=(PUBLIC,), thread_domain="thread.example.com", forward_to=(OWNER,))
 RECEIPT = passed_receipt(id=ReceiptId("receipt-2"))
@@ -66,10 +68,10 @@ def test_links_keep_the_first_and_the_last_messages() -> None:
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_a_persons_message_makes_an_answered_or_closed_conversation_wait_for_the_owner(status: Status) -> None:
+def test_a_persons_message_makes_an_answered_closed_or_snoozed_conversation_wait_for_the_owner(status: Status) -> None:
     after = add_message(conversation(status=status), parsed(mail()), JANE, OWNERS)
 
-    waits = status in (Status.ANSWERED, Status.CLOSED, Status.WAITING)
+    waits = status in (Status.ANSWERED, Status.CLOSED, Status.SNOOZED, Status.WAITING)
     assert after.status is (Status.WAITING if waits else status)
 
 
@@ -202,16 +204,18 @@ def test_a_reply_from_an_alias_is_of_the_first_mailbox() -> None:
     writers = {OWNER: OWNER, second: second, alias: OWNER}
 
     for writer, mailbox in writers.items():
-        after = add_reply(before, reply, writer)
+        after = add_reply(before, reply, writer, REPLY)
         assert after.links[-1].owner_ids == {mailbox: "o1@private.example"}
         assert after.updated_at == NOW
-    assert add_reply(replace(before, mailboxes=()), reply, alias).links[-1].owner_ids == {alias: "o1@private.example"}
+    assert add_reply(replace(before, mailboxes=()), reply, alias, REPLY).links[-1].owner_ids == {
+        alias: "o1@private.example"
+    }
 
 
 def test_a_subject_that_the_owner_changes_renames_both_sides() -> None:
     before = conversation()
-    renamed = add_reply(before, parsed(mail(subject="Re: An offer")), OWNER)
-    same = add_reply(before, parsed(mail(subject="Re: Hello")), OWNER)
+    renamed = add_reply(before, parsed(mail(subject="Re: An offer")), OWNER, REPLY)
+    same = add_reply(before, parsed(mail(subject="Re: Hello")), OWNER, REPLY)
 
     assert (renamed.subject, renamed.owner_subject) == ("An offer", "An offer")
     assert (same.subject, same.owner_subject) == ("Hello", "Hello")
@@ -221,9 +225,9 @@ def test_the_unchecked_parts_of_replies_that_the_owner_was_not_told_of_add_up_to
     reply, parts = parsed(mail()), tuple(map(str, range(MAX_UNTOLD)))
     before = conversation(untold=("first",))
 
-    assert add_reply(before, reply, OWNER).untold == ("first",)
-    assert add_reply(before, reply, OWNER, ["second"]).untold == ("first", "second")
-    assert add_reply(before, reply, OWNER, parts).untold == ("first", *parts[:-1])
+    assert add_reply(before, reply, OWNER, REPLY).untold == ("first",)
+    assert add_reply(before, reply, OWNER, REPLY, ["second"]).untold == ("first", "second")
+    assert add_reply(before, reply, OWNER, REPLY, parts).untold == ("first", *parts[:-1])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from email_handler.conversations.commands import OF_HELD, Verb, read_command
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.keys import raw_key
-from email_handler.conversations.records import Conversation, MessageRecord, Status
+from email_handler.conversations.records import REMINDER, Conversation, MessageRecord, SendState, Status
 from email_handler.conversations.thread_address import held_address, thread_address
 from email_handler.identifiers import EmailAddress
 from email_handler.outgoing.actions import conversation_actions, held_actions
@@ -24,9 +24,13 @@ JANE = EmailAddress("jane@customer.example")
 
 @pytest.fixture
 def world() -> World:
-    """Return a world in which Jane has written, and a message of Kim's is held."""
+    """Return a world in which Jane has written, a reply to her waits, and a message of Kim's is held."""
     world = World()
     world.arrive(mail())
+    world.run()
+    to = thread_address(conversation(world), THREAD)
+    world.arrive(mail(sender=OWNER, to=to, message_id="<waiting@private.example>", text="This waits."), to=to)
+    world.jobs.queued.clear()
     world.arrive(mail(sender="kim@other.example", message_id="<k@other.example>"), receipt="held1", spam="FAIL")
     world.run()
     return world
@@ -69,7 +73,9 @@ def command(world: World, verb: str, *, to: str = "", token: str = "", **fields:
 def state(world: World) -> Mapping[str, object]:
     """Return everything that a command may change."""
     return {
-        "status": {found.id: found.status for found in world.records.conversations.values()},
+        "status": {found.id: (found.status, found.snoozed_until) for found in world.records.conversations.values()},
+        "waiting": {item.id for item in world.records.ledger.values() if item.note == REMINDER},
+        "cancelled": {item.id for item in world.records.ledger.values() if item.state is SendState.CANCELLED},
         "lists": dict(world.records.lists),
         "held": (held(world).outcome, held(world).reasons),
     }
@@ -233,6 +239,11 @@ def test_the_subject_alone_is_a_command_too(world: World) -> None:
         ("", "email-handler", None),
         ("all", "Hello", None),
         ("all", "email-handler: spam", "spam"),
+        ("snooze-90d", "", "snooze"),
+        ("", "email-handler: snooze-3d", "snooze"),
+        ("snooze-91d", "", None),
+        ("snooze-0d", "", None),
+        ("snooze-3", "", None),
     ],
 )
 def test_the_tag_is_the_command_and_without_one_the_whole_subject(tag: str, subject: str, verb: str | None) -> None:
@@ -287,7 +298,8 @@ def test_the_links_of_a_forward_and_a_digest_ask_for_what_they_say(world: World)
         assert found_in_subject.verb == tag
         asked[label] = tag
 
-    assert set(asked.values()) == {verb.value for verb in Verb}
+    assert set(asked.values()) == {verb.value for verb in Verb} - {Verb.CANCEL}  # a forward comes before any reply
+    assert list(asked)[:4] == ["Close", "Snooze", "Spam", "Block sender"]
     forward = next(one for one in world.mailer.sent if one.recipients == (OWNER,))
     text: str = read(forward).get_body(("plain",)).get_content()  # type: ignore[union-attr]
     assert address(world, "close") in text

@@ -116,6 +116,7 @@ def context() -> Context:
         hold_unchecked=settings.unchecked_parts == "hold",
         ack_daily_cap=settings.ack_daily_cap,
         ack_daily_cap_per_domain=settings.ack_daily_cap_per_domain,
+        reply_delay=timedelta(seconds=settings.reply_delay_seconds),
         clock=_now,
         pause=time.sleep,
         chance=random.random,

@@ -6,7 +6,7 @@ Every method may raise the *Unavailable* error of its port (transient).
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from email_handler.conversations.jobs import Job
@@ -104,7 +104,7 @@ class Commit:
     Conditions: no decision yet for (receipt, decider); conversation and contact unchanged since they were read
     (``version`` is the version read; 0 means: must not exist yet; stored as version + 1); no ledger item with these
     ids yet; each counter below its limit; no reference of these local parts to another conversation (within one conversation the first stays); no
-    unexpired fingerprint by another (receipt, function). So a caller leaves out of ``references`` what its question
+    unexpired fingerprint by another (receipt, function); each cancelled send still QUEUED, at the same attempt. So a caller leaves out of ``references`` what its question
     found elsewhere: such a commit would never succeed.
     """
 
@@ -119,6 +119,7 @@ class Commit:
     counted: Mapping[str, int] = field(default_factory=dict)  # names of counters, each with its limit: one more
     expires_at: datetime | None = None  # TTL of message and decision for HOLD and DROP
     bounced: LedgerId | Literal[""] = ""  # feedback: this send (SENT) becomes BOUNCED
+    cancelled: tuple[LedgerItem, ...] = ()  # these sends, QUEUED, become CANCELLED for their ``reason``
     listed: tuple[EmailAddress, ListKind] | None = None  # this address is on the operator's list from now on
 
 
@@ -242,7 +243,7 @@ class SendLedger(Protocol):
         """Take the item for one attempt: QUEUED (or SENDING with an expired lease) becomes SENDING with attempt + 1.
 
         Return the item as it is now, with one more in ``lost`` if an earlier lease had expired; None if it is SENT,
-        FAILED, UNKNOWN or BOUNCED already. Raises LeaseHeld while another lease runs.
+        FAILED, UNKNOWN, BOUNCED or CANCELLED already. Raises LeaseHeld while another lease runs.
         """
         ...
 
@@ -267,10 +268,10 @@ class SendLedger(Protocol):
         ...
 
     def give_back(self, item: LedgerItem, state: SendState, reason: str, due: datetime) -> None:
-        """End this attempt without a send: QUEUED (try again at *due*), FAILED or UNKNOWN.
+        """End this attempt without a send: QUEUED (try again at *due*), FAILED, UNKNOWN or CANCELLED.
 
         All other fields of *item* are stored too: senders count refusals and lost responses this way. ``redrive`` and
-        SES's feedback queue an ended send again by it. Raises RecordChanged unless the stored attempt and state are
+        SES's feedback queue an ended send again by it, and the operator cancels a queued one. Raises RecordChanged unless the stored attempt and state are
         *item*'s.
         """
         ...
@@ -287,8 +288,9 @@ class SendLedger(Protocol):
 class Jobs(Protocol):
     """The three send queues and their dead letters. Raises QueueUnavailable."""
 
-    def queue(self, jobs: Sequence[Job]) -> None:
-        """Put each job in the queue of its kind (notices share the forward queue). Queuing twice is harmless."""
+    def queue(self, jobs: Sequence[Job], delay: timedelta = timedelta()) -> None:
+        """Put each job in the queue of its kind (notices share the forward queue), which delivers it after *delay* (at
+        most 15 minutes). Queuing twice is harmless."""
         ...
 
     def dead_letter(self, job_body: str, kind: str, reason: str, attempts: int) -> None:

@@ -88,6 +88,7 @@ class ReceivingSettings(OwnerSettings):
     unchecked_parts: str  # "tell" or "hold": what to do with a reply whose parts were not all read in full
     ack_daily_cap: int
     ack_daily_cap_per_domain: int
+    reply_delay_seconds: int  # for which a reply waits, and can be cancelled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,8 @@
 """The send queues and their dead letters on SQS."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from itertools import batched
 from typing import Any
 
@@ -25,12 +27,13 @@ class SqsJobs:
         self._queues = queues
         self._dead_letters = dead_letters
 
-    def queue(self, jobs: Sequence[Job]) -> None:
-        """Put each job in the queue of its kind. Raises QueueUnavailable: some may be queued by then, which is
-        harmless, since the ledger lets only one send."""
+    def queue(self, jobs: Sequence[Job], delay: timedelta = timedelta()) -> None:
+        """Put each job in the queue of its kind, to be delivered after *delay*. Raises QueueUnavailable: some may be
+        queued by then, which is harmless, since the ledger lets only one send."""
+        waits = {"DelaySeconds": math.ceil(delay.total_seconds())} if delay else {}
         for job in jobs:
             with translating(_unavailable):
-                self._client.send_message(QueueUrl=self._queues[job.kind], MessageBody=job.to_json())
+                self._client.send_message(QueueUrl=self._queues[job.kind], MessageBody=job.to_json(), **waits)
 
     def dead_letter(self, job_body: str, kind: str, reason: str, attempts: int) -> None:
         """Send *job_body* as it is to the dead-letter queue of *kind*, with attributes ``Reason`` and ``Attempts``."""

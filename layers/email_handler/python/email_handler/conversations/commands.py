@@ -15,6 +15,8 @@ class Verb(StrEnum):
     BLOCK = "block"  # hold whatever the contact writes from now on
     SPAM = "spam"  # close the conversation for good: a new message does not reopen it
     CLOSE = "close"  # close it until the contact writes again
+    SNOOZE = "snooze"  # put it off for a day; ``snooze-3d`` for three
+    CANCEL = "cancel"  # do not send the replies that have not left yet
     RELEASE = "release"  # deliver a held message
     CONFIRM = "confirm"  # a message was rightly held
 
@@ -26,6 +28,8 @@ MEANINGS = {
     Verb.BLOCK: "hold whatever this sender writes from now on",
     Verb.SPAM: "close this conversation; a new message does not reopen it",
     Verb.CLOSE: "close this conversation until the contact writes again",
+    Verb.SNOOZE: "remind me of this conversation tomorrow; snooze-3d: in three days (at most 90)",
+    Verb.CANCEL: "do not send my replies that are still waiting",
     Verb.RELEASE: "deliver a held message (from the list of held messages)",
     Verb.CONFIRM: "a message was rightly held (from the list of held messages)",
 }
@@ -34,6 +38,10 @@ MEANINGS = {
 EVERYONE = "all"
 """The one tag that is no command: the reply goes to everybody in the conversation."""
 
+LONGEST_SNOOZE = 90
+"""Days for which a conversation can be put off at most."""
+
+_SNOOZE = re.compile(r"snooze-([1-9][0-9]?)d")
 _SUBJECT = re.compile(r"\s*(?:re\s*:\s*)?email-handler\s*:\s*([\w-]{1,40})\s*", re.IGNORECASE)
 
 
@@ -43,6 +51,7 @@ class Command:
 
     asked: str
     verb: Verb | None
+    days: int = 1  # of SNOOZE
 
 
 def read_command(tag: str, subject: str) -> Command | None:
@@ -51,4 +60,6 @@ def read_command(tag: str, subject: str) -> Command | None:
     asked = tag if tag not in ("", EVERYONE) else found[1].lower() if found else ""
     if not asked:
         return None
+    if (snooze := _SNOOZE.fullmatch(asked)) and int(snooze[1]) <= LONGEST_SNOOZE:
+        return Command(asked, Verb.SNOOZE, int(snooze[1]))
     return Command(asked, Verb(asked) if asked in set(Verb) else None)

@@ -1,6 +1,6 @@
 """How a conversation and its contact change: with each message that arrives and each send that leaves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -11,7 +11,7 @@ from email_handler.conversations.records import Contact, Conversation, Link, Mes
 from email_handler.conversations.routes import MAX_MAILBOXES, Routes
 from email_handler.conversations.subjects import base_subject, renamed
 from email_handler.conversations.thread_address import TOKEN_LENGTH
-from email_handler.identifiers import ConversationId, EmailAddress, ReceiptId
+from email_handler.identifiers import ConversationId, EmailAddress, LedgerId, ReceiptId
 from email_handler.mail.addresses import address_domain, aligned
 
 ID_LENGTH = 8  # characters, 40 bits: ids are readable names, not secrets
@@ -21,6 +21,7 @@ MAX_REPEATS = 2  # replies with the same text to one contact within REPEATS_WITH
 REPEATS_WITHIN = timedelta(hours=1)
 MAX_RELAYED = 10  # replies whose digests are kept with a contact
 MAX_UNTOLD = 20  # unchecked parts that one forward tells the owner of
+MAX_REPLIES = 10  # replies of a conversation that can be found to be cancelled
 MAX_EARLIER = 5  # conversations kept with a contact for the banner
 
 type NewToken = Callable[[int], str]
@@ -82,7 +83,7 @@ def add_message(
         reply_address=reply_address if trusted else before.reply_address,
     )
     conversation = replace(with_link(before, link), received=before.received + 1, updated_at=parsed.at)
-    if before.status in (Status.ANSWERED, Status.CLOSED) and not parsed.by_machine:
+    if before.status in (Status.ANSWERED, Status.CLOSED, Status.SNOOZED) and not parsed.by_machine:
         conversation = replace(conversation, status=Status.WAITING)
     if not trusted:
         return conversation
@@ -116,9 +117,10 @@ def contact_after(parsed: ParsedMessage, known: Contact | None, conversation: Co
 
 
 def add_reply(
-    before: Conversation, parsed: ParsedMessage, owner: EmailAddress, untold: Sequence[str] = ()
+    before: Conversation, parsed: ParsedMessage, owner: EmailAddress, send: LedgerId, untold: Sequence[str] = ()
 ) -> Conversation:
-    """Return *before* with the reply *parsed* that *owner* wrote, not sent yet. A changed subject renames both sides.
+    """Return *before* with the reply *parsed* that *owner* wrote, whose *send* is queued. A changed subject renames both
+    sides.
 
     *untold* are its parts that could not be checked, if no notice tells the owner of them.
     """
@@ -133,6 +135,7 @@ def add_reply(
         owner_subject=subject or before.owner_subject,
         subject=subject or before.subject,
         untold=(*before.untold, *untold)[:MAX_UNTOLD],
+        replies=(*before.replies, send)[-MAX_REPLIES:],
     )
 
 
@@ -148,6 +151,29 @@ def contact_after_reply(before: Contact, digest: str, at: datetime) -> Contact:
     return replace(before, updated_at=at, relayed=(*before.relayed, (digest, at))[-MAX_RELAYED:])
 
 
+def contact_after_cancelling(before: Contact, queued_at: Collection[datetime]) -> Contact:
+    """Return *before* without the replies of the times *queued_at*, which were cancelled: they do not count as repeated."""
+    return replace(before, relayed=tuple(relayed for relayed in before.relayed if relayed[1] not in queued_at))
+
+
+# The owner puts a conversation off
+
+
+def snooze(before: Conversation, until: datetime) -> Conversation:
+    """Return *before*, put off until *until*."""
+    return replace(before, status=Status.SNOOZED, snoozed_until=until)
+
+
+def is_snoozed(conversation: Conversation, until: datetime) -> bool:
+    """Return whether *conversation* is put off, and until just then."""
+    return conversation.status is Status.SNOOZED and conversation.snoozed_until == until
+
+
+def awaiting(conversation: Conversation) -> Status:
+    """Return the status of *conversation* when it is the owner's turn."""
+    return Status.WAITING if conversation.sent else Status.OPEN
+
+
 # A send left, and SES gave it a Message-ID
 
 
@@ -160,7 +186,13 @@ def add_forward(before: Conversation, record: MessageRecord, mailbox: EmailAddre
 def add_sent_reply(before: Conversation, receipt: ReceiptId, wire_id: str, at: datetime) -> Conversation:
     """Return *before* after the owner's reply *receipt* left as *wire_id*."""
     linked = with_link(before, Link(receipt=receipt, contact_id=wire_id, owner_ids={}))
-    return replace(linked, sent=before.sent + 1, status=Status.ANSWERED, updated_at=at)
+    status = before.status if before.status is Status.SNOOZED else Status.ANSWERED
+    return replace(linked, sent=before.sent + 1, status=status, updated_at=at)
+
+
+def after_reminder(before: Conversation, until: datetime) -> Conversation:
+    """Return *before* after the owner was reminded of it: it awaits them again, unless it was put off anew meanwhile."""
+    return replace(before, status=awaiting(before)) if is_snoozed(before, until) else before
 
 
 def with_link(conversation: Conversation, link: Link) -> Conversation:

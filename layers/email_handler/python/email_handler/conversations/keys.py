@@ -8,7 +8,7 @@ the same thing is visible as such.
 import hashlib
 import re
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from email_handler.conversations.jobs import JobKind
 from email_handler.identifiers import ArchiveKey, ConversationId, FunctionName, LedgerId, ReceiptId
@@ -138,6 +138,11 @@ def reply_id(conversation: ConversationId, receipt: ReceiptId, recipients: Itera
 def notice_id(about: ReceiptId | LedgerId, mailbox: str) -> LedgerId:
     """Return the id of the notice to *mailbox* about a received message or a send."""
     return _ledger_id(JobKind.NOTICE, about, mailbox)
+
+
+def reminder_id(conversation: ConversationId, until: datetime) -> LedgerId:
+    """Return the id of the notice at the end of a snooze of *conversation* until *until*."""
+    return _ledger_id(JobKind.NOTICE, conversation, "reminder", until.astimezone(UTC).isoformat())
 
 
 def hourly_notice_id(conversation: str, at: datetime) -> LedgerId:

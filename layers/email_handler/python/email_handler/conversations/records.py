@@ -25,6 +25,7 @@ class Status(StrEnum):
     OPEN = "open"  # no reply yet
     ANSWERED = "answered"  # the owner wrote last
     WAITING = "waiting"  # the contact has written since the owner's last reply
+    SNOOZED = "snoozed"  # the owner has put it off: until then, or until the contact writes
     CLOSED = "closed"
     SPAM = "spam"
 
@@ -68,6 +69,9 @@ class Conversation:
     participants: tuple[EmailAddress, ...] = ()
     linkedin_thread: str = ""
     untold: tuple[str, ...] = ()  # unchecked parts of replies, for the next forward to tell the owner
+    replies: tuple[LedgerId, ...] = ()  # sends of the last few replies: those still queued can be cancelled
+    snoozed_until: datetime | None = None  # counts as long as the status is SNOOZED
+    reminders: tuple[LedgerId, ...] = ()  # those that the operator's command caused: no decision names them
     version: int = 0
 
 
@@ -160,7 +164,11 @@ class SendState(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     BOUNCED = "bounced"
+    CANCELLED = "cancelled"
 
+
+REMINDER = "reminder"
+"""Note of the notice at the end of a snooze. A pass queues it when it is due, and nobody before."""
 
 TEXT_ONLY = "text-only"
 """Note of the second forward of a message whose first was refused for content or size: text and a list of the rest."""
@@ -250,5 +258,6 @@ class Decision:
     conversation: ConversationId | Literal[""]
     jobs: tuple[Job, ...]
     events: tuple[PendingEvent, ...]
+    later: dict[LedgerId, datetime] = field(default_factory=dict)  # of jobs that are not due at once: when they are
     done: bool = False  # jobs queued and events published
     mistake: str = ""  # type and place of the mistake of ours that forced it, for the log

@@ -78,7 +78,7 @@ def choose(
     if (
         by_topic is not None
         and same_address(by_topic.contact, verified)
-        and by_topic.status in (Status.OPEN, Status.WAITING, Status.ANSWERED)
+        and by_topic.status in (Status.OPEN, Status.WAITING, Status.ANSWERED, Status.SNOOZED)
         and now - by_topic.updated_at <= TOPIC_AGE
     ):
         return by_topic

@@ -11,7 +11,7 @@ from email_handler.outgoing.pieces import Action
 
 def conversation_actions(conversation: Conversation, thread_domain: str) -> tuple[Action, ...]:
     """Return what can be done about *conversation*: only a verified sender can be blocked."""
-    verbs = {Verb.CLOSE: "Close", Verb.SPAM: "Spam", Verb.BLOCK: "Block sender"}
+    verbs = {Verb.CLOSE: "Close", Verb.SNOOZE: "Snooze", Verb.SPAM: "Spam", Verb.BLOCK: "Block sender"}
     if not (conversation.verified and conversation.contact):
         del verbs[Verb.BLOCK]
     return tuple(

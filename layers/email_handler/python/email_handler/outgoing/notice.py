@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from email_handler.conversations.owners import Owners
-from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord
+from email_handler.conversations.records import REMINDER, Conversation, LedgerItem, MessageRecord
 from email_handler.conversations.threads import Threading, threading_for_owner
 from email_handler.mail import writer
 from email_handler.mail.addresses import address_domain, displayed
@@ -41,6 +41,7 @@ class NoticeKind(StrEnum):
     MAY_BE_SENT = "may-be-sent"  # the reply may have left as often as it may, without SES's confirmation
     BOUNCED = "bounced"  # the reply was sent and bounced
     COMMAND = "command"  # what became of a command of the owner's
+    REMINDER = REMINDER  # the end of a snooze
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,9 @@ def compose_notice(
         said = _Said("Your request", item.detail.partition("\n")[0], "")
         shown: Sequence[Piece] = [Paragraph(quoted(line, MAX_LENGTH)) for line in item.detail.splitlines()]
         more: Sequence[Piece] = ()
+    elif kind is NoticeKind.REMINDER:
+        said = _Said("Reminder", f"You asked to be reminded: {_described(conversation)}", "")
+        shown, more = [Paragraph(said.happened)], ()
     else:
         said = _SAID[kind]
         shown = _about_message(kind, said, record, conversation, item)
@@ -222,6 +226,14 @@ def compose_for_owner(
     body = writer.multipart("alternative", (writer.text(text), writer.text(page, "html")))
     fields = (*fields, ("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All"))
     return Composed(raw=writer.write(fields, body, item.id.encode()))
+
+
+def _described(conversation: Conversation | None) -> str:
+    """Return whom *conversation* is with, and what about, in one line."""
+    if conversation is None:
+        return "a conversation"
+    name = quoted(conversation.contact_name or displayed(conversation.contact or NO_ADDRESS, MAX_NAME), MAX_NAME)
+    return f"{name}, {quoted(conversation.subject, MAX_NAME)}" if conversation.subject else name
 
 
 _BY_OTHERS = (NoticeKind.NOT_VERIFIED, NoticeKind.NOT_OWNER, NoticeKind.MISTAKE)

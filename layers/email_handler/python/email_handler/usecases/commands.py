@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from email_handler.conversations.commands import MEANINGS, OF_HELD, Command, Verb, read_command
 from email_handler.conversations.disposition import Outcome, Reason
+from email_handler.conversations.evolve import contact_after_cancelling, is_snoozed, snooze
 from email_handler.conversations.jobs import JobKind
-from email_handler.conversations.keys import notice_id
+from email_handler.conversations.keys import notice_id, reminder_id
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage, fingerprint, fingerprints, message_record, verified_owner
-from email_handler.conversations.records import Conversation, Decision, MessageRecord, Status
+from email_handler.conversations.records import Contact, Conversation, Decision, LedgerItem, MessageRecord, Status
 from email_handler.conversations.thread_address import token_matches
 from email_handler.errors import NotHeld
-from email_handler.identifiers import EmailAddress, ReceiptId
+from email_handler.identifiers import EmailAddress, LedgerId, ReceiptId
 from email_handler.mistakes import Mistake, attempt
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known, ListKind
@@ -24,6 +26,7 @@ from email_handler.usecases.decision import build_commit, decide_once, new_send
 from email_handler.usecases.held import confirm, release
 from email_handler.usecases.refusals import hold, hourly_id, refusals
 from email_handler.usecases.unread import bare_question, hold_unread
+from email_handler.usecases.waiting import can_be_cancelled, describe_cancelled, reminder, wakes_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,9 @@ class Done:
 
     said: str
     conversation: Conversation | None = None
+    contact: Contact | None = None
+    cancelled: tuple[LedgerItem, ...] = ()  # with the reason why they are not sent any more
+    reminded_at: datetime | None = None  # when a new reminder is due
     listed: tuple[EmailAddress, ListKind] | None = None
 
 
@@ -48,25 +54,54 @@ def plan_command(
     Pure. Repeating a command changes nothing. One that nobody knows is answered with the list of those there are.
     """
     act = _ACTS.get(command.verb) if command.verb else None
-    done = act(conversation, known, owners) if act else _unknown(command)
-    commit = _carried_out(parsed, command, done.said, owner, owners, conversation)
-    return replace(commit, conversation=done.conversation, listed=done.listed)
+    asked = _Asked(command=command, at=parsed.at, conversation=conversation, known=known, owners=owners)
+    done = act(asked) if act else _unknown(command)
+    commit = _carried_out(parsed, command, done, owner, owners, conversation)
+    return replace(
+        commit, conversation=done.conversation, contact=done.contact, cancelled=done.cancelled, listed=done.listed
+    )
 
 
-def _close(conversation: Conversation, _: Known, __: Owners) -> Done:
+def sends_of_command(parsed: ParsedMessage, conversation: Conversation) -> tuple[LedgerId, ...]:
+    """Return the sends that must be known to carry out the command that *parsed* may be, about *conversation*."""
+    command = _command(parsed)
+    match command.verb if command else None:
+        case Verb.CANCEL:
+            return conversation.replies
+        case Verb.SNOOZE if command:
+            return (reminder_id(conversation.id, wakes_at(parsed.at, command.days)),)
+        case _:
+            return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A command about a conversation, and what must be known to carry it out."""
+
+    command: Command
+    at: datetime
+    conversation: Conversation
+    known: Known
+    owners: Owners
+
+
+def _close(asked: _Asked) -> Done:
+    conversation = asked.conversation
     if conversation.status is Status.CLOSED:
         return Done("This conversation was closed already.")
     closed = replace(conversation, status=Status.CLOSED)
     return Done("This conversation is closed. A new message of the contact's opens it again.", closed)
 
 
-def _spam(conversation: Conversation, _: Known, __: Owners) -> Done:
+def _spam(asked: _Asked) -> Done:
+    conversation = asked.conversation
     if conversation.status is Status.SPAM:
         return Done("This conversation was marked as spam already.")
     return Done("This conversation is marked as spam.", replace(conversation, status=Status.SPAM))
 
 
-def _block(conversation: Conversation, known: Known, owners: Owners) -> Done:
+def _block(asked: _Asked) -> Done:
+    conversation, owners = asked.conversation, asked.owners
     contact = conversation.contact
     if not contact or owners.is_ours(contact) or owners.include(contact, conversation):
         return Done("Not blocked: the conversation has no contact who could be.")
@@ -75,16 +110,47 @@ def _block(conversation: Conversation, known: Known, owners: Owners) -> Done:
             "Not blocked: it is not verified who wrote, and blocking would hold the messages of the person whose address was "
             "used. You can mark the conversation as spam."
         )
-    if known.listed == "block":
+    if asked.known.listed == "block":
         return Done("The contact was blocked already.")
     closed = replace(conversation, status=Status.CLOSED)
-    return Done("The contact is blocked: whatever they write from now on is held.", closed, (contact, "block"))
+    said = "The contact is blocked: whatever they write from now on is held."
+    return Done(said, closed, listed=(contact, "block"))
 
 
-_ACTS: dict[Verb, Callable[[Conversation, Known, Owners], Done]] = {
+def _snooze(asked: _Asked) -> Done:
+    conversation, until = asked.conversation, wakes_at(asked.at, asked.command.days)
+    day = f"{until:%A}, {until.day} {until:%B}"
+    if is_snoozed(conversation, until):
+        return Done(f"You are reminded of this conversation on {day} already.")
+    return Done(
+        f"You are reminded of this conversation on {day}, unless the contact writes before.",
+        snooze(conversation, until),
+        # One of the same hour may be left from before the contact wrote, or from before it was moved: it counts again.
+        reminded_at=None if reminder_id(conversation.id, until) in asked.known.sends else until,
+    )
+
+
+def _cancel(asked: _Asked) -> Done:
+    sends = asked.known.sends
+    replies = [sends[reply] for reply in asked.conversation.replies if reply in sends]
+    waiting = list(filter(can_be_cancelled, replies))
+    said = describe_cancelled(len(waiting), next((reply for reply in replies[-1:] if reply not in waiting), None))
+    if not waiting:
+        return Done(said)
+    contact, times = asked.known.contact, {reply.queued_at for reply in waiting}
+    return Done(
+        said,
+        contact=contact_after_cancelling(contact, times) if contact else None,
+        cancelled=tuple(replace(reply, reason="cancelled by the owner") for reply in waiting),
+    )
+
+
+_ACTS: dict[Verb, Callable[[_Asked], Done]] = {
     Verb.CLOSE: _close,
     Verb.SPAM: _spam,
     Verb.BLOCK: _block,
+    Verb.SNOOZE: _snooze,
+    Verb.CANCEL: _cancel,
 }
 
 
@@ -96,20 +162,23 @@ def _unknown(command: Command) -> Done:
 def _carried_out(
     parsed: ParsedMessage,
     command: Command,
-    said: str,
+    done: Done,
     owner: EmailAddress,
     owners: Owners,
     conversation: Conversation | None = None,
 ) -> Commit:
-    """Return the transaction that records the command and queues one line about it."""
+    """Return the transaction that records the command and queues one line about it, and its reminder."""
     rule = command.verb or "unknown"
-    reason = Reason(stage="command", rule=rule, detail=said.partition("\n")[0])
+    reason = Reason(stage="command", rule=rule, detail=done.said.partition("\n")[0])
     record = message_record(parsed, owners, Outcome.RECORD, [reason], conversation=conversation)
     notice = new_send(JobKind.NOTICE, notice_id(record.receipt, owner), record, [owner], note=NoticeKind.COMMAND)
+    ledger = [replace(notice, detail=done.said)]
+    if conversation and done.reminded_at:
+        ledger.append(reminder(conversation, record, [owner], done.reminded_at))
     named = conversation.id if conversation else ""
     return build_commit(
         record,
-        ledger=[replace(notice, detail=said)],
+        ledger=ledger,
         events=(),
         fingerprint=fingerprint(parsed.message, verified=True, to=named),
     )
@@ -153,7 +222,7 @@ def _plan_about_held(
     if refusal is not None:
         return hold(parsed, known, owners, owner, *refusal)
     assert owner and held and command and command.verb, "refusals covers them"  # noqa: S101, PT018 - for mypy
-    return _carried_out(parsed, command, _settle(command.verb, held, context), owner, owners)
+    return _carried_out(parsed, command, Done(_settle(command.verb, held, context)), owner, owners)
 
 
 def _settle(verb: Verb, held: MessageRecord, context: Context) -> str:

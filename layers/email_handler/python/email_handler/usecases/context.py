@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from email_handler.conversations.evolve import NewToken
 from email_handler.ports import Archive, Clock, Events, Jobs, Records, SendLedger
@@ -21,6 +22,7 @@ class Context:
     hold_unchecked: bool  # hold a reply with parts that the leak gate did not read in full
     ack_daily_cap: int
     ack_daily_cap_per_domain: int
+    reply_delay: timedelta  # for which a reply waits, and can be cancelled
     clock: Clock
     pause: Callable[[float], None]  # seconds, between two tries to write what others write as well
     chance: Callable[[], float]  # 0 to 1, for the length of a pause

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
 
 from email_handler.conversations.disposition import Outcome, mistake_in
-from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import Decision, LedgerItem, MessageRecord, PendingEvent, SendState
 from email_handler.conversations.thread_address import TOKEN_LENGTH
@@ -22,6 +22,8 @@ from email_handler.usecases.context import Context
 TRIES = 30  # times that a decision is planned because others wrote in between: enough for 100 of them at once, even if
 # the table is four times slower than usual (tests/unit/usecases/test_contention.py). Then Lambda retries the invocation.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0  # seconds: about one try, and what 100 of them need one after the other
+LONGEST_DELAY = timedelta(minutes=15)  # SQS's
+LEFT_TO_A_PASS = timedelta(hours=1)  # jobs that are due later than that are queued by the hourly pass of their day
 HELD_FOR = timedelta(days=90)  # held messages are kept that long, the records of dropped ones too
 
 type Plan = Callable[[Known, Configuration], Commit]
@@ -82,7 +84,9 @@ def finish(decision: Decision, context: Context) -> None:
     Each may happen twice after a crash: the ledger and the events' ids make the second harmless. The calls run side
     by side, since none needs another.
     """
-    calls: list[Callable[[], None]] = [partial(context.jobs.queue, [job]) for job in decision.jobs]
+    calls: list[Callable[[], None]] = [
+        partial(_queue, job, decision.later.get(job.ledger), context) for job in decision.jobs
+    ]
     if decision.events:
         calls.append(partial(context.events.publish, decision.events))
     if decision.decider != "operator" and decision.outcome in (Outcome.HOLD, Outcome.DROP):
@@ -93,6 +97,13 @@ def finish(decision: Decision, context: Context) -> None:
         for future in [pool.submit(call) for call in calls]:
             future.result()
     context.records.finish(decision.receipt, decision.decider)
+
+
+def _queue(job: Job, due: datetime | None, context: Context) -> None:
+    """Queue *job*, which arrives when it is *due* (None: at once). What is due much later is left to a pass."""
+    wait = max(due - context.clock(), timedelta()) if due else timedelta()
+    if wait <= LEFT_TO_A_PASS:
+        context.jobs.queue([job], min(wait, LONGEST_DELAY))
 
 
 def _let_expire(key: ArchiveKey, decision: Decision, context: Context) -> None:
@@ -128,6 +139,7 @@ def build_commit(
             outcome=record.outcome,
             conversation=record.conversation,
             jobs=tuple(item.job for item in ledger),
+            later={item.id: item.due for item in ledger if item.due > record.at},
             events=tuple(_event(name, record) for name in names),
             mistake=f"{mistake.rule}: {mistake.detail}" if (mistake := mistake_in(record.reasons)) else "",
         ),

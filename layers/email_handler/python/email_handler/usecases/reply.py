@@ -3,6 +3,7 @@ held and the owner notified."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 from email_handler.conversations.commands import read_command
@@ -34,7 +35,7 @@ from email_handler.outgoing.reply import compose_reply
 from email_handler.ports import Commit, Known, Question
 from email_handler.senders.authentication import SesReceipt
 from email_handler.senders.machines import is_null_sender, surely_automatic
-from email_handler.usecases.commands import decide_about_held, is_about_held, plan_command
+from email_handler.usecases.commands import decide_about_held, is_about_held, plan_command, sends_of_command
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.contact_message import decide_contact_message, message_question
 from email_handler.usecases.context import Context
@@ -85,7 +86,7 @@ def relay_reply(
         return decide_about_held(parsed, context)
 
     def plan(known: Known, configuration: Configuration) -> Commit:
-        decide = partial(_plan_reply, hold_unchecked=context.hold_unchecked)
+        decide = partial(_plan_reply, hold_unchecked=context.hold_unchecked, delay=context.reply_delay)
         planned = attempt(decide, parsed, known, configuration) if mistake is None else mistake
         if isinstance(planned, Mistake):
             return hold_unread(parsed, planned, known, configuration.owners)
@@ -101,7 +102,9 @@ def _question(parsed: ParsedMessage, opened: Conversation | None) -> Question:
         fingerprints=fingerprints(parsed, to=question.conversation),
         sends=(*bare_question(parsed).sends, hourly_id(parsed, question.conversation)),
     )
-    return replace(question, contact=opened.contact) if opened and parsed.feedback is None else question
+    if opened is None or parsed.feedback is not None:
+        return question
+    return replace(question, contact=opened.contact, sends=(*question.sends, *sends_of_command(parsed, opened)))
 
 
 def _opened(parsed: ParsedMessage, context: Context) -> Conversation | None:
@@ -125,10 +128,13 @@ def _from_contact(parsed: ParsedMessage, owners: Owners, conversation: Conversat
     )
 
 
-def _plan_reply(parsed: ParsedMessage, known: Known, configuration: Configuration, *, hold_unchecked: bool) -> Commit:
+def _plan_reply(
+    parsed: ParsedMessage, known: Known, configuration: Configuration, *, hold_unchecked: bool, delay: timedelta
+) -> Commit:
     """Return the transaction for *parsed* given what is *known*. Pure.
 
-    *hold_unchecked*: hold a reply with parts that the leak gate did not read in full; else the owner is told.
+    *hold_unchecked*: hold a reply with parts that the leak gate did not read in full; else the owner is told. *delay*: for
+    how long a reply waits, and can be cancelled.
     """
     owners, target = configuration.owners, parsed.target
     conversation = known.by_id if token_matches(target, known.by_id) else None
@@ -148,7 +154,7 @@ def _plan_reply(parsed: ParsedMessage, known: Known, configuration: Configuratio
     assert owner and conversation and target, "refusals covers them"  # noqa: S101, PT018 - for mypy
     if command := read_command(target.tag, parsed.message.subject):
         return plan_command(parsed, command, known, owner, conversation, owners)
-    return _plan_relay(parsed, known, owners, owner, conversation, hold_unchecked=hold_unchecked)
+    return _plan_relay(parsed, known, owners, owner, conversation, hold_unchecked=hold_unchecked, delay=delay)
 
 
 def _plan_relay(
@@ -159,6 +165,7 @@ def _plan_relay(
     conversation: Conversation,
     *,
     hold_unchecked: bool,
+    delay: timedelta,
 ) -> Commit:
     everyone = parsed.target is not None and parsed.target.everyone
     recipients = reply_recipients(parsed.message, conversation, everyone=everyone, at_most=MAX_RECIPIENTS)
@@ -170,7 +177,7 @@ def _plan_relay(
     refusal = next(_not_to_be_sent(composed, digest, parsed, known, conversation, hold_unchecked), None)
     if refusal is not None:
         return hold(parsed, known, owners, owner, *refusal)
-    return _relay(parsed, known, owners, owner, conversation, recipients, composed, digest)
+    return _relay(parsed, known, owners, owner, conversation, recipients, composed, digest, delay)
 
 
 def _not_to_be_sent(
@@ -228,19 +235,21 @@ def _relay(
     recipients: Sequence[EmailAddress],
     composed: Composed,
     digest: str,
+    delay: timedelta,
 ) -> Commit:
     reason = Reason(stage="owner", rule="verified", detail=parsed.verification.reason)
     record = message_record(parsed, owners, Outcome.RELAY, [reason], conversation=conversation)
     unchecked = tuple(map(str, composed.unchecked[:LISTED]))
     record = replace(record, unchecked=unchecked, changes=tuple(map(str, composed.changes[:LISTED])))
-    sends = [new_send(JobKind.REPLY, reply_id(conversation.id, record.receipt, recipients), record, recipients)]
+    reply = new_send(JobKind.REPLY, reply_id(conversation.id, record.receipt, recipients), record, recipients)
+    sends = [replace(reply, due=record.at + delay)]
     if record.changes:
         changed = notice_id(record.receipt, owner)
         sends.append(new_send(JobKind.NOTICE, changed, record, [owner], note=NoticeKind.CHANGED))
     contact = known.contact and contact_after_reply(known.contact, digest, parsed.at)
     return replace(
         build_commit(record, ledger=sends, fingerprint=fingerprint(parsed.message, verified=True, to=conversation.id)),
-        conversation=add_reply(conversation, parsed, owner, untold=() if record.changes else unchecked),
+        conversation=add_reply(conversation, parsed, owner, reply.id, untold=() if record.changes else unchecked),
         contact=contact,
         references=own_reference(parsed.message, conversation, record.receipt, known.references),
     )

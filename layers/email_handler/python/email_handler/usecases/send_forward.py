@@ -4,12 +4,13 @@ from dataclasses import replace
 from functools import partial
 
 from email_handler.conversations.disposition import mistake_in, mistaken
-from email_handler.conversations.evolve import add_forward
+from email_handler.conversations.evolve import add_forward, after_reminder, is_snoozed
 from email_handler.conversations.jobs import Job, JobKind
-from email_handler.conversations.records import TEXT_ONLY, Conversation
+from email_handler.conversations.records import REMINDER, TEXT_ONLY, Conversation
 from email_handler.conversations.thread_address import thread_address
 from email_handler.mail.parsing import parse
 from email_handler.mistakes import Mistake, attempt
+from email_handler.outgoing.actions import conversation_actions
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import forward_context
 from email_handler.outgoing.digest import DIGEST, Digest, compose_digest
@@ -76,6 +77,8 @@ def _compose_notice(context: SendContext, raw: bytes, dispatch: Dispatch) -> Dra
     if item.note == DIGEST:
         composed = compose_digest(Digest.from_json(raw), owners=owners, item=item)
         return Draft(raw=composed.raw, sender=owners.notices_address)
+    if item.note == REMINDER:
+        return _compose_reminder(context, dispatch)
     notice = partial(compose_notice, NoticeKind(item.note), owners=owners, item=item)
     about = attempt(lambda: notice(record=record, conversation=context.conversation))
     if not isinstance(about, Mistake):
@@ -83,3 +86,25 @@ def _compose_notice(context: SendContext, raw: bytes, dispatch: Dispatch) -> Dra
     bare = replace(record, subject="", sender="", sender_name="", verification="", feedback={}, reasons=())
     composed = notice(record=bare, conversation=None)  # without anything that the message holds
     return Draft(raw=composed.raw, sender=owners.notices_address, mistake=about)
+
+
+def _compose_reminder(context: SendContext, dispatch: Dispatch) -> Draft:
+    """Compose the notice at the end of a snooze, unless the conversation is not put off until just then any more."""
+    conversation, item, owners = conversation_of(context), context.item, dispatch.owners
+    if not is_snoozed(conversation, item.due):
+        return Draft(
+            raw=b"", sender=owners.notices_address, unwanted="the conversation is not put off until then any more"
+        )
+    composed = compose_notice(
+        NoticeKind.REMINDER,
+        owners=owners,
+        record=context.message,
+        conversation=conversation,
+        item=item,
+        actions=conversation_actions(conversation, owners.thread_domain),
+    )
+    return Draft(
+        raw=composed.raw,
+        sender=owners.notices_address,
+        conversation=lambda now, _: after_reminder(now, item.due),
+    )

@@ -32,6 +32,7 @@ class SendResult(StrEnum):
     )
     SKIPPED = "Skipped"  # the ledger item had ended already
     DEAD_LETTERED = "DeadLettered"
+    CANCELLED = "Cancelled"  # a reminder that nobody wants any more
     UNKNOWN = "Unknown"  # it may have left as often as it may: not sent again, unless a person wants it
 
 
@@ -61,6 +62,7 @@ class Draft:
 
     raw: bytes
     sender: EmailAddress
+    unwanted: str = ""  # why nobody wants it any more; it ends as CANCELLED with this reason
     held: str = ""  # why it must not leave after all; the job is dead-lettered with this reason
     conversation: Callable[[Conversation, str], Conversation] | None = None  # given the Message-ID on the wire
     contact: Callable[[Contact], Contact] | None = None  # sets fields only, so that nothing in it can raise
@@ -103,8 +105,8 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
             draft = _recomposed(compose, context, item, dispatch)
         else:
             draft = _composed(compose, context, item, dispatch)
-            if draft.held:
-                return _dead_letter(item, draft.held, dispatch)
+            if draft.held or draft.unwanted:
+                return _not_to_be_sent(item, draft, dispatch)
             item = _stored(item, draft.raw, dispatch)
             ses_id = dispatch.mailer.send(draft.raw, draft.sender, item.recipients, item.id)
     except errors.EmailHandlerError as error:
@@ -156,6 +158,14 @@ def _kept_ses_id(item: LedgerItem, dispatch: Dispatch) -> SesId | None:
         return SesId(dispatch.archive.get(ses_id_key(item.kind, item.id)).decode())
     except errors.ArchiveObjectMissing:
         return None
+
+
+def _not_to_be_sent(item: LedgerItem, draft: Draft, dispatch: Dispatch) -> SendResult:
+    """End the send as FAILED if *draft* must not leave, as CANCELLED if nobody wants it any more."""
+    if draft.held:
+        return _dead_letter(item, draft.held, dispatch)
+    dispatch.ledger.give_back(item, SendState.CANCELLED, draft.unwanted, item.due)
+    return SendResult.CANCELLED
 
 
 def _not_sent(item: LedgerItem, error: errors.EmailHandlerError, dispatch: Dispatch) -> SendResult:

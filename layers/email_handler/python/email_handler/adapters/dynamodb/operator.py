@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from email_handler.adapters.dynamodb import keys
-from email_handler.adapters.dynamodb.items import read, read_optional
+from email_handler.adapters.dynamodb.items import read, read_optional, timestamp
 from email_handler.adapters.dynamodb.records import versioned
 from email_handler.adapters.dynamodb.table import PRESENT, Key, Table
 from email_handler.conversations.records import Contact, Conversation, LedgerItem, MessageRecord, Status
@@ -34,6 +35,17 @@ class DynamoOperator:
             "#status = :status, #by_status = :status, #version = #version + :one",
             PRESENT,
             {"status": status.value, "one": 1},
+        )
+        return self._table.write(change) is not None
+
+    def put_snoozed(self, conversation: ConversationId, until: datetime, reminder: LedgerId) -> bool:
+        """Put a conversation off until *until*, when *reminder* is due; return False if there is none."""
+        change = self._table.update(
+            keys.conversation(conversation),
+            "#status = :status, #by_status = :status, #version = #version + :one, #snoozed_until = :until,"
+            " #reminders = list_append(if_not_exists(#reminders, :none), :reminders)",
+            PRESENT,
+            {"status": Status.SNOOZED.value, "one": 1, "until": timestamp(until), "none": [], "reminders": [reminder]},
         )
         return self._table.write(change) is not None
 

@@ -119,6 +119,7 @@ class DynamoRecords:
         writes += starmap(self._counted, commit.counted.items())
         if commit.bounced:
             writes.append(self._bounced(commit.bounced, "; ".join(map(str, message.reasons))))
+        writes += map(self._cancelled, commit.cancelled)
         if commit.listed:
             writes.append(self._listed(*commit.listed))
         self._table.transact(writes)
@@ -151,6 +152,15 @@ class DynamoRecords:
             "#state = :bounced, #by_send_state = :bounced, #reason = :reason",
             "#state IN (:sent, :bounced)",
             states | {"reason": write(reason)},
+        )
+
+    def _cancelled(self, item: LedgerItem) -> Item:
+        values = {"cancelled": SendState.CANCELLED.value, "queued": SendState.QUEUED.value}
+        return self._table.update(
+            keys.send(item.id),
+            "#state = :cancelled, #by_send_state = :cancelled, #reason = :reason",
+            "#state = :queued AND #attempt = :attempt",
+            values | {"reason": item.reason, "attempt": item.attempt},
         )
 
     def finish(self, receipt: ReceiptId, decider: Decider) -> None:
