@@ -1,7 +1,9 @@
 """The queues: a job arrives unchanged, and a dead letter has its reason."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -88,6 +90,26 @@ def test_each_job_arrives_once_and_unchanged(queues: Queues) -> None:
     queues.jobs.queue(jobs)
 
     assert sorted(queues.queued(), key=str) == sorted(jobs, key=str)
+
+
+def test_a_job_is_delivered_after_its_delay(queues: Queues) -> None:
+    queues.jobs.queue([forward().job], timedelta(seconds=0.5))  # SQS counts in whole seconds
+
+    deadline = time.monotonic() + 20
+    found: list[Job] = []
+    while not found and time.monotonic() < deadline:
+        found = queues.queued()
+    assert found == [forward().job]
+
+
+@pytest.mark.cloud
+def test_a_job_is_not_delivered_before_its_delay(clients: Clients, urls: Urls) -> None:
+    SqsJobs(clients.sqs, urls.queues, urls.dead_letters).queue([forward().job], timedelta(minutes=15))
+
+    url = urls.queues[JobKind.FORWARD]
+    attributes = clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert received(clients.sqs, url) == []
+    assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
 
 
 def test_queuing_no_jobs_does_nothing(queues: Queues) -> None:

@@ -228,6 +228,39 @@ def test_redrive_queues_a_failed_send_with_a_new_queue_time(ledger: Table) -> No
     assert list(ledger.find("send_state", "failed")) == []
 
 
+def test_a_cancelled_send_is_claimed_by_no_sender(ledger: Table) -> None:
+    for _ in range(2):
+        ledger.give_back(forward(), SendState.CANCELLED, "cancelled by the operator", NOW)
+
+    assert ledger.claim(FORWARD, NOW, NOW + LEASE) is None
+    assert stored(ledger) == forward(state=SendState.CANCELLED, reason="cancelled by the operator")
+    assert list(ledger.find("send_state", "cancelled")) == [stored(ledger)]
+
+
+def test_a_claimed_send_is_not_cancelled(ledger: Table) -> None:
+    item = claim(ledger)
+
+    with pytest.raises(RecordChanged):
+        ledger.give_back(forward(), SendState.CANCELLED, "cancelled by the operator", NOW)
+
+    assert stored(ledger) == item
+
+
+def test_of_a_sender_and_who_cancels_at_the_same_time_one_is_faster(ledger: Table) -> None:
+    cancelling = commit("cancel", cancelled=(forward(reason="cancelled by the owner"),))
+    results = at_once(
+        lambda: ledger.claim(FORWARD, NOW, NOW + LEASE),
+        lambda: ledger.commit(cancelling),
+        lambda: ledger.give_back(forward(), SendState.CANCELLED, "cancelled by the operator", NOW),
+    )
+
+    state = stored(ledger).state
+    assert state in (SendState.SENDING, SendState.CANCELLED)
+    assert [result.attempt for result in results if isinstance(result, LedgerItem)] == [1] * (
+        state is SendState.SENDING
+    )
+
+
 # sent
 
 

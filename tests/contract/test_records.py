@@ -593,6 +593,35 @@ def test_a_bounce_changes_a_sent_send_to_bounced(table: Table) -> None:
     table.commit(commit("complaint", bounced=forward().id))  # a second recipient, or a complaint after all
 
 
+def test_a_queued_send_is_cancelled_with_its_reason_and_claimed_by_no_sender(table: Table) -> None:
+    table.commit(first_contact())
+    table.commit(commit("cancel", cancelled=(forward(reason="cancelled by the owner"),)))
+
+    cancelled = forward(state=SendState.CANCELLED, reason="cancelled by the owner")
+    assert table.by_id(forward().id) == cancelled
+    assert list(table.find("send_state", "cancelled")) == [cancelled]
+    assert table.claim(forward().id, NOW, NOW + HOUR) is None
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_send_that_was_claimed_since_it_was_read_is_not_cancelled_and_nothing_is_written(
+    table: Table, refused: bool
+) -> None:
+    """Even if it is queued again: its attempt may have left, without SES's response."""
+    table.commit(first_contact())
+    claimed = table.claim(forward().id, NOW, NOW + HOUR)
+    assert claimed is not None
+    if refused:
+        table.give_back(replace(claimed, lost=1), SendState.QUEUED, "SES: ReadTimeoutError", NOW)
+    before = table.by_id(forward().id)
+
+    with pytest.raises(RecordChanged):
+        table.commit(commit("cancel", cancelled=(forward(),)))
+
+    assert table.by_id(forward().id) == before
+    assert table.decision(ReceiptId("cancel"), "inbound") is None
+
+
 def test_a_bounce_of_a_missing_send_writes_nothing(table: Table) -> None:
     with pytest.raises(RecordChanged):
         table.commit(commit(bounced=LedgerId("forward-none")))

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from threading import Semaphore, Thread
@@ -24,13 +24,14 @@ from email_handler.conversations.records import LedgerItem, SendState
 from email_handler.identifiers import LedgerId
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.usecases.sending import Draft, send
+from email_handler.usecases.waiting import cancel
 from tests.faults.oracle import AT_MOST
 from tests.support.builders import mail
 from tests.support.fakes import FakeRecords
 from tests.support.world import PUBLIC, World
 
 ARCHITECTURE = Path(__file__).parents[2] / "docs/architecture.md"
-STEPS = {"claim", "sent", "give_back", "send", "dead_letter"}
+STEPS = {"by_id", "claim", "sent", "give_back", "send", "dead_letter"}
 """The calls whose order matters, and the archive's of SES's id; all others see or change nothing that two workers share."""
 
 LOST: dict[str, Callable[[str], Exception]] = {
@@ -104,6 +105,19 @@ class Worker(Thread):
         if self._how == "lost":
             raise LOST.get(name, errors.RecordsUnavailable)("lost")
         return found
+
+
+class Canceller(Worker):
+    """The owner or the operator, who cancels the send if it has not left."""
+
+    def run(self) -> None:
+        """Read the send, then cancel it."""
+        with suppress(errors.EmailHandlerError, Killed):
+            item = self._dispatch.ledger.by_id(self._job.ledger)
+            if item is not None:
+                cancel(item, "cancelled", self._dispatch.ledger)
+        self.done = True
+        self._stopped.release()
 
 
 class Stepped:
@@ -195,8 +209,10 @@ class Play:
     def problems(self, faults: int) -> Iterator[str]:
         """Yield what is wrong at the end of a path with so many *faults*."""
         item, copies = self.item(), len(self.world.mailer.sent)
-        if item.state not in (SendState.SENT, SendState.UNKNOWN, SendState.FAILED):
+        if item.state not in (SendState.SENT, SendState.UNKNOWN, SendState.FAILED, SendState.CANCELLED):
             yield f"ended as {item.state}"
+        if item.state is SendState.CANCELLED and copies:
+            yield "cancelled, though it left"
         if item.state is SendState.SENT and not copies:
             yield "lost: sent by the ledger, and by nobody else"
         given_up = item.state is SendState.FAILED or (
@@ -217,7 +233,9 @@ def _job(kind: JobKind, world: World) -> Any:
     return next(item.job for item in world.records.ledger.values() if item.kind is kind)
 
 
-def search(kind: JobKind, skew: timedelta, budget: int, lost: int = 0) -> tuple[set[tuple[str, str]], list[str]]:
+def search(
+    kind: JobKind, skew: timedelta, budget: int, lost: int = 0, second: type[Worker] = Worker
+) -> tuple[set[tuple[str, str]], list[str]]:
     """Take every path with at most *budget* faults after *lost* responses were lost. Return the moves between states of the ledger item, and the
     problems, each with its path."""
     visited: set[str] = set()
@@ -228,7 +246,7 @@ def search(kind: JobKind, skew: timedelta, budget: int, lost: int = 0) -> tuple[
         path = paths.pop()
         faults = sum(how != "go" for _, how in path)
         play = Play(kind, skew, lost)
-        workers = [Worker(kind, play.world, timedelta()), Worker(kind, play.world, skew)]
+        workers = [Worker(kind, play.world, timedelta()), second(kind, play.world, skew)]
         play.go(workers, path)
         key = f"{budget - faults} {play.key(workers)}"
         alive = [place for place, worker in enumerate(workers) if not worker.done]
@@ -265,6 +283,24 @@ def test_no_order_of_two_workers_and_no_fault_in_it_loses_or_doubles_a_message(k
     assert set().union(*(moves for moves, _ in searches)) == {
         move for move, who in documented().items() if who == "a sender"
     }
+
+
+def test_what_is_cancelled_never_leaves_and_what_may_have_left_is_never_cancelled() -> None:
+    searches = [search(JobKind.REPLY, skew, 1, lost, Canceller) for skew in (timedelta(), SKEW) for lost in (0, 1)]
+
+    assert [problem for _, problems in searches for problem in problems] == []
+    assert {move: documented()[move] for moves, _ in searches for move in moves if "cancelled" in move} == {
+        ("queued", "cancelled"): "the owner or the operator"
+    }
+
+
+def test_a_cancelling_write_without_its_condition_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_back(self: FakeRecords, item: LedgerItem, state: SendState, reason: str, due: datetime) -> None:
+        self.ledger[item.id] = replace(item, state=state, reason=reason, due=due, lease_until=None)
+
+    monkeypatch.setattr(FakeRecords, "give_back", give_back)
+
+    assert any("cancelled, though it left" in one for one in search(JobKind.REPLY, timedelta(), 0, 0, Canceller)[1])
 
 
 def test_a_claim_that_respects_no_lease_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

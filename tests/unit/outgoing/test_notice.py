@@ -18,6 +18,7 @@ from tests.support.records import OWNER, PUBLIC, conversation, forward, message
 from tests.support.ses_rules import problems
 
 OWNERS = Owners(public_addresses=(PUBLIC,), thread_domain="thread.example.com", forward_to=(OWNER,))
+HOSTILE = "Call +1 202 555 0123 or http://pay.example/x, pay@evil.example"
 HELD = message(
     function="reply",
     subject="Re: Hello",
@@ -63,9 +64,9 @@ def test_a_bounce_shows_recipient_and_status() -> None:
 
 
 @pytest.mark.parametrize("kind", NoticeKind)
-@pytest.mark.parametrize("known", [conversation(), None])
+@pytest.mark.parametrize("known", [conversation(contact_name=HOSTILE, subject=HOSTILE), None])
 def test_nothing_that_somebody_else_wrote_becomes_a_link(kind: NoticeKind, known: Conversation | None) -> None:
-    hostile = "Call +1 202 555 0123 or http://pay.example/x, pay@evil.example"
+    hostile = HOSTILE
     about = message(
         subject=hostile,
         sender="pay@evil.example",
@@ -81,7 +82,7 @@ def test_nothing_that_somebody_else_wrote_becomes_a_link(kind: NoticeKind, known
     ]
 
     for notice in (parse(composed.raw) for composed in notices):
-        assert "evil[.]example" in notice.text
+        assert "evil[.]example" in notice.text or (kind is NoticeKind.REMINDER and known is None)
         for shown in (notice.subject, notice.text, html_text(notice.html)):
             assert first_link(shown.replace(conversation().id, "")) == ""
 
