@@ -256,9 +256,10 @@ def decisions_of(connection: Connection, message: MessageRecord) -> list[Decisio
 
 
 def sends_of(connection: Connection, message: MessageRecord) -> list[LedgerItem]:
-    """Return the sends that a message caused, as they are in the ledger now."""
+    """Return the sends that a message caused, as they are in the ledger now, each before the copies that it caused."""
     jobs = [job for decision in decisions_of(connection, message) for job in decision.jobs]
-    return ledger_items(connection, [job.ledger for job in jobs])
+    caused = ledger_items(connection, [job.ledger for job in jobs])
+    return [one for send in caused for one in (send, *ledger_items(connection, send.copies))]
 
 
 def ledger_items(connection: Connection, ledgers: Iterable[LedgerId]) -> list[LedgerItem]:

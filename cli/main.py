@@ -9,6 +9,7 @@ import typer
 
 from cli import (
     activate,
+    address,
     backtest,
     close,
     composition,
@@ -66,7 +67,7 @@ def options(
 
 app.command("list")(conversations.list_)
 for command in (
-    *(inbox.inbox, conversations.show, search.search, why.why, close.close),
+    *(inbox.inbox, conversations.show, search.search, why.why, close.close, address.address),
     *(waiting.cancel, waiting.snooze, waiting.reopen),
     *(lists.allow, lists.block, lists.unlist, lists.lists),
     *(replay.replay, reconcile.reconcile, redrive.redrive),

@@ -223,10 +223,13 @@ def _case(connection: Connection, id_: ConversationId, known: Conversation | Non
 def _sends(
     connection: Connection, messages: Sequence[MessageRecord], reminders: Sequence[LedgerId] = ()
 ) -> tuple[LedgerItem, ...]:
-    """Return the sends that *messages* caused, the notices about replies that failed, and *reminders*."""
+    """Return the sends that *messages* caused, the notices about replies that failed, and *reminders*; copies of replies
+    first, since only the reply's own send leads to them."""
     jobs = [(job, one.sender) for one in messages for made in decisions_of(connection, one) for job in made.jobs]
     notices = [notice_id(job.ledger, sender) for job, sender in jobs if job.kind is JobKind.REPLY]
-    return tuple(connection.operator.sends([*(job.ledger for job, _ in jobs), *notices, *reminders]))
+    sends = list(connection.operator.sends([*(job.ledger for job, _ in jobs), *notices, *reminders]))
+    copies = connection.operator.sends([copy for send in sends for copy in send.copies])
+    return (*copies, *sends)
 
 
 def write_case(connection: Connection, case: Case, contact: Contact | None, folder: Path) -> Iterator[Path]:

@@ -136,6 +136,7 @@ def _context(clients: Clients, deployment: Deployment) -> Context:
         ack_daily_cap=int(given["AckDailyCap"]),
         ack_daily_cap_per_domain=int(given["AckDailyCapPerDomain"]),
         reply_delay=timedelta(seconds=int(given["ReplyDelaySeconds"])),
+        new_conversations_daily_cap=int(given["NewConversationsDailyCap"]),
         clock=_now,
         pause=time.sleep,
         chance=random.random,

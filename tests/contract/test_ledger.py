@@ -377,3 +377,35 @@ def test_the_event_of_a_send_waits_until_it_is_published(ledger: Table, clock: M
     ledger.published(FORWARD)
     ledger.published(FORWARD)
     assert list(ledger.unpublished(clock.now + LEASE)) == [(acknowledgement().id, event("second"))]
+
+
+# sends that a send causes
+
+
+def test_what_a_send_causes_is_queued_with_its_record(ledger: Table) -> None:
+    copy = forward(id=LedgerId("notice-copy"), note="copy")
+    item = replace(claim(ledger), copies=(copy.id,))
+    ledger.sent(sent(item, copies=(copy,)))
+
+    assert stored(ledger, copy.id) == copy
+    assert stored(ledger).copies == (copy.id,)
+    assert list(ledger.sends(SendState.QUEUED, NOW + timedelta(days=1))) != []
+
+
+def test_what_a_send_causes_is_not_queued_if_its_record_fails(ledger: Table) -> None:
+    copy = forward(id=LedgerId("notice-copy"), note="copy")
+    item = claim(ledger)
+    with pytest.raises(RecordChanged):
+        ledger.sent(sent(replace(item, attempt=item.attempt + 1), copies=(copy,)))
+
+    assert ledger.by_id(copy.id) is None
+
+
+def test_recording_a_response_again_queues_nothing_anew(ledger: Table) -> None:
+    copy = forward(id=LedgerId("notice-copy"), note="copy")
+    response = sent(claim(ledger), copies=(copy,))
+    ledger.sent(response)
+    claimed = claim(ledger, send=copy.id)
+    ledger.sent(response)
+
+    assert stored(ledger, copy.id) == claimed

@@ -170,6 +170,7 @@ class World:
             "ACK_DAILY_CAP": "200",
             "ACK_DAILY_CAP_PER_DOMAIN": "200",
             "REPLY_DELAY_SECONDS": "0",
+            "NEW_CONVERSATIONS_DAILY_CAP": "50",
             "CONFIGURATION_SET": "owner" if own == "Forward" else "contact",
             "TIMEOUT_SECONDS": "60",
             "DOMAIN": "example.com",

@@ -25,6 +25,7 @@ from email_handler.ports import Known
 from email_handler.senders.authentication import SenderVerification
 from email_handler.spam.rules import builtin_rules
 from email_handler.usecases import contact_message, reply
+from email_handler.usecases.new_conversation import Starting
 from tests.support.builders import mail
 from tests.support.fakes import NOW
 from tests.support.records import passed_receipt
@@ -86,6 +87,7 @@ def _pure(raw: bytes, random: Random) -> Iterator[str]:
         _as_the_owners(parsed, conversation),
         Known(by_id=conversation),
         configuration,
+        starting=Starting(daily_cap=1, new_token=world.new_token),
         hold_unchecked=False,
         delay=timedelta(),
     )

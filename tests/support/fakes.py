@@ -373,8 +373,10 @@ class FakeRecords(Failing):
             stored.state is not SendState.SENDING
             or stored.attempt != commit.item.attempt
             or not self._unchanged(commit.conversation, commit.contact)
+            or any(copy.id in self.ledger for copy in commit.copies)
         ):
             raise RecordChanged("the send, its conversation or contact has changed: read again and record again")
+        self.ledger |= {copy.id: copy for copy in commit.copies}
         self.ledger[commit.item.id] = replace(commit.item, state=SendState.SENT, lease_until=None)
         self.references[commit.reference.local_part] = commit.reference
         self._store(commit.conversation, commit.contact)

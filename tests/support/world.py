@@ -60,6 +60,7 @@ class World:
         self.ack_daily_cap = 200
         self.ack_daily_cap_per_domain = 200
         self.reply_delay = timedelta()
+        self.new_conversations_daily_cap = 50
         self._numbers = count(1)
 
     def clock(self) -> datetime:
@@ -87,6 +88,7 @@ class World:
             ack_daily_cap=self.ack_daily_cap,
             ack_daily_cap_per_domain=self.ack_daily_cap_per_domain,
             reply_delay=self.reply_delay,
+            new_conversations_daily_cap=self.new_conversations_daily_cap,
             clock=self.clock,
             pause=lambda _: None,
             chance=lambda: 0.0,

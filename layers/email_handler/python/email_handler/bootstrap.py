@@ -117,6 +117,7 @@ def context() -> Context:
         ack_daily_cap=settings.ack_daily_cap,
         ack_daily_cap_per_domain=settings.ack_daily_cap_per_domain,
         reply_delay=timedelta(seconds=settings.reply_delay_seconds),
+        new_conversations_daily_cap=settings.new_conversations_daily_cap,
         clock=_now,
         pause=time.sleep,
         chance=random.random,

@@ -143,6 +143,7 @@ class SentCommit:
     conversation: Conversation | None = None
     contact: Contact | None = None
     event: PendingEvent | None = None
+    copies: tuple[LedgerItem, ...] = ()  # sends that this one causes; none with their ids may exist yet
 
 
 class Records(Protocol):

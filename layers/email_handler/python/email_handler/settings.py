@@ -89,6 +89,7 @@ class ReceivingSettings(OwnerSettings):
     ack_daily_cap: int
     ack_daily_cap_per_domain: int
     reply_delay_seconds: int  # for which a reply waits, and can be cancelled
+    new_conversations_daily_cap: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,10 @@ from email_handler.conversations.records import Contact, Conversation, Link, Mes
 from email_handler.conversations.routes import MAX_MAILBOXES, Routes
 from email_handler.conversations.subjects import base_subject, renamed
 from email_handler.conversations.thread_address import TOKEN_LENGTH
+from email_handler.conversations.threads import local_part, replied_to
 from email_handler.identifiers import ConversationId, EmailAddress, LedgerId, ReceiptId
 from email_handler.mail.addresses import address_domain, aligned
+from email_handler.mail.message import Message
 
 ID_LENGTH = 8  # characters, 40 bits: ids are readable names, not secrets
 MAX_LINKS = 10  # the first and the last nine messages: enough for References, bounded for the record
@@ -56,7 +58,7 @@ def start(
         source=source,
         subject=subject,
         owner_subject=subject,
-        mailboxes=_mailboxes(named, parsed, owners, routes),
+        mailboxes=_mailboxes(named, subject=parsed.message.subject, sender=parsed.sender, owners=owners, routes=routes),
         status=Status.OPEN,
         verified=parsed.verification.verified,
         reply_address=reply_address,
@@ -64,6 +66,44 @@ def start(
         started_at=parsed.at,
         updated_at=parsed.at,
         linkedin_thread=parsed.person.thread_url if parsed.person else "",
+    )
+
+
+def start_by_owner(
+    parsed: ParsedMessage,
+    contact: EmailAddress,
+    name: str,
+    public_address: EmailAddress,
+    owner: EmailAddress,
+    *,
+    owners: Owners,
+    routes: Routes,
+    new_token: NewToken,
+) -> Conversation:
+    """Return the conversation with *contact*, called *name*, that *owner* starts with *parsed*, before it is added.
+
+    Its mailboxes are those that a message of the contact's under this subject would go to, and *owner*'s own.
+    """
+    subject = base_subject(parsed.message.subject)
+    routed = _mailboxes([(public_address, "")], subject=subject, sender=contact, owners=owners, routes=routes)
+    own = [owner] if owner in (*owners.forward_to, *owners.routed) else []  # an alias is no mailbox to forward to
+    return Conversation(
+        id=ConversationId(f"c-{new_token(ID_LENGTH)}"),
+        token=new_token(TOKEN_LENGTH),
+        contact=contact,
+        contact_name=name,
+        public_address=public_address,
+        source="",
+        subject=subject,
+        owner_subject=subject,
+        mailboxes=tuple(dict.fromkeys((*own, *routed)))[:MAX_MAILBOXES],
+        status=Status.ANSWERED,  # nobody waits for the owner
+        verified=False,
+        reply_address=contact,
+        reply_differs=False,
+        started_at=parsed.at,
+        updated_at=parsed.at,
+        started_with=parsed.receipt.id,
     )
 
 
@@ -125,8 +165,7 @@ def add_reply(
     *untold* are its parts that could not be checked, if no notice tells the owner of them.
     """
     message = parsed.message
-    # An alias stands for the first mailbox.
-    mailbox = owner if owner in before.mailboxes or not before.mailboxes else before.mailboxes[0]
+    mailbox = mailbox_of(message, owner, before)
     owner_ids: dict[str, str] = {mailbox: message.message_id} if message.message_id else {}
     subject = renamed(message.subject, before.owner_subject)
     return replace(
@@ -137,6 +176,18 @@ def add_reply(
         untold=(*before.untold, *untold)[:MAX_UNTOLD],
         replies=(*before.replies, send)[-MAX_REPLIES:],
     )
+
+
+def mailbox_of(message: Message, owner: EmailAddress, conversation: Conversation) -> EmailAddress:
+    """Return which of the *conversation*'s mailboxes *owner* wrote the reply *message* from: that of an alias is the one
+    whose forward it replies to, else the first."""
+    if owner in conversation.mailboxes or not conversation.mailboxes:
+        return owner
+    link = replied_to(message, conversation)
+    named = {local_part(id_) for id_ in (*message.in_reply_to, *message.references[-1:])}
+    known = link.owner_ids if link else {}
+    asked = (mailbox for mailbox in conversation.mailboxes if mailbox in known and local_part(known[mailbox]) in named)
+    return next(asked, conversation.mailboxes[0])
 
 
 def is_repeated(contact: Contact | None, digest: str, at: datetime) -> bool:
@@ -183,6 +234,11 @@ def add_forward(before: Conversation, record: MessageRecord, mailbox: EmailAddre
     return with_link(before, link)
 
 
+def add_copy(before: Conversation, receipt: ReceiptId, mailbox: EmailAddress, wire_id: str) -> Conversation:
+    """Return *before* after *mailbox* got a copy of the reply *receipt* as *wire_id*."""
+    return with_link(before, Link(receipt=receipt, contact_id="", owner_ids={mailbox: wire_id}))
+
+
 def add_sent_reply(before: Conversation, receipt: ReceiptId, wire_id: str, at: datetime) -> Conversation:
     """Return *before* after the owner's reply *receipt* left as *wire_id*."""
     linked = with_link(before, Link(receipt=receipt, contact_id=wire_id, owner_ids={}))
@@ -209,14 +265,14 @@ def with_link(conversation: Conversation, link: Link) -> Conversation:
 
 
 def _mailboxes(
-    named: Sequence[tuple[EmailAddress, str]], parsed: ParsedMessage, owners: Owners, routes: Routes
+    named: Sequence[tuple[EmailAddress, str]], *, subject: str, sender: str, owners: Owners, routes: Routes
 ) -> tuple[EmailAddress, ...]:
     """Return the mailboxes that the routes give a message to the public addresses and tags *named*, each once."""
     routed = (
         mailbox
         for address, tag in named
         for mailbox in routes.mailboxes_for(
-            address=address, tag=tag, subject=parsed.message.subject, sender=parsed.sender, otherwise=owners.forward_to
+            address=address, tag=tag, subject=subject, sender=sender, otherwise=owners.forward_to
         )
         if not owners.is_ours(mailbox)  # it would come back to us
     )

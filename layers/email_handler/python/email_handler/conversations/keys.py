@@ -120,6 +120,11 @@ def acknowledgement_counters(contact: str, at: datetime) -> tuple[str, str]:
     return day, f"{day} {organizational_domain(address_domain(contact))}"
 
 
+def new_conversations_counter(at: datetime) -> str:
+    """Return the name of the counter of a day's conversations that owners start."""
+    return f"{at.date().isoformat()} started"
+
+
 def forward_id(conversation: ConversationId, receipt: ReceiptId, mailbox: str) -> LedgerId:
     """Return the id of the forward of *receipt* to *mailbox*."""
     return _ledger_id(JobKind.FORWARD, conversation, receipt, mailbox)
@@ -133,6 +138,11 @@ def text_only_forward_id(whole: LedgerId) -> LedgerId:
 def reply_id(conversation: ConversationId, receipt: ReceiptId, recipients: Iterable[str]) -> LedgerId:
     """Return the ledger id of the reply that came as *receipt* and goes to *recipients*."""
     return _ledger_id(JobKind.REPLY, conversation, receipt, ",".join(sorted(recipients)))
+
+
+def copy_id(reply: LedgerId, mailbox: str) -> LedgerId:
+    """Return the id of the copy of the send *reply* that *mailbox* gets."""
+    return _ledger_id(JobKind.NOTICE, reply, "copy", mailbox)
 
 
 def notice_id(about: ReceiptId | LedgerId, mailbox: str) -> LedgerId:

@@ -72,6 +72,7 @@ class Conversation:
     replies: tuple[LedgerId, ...] = ()  # sends of the last few replies: those still queued can be cancelled
     snoozed_until: datetime | None = None  # counts as long as the status is SNOOZED
     reminders: tuple[LedgerId, ...] = ()  # those that the operator's command caused: no decision names them
+    started_with: ReceiptId | Literal[""] = ""  # the owner's message that started it, "" if the contact's did
     version: int = 0
 
 
@@ -173,6 +174,12 @@ REMINDER = "reminder"
 TEXT_ONLY = "text-only"
 """Note of the second forward of a message whose first was refused for content or size: text and a list of the rest."""
 
+COPY = "copy"
+"""Note of what another mailbox gets of a reply: who replied, and what the contact got."""
+
+STARTED = "started"
+"""Note of what the owner gets who started a conversation: one line, to reply to."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusals:
@@ -207,8 +214,9 @@ class LedgerItem:
     lost: int = 0  # attempts that may have sent it: SES's response was lost, or the process ended without a record
     refusals: Refusals | None = None  # since the send was queued, or redriven
     sent_sha256: str = ""  # of the message that is kept below ``sent/``, as far as a refused attempt tells
-    note: str = ""  # notices: a NoticeKind (outgoing.notice) or DIGEST; forwards: TEXT_ONLY
+    note: str = ""  # notices: a NoticeKind (outgoing.notice), DIGEST, COPY or STARTED; forwards: TEXT_ONLY
     detail: str = ""  # notices: why, if the message's record does not say it
+    copies: tuple[LedgerId, ...] = ()  # of a reply that left: what the owner's mailboxes get of it
 
     @property
     def possible_duplicate(self) -> bool:

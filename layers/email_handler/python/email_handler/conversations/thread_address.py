@@ -1,4 +1,5 @@
-"""Thread addresses: ``<conversation id>.<token>@thread.<domain>``, where the owner's replies and commands go."""
+"""Thread addresses: ``<conversation id>.<token>@thread.<domain>``, where the owner's replies and commands go; and starting
+addresses, ``to.<contact>@thread.<domain>`` (see :mod:`starting_address`)."""
 
 import hmac
 from dataclasses import dataclass
@@ -9,13 +10,15 @@ from email_handler.identifiers import ConversationId, EmailAddress
 from email_handler.mail.addresses import split_address
 
 TOKEN_LENGTH = 10  # characters, 50 bits: cannot be guessed at the rate at which SES accepts messages
+STARTING = "to."
+"""Begins a starting address; no id of a conversation or a receipt does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadTarget:
     """What the local part of a thread address claims. Only the token, once compared, makes it true."""
 
-    conversation: ConversationId  # or the receipt of a held message, for a command about it
+    conversation: ConversationId  # or the receipt of a held message; of a starting address, all before ``@``
     token: str
     tag: str = ""  # ``all``, or a command's verb
 
@@ -23,6 +26,11 @@ class ThreadTarget:
     def everyone(self) -> bool:
         """Return whether the reply goes to all participants."""
         return self.tag == EVERYONE
+
+    @property
+    def starts(self) -> bool:
+        """Return whether it names a contact to write to first, and no conversation."""
+        return self.conversation.startswith(STARTING)
 
 
 def thread_address(conversation: Conversation, thread_domain: str, tag: str = "") -> EmailAddress:
@@ -37,8 +45,11 @@ def held_address(receipt: str, token: str, thread_domain: str, tag: str) -> Emai
 
 
 def read_thread_address(address: str, thread_domain: str) -> ThreadTarget | None:
-    """Return what *address* claims, or None if it is not a thread address of *thread_domain*."""
+    """Return what *address* claims, or None if it is neither a thread address nor a starting address of
+    *thread_domain*. A starting address has no tag: what it names may hold a ``+``."""
     local, domain = split_address(address.lower())
+    if domain == thread_domain.lower() and local.startswith(STARTING):
+        return ThreadTarget(conversation=ConversationId(local), token="")
     base, _, tag = local.partition("+")
     conversation, _, token = base.rpartition(".")
     if domain != thread_domain.lower() or not conversation or len(token) != TOKEN_LENGTH:

@@ -60,6 +60,7 @@ class Banner:
     who: Who
     nth: str  # "first message]": the end of the banner
     actions: tuple[Action, ...] = ()  # at the end of the message
+    copy: str = ""  # of a copy of the owner's own message: what stands instead of who wrote
 
 
 def size(length: int) -> str:
@@ -74,6 +75,8 @@ def banner(
 ) -> Banner:
     """Return the banner of *message*. *left_out* describes what stayed in the archive, *invitations* what is to be known
     about those that could not be changed (see :mod:`invitations`)."""
+    if context.copy:
+        return _of_copy(context, context.copy.line, left_out)
     others = _others(message, context)
     record, conversation = context.record, context.conversation
     everyone = thread_address(conversation, context.identity.thread_domain, EVERYONE)
@@ -90,6 +93,19 @@ def banner(
         who=_who(record, conversation),
         nth=nth_message(context.number, _day(conversation.started_at)),
         actions=context.actions,
+    )
+
+
+def _of_copy(context: ForwardContext, line: str, left_out: tuple[str, ...]) -> Banner:
+    return Banner(
+        boxes=tuple(_left_out(left_out, refused=False)),
+        notes=tuple(_repeated(context)),
+        also_to="",
+        everyone=None,
+        linkedin="",
+        who=_who(context.record, context.conversation),
+        nth="",
+        copy=line,
     )
 
 
@@ -176,8 +192,7 @@ _BOUNCING = ("mailer-daemon", "report")
 
 def _notes(message: Message, context: ForwardContext) -> Iterator[tuple[str, str]]:
     """Yield what kind of message it is, if no person wrote it to the owner alone."""
-    if context.possible_duplicate:
-        yield "You may have this already", "it is not known whether a first copy reached you"
+    yield from _repeated(context)
     sign = context.record.automatic
     if context.conversation.linkedin_thread or context.conversation.id.startswith("linkedin-"):
         return
@@ -192,6 +207,11 @@ def _notes(message: Message, context: ForwardContext) -> Iterator[tuple[str, str
         yield "Automatic message", "a machine wrote it"
     elif is_list(message):
         yield "Newsletter or mailing list", "it was sent to many"
+
+
+def _repeated(context: ForwardContext) -> Iterator[tuple[str, str]]:
+    if context.possible_duplicate:
+        yield "You may have this already", "it is not known whether a first copy reached you"
 
 
 def _day(at: datetime) -> str:
@@ -236,7 +256,7 @@ def as_text(shown: Banner) -> str:
         lines.append(f"On LinkedIn: {shown.linkedin}")
     verified = VERIFIED if shown.who.verified else f"not {VERIFIED}"
     who = f"{shown.who.name} {shown.who.address}".strip()
-    lines.append(f"{who} · {verified} · {shown.nth}")
+    lines.append(shown.copy or f"{who} · {verified} · {shown.nth}")
     return f"{BEGIN} {lines[0]}" if len(lines) == 1 else "\n".join((BEGIN, *lines))
 
 
@@ -267,7 +287,8 @@ def as_html(shown: Banner) -> str:
     if shown.linkedin:
         lines.append(f"On LinkedIn: {html.escape(shown.linkedin)}")
     nth = re.sub(r" (?!since)", _FIXED, shown.nth)
-    lines.append(f"{who}{html.escape(shown.who.address)}{_FIXED}· {verified}{_FIXED}· {nth}")
+    theirs = f"{who}{html.escape(shown.who.address)}{_FIXED}· {verified}{_FIXED}· {nth}"
+    lines.append(html.escape(shown.copy) or theirs)
     if not shown.boxes:
         lines[0] = f"{BEGIN} {lines[0]}"
     quiet = "".join(_quiet(line, "0 0 2px") for line in lines[:-1]) + _quiet(lines[-1], "0 0 10px")

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from email_handler.conversations.owners import Identity, Owners
-from email_handler.conversations.records import Conversation, MessageRecord
+from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord
 from email_handler.conversations.subjects import first_subject, renamed, reply_subject
 from email_handler.conversations.thread_address import thread_address
 from email_handler.conversations.threads import Threading, replied_to, threading_for_contact, threading_for_owner
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.message import Message
 from email_handler.outgoing.actions import conversation_actions
+from email_handler.outgoing.copies import CopyWords, copy_words
 from email_handler.outgoing.pieces import Action
 
 
@@ -27,6 +28,7 @@ class ForwardContext:
     reply_address: str  # where a reply will go
     possible_duplicate: bool = False  # SES's response to the first copy was lost
     text_only: bool = False  # text and a list of the rest: the whole was refused for content or size
+    copy: CopyWords | None = None  # of a copy of the owner's own message
     actions: tuple[Action, ...] = ()  # what the owner may do about the message, at its end
 
 
@@ -98,6 +100,26 @@ def _place(receipt: ReceiptId, conversation: Conversation) -> tuple[int, str]:
     return max(conversation.received, 1), ""
 
 
+def copy_context(
+    record: MessageRecord, conversation: Conversation, *, owners: Owners, item: LedgerItem
+) -> ForwardContext:
+    """Return the context of what a mailbox of the owner's gets, as *item*, of the owner's message of *record* to the
+    contact: like a forward, in the same thread, so that a reply to it goes to the contact."""
+    identity, mailbox = owners.identity(conversation), item.recipients[0]
+    subject = f"Re: {conversation.owner_subject}".rstrip()
+    return ForwardContext(
+        identity=identity,
+        record=record,
+        conversation=conversation,
+        thread_address=thread_address(conversation, owners.thread_domain),
+        threading=threading_for_owner(conversation, identity.domain, subject, mailbox=mailbox),
+        number=0,
+        reply_address=conversation.reply_address,
+        possible_duplicate=item.possible_duplicate,
+        copy=copy_words(record, conversation, item),
+    )
+
+
 def reply_context(
     message: Message,
     conversation: Conversation,
@@ -108,21 +130,22 @@ def reply_context(
 ) -> ReplyContext:
     """Return the context of the owner's reply *message*, received as *receipt*, to *recipients*.
 
-    The contact keeps their subject unless the owner renamed the thread. No mailbox that any route names is shown to
-    them: one owner may quote another's message.
+    The contact keeps their subject unless the owner renamed the thread; what starts a conversation has the owner's, and
+    replies to nothing. No mailbox that any route names is shown to them: one owner may quote another's message.
     """
     identity = owners.identity(conversation)
     subject = renamed(message.subject, conversation.owner_subject) or conversation.subject
     parent = replied_to(message, conversation)
+    if conversation.started_with == receipt:
+        threading = Threading(subject=first_subject(message.subject), in_reply_to="", references=())
+    else:
+        # The reply's own receipt has no id on the contact's side: the last is taken.
+        replies_to = parent.receipt if parent else receipt
+        subject_line = f"Re: {subject}".rstrip()
+        threading = threading_for_contact(conversation, identity.domain, subject_line, replies_to=replies_to)
     return ReplyContext(
         identity=identity,
-        threading=threading_for_contact(
-            conversation,
-            identity.domain,
-            f"Re: {subject}".rstrip(),
-            # The reply's own receipt has no id on the contact's side: the last is taken.
-            replies_to=parent.receipt if parent else receipt,
-        ),
+        threading=threading,
         contact=EmailAddress(conversation.reply_address or conversation.contact),
         recipients=tuple(recipients),
         contact_name=conversation.contact_name,

@@ -1,4 +1,4 @@
-"""The forward: a contact's message as the owner gets it.
+"""The forward: a contact's message as the owner gets it, and the copy that a mailbox gets of another's reply.
 
 The body keeps its structure, its HTML is confined below the banner, and every attachment keeps its bytes; the headers are
 ours. A signed or encrypted message goes unchanged beside the banner, unless what is signed could pass for the banner or
@@ -48,10 +48,12 @@ def compose_forward(message: Message, context: ForwardContext) -> Composed:
 
 
 def _fields(context: ForwardContext) -> writer.Fields:
+    name = context.copy.sender if context.copy else sender_name(context.record, context.conversation)
     return (
-        ("From", writer.mailbox(sender_name(context.record, context.conversation), context.thread_address)),
+        ("From", writer.mailbox(name, context.thread_address)),
         ("To", context.identity.public_address),
         *threading_fields(context.threading),
+        *([("Auto-Submitted", "auto-generated")] if context.copy else []),
         ("X-Auto-Response-Suppress", "OOF, AutoReply"),
         ("X-Email-Handler-Conversation", context.conversation.id),
         ("X-Email-Handler-Inbox", writer.unstructured(_inbox(context))),

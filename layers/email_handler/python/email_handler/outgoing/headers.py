@@ -28,15 +28,16 @@ def sender_name(record: MessageRecord, conversation: Conversation) -> str:
 
 
 def _spelled_sender(record: MessageRecord, conversation: Conversation) -> str:
-    name = _spelled(record.sender_name)
+    name = spelled(record.sender_name)
     name = "" if reads_as_mark(name) else name
     if conversation.linkedin_thread or conversation.id.startswith("linkedin-"):
         return f"{name or 'Somebody'} (LinkedIn)"
-    address = _spelled(displayed(record.sender, _NAME), 2 * _NAME) if "@" in record.sender else NO_ADDRESS
+    address = spelled(displayed(record.sender, _NAME), 2 * _NAME) if "@" in record.sender else NO_ADDRESS
     return f"{name} ({address})" if name else address
 
 
-def _spelled(text: str, limit: int = _NAME) -> str:
+def spelled(text: str, limit: int = _NAME) -> str:
+    """Return *text*, a name or an address, for a display name: ``jane at customer.example``."""
     return writer.one_line(text.replace("@", " at ").translate(_NO_MARKS), limit)
 
 

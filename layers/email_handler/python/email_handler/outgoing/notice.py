@@ -40,6 +40,12 @@ class NoticeKind(StrEnum):
     NOT_SENT = "not-sent"  # the reply was accepted, then dead-lettered
     MAY_BE_SENT = "may-be-sent"  # the reply may have left as often as it may, without SES's confirmation
     BOUNCED = "bounced"  # the reply was sent and bounced
+    NEW_UNREADABLE = "new-unreadable"  # a starting address names nobody
+    NEW_FROM = "new-from"  # a starting address names a public address that does not exist
+    NEW_OURS = "new-ours"  # a starting address names us or an owner
+    NEW_UNREACHABLE = "new-unreachable"  # what was sent to that contact came back
+    NEW_CAPPED = "new-capped"  # as many conversations were started today as may be
+    NEW_COMMAND = "new-command"  # a command went to a starting address
     COMMAND = "command"  # what became of a command of the owner's
     REMINDER = REMINDER  # the end of a snooze
 
@@ -143,6 +149,39 @@ _SAID = {
         "The mail service got your reply, but never confirmed that. The contact may have it, once or twice, or not at all. "
         "Nothing more is sent by itself.",
         "Ask the contact, or ask the operator to send it once more with email-handler redrive --resend.",
+    ),
+    NoticeKind.NEW_UNREADABLE: _Said(
+        "Not sent: it is not clear to whom",
+        "Your email went to an address that starts a conversation, but it cannot be read from it with whom.",
+        "Write to.jane=customer.example before the @ for jane@customer.example. The operator can print the address with "
+        "email-handler address jane@customer.example.",
+    ),
+    NoticeKind.NEW_FROM: _Said(
+        "Not sent: no such public address",
+        "Your email names, behind .from., a public address that does not exist, so nobody could see it come from there.",
+        "Write the part before the @ of one of your public addresses there, or leave it out for the first of them.",
+    ),
+    NoticeKind.NEW_OURS: _Said(
+        "Not sent: that is one of your own addresses",
+        "Your email would start a conversation with a public address, a thread address, or a mailbox of yours.",
+        "Conversations are with other people. Check the address that you wrote to.",
+    ),
+    NoticeKind.NEW_UNREACHABLE: _Said(
+        "Not sent: this contact cannot be reached",
+        "Your email would start a conversation with a contact who cannot be reached: earlier email to this address came "
+        "back, or they marked it as spam.",
+        "Try another address of theirs. As soon as they write to you, you can reply to that.",
+    ),
+    NoticeKind.NEW_CAPPED: _Said(
+        "Not sent: too many new conversations today",
+        "Your email was not sent: as many conversations were started today as may be.",
+        "Send it again tomorrow (the day ends at midnight UTC), or ask the operator to raise NewConversationsDailyCap. You "
+        "can go on writing in conversations that exist.",
+    ),
+    NoticeKind.NEW_COMMAND: _Said(
+        "Not sent: a command needs a conversation",
+        "Your email has the subject of a command, but its address starts a new conversation. Nothing was sent or changed.",
+        "Send the command to the address of the conversation that it is about, or choose another subject.",
     ),
     NoticeKind.BOUNCED: _Said(
         "Your reply did not arrive",

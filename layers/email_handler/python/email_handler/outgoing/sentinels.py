@@ -27,6 +27,10 @@ BY_EMAIL = "each opens an email]"
 """Ends the passage of the actions."""
 
 
+AGAIN = "reply here to send another email]"
+"""Ends the one passage of a copy of the owner's own message."""
+
+
 def nth_message(number: int, since: str) -> str:
     """Return which message of its conversation a message is; it ends the passage that says who wrote. *since* is a day
     such as ``2 Mar 2026``."""
@@ -57,7 +61,7 @@ _NTH = (
 )
 SENTINEL = re.compile(
     rf"(?P<begin>{_tolerant(BEGIN)})|"
-    rf"(?P<end>{VERIFIED}{_DOT}{{1,40}}+{_NTH}|{_tolerant(BY_EMAIL)})",
+    rf"(?P<end>{VERIFIED}{_DOT}{{1,40}}+{_NTH}|{_tolerant(BY_EMAIL)}|{_tolerant(AGAIN)})",
     re.IGNORECASE,
 )
 """The beginning or the end of a passage of ours, even if a client re-wrapped and quoted it."""
@@ -189,7 +193,7 @@ _CLAIMS = (
     "Only you see this", "verified, first message", "verified, message ", "Nothing shows that it came from",
     "Your reply would go elsewhere", "You cannot reply: it has no address", "Looks like spam: it got no acknowledgement",
     "May hold a virus: it got no acknowledgement", "Could not be checked: it got no acknowledgement",
-    "You may have this already", "Reply to everyone: ", "each opens an email",
+    "You may have this already", "Reply to everyone: ", "each opens an email", "reply here to send another email",
 )  # fmt: skip
 
 
@@ -205,7 +209,7 @@ def _letters(texts: Sequence[str]) -> re.Pattern[str]:
     return re.compile("|".join("".join(_ALIKE.get(letter, letter) for letter in word) for word in words))
 
 
-_SENTINEL_LETTERS = _letters((BEGIN, "verified, first message", "verified, message ", BY_EMAIL))
+_SENTINEL_LETTERS = _letters((BEGIN, "verified, first message", "verified, message ", BY_EMAIL, AGAIN))
 _CLAIM_LETTERS = _letters(_CLAIMS)
 _MARK_LETTERS = _letters((NOT_VERIFIED,))
 _VERIFIED_LETTERS = _letters((VERIFIED,))

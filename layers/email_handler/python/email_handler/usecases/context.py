@@ -23,6 +23,7 @@ class Context:
     ack_daily_cap: int
     ack_daily_cap_per_domain: int
     reply_delay: timedelta  # for which a reply waits, and can be cancelled
+    new_conversations_daily_cap: int
     clock: Clock
     pause: Callable[[float], None]  # seconds, between two tries to write what others write as well
     chance: Callable[[], float]  # 0 to 1, for the length of a pause

@@ -1,5 +1,5 @@
-"""reply's use case: a message to a thread address becomes a reply to the contact, or carries out the owner's command, or is
-held and the owner notified."""
+"""reply's use case: a message to a thread address becomes a reply to the contact, starts a conversation, carries out the
+owner's command, or is held and the owner notified."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -41,6 +41,7 @@ from email_handler.usecases.contact_message import decide_contact_message, messa
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import build_commit, decide_once, new_send
 from email_handler.usecases.feedback_plan import plan_feedback
+from email_handler.usecases.new_conversation import Begun, Starting, begin, started, starting_question, starts
 from email_handler.usecases.refusals import Refusal, hold, hourly_id, refusals
 from email_handler.usecases.unread import bare_question, hold_unread
 
@@ -77,7 +78,7 @@ def relay_reply(
     from_contact = attempt(_from_contact, parsed, owners, opened) if isinstance(opened, Conversation) else opened
     if from_contact is True:
         return decide_contact_message(parsed, context, acknowledge=acknowledge)
-    asked = attempt(_question, parsed, opened if isinstance(opened, Conversation) else None)
+    asked = attempt(_question, parsed, opened if isinstance(opened, Conversation) else None, owners)
     about_held = attempt(is_about_held, parsed)
     mistake = next(
         (found for found in (parsed.mistake, from_contact, about_held, asked) if isinstance(found, Mistake)), None
@@ -86,7 +87,10 @@ def relay_reply(
         return decide_about_held(parsed, context)
 
     def plan(known: Known, configuration: Configuration) -> Commit:
-        decide = partial(_plan_reply, hold_unchecked=context.hold_unchecked, delay=context.reply_delay)
+        starting = Starting(daily_cap=context.new_conversations_daily_cap, new_token=context.new_token)
+        decide = partial(
+            _plan_reply, starting=starting, hold_unchecked=context.hold_unchecked, delay=context.reply_delay
+        )
         planned = attempt(decide, parsed, known, configuration) if mistake is None else mistake
         if isinstance(planned, Mistake):
             return hold_unread(parsed, planned, known, configuration.owners)
@@ -95,12 +99,15 @@ def relay_reply(
     return decide_once(bare_question(parsed) if isinstance(asked, Mistake) else asked, plan, context)
 
 
-def _question(parsed: ParsedMessage, opened: Conversation | None) -> Question:
+def _question(parsed: ParsedMessage, opened: Conversation | None, owners: Owners) -> Question:
     question = message_question(parsed)
+    named = question.conversation
+    if starts(parsed):
+        question = starting_question(question, parsed, owners)
     question = replace(
         question,
-        fingerprints=fingerprints(parsed, to=question.conversation),
-        sends=(*bare_question(parsed).sends, hourly_id(parsed, question.conversation)),
+        fingerprints=fingerprints(parsed, to=named),
+        sends=(*bare_question(parsed).sends, hourly_id(parsed, named)),
     )
     if opened is None or parsed.feedback is not None:
         return question
@@ -129,9 +136,15 @@ def _from_contact(parsed: ParsedMessage, owners: Owners, conversation: Conversat
 
 
 def _plan_reply(
-    parsed: ParsedMessage, known: Known, configuration: Configuration, *, hold_unchecked: bool, delay: timedelta
+    parsed: ParsedMessage,
+    known: Known,
+    configuration: Configuration,
+    *,
+    starting: Starting,
+    hold_unchecked: bool,
+    delay: timedelta,
 ) -> Commit:
-    """Return the transaction for *parsed* given what is *known*. Pure.
+    """Return the transaction for *parsed* given what is *known*. Pure, but for the id of a conversation that it starts.
 
     *hold_unchecked*: hold a reply with parts that the leak gate did not read in full; else the owner is told. *delay*: for
     how long a reply waits, and can be cancelled.
@@ -144,17 +157,38 @@ def _plan_reply(
         record = message_record(parsed, owners, Outcome.RECORD)
         if feedback := plan_feedback(record, parsed.feedback, known):
             return feedback
-    stop = _stop(parsed, known, owner, owners)
-    if stop is not None:
+    if stop := _stop(parsed, known, owner, owners):
         outcome, reason = stop
         return build_commit(message_record(parsed, owners, outcome, [reason], conversation=conversation))
-    refusal = next(refusals(parsed, known, owner, owners, opened=conversation is not None), None)
+    opened = conversation is not None or starts(parsed)
+    refusal = next(refusals(parsed, known, owner, owners, opened=opened), None)
     if refusal is not None:
         return hold(parsed, known, owners, owner, *refusal)
-    assert owner and conversation and target, "refusals covers them"  # noqa: S101, PT018 - for mypy
+    assert owner and target, "refusals covers them"  # noqa: S101, PT018 - for mypy
+    if conversation is None:
+        return _plan_start(parsed, known, configuration, owner, starting, hold_unchecked=hold_unchecked, delay=delay)
     if command := read_command(target.tag, parsed.message.subject):
         return plan_command(parsed, command, known, owner, conversation, owners)
     return _plan_relay(parsed, known, owners, owner, conversation, hold_unchecked=hold_unchecked, delay=delay)
+
+
+def _plan_start(
+    parsed: ParsedMessage,
+    known: Known,
+    configuration: Configuration,
+    owner: EmailAddress,
+    starting: Starting,
+    *,
+    hold_unchecked: bool,
+    delay: timedelta,
+) -> Commit:
+    owners = configuration.owners
+    begun = begin(parsed, known, owner, configuration, starting)
+    if not isinstance(begun, Begun):
+        return hold(parsed, known, owners, owner, *begun)
+    known = replace(known, contact=begun.contact)
+    commit = _plan_relay(parsed, known, owners, owner, begun.conversation, hold_unchecked=hold_unchecked, delay=delay)
+    return started(commit, parsed, begun, starting)
 
 
 def _plan_relay(

@@ -1,18 +1,18 @@
-"""forward-sender's use case: forwards and notices, both to the owner."""
+"""forward-sender's use case: forwards, notices and copies of replies, all to the owner."""
 
 from dataclasses import replace
 from functools import partial
 
 from email_handler.conversations.disposition import mistake_in, mistaken
-from email_handler.conversations.evolve import add_forward, after_reminder, is_snoozed
+from email_handler.conversations.evolve import add_copy, add_forward, after_reminder, is_snoozed
 from email_handler.conversations.jobs import Job, JobKind
-from email_handler.conversations.records import REMINDER, TEXT_ONLY, Conversation
+from email_handler.conversations.records import COPY, REMINDER, STARTED, TEXT_ONLY, Conversation
 from email_handler.conversations.thread_address import thread_address
 from email_handler.mail.parsing import parse
 from email_handler.mistakes import Mistake, attempt
 from email_handler.outgoing.actions import conversation_actions
 from email_handler.outgoing.composed import Composed
-from email_handler.outgoing.context import forward_context
+from email_handler.outgoing.context import copy_context, forward_context
 from email_handler.outgoing.digest import DIGEST, Digest, compose_digest
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.notice import NoticeKind, compose_notice
@@ -79,6 +79,8 @@ def _compose_notice(context: SendContext, raw: bytes, dispatch: Dispatch) -> Dra
         return Draft(raw=composed.raw, sender=owners.notices_address)
     if item.note == REMINDER:
         return _compose_reminder(context, dispatch)
+    if item.note in (COPY, STARTED):
+        return _compose_copy(context, raw, dispatch)
     notice = partial(compose_notice, NoticeKind(item.note), owners=owners, item=item)
     about = attempt(lambda: notice(record=record, conversation=context.conversation))
     if not isinstance(about, Mistake):
@@ -107,4 +109,23 @@ def _compose_reminder(context: SendContext, dispatch: Dispatch) -> Draft:
         raw=composed.raw,
         sender=owners.notices_address,
         conversation=lambda now, _: after_reminder(now, item.due),
+    )
+
+
+def _compose_copy(context: SendContext, raw: bytes, dispatch: Dispatch) -> Draft:
+    """Compose what a mailbox gets of a reply: *raw*, as the contact got it, or the one line alone, also if a mistake of
+    ours keeps the rest from being composed."""
+    conversation, item = conversation_of(context), context.item
+    about = copy_context(context.message, conversation, owners=dispatch.owners, item=item)
+    composed = attempt(lambda: compose_forward(parse(raw), about))
+    mistake = composed if isinstance(composed, Mistake) else None
+    if isinstance(composed, Mistake):
+        composed = compose_forward(parse(b""), about)
+    receipt, mailbox = context.message.receipt, item.recipients[0]
+    return Draft(
+        raw=composed.raw,
+        sender=about.thread_address,
+        # The message that starts a conversation is in its writer's mailbox already, under its own id.
+        conversation=(lambda now, wire: add_copy(now, receipt, mailbox, wire)) if item.note == COPY else None,
+        mistake=mistake,
     )

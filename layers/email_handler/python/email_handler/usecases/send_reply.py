@@ -1,16 +1,22 @@
 """reply-sender's use case."""
 
 from dataclasses import replace
+from datetime import datetime
 
-from email_handler.conversations.evolve import add_sent_reply
-from email_handler.conversations.jobs import Job
+from email_handler.conversations.evolve import add_sent_reply, mailbox_of
+from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.keys import copy_id, sent_key
 from email_handler.conversations.owners import Owners
+from email_handler.conversations.records import COPY, STARTED, Conversation, LedgerItem
 from email_handler.conversations.routes import Routes, load_routes
 from email_handler.errors import ConfigUnavailable
+from email_handler.identifiers import EmailAddress
+from email_handler.mail.message import Message
 from email_handler.mail.parsing import parse
 from email_handler.outgoing.context import reply_context
 from email_handler.outgoing.reply import compose_reply
 from email_handler.ports import SendContext
+from email_handler.usecases.decision import new_send
 from email_handler.usecases.sending import Dispatch, Draft, SendResult, conversation_of, send
 
 
@@ -37,7 +43,23 @@ def _compose(context: SendContext, raw: bytes, dispatch: Dispatch) -> Draft:
         held="the leak gate held the reply" if composed.held else "",
         conversation=lambda now, wire: add_sent_reply(now, item.source, wire, at),
         contact=lambda contact: replace(contact, written_to=True, updated_at=at),
+        copies=_copies(message, context, conversation, at),
     )
+
+
+def _copies(message: Message, context: SendContext, conversation: Conversation, at: datetime) -> tuple[LedgerItem, ...]:
+    """Return what the mailboxes get once the reply has left: all but the writer's a copy, the writer's one line if it
+    starts the conversation. Decided only now, so that nobody is told of a reply that never left."""
+    record, item = context.message, context.item
+    own = mailbox_of(message, EmailAddress(record.sender.lower()), conversation)
+    others = [mailbox for mailbox in conversation.mailboxes if mailbox != own]
+    noted = [(own, STARTED)] if conversation.started_with == record.receipt else []
+    noted += [(mailbox, COPY) for mailbox in others]
+    made = (
+        new_send(JobKind.NOTICE, copy_id(item.id, mailbox), record, [mailbox], note=note) for mailbox, note in noted
+    )
+    kept = sent_key(item.kind, item.id)
+    return tuple(replace(copy, archive_key=kept, queued_at=at, due=at) for copy in made)
 
 
 def _owners(dispatch: Dispatch) -> Owners:

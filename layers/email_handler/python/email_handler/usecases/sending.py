@@ -10,7 +10,15 @@ from email_handler import errors
 from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.keys import notice_id, sent_key, ses_id_key
 from email_handler.conversations.owners import Owners
-from email_handler.conversations.records import Contact, Conversation, LedgerItem, PendingEvent, Reference, SendState
+from email_handler.conversations.records import (
+    COPY,
+    Contact,
+    Conversation,
+    LedgerItem,
+    PendingEvent,
+    Reference,
+    SendState,
+)
 from email_handler.conversations.threads import wire_id
 from email_handler.identifiers import EmailAddress, SesId
 from email_handler.mistakes import Mistake, attempt, attempt_or
@@ -67,6 +75,7 @@ class Draft:
     conversation: Callable[[Conversation, str], Conversation] | None = None  # given the Message-ID on the wire
     contact: Callable[[Contact], Contact] | None = None  # sets fields only, so that nothing in it can raise
     mistake: Mistake | None = None  # of ours: what is sent is not what should be
+    copies: tuple[LedgerItem, ...] = ()  # what is to be sent to the owner's mailboxes once it has left
 
 
 type Compose = Callable[[SendContext, bytes], Draft]
@@ -116,6 +125,8 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
     except Exception:  # whatever it is, the message has left
         dispatch.archive.put(ses_id_key(item.kind, item.id), ses_id.encode(), "text/plain")
         raise
+    if draft.copies:  # the hourly pass queues them if this fails
+        dispatch.jobs.queue([copy.job for copy in draft.copies])
     if event is not None:
         dispatch.events.publish([event])
         dispatch.ledger.published(item.id)
@@ -148,7 +159,7 @@ def _stored(item: LedgerItem, raw: bytes, dispatch: Dispatch) -> LedgerItem:
 
 def _original(item: LedgerItem, dispatch: Dispatch) -> bytes:
     """Return what *item* is composed from. A notice needs the record only: the message may be what is missing."""
-    of_record = item.kind is JobKind.NOTICE and item.note != DIGEST
+    of_record = item.kind is JobKind.NOTICE and item.note not in (DIGEST, COPY)
     return b"" if of_record else dispatch.archive.get(item.archive_key)
 
 
@@ -230,11 +241,13 @@ def _record(
 ) -> PendingEvent | None:
     """Record SES's response, and return the event to publish."""
     sent = replace(item, ses_id=ses_id, sent_key=sent_key(item.kind, item.id), refusals=None)
+    sent = replace(sent, copies=tuple(copy.id for copy in draft.copies))
     if draft.mistake:
         sent = replace(sent, reason=f"sent despite an error of ours: {draft.mistake}")
     event = _event(_EVENTS[item.kind], sent, dispatch) if item.kind in _EVENTS else None
     reference = Reference(local_part=ses_id, conversation=item.conversation, receipt=item.source, ledger=item.id)
-    _commit(SentCommit(item=sent, reference=reference, event=event), draft, context, dispatch)
+    commit = SentCommit(item=sent, reference=reference, event=event, copies=draft.copies)
+    _commit(commit, draft, context, dispatch)
     return event
 
 

@@ -98,6 +98,7 @@ class DynamoLedger:
             # SES's ids are ours alone: even if a sender claimed this one before, it leads to this send.
             self._table.put(keys.reference(commit.reference.local_part), write(commit.reference)),
             *versioned(self._table, commit.conversation, commit.contact),
+            *(self._table.put(keys.send(copy.id), keys.ledger_attributes(copy), ABSENT) for copy in commit.copies),
         ]
         if commit.event:
             unpublished = keys.indexed(self._clock(), send_state=keys.UNPUBLISHED)
