@@ -13,9 +13,10 @@ from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import Contact, Conversation, Status
 from email_handler.conversations.thread_address import thread_address
 from email_handler.errors import QueueUnavailable, RecordChanged
-from email_handler.identifiers import EmailAddress
+from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.outgoing.notice import _SAID, NoticeKind
 from email_handler.outgoing.sentinels import BEGIN
+from email_handler.usecases.held import release
 from email_handler.usecases.reply import relay_reply
 from tests.support.builders import mail
 from tests.support.fakes import NOW, Sent
@@ -346,3 +347,13 @@ def test_the_line_is_ours_and_never_the_contacts(world: World) -> None:
 
     assert BEGIN in text_of(line)
     assert BEGIN not in text_of(to_contact)
+
+
+def test_a_strangers_message_that_is_released_becomes_an_ordinary_conversation_of_theirs(world: World) -> None:
+    write(world, receipt="strange", sender="kim@other.example")
+    release(ReceiptId("strange"), "reply", world.context)
+    world.run()
+
+    (begun,) = conversations(world)
+    assert (begun.contact, begun.public_address, begun.started_with) == ("kim@other.example", PUBLIC, "")
+    assert all(JANE not in one.recipients for one in world.mailer.sent)

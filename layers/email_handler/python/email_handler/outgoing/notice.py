@@ -153,8 +153,8 @@ _SAID = {
     NoticeKind.NEW_UNREADABLE: _Said(
         "Not sent: it is not clear to whom",
         "Your email went to an address that starts a conversation, but it cannot be read from it with whom.",
-        "Write to.jane=customer.example before the @ for jane@customer.example. The operator can print the address with "
-        "email-handler address jane@customer.example.",
+        "Before the @ stands the word to with a dot behind it, then the contact's address with = instead of its own @. The "
+        "operator can print it with email-handler address.",
     ),
     NoticeKind.NEW_FROM: _Said(
         "Not sent: no such public address",
