@@ -46,6 +46,12 @@ class NoticeKind(StrEnum):
     NEW_UNREACHABLE = "new-unreachable"  # what was sent to that contact came back
     NEW_CAPPED = "new-capped"  # as many conversations were started today as may be
     NEW_COMMAND = "new-command"  # a command went to a starting address
+    TOO_MUCH = "too-much"  # the contact's server refused the reply's size or attachments
+    RETURNED = "returned"  # SES gave the reply up, or an automatic reply came back: the next may arrive
+    SUPPRESSED = "suppressed"  # SES sent nothing: an earlier message to the address bounced or was complained about
+    DELAYED = "delayed"  # the reply is still being tried after an hour
+    COMPLAINED = "complained"  # the contact marked the reply as spam
+    REJECTED = "rejected"  # SES found a virus in the reply after it had taken it
     COMMAND = "command"  # what became of a command of the owner's
     REMINDER = REMINDER  # the end of a snooze
 
@@ -188,6 +194,41 @@ _SAID = {
         "Your reply was sent, but the contact's mail server did not accept it.",
         "Check the address, or try another address of theirs.",
     ),
+    NoticeKind.TOO_MUCH: _Said(
+        "Your reply did not arrive: too large, or its attachments",
+        "Your reply was sent, but the contact's mail server refused its size or what is attached.",
+        "Send it again without attachments, or with a link to them.",
+    ),
+    NoticeKind.RETURNED: _Said(
+        "Your reply may not have arrived",
+        "The contact's mail server sent something back: a failure that need not last, such as a full mailbox, or only an "
+        "automatic reply. Nothing more is sent by itself.",
+        "If you hear nothing from the contact, send your reply again later.",
+    ),
+    NoticeKind.SUPPRESSED: _Said(
+        "Your reply was not sent on",
+        "The mail service sends nothing to this address any more, because an earlier email to it bounced or was marked as "
+        "spam.",
+        "Try another address of theirs. If this one works again, the operator can remove it from the suppression list of "
+        "Amazon SES, and you can send your reply again.",
+    ),
+    NoticeKind.DELAYED: _Said(
+        "Your reply is delayed",
+        "Your reply has been on its way for over an hour: the contact's mail server does not take it yet. It is tried again "
+        "for about half a day.",
+        "There is nothing to do: if it cannot be delivered, another notice follows. If it is urgent, reach them another way.",
+    ),
+    NoticeKind.COMPLAINED: _Said(
+        "Your reply was marked as spam",
+        "Your reply arrived, but it was marked as spam there. The mail service sends nothing more to this address.",
+        "Do not send it again: complaints can keep all your email from being delivered. If it was a mistake, the contact can "
+        "write to you, and the operator can remove the address from the suppression list of Amazon SES.",
+    ),
+    NoticeKind.REJECTED: _Said(
+        "Not sent: virus found",
+        "Your reply was not delivered: the mail service found a virus in it.",
+        "Remove the attachment in question and send the reply again.",
+    ),
 }
 
 
@@ -308,7 +349,7 @@ def _facts(record: MessageRecord, detail: str) -> list[tuple[str, str]]:
         words = _STATUS.get(status.partition(".")[2])
         why = [f"{words} ({status})" if words else status]
     told = (
-        ("Subject", record.subject[:MAX_NAME] or "none"),
+        ("Subject", record.subject[:MAX_NAME] or ("" if record.feedback else "none")),
         ("To", record.feedback.get("recipient", "")),
         *(("Why", entry) for entry in ([detail] if detail else why)),
         *(("Changed", change) for change in record.changes),
@@ -318,6 +359,6 @@ def _facts(record: MessageRecord, detail: str) -> list[tuple[str, str]]:
 
 
 def _heading(kind: NoticeKind, conversation: Conversation | None) -> str:
-    if kind is NoticeKind.BOUNCED and conversation and conversation.contact_name:
+    if kind in (NoticeKind.BOUNCED, NoticeKind.TOO_MUCH) and conversation and conversation.contact_name:
         return f"Your reply to {quoted(conversation.contact_name, MAX_NAME)} did not arrive"
     return _SAID[kind].title

@@ -124,6 +124,8 @@ def _keep_ses_id(item: LedgerItem, ses_id: SesId, context: Context) -> None:
 
 
 def _receipt(feedback: Feedback) -> ReceiptId:
-    """Return the id of a report: SES's own if it has one; else the same kind about the same recipients is the same."""
-    unique = hashlib.sha256("\n".join((feedback.report, *feedback.recipients)).encode()).hexdigest()[:12]
+    """Return the id of a report: SES's own if it has one; else the same kind about the same recipients is the same. A
+    delay is one report while it is short, and one more when it is long."""
+    report = "late" if feedback.late else feedback.report
+    unique = hashlib.sha256("\n".join((report, *feedback.recipients)).encode()).hexdigest()[:12]
     return ReceiptId(f"feedback-{feedback.ses_id}-{feedback.kind}-{unique}")

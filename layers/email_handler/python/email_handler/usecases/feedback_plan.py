@@ -9,7 +9,7 @@ from email_handler.conversations.records import TEXT_ONLY, LedgerItem, MessageRe
 from email_handler.identifiers import EmailAddress, LedgerId
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known
-from email_handler.senders.bounces.feedback import Feedback
+from email_handler.senders.bounces.feedback import Feedback, FeedbackKind
 from email_handler.usecases.decision import build_commit, new_send
 
 
@@ -17,9 +17,9 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known, *, er
     """Return the transaction for *feedback* about a message we sent; None if it is about nothing we sent. With *erased*
     it is recorded all the same: about what, nobody knows any more.
 
-    *record* is the feedback's own, under RECORD; it joins the conversation. If the failure is final, the send becomes BOUNCED, a
-    contact who cannot be reached is never acknowledged again, and the owner gets one notice if it was their reply. A
-    forward refused for content or size goes out once more, as text and a list.
+    *record* is the feedback's own, under RECORD; it joins the conversation. If the failure is final, the send becomes BOUNCED,
+    and a contact who cannot be reached is never acknowledged again. The owner gets a notice of what keeps their reply from
+    the contact, one for each cause. A forward refused for content or size goes out once more, as text and a list.
     """
     named = (feedback.ledger, *(r.ledger for r in known.references))
     send = next(filter(None, (known.sends.get(LedgerId(one)) for one in named)), None)
@@ -43,9 +43,9 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known, *, er
     )
     is_new = feedback.permanent and send.state is not SendState.BOUNCED
     ledger = []
-    if is_new and send.kind is JobKind.REPLY:
+    if told := _told(feedback, send):
         ledger += [
-            new_send(JobKind.NOTICE, notice_id(send.id, mailbox), record, [mailbox], note=NoticeKind.BOUNCED)
+            new_send(JobKind.NOTICE, notice_id(record.receipt, mailbox), record, [mailbox], note=told)
             for mailbox in _mailboxes(send, known)
         ]
     if is_new and feedback.refuses_content and send.kind is JobKind.FORWARD and send.note != TEXT_ONLY:
@@ -62,6 +62,20 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known, *, er
     if is_new and contact is not None and contact.address.lower() in map(str.lower, send.recipients):
         commit = replace(commit, contact=replace(contact, unreachable=True, updated_at=record.at))
     return commit
+
+
+def _told(feedback: Feedback, send: LedgerItem) -> NoticeKind | None:
+    """Return what the owner must know about their reply *send*: nothing after its final failure, which may be reported as
+    an event and as a message, and nothing of a short delay."""
+    if send.kind is not JobKind.REPLY or send.state is SendState.BOUNCED:
+        return None
+    if feedback.kind is FeedbackKind.DELAY:
+        return NoticeKind.DELAYED if feedback.late else None
+    if feedback.kind is not FeedbackKind.BOUNCE:
+        return NoticeKind.COMPLAINED if feedback.kind is FeedbackKind.COMPLAINT else NoticeKind.REJECTED
+    if feedback.suppressed or feedback.refuses_content:
+        return NoticeKind.SUPPRESSED if feedback.suppressed else NoticeKind.TOO_MUCH
+    return NoticeKind.BOUNCED if feedback.permanent else NoticeKind.RETURNED
 
 
 def _mailboxes(send: LedgerItem, known: Known) -> tuple[EmailAddress, ...]:

@@ -6,11 +6,12 @@ https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-conten
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from email_handler.identifiers import LedgerId, SesId
 from email_handler.senders.bounces import words
-from email_handler.senders.bounces.feedback import CONTENT_SUBTYPES, Feedback, FeedbackKind
+from email_handler.senders.bounces.feedback import CONTENT_SUBTYPES, LATE_AFTER, Feedback, FeedbackKind
 
 NOTIFICATION = "notificationType"  # a key of the JSON that SNS sends by email
 LEDGER_TAG = "ledger"
@@ -41,7 +42,9 @@ def feedback_from_event(detail: Mapping[str, Any]) -> Feedback | None:
     if kind == "complaint":
         return _feedback(FeedbackKind.COMPLAINT, mail, _mapping(detail, "complaint"), "complainedRecipients", True)
     if kind == "deliverydelay":
-        return _feedback(FeedbackKind.DELAY, mail, _mapping(detail, "deliveryDelay"), "delayedRecipients", False)
+        body = _mapping(detail, "deliveryDelay")
+        delay = _feedback(FeedbackKind.DELAY, mail, body, "delayedRecipients", False)
+        return replace(delay, late=_between(mail, body) > LATE_AFTER)
     if kind == "reject":
         destination = [{"emailAddress": address} for address in _items(mail, "destination")]
         body = {"recipients": destination, "reason": _mapping(detail, "reject").get("reason")}
@@ -85,7 +88,7 @@ def _feedback(
     entries = [entry for entry in _items(body, key) if isinstance(entry, Mapping)]
     recipients = (address for entry in entries for address in words.addresses_in(_text(entry, "emailAddress")))
     diagnostic = next((text for entry in entries if (text := _text(entry, "diagnosticCode"))), _text(body, "reason"))
-    if (subtype := _text(body, "bounceSubType")) in CONTENT_SUBTYPES:
+    if (subtype := _text(body, "bounceSubType")) in CONTENT_SUBTYPES or "Suppress" in subtype:
         diagnostic = f"{subtype}: {diagnostic}"
     status = next((text for entry in entries if (text := words.status_in(_text(entry, "status")))), "")
     return Feedback(
@@ -98,6 +101,15 @@ def _feedback(
         ledger=_ledger(mail),
         report=_text(body, "feedbackId"),
     )
+
+
+def _between(mail: Mapping[str, Any], body: Mapping[str, Any]) -> timedelta:
+    """Return the time from the sending of *mail* to the event with *body*, none if either is missing or unreadable."""
+    try:
+        sent, at = (datetime.fromisoformat(_text(one, "timestamp")) for one in (mail, body))
+    except ValueError:
+        return timedelta()
+    return at.replace(tzinfo=at.tzinfo or UTC) - sent.replace(tzinfo=sent.tzinfo or UTC)
 
 
 def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
