@@ -10,7 +10,7 @@ from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Conversation
 from email_handler.mail.html import html_text
 from email_handler.mail.parsing import parse
-from email_handler.outgoing.notice import NoticeKind, compose_notice
+from email_handler.outgoing.notice import RESPONSES, NoticeKind, compose_notice
 from email_handler.outgoing.pieces import Action
 from tests.support.links import first_link
 from tests.support.previews import preview
@@ -78,7 +78,7 @@ def test_nothing_that_somebody_else_wrote_becomes_a_link(kind: NoticeKind, known
     )
     notices = [
         compose_notice(kind, owners=OWNERS, record=about, conversation=known, item=replace(forward(), detail=detail))
-        for detail in ((hostile,) if kind is NoticeKind.COMMAND else ("", hostile))
+        for detail in ((hostile,) if kind in RESPONSES else ("", hostile))
     ]
 
     for notice in (parse(composed.raw) for composed in notices):

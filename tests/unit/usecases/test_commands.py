@@ -13,7 +13,7 @@ from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import REMINDER, Conversation, MessageRecord, SendState, Status
 from email_handler.conversations.thread_address import held_address, thread_address
 from email_handler.identifiers import EmailAddress
-from email_handler.outgoing.actions import conversation_actions, held_actions
+from email_handler.outgoing.actions import conversation_actions, files_action, held_actions
 from email_handler.usecases.reply import relay_reply
 from tests.support.builders import mail
 from tests.support.fakes import Sent
@@ -130,7 +130,7 @@ def test_a_command_reaches_no_contact_and_is_recorded_under_its_verb(world: Worl
     record = list(world.records.message_records.values())[-1]
 
     assert (record.outcome, str(record.reasons[0])) == (Outcome.RECORD, f"command:{verb}")
-    assert not any(b"Send this message as it is" in one.raw for one in sent)
+    assert not any(b"Send this message as it is" in one.raw for one in sent if one.recipients != (OWNER,))
     assert all(JANE not in one.recipients for one in sent)
 
 
@@ -284,6 +284,7 @@ def test_the_links_of_a_forward_and_a_digest_ask_for_what_they_say(world: World)
     found = conversation(world)
     links = {
         **{action.label: action.url for action in conversation_actions(found, THREAD)},
+        "files": files_action(found, THREAD).url,
         **{action.label: action.url for action in held_actions("held1", held(world).token, THREAD)},
     }
     asked = {}
@@ -298,7 +299,8 @@ def test_the_links_of_a_forward_and_a_digest_ask_for_what_they_say(world: World)
         assert found_in_subject.verb == tag
         asked[label] = tag
 
-    assert set(asked.values()) == {verb.value for verb in Verb} - {Verb.CANCEL}  # a forward comes before any reply
+    # A forward comes before any reply, which is what the other two are about.
+    assert set(asked.values()) == {verb.value for verb in Verb} - {Verb.CANCEL, Verb.CHECK}
     assert list(asked)[:4] == ["Close", "Snooze", "Spam", "Block sender"]
     forward = next(one for one in world.mailer.sent if one.recipients == (OWNER,))
     text: str = read(forward).get_body(("plain",)).get_content()  # type: ignore[union-attr]

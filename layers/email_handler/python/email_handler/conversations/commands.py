@@ -17,6 +17,8 @@ class Verb(StrEnum):
     CLOSE = "close"  # close it until the contact writes again
     SNOOZE = "snooze"  # put it off for a day; ``snooze-3d`` for three
     CANCEL = "cancel"  # do not send the replies that have not left yet
+    CHECK = "check"  # show the owner their reply as the contact would get it
+    FILES = "files"  # send the owner the files that were left out of a forward
     RELEASE = "release"  # deliver a held message
     CONFIRM = "confirm"  # a message was rightly held
 
@@ -30,6 +32,8 @@ MEANINGS = {
     Verb.CLOSE: "close this conversation until the contact writes again",
     Verb.SNOOZE: "remind me of this conversation tomorrow; snooze-3d: in three days (at most 90)",
     Verb.CANCEL: "do not send my replies that are still waiting",
+    Verb.CHECK: "get your reply back as the contact would get it, without sending it",
+    Verb.FILES: "get the attachments that were left out of a message because of their size",
     Verb.RELEASE: "deliver a held message (from the list of held messages)",
     Verb.CONFIRM: "a message was rightly held (from the list of held messages)",
 }

@@ -7,7 +7,7 @@ from typing import Literal
 
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage
-from email_handler.conversations.records import Contact, Conversation, Link, MessageRecord, Status
+from email_handler.conversations.records import Contact, Conversation, LeftOut, Link, MessageRecord, Status
 from email_handler.conversations.routes import MAX_MAILBOXES, Routes
 from email_handler.conversations.subjects import base_subject, renamed
 from email_handler.conversations.thread_address import TOKEN_LENGTH
@@ -228,9 +228,12 @@ def awaiting(conversation: Conversation) -> Status:
 # A send left, and SES gave it a Message-ID
 
 
-def add_forward(before: Conversation, record: MessageRecord, mailbox: EmailAddress, wire_id: str) -> Conversation:
-    """Return *before* after the message of *record* was forwarded to *mailbox* as *wire_id*."""
-    link = Link(receipt=record.receipt, contact_id=record.message_id, owner_ids={mailbox: wire_id})
+def add_forward(
+    before: Conversation, record: MessageRecord, mailbox: EmailAddress, wire_id: str, left_out: LeftOut | None = None
+) -> Conversation:
+    """Return *before* after the message of *record* was forwarded to *mailbox* as *wire_id*, without *left_out*."""
+    ids: dict[str, str] = {mailbox: wire_id}
+    link = Link(receipt=record.receipt, contact_id=record.message_id, owner_ids=ids, left_out=left_out)
     return with_link(before, link)
 
 
@@ -257,7 +260,10 @@ def with_link(conversation: Conversation, link: Link) -> Conversation:
     for place, known in enumerate(links):
         if known.receipt == link.receipt:
             links[place] = replace(
-                known, contact_id=link.contact_id or known.contact_id, owner_ids=known.owner_ids | link.owner_ids
+                known,
+                contact_id=link.contact_id or known.contact_id,
+                owner_ids=known.owner_ids | link.owner_ids,
+                left_out=link.left_out or known.left_out,
             )
             return replace(conversation, links=tuple(links))
     links.append(link)

@@ -155,6 +155,11 @@ def reminder_id(conversation: ConversationId, until: datetime) -> LedgerId:
     return _ledger_id(JobKind.NOTICE, conversation, "reminder", until.astimezone(UTC).isoformat())
 
 
+def files_id(receipt: ReceiptId, number: int, mailbox: str) -> LedgerId:
+    """Return the id of the *number*-th message to *mailbox* with files that were left out of the forward of *receipt*."""
+    return _ledger_id(JobKind.NOTICE, receipt, "files", str(number), mailbox)
+
+
 def hourly_notice_id(conversation: str, at: datetime) -> LedgerId:
     """Return the id of the one notice an hour that unverified senders can cause in a conversation."""
     return _ledger_id(JobKind.NOTICE, conversation, at.strftime("%Y-%m-%dT%H"))

@@ -31,6 +31,16 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """The files that were too large for the forward of a message."""
+
+    function: FunctionName  # with the message's receipt, the key of its record
+    archive_key: ArchiveKey
+    messages: int  # that it takes to send them
+    kept: tuple[str, ...]  # names of files that are too large for any message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """One message and its Message-IDs: the contact's client knows one, each of the owner's mailboxes another.
 
@@ -41,6 +51,7 @@ class Link:
     contact_id: str  # the contact's own Message-ID, or SES's id of the reply they got
     owner_ids: dict[str, str]  # mailbox -> SES's id of the forward it got, or the owner's own Message-ID
     reply_address: EmailAddress | Literal[""] = ""  # where a reply to this message goes
+    left_out: LeftOut | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

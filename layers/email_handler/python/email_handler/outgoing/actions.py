@@ -19,6 +19,11 @@ def conversation_actions(conversation: Conversation, thread_domain: str) -> tupl
     )
 
 
+def files_action(conversation: Conversation, thread_domain: str) -> Action:
+    """Return how to ask for the files that were left out of the latest message of *conversation* that lacks some."""
+    return _action("Send the files", thread_address(conversation, thread_domain, Verb.FILES), Verb.FILES)
+
+
 def held_actions(receipt: str, token: str, thread_domain: str) -> tuple[Action, ...]:
     """Return what can be done about the held message *receipt*."""
     verbs = {Verb.RELEASE: "Release", Verb.CONFIRM: "Keep it held"}

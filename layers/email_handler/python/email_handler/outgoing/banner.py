@@ -71,10 +71,14 @@ def size(length: int) -> str:
 
 
 def banner(
-    message: Message, context: ForwardContext, left_out: tuple[str, ...] = (), invitations: tuple[str, ...] = ()
+    message: Message,
+    context: ForwardContext,
+    left_out: tuple[str, ...] = (),
+    invitations: tuple[str, ...] = (),
+    files: tuple[Action, ...] = (),
 ) -> Banner:
-    """Return the banner of *message*. *left_out* describes what stayed in the archive, *invitations* what is to be known
-    about those that could not be changed (see :mod:`invitations`)."""
+    """Return the banner of *message*. *left_out* describes what stayed in the archive, *files* are how to get it, and
+    *invitations* what is to be known about those that could not be changed (see :mod:`invitations`)."""
     if context.copy:
         return _of_copy(context, context.copy.line, left_out)
     others = _others(message, context)
@@ -84,7 +88,7 @@ def banner(
         boxes=(
             *_warnings(context),
             *(Box(Tone.CAUTION, "About the invitation", warning) for warning in invitations),
-            *_left_out(left_out, refused=context.text_only),
+            *_left_out(left_out, files, refused=context.text_only),
         ),
         notes=tuple(_notes(message, context)),
         also_to=_listed(others),
@@ -98,7 +102,7 @@ def banner(
 
 def _of_copy(context: ForwardContext, line: str, left_out: tuple[str, ...]) -> Banner:
     return Banner(
-        boxes=tuple(_left_out(left_out, refused=False)),
+        boxes=tuple(_left_out(left_out, (), refused=False)),
         notes=tuple(_repeated(context)),
         also_to="",
         everyone=None,
@@ -173,9 +177,9 @@ def _replying(target: str, record: MessageRecord, *, differs: bool) -> Iterator[
         yield Box(Tone.CAUTION, "Your reply would go elsewhere", f"Replies go to {_address(target)}{came_from}.")
 
 
-def _left_out(entries: tuple[str, ...], *, refused: bool) -> Iterator[Box]:
+def _left_out(entries: tuple[str, ...], files: tuple[Action, ...], *, refused: bool) -> Iterator[Box]:
     if entries:
-        yield Box(Tone.CAUTION, "Not everything is here", _REFUSED if refused else _TOO_LARGE, entries)
+        yield Box(Tone.CAUTION, "Not everything is here", _REFUSED if refused else _TOO_LARGE, entries, files)
 
 
 _TOO_LARGE = "It was too large for most mailboxes. Left out, but kept in the archive:"

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from email_handler.conversations.records import LeftOut
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -48,3 +50,4 @@ class Composed:
     held: bool = False
     unchecked: tuple[Unchecked, ...] = ()  # each part and reason once, in the order of the message
     changes: tuple[Change, ...] = ()  # in the order of the text, each once
+    left_out: LeftOut | None = None  # of a forward: the files that it lacks

@@ -18,8 +18,10 @@ from email_handler.mail.message import HOPS, Message, Part, hops
 from email_handler.mail.parsing import parse, part_text
 from email_handler.mistakes import attempt_or
 from email_handler.outgoing import banner, frame, invitations, pieces
+from email_handler.outgoing.actions import files_action
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import ForwardContext
+from email_handler.outgoing.files import in_messages, left_out
 from email_handler.outgoing.headers import sender_name, threading_fields
 from email_handler.outgoing.original import FORWARD_LIMIT, original
 from email_handler.outgoing.sentinels import defused_runs, marked
@@ -44,7 +46,15 @@ def compose_forward(message: Message, context: ForwardContext) -> Composed:
         if len(raw) <= FORWARD_LIMIT:
             return Composed(raw=raw)
     shortened = _text_and_list(message, context, found)
-    return Composed(raw=writer.write(fields, shortened, message.raw or repr(fields).encode()))
+    raw = writer.write(fields, shortened, message.raw or repr(fields).encode())
+    return Composed(raw=raw, left_out=left_out(message, context.record))
+
+
+def file_entities(message: Message, context: ForwardContext, number: int) -> list[writer.Entity]:
+    """Return the files of the *number*-th message with what was left out, as a forward of them would hold them."""
+    found = invitations.unchangeable(message.root)
+    rebuilt = _Rebuilding(message, context, banner.banner(message, context), found.sealed)
+    return [rebuilt.unchanged(file.part) for file in in_messages(message)[0][number - 1]]
 
 
 def _fields(context: ForwardContext) -> writer.Fields:
@@ -83,7 +93,8 @@ def _text_and_list(message: Message, context: ForwardContext, found: invitations
     if (more := len(message.attachments) - LIST_KEPT) > 0:
         listed.append(f"and {more} more")
     listed = listed or [f"parts of the message ({banner.size(message.size)})"]
-    shown = banner.banner(message, context, tuple(listed), found.warnings)
+    files = (files_action(context.conversation, context.identity.thread_domain),) if in_messages(message)[0] else ()
+    shown = banner.banner(message, context, tuple(listed), found.warnings, files)
     cut = "\n[the rest of the text is in the archive]" if len(message.text) > TEXT_KEPT else ""
     kept = invitations.text_for_owner(message.text[:TEXT_KEPT], context)
     return _Rebuilding(message, context, shown, found.sealed).plain(kept + cut)

@@ -54,6 +54,8 @@ class NoticeKind(StrEnum):
     REJECTED = "rejected"  # SES found a virus in the reply after it had taken it
     COMMAND = "command"  # what became of a command of the owner's
     REMINDER = REMINDER  # the end of a snooze
+    CHECK = "check"  # the owner's reply, as the contact would get it
+    FILES = "files"  # files that were left out of a forward
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +234,14 @@ _SAID = {
 }
 
 
+RESPONSES = {
+    NoticeKind.COMMAND: "Your request",
+    NoticeKind.CHECK: "Your reply, checked",
+    NoticeKind.FILES: "Files that were left out",
+}
+"""Titles of the notices that respond to a command."""
+
+
 def compose_notice(
     kind: NoticeKind,
     *,
@@ -240,16 +250,20 @@ def compose_notice(
     conversation: Conversation | None,
     item: LedgerItem,
     actions: Sequence[Action] = (),
+    further: Sequence[Piece] = (),
+    attached: Sequence[writer.Entity] = (),
 ) -> Composed:
-    """Return the notice *kind* to the owner about the message of *record*, with *actions* at its end.
+    """Return the notice *kind* to the owner about the message of *record*, with *actions* at its end. One that responds to
+    a command says what *item* does, then shows what is *further* known, with files *attached*.
 
     It joins the conversation's thread in the owner's mailbox; without a conversation, a command's joins the thread of
     the command. Of the refused message it quotes sender and subject, and nothing in it becomes a link: it looks like
     ours.
     """
-    if kind is NoticeKind.COMMAND:
-        said = _Said("Your request", item.detail.partition("\n")[0], "")
+    if kind in RESPONSES:
+        said = _Said(RESPONSES[kind], item.detail.partition("\n")[0], "")
         shown: Sequence[Piece] = [Paragraph(quoted(line, MAX_LENGTH)) for line in item.detail.splitlines()]
+        shown = (*shown, *further)
         more: Sequence[Piece] = ()
     elif kind is NoticeKind.REMINDER:
         said = _Said("Reminder", f"You asked to be reminded: {_described(conversation)}", "")
@@ -269,7 +283,7 @@ def compose_notice(
             f"Re: {conversation.owner_subject}",
             mailbox=item.recipients[0],
         )
-    elif kind is NoticeKind.COMMAND:
+    elif kind in RESPONSES:
         ids = (record.message_id,) if record.message_id else ()
         threading = Threading(
             subject=f"Re: {quoted(record.subject, MAX_NAME)}", in_reply_to=record.message_id, references=ids
@@ -280,7 +294,7 @@ def compose_notice(
         )
     fields += threading_fields(threading)
     shown = (*shown, Actions(tuple(actions)), *more)
-    return compose_for_owner(tuple(fields), said.title, said.happened, shown, item)
+    return compose_for_owner(tuple(fields), said.title, said.happened, shown, item, attached)
 
 
 def _about_message(
@@ -295,15 +309,22 @@ def _about_message(
 
 
 def compose_for_owner(
-    fields: writer.Fields, title: str, preview: str, shown: Sequence[Piece], item: LedgerItem
+    fields: writer.Fields,
+    title: str,
+    preview: str,
+    shown: Sequence[Piece],
+    item: LedgerItem,
+    attached: Sequence[writer.Entity] = (),
 ) -> Composed:
-    """Return an email of ours that shows *shown*, as text and HTML. No machine responds to it.
+    """Return an email of ours that shows *shown*, as text and HTML, with files *attached*. No machine responds to it.
 
     *title* is the page's; a list of messages shows *preview* beside the subject.
     """
     text = pieces.as_text(shown) + "\n"
     page = pieces.page(pieces.as_html(shown), title=title, preview=preview, links=False)
     body = writer.multipart("alternative", (writer.text(text), writer.text(page, "html")))
+    if attached:
+        body = writer.multipart("mixed", (body, *attached))
     fields = (*fields, ("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All"))
     return Composed(raw=writer.write(fields, body, item.id.encode()))
 

@@ -79,6 +79,7 @@ class Box:
     title: str
     text: str
     entries: tuple[str, ...] = ()
+    actions: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,8 @@ def text_lines(piece: Piece) -> list[str]:
     match piece:
         case Heading(text) | Paragraph(text):
             return [text]
-        case Box(_, title, text, entries):
-            return [f"! {title}: {text}", *(f"- {entry}" for entry in entries)]
+        case Box(_, title, text, entries, actions):
+            return [f"! {title}: {text}", *(f"- {entry}" for entry in entries), *_linked(actions)]
         case Facts(rows):
             return [f"{name}: {value}" for name, value in rows]
         case Card(title, byline, excerpt, finding, advice, actions):
@@ -206,6 +207,8 @@ def _box(box: Box) -> str:
     content = element("div", box.tone, f"{style};font-weight:600", escaped(box.title))
     content += element("div", box.tone, style, escaped(box.text))
     content += "".join(element("div", box.tone, style, f"- {escaped(entry)}") for entry in box.entries)
+    if box.actions:
+        content += element("div", box.tone, f"{style};margin-top:6px", row(box.actions))
     return _table(box.tone, f"padding:10px 12px;border-left:4px solid {LIGHT[box.tone].edge}", content)
 
 

@@ -1,6 +1,6 @@
 """reply's use case for commands by mail: a verified owner's message that changes something, and is sent to nobody."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -56,7 +56,7 @@ def plan_command(
     act = _ACTS.get(command.verb) if command.verb else None
     asked = _Asked(command=command, at=parsed.at, conversation=conversation, known=known, owners=owners)
     done = act(asked) if act else _unknown(command)
-    commit = _carried_out(parsed, command, done, owner, owners, conversation)
+    commit = carried_out(parsed, command, done, owner, owners, conversation)
     return replace(
         commit, conversation=done.conversation, contact=done.contact, cancelled=done.cancelled, listed=done.listed
     )
@@ -159,20 +159,23 @@ def _unknown(command: Command) -> Done:
     return Done(f"There is no command “{command.asked}” here, and nothing was sent. There are:\n{verbs}")
 
 
-def _carried_out(
+def carried_out(
     parsed: ParsedMessage,
     command: Command,
     done: Done,
     owner: EmailAddress,
     owners: Owners,
     conversation: Conversation | None = None,
+    note: NoticeKind = NoticeKind.COMMAND,
+    further: Sequence[LedgerItem] = (),
 ) -> Commit:
-    """Return the transaction that records the command and queues one line about it, and its reminder."""
+    """Return the transaction that records the command, and queues one line about it, its reminder and the *further*
+    sends."""
     rule = command.verb or "unknown"
     reason = Reason(stage="command", rule=rule, detail=done.said.partition("\n")[0])
     record = message_record(parsed, owners, Outcome.RECORD, [reason], conversation=conversation)
-    notice = new_send(JobKind.NOTICE, notice_id(record.receipt, owner), record, [owner], note=NoticeKind.COMMAND)
-    ledger = [replace(notice, detail=done.said)]
+    notice = new_send(JobKind.NOTICE, notice_id(record.receipt, owner), record, [owner], note=note)
+    ledger = [replace(notice, detail=done.said), *further]
     if conversation and done.reminded_at:
         ledger.append(reminder(conversation, record, [owner], done.reminded_at))
     named = conversation.id if conversation else ""
@@ -222,7 +225,7 @@ def _plan_about_held(
     if refusal is not None:
         return hold(parsed, known, owners, owner, *refusal)
     assert owner and held and command and command.verb, "refusals covers them"  # noqa: S101, PT018 - for mypy
-    return _carried_out(parsed, command, Done(_settle(command.verb, held, context)), owner, owners)
+    return carried_out(parsed, command, Done(_settle(command.verb, held, context)), owner, owners)
 
 
 def _settle(verb: Verb, held: MessageRecord, context: Context) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from email_handler.conversations.commands import read_command
+from email_handler.conversations.commands import Command, Verb, read_command
 from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.conversations.evolve import add_reply, contact_after_reply, is_repeated
 from email_handler.conversations.jobs import JobKind
@@ -31,16 +31,25 @@ from email_handler.mistakes import Mistake, attempt
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import reply_context
 from email_handler.outgoing.notice import NoticeKind
+from email_handler.outgoing.rehearsal import without_request
 from email_handler.outgoing.reply import compose_reply
 from email_handler.ports import Commit, Known, Question
 from email_handler.senders.authentication import SesReceipt
 from email_handler.senders.machines import is_null_sender, surely_automatic
-from email_handler.usecases.commands import decide_about_held, is_about_held, plan_command, sends_of_command
+from email_handler.usecases.commands import (
+    Done,
+    carried_out,
+    decide_about_held,
+    is_about_held,
+    plan_command,
+    sends_of_command,
+)
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.contact_message import decide_contact_message, message_question
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import build_commit, decide_once, new_send
 from email_handler.usecases.feedback_plan import plan_feedback
+from email_handler.usecases.files import asked_for, plan_files
 from email_handler.usecases.new_conversation import Begun, Starting, begin, started, starting_question, starts
 from email_handler.usecases.refusals import Refusal, hold, hourly_id, refusals
 from email_handler.usecases.unread import bare_question, hold_unread
@@ -107,7 +116,11 @@ def _question(parsed: ParsedMessage, opened: Conversation | None, owners: Owners
     question = replace(
         question,
         fingerprints=fingerprints(parsed, to=named),
-        sends=(*bare_question(parsed).sends, hourly_id(parsed, named)),
+        sends=(
+            *bare_question(parsed).sends,
+            hourly_id(parsed, named),
+            *(asked_for(parsed, opened, owners) if opened else ()),
+        ),
     )
     if opened is None or parsed.feedback is not None:
         return question
@@ -168,8 +181,27 @@ def _plan_reply(
     if conversation is None:
         return _plan_start(parsed, known, configuration, owner, starting, hold_unchecked=hold_unchecked, delay=delay)
     if command := read_command(target.tag, parsed.message.subject):
-        return plan_command(parsed, command, known, owner, conversation, owners)
+        return _plan_command(parsed, command, known, owners, owner, conversation, hold_unchecked=hold_unchecked)
     return _plan_relay(parsed, known, owners, owner, conversation, hold_unchecked=hold_unchecked, delay=delay)
+
+
+def _plan_command(
+    parsed: ParsedMessage,
+    command: Command,
+    known: Known,
+    owners: Owners,
+    owner: EmailAddress,
+    conversation: Conversation,
+    *,
+    hold_unchecked: bool,
+) -> Commit:
+    match command.verb:
+        case Verb.CHECK:
+            return _plan_check(parsed, command, known, owners, owner, conversation, hold_unchecked=hold_unchecked)
+        case Verb.FILES:
+            return plan_files(parsed, command, known, owner, conversation, owners)
+        case _:
+            return plan_command(parsed, command, known, owner, conversation, owners)
 
 
 def _plan_start(
@@ -212,6 +244,30 @@ def _plan_relay(
     if refusal is not None:
         return hold(parsed, known, owners, owner, *refusal)
     return _relay(parsed, known, owners, owner, conversation, recipients, composed, digest, delay)
+
+
+def _plan_check(
+    parsed: ParsedMessage,
+    command: Command,
+    known: Known,
+    owners: Owners,
+    owner: EmailAddress,
+    conversation: Conversation,
+    *,
+    hold_unchecked: bool,
+) -> Commit:
+    """Return the transaction that sends the reply back to *owner* as the contact would get it, with what would keep it."""
+    message = without_request(parsed.message, conversation)
+    recipients = reply_recipients(message, conversation, everyone=False, at_most=1)
+    about = reply_context(message, conversation, owners=owners, recipients=recipients, receipt=parsed.receipt.id)
+    digest = text_digest(message)
+    refusal = next(
+        _not_to_be_sent(compose_reply(message, about), digest, parsed, known, conversation, hold_unchecked), None
+    )
+    said = "This is your reply as the contact would get it. Nothing was sent to them."
+    if refusal is not None:
+        said = f"Your reply would not be sent: {refusal[2]}.\nNothing was sent to the contact."
+    return carried_out(parsed, command, Done(said), owner, owners, conversation, NoticeKind.CHECK)
 
 
 def _not_to_be_sent(

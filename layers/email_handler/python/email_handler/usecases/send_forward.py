@@ -1,5 +1,6 @@
 """forward-sender's use case: forwards, notices and copies of replies, all to the owner."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -8,17 +9,23 @@ from email_handler.conversations.evolve import add_copy, add_forward, after_remi
 from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.records import COPY, REMINDER, STARTED, TEXT_ONLY, Conversation
 from email_handler.conversations.thread_address import thread_address
+from email_handler.conversations.threads import reply_recipients
+from email_handler.mail import writer
 from email_handler.mail.parsing import parse
 from email_handler.mistakes import Mistake, attempt
 from email_handler.outgoing.actions import conversation_actions
 from email_handler.outgoing.composed import Composed
-from email_handler.outgoing.context import copy_context, forward_context
+from email_handler.outgoing.context import copy_context, forward_context, reply_context
 from email_handler.outgoing.digest import DIGEST, Digest, compose_digest
-from email_handler.outgoing.forward import compose_forward
-from email_handler.outgoing.notice import NoticeKind, compose_notice
+from email_handler.outgoing.forward import compose_forward, file_entities
+from email_handler.outgoing.notice import MAX_NAME, NoticeKind, compose_notice
+from email_handler.outgoing.pieces import Paragraph, Piece
+from email_handler.outgoing.rehearsal import rehearsed, without_request
+from email_handler.outgoing.reply import compose_reply
+from email_handler.outgoing.unlinked import quoted
 from email_handler.outgoing.whole import compose_whole
 from email_handler.ports import SendContext
-from email_handler.usecases.sending import Dispatch, Draft, SendResult, conversation_of, send
+from email_handler.usecases.sending import Dispatch, Draft, SendResult, conversation_of, owners_in_force, send
 
 
 def send_forward(job: Job, dispatch: Dispatch) -> SendResult:
@@ -50,7 +57,7 @@ def _compose_forward(context: SendContext, raw: bytes, dispatch: Dispatch) -> Dr
     return Draft(
         raw=composed.raw,
         sender=thread_address(conversation, dispatch.owners.thread_domain),
-        conversation=lambda now, wire: add_forward(now, record, mailbox, wire),
+        conversation=lambda now, wire: add_forward(now, record, mailbox, wire, composed.left_out),
         mistake=mistake,
     )
 
@@ -81,8 +88,14 @@ def _compose_notice(context: SendContext, raw: bytes, dispatch: Dispatch) -> Dra
         return _compose_reminder(context, dispatch)
     if item.note in (COPY, STARTED):
         return _compose_copy(context, raw, dispatch)
-    notice = partial(compose_notice, NoticeKind(item.note), owners=owners, item=item)
-    about = attempt(lambda: notice(record=record, conversation=context.conversation))
+    kind = NoticeKind(item.note)
+    notice = partial(compose_notice, kind, owners=owners, item=item)
+
+    def compose() -> Composed:
+        further, attached = _RESPONSES[kind](context, raw, dispatch) if kind in _RESPONSES else ((), ())
+        return notice(record=record, conversation=context.conversation, further=further, attached=attached)
+
+    about = attempt(compose)
     if not isinstance(about, Mistake):
         return Draft(raw=about.raw, sender=owners.notices_address)
     bare = replace(record, subject="", sender="", sender_name="", verification="", feedback={}, reasons=())
@@ -129,3 +142,38 @@ def _compose_copy(context: SendContext, raw: bytes, dispatch: Dispatch) -> Draft
         conversation=(lambda now, wire: add_copy(now, receipt, mailbox, wire)) if item.note == COPY else None,
         mistake=mistake,
     )
+
+
+type _Response = tuple[Sequence[Piece], Sequence[writer.Entity]]
+"""What a response to a command shows and attaches beside what it says."""
+
+
+def _checked(context: SendContext, raw: bytes, dispatch: Dispatch) -> _Response:
+    """Return the owner's reply as the contact would get it."""
+    conversation = conversation_of(context)
+    message = without_request(parse(raw), conversation)
+    recipients = reply_recipients(message, conversation, everyone=False, at_most=1)
+    about = reply_context(
+        message,
+        conversation,
+        owners=owners_in_force(dispatch),
+        recipients=recipients,
+        receipt=context.message.receipt,
+    )
+    return rehearsed(compose_reply(message, about))
+
+
+def _files(context: SendContext, raw: bytes, dispatch: Dispatch) -> _Response:
+    """Return the files that the item's detail, "Files 1 of 2", numbers."""
+    item, message = context.item, parse(raw)
+    about = forward_context(
+        message, context.message, conversation_of(context), owners=dispatch.owners, mailbox=item.recipients[0]
+    )
+    named = quoted(context.message.subject, MAX_NAME) or "a message without a subject"
+    return (Paragraph(f"They belong to: {named}"),), file_entities(message, about, int(item.detail.split()[1]))
+
+
+_RESPONSES: dict[NoticeKind, Callable[[SendContext, bytes, Dispatch], _Response]] = {
+    NoticeKind.CHECK: _checked,
+    NoticeKind.FILES: _files,
+}

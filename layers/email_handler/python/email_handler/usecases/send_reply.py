@@ -6,10 +6,7 @@ from datetime import datetime
 from email_handler.conversations.evolve import add_sent_reply, mailbox_of
 from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.keys import copy_id, sent_key
-from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import COPY, STARTED, Conversation, LedgerItem
-from email_handler.conversations.routes import Routes, load_routes
-from email_handler.errors import ConfigUnavailable
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.message import Message
 from email_handler.mail.parsing import parse
@@ -17,7 +14,7 @@ from email_handler.outgoing.context import reply_context
 from email_handler.outgoing.reply import compose_reply
 from email_handler.ports import SendContext
 from email_handler.usecases.decision import new_send
-from email_handler.usecases.sending import Dispatch, Draft, SendResult, conversation_of, send
+from email_handler.usecases.sending import Dispatch, Draft, SendResult, conversation_of, owners_in_force, send
 
 
 def send_reply(job: Job, dispatch: Dispatch) -> SendResult:
@@ -34,7 +31,9 @@ def _compose(context: SendContext, raw: bytes, dispatch: Dispatch) -> Draft:
     message = parse(raw)
     composed = compose_reply(
         message,
-        reply_context(message, conversation, owners=_owners(dispatch), recipients=item.recipients, receipt=item.source),
+        reply_context(
+            message, conversation, owners=owners_in_force(dispatch), recipients=item.recipients, receipt=item.source
+        ),
     )
     at = dispatch.clock()
     return Draft(
@@ -60,15 +59,3 @@ def _copies(message: Message, context: SendContext, conversation: Conversation, 
     )
     kept = sent_key(item.kind, item.id)
     return tuple(replace(copy, archive_key=kept, queued_at=at, due=at) for copy in made)
-
-
-def _owners(dispatch: Dispatch) -> Owners:
-    """Return the owners with every mailbox of the routes in force.
-
-    Raises ConfigUnavailable if those cannot be read: a reply waits until the leak gate knows all mailboxes.
-    """
-    document = dispatch.config.read(dispatch.routes_parameter)
-    routes = load_routes(document.body) if document else Routes()
-    if routes.problems and not routes.mailboxes:
-        raise ConfigUnavailable(routes.problems[0])
-    return replace(dispatch.owners, routed=routes.mailboxes)

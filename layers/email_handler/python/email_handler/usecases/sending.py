@@ -19,6 +19,7 @@ from email_handler.conversations.records import (
     Reference,
     SendState,
 )
+from email_handler.conversations.routes import Routes, load_routes
 from email_handler.conversations.threads import wire_id
 from email_handler.identifiers import EmailAddress, SesId
 from email_handler.mistakes import Mistake, attempt, attempt_or
@@ -79,6 +80,10 @@ class Draft:
 
 
 type Compose = Callable[[SendContext, bytes], Draft]
+
+_OF_ARCHIVE = frozenset(
+    {DIGEST, COPY, NoticeKind.CHECK, NoticeKind.FILES}
+)  # notices that show what was received or sent
 
 _EVENTS = {
     JobKind.ACKNOWLEDGEMENT: "Acknowledgement Sent",
@@ -159,7 +164,7 @@ def _stored(item: LedgerItem, raw: bytes, dispatch: Dispatch) -> LedgerItem:
 
 def _original(item: LedgerItem, dispatch: Dispatch) -> bytes:
     """Return what *item* is composed from. A notice needs the record only: the message may be what is missing."""
-    of_record = item.kind is JobKind.NOTICE and item.note not in (DIGEST, COPY)
+    of_record = item.kind is JobKind.NOTICE and item.note not in _OF_ARCHIVE
     return b"" if of_record else dispatch.archive.get(item.archive_key)
 
 
@@ -290,3 +295,15 @@ def conversation_of(context: SendContext) -> Conversation:
     if context.conversation is None:
         raise errors.UnknownConversation("the send names a conversation that the table does not hold")
     return context.conversation
+
+
+def owners_in_force(dispatch: Dispatch) -> Owners:
+    """Return the owners with every mailbox of the routes in force.
+
+    Raises ConfigUnavailable if those cannot be read: a reply waits until the leak gate knows all mailboxes.
+    """
+    document = dispatch.config.read(dispatch.routes_parameter)
+    routes = load_routes(document.body) if document else Routes()
+    if routes.problems and not routes.mailboxes:
+        raise errors.ConfigUnavailable(routes.problems[0])
+    return replace(dispatch.owners, routed=routes.mailboxes)
