@@ -9,7 +9,7 @@ import typer
 from cli.checks import Check, State, check, print_checks
 from cli.connection import Connection, aws_errors, connect, resources
 from cli.dns import Dns, Server, asks_strict_alignment
-from cli.documents import ACKNOWLEDGEMENT, BUILTIN, ROUTES, RULES, Pointer
+from cli.documents import ACKNOWLEDGEMENT, BUILTIN, ROUTES, RULES, SIGNATURE, Pointer
 from cli.options import AsJson, Endpoint, Stack
 from cli.terminal import CommandError, ExitCode, print_note, tracked
 from email_handler.adapters.ses_state import receiving_condition
@@ -129,7 +129,7 @@ def check_condition(condition: str, *, receives: bool, emulated: bool) -> Check:
 
 
 def _documents(connection: Connection, _ids: Mapping[str, str]) -> Iterator[Check]:
-    for document in (RULES, ROUTES, ACKNOWLEDGEMENT):
+    for document in (RULES, ROUTES, ACKNOWLEDGEMENT, SIGNATURE):
         pointer = Pointer(document, connection)
         key = pointer.history()[-1].key
         problems = pointer.problems(key)

@@ -1,5 +1,5 @@
-"""``push``, ``rollback`` and ``show`` for the three documents that configure the functions: rules, routes,
-acknowledgement.
+"""``push``, ``rollback`` and ``show`` for the four documents that configure the functions: rules, routes,
+acknowledgement, signature.
 
 Each is an object below ``config/`` in the archive, and an SSM parameter (the pointer) holds its key. Pushing uploads
 the document under a new key and moves the pointer; rolling back moves it to an earlier one. The functions follow
@@ -22,6 +22,7 @@ from cli.connection import Connection, aws_errors, connect, resources
 from cli.options import AsJson, Endpoint, Stack
 from cli.terminal import CommandError, fail_if, new_table, out, print_json, print_note, print_pairs, print_result, when
 from email_handler.conversations.routes import load_routes
+from email_handler.conversations.signatures import load_signatures
 from email_handler.errors import ArchiveObjectMissing, BadRules
 from email_handler.spam.rules import check as check_rules
 from email_handler.spam.rules import load_rules
@@ -88,9 +89,14 @@ def acknowledgement_findings(document: bytes) -> tuple[str, ...]:
     return tuple(findings)
 
 
+def signature_findings(document: bytes) -> tuple[str, ...]:
+    """Return what the functions skip in a signatures document."""
+    return load_signatures(document).problems
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One of the three."""
+    """One of the four."""
 
     name: str  # for people, and the beginning of its pointer's logical id
     folder: str  # below config/
@@ -104,6 +110,7 @@ ROUTES = Document("routes", "routes", ".toml", routes_findings, routes_findings)
 ACKNOWLEDGEMENT = Document(
     "acknowledgement", "acknowledgement", ".txt", acknowledgement_findings, acknowledgement_findings
 )
+SIGNATURE = Document("signature", "signatures", ".toml", signature_findings, signature_findings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,4 +261,6 @@ def _print_history(history: Sequence[Version], problems: Sequence[str]) -> None:
 routes = typer.Typer(no_args_is_help=True, help="Choose the mailboxes that messages are forwarded to.")
 acknowledgement = typer.Typer(no_args_is_help=True, help="Write the automatic acknowledgement to contacts.")
 add_commands(routes, ROUTES)
+signature = typer.Typer(no_args_is_help=True, help="Write what stands below replies, for each public address.")
 add_commands(acknowledgement, ACKNOWLEDGEMENT)
+add_commands(signature, SIGNATURE)

@@ -83,6 +83,7 @@ app.add_typer(held.app, name="held")
 app.add_typer(rules.app, name="rules")
 app.add_typer(documents.routes, name="routes")
 app.add_typer(documents.acknowledgement, name="acknowledgement")
+app.add_typer(documents.signature, name="signature")
 app.add_typer(local.app, name="local")
 
 

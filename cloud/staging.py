@@ -26,6 +26,7 @@ from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import Decision, PendingEvent
 from email_handler.conversations.routes import Routes
+from email_handler.conversations.signatures import Signatures
 from email_handler.identifiers import ArchiveKey
 from email_handler.mail.addresses import mailbox_key, read_mailboxes
 from email_handler.runtime import ses_receipts
@@ -124,7 +125,9 @@ def _context(clients: Clients, deployment: Deployment) -> Context:
             "DISPLAY_NAME": given["DisplayName"],
         }
     )
-    configuration = Configuration(rules=builtin_rules(), routes=Routes(), owners=settings.owners(), problems=())
+    configuration = Configuration(
+        rules=builtin_rules(), routes=Routes(), signatures=Signatures(), owners=settings.owners(), problems=()
+    )
     return Context(
         archive=S3Archive(clients.s3, bucket),
         records=DynamoRecords(clients.dynamodb, table, clock=_now),

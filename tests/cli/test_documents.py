@@ -16,6 +16,7 @@ from cli.documents import (
     previous,
     read_document,
     routes_findings,
+    signature_findings,
 )
 from cli.terminal import CommandError
 from cloud.cloud import LocalCloud
@@ -60,6 +61,16 @@ def test_the_shipped_acknowledgement_has_no_finding() -> None:
 
     assert acknowledgement_findings(f"{text}\n=====\n{html}".encode()) == ()
     assert acknowledgement_findings(read_document(PROJECT / "config" / "acknowledgement")) == ()
+
+
+@pytest.mark.parametrize("document", [b"contact@example.com = 1", b'nobody = "x"', b"default = 1"])
+def test_a_bad_signature_has_a_finding(document: bytes) -> None:
+    (finding,) = signature_findings(document)
+    assert finding.startswith("signature: ")
+
+
+def test_the_shipped_signatures_have_no_finding() -> None:
+    assert signature_findings((PROJECT / "config" / "signatures.toml").read_bytes()) == ()
 
 
 @pytest.mark.parametrize(
@@ -112,9 +123,12 @@ def test_a_folder_without_both_templates_fails(tmp_path: Path) -> None:
 
 
 def restore(cloud: LocalCloud) -> Iterator[None]:
-    """Restore all three documents afterwards."""
+    """Restore all documents afterwards."""
     ssm = cloud.clients.ssm
-    names = [cloud.resources[name] for name in ("RulesPointer", "RoutesPointer", "AcknowledgementPointer")]
+    names = [
+        cloud.resources[name]
+        for name in ("RulesPointer", "RoutesPointer", "AcknowledgementPointer", "SignaturePointer")
+    ]
     before = {name: ssm.get_parameter(Name=name)["Parameter"]["Value"] for name in names}
     yield
     for name, key in before.items():
@@ -179,6 +193,28 @@ def test_routes_are_pushed_and_rolled_back_to_none(cloud: LocalCloud, tmp_path: 
     assert ("shop@private.example",) in forwarded
     assert back["in_force"] == "builtin"
     assert "config/routes/" in run(cloud, "routes", "show").output
+
+
+@pytest.mark.cloud
+@pytest.mark.usefixtures("restored")
+def test_a_signature_that_is_pushed_stands_below_replies_and_can_be_taken_back(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
+    (tmp_path / "own.toml").write_text('default = "Jo Example"\n')
+    (pushed,) = lines(cloud, "signature", "push", str(tmp_path / "own.toml"))
+    restart_functions(cloud)
+    contact, before = person(), len(cloud.sent())
+    arrive(cloud, contact)
+    thread = next(sent.sender for sent in sent_since(cloud, before) if OWNER in sent.recipients)
+    arrive(cloud, OWNER, to=thread, text="Dear contact\r\n")
+    reply = next(sent for sent in sent_since(cloud, before) if b"Dear contact" in Path(sent.eml).read_bytes())
+    (shown,) = lines(cloud, "signature", "show")
+    (back,) = lines(cloud, "signature", "rollback")
+
+    assert reply.recipients == (contact,)
+    assert Path(reply.eml).read_bytes().endswith(b"Dear contact\r\n\r\n-- \r\nJo Example\r\n")
+    assert shown["in_force"] == pushed["in_force"] == back["before"]
+    assert back["in_force"] == pushed["before"]
 
 
 @pytest.mark.cloud

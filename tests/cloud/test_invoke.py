@@ -28,6 +28,7 @@ def test_each_function_gets_the_physical_names_that_sam_cannot_resolve() -> None
         "CONFIGURATION_SET": "physical-ContactConfigurationSet",
         "ACKNOWLEDGEMENT_PARAMETER": "physical-AcknowledgementPointer",
         "ROUTES_PARAMETER": "physical-RoutesPointer",
+        "SIGNATURE_PARAMETER": "physical-SignaturePointer",
         "AWS_ENDPOINT_URL": "http://host.docker.internal:4577",
     }
 

@@ -12,7 +12,15 @@ READS, ACTS = "OperatorReadPolicy", "OperatorActPolicy"  # logical ids of the te
 READING = frozenset(
     {
         *("list", "show", "search", "why", "lists", "export", "doctor", "reconcile --dry-run"),
-        *("held list", "held show", "rules show", "rules backtest", "routes show", "acknowledgement show"),
+        *(
+            "held list",
+            "held show",
+            "rules show",
+            "rules backtest",
+            "routes show",
+            "acknowledgement show",
+            "signature show",
+        ),
     }
 )
 """Commands that change nothing. ``redrive --dry-run`` hides the dead letters from others while it looks at them."""

@@ -12,6 +12,7 @@ from email_handler.conversations.keys import raw_key
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Decision
 from email_handler.conversations.routes import Routes, load_routes
+from email_handler.conversations.signatures import Signatures, load_signatures
 from email_handler.errors import RetryLater
 from email_handler.identifiers import EmailAddress, FunctionName, ReceiptId
 from email_handler.senders.authentication import SesReceipt
@@ -48,7 +49,7 @@ class World:
         self.jobs = FakeJobs()
         self.mailer = FakeMailer()
         self.events = FakeEvents()
-        self.config = FakeConfig({"acknowledgement": None, "routes": None})
+        self.config = FakeConfig({"acknowledgement": None, "routes": None, "signature": None})
         self.owners = Owners(
             public_addresses=(PUBLIC,),
             thread_domain=THREAD,
@@ -73,7 +74,11 @@ class World:
     @property
     def configuration(self) -> Configuration:
         owners = replace(self.owners, routed=self.routes.mailboxes)
-        return Configuration(rules=builtin_rules(), routes=self.routes, owners=owners, problems=())
+        document = self.config.documents["signature"]
+        signatures = load_signatures(document) if document else Signatures()
+        return Configuration(
+            rules=builtin_rules(), routes=self.routes, signatures=signatures, owners=owners, problems=()
+        )
 
     @property
     def context(self) -> Context:
@@ -106,6 +111,7 @@ class World:
             config=self.config,
             acknowledgement_parameter="acknowledgement",
             routes_parameter="routes",
+            signature_parameter="signature",
             owners=self.owners,
             region="us-east-1",
             lease=timedelta(seconds=60),

@@ -82,7 +82,13 @@ def _config(bucket: str) -> SsmConfig:
 def _receiving() -> tuple[ReceivingSettings, ConfigurationReader]:
     settings = ReceivingSettings.from_environ(os.environ)
     source = _config(settings.archive_bucket)
-    reader = ConfigurationReader(source, settings.rules_parameter, settings.routes_parameter, settings.owners())
+    reader = ConfigurationReader(
+        source,
+        settings.rules_parameter,
+        settings.routes_parameter,
+        settings.signature_parameter,
+        settings.owners(),
+    )
     return settings, reader
 
 
@@ -182,6 +188,7 @@ def dispatch() -> Dispatch:
         config=_config(settings.archive_bucket),
         acknowledgement_parameter=settings.acknowledgement_parameter,
         routes_parameter=settings.routes_parameter,
+        signature_parameter=settings.signature_parameter,
         owners=settings.owners(),
         region=os.environ["AWS_REGION"],
         lease=timedelta(seconds=settings.timeout_seconds) + _LEASE_MARGIN,

@@ -85,6 +85,7 @@ class ReceivingSettings(OwnerSettings):
     reply_queue_url: str
     rules_parameter: str  # name of the SSM parameter that points to the spam rules
     routes_parameter: str  # likewise the routes
+    signature_parameter: str  # likewise the signatures of replies
     unchecked_parts: str  # "tell" or "hold": what to do with a reply whose parts were not all read in full
     ack_daily_cap: int
     ack_daily_cap_per_domain: int
@@ -112,6 +113,7 @@ class SendingSettings(OwnerSettings):
     timeout_seconds: int  # the function's own time-out: a lease outlives it
     acknowledgement_parameter: str  # name of the SSM parameter that points to the acknowledgement's templates
     routes_parameter: str  # likewise the routes, whose mailboxes no reply may show
+    signature_parameter: str  # likewise the signatures of replies
     notice_queue_url: str  # for the notice about a reply that could not be sent
 
 

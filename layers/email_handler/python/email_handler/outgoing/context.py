@@ -41,6 +41,7 @@ class ReplyContext:
     contact: EmailAddress  # replaces thread addresses in quotations
     recipients: tuple[EmailAddress, ...]  # To of the reply: the reply address, or all for ``+all``
     contact_name: str = ""
+    signature: str = ""  # below the owner's words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +128,9 @@ def reply_context(
     owners: Owners,
     recipients: Sequence[EmailAddress],
     receipt: ReceiptId,
+    signature: str = "",
 ) -> ReplyContext:
-    """Return the context of the owner's reply *message*, received as *receipt*, to *recipients*.
+    """Return the context of the owner's reply *message*, received as *receipt*, to *recipients*, with *signature*.
 
     The contact keeps their subject unless the owner renamed the thread; what starts a conversation has the owner's, and
     replies to nothing. No mailbox that any route names is shown to them: one owner may quote another's message.
@@ -149,6 +151,7 @@ def reply_context(
         contact=EmailAddress(conversation.reply_address or conversation.contact),
         recipients=tuple(recipients),
         contact_name=conversation.contact_name,
+        signature=signature,
     )
 
 

@@ -25,6 +25,7 @@ from email_handler.outgoing.leak_gate import gate
 from email_handler.outgoing.leak_gate.masking import mask
 from email_handler.outgoing.leak_gate.needles import BANNER, Needles
 from email_handler.outgoing.sentinels import MARK, defused
+from email_handler.outgoing.signature import below_html, below_text
 
 _SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
 _TEXT_TYPES = frozenset(("application/ics", "message/delivery-status", "message/disposition-notification"))
@@ -96,6 +97,8 @@ class _Cleaning:
         # What headers.sender_name adds to the contact's name, "Jane Doe (jane at customer.example)", as clients quote it.
         spelled = re.escape(context.contact.replace("@", " at "))
         self._spelled_address = re.compile(rf""" ?\({spelled}\)(?=(?:"|&quot;)?\s{{0,4}}(?:<|&lt;|\[|:|$))""")
+        bodies = [leaf for leaf in message.root.walk() if not leaf.children and id(leaf) not in self._numbers]
+        self._last = set({leaf.content_type: id(leaf) for leaf in bodies}.values())  # of each type: there it is signed
         self.places: dict[Place, None] = {}
         self.changes: dict[Change, None] = {}
 
@@ -157,6 +160,8 @@ class _Cleaning:
                 cleaned = self._without_armour(cleaned, where)
         if found:
             self._removed(where, BANNER)
+        if self._depth == 0 and id(part) in self._last:
+            cleaned = self._with_signature(part, cleaned)
         if is_body and self._depth == 0:
             self._note_changes(cleaned, where, markup=is_html)
         cleaned, _ = self.masked(cleaned, where, markup=is_html)
@@ -166,6 +171,12 @@ class _Cleaning:
             return self._file(part, cleaned.encode("utf-8", "replace"), where)
         subtype = part.content_type[5:] if part.content_type.startswith("text/") else "plain"
         return writer.text(cleaned, subtype, part.parameters.items(), self._placement(part, where))
+
+    def _with_signature(self, part: Part, text: str) -> str:
+        if part.content_type == "text/html":
+            return below_html(text, self._context.signature)
+        flowed = part.parameters.get("format", "").lower() == "flowed"
+        return below_text(text, self._context.signature, flowed=flowed) if part.content_type == "text/plain" else text
 
     def _without_armour(self, text: str, where: str) -> str:
         if "-----BEGIN PGP SIGNATURE-----" not in text:

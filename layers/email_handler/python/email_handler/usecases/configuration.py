@@ -1,4 +1,4 @@
-"""Rules and routes in force: the operator's documents, or the built-in ones if those cannot be used."""
+"""Rules, routes and signatures in force: the operator's documents, or the built-in ones if those cannot be used."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +7,7 @@ from typing import Any
 
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.routes import Routes, load_routes
+from email_handler.conversations.signatures import Signatures, load_signatures
 from email_handler.errors import BadRules, ConfigUnavailable
 from email_handler.mistakes import Mistake, attempt
 from email_handler.ports import ConfigDocument, ConfigSource
@@ -19,39 +20,52 @@ class Configuration:
 
     rules: RuleSet
     routes: Routes
+    signatures: Signatures
     owners: Owners  # the routes' mailboxes included
     problems: tuple[str, ...]  # what is wrong with the documents: constants, for log, metric and the daily report
 
 
 class ConfigurationReader:
-    """Reads both documents and keeps them compiled until they change."""
+    """Reads the documents and keeps them compiled until they change."""
 
-    def __init__(self, source: ConfigSource, rules_parameter: str, routes_parameter: str, owners: Owners) -> None:
-        """Take the port, the names of the two SSM parameters, and the owners as deployed."""
+    def __init__(
+        self,
+        source: ConfigSource,
+        rules_parameter: str,
+        routes_parameter: str,
+        signature_parameter: str,
+        owners: Owners,
+    ) -> None:
+        """Take the port, the names of the three SSM parameters, and the owners as deployed."""
         self._source = source
-        self._parameters = {"rules": rules_parameter, "routes": routes_parameter}
+        self._parameters = {"rules": rules_parameter, "routes": routes_parameter, "signature": signature_parameter}
         self._owners = owners
         self._good: dict[str, tuple[str, Any]] = {}  # by name: the version and content of the last good document
         self._pool = ThreadPoolExecutor(thread_name_prefix="configuration")
 
     def begin(self) -> Callable[[], Configuration]:
-        """Start reading both documents, and return a function that waits for the configuration in force.
+        """Start reading the documents, and return a function that waits for the configuration in force.
 
         That function never fails: no message waits for a rules file.
         """
         reading_rules = self._pool.submit(
             self._read, "rules", lambda found: load_rules(found.body, found.version), builtin_rules
         )
+        reading_signatures = self._pool.submit(
+            self._read, "signature", lambda found: load_signatures(found.body), Signatures
+        )
         reading_routes = self._pool.submit(self._read, "routes", lambda found: load_routes(found.body), Routes)
 
         def configuration() -> Configuration:
             (rules, rules_problem), (routes, routes_problem) = reading_rules.result(), reading_routes.result()
-            found = filter(None, (rules_problem, routes_problem))
+            signatures, signatures_problem = reading_signatures.result()
+            found = filter(None, (rules_problem, routes_problem, signatures_problem))
             return Configuration(
                 rules=rules,
                 routes=routes,
+                signatures=signatures,
                 owners=replace(self._owners, routed=routes.mailboxes),
-                problems=(*rules.problems, *routes.problems, *found),
+                problems=(*rules.problems, *routes.problems, *signatures.problems, *found),
             )
 
         return configuration

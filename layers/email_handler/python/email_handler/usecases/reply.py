@@ -180,9 +180,14 @@ def _plan_reply(
     assert owner and target, "refusals covers them"  # noqa: S101, PT018 - for mypy
     if conversation is None:
         return _plan_start(parsed, known, configuration, owner, starting, hold_unchecked=hold_unchecked, delay=delay)
+    signature = configuration.signatures.of(conversation.public_address)
     if command := read_command(target.tag, parsed.message.subject):
-        return _plan_command(parsed, command, known, owners, owner, conversation, hold_unchecked=hold_unchecked)
-    return _plan_relay(parsed, known, owners, owner, conversation, hold_unchecked=hold_unchecked, delay=delay)
+        return _plan_command(
+            parsed, command, known, owners, owner, conversation, signature, hold_unchecked=hold_unchecked
+        )
+    return _plan_relay(
+        parsed, known, owners, owner, conversation, signature, hold_unchecked=hold_unchecked, delay=delay
+    )
 
 
 def _plan_command(
@@ -192,12 +197,15 @@ def _plan_command(
     owners: Owners,
     owner: EmailAddress,
     conversation: Conversation,
+    signature: str,
     *,
     hold_unchecked: bool,
 ) -> Commit:
     match command.verb:
         case Verb.CHECK:
-            return _plan_check(parsed, command, known, owners, owner, conversation, hold_unchecked=hold_unchecked)
+            return _plan_check(
+                parsed, command, known, owners, owner, conversation, signature, hold_unchecked=hold_unchecked
+            )
         case Verb.FILES:
             return plan_files(parsed, command, known, owner, conversation, owners)
         case _:
@@ -219,7 +227,10 @@ def _plan_start(
     if not isinstance(begun, Begun):
         return hold(parsed, known, owners, owner, *begun)
     known = replace(known, contact=begun.contact)
-    commit = _plan_relay(parsed, known, owners, owner, begun.conversation, hold_unchecked=hold_unchecked, delay=delay)
+    signature = configuration.signatures.of(begun.conversation.public_address)
+    commit = _plan_relay(
+        parsed, known, owners, owner, begun.conversation, signature, hold_unchecked=hold_unchecked, delay=delay
+    )
     return started(commit, parsed, begun, starting)
 
 
@@ -229,6 +240,7 @@ def _plan_relay(
     owners: Owners,
     owner: EmailAddress,
     conversation: Conversation,
+    signature: str,
     *,
     hold_unchecked: bool,
     delay: timedelta,
@@ -237,7 +249,14 @@ def _plan_relay(
     recipients = reply_recipients(parsed.message, conversation, everyone=everyone, at_most=MAX_RECIPIENTS)
     composed = compose_reply(
         parsed.message,
-        reply_context(parsed.message, conversation, owners=owners, recipients=recipients, receipt=parsed.receipt.id),
+        reply_context(
+            parsed.message,
+            conversation,
+            owners=owners,
+            recipients=recipients,
+            receipt=parsed.receipt.id,
+            signature=signature,
+        ),
     )
     digest = text_digest(parsed.message)
     refusal = next(_not_to_be_sent(composed, digest, parsed, known, conversation, hold_unchecked), None)
@@ -253,13 +272,16 @@ def _plan_check(
     owners: Owners,
     owner: EmailAddress,
     conversation: Conversation,
+    signature: str,
     *,
     hold_unchecked: bool,
 ) -> Commit:
     """Return the transaction that sends the reply back to *owner* as the contact would get it, with what would keep it."""
     message = without_request(parsed.message, conversation)
     recipients = reply_recipients(message, conversation, everyone=False, at_most=1)
-    about = reply_context(message, conversation, owners=owners, recipients=recipients, receipt=parsed.receipt.id)
+    about = reply_context(
+        message, conversation, owners=owners, recipients=recipients, receipt=parsed.receipt.id, signature=signature
+    )
     digest = text_digest(message)
     refusal = next(
         _not_to_be_sent(compose_reply(message, about), digest, parsed, known, conversation, hold_unchecked), None

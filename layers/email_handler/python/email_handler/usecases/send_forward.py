@@ -25,7 +25,15 @@ from email_handler.outgoing.reply import compose_reply
 from email_handler.outgoing.unlinked import quoted
 from email_handler.outgoing.whole import compose_whole
 from email_handler.ports import SendContext
-from email_handler.usecases.sending import Dispatch, Draft, SendResult, conversation_of, owners_in_force, send
+from email_handler.usecases.sending import (
+    Dispatch,
+    Draft,
+    SendResult,
+    conversation_of,
+    owners_in_force,
+    send,
+    signature_in_force,
+)
 
 
 def send_forward(job: Job, dispatch: Dispatch) -> SendResult:
@@ -159,6 +167,7 @@ def _checked(context: SendContext, raw: bytes, dispatch: Dispatch) -> _Response:
         owners=owners_in_force(dispatch),
         recipients=recipients,
         receipt=context.message.receipt,
+        signature=signature_in_force(dispatch, conversation),
     )
     return rehearsed(compose_reply(message, about))
 

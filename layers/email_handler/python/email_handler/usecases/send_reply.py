@@ -14,7 +14,15 @@ from email_handler.outgoing.context import reply_context
 from email_handler.outgoing.reply import compose_reply
 from email_handler.ports import SendContext
 from email_handler.usecases.decision import new_send
-from email_handler.usecases.sending import Dispatch, Draft, SendResult, conversation_of, owners_in_force, send
+from email_handler.usecases.sending import (
+    Dispatch,
+    Draft,
+    SendResult,
+    conversation_of,
+    owners_in_force,
+    send,
+    signature_in_force,
+)
 
 
 def send_reply(job: Job, dispatch: Dispatch) -> SendResult:
@@ -32,7 +40,12 @@ def _compose(context: SendContext, raw: bytes, dispatch: Dispatch) -> Draft:
     composed = compose_reply(
         message,
         reply_context(
-            message, conversation, owners=owners_in_force(dispatch), recipients=item.recipients, receipt=item.source
+            message,
+            conversation,
+            owners=owners_in_force(dispatch),
+            recipients=item.recipients,
+            receipt=item.source,
+            signature=signature_in_force(dispatch, conversation),
         ),
     )
     at = dispatch.clock()

@@ -20,6 +20,7 @@ from email_handler.conversations.records import (
     SendState,
 )
 from email_handler.conversations.routes import Routes, load_routes
+from email_handler.conversations.signatures import Signatures, load_signatures
 from email_handler.conversations.threads import wire_id
 from email_handler.identifiers import EmailAddress, SesId
 from email_handler.mistakes import Mistake, attempt, attempt_or
@@ -57,6 +58,7 @@ class Dispatch:
     config: ConfigSource
     acknowledgement_parameter: str
     routes_parameter: str
+    signature_parameter: str
     owners: Owners  # as deployed, without the routes' mailboxes
     region: str
     lease: timedelta  # the function's time-out + 30 s: an older lease means a crash
@@ -307,3 +309,13 @@ def owners_in_force(dispatch: Dispatch) -> Owners:
     if routes.problems and not routes.mailboxes:
         raise errors.ConfigUnavailable(routes.problems[0])
     return replace(dispatch.owners, routed=routes.mailboxes)
+
+
+def signature_in_force(dispatch: Dispatch, conversation: Conversation) -> str:
+    """Return the signature of replies in *conversation*, "" if there is none or its document cannot be used: no reply
+    waits for it."""
+    try:
+        document = dispatch.config.read(dispatch.signature_parameter)
+    except errors.ConfigUnavailable:
+        document = None
+    return (load_signatures(document.body) if document else Signatures()).of(conversation.public_address)
