@@ -124,11 +124,13 @@ def test_doctor_checks_the_deployed_stack(cloud: LocalCloud) -> None:
     wrong = [check["found"] for check in found if check["state"] == "wrong"]
     assert ran.exit_code == (1 if wrong else 0)
     assert [text for text in wrong if "still in" not in text] == [], "other tests may have left dead letters here"
-    assert {what: checks[what]["state"] for what in ("Stack", "Rules", "Routes", "Acknowledgement", "Receiving")} == {
+    shown = ("Stack", "Rules", "Routes", "Acknowledgement", "Signature", "Receiving")
+    assert {what: checks[what]["state"] for what in shown} == {
         "Stack": "fine",
         "Rules": "fine",
         "Routes": "fine",
         "Acknowledgement": "fine",
+        "Signature": "fine",
         "Receiving": "note",
     }
     assert checks["Alarm mail"]["found"].startswith("cannot be checked here")
