@@ -18,6 +18,7 @@ from email_handler.errors import (
     RecordChanged,
     RecordsUnavailable,
     RetryLater,
+    SendingThrottled,
     SendOutcomeUnknown,
 )
 from email_handler.identifiers import ConversationId, EmailAddress, LedgerId, ReceiptId
@@ -366,6 +367,80 @@ def test_a_bounce_of_an_unknown_send_is_recorded_once_the_send_is(world: World) 
     assert item(world, JobKind.FORWARD).state is SendState.SENT
     assert recorded(detail, world).conversation == send.conversation
     assert item(world, JobKind.FORWARD).state is SendState.BOUNCED
+
+
+@pytest.mark.parametrize("losing", [False, True], ids=["refused for good", "response lost"])
+def test_a_reply_that_the_owner_heard_of_already_can_still_bounce(world: World, losing: bool) -> None:
+    """They get a second notice: what they heard before was not that it bounced."""
+    sent = reply(world)
+    world.records.ledger[sent.id] = replace(sent, state=SendState.QUEUED, ses_id="")
+    world.jobs.queued = [sent.job]
+    error = SendOutcomeUnknown("read time-out") if losing else MessageRefused("MessageRejected")
+    for _ in range(COPIES[JobKind.REPLY]):
+        world.mailer.fail("send", error, after=True)
+    world.run()
+    detail = about(sent, "0100-first-copy", bounce("0100-first-copy"))
+    assert record_feedback(detail, world.context) is Unrecorded.WAITS
+    world.run()
+
+    recorded(detail, world)
+    assert item(world, JobKind.REPLY).state is SendState.BOUNCED
+    assert [one.recipients for one in world.run()] == [(OWNER,)]
+
+
+@pytest.mark.parametrize("kind", [JobKind.ACKNOWLEDGEMENT, JobKind.FORWARD])
+def test_a_delivery_that_ses_reports_before_the_sender_gives_up_waiting_is_not_forgotten(
+    world: World, kind: JobKind
+) -> None:
+    """SES delivers within a second; a sender waits 30 seconds for the response that is lost."""
+    send = replace(item(world, kind), state=SendState.QUEUED, ses_id="", sent_key="", lost=COPIES[kind] - 1)
+    world.records.ledger[send.id] = send
+    world.jobs.queued = [send.job]
+    copies = len(world.mailer.sent)
+    respond = world.mailer.send
+
+    def delivered_at_once(*args: Any) -> None:
+        ses_id = respond(*args)
+        record_feedback(about(send, ses_id, DELIVERY), world.context)
+        raise SendOutcomeUnknown("read time-out")
+
+    world.mailer.send = delivered_at_once  # type: ignore[assignment, method-assign]
+    world.run()
+
+    assert (item(world, kind).state, item(world, kind).ses_id) == (SendState.SENT, world.mailer.sent[-1].ses_id)
+    assert len(world.mailer.sent) == copies + 1
+    assert world.jobs.dead_lettered == []
+
+
+def test_a_delivery_of_what_was_taken_for_refused_keeps_a_second_copy_from_leaving(world: World) -> None:
+    """A busy response of a server between us and SES looks like SES's own."""
+    send = replace(item(world, JobKind.FORWARD), state=SendState.QUEUED, ses_id="")
+    world.records.ledger[send.id] = send
+    world.mailer.fail("send", SendingThrottled("ServiceUnavailable"), after=True)
+    with pytest.raises(RetryLater):
+        send_forward(send.job, world.dispatch)
+    copies = len(world.mailer.sent)
+    record_feedback(about(send, world.mailer.sent[-1].ses_id, DELIVERY), world.context)
+
+    assert send_forward(send.job, world.dispatch) is SendResult.SENT
+    assert len(world.mailer.sent) == copies
+
+
+def test_a_send_that_becomes_unknown_while_its_delivery_is_recorded_is_queued(world: World) -> None:
+    send = replace(item(world, JobKind.FORWARD), state=SendState.SENDING, ses_id="", lease_until=world.now)
+    world.records.ledger[send.id] = send
+    put = world.archive.put
+
+    def sender_is_faster(*args: Any) -> None:
+        world.records.give_back(send, SendState.UNKNOWN, "read time-out", world.now)
+        put(*args)
+
+    world.archive.put = sender_is_faster  # type: ignore[assignment, method-assign]
+    record_feedback(about(send, "0100-x", DELIVERY), world.context)
+    world.archive.put = put  # type: ignore[method-assign]
+
+    assert world.run() == []
+    assert item(world, JobKind.FORWARD).state is SendState.SENT
 
 
 def test_a_forged_notification_by_email_cannot_name_a_send(world: World) -> None:

@@ -191,6 +191,26 @@ def test_the_owner_hears_that_their_reply_may_have_left(world: World) -> None:
     assert read(notice)["From"].startswith('"Perhaps not sent')
 
 
+def test_the_owner_does_not_hear_that_a_reply_was_not_sent_if_an_earlier_try_may_have_sent_it(world: World) -> None:
+    """They would write again what the contact has."""
+    queue_one(world, JobKind.REPLY)
+    lose_response(world, JobKind.REPLY, crash=False)
+    world.mailer.fail("send", MessageRefused("MessageRejected"))
+    assert send(world, JobKind.REPLY) is SendResult.DEAD_LETTERED
+
+    assert item(world, JobKind.NOTICE).note == NoticeKind.MAY_BE_SENT
+
+
+def test_a_reply_whose_conversation_is_gone_is_dead_lettered_once(world: World) -> None:
+    owners_reply(world)
+    world.records.conversations.clear()
+
+    assert send(world, JobKind.REPLY) is SendResult.DEAD_LETTERED
+    assert item(world, JobKind.REPLY).state is SendState.FAILED
+    assert send(world, JobKind.REPLY) is SendResult.SKIPPED
+    assert len(world.jobs.dead_lettered) == 1
+
+
 def test_a_dead_letter_that_the_ledger_does_not_know_of_costs_no_copy(world: World) -> None:
     queue_one(world, JobKind.REPLY)
     lose_response(world, JobKind.REPLY, crash=False)

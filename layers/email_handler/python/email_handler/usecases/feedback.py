@@ -25,6 +25,7 @@ WAITS_FOR = timedelta(days=1)  # for the record of a send that SES names no ledg
 
 
 _RECORDED = (SendState.SENT, SendState.BOUNCED)
+_ENDED = (SendState.UNKNOWN, SendState.FAILED)
 
 
 class Unrecorded(StrEnum):
@@ -113,14 +114,15 @@ def _send(feedback: Feedback, context: Context) -> LedgerItem | None:
 
 def _keep_ses_id(item: LedgerItem, ses_id: SesId, context: Context) -> None:
     """Keep SES's id of a send that has no record of it, where its sender looks for it, and queue the send if it has ended
-    without one: the sender records it, and sends nothing."""
+    without one, or waits as refused: the sender records it, and sends nothing."""
     if item.state in _RECORDED:
         return
     context.archive.put(ses_id_key(item.kind, item.id), ses_id.encode(), "text/plain")
-    if item.state in (SendState.UNKNOWN, SendState.FAILED):
-        left = replace(item, lost=max(item.lost, 1))  # a sender looks for a kept id only if a response was lost
+    now = context.ledger.by_id(item.id)  # a sender that looked before that may have ended the send meanwhile
+    if now and (now.state in _ENDED or (now.state is SendState.QUEUED and not now.lost)):
+        left = replace(now, lost=max(now.lost, 1))  # a sender looks for a kept id only if a response was lost
         context.ledger.give_back(left, SendState.QUEUED, "SES's events say that it has left", context.clock())
-        context.jobs.queue([item.job])
+        context.jobs.queue([left.job])
 
 
 def _receipt(feedback: Feedback) -> ReceiptId:

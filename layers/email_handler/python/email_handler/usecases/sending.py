@@ -187,14 +187,17 @@ def _not_to_be_sent(item: LedgerItem, draft: Draft, dispatch: Dispatch) -> SendR
 
 
 def _not_sent(item: LedgerItem, error: errors.EmailHandlerError, dispatch: Dispatch) -> SendResult:
-    """Do with the item what *error* asks for: dead-letter it, leave it UNKNOWN, or put it off."""
+    """Do with the item what *error* asks for: dead-letter it, leave it UNKNOWN, or put it off. What SES's events have
+    confirmed meanwhile is put off: the next attempt records it."""
     reason = str(error) or type(error).__name__
-    if isinstance(error, errors.PermanentError):
-        return _dead_letter(item, reason, dispatch)
     if isinstance(error, errors.SendOutcomeUnknown):
         item = replace(item, lost=item.lost + 1)
-        if item.lost >= COPIES[item.kind]:
-            return _undecided(item, reason, dispatch)
+        ends = item.lost >= COPIES[item.kind]
+    else:
+        ends = isinstance(error, errors.PermanentError)
+    if ends and not (item.lost and _kept_ses_id(item, dispatch)):
+        end = _dead_letter if isinstance(error, errors.PermanentError) else _undecided
+        return end(item, reason, dispatch)
     return _put_off(item, error, reason, dispatch)
 
 
@@ -204,7 +207,8 @@ def _put_off(item: LedgerItem, error: errors.EmailHandlerError, reason: str, dis
     refusals = refused_again(item.refusals, error, now)
     item = replace(item, refusals=refusals)
     if is_over(refusals, now):
-        return _dead_letter(item, reason, dispatch)
+        end = _undecided if item.lost >= COPIES[item.kind] else _dead_letter
+        return end(item, reason, dispatch)
     pause = delay(refusals, dispatch.chance())
     dispatch.ledger.give_back(item, SendState.QUEUED, reason, now + pause)
     raise errors.RetryLater(reason, int(pause.total_seconds())) from error
@@ -221,7 +225,7 @@ def _undecided(item: LedgerItem, reason: str, dispatch: Dispatch) -> SendResult:
 
 
 def _dead_letter(item: LedgerItem, reason: str, dispatch: Dispatch) -> SendResult:
-    _leave_letter(item, reason, NoticeKind.NOT_SENT, dispatch)
+    _leave_letter(item, reason, NoticeKind.MAY_BE_SENT if item.lost else NoticeKind.NOT_SENT, dispatch)
     dispatch.ledger.give_back(item, SendState.FAILED, reason, dispatch.clock())
     return SendResult.DEAD_LETTERED
 
@@ -235,7 +239,10 @@ def _leave_letter(item: LedgerItem, reason: str, kind: NoticeKind, dispatch: Dis
 
 
 def _report_to_owner(item: LedgerItem, reason: str, kind: NoticeKind, dispatch: Dispatch) -> None:
-    record = dispatch.ledger.context(item.id).message
+    try:
+        record = dispatch.ledger.context(item.id).message
+    except errors.UnknownConversation:  # it was erased meanwhile
+        return
     owner = EmailAddress(record.sender.lower())
     notice = new_send(JobKind.NOTICE, notice_id(item.id, owner), record, [owner], note=kind)
     now = dispatch.clock()
