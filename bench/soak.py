@@ -37,11 +37,14 @@ from cloud.emulator import in_flight, wait_until
 from cloud.ses import Sent, read_outbox
 from email_handler import bootstrap
 from email_handler.adapters.s3 import S3Archive
+from email_handler.adapters.sqs import DeadLetterQueues
 from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.jobs import JobKind
 from email_handler.identifiers import ReceiptId
 from email_handler.usecases.audit import audit
 from email_handler.usecases.reconcile import OVERDUE, reconcile
-from tests.faults.oracle import Judgement, judge
+from email_handler.usecases.redrive import discard
+from tests.faults.oracle import AT_MOST, Judgement, judge
 from tests.faults.seen import digest, letter, look
 from tests.faults.truths import Allowed, Arrival, Truth
 from tests.support.builders import entity, mail, multipart
@@ -307,7 +310,7 @@ class Soak:
         """Use *cloud*, whose functions reach AWS through *proxy*, with the faults that *chaos* chooses."""
         self.cloud, self.proxy, self.chaos = cloud, proxy, chaos
         self.accepted: dict[Arrival, Message] = {}
-        self.redriven = self.taken_up = 0
+        self.redriven = self.taken_up = self.discarded = 0
         self._events = self._listen()
         self._shorten_timeouts()
 
@@ -354,6 +357,7 @@ class Soak:
             if not redriven and not self._reconcile():
                 break
         self._wait_for_rest()
+        self._discard_undecided()
 
     def _wait_for_rest(self) -> None:
         try:
@@ -377,6 +381,17 @@ class Soak:
                 count += 1
         return count
 
+    def _discard_undecided(self) -> None:
+        """Leave unsent what may have left as often as it may, as ``email-handler redrive --discard`` does."""
+        sqs, records = self.cloud.clients.sqs, self._records()
+        urls = [self.cloud.resources[f"{name}DeadLetters"] for name in ("Ack", "Forward", "Reply")]
+        self.discarded = len(
+            list(discard(letters=DeadLetterQueues(sqs, urls), records=records, ledger=records, dry_run=False))
+        )
+
+    def _records(self) -> DynamoTable:
+        return DynamoTable(self.cloud.clients.dynamodb, self.cloud.resources["Records"], lambda: datetime.now(UTC))
+
     def _reconcile(self) -> int:
         """Run the daily pass of both functions with their settings, and a clock late enough to take up everything."""
         done = 0
@@ -399,12 +414,16 @@ class Soak:
             events=self._heard(),
         )
         struck = [call for call in self.proxy.calls if call.fault and call.function in SENDERS]
+        losing = [
+            call.function
+            for call in struck
+            if call.fault is Fault.KILLED or (call.operation == "SendEmail" and call.fault is Fault.LOST)
+        ]
         allowed = Allowed(
-            copies=sum(
-                call.fault is Fault.KILLED or (call.operation == "SendEmail" and call.fault is Fault.LOST)
-                for call in struck
-            ),
-            unknown=sum(call.function == "AckSenderFunction" for call in struck),
+            copies=len(losing),
+            unknown=sum(call.function == "AckSenderFunction" for call in struck)
+            + losing.count("ReplySenderFunction") // AT_MOST[JobKind.REPLY]
+            + losing.count("ForwardSenderFunction") // AT_MOST[JobKind.FORWARD],
             unacknowledged=self.taken_up,
         )
         return judge({arrival: one.truth for arrival, one in self.accepted.items()}, seen, allowed=allowed)
@@ -418,7 +437,7 @@ class Soak:
 
     def stuck(self) -> Iterator[str]:
         """Yield what the operator's audit shows as unfinished, and what is left in a queue."""
-        records = DynamoTable(self.cloud.clients.dynamodb, self.cloud.resources["Records"], lambda: datetime.now(UTC))
+        records = self._records()
         archive = S3Archive(self.cloud.clients.s3, self.cloud.resources["Archive"])
         looked = audit(
             archive=archive,
@@ -473,6 +492,7 @@ def run(mails: int, seed: int, share: float, *, ses_down: bool = False, quiet: b
         "unknown": found.unknown,
         "redriven": soak.redriven,
         "taken_up": soak.taken_up,
+        "discarded": soak.discarded,
         "calls": len({call.call for call in proxy.calls}),
         "faults": dict(chaos.applied),
         "kinds": dict(Counter(one.kind for one in soak.accepted.values())),

@@ -33,7 +33,8 @@ _MEANING = {
     Trouble.OVERDUE: "send overdue",
     Trouble.UNPUBLISHED: "sent, but event not published",
     Trouble.FAILED: "send failed and dead-lettered",
-    Trouble.UNKNOWN: "acknowledgement that may have been sent",
+    Trouble.UNDECIDED: "send that may have left (redrive --resend or --discard)",
+    Trouble.UNKNOWN: "may have been sent, and is not sent again",
 }
 
 
@@ -51,7 +52,7 @@ def reconcile(
     the last day are acknowledged if that is due.
 
     With --dry-run nothing is changed: everything unfinished is counted and listed. The exit code is then 5 if there is
-    anything but acknowledgements that may or may not have been sent (those are never sent again).
+    anything but what may have been sent and is not sent again (acknowledgements, and what you discarded).
     """
     began = parse_since(since) if since else None
     connection = connect(stack, endpoint)

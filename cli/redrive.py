@@ -34,7 +34,7 @@ Discard = Annotated[
     bool,
     typer.Option(
         "--discard",
-        help="Only delete the dead letters that nobody can use, and those of sends that may have left; nothing is sent or run.",
+        help="Only delete the dead letters that nobody can use; what may have left is not sent again. Nothing is sent or run.",
     ),
 ]
 Resend = Annotated[
@@ -73,8 +73,11 @@ def _redrive_sends(
     sqs = connection.session.client("sqs")
     queues = {kind.value: urls[f"{name.capitalize()}Queue"] for name, kinds in SENT_BY.items() for kind in kinds}
     letters = DeadLetterQueues(sqs, [urls[f"{name.capitalize()}DeadLetters"] for name in chosen])
+    kinds = [kind for name in chosen for kind in SENT_BY[name]]
     if discard:
-        lines = discard_sends(letters=letters, ledger=connection.ledger, dry_run=dry_run)
+        lines = discard_sends(
+            letters=letters, records=connection.records, ledger=connection.ledger, kinds=kinds, dry_run=dry_run
+        )
     else:
         lines = redrive_sends(
             letters=letters,
@@ -82,7 +85,7 @@ def _redrive_sends(
             ledger=connection.ledger,
             jobs=SqsJobs(sqs, queues, {}),
             clock=lambda: datetime.now(UTC),
-            kinds=[kind for name in chosen for kind in SENT_BY[name]],
+            kinds=kinds,
             resend=resend,
             dry_run=dry_run,
         )
@@ -103,7 +106,7 @@ def _describe(line: Redrive, *, dry_run: bool) -> str:
         Redriven.QUEUED: "would be queued again" if dry_run else "queued again",
         Redriven.ENDED: "has ended already" + ("" if dry_run else ": dead letter deleted"),
         Redriven.LEFT: "left: not one of our jobs, or its records are gone (--discard deletes it)",
-        Redriven.UNDECIDED: "left: it may have been sent already (--resend sends it once more, --discard deletes the letter)",
+        Redriven.UNDECIDED: "left: it may have been sent already (--resend sends it once more, --discard leaves it unsent)",
         Redriven.DISCARDED: "would be deleted" if dry_run else "deleted",
     }[line.what]
     attempts = f"{line.attempts} {'attempt' if line.attempts == 1 else 'attempts'}"

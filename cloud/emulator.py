@@ -15,6 +15,7 @@ from cloud.errors import LocalCloudError
 from cloud.guarded import Guarded, new_scratch
 
 _READY_LIMIT = 60.0  # seconds; 1.5 is usual
+_RESPONSE_LIMIT = 60.0  # seconds; a busy machine may leave MiniStack without a turn for many of them
 _CLEAN_STOP = 10.0  # seconds that saving the state may take
 
 
@@ -139,7 +140,7 @@ def in_flight(endpoint: str) -> int:
 
 
 def _get(endpoint: str, path: str) -> tuple[int, bytes]:
-    with closing(http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=5)) as connection:
+    with closing(http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=_RESPONSE_LIMIT)) as connection:
         connection.request("GET", path)
         response = connection.getresponse()
         return response.status, response.read()

@@ -12,7 +12,7 @@ from email_handler.adapters.eventbridge import EventBridgeEvents
 from email_handler.adapters.s3 import S3Archive
 from email_handler.adapters.ses import SesMailer
 from email_handler.conversations.records import SendState
-from email_handler.usecases import feedback, send_forward
+from email_handler.usecases import feedback, reconcile, send_forward
 
 type Around = Callable[..., Any]
 """Takes what it replaces, then that function's own arguments."""
@@ -20,9 +20,10 @@ type Around = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """One defect: the scenario that shows it, and the functions that it replaces."""
+    """One defect: the scenario that shows it, what the oracle must say, and the functions that it replaces."""
 
     scenario: str
+    finding: str  # part of one of the judgement's lines
     changes: tuple[tuple[Any, str, Around], ...]  # module or class, name of its function, what replaces that
 
     def change(self) -> None:
@@ -91,13 +92,13 @@ def _uncounted(write: Any, table: Any, commit: Any) -> None:
     write(table, replace(commit, counted={}))
 
 
-def _without_effect(plan: Any, *args: Any) -> Any:
-    planned = plan(*args)
+def _without_effect(plan: Any, *args: Any, **named: Any) -> Any:
+    planned = plan(*args, **named)
     return planned and replace(planned, bounced="", contact=None, ledger=())
 
 
-def _without_notice(plan: Any, *args: Any) -> Any:
-    planned = plan(*args)
+def _without_notice(plan: Any, *args: Any, **named: Any) -> Any:
+    planned = plan(*args, **named)
     return planned and replace(planned, ledger=(), decision=replace(planned.decision, jobs=()))
 
 
@@ -118,30 +119,79 @@ def _not_below(prefix: str) -> Around:
     return put
 
 
-def _mutant(scenario: str, owner: Any, name: str, around: Around, *more: tuple[Any, str, Around]) -> Mutant:
-    return Mutant(scenario=scenario, changes=((owner, name, around), *more))
+def _mutant(
+    scenario: str, finding: str, owner: Any, name: str, around: Around, *more: tuple[Any, str, Around]
+) -> Mutant:
+    return Mutant(scenario=scenario, finding=finding, changes=((owner, name, around), *more))
+
+
+def _unacknowledged(take_up: Any, *args: Any, **_: Any) -> Any:
+    return take_up(*args, acknowledge=False)
 
 
 MUTANTS = {
-    "no events": _mutant("first contact", EventBridgeEvents, "publish", _nothing),
-    "empty body": _mutant("follow up", send_forward, "parse", _empty),
-    "another message's body": _mutant("follow up", S3Archive, "get", _another),
-    "another recipient": _mutant("first contact", SesMailer, "send", _to_another),
-    "outside the thread": _mutant("follow up", SesMailer, "send", _unthreaded),
-    "attachments not sent": _mutant("first contact", send_forward, "parse", _without_attachments),
-    "attachments undescribed": _mutant("first contact", DynamoRecords, "describe_attachments", _nothing),
-    "held not tagged": _mutant("spam", S3Archive, "let_expire", _nothing),
-    "still tagged after a release": _mutant("release", S3Archive, "let_expire", _never_untagged),
-    "conversation unchanged by a reply": _mutant("owner reply", DynamoLedger, "sent", _without_conversation),
-    "acknowledgements not counted": _mutant("first contact", DynamoRecords, "commit", _uncounted),
-    "feedback without effect": _mutant("bounced acknowledgement", feedback, "plan_feedback", _without_effect),
-    "feedback without a notice": _mutant("bounced reply", feedback, "plan_feedback", _without_notice),
-    "stale index of sends": _mutant("first contact", keys, "ledger_attributes", _still_sending),
-    "stale index of conversations": _mutant("owner reply", keys, "conversation_attributes", _still_open),
-    "nothing below sent/": _mutant("first contact", S3Archive, "put", _not_below("sent/")),
-    "nothing below text/": _mutant("first contact", S3Archive, "put", _not_below("text/")),
-    "nothing below attachments/": _mutant("first contact", S3Archive, "put", _not_below("attachments/")),
+    "no events": _mutant("first contact", "events: ('Message Forwarded'", EventBridgeEvents, "publish", _nothing),
+    "empty body": _mutant(
+        "follow up",
+        "forward of second to owner@private.example: 1 in the ledger, not in the outbox",
+        send_forward,
+        "parse",
+        _empty,
+    ),
+    "another message's body": _mutant(
+        "follow up", "forward of first to owner@private.example: 1 copies too many", S3Archive, "get", _another
+    ),
+    "another recipient": _mutant(
+        "first contact",
+        "forward of 'first' to somebody@private.example: nothing asks for it",
+        SesMailer,
+        "send",
+        _to_another,
+    ),
+    "outside the thread": _mutant(
+        "follow up", "it follows in the owner's thread: False", SesMailer, "send", _unthreaded
+    ),
+    "attachments not sent": _mutant(
+        "first contact", "attachments: () instead of", send_forward, "parse", _without_attachments
+    ),
+    "attachments undescribed": _mutant(
+        "first contact", "first: attachments described", DynamoRecords, "describe_attachments", _nothing
+    ),
+    "held not tagged": _mutant("spam", "spam: tags: {} instead of", S3Archive, "let_expire", _nothing),
+    "still tagged after a release": _mutant(
+        "release", "spam: tags: {'expires': 'held'} instead of {}", S3Archive, "let_expire", _never_untagged
+    ),
+    "conversation unchanged by a reply": _mutant(
+        "owner reply", "replies sent: 0 instead of 1", DynamoLedger, "sent", _without_conversation
+    ),
+    "acknowledgements not counted": _mutant(
+        "first contact", "acknowledgements counted", DynamoRecords, "commit", _uncounted
+    ),
+    "feedback without effect": _mutant(
+        "bounced acknowledgement", "bounced sends: acknowledgement-", feedback, "plan_feedback", _without_effect
+    ),
+    "feedback without a notice": _mutant(
+        "bounced reply", "notice of one of ", feedback, "plan_feedback", _without_notice
+    ),
+    "delivery without effect": _mutant(
+        "delivered acknowledgement", "unknown: acknowledgement-", feedback, "_keep_ses_id", _nothing
+    ),
+    "waiting feedback left": _mutant(
+        "waiting bounce", "feedback: acknowledgement-", reconcile, "take_up_feedback", _nothing
+    ),
+    "taken up, not acknowledged": _mutant(
+        "late event", "acknowledgement of one of ", reconcile, "take_up", _unacknowledged
+    ),
+    "stale index of sends": _mutant("first contact", " SEND: indexed", keys, "ledger_attributes", _still_sending),
+    "stale index of conversations": _mutant(
+        "owner reply", " CONV: indexed", keys, "conversation_attributes", _still_open
+    ),
+    "nothing below sent/": _mutant("first contact", "archive: sent/forward/", S3Archive, "put", _not_below("sent/")),
+    "nothing below text/": _mutant("first contact", "archive: text/", S3Archive, "put", _not_below("text/")),
+    "nothing below attachments/": _mutant(
+        "first contact", "first: files stored", S3Archive, "put", _not_below("attachments/")
+    ),
     "every forward twice, marked": _mutant(
-        "first contact", SesMailer, "send", _forwards_twice, (DynamoLedger, "sent", _marked)
+        "first contact", "1 second copies", SesMailer, "send", _forwards_twice, (DynamoLedger, "sent", _marked)
     ),
 }

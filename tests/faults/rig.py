@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cloud import REGION, receipt
 from cloud.clients import Clients
@@ -86,8 +86,11 @@ class World:
         return truth.function, receipt.event(mail, body, [to], "arn:aws:lambda:us-east-1:000000000000:function:x")
 
     def invoke(self, function: str, event: dict[str, Any]) -> bool:
-        """Invoke *function* asynchronously: up to three attempts. Return False if all failed."""
+        """Invoke *function* asynchronously, when the event is delivered. Return False if all attempts failed."""
         self._delay()
+        return self._attempt(function, event)
+
+    def _attempt(self, function: str, event: dict[str, Any]) -> bool:
         for _ in range(ASYNC_TRIES):
             if self._run(function, event)["ended"] == "returned":
                 if self.delivery is Delivery.TWICE:
@@ -108,10 +111,10 @@ class World:
                 return
         raise AssertionError("the queues do not come to rest")
 
-    def reconcile(self, hours: int) -> None:
-        """Let the reconciler look after *hours* hours, and finish what it takes up."""
+    def reconcile(self, hours: int, which: Literal[True, "hourly"] = True) -> None:
+        """Let a pass, the daily one or *which*, look after *hours* hours, and finish what it takes up."""
         self.moved += hours * 3600
-        self.invoke("inbound", {"reconcile": True})
+        self._attempt("inbound", {"reconcile": which})
         self.settle()
 
     def thread_address(self) -> str:

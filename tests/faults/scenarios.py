@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cloud.ses import Sent
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import JobKind
-from tests.faults.rig import OWNER, World
+from tests.faults.rig import OWNER, Fault, World
 from tests.faults.seen import digest, letter
 from tests.faults.truths import Truth
 from tests.support.builders import mail
@@ -62,6 +63,8 @@ MISSED = Truth(
     thread="kim",
 )
 
+LATE = replace(MISSED, name="late", message_id="late@customer.example", acknowledged=True)
+
 
 def first_contact(world: World) -> None:
     """Send a first message with an attachment: inbound, both senders, attachment."""
@@ -115,6 +118,33 @@ def reconciliation(world: World) -> None:
     world.reconcile(25)
 
 
+def late_event(world: World) -> None:
+    """Let the hourly pass find a message whose event never arrived, in time for an acknowledgement."""
+    world.store(LATE, _mail(LATE, "Kim"))
+    world.reconcile(2, "hourly")
+
+
+def unconfirmed_acknowledgement(world: World) -> None:
+    """Lose SES's response to the acknowledgement of a first message: it ends as unknown."""
+    world.faults = [Fault(function="ack_sender", call="sesv2.SendEmail", kind="timeout after")]
+    first_contact(world)
+
+
+def delivered_acknowledgement(world: World) -> None:
+    """Report by an event of SES that it was delivered after all: it is recorded as sent, and none is sent again."""
+    sent = _sent(world, JobKind.ACKNOWLEDGEMENT)
+    delivery = {"recipients": list(sent.recipients)}
+    detail = {"eventType": "Delivery", "mail": _tagged(sent), "delivery": delivery}
+    world.invoke("inbound", {"source": "aws.ses", "detail-type": "Email Delivered", "detail": detail})
+    world.settle()
+
+
+def waiting_bounce(world: World) -> None:
+    """Report by an event of SES that it bounced: that waits until it is recorded as sent, and the hourly pass."""
+    _bounce(world, JobKind.ACKNOWLEDGEMENT)
+    world.reconcile(2, "hourly")
+
+
 def _mail(truth: Truth, name: str, **fields: Any) -> bytes:
     sender = f"{name} <{truth.sender}>"
     return mail(sender=sender, message_id=f"<{truth.message_id}>", text=truth.text, **fields)
@@ -128,16 +158,25 @@ def _to_thread(world: World, truth: Truth, verdicts: str = "") -> None:
 
 
 def _bounce(world: World, kind: JobKind) -> None:
-    sent = next(one for one in world.sent() if letter(one).kind is kind)
+    sent = _sent(world, kind)
     world.bounced.append(sent.ses_id)
     failed = [{"emailAddress": sent.recipients[0], "status": "5.1.1"}]
     detail = {
         "eventType": "Bounce",
-        "mail": {"messageId": sent.ses_id},
+        "mail": _tagged(sent),
         "bounce": {"bounceType": "Permanent", "bouncedRecipients": failed},
     }
     world.invoke("inbound", {"source": "aws.ses", "detail-type": "Email Bounced", "detail": detail})
     world.settle()
+
+
+def _sent(world: World, kind: JobKind) -> Sent:
+    return next(one for one in world.sent() if letter(one).kind is kind)
+
+
+def _tagged(sent: Sent) -> dict[str, Any]:
+    """Return how SES's events name a message: by its id and the tags that it was sent with."""
+    return {"messageId": sent.ses_id, "tags": {name: [value] for name, value in sent.tags.items()}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,5 +204,8 @@ SCENARIOS = {
         Scenario(before=(first_contact,), act=bounced_acknowledgement),
         Scenario(before=(first_contact, owner_reply), act=bounced_reply),
         Scenario(act=reconciliation),
+        Scenario(act=late_event),
+        Scenario(before=(unconfirmed_acknowledgement,), act=delivered_acknowledgement),
+        Scenario(before=(unconfirmed_acknowledgement,), act=waiting_bounce),
     )
 }

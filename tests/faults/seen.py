@@ -18,6 +18,8 @@ from cloud.ses import Sent
 from email_handler.adapters.dynamodb.items import Attributes, decode
 from email_handler.conversations.jobs import JobKind
 
+RECEIVED = {"raw/inbound/": "inbound", "raw/reply/": "reply", "raw/feedback/": "inbound"}
+"""Who decides about what is stored where."""
 WAITING = {"unfinished", "queued", "sending", "unpublished"}
 
 type Event = Mapping[str, Any]
@@ -87,8 +89,14 @@ class Seen:
 
     @property
     def waiting(self) -> bool:
-        """Return whether the reconciler has something to finish: a decision, a send, or an event of one."""
-        return any(item.get("by_send_state") in WAITING for item in self.items)
+        """Return whether a pass has something to finish: a decision, a send, or an event of one; or to take up: what is
+        stored without a decision."""
+        decided = {(item["pk"], item["sk"]) for item in self.items}
+        return any(item.get("by_send_state") in WAITING for item in self.items) or any(
+            (f"RECEIPT#{key.rpartition('/')[2]}", f"DECISION#{decider}") not in decided
+            for prefix, decider in RECEIVED.items()
+            for key in self.archive.below(prefix)
+        )
 
 
 class Archive:

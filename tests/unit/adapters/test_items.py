@@ -1,6 +1,6 @@
 """Records as items: every record is read back as it was written, whatever a message put into it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -90,6 +90,16 @@ def test_older_and_newer_code_read_each_others_items() -> None:
 
     assert read(Newer, write(contact())) == Newer(address=JANE)
     assert read(Contact, write(contact()) | write(newer)) == contact()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_send_of_the_last_release_is_read_with_what_it_says_of_lost_responses(before: bool) -> None:
+    attributes = write(forward())
+    del attributes["lost"], attributes["sent_sha256"], attributes["discarded"]
+    old = read(LedgerItem, attributes | {"possible_duplicate": before})
+
+    assert (old.lost, old.refusals, old.possible_duplicate) == (int(before), None, before)
+    assert read(LedgerItem, write(replace(old, lost=2)) | {"possible_duplicate": before}).lost == 2
 
 
 def test_an_item_without_a_required_field_raises() -> None:

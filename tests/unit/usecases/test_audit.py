@@ -155,6 +155,22 @@ def test_dead_lettered_sends_and_unknown_acknowledgements_are_listed_with_their_
     assert world.records.ledger[by_kind[JobKind.FORWARD].ledger].state is SendState.FAILED
 
 
+def test_what_may_have_left_as_often_as_it_may_waits_for_a_person_until_they_discard_it() -> None:
+    world = World()
+    world.arrive(mail())
+    world.jobs.queued = [job for job in world.jobs.queued if job.kind is JobKind.FORWARD]
+    for _ in range(3):
+        world.mailer.fail("send", SendOutcomeUnknown("no answer"))
+    world.run()
+    (send,) = (item for item in world.records.ledger.values() if item.kind is JobKind.FORWARD)
+
+    assert (send.id, Trouble.UNDECIDED) in troubles(world)
+    assert Trouble.UNDECIDED.stuck
+
+    world.records.ledger[send.id] = replace(send, discarded=True)
+    assert (send.id, Trouble.UNKNOWN) in troubles(world)
+
+
 def test_a_send_with_an_unpublished_event_is_listed() -> None:
     world = World()
     world.arrive(mail())

@@ -13,6 +13,7 @@ from email_handler.ports import DeadLetter
 from email_handler.usecases.redrive import Redrive, Redriven, discard, redrive
 from email_handler.usecases.retries import COPIES
 from tests.support.builders import mail
+from tests.support.fakes import FakeRecords
 from tests.support.world import World
 
 
@@ -213,13 +214,40 @@ def test_an_acknowledgement_that_was_refused_is_redriven_without_its_letter(worl
     assert [line.what for line in run(world)] == [Redriven.QUEUED]
 
 
-def test_the_letter_of_what_may_have_left_can_be_discarded(world: World) -> None:
-    may_have_left(world)
-    (line,) = discard(letters=Letters(world), ledger=world.records, dry_run=False)
+def throw_away(world: World, *, dry_run: bool = False, kinds: tuple[JobKind, ...] = tuple(JobKind)) -> list[Redrive]:
+    parts = {"records": world.records, "ledger": world.records, "kinds": kinds, "dry_run": dry_run}
+    return list(discard(letters=Letters(world), **parts))  # type: ignore[arg-type]
 
-    assert line.what is Redriven.DISCARDED
+
+@pytest.mark.parametrize("letters", [0, 1, 2])
+def test_what_may_have_left_can_be_discarded_with_and_without_its_letter(world: World, letters: int) -> None:
+    may_have_left(world)
+    world.jobs.dead_lettered = world.jobs.dead_lettered * letters
+    (before,) = world.records.ledger.values()
+    assert {line.what for line in throw_away(world, dry_run=True)} == {Redriven.DISCARDED}
+    assert list(world.records.ledger.values()) == [before]
+    assert throw_away(world, kinds=(JobKind.REPLY,)) == [] or letters
+    assert [line.what for line in throw_away(world)] == ([] if letters else [Redriven.DISCARDED])
+
     assert world.jobs.dead_lettered == []
-    assert [item.state for item in world.records.ledger.values()] == [SendState.UNKNOWN]
+    assert list(world.records.ledger.values()) == [replace(before, discarded=True)]
+    assert throw_away(world) == []
+    assert run(world, resend=True) == []
+    assert world.run() == []
+
+
+def test_what_ses_confirms_while_it_is_discarded_is_still_recorded(world: World) -> None:
+    may_have_left(world)
+    (item,) = world.records.ledger.values()
+
+    stale = FakeRecords(world.clock)
+    stale.ledger[item.id] = item
+    world.records.give_back(item, SendState.QUEUED, "SES's events say that it has left", world.now)
+    world.jobs.dead_lettered.clear()
+    parts = {"records": stale, "ledger": world.records, "dry_run": False}
+
+    assert [line.what for line in discard(letters=Letters(world), **parts)] == [Redriven.DISCARDED]  # type: ignore[arg-type]
+    assert [one.state for one in world.records.ledger.values()] == [SendState.QUEUED]
 
 
 def test_a_letter_whose_send_is_queued_already_is_queued_again(world: World) -> None:
@@ -249,7 +277,7 @@ def test_only_letters_that_nobody_can_use_are_discarded(world: World, dry_run: b
     gone = replace(usable, body=usable.body.replace(Job.from_json(usable.body).ledger, "forward/none/none/none"))
     noise = replace(usable, body="{}", reason="")
     world.jobs.dead_lettered += [gone, noise]
-    lines = list(discard(letters=Letters(world), ledger=world.records, dry_run=dry_run))
+    lines = throw_away(world, dry_run=dry_run)
 
     assert [(line.what, line.body) for line in lines] == [
         (Redriven.DISCARDED, gone.body),

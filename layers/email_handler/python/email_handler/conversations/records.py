@@ -222,12 +222,19 @@ class LedgerItem:
     ses_id: SesId | Literal[""] = ""
     sent_key: ArchiveKey | Literal[""] = ""
     reason: str = ""  # of the last failure; constant text, addresses removed
-    lost: int = 0  # attempts that may have sent it: SES's response was lost, or the process ended without a record
+    # Attempts that may have sent it: SES's response was lost, or the process ended without a record.
+    lost: int = field(default=0, metadata={"formerly": "possible_duplicate"})
     refusals: Refusals | None = None  # since the send was queued, or redriven
     sent_sha256: str = ""  # of the message that is kept below ``sent/``, as far as a refused attempt tells
     note: str = ""  # notices: a NoticeKind (outgoing.notice), DIGEST, COPY or STARTED; forwards: TEXT_ONLY
     detail: str = ""  # notices: why, if the message's record does not say it
     copies: tuple[LedgerId, ...] = ()  # of a reply that left: what the owner's mailboxes get of it
+    discarded: bool = False  # if it stays unknown whether it left, nobody wants it sent again
+
+    @property
+    def undecided(self) -> bool:
+        """Return whether a person must decide: it may have left as often as it may. An acknowledgement is not missed."""
+        return self.state is SendState.UNKNOWN and self.kind is not JobKind.ACKNOWLEDGEMENT and not self.discarded
 
     @property
     def possible_duplicate(self) -> bool:

@@ -26,7 +26,8 @@ class Trouble(StrEnum):
     OVERDUE = "overdue"  # a send that is queued past its time, or sending past its lease
     UNPUBLISHED = "unpublished"  # sent, but its event is not out
     FAILED = "failed"  # a send that was dead-lettered and waits for redrive
-    UNKNOWN = "unknown"  # an acknowledgement that may have left: it is never sent again
+    UNDECIDED = "undecided"  # a send that may have left as often as it may: a person sends it again, or discards it
+    UNKNOWN = "unknown"  # an acknowledgement that may have left, or what a person discarded: it is not sent again
 
     @property
     def stuck(self) -> bool:
@@ -88,7 +89,7 @@ def audit(
 def _send(item: LedgerItem, limit: datetime) -> Audited:
     match item.state:
         case SendState.UNKNOWN:
-            trouble: Trouble | None = Trouble.UNKNOWN
+            trouble: Trouble | None = Trouble.UNDECIDED if item.undecided else Trouble.UNKNOWN
         case SendState.FAILED:
             trouble = Trouble.FAILED
         case _:

@@ -1,6 +1,7 @@
 """The operator sends again what was dead-lettered: by the ledger, so that nothing ends with a queue's 14 days."""
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -74,22 +75,45 @@ def redrive(
                 yield Redrive(ledger=left.id, what=what, reason=left.reason, attempts=left.attempt)
 
 
-def discard(*, letters: DeadLetters, ledger: SendLedger, dry_run: bool) -> Iterator[Redrive]:
+def discard(
+    *,
+    letters: DeadLetters,
+    records: Records,
+    ledger: SendLedger,
+    kinds: Collection[JobKind] = tuple(JobKind),
+    dry_run: bool,
+) -> Iterator[Redrive]:
     """Delete the dead letters that nobody wants, and yield each: no job of ours, one whose records are gone, and one that
-    may have been sent already.
+    may have been sent already. The ledger remembers of the latter that they are not sent again; those of *kinds* whose
+    letter has expired are yielded as well.
 
     All others stay, and nothing is sent. With *dry_run* nothing is changed.
     """
+    discarded: set[str] = set()
     for letter in letters.letters():
         found = _item(letter, ledger)
-        if isinstance(found, LedgerItem) and found.state is not SendState.UNKNOWN:
-            continue
+        if isinstance(found, LedgerItem):
+            if found.state is not SendState.UNKNOWN:
+                continue
+            if not dry_run and found.id not in discarded:
+                _keep_unsent(found, ledger)
+            discarded.add(found.id)
+            yield Redrive(ledger=found.id, what=Redriven.DISCARDED, reason=letter.reason, attempts=letter.attempts)
+        else:
+            yield _unusable(letter, Redriven.DISCARDED, found)
         if not dry_run:
             letters.discard(letter)
-        if isinstance(found, str):
-            yield _unusable(letter, Redriven.DISCARDED, found)
-        else:
-            yield Redrive(ledger=found.id, what=Redriven.DISCARDED, reason=letter.reason, attempts=letter.attempts)
+    for left in list(records.find("send_state", SendState.UNKNOWN, limit=MANY)):
+        if isinstance(left, LedgerItem) and left.undecided and left.kind in kinds and left.id not in discarded:
+            if not dry_run:
+                _keep_unsent(left, ledger)
+            yield Redrive(ledger=left.id, what=Redriven.DISCARDED, reason=left.reason, attempts=left.attempt)
+
+
+def _keep_unsent(item: LedgerItem, ledger: SendLedger) -> None:
+    """Record that nobody wants *item* sent again, unless SES's events confirm it at this moment."""
+    with suppress(RecordChanged):
+        ledger.give_back(replace(item, discarded=True), item.state, item.reason, item.due)
 
 
 def _item(letter: DeadLetter, ledger: SendLedger) -> LedgerItem | str:
@@ -105,11 +129,11 @@ def _unusable(letter: DeadLetter, what: Redriven, problem: str) -> Redrive:
 
 
 def _is_end(item: LedgerItem) -> bool:
-    return item.state is SendState.UNKNOWN and item.kind is JobKind.ACKNOWLEDGEMENT
+    return item.state is SendState.UNKNOWN and not item.undecided
 
 
 def _again(item: LedgerItem, *, ledger: SendLedger, jobs: Jobs, clock: Clock, resend: bool, dry_run: bool) -> Redriven:
-    if item.state is SendState.UNKNOWN and not _is_end(item) and not resend:
+    if item.undecided and not resend:
         return Redriven.UNDECIDED
     if item.state not in (SendState.FAILED, SendState.QUEUED, SendState.UNKNOWN) or _is_end(item):
         return Redriven.ENDED

@@ -76,9 +76,10 @@ def write(value: Any) -> Any:  # noqa: PLR0911  # one return a type
 
 
 def read[T](record: Callable[..., T], attributes: Mapping[str, Any]) -> T:
-    """Return the *record* (a dataclass) that *attributes* hold."""
-    readers = _readers(record)
-    return record(**{name: reader(attributes[name]) for name, reader in readers.items() if name in attributes})
+    """Return the *record* (a dataclass) that *attributes* hold; a field of theirs may have the name that it had before."""
+    if formerly := _formerly(record):
+        attributes = {**{name: attributes[before] for name, before in formerly if before in attributes}, **attributes}
+    return record(**{name: reader(attributes[name]) for name, reader in _readers(record).items() if name in attributes})
 
 
 def read_optional[T](record: Callable[..., T], attributes: Mapping[str, Any] | None) -> T | None:
@@ -89,6 +90,11 @@ def read_optional[T](record: Callable[..., T], attributes: Mapping[str, Any] | N
 @cache
 def _readers(record: Any) -> dict[str, Callable[[Any], Any]]:
     return {name: _reader(hint) for name, hint in get_type_hints(record).items()}
+
+
+@cache
+def _formerly(record: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((field.name, field.metadata["formerly"]) for field in fields(record) if "formerly" in field.metadata)
 
 
 def _reader(hint: Any) -> Callable[[Any], Any]:  # noqa: PLR0911  # one return a kind of hint
