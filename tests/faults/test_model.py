@@ -8,12 +8,10 @@ lost responses and clocks that are 10 minutes apart explain.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from threading import Semaphore, Thread
 from typing import Any
 
 import pytest
@@ -26,6 +24,7 @@ from email_handler.outgoing.notice import NoticeKind
 from email_handler.usecases.sending import Draft, send
 from email_handler.usecases.waiting import cancel
 from tests.faults.oracle import AT_MOST
+from tests.faults.workers import FAULTS, Choice, Stepped, Worker
 from tests.support.builders import mail
 from tests.support.fakes import FakeRecords
 from tests.support.world import PUBLIC, World
@@ -34,109 +33,40 @@ ARCHITECTURE = Path(__file__).parents[2] / "docs/architecture.md"
 STEPS = {"by_id", "claim", "sent", "give_back", "send", "dead_letter"}
 """The calls whose order matters, and the archive's of SES's id; all others see or change nothing that two workers share."""
 
-LOST: dict[str, Callable[[str], Exception]] = {
-    "send": errors.SendOutcomeUnknown,
-    "put": errors.ArchiveUnavailable,
-    "get": errors.ArchiveUnavailable,
-    "dead_letter": errors.QueueUnavailable,
-}
-FAULTS = ("refused", "lost", "killed before", "killed after")
 SKEW = timedelta(minutes=10)
 DELIVERIES = 20  # of one job, until it must be done
 
-type Choice = tuple[int, str]
-"""Which worker goes on, and what happens to its call."""
+
+def _is_step(name: str, first: Any) -> bool:
+    return name in STEPS or (name in ("get", "put") and first.endswith(".ses-id"))
 
 
-class Killed(BaseException):
-    """The worker's process ended."""
+def _worker(kind: JobKind, world: World, skew: timedelta) -> Worker:
+    """Return one delivery of the job, to a worker whose clock is ahead by *skew*. Its outcome is "" if the queue delivers
+    it again."""
 
-
-class Worker(Thread):
-    """One delivery of the job. It stops before each step until it is told how that goes."""
-
-    def __init__(self, kind: JobKind, world: World, skew: timedelta) -> None:
-        super().__init__(daemon=True)
-        self.history: list[str] = []  # what it has seen: with the world's, its whole state
-        self.done = False
-        self.outcome = ""  # "" if the queue delivers the job again
-        self._told, self._stopped = Semaphore(0), Semaphore(0)
-        self._how = self.at = ""
-        self._job = _job(kind, world)
+    def work(worker: Worker) -> Any:
         dispatch = replace(world.dispatch, clock=lambda: world.now + skew)
-        ports = {name: Stepped(getattr(dispatch, name), self) for name in ("archive", "ledger", "jobs", "mailer")}
-        self._dispatch = replace(dispatch, **ports)  # type: ignore[arg-type]
-        self.start()
-        self._stopped.acquire()
+        ports = {
+            name: Stepped(getattr(dispatch, name), worker, _is_step) for name in ("archive", "ledger", "jobs", "mailer")
+        }
+        return send(job, lambda *_: Draft(raw=b"", sender=PUBLIC), replace(dispatch, **ports))  # type: ignore[arg-type]
 
-    def run(self) -> None:
-        """Process the job."""
-        with suppress(errors.EmailHandlerError, Killed):
-            self.outcome = send(self._job, lambda *_: Draft(raw=b"", sender=PUBLIC), self._dispatch)
-        self.done = True
-        self._stopped.release()
-
-    def go(self, how: str) -> None:
-        """Let the next step happen, and wait for the one after it."""
-        self._how = how
-        self._told.release()
-        self._stopped.acquire()
-
-    def step(self, name: str, call: Callable[[], Any]) -> Any:
-        """Stop, then make *call* as told."""
-        self.at = name
-        self._stopped.release()
-        self._told.acquire()
-        self.history.append(f"{name} {self._how}")
-        if self._how == "killed before":
-            raise Killed
-        if self._how == "rejected":
-            raise errors.MessageRefused("rejected")
-        if self._how == "refused":
-            raise (errors.SendingThrottled if name == "send" else LOST.get(name, errors.RecordsUnavailable))("refused")
-        try:
-            found = call()
-        except errors.EmailHandlerError as error:
-            self.history.append(type(error).__name__)
-            raise
-        if self._how == "killed after":
-            raise Killed
-        self.history.append(str(found))
-        if self._how == "lost":
-            raise LOST.get(name, errors.RecordsUnavailable)("lost")
-        return found
+    job = _job(kind, world)
+    return Worker(work)
 
 
-class Canceller(Worker):
-    """The owner or the operator, who cancels the send if it has not left."""
+def _canceller(kind: JobKind, world: World, _: timedelta) -> Worker:
+    """Return the owner or the operator, who cancels the send if it has not left."""
 
-    def run(self) -> None:
-        """Read the send, then cancel it."""
-        with suppress(errors.EmailHandlerError, Killed):
-            item = self._dispatch.ledger.by_id(self._job.ledger)
-            if item is not None:
-                cancel(item, "cancelled", self._dispatch.ledger)
-        self.done = True
-        self._stopped.release()
+    def work(worker: Worker) -> Any:
+        ledger: Any = Stepped(world.dispatch.ledger, worker, _is_step)
+        item = ledger.by_id(_job(kind, world).ledger)
+        if item is not None:
+            cancel(item, "cancelled", ledger)
+        return "done"
 
-
-class Stepped:
-    """A port whose calls are steps of a worker."""
-
-    def __init__(self, port: Any, worker: Worker) -> None:
-        self._port, self._worker = port, worker
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._port, name)
-        if name not in STEPS | {"get", "put"}:
-            return method
-
-        def call(*args: Any) -> Any:
-            if name in STEPS or args[0].endswith(".ses-id"):
-                return self._worker.step(name, lambda: method(*args))
-            return method(*args)
-
-        return call
+    return Worker(work)
 
 
 @cache
@@ -192,7 +122,7 @@ class Play:
         """Deliver the job until it is done."""
         for _ in range(DELIVERIES):
             self.world.now += SKEW * 2  # longer than a lease, whoever's clock took it
-            worker = Worker(self.kind, self.world, timedelta())
+            worker = _worker(self.kind, self.world, timedelta())
             while not worker.done:
                 self.go([worker], ((0, "go"),))
             if worker.outcome:
@@ -234,7 +164,11 @@ def _job(kind: JobKind, world: World) -> Any:
 
 
 def search(
-    kind: JobKind, skew: timedelta, budget: int, lost: int = 0, second: type[Worker] = Worker
+    kind: JobKind,
+    skew: timedelta,
+    budget: int,
+    lost: int = 0,
+    second: Callable[[JobKind, World, timedelta], Worker] = _worker,
 ) -> tuple[set[tuple[str, str]], list[str]]:
     """Take every path with at most *budget* faults after *lost* responses were lost. Return the moves between states of the ledger item, and the
     problems, each with its path."""
@@ -246,7 +180,7 @@ def search(
         path = paths.pop()
         faults = sum(how != "go" for _, how in path)
         play = Play(kind, skew, lost)
-        workers = [Worker(kind, play.world, timedelta()), second(kind, play.world, skew)]
+        workers = [_worker(kind, play.world, timedelta()), second(kind, play.world, skew)]
         play.go(workers, path)
         key = f"{budget - faults} {play.key(workers)}"
         alive = [place for place, worker in enumerate(workers) if not worker.done]
@@ -286,7 +220,7 @@ def test_no_order_of_two_workers_and_no_fault_in_it_loses_or_doubles_a_message(k
 
 
 def test_what_is_cancelled_never_leaves_and_what_may_have_left_is_never_cancelled() -> None:
-    searches = [search(JobKind.REPLY, skew, 1, lost, Canceller) for skew in (timedelta(), SKEW) for lost in (0, 1)]
+    searches = [search(JobKind.REPLY, skew, 1, lost, _canceller) for skew in (timedelta(), SKEW) for lost in (0, 1)]
 
     assert [problem for _, problems in searches for problem in problems] == []
     assert {move: documented()[move] for moves, _ in searches for move in moves if "cancelled" in move} == {
@@ -300,7 +234,7 @@ def test_a_cancelling_write_without_its_condition_is_found(monkeypatch: pytest.M
 
     monkeypatch.setattr(FakeRecords, "give_back", give_back)
 
-    assert any("cancelled, though it left" in one for one in search(JobKind.REPLY, timedelta(), 0, 0, Canceller)[1])
+    assert any("cancelled, though it left" in one for one in search(JobKind.REPLY, timedelta(), 0, 0, _canceller)[1])
 
 
 def test_a_claim_that_respects_no_lease_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
