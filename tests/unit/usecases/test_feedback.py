@@ -246,6 +246,7 @@ def test_feedback_on_a_send_that_was_erased_is_recorded_at_once(world: World) ->
     assert decision.conversation == ""
     assert (decision.jobs, decision.events) == ((), ())
     assert (reason.rule, reason.detail) == ("bounce", "about a message that is not in the records")
+    assert world.archive.expiring == {feedback_key(decision.receipt)}  # it names the recipient, and nobody can erase it
 
 
 def lose_responses(world: World, kind: JobKind) -> LedgerItem:
@@ -388,9 +389,16 @@ def test_a_reply_that_the_owner_heard_of_already_can_still_bounce(world: World, 
     assert [one.recipients for one in world.run()] == [(OWNER,)]
 
 
-@pytest.mark.parametrize("kind", [JobKind.ACKNOWLEDGEMENT, JobKind.FORWARD])
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        (JobKind.ACKNOWLEDGEMENT, SendOutcomeUnknown("read time-out")),
+        (JobKind.FORWARD, SendOutcomeUnknown("read time-out")),
+        (JobKind.FORWARD, MessageRefused("MessageRejected")),  # another copy, while the first one is on its way
+    ],
+)
 def test_a_delivery_that_ses_reports_before_the_sender_gives_up_waiting_is_not_forgotten(
-    world: World, kind: JobKind
+    world: World, kind: JobKind, error: Exception
 ) -> None:
     """SES delivers within a second; a sender waits 30 seconds for the response that is lost."""
     send = replace(item(world, kind), state=SendState.QUEUED, ses_id="", sent_key="", lost=COPIES[kind] - 1)
@@ -402,7 +410,7 @@ def test_a_delivery_that_ses_reports_before_the_sender_gives_up_waiting_is_not_f
     def delivered_at_once(*args: Any) -> None:
         ses_id = respond(*args)
         record_feedback(about(send, ses_id, DELIVERY), world.context)
-        raise SendOutcomeUnknown("read time-out")
+        raise error
 
     world.mailer.send = delivered_at_once  # type: ignore[assignment, method-assign]
     world.run()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from email_handler.conversations.jobs import Job, JobKind
-from email_handler.conversations.records import LedgerItem, MessageRecord, SendState
+from email_handler.conversations.records import LedgerItem, MessageRecord, Refusals, SendState
 from email_handler.errors import (
     ArchiveUnavailable,
     LeaseHeld,
@@ -199,6 +199,22 @@ def test_the_owner_does_not_hear_that_a_reply_was_not_sent_if_an_earlier_try_may
     assert send(world, JobKind.REPLY) is SendResult.DEAD_LETTERED
 
     assert item(world, JobKind.NOTICE).note == NoticeKind.MAY_BE_SENT
+
+
+@pytest.mark.parametrize(("lost", "state"), [(1, SendState.FAILED), (2, SendState.UNKNOWN)])
+def test_a_reply_that_may_have_left_as_often_as_it_may_is_unknown_even_if_the_archive_is_never_available(
+    world: World, lost: int, state: SendState
+) -> None:
+    """As failed, a redrive would send it again without being asked to."""
+    owners_reply(world)
+    since = world.now - PATIENCE - timedelta(seconds=1)
+    refusals = Refusals(kind="ArchiveUnavailable", times=20, since=since, in_all=20, first_at=since)
+    reply = replace(item(world, JobKind.REPLY), lost=lost, refusals=refusals)
+    world.records.ledger[reply.id] = reply
+    world.archive.fail("get", ArchiveUnavailable("down"))
+    send(world, JobKind.REPLY)
+
+    assert item(world, JobKind.REPLY).state is state
 
 
 def test_a_reply_whose_conversation_is_gone_is_dead_lettered_once(world: World) -> None:

@@ -88,6 +88,8 @@ def _record(feedback: Feedback, context: Context, stored_at: datetime) -> Decisi
     erased = item is None and (feedback.ledger != "" or record.at - stored_at > WAITS_FOR)
     if not erased and (item is None or item.state not in _RECORDED):
         return Unrecorded.WAITS
+    if erased:  # the event names the recipient, and belongs to no conversation with which it could be erased
+        context.archive.let_expire(record.archive_key, expires=True)
 
     def plan(known: Known, _: Configuration) -> Commit:
         commit = plan_feedback(record, feedback, known, erased=erased)
