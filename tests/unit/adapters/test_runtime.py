@@ -1,7 +1,9 @@
 """The Lambda edge: what the net caught is counted, and one record that fails holds up no other."""
 
 import signal
-from typing import Any, cast
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any, NoReturn, cast
 
 import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -10,9 +12,12 @@ from email_handler import mistakes, runtime
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import Job, JobKind
 from email_handler.conversations.records import Decision
-from email_handler.errors import ArchiveUnavailable, JobFailed, LeaseHeld, RetryLater
+from email_handler.errors import ArchiveUnavailable, JobFailed, LeaseHeld, MalformedEvent, RetryLater
 from email_handler.identifiers import ConversationId, LedgerId, ReceiptId
+from email_handler.usecases.configuration import Configuration
+from email_handler.usecases.inbound import receive
 from email_handler.usecases.sending import Dispatch, SendResult
+from tests.support.world import World
 
 
 @pytest.fixture
@@ -44,7 +49,7 @@ def _record(ledger: str) -> dict[str, Any]:
     return {"messageId": ledger, "receiptHandle": ledger, "body": job.to_json(), "attributes": {}}
 
 
-def _refuse(*_: object) -> None:
+def _refuse(*_: object) -> NoReturn:
     raise AssertionError("nothing is dead-lettered or shown again")
 
 
@@ -69,6 +74,25 @@ def test_a_send_despite_a_mistake_is_counted(result: SendResult, counted: list[s
     runtime.log_outcome("send ended", result)
 
     assert ("Mistakes" in counted) is (result is SendResult.SENT_DESPITE_MISTAKE)
+
+
+@pytest.mark.parametrize("event_type", ["Delivery", "Open"])
+def test_reading_the_configuration_ends_with_the_invocation_even_if_nothing_needs_it(event_type: str) -> None:
+    """Lambda would freeze the read, and the next invocation would go on with it."""
+    world, waited = World(), list[Configuration]()
+
+    def configuration() -> Configuration:
+        waited.append(world.configuration)
+        return world.configuration
+
+    handler = runtime.receiving_handler(
+        "inbound", lambda: replace(world.context, configuration=configuration), receive=receive, daily=_refuse
+    )
+    detail = {"eventType": event_type, "mail": {"messageId": "0100-x", "tags": {"ledger": ["forward-x"]}}}
+    with nullcontext() if event_type == "Delivery" else pytest.raises(MalformedEvent):
+        handler({"source": "aws.ses", "detail": detail}, _context())
+
+    assert waited
 
 
 def test_what_no_sender_expects_fails_the_function_without_its_texts_and_the_other_records_are_sent(

@@ -55,27 +55,34 @@ def receiving_handler(
     """Wrap a receiving function's use cases as its handler. Only here are the four kinds of event distinguished that
     invoke it: the operator's request, the two schedules, SES's feedback, and messages that SES received."""
 
-    def handle(event: Event) -> dict[str, Any] | None:
+    def run(event: Event, known: Context) -> dict[str, Any] | None:
         match event:
             case {"operator": dict() as request}:
-                response = operate(request, context())
+                response = operate(request, known)
                 log_outcome("operator's request", "OperatorRequest", answer=response)
                 return response
             case {"reconcile": True | "hourly" as which}:
-                report = daily(context()) if which is True else hourly_pass(function, context())
+                report = daily(known) if which is True else hourly_pass(function, known)
                 response = _response(report)
                 _log_report(report, response)
                 return response
             case {"source": "aws.ses", "detail": dict() as detail}:
-                recorded = record_feedback(detail, context())
+                recorded = record_feedback(detail, known)
                 if isinstance(recorded, Decision):
                     log_decision(recorded)
                 else:
                     log_outcome("feedback", recorded)
             case _:
                 for receipt in ses_receipts(event):
-                    log_decision(receive(receipt, raw_key(function, receipt.id), context()))
+                    log_decision(receive(receipt, raw_key(function, receipt.id), known))
         return None
+
+    def handle(event: Event) -> dict[str, Any] | None:
+        known = context()
+        try:
+            return run(event, known)
+        finally:
+            known.configuration()  # waited for, whether or not it was needed: no read outlives the invocation
 
     return event_handler(handle)
 
