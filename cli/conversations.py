@@ -29,7 +29,7 @@ from cli.terminal import (
     when,
 )
 from email_handler.conversations.disposition import Reason
-from email_handler.conversations.records import Conversation, Decision, LedgerItem, MessageRecord, Status
+from email_handler.conversations.records import Conversation, Decision, LedgerItem, MessageRecord, SendState, Status
 from email_handler.errors import UnknownConversation
 from email_handler.identifiers import ConversationId, Decider, LedgerId
 
@@ -276,6 +276,7 @@ def describe_send(send: LedgerItem) -> str:
     return (
         f"{send.kind} to {', '.join(send.recipients)} {send.state}"
         + (f" at attempt {send.attempt}" if send.attempt > 1 else "")
+        + (f", due {when(send.due)}" if send.state is SendState.QUEUED and send.due > send.queued_at else "")
         + (f", SES id {send.ses_id}" if send.ses_id else "")
         + (f": {send.reason}" if send.reason else "")
         + (", a second copy may have been sent" if send.possible_duplicate else "")

@@ -593,6 +593,17 @@ def test_a_bounce_changes_a_sent_send_to_bounced(table: Table) -> None:
     table.commit(commit("complaint", bounced=forward().id))  # a second recipient, or a complaint after all
 
 
+def test_when_a_job_is_due_and_what_is_put_off_is_stored(table: Table) -> None:
+    put_off = conversation(replies=(forward().id,), snoozed_until=NOW + HOUR, reminders=(LedgerId("notice-1"),))
+    whole = commit(conversation=put_off, ledger=(forward(due=NOW + HOUR),))
+    table.commit(replace(whole, decision=replace(whole.decision, later={forward().id: NOW + HOUR})))
+
+    decided = table.decision(ReceiptId("receipt-1"), "inbound")
+    assert decided is not None
+    assert decided.later == {forward().id: NOW + HOUR}
+    assert table.conversation(CONVERSATION) == replace(put_off, version=1)
+
+
 def test_a_queued_send_is_cancelled_with_its_reason_and_claimed_by_no_sender(table: Table) -> None:
     table.commit(first_contact())
     table.commit(commit("cancel", cancelled=(forward(reason="cancelled by the owner"),)))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.records import REMINDER, Conversation, LedgerItem, SendState, Status
 from email_handler.conversations.thread_address import thread_address
 from email_handler.errors import RecordChanged, RetryLater, SendingThrottled, SendOutcomeUnknown
@@ -13,9 +14,10 @@ from email_handler.usecases.audit import audit
 from email_handler.usecases.decision import finish
 from email_handler.usecases.reconcile import HOURLY, Pass, Reconciled, reconcile
 from email_handler.usecases.send_reply import send_reply
-from email_handler.usecases.waiting import cancel
+from email_handler.usecases.waiting import can_be_cancelled, cancel, describe_cancelled
 from tests.support.builders import mail
 from tests.support.fakes import Sent
+from tests.support.records import forward
 from tests.support.world import OWNER, PUBLIC, THREAD, World, read
 
 JANE = EmailAddress("jane@customer.example")
@@ -205,6 +207,36 @@ def test_the_operator_cancels_by_the_same_condition(world: World) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("cancelled", "last", "said"),
+    [
+        (0, None, "None of your replies is waiting in this conversation."),
+        (1, None, "Your reply is cancelled and will not be sent."),
+        (2, SendState.SENT, "2 of your replies are cancelled and will not be sent. Your last reply has left already."),
+        (0, SendState.BOUNCED, "Your last reply left, and came back."),
+        (0, SendState.UNKNOWN, "Your last reply may have left already."),
+        (0, SendState.FAILED, "Your last reply could not be sent: there is nothing to cancel."),
+    ],
+)
+def test_the_owner_is_told_what_was_cancelled_and_what_became_of_the_last_reply(
+    cancelled: int, last: SendState | None, said: str
+) -> None:
+    assert describe_cancelled(cancelled, forward(state=last) if last else None) == said
+
+
+@pytest.mark.parametrize("state", SendState)
+def test_every_state_of_the_last_reply_has_words(state: SendState) -> None:
+    assert describe_cancelled(0, forward(state=state)).startswith("Your last reply ")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"kind": JobKind.FORWARD}, {"kind": JobKind.NOTICE}, {"lost": 1}, {"state": SendState.SENDING}]
+)
+def test_only_a_reply_that_surely_has_not_left_can_be_cancelled(changes: dict[str, Any]) -> None:
+    assert can_be_cancelled(forward(kind=JobKind.REPLY))
+    assert not can_be_cancelled(forward(**({"kind": JobKind.REPLY} | changes)))
+
+
 # Putting off
 
 
@@ -255,6 +287,17 @@ def test_a_message_of_the_contacts_ends_it_and_no_reminder_leaves(world: World) 
 
     assert world.mailer.sent[before:] == []
     assert [item.state for item in world.records.ledger.values() if item.note == REMINDER] == [SendState.CANCELLED]
+
+
+def test_an_automatic_reply_of_the_contacts_does_not_end_it(world: World) -> None:
+    ask(world, "snooze")
+    raw = mail(
+        message_id="<away@customer.example>", references="<first@customer.example>", auto_submitted="auto-replied"
+    )
+    world.arrive(raw)
+    world.run()
+
+    assert (conversation(world).received, conversation(world).status) == (2, Status.SNOOZED)
 
 
 def test_another_snooze_moves_it(world: World) -> None:
