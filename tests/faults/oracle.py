@@ -125,6 +125,7 @@ def _wanted(case: Case) -> Iterator[tuple[tuple[JobKind, str, Truth | None], set
         yield (JobKind.REPLY if record["outcome"] == Outcome.RELAY else JobKind.FORWARD, truth.to, truth), {receipt}
         if truth.acknowledged:
             firsts[truth.sender].add(receipt)
+    yield from _lines(case)
     for contact, receipts in firsts.items():
         yield (JobKind.ACKNOWLEDGEMENT, contact, None), receipts
     for arrival, truth in case.arrivals.items():
@@ -138,6 +139,14 @@ def _wanted(case: Case) -> Iterator[tuple[tuple[JobKind, str, Truth | None], set
         if send.startswith(JobKind.REPLY):  # the owner hears of a reply's failure once
             for mailbox in mailboxes[conversation]:
                 yield (JobKind.NOTICE, mailbox, None), receipts
+
+
+def _lines(case: Case) -> Iterator[tuple[tuple[JobKind, str, Truth | None], set[str]]]:
+    """Yield the line that the owner gets who wrote first, once that has left."""
+    left = {item["source"] for item in case.of_type("send") if item["kind"] == JobKind.REPLY and item["ses_id"]}
+    for (receipt, _), truth, _ in case.passed_on():
+        if truth.starts and receipt in left:
+            yield (JobKind.NOTICE, truth.sender, None), {receipt}
 
 
 class _Names:

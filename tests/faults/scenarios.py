@@ -7,7 +7,7 @@ from typing import Any
 from cloud.ses import Sent
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import JobKind
-from tests.faults.rig import OWNER, Fault, World
+from tests.faults.rig import OWNER, THREAD, Fault, World
 from tests.faults.seen import digest, letter
 from tests.faults.truths import Truth
 from tests.support.builders import mail
@@ -40,6 +40,9 @@ REPLY = Truth(
     ends=frozenset({Outcome.RELAY}),
     thread="jane",
     answers=FIRST.message_id,
+)
+START = replace(
+    REPLY, name="start", message_id="o2@private.example", text="May I?", thread="o", answers="", starts=True
 )
 FORGED = replace(REPLY, name="forged", to=OWNER, ends=frozenset({Outcome.HOLD}), notice=True)
 SPAM = Truth(
@@ -81,6 +84,13 @@ def follow_up(world: World) -> None:
 def owner_reply(world: World) -> None:
     """Let the owner reply: reply, reply-sender."""
     _to_thread(world, REPLY)
+
+
+def owner_starts(world: World) -> None:
+    """Let the owner write first: reply, reply-sender, and forward-sender for one line to the owner."""
+    to = f"to.{JANE.replace('@', '=')}@{THREAD}"
+    world.invoke(*world.store(START, _mail(START, "The Owner", to=to, subject="An offer"), to=to))
+    world.settle()
 
 
 def forged_reply(world: World) -> None:
@@ -199,6 +209,7 @@ SCENARIOS = {
         Scenario(before=(first_contact,), act=follow_up),
         Scenario(before=(first_contact,), act=owner_reply),
         Scenario(before=(first_contact,), act=forged_reply),
+        Scenario(act=owner_starts),
         Scenario(act=spam),
         Scenario(before=(spam,), act=release),
         Scenario(before=(first_contact,), act=bounced_acknowledgement),

@@ -69,7 +69,7 @@ def _kind(sender: str, message: EmailMessage) -> JobKind:
     if sender.startswith("notices@"):
         return JobKind.NOTICE
     if "@thread." in sender:
-        return JobKind.FORWARD
+        return JobKind.NOTICE if message["Auto-Submitted"] else JobKind.FORWARD
     return JobKind.ACKNOWLEDGEMENT if message["Auto-Submitted"] else JobKind.REPLY
 
 

@@ -70,7 +70,10 @@ def test_the_oracle_finds_a_defect_of_the_handlers_by_what_it_does(rig: Rig, mut
 
 
 @pytest.mark.cloud
-@pytest.mark.parametrize(("name", "kind"), [("first contact", "killed after"), ("owner reply", "overtaken")])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("first contact", "killed after"), ("owner reply", "overtaken"), ("owner starts", "killed after")],
+)
 def test_a_process_killed_after_a_call_or_overtaken_before_it_loses_and_doubles_nothing(
     rig: Rig, faultless: Faultless, name: str, kind: str
 ) -> None:
@@ -85,6 +88,7 @@ def test_a_process_killed_after_a_call_or_overtaken_before_it_loses_and_doubles_
     [
         ("first contact", {"forward_sender": "marked", "ack_sender": "unknown"}),
         ("owner reply", {"reply_sender": "marked"}),
+        ("owner starts", {"reply_sender": "marked", "forward_sender": "marked"}),
         ("forged reply", {"forward_sender": "marked"}),  # a notice
     ],
 )

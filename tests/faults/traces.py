@@ -48,8 +48,12 @@ def _judge_letters(case: Case) -> None:
         for letter in group.letters:
             root = letter.references[0] if letter.references else ""
             case.check(f"{what}: it has a text", any(letter.lines), True)
+            first = bool(group.truth and group.truth.starts and group.kind is JobKind.REPLY)
             if (files := group.truth.files if group.truth else ()) is not None:
                 case.check(f"{what}: attachments", letter.files, files)
+            if first:
+                case.check(f"{what}: it replies to nothing", (letter.in_reply_to, letter.references), ("", ()))
+                continue
             case.check(f"{what}: References begin with the conversation's id", root.partition("@")[0] in roots, True)
             case.check(f"{what}: In-Reply-To is the last reference", letter.references[-1:], (letter.in_reply_to,))
             if group.kind is JobKind.ACKNOWLEDGEMENT:
@@ -144,7 +148,8 @@ def _judge_conversations(case: Case) -> None:
         of = item["id"]
         case.check(f"{of}: messages received", int(item["received"]), received[of])
         case.check(f"{of}: replies sent", int(item["sent"]), replies[of])
-        case.check(f"{of}: a reply was sent", item["status"] in ("answered", "waiting"), bool(replies[of]))
+        answered = bool(replies[of] or item["started_with"])
+        case.check(f"{of}: the owner wrote", item["status"] in ("answered", "waiting"), answered)
         links = {link["receipt"]: link for link in item["links"]}
         for group, send in sends:
             if send["conversation"] == of and group.truth and (send["source"] in links or len(links) < MAX_LINKS):
@@ -159,6 +164,8 @@ def _judge_contacts(case: Case) -> None:
         for _, truth, record in case.passed_on()
         if record["outcome"] != Outcome.RELAY and not truth.bounces and "@" in truth.sender
     )
+    started = [truth.to for _, truth, _ in case.passed_on() if truth.starts]
+    written.update(dict.fromkeys(started, 0))
     sends = [(group.kind, group.to, item) for group in case.groups for item in group.items]
     replied = {to for kind, to, item in sends if kind is JobKind.REPLY and item["state"] in SENT}
     failed = {record["feedback"]["recipient"] for _, record in case.failures()}
@@ -171,12 +178,16 @@ def _judge_contacts(case: Case) -> None:
             seen,
             (written[address], address in replied, address in failed),
         )
-    counters: Counter[bool] = Counter()
+    counters: Counter[str] = Counter()
     for item in case.seen.items:
         if item["sk"] == "COUNT":
-            counters[" " in item["pk"]] += int(item["count"])  # of a domain, or of all
+            of = item["pk"].partition(" ")[2]
+            counters["domain" if "." in of else of] += int(item["count"])  # "" of all
     acknowledged = sum(kind is JobKind.ACKNOWLEDGEMENT for kind, _, _ in sends)
-    case.check("acknowledgements counted, of all and by domain", (counters[False], counters[True]), (acknowledged,) * 2)
+    case.check(
+        "acknowledgements counted, of all and by domain", (counters[""], counters["domain"]), (acknowledged,) * 2
+    )
+    case.check("conversations that owners started", counters["started"], len(started))
 
 
 def _judge_feedback(case: Case) -> None:

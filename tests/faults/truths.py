@@ -31,6 +31,7 @@ class Truth:
     after: str = ""  # the message whose forward comes before its own in the owner's thread
     acknowledged: bool = False  # its sender gets one acknowledgement, for this message or another
     notice: bool = False  # the owner gets a notice when it is held
+    starts: bool = False  # the owner begins with it, and gets one line once it has left
     released: bool = False  # it was held first
     bounces: str = ""  # it reports that our message with this SES id failed for good
 
