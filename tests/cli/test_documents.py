@@ -144,7 +144,7 @@ _deployments = count(1)
 def restart_functions(cloud: LocalCloud, *functions: str) -> None:
     """Restart *functions*, or all that read documents, as a deployment does: they keep documents for a minute."""
     cloud.settle()
-    for function in functions or ("InboundFunction", "ReplyFunction"):
+    for function in functions or ("InboundFunction", "ReplyFunction", "ForwardSenderFunction", "ReplySenderFunction"):
         cloud.clients.lambda_.update_function_configuration(
             FunctionName=cloud.resources[function], MemorySize=1024 + next(_deployments)
         )
