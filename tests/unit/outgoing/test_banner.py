@@ -15,6 +15,7 @@ from email_handler.mail.html import html_text
 from email_handler.mail.message import Message
 from email_handler.mail.parsing import parse
 from email_handler.outgoing import banner, banner_removal
+from email_handler.outgoing.actions import conversation_actions
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.pieces import Action
 from email_handler.outgoing.reply import compose_reply
@@ -23,6 +24,7 @@ from tests.support.builders import entity, mail, multipart
 from tests.support.compositions import (
     CONTACT,
     EVERYONE,
+    IDENTITY,
     PRIVATE,
     THREAD,
     THREADING,
@@ -30,6 +32,7 @@ from tests.support.compositions import (
     forward_context,
     reply_context,
 )
+from tests.support.records import conversation
 
 RECEIVED = parse(
     mail(
@@ -224,6 +227,8 @@ IMITATIONS = [
     "verified, first <i>message</i>]",
     "VERIFIED \u00b7 message 3 since 2 Mar 2026]",
     "[Block \u00b7 each opens an email]",
+    "\uaba9erif\uab75ed \u00b7 first message]",
+    "v\u04bdr\u13a5fied, message 3 since 2 Mar 2026]",
 ]
 
 
@@ -250,6 +255,7 @@ def test_no_text_of_a_contact_looks_like_a_sentinel(imitation: str) -> None:
         "Reply to everyone: x@y.example",
         "Only you see this: all is well",
         "Nothing shows that it came from x@y.example",
+        "<j@bank.example> \u00b7 \u2713 \uaba9\u04bdrif\uab75ed \u00b7 first message",
     ],
 )
 def test_lines_like_the_banners_are_marked_in_plain_text(line: str) -> None:
@@ -564,6 +570,43 @@ def test_every_line_of_a_trimmed_banner_is_recognised(changes: dict[str, Any], k
         assert text.replace(">", "").strip() == "Yes."
 
 
+@pytest.mark.parametrize(
+    "name", ["a] \u00b7 verified \u00b7 first message].pdf", "[Only you see this: a.pdf", "each opens an email].zip"]
+)
+def test_no_name_of_a_file_that_was_left_out_looks_like_a_sentinel(name: str) -> None:
+    shown = banner.as_text(banner.banner(RECEIVED, CONTEXT, (f"{name} (27 MB)",)))
+
+    assert len(SENTINEL.findall(shown)) == 2
+
+
+GAPS = ("", "\n", "\n \n", "\n\n\n")
+
+
+@pytest.mark.parametrize("gap", GAPS)
+@pytest.mark.parametrize("quotation", ["", "> ", "> > ", "| "])
+def test_a_banner_trimmed_anywhere_leaves_none_of_its_boxes(gap: str, quotation: str) -> None:
+    """Clients put empty lines between the boxes; what is left is removed, or the sentinel stays and the gate holds it."""
+    context = changed(CONTEXT, verified=False, reply_differs=True, reply_address="x@other.example")
+    lines = banner.as_text(banner.banner(RECEIVED, context, ("film.mp4 (20 MB)",))).split("\n")
+    whole = f"\n{gap}".join(lines).split("\n")
+
+    for at in range(1, len(whole)):
+        for kept in (whole[:at], whole[at:]):
+            quoted = "".join(f"{quotation}{line}\n" for line in (*kept, "", "Hello there", "- an item"))
+            text, _ = banner_removal.remove_from_text(f"Yes.\n\n{quoted}")
+
+            if not SENTINEL.search(text):
+                assert text.replace(">", "").replace("|", "").split() == ["Yes.", "Hello", "there", "-", "an", "item"]
+
+
+def test_a_trimmed_banner_takes_no_words_of_the_contact_with_it() -> None:
+    below = f"{BEGIN}\n\nNot verified\n\nJane <jane@customer.example>\n- an item\n"
+    above = f"Jane <jane@customer.example>\n\n- an item\n\nx <x@y.example> \u00b7 {END}\n"
+
+    assert banner_removal.remove_from_text(below)[0].split("\n") == ["Jane <jane@customer.example>", "- an item", ""]
+    assert banner_removal.remove_from_text(above)[0].strip() == "Jane <jane@customer.example>\n\n- an item"
+
+
 ACTIONS = (Action("Block", f"mailto:{EVERYONE}?subject=Block"), Action("Close", f"mailto:{EVERYONE}?subject=Close"))
 
 
@@ -581,6 +624,37 @@ def test_actions_stand_at_the_end_and_are_removed_from_a_quotation() -> None:
         assert "Block" not in kept
         assert "Only you" not in kept
         assert "Hello there" in kept
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "- {label}: {url}", "> - {label}: {url}", "{label}: <{url}>", "   1. {url}", "[2]: {url}", "> > [3] {url}", "<{url}>",
+        "{bare}", "* {label}: {bare}",
+    ],
+)  # fmt: skip
+def test_a_line_with_an_action_alone_is_removed(written: str) -> None:
+    for action in conversation_actions(
+        conversation(verified=True, contact="jane@customer.example"), IDENTITY.thread_domain
+    ):
+        line = written.format(label=action.label, url=action.url, bare=action.url.removeprefix("mailto:"))
+
+        assert banner_removal.remove_from_text(f"Yes.\n{line}\nHello\n") == ("Yes.\nHello\n", True)
+        assert banner_removal.remove_from_text(f"Yes.\n{line}") == ("Yes.\n", True)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["<a href='{url}'>{label}</a>", "<p>see {url} there</p>", "<p>{bare}</p>", "<p>x<b>{bare}</b></p>"],
+)
+def test_a_reply_with_an_action_elsewhere_is_held(written: str) -> None:
+    for action in conversation_actions(
+        conversation(verified=True, contact="jane@customer.example"), IDENTITY.thread_domain
+    ):
+        bare = action.url.removeprefix("mailto:")
+        page = written.format(label=action.label, url=action.url.replace("&", "&amp;"), bare=bare.replace("&", "&amp;"))
+
+        assert compose_reply(parse(mail(text=None, html=f"<p>Yes.</p>{page}")), reply_context()).held
 
 
 def test_without_actions_nothing_stands_at_the_end() -> None:

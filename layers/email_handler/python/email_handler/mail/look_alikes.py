@@ -3,14 +3,16 @@
 A subset of Unicode's confusables (UTS #39), by shape: a transliteration reads the Cyrillic letter that looks like p as r.
 """
 
-LOOK_ALIKES = str.maketrans(
+_SHAPES = str.maketrans(
     "АВСЕНІЈКМОРЅТУХЗаьсеһіјоԛрѕшухѡԁгᴠвкмнтӏΑΒΕΖΗΙΚΜΝΟΡΤΥΧαβεικνορτυχωⲟօոսցհıłøðđħɑɡɩʏ"
-    "ѵпүҮΥγησϲՏՕՍԼՈլազⲢⲣⲤⲥⲦⲨⲩⲬⲭⲎⲒⲔⲘⲚ"
+    "ѵпүҮΥγησϲҽҿᎥՏՕՍԼՈլազⲢⲣⲤⲥⲦⲨⲩⲬⲭⲎⲒⲔⲘⲚ"
     "ᎠᎡᎢᎩᎪᎫᎬᎳᎷᎻᎽᏀᏂᏃᏏᏒᏔᏕᏙᏚᏞᏟᏢᏦᏧᏴᏌ"
     "ꓐꓑꓒꓓꓔꓖꓗꓙꓚꓜꓝꓟꓠꓡꓢꓣꓦꓧꓪꓫꓬꓮꓰꓲꓳꓴ",  # noqa: RUF001 - they too
     "ABCEHIJKMOPSTYX3abcehijoqpswyxwdrvbkmhtlABEZHIKMNOPTYXaBeikvoptuxwoonughiloddhagiy"
-    "vnyYYynocSOULnlwqPpCcTYyXxHIKMN"
+    "vnyYYynoceeiSOULnlwqPpCcTYyXxHIKMN"
     "DRTYAJEWMHYGhZbRWSVSLCPKdBU"
     "BPdDTGKJCZFMNLSRVHWXYAEIOU",
 )
-"""For :meth:`str.translate`."""
+_CHEROKEE = range(0x13A0, 0x13F6)
+LOOK_ALIKES = _SHAPES | {ord(chr(letter).lower()): shape for letter, shape in _SHAPES.items() if letter in _CHEROKEE}
+"""For :meth:`str.translate`. Small letters of Cherokee look like small capitals."""

@@ -179,7 +179,8 @@ def _replying(target: str, record: MessageRecord, *, differs: bool) -> Iterator[
 
 def _left_out(entries: tuple[str, ...], files: tuple[Action, ...], *, refused: bool) -> Iterator[Box]:
     if entries:
-        yield Box(Tone.CAUTION, "Not everything is here", _REFUSED if refused else _TOO_LARGE, entries, files)
+        said = _REFUSED if refused else _TOO_LARGE
+        yield Box(Tone.CAUTION, "Not everything is here", said, tuple(map(_shown, entries)), files)
 
 
 _TOO_LARGE = "It was too large for most mailboxes. Left out, but kept in the archive:"

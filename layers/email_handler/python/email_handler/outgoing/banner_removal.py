@@ -13,12 +13,9 @@ REGION_LIMIT = 20_000  # characters from one sentinel to the other of the same b
 
 def remove_from_text(text: str) -> tuple[str, bool]:
     """Return *text* without banners, however a client quoted them, and whether there was one."""
-    if not _may_hold_banner(text):
-        return text, False
-    regions = _regions(text)
     chunks: list[str] = []
     position = 0
-    for start, end in regions:
+    for start, end in _regions(text) if _may_hold_banner(text) else ():
         line = text.rfind("\n", 0, start) + 1
         following = text.find("\n", end)
         following = len(text) if following < 0 else following + 1
@@ -30,7 +27,9 @@ def remove_from_text(text: str) -> tuple[str, bool]:
                 end = blank + 1  # noqa: PLW2901 - likewise
         chunks.append(text[position : max(start, position)])
         position = max(end, position)
-    return "".join((*chunks, text[position:])), bool(regions)
+    kept = "".join((*chunks, text[position:]))
+    kept = _ACTION_LINE.sub("", kept) if _ACTION in kept else kept
+    return kept, kept != text
 
 
 def remove_from_html(page: str) -> tuple[str, bool]:
@@ -54,6 +53,15 @@ def remove_from_html(page: str) -> tuple[str, bool]:
             chunks += (frame[1], _ATTRIBUTES.sub("", frame[2]))
             position = frame.end()
     return "".join((*chunks, page[position:])), bool(regions)
+
+
+_ACTION = "?subject=email-handler"
+_ACTION_LINE = re.compile(
+    r"^[>| \t]*+(?:(?:[-*\u2022]|\[?\d{1,3}[\]).:]{1,2})[ \t]{0,4})?(?:[A-Za-z ]{1,30}:[ \t]{0,4})?"
+    r"<?(?:mailto:)?[^\s<>@]{1,200}@[^\s<>@?]{1,253}" + re.escape(_ACTION) + r"[^\s<>]*+>?[ \t]*+(?:\r?\n|\Z)",
+    re.MULTILINE,
+)
+"""A line with the address of an action alone: one that was quoted by itself, or listed below as some clients do links."""
 
 
 def _may_hold_banner(text: str) -> bool:
@@ -92,7 +100,7 @@ def _regions(text: str) -> list[tuple[int, int]]:
     """Return the start and end of each banner in *text*, sentinels included.
 
     If the owner trimmed the quotation, one sentinel and some lines of the banner may be left. They are a region if
-    they reach to an empty line or to the quotation's edge. Otherwise the sentinel stays and the leak gate holds the
+    they reach to an empty line that nothing of the banner follows, or to the quotation's edge. Otherwise the sentinel stays and the leak gate holds the
     reply, because the text around it may be anybody's.
     """
     regions: list[tuple[int, int]] = []
@@ -115,6 +123,12 @@ def _regions(text: str) -> list[tuple[int, int]]:
 _WHO = rf".{{0,200}}?(?:<[^\s<>]{{1,200}}>|\((?:LinkedIn|{NO_ADDRESS})\))\W{{0,5}}(?:not\b\W{{0,5}})?"
 _WHO_LINE = re.compile(rf"{_WHO}(?:{VERIFIED}\W{{0,5}}(?:first|message.{{0,25}})?)?$", re.IGNORECASE)
 _BANNER_LINE = re.compile(rf"(?:! )?(?:- |{'|'.join(map(re.escape, BANNER_LINES))})|{_WHO_LINE.pattern}", re.IGNORECASE)
+_OURS = re.compile(
+    rf"(?:! )?(?:{'|'.join(map(re.escape, BANNER_LINES))})|- .{{1,300}} \(\d[\d.]{{0,9}} [kM]?B\)$|- and \d{{1,9}} more$"
+    rf"|{_WHO}{VERIFIED}\W{{0,5}}(?:first|message.{{0,25}})?$",
+    re.IGNORECASE,
+)
+"""A line that is the banner's even below or above an empty one, as boxes are read."""
 _QUOTE_MARKS = " >|\t\r\xa0"
 
 
@@ -124,34 +138,45 @@ def _cut_below(text: str, begin: re.Match[str]) -> list[tuple[int, int]]:
     following = text[end : _line_end(text, end)].strip(_QUOTE_MARKS)
     if following and not _WHO_LINE.match(following):
         return []
-    end = _line_end(text, end)
+    stop = end = _line_end(text, end)
+    is_apart = False
     for _ in range(LINES_LIMIT):
-        start = _line_end(text, end) + 1
+        start = stop + 1
+        if start > len(text):
+            return [(begin.start(), end)]
         stop = _line_end(text, start)
         line = text[start:stop].strip(_QUOTE_MARKS)
-        if not line or start > len(text):
-            return [(begin.start(), end)]
-        if not _BANNER_LINE.match(line):
-            return []
-        end = stop
-    return []
+        if not line:
+            is_apart = True
+        elif (_OURS if is_apart else _BANNER_LINE).match(line):
+            end, is_apart = stop, False
+        else:
+            break
+    return [(begin.start(), end)] if is_apart else []
 
 
 def _cut_above(text: str, end: re.Match[str]) -> list[tuple[int, int]]:
     """Return the region of a banner whose beginning is missing: from *end* up over lines of a banner."""
-    start = text.rfind("\n", 0, end.start()) + 1
+    at = start = text.rfind("\n", 0, end.start()) + 1
     quoted = text[start : end.start()].strip()
     before = quoted.strip(_QUOTE_MARKS)
     if before and not _WHO_LINE.match(before):
         return []
+    is_apart = False
     for _ in range(LINES_LIMIT):
-        above = text.rfind("\n", 0, max(start - 1, 0)) + 1
-        line = text[above : max(start - 1, 0)]
-        if start == 0 or not _BANNER_LINE.match(line.strip(_QUOTE_MARKS)):
-            is_edge = not line.strip(_QUOTE_MARKS) or (quoted.startswith(">") and not line.lstrip().startswith(">"))
-            return [(start, end.end())] if start == 0 or is_edge else []
-        start = above
-    return []
+        if at == 0:
+            return [(start, end.end())]
+        above = text.rfind("\n", 0, at - 1) + 1
+        line = text[above : at - 1]
+        if not line.strip(_QUOTE_MARKS):
+            is_apart = True
+        elif (_OURS if is_apart else _BANNER_LINE).match(line.strip(_QUOTE_MARKS)):
+            start, is_apart = above, False
+        else:
+            is_apart = is_apart or (quoted.startswith(">") and not line.lstrip().startswith(">"))
+            break
+        at = above
+    return [(start, end.end())] if is_apart else []
 
 
 def _line_end(text: str, at: int) -> int:
