@@ -218,7 +218,7 @@ LETTERS = _Letters("", re.compile("(?:[A-Za-z](?=[\u0300-\u036f])|[^\x00-\x7f])[
 sentence in Chinese stay: they may be a dot of a host, and join no words."""
 
 _UNSEEN = f"\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f{CHARACTERS}"
-_WITHIN = re.compile(f"(?:(?![\u202a-\u202e\u2066-\u2069])[{KERN}{CHARACTERS}])+")
+_WITHIN = re.compile(f"(?:(?![\u200b\u202a-\u202e\u2066-\u2069])[{KERN}{CHARACTERS}])+")
 UNSEEN = Decoding(
     "",
     re.compile(rf"(?:[{_UNSEEN}]|[ \t]{{0,4}}\r?\n[>| \t]*+(?![+-])|\r(?!\n))+"),
@@ -227,7 +227,7 @@ UNSEEN = Decoding(
 """Ignorable and control characters, and where a client broke and quoted a line (RFC 3676).
 
 What is not shown at all stands within a word, such as a soft hyphen; what begins or ends a run in another direction
-(UAX #9 §2.1, §2.2) is a boundary. A line of a patch begins with "+" or "-" and goes on with nothing."""
+(UAX #9 §2.1, §2.2) is a boundary, and so is a zero-width space: a line may be broken there, and a word ends (UAX #29). A line of a patch begins with "+" or "-" and goes on with nothing."""
 
 _BLOCK = re.compile(
     r"</?(?:address|blockquote|br|dd|div|dl|dt|h[1-6]|hr|li|ol|p|pre|table|td|tr|ul)[\s/>]", re.IGNORECASE
