@@ -4,8 +4,10 @@ import base64
 import binascii
 import bz2
 import gzip
+import io
 import lzma
 import struct
+import tarfile
 import urllib.parse
 import zipfile
 import zlib
@@ -367,6 +369,23 @@ MIDDLE = {f"docx in {name}": pack(INNER["docx"]) for name, pack in CONTAINERS.it
 @pytest.mark.parametrize("outer", CONTAINERS)
 def test_an_address_is_found_in_containers_within_containers(outer: str) -> None:
     assert _missed({name: CONTAINERS[outer](content) for name, content in (INNER | MIDDLE).items()}) == []
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("where", ["uname", "gname", "linkname"])
+def test_the_owners_of_an_archives_members_are_read(where: str, form: int) -> None:
+    """A domain's users are named by their addresses; digits stand before the name in the file."""
+
+    def archive(name: str) -> bytes:
+        file, entry = io.BytesIO(), tarfile.TarInfo("a.txt")
+        entry.type = tarfile.SYMTYPE
+        setattr(entry, where, name)
+        with tarfile.open(fileobj=file, mode="w", format=form) as opened:
+            opened.addfile(entry)
+        return file.getvalue()
+
+    assert _missed({"tar": archive(PRIVATE), "tar.gz": gzip.compress(archive(PRIVATE))}) == []
+    assert _missed({"tar": archive("some.me@private.example")}) == ["tar"]
 
 
 def _filtered(content: bytes) -> Iterator[tuple[str, bytes]]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from email_handler.mail.documents.reading import (
+    BOUNDARY,
     DAMAGED,
     ENCRYPTED,
     TOO_LARGE,
@@ -87,14 +88,14 @@ def _hidden_members(payload: bytes, infos: list[zipfile.ZipInfo]) -> bool:
 
 
 def read_tar(payload: bytes, budget: Budget) -> Iterator[Found]:
-    """Yield names and members of a tar archive."""
+    """Yield names, owners and members of a tar archive."""
     with tarfile.open(fileobj=io.BytesIO(payload), mode="r:") as archive:
         for info in archive:
             if not budget.take_member():
                 yield Unread(TOO_MANY)
                 return
             yield Name(info.name)
-            yield Text(info.linkname)
+            yield Text(BOUNDARY.join((info.linkname, info.uname, info.gname)))  # in the file, digits precede them
             if info.isreg() and info.sparse is None:
                 if budget.take(info.size):
                     yield Member(info.name, payload[info.offset_data : info.offset_data + info.size])
