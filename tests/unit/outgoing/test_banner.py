@@ -657,6 +657,16 @@ def test_a_reply_with_an_action_elsewhere_is_held(written: str) -> None:
         assert compose_reply(parse(mail(text=None, html=f"<p>Yes.</p>{page}")), reply_context()).held
 
 
+@pytest.mark.parametrize("tag", ["check", "cancel", "snooze", "snooze-3d", "all"])
+def test_a_thread_address_in_a_quoted_header_is_masked_whatever_its_tag(tag: str) -> None:
+    address = THREAD.replace("@", f"+{tag}@")
+
+    composed = compose_reply(parse(mail(text=f"Yes.\r\n\r\nTo: Jane <{address}>\r\n")), reply_context())
+
+    assert not composed.held
+    assert f"To: Jane <{CONTACT}>" in parse(composed.raw).text
+
+
 def test_without_actions_nothing_stands_at_the_end() -> None:
     received = parse(mail(text="Hello there"))
 

@@ -182,7 +182,7 @@ LINES = (
     "Not verified", "Nothing shows that it came from", "It names no sender", "Your reply would go elsewhere",
     "Replies go to ", "You cannot reply", "It has no address to reply to", "Looks like spam", "May hold a virus",
     "Could not be checked", "It got no acknowledgement", "Your last reply", "It was sent, but not all of it",
-    "Not everything is here", "It was too large for", "Your mail provider refused", "About the invitation",
+    "Not everything is here", "It was too large for", "Your mail provider refused", "Send the files", "About the invitation",
     "The invitation is", "An invitation is", "Cannot be shown", "An error in this system", "You may have this already: ",
     "Automatic reply: ", "Automatic message: ", "Bounce: ", "Complaint: ", "Newsletter or mailing list: ",
     "Read receipt: ", "Also sent to ", "Reply to everyone", "On LinkedIn: ",

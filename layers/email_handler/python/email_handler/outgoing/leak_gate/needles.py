@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from itertools import chain, product
 from typing import NamedTuple
 
-from email_handler.conversations.commands import Verb
 from email_handler.conversations.owners import Identity
 from email_handler.mail.addresses import split_address
 from email_handler.mail.documents.reading import BOUNDARY, KERN
@@ -69,8 +68,8 @@ _THREAD_LOCAL = re.compile(
     rf"(?:c{_B}-(?:{_B}[a-z0-9]){{8}}{_B}\.(?:{_B}[a-z0-9]){{10}}(?:{_B}\+[a-z0-9+-]{{1,40}})?|[a-z0-9._+-]{{1,80}}){_B}$",
     re.IGNORECASE,
 )
-_ACTION = re.compile(rf"\+(?:{'|'.join(Verb)})$", re.IGNORECASE)
-"""Ends a thread address that only our links of actions have: their words stand beside it, so replacing it is too little."""
+_ACTION = re.compile(r"\?subject=email-handler", re.IGNORECASE)
+"""Follows a thread address in our links of actions: their words stand beside it, so replacing it is too little."""
 _GMAIL = ("gmail.com", "googlemail.com")
 """Both domains lead to the same mailboxes, and dots in their local parts mean nothing."""
 _GMAIL_IN_LINKS = "m"
@@ -156,7 +155,7 @@ class Needles:
                 continue
             if domain.lower() in self._threads:
                 local = _THREAD_LOCAL.search(text, window, match.start())
-                what = BANNER if local and _ACTION.search(_bare(local[0])) else THREAD
+                what = BANNER if _ACTION.match(text, match.end()) else THREAD
                 yield Finding(local.start() if local else match.start(), match.end(), what)
                 continue
             hit = self._local[domain.lower()].search(text, window, match.start())
