@@ -22,10 +22,11 @@ from email_handler.errors import (
     SendOutcomeUnknown,
 )
 from email_handler.identifiers import LedgerId, SesId
+from email_handler.mistakes import Mistake, TookTooLong
 from email_handler.outgoing import whole
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.notice import NoticeKind, compose_notice
-from email_handler.usecases import send_forward, send_reply
+from email_handler.usecases import send_forward, send_reply, sending
 from email_handler.usecases.retries import AFTER_LOST, COPIES, PATIENCE, PATIENCE_BLOCKED
 from email_handler.usecases.sending import TRIES, SendResult
 from tests.support.builders import mail
@@ -343,6 +344,21 @@ def test_a_bug_in_composing_dead_letters_the_job_with_the_name_of_the_error(worl
     assert world.records.ledger[forward.ledger].reason.startswith(
         "could not be composed: ValueError at usecases.send_forward:_compose_notice:"
     )
+
+
+@pytest.mark.parametrize("kind", [JobKind.ACKNOWLEDGEMENT, JobKind.REPLY])
+def test_a_document_that_takes_too_long_to_read_is_no_reason_to_give_a_send_up(
+    world: World, monkeypatch: pytest.MonkeyPatch, kind: JobKind
+) -> None:
+    owners_reply(world)
+    slow = Mistake(TookTooLong.__name__, "adapters.ssm:_fetch:65")
+    with monkeypatch.context() as patched:
+        patched.setattr(sending, "attempt", lambda *_: slow)
+        with pytest.raises(RetryLater):
+            send(world, kind)
+
+    assert world.jobs.dead_lettered == []
+    assert send(world, kind) is SendResult.SENT
 
 
 def test_a_conversation_that_keeps_changing_leaves_the_response_for_the_next_attempt(world: World) -> None:

@@ -23,7 +23,7 @@ from email_handler.conversations.routes import Routes, load_routes
 from email_handler.conversations.signatures import Signatures, load_signatures
 from email_handler.conversations.threads import wire_id
 from email_handler.identifiers import EmailAddress, SesId
-from email_handler.mistakes import Mistake, attempt, attempt_or
+from email_handler.mistakes import Mistake, TookTooLong, attempt, attempt_or
 from email_handler.outgoing.digest import DIGEST
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Archive, Clock, ConfigSource, Events, Jobs, Mailer, SendContext, SendLedger, SentCommit
@@ -141,9 +141,12 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
 
 
 def _composed(compose: Compose, context: SendContext, item: LedgerItem, dispatch: Dispatch) -> Draft:
-    """Compose. A mistake of ours dead-letters the job at once, with its type and place: retrying would repeat it."""
+    """Compose. A mistake of ours dead-letters the job at once, with its type and place: retrying would repeat it.
+    A document that AWS takes too long to give is no mistake of ours."""
     draft = attempt(compose, context, _original(item, dispatch))
     if isinstance(draft, Mistake):
+        if draft.kind == TookTooLong.__name__ and draft.place.startswith("adapters."):  # AWS's mistake, not ours
+            raise errors.ConfigUnavailable("a configuration document took too long to read")
         raise errors.PermanentError(f"could not be composed: {draft}")
     return draft
 
