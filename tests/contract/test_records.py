@@ -633,6 +633,14 @@ def test_a_send_that_was_claimed_since_it_was_read_is_not_cancelled_and_nothing_
     assert table.decision(ReceiptId("cancel"), "inbound") is None
 
 
+def test_a_queued_send_that_ses_reports_on_meanwhile_is_not_cancelled(table: Table) -> None:
+    table.commit(first_contact())
+    table.give_back(replace(forward(), lost=1), SendState.QUEUED, "SES's events say that it has left", NOW)
+
+    with pytest.raises(RecordChanged):
+        table.commit(commit("cancel", cancelled=(forward(),)))
+
+
 def test_a_bounce_of_a_missing_send_writes_nothing(table: Table) -> None:
     with pytest.raises(RecordChanged):
         table.commit(commit(bounced=LedgerId("forward-none")))

@@ -182,7 +182,7 @@ class FakeRecords(Failing):
             and self._duplicate_of([commit.fingerprint], *key) is None
             and all(self.counters[name] < limit for name, limit in commit.counted.items())
             and all(
-                (stored.state, stored.attempt) == (SendState.QUEUED, item.attempt)
+                (stored.state, stored.attempt, stored.lost) == (SendState.QUEUED, item.attempt, item.lost)
                 for item in commit.cancelled
                 for stored in [self._item(item.id)]
             )

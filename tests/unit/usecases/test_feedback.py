@@ -291,6 +291,16 @@ def test_a_delivery_that_ses_reports_while_a_send_waits_keeps_a_second_copy_from
     assert len(world.mailer.sent) == copies
 
 
+def test_a_cancelled_send_that_ses_has_delivered_after_all_is_recorded_and_not_sent_again(world: World) -> None:
+    sent = item(world, JobKind.FORWARD)
+    cancelled = replace(sent, state=SendState.CANCELLED, ses_id="", sent_key="")
+    world.records.ledger[sent.id] = cancelled
+    record_feedback(about(cancelled, str(sent.ses_id), DELIVERY), world.context)
+
+    assert world.run() == []
+    assert (item(world, JobKind.FORWARD).state, item(world, JobKind.FORWARD).ses_id) == (SendState.SENT, sent.ses_id)
+
+
 def refused(world: World) -> LedgerItem:
     """Let SES refuse the one forward for good, and return it."""
     send = replace(item(world, JobKind.FORWARD), state=SendState.QUEUED, ses_id="", sent_key="")

@@ -104,7 +104,7 @@ class Commit:
     Conditions: no decision yet for (receipt, decider); conversation and contact unchanged since they were read
     (``version`` is the version read; 0 means: must not exist yet; stored as version + 1); no ledger item with these
     ids yet; each counter below its limit; no reference of these local parts to another conversation (within one conversation the first stays); no
-    unexpired fingerprint by another (receipt, function); each cancelled send still QUEUED, at the same attempt. So a caller leaves out of ``references`` what its question
+    unexpired fingerprint by another (receipt, function); each cancelled send still QUEUED, as it was read. So a caller leaves out of ``references`` what its question
     found elsewhere: such a commit would never succeed.
     """
 

@@ -25,7 +25,7 @@ WAITS_FOR = timedelta(days=1)  # for the record of a send that SES names no ledg
 
 
 _RECORDED = (SendState.SENT, SendState.BOUNCED)
-_ENDED = (SendState.UNKNOWN, SendState.FAILED)
+_ENDED = (SendState.UNKNOWN, SendState.FAILED, SendState.CANCELLED)
 
 
 class Unrecorded(StrEnum):

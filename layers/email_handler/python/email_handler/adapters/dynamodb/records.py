@@ -159,8 +159,8 @@ class DynamoRecords:
         return self._table.update(
             keys.send(item.id),
             "#state = :cancelled, #by_send_state = :cancelled, #reason = :reason",
-            "#state = :queued AND #attempt = :attempt",
-            values | {"reason": item.reason, "attempt": item.attempt},
+            "#state = :queued AND #attempt = :attempt AND #lost = :lost",
+            values | {"reason": item.reason, "attempt": item.attempt, "lost": item.lost},
         )
 
     def finish(self, receipt: ReceiptId, decider: Decider) -> None:
