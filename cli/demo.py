@@ -1,4 +1,4 @@
-"""``make demo``: sends real email through the deployed service, in nine steps that are each checked from outside.
+"""``make demo``: sends real email through the deployed service, in twelve steps that are each checked from outside.
 
 It prints the emails that were sent. A step whose emails, records or archived objects are not as expected ends the demo
 with what was expected and what was seen.
@@ -28,7 +28,7 @@ from cloud.errors import LocalCloudError
 from cloud.ses import Sent
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.keys import text_key
-from email_handler.conversations.records import MessageRecord
+from email_handler.conversations.records import LedgerItem, MessageRecord
 from email_handler.identifiers import ConversationId, FunctionName, ReceiptId
 from email_handler.outgoing.actions import held_actions
 from email_handler.outgoing.sentinels import BEGIN
@@ -43,6 +43,7 @@ JANE = "jane@customer.example"
 PUBLIC = "contact@example.com"
 OWNER = "owner@private.example"
 THREAD = "thread.example.com"
+BOOKKEEPING = "bookkeeping@private.example"  # shares invoices with the owner, by config/routes.toml
 
 
 class StepFailed(Exception):
@@ -96,6 +97,9 @@ class Demo:
             ("A stranger pretends to be the owner", self.forged_owner),
             ("A shop keeps writing: the owner blocks it with a link in its email", self.block),
             ("The spam was none: the owner releases it with the link in the daily list", self.release),
+            ("The owner writes to somebody first", self.begin),
+            ("An invoice goes to two mailboxes, and one of them replies", self.copy),
+            ("The owner thinks again: a reply that waits is cancelled", self.cancel),
         )
         for number, (title, run_step) in enumerate(steps, 1):
             step = Step(number=number, title=title)
@@ -255,6 +259,80 @@ class Demo:
         step.check("It is released" in mailclient.body(_raw(notice)), "The owner is told that it is released")
         step.checks.append("The owner gets it, and its sender an acknowledgement")
 
+    def begin(self, step: Step) -> None:
+        """Check that the owner's first message leaves from the public address, and that the owner has the thread."""
+        to = "to.ada=engines.example@" + THREAD
+        text = "Dear Ada,\n\nmay I see your engine on Friday?"
+        raw = mailclient.written(
+            sender=f"Owner <{OWNER}>", to=to, subject="Your engine", message_id="first-1@private.example", text=text
+        )
+        _, (first, line) = self._deliver(
+            step, raw, OWNER, to, Outcome.RELAY, reply="ada@engines.example", forward=OWNER
+        )
+        step.check(first.sender == PUBLIC, "Ada gets it from the public address", first.sender)
+        content = mailclient.readable(_raw(first)).lower()
+        step.check(OWNER not in content and "@thread." not in content, "Nothing private is in it")
+        step.check("start of a conversation" in mailclient.body(_raw(line)), "The owner gets a line to reply to later")
+
+    def copy(self, step: Step) -> None:
+        """Check that a reply of one mailbox is copied to the other that shares the conversation."""
+        raw = mailclient.written(
+            sender="Bob Lee <bob@builder.example>",
+            to=PUBLIC,
+            subject="Invoice 7",
+            message_id="invoice-7@builder.example",
+            text="Hello,\n\nattached is what you owe us: nothing.",
+        )
+        _, (_, forward, _) = self._deliver(
+            step, raw, "bob@builder.example", PUBLIC, Outcome.DELIVER,
+            acknowledgement="bob@builder.example", forward=OWNER, second=BOOKKEEPING,
+        )  # fmt: skip
+        raw = mailclient.reply(
+            _raw(forward), sender=f"Owner <{OWNER}>", message_id="invoice-7-1@private.example", text="Thank you, Bob."
+        )
+        _, (_, copy) = self._deliver(
+            step, raw, OWNER, forward.sender, Outcome.RELAY, reply="bob@builder.example", copy=BOOKKEEPING
+        )
+        text = mailclient.body(_raw(copy))
+        step.check("Thank you, Bob." in text, "The bookkeeping gets a copy of the owner's reply")
+        step.check(OWNER in text, "It says who replied")
+
+    def cancel(self, step: Step) -> None:
+        """Check that a reply that waits does not leave once the owner has cancelled it."""
+        self._let_replies_wait("900")
+        before = len(self.cloud.sent())
+        raw = mailclient.reply(
+            _raw(self.forward), sender=f"Owner <{OWNER}>", message_id="hasty-1@private.example", text="Never mind!"
+        )
+        step.received.append(f"Owner <{OWNER}> → {self.forward.sender}: Never mind!")
+        self.cloud.send(raw, OWNER, [self.forward.sender])
+        known = self._eventually(
+            lambda: [
+                item for item in self.connection.records.find("send_state", "queued") if isinstance(item, LedgerItem)
+            ],
+            "a reply that waits",
+        )
+        minutes = (known[0].due - known[0].queued_at).total_seconds() / 60
+        step.check(minutes > 1, f"With ReplyDelaySeconds, the reply waits for {minutes:.0f} minutes")
+        to = self.forward.sender.replace("@", "+cancel@")
+        raw = mailclient.written(
+            sender=f"Owner <{OWNER}>", to=to, subject="No", message_id="hasty-2@private.example", text="Stop it."
+        )
+        step.received.append(f"Owner <{OWNER}> → {to}: No")
+        self.cloud.send(raw, OWNER, [to])
+        (notice,) = self._eventually(lambda: self.cloud.sent()[before:], "a notice")
+        step.sent.append(("notice", notice))
+        item = self.connection.ledger.by_id(known[0].id)
+        step.check(item and item.state == "cancelled", "It is cancelled, and Jane never gets it", item and item.state)
+        step.ids |= {"receipts": [known[0].source], "sent": [notice.ses_id], "conversation": self.conversation}
+
+    def _let_replies_wait(self, seconds: str) -> None:
+        """Set ``ReplyDelaySeconds`` as a deployment would, in a moment."""
+        functions, name = self.cloud.clients.lambda_, self.cloud.resources["ReplyFunction"]
+        variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        changed = variables | {"REPLY_DELAY_SECONDS": seconds}
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": changed})
+
     # What the steps have in common
 
     def _deliver(
@@ -351,7 +429,7 @@ def print_end(console: Console, demo: Demo, seconds: float) -> None:
     console.print(Text("\n email-handler list --verdict held", "bold"), messages_table(held), sep="\n")
     outbox = demo.cloud.outbox
     outbox = outbox.relative_to(PROJECT) if outbox.is_relative_to(PROJECT) else outbox
-    console.print(f"\nAll nine steps worked, in {seconds:.0f} s.")
+    console.print(f"\nAll twelve steps worked, in {seconds:.0f} s.")
     console.print(
         Text.assemble(f"The {len(demo.cloud.sent())} emails that were sent are in ", (str(outbox), "bold"), ".")
     )

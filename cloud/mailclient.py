@@ -59,6 +59,17 @@ def reply(received: bytes, *, sender: str, message_id: str, text: str) -> bytes:
     return message.as_bytes()
 
 
+def written(*, sender: str, to: str, subject: str, message_id: str, text: str) -> bytes:
+    """Return a new message as *sender*'s program writes it."""
+    message = EmailMessage(policy=_WIRE)
+    message["From"] = sender
+    message["To"] = to
+    message["Subject"] = subject
+    message["Message-ID"] = f"<{message_id}>"
+    message.set_content(f"{text}\n")
+    return message.as_bytes()
+
+
 def opened_link(received: bytes, label: str, *, sender: str, message_id: str) -> bytes:
     """Return the message that *sender*'s program writes when the ``mailto:`` link *label* of *received* is opened and sent.
 
@@ -74,13 +85,13 @@ def from_link(url: str, *, sender: str, message_id: str) -> bytes:
     """Return the message that *sender*'s program writes when the link *url* (``mailto:``, RFC 6068) is opened and sent."""
     link = urlsplit(url)
     fields = dict(parse_qsl(link.query))
-    message = EmailMessage(policy=_WIRE)
-    message["From"] = sender
-    message["To"] = unquote(link.path)
-    message["Subject"] = fields.get("subject", "")
-    message["Message-ID"] = f"<{message_id}>"
-    message.set_content(fields.get("body", "") + "\n")
-    return message.as_bytes()
+    return written(
+        sender=sender,
+        to=unquote(link.path),
+        subject=fields.get("subject", ""),
+        message_id=message_id,
+        text=fields.get("body", ""),
+    )
 
 
 def with_fields(raw: bytes, **fields: str) -> bytes:

@@ -31,13 +31,13 @@ def started(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_the_demo_prints_nine_steps_as_json_lines_and_nothing_else(
+def test_the_demo_prints_twelve_steps_as_json_lines_and_nothing_else(
     started: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     output, errors = started.communicate(timeout=240)
     lines = [json.loads(line) for line in output.splitlines()]
 
-    assert [(line["step"], line["ok"]) for line in lines] == [(number, True) for number in range(1, 10)], errors
+    assert [(line["step"], line["ok"]) for line in lines] == [(number, True) for number in range(1, 13)], errors
     assert all(line["receipts"] for line in lines)
     assert {line["conversation"] for line in lines} >= {"linkedin-jane-doe", lines[0]["conversation"]}
     assert started.returncode == 0
