@@ -305,3 +305,34 @@ def test_the_links_of_a_forward_and_a_digest_ask_for_what_they_say(world: World)
     forward = next(one for one in world.mailer.sent if one.recipients == (OWNER,))
     text: str = read(forward).get_body(("plain",)).get_content()  # type: ignore[union-attr]
     assert address(world, "close") in text
+
+
+@pytest.mark.parametrize("contact", ["", PUBLIC, "contact+tag@example.com", OWNER])
+def test_nobody_is_blocked_where_the_contact_is_none_of_others(world: World, contact: str) -> None:
+    found = conversation(world)
+    world.records.conversations[found.id] = replace(found, contact=EmailAddress(contact))
+    target = thread_address(found, THREAD, "block")
+    world.arrive(mail(sender=OWNER, to=target, message_id="<b@private.example>"), to=target)
+
+    assert "Not blocked: the conversation has no contact" in said(world.run())
+    assert world.records.lists == {}
+
+
+def test_an_unknown_command_is_recorded_as_one_with_one_line(world: World) -> None:
+    command(world, "explode")
+    (reason,) = list(world.records.message_records.values())[-1].reasons
+
+    assert str(reason) == "command:unknown"
+    assert "\n" not in reason.detail
+    assert "explode" in reason.detail
+
+
+@pytest.mark.parametrize("verb", sorted(OF_HELD))
+def test_what_may_be_machines_writing_about_a_held_message_cause_one_notice_an_hour(world: World, verb: str) -> None:
+    target, before = address(world, verb), held(world)
+    for number in range(3):
+        raw = mail(sender=OWNER, to=target, subject="On leave", message_id=f"<m{number}@private.example>")
+        world.arrive(raw, to=target)
+
+    assert [one.recipients for one in world.run()] == [(OWNER,)]
+    assert held(world) == before

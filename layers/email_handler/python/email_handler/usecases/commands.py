@@ -10,7 +10,7 @@ from email_handler.conversations.evolve import contact_after_cancelling, is_snoo
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import notice_id, reminder_id
 from email_handler.conversations.owners import Owners
-from email_handler.conversations.parsed import ParsedMessage, fingerprint, fingerprints, message_record, verified_owner
+from email_handler.conversations.parsed import ParsedMessage, fingerprint, message_record, verified_owner
 from email_handler.conversations.records import Contact, Conversation, Decision, LedgerItem, MessageRecord, Status
 from email_handler.conversations.thread_address import token_matches
 from email_handler.errors import NotHeld
@@ -200,8 +200,8 @@ def decide_about_held(parsed: ParsedMessage, context: Context) -> Decision:
     """Carry out a command about the held message that *parsed*'s address names, by the same use cases as the operator's
     command; refused like a reply. Decided at most once, and repeating it changes nothing."""
     held = _held(parsed, context)
-    question = replace(message_question(parsed), fingerprints=fingerprints(parsed), conversation="")
-    question = replace(question, sends=(*bare_question(parsed).sends, hourly_id(parsed, "")))
+    question = message_question(parsed)
+    question = replace(question, sends=(*bare_question(parsed).sends, hourly_id(parsed, question.conversation)))
 
     def plan(known: Known, configuration: Configuration) -> Commit:
         planned = attempt(_plan_about_held, parsed, held, known, configuration.owners, context)
