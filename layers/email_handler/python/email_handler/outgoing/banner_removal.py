@@ -9,6 +9,7 @@ from email_handler.outgoing.sentinels import NO_ADDRESS, SENTINEL, SENTINEL_WORD
 
 LINES_LIMIT = 300  # lines of a banner with a full list of what was left out
 REGION_LIMIT = 20_000  # characters from one sentinel to the other of the same banner
+_LINE_LIMIT = 600  # characters of the line that says who wrote, with what quotes it
 
 
 def remove_from_text(text: str) -> tuple[str, bool]:
@@ -135,11 +136,11 @@ _QUOTE_MARKS = " >|\t\r\xa0"
 def _cut_below(text: str, begin: re.Match[str]) -> list[tuple[int, int]]:
     """Return the region of a banner whose end is missing: from *begin* down over lines of a banner."""
     end = begin.end()
-    following = text[end : _line_end(text, end)].strip(_QUOTE_MARKS)
-    if following and not _WHO_LINE.match(following):
+    stop = _line_end(text, end)
+    following = text[end : min(stop, end + _LINE_LIMIT)].strip(_QUOTE_MARKS)
+    if following and (stop - end > _LINE_LIMIT or not _WHO_LINE.match(following)):
         return []
-    stop = end = _line_end(text, end)
-    is_apart = False
+    end, is_apart = stop, False
     for _ in range(LINES_LIMIT):
         start = stop + 1
         if start > len(text):
