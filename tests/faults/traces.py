@@ -224,7 +224,8 @@ def _indexed(item: Attributes) -> Iterator[tuple[str, str]]:
         case "message":
             yield "verdict", VERDICTS.get(item["outcome"], "")
         case "conversation":
-            yield from ((name, item[name]) for name in ("contact", "status", "public_address", "source"))
+            yield from ((name, item[name]) for name in ("status", "public_address", "source"))
+            yield "contact", item["contact"].lower()  # one mailbox, however it is written: a server's MAILER-DAEMON too
             yield "domain", item["contact"].rpartition("@")[2]
             yield "day", item["started_at"][:10]
 
