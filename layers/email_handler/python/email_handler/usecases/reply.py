@@ -2,7 +2,7 @@
 owner's command, or is held and the owner notified."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -27,6 +27,7 @@ from email_handler.conversations.records import Conversation, Decision
 from email_handler.conversations.thread_address import token_matches
 from email_handler.conversations.threads import own_reference, reply_recipients, takes_part
 from email_handler.identifiers import ArchiveKey, EmailAddress
+from email_handler.mail.message import Message
 from email_handler.mistakes import Mistake, attempt
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import reply_context
@@ -180,36 +181,55 @@ def _plan_reply(
     assert owner and target, "refusals covers them"  # noqa: S101, PT018 - for mypy
     if conversation is None:
         return _plan_start(parsed, known, configuration, owner, starting, hold_unchecked=hold_unchecked, delay=delay)
-    signature = configuration.signatures.of(conversation.public_address)
-    if command := read_command(target.tag, parsed.message.subject):
-        return _plan_command(
-            parsed, command, known, owners, owner, conversation, signature, hold_unchecked=hold_unchecked
-        )
-    return _plan_relay(
-        parsed, known, owners, owner, conversation, signature, hold_unchecked=hold_unchecked, delay=delay
+    asked = _Asked(
+        parsed=parsed,
+        known=known,
+        configuration=configuration,
+        owner=owner,
+        conversation=conversation,
+        hold_unchecked=hold_unchecked,
+        delay=delay,
     )
+    if command := read_command(target.tag, parsed.message.subject):
+        return _plan_command(asked, command)
+    return _plan_relay(asked)
 
 
-def _plan_command(
-    parsed: ParsedMessage,
-    command: Command,
-    known: Known,
-    owners: Owners,
-    owner: EmailAddress,
-    conversation: Conversation,
-    signature: str,
-    *,
-    hold_unchecked: bool,
-) -> Commit:
-    match command.verb:
-        case Verb.CHECK:
-            return _plan_check(
-                parsed, command, known, owners, owner, conversation, signature, hold_unchecked=hold_unchecked
-            )
-        case Verb.FILES:
-            return plan_files(parsed, command, known, owner, conversation, owners)
-        case _:
-            return plan_command(parsed, command, known, owner, conversation, owners)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What the verified owner asks for in a conversation, and what must be known to do it."""
+
+    parsed: ParsedMessage
+    known: Known
+    configuration: Configuration
+    owner: EmailAddress
+    conversation: Conversation
+    hold_unchecked: bool
+    delay: timedelta
+
+    @property
+    def owners(self) -> Owners:
+        """Return the owners in force."""
+        return self.configuration.owners
+
+    def composed(self, message: Message, recipients: Sequence[EmailAddress]) -> Composed:
+        """Return *message* as *recipients* would get it."""
+        about = reply_context(
+            message,
+            self.conversation,
+            owners=self.owners,
+            recipients=recipients,
+            receipt=self.parsed.receipt.id,
+            signature=self.configuration.signatures.of(self.conversation.public_address),
+        )
+        return compose_reply(message, about)
+
+
+def _plan_command(asked: _Asked, command: Command) -> Commit:
+    if command.verb is Verb.CHECK:
+        return _plan_check(asked, command)
+    plan = plan_files if command.verb is Verb.FILES else plan_command
+    return plan(asked.parsed, command, asked.known, asked.owner, asked.conversation, asked.owners)
 
 
 def _plan_start(
@@ -222,92 +242,55 @@ def _plan_start(
     hold_unchecked: bool,
     delay: timedelta,
 ) -> Commit:
-    owners = configuration.owners
     begun = begin(parsed, known, owner, configuration, starting)
     if not isinstance(begun, Begun):
-        return hold(parsed, known, owners, owner, *begun)
-    known = replace(known, contact=begun.contact)
-    signature = configuration.signatures.of(begun.conversation.public_address)
-    commit = _plan_relay(
-        parsed, known, owners, owner, begun.conversation, signature, hold_unchecked=hold_unchecked, delay=delay
+        return hold(parsed, known, configuration.owners, owner, *begun)
+    asked = _Asked(
+        parsed=parsed,
+        known=replace(known, contact=begun.contact),
+        configuration=configuration,
+        owner=owner,
+        conversation=begun.conversation,
+        hold_unchecked=hold_unchecked,
+        delay=delay,
     )
-    return started(commit, parsed, begun, starting)
+    return started(_plan_relay(asked), parsed, begun, starting)
 
 
-def _plan_relay(
-    parsed: ParsedMessage,
-    known: Known,
-    owners: Owners,
-    owner: EmailAddress,
-    conversation: Conversation,
-    signature: str,
-    *,
-    hold_unchecked: bool,
-    delay: timedelta,
-) -> Commit:
+def _plan_relay(asked: _Asked) -> Commit:
+    parsed = asked.parsed
     everyone = parsed.target is not None and parsed.target.everyone
-    recipients = reply_recipients(parsed.message, conversation, everyone=everyone, at_most=MAX_RECIPIENTS)
-    composed = compose_reply(
-        parsed.message,
-        reply_context(
-            parsed.message,
-            conversation,
-            owners=owners,
-            recipients=recipients,
-            receipt=parsed.receipt.id,
-            signature=signature,
-        ),
-    )
+    recipients = reply_recipients(parsed.message, asked.conversation, everyone=everyone, at_most=MAX_RECIPIENTS)
+    composed = asked.composed(parsed.message, recipients)
     digest = text_digest(parsed.message)
-    refusal = next(_not_to_be_sent(composed, digest, parsed, known, conversation, hold_unchecked), None)
+    refusal = next(_not_to_be_sent(asked, composed, digest), None)
     if refusal is not None:
-        return hold(parsed, known, owners, owner, *refusal)
-    return _relay(parsed, known, owners, owner, conversation, recipients, composed, digest, delay)
+        return hold(parsed, asked.known, asked.owners, asked.owner, *refusal)
+    return _relay(asked, recipients, composed, digest)
 
 
-def _plan_check(
-    parsed: ParsedMessage,
-    command: Command,
-    known: Known,
-    owners: Owners,
-    owner: EmailAddress,
-    conversation: Conversation,
-    signature: str,
-    *,
-    hold_unchecked: bool,
-) -> Commit:
-    """Return the transaction that sends the reply back to *owner* as the contact would get it, with what would keep it."""
-    message = without_request(parsed.message, conversation)
-    recipients = reply_recipients(message, conversation, everyone=False, at_most=1)
-    about = reply_context(
-        message, conversation, owners=owners, recipients=recipients, receipt=parsed.receipt.id, signature=signature
-    )
-    digest = text_digest(message)
-    refusal = next(
-        _not_to_be_sent(compose_reply(message, about), digest, parsed, known, conversation, hold_unchecked), None
-    )
+def _plan_check(asked: _Asked, command: Command) -> Commit:
+    """Return the transaction that sends the reply back to the owner as the contact would get it, with what would keep it."""
+    message = without_request(asked.parsed.message, asked.conversation)
+    recipients = reply_recipients(message, asked.conversation, everyone=False, at_most=1)
+    refusal = next(_not_to_be_sent(asked, asked.composed(message, recipients), text_digest(message)), None)
     said = "This is your reply as the contact would get it. Nothing was sent to them."
     if refusal is not None:
         said = f"Your reply would not be sent: {refusal[2]}.\nNothing was sent to the contact."
-    return carried_out(parsed, command, Done(said), owner, owners, conversation, NoticeKind.CHECK)
+    return carried_out(
+        asked.parsed, command, Done(said), asked.owner, asked.owners, asked.conversation, NoticeKind.CHECK
+    )
 
 
-def _not_to_be_sent(
-    composed: Composed,
-    digest: str,
-    parsed: ParsedMessage,
-    known: Known,
-    conversation: Conversation,
-    hold_unchecked: bool,
-) -> Iterator[Refusal]:
+def _not_to_be_sent(asked: _Asked, composed: Composed, digest: str) -> Iterator[Refusal]:
     """Yield why the reply *composed* must not leave although its owner may send it, the most important reason first."""
-    if not conversation.reply_address:
+    if not asked.conversation.reply_address:
         yield NoticeKind.NO_ADDRESS, "no-address", "the contact left no address to reply to"
-    if is_repeated(known.contact, digest, parsed.at):
+    if is_repeated(asked.known.contact, digest, asked.parsed.at):
         yield NoticeKind.REPEATED, "repeated", "the same text went to the contact twice within an hour"
     if composed.held:
         yield NoticeKind.LEAK, "leak", _places(composed)
-    if composed.unchecked and hold_unchecked:
+    if composed.unchecked and asked.hold_unchecked:
         yield NoticeKind.UNCHECKED, "unchecked", "; ".join(map(str, composed.unchecked[:LISTED]))
 
 
@@ -338,23 +321,15 @@ def _places(composed: Composed) -> str:
     return "; ".join(f"{place.what} in {place.where}" for place in held[:LISTED])
 
 
-def _relay(
-    parsed: ParsedMessage,
-    known: Known,
-    owners: Owners,
-    owner: EmailAddress,
-    conversation: Conversation,
-    recipients: Sequence[EmailAddress],
-    composed: Composed,
-    digest: str,
-    delay: timedelta,
-) -> Commit:
+def _relay(asked: _Asked, recipients: Sequence[EmailAddress], composed: Composed, digest: str) -> Commit:
+    parsed, known, owners, owner = asked.parsed, asked.known, asked.owners, asked.owner
+    conversation = asked.conversation
     reason = Reason(stage="owner", rule="verified", detail=parsed.verification.reason)
     record = message_record(parsed, owners, Outcome.RELAY, [reason], conversation=conversation)
     unchecked = tuple(map(str, composed.unchecked[:LISTED]))
     record = replace(record, unchecked=unchecked, changes=tuple(map(str, composed.changes[:LISTED])))
     reply = new_send(JobKind.REPLY, reply_id(conversation.id, record.receipt, recipients), record, recipients)
-    sends = [replace(reply, due=record.at + delay)]
+    sends = [replace(reply, due=record.at + asked.delay)]
     if record.changes:
         changed = notice_id(record.receipt, owner)
         sends.append(new_send(JobKind.NOTICE, changed, record, [owner], note=NoticeKind.CHANGED))
