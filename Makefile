@@ -214,8 +214,8 @@ bench: setup ## Measure: make bench B=parse ARGS="FOLDER…" runs bench/parse.py
 	@$(BIN)/python -m bench.$(B) $(if $(JSON),--json) $(ARGS)
 
 .PHONY: faults
-faults: setup ## Break every AWS call of every function in every way, and judge the result (PAIRS=100 or all, SEED=1, JSON=1)
-	@$(BIN)/python -m tests.faults.matrix $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
+faults: setup ## Break every AWS call of every function in every way, and judge the result (PAIRS=100 or all, SEED=1, JOBS=2, JSON=1)
+	@$(BIN)/python -m tests.faults.matrix $(if $(PAIRS),--pairs $(PAIRS)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(JSON),--json)
 
 .PHONY: soak
 soak: setup ## Send many messages while AWS fails and functions die, then audit (MAILS=1000 SEED=1 FAULTS=0.05 SES_DOWN=1 JSON=1)

@@ -1,19 +1,23 @@
 """The fault matrix: each AWS call of each function fails in each way; every run is finished and judged by the oracle.
 
 ``make faults`` prints it: every single fault under every kind of delivery (``rig.Delivery``), then PAIRS pairs of
-faults, sampled by SEED; ``PAIRS=all`` for all of them. With JSON=1 it ends with one line ``{"runs", "calls", "pairs",
-"lost", "doubled", "marked", "not_struck"}``. A call may come in another order or not at all if the machine is busy;
-then its run is repeated, and what was not struck is listed.
+faults, sampled by SEED; ``PAIRS=all`` for all of them. JOBS rigs work side by side. With JSON=1 it ends with one line
+``{"runs", "calls", "pairs", "lost", "doubled", "marked", "not_struck"}``. A call may come in another order or not at all
+if the machine is busy; then its run is repeated, and what was not struck is listed.
 """
 
 import argparse
 import json
+import os
 import random
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 from rich.console import Console
@@ -42,23 +46,30 @@ class NotStruck(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One scenario with faults, and what became of it."""
+class Plan:
+    """One scenario with faults in its act."""
 
     scenario: str
     delivery: Delivery = Delivery.PROMPT
     faults: tuple[Fault, ...]
-    judgement: Judgement | None  # None if a fault did not occur
-    after: Calls  # what was called after the last fault
+
+    def __str__(self) -> str:
+        faults = ", then ".join(f"{one.function} {one.call} {one.kind}" for one in self.faults)
+        return f"{self.scenario}, {self.delivery}, {faults or 'no fault'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What became of a plan."""
+
+    plan: Plan
+    judgement: Judgement | None = None  # None if a fault did not occur
+    after: Calls = field(default_factory=dict)  # what was called after the last fault
 
     @property
     def outcome(self) -> str:
         """Return the outcome as one word or two."""
         return self.judgement.outcome if self.judgement else NOT_STRUCK
-
-    def __str__(self) -> str:
-        faults = ", then ".join(f"{one.function} {one.call} {one.kind}" for one in self.faults)
-        return f"{self.scenario}, {self.delivery}, {faults or 'no fault'}"
 
 
 def allowed(struck: Iterable[Fault], delivery: Delivery = Delivery.PROMPT) -> Allowed:
@@ -105,15 +116,15 @@ def play(
         return world.calls, found
 
 
-def strike(rig: Rig, scenario: Scenario, *faults: Fault, delivery: Delivery = Delivery.PROMPT) -> Run:
-    """Play *scenario* with *faults*, again in a new world if one did not occur, up to :data:`ATTEMPTS` times."""
+def strike(rig: Rig, plan: Plan) -> Run:
+    """Play *plan*, again in a new world if a fault did not occur, up to :data:`ATTEMPTS` times."""
     for _ in range(ATTEMPTS):
         try:
-            after, found = play(rig, scenario, *faults, delivery=delivery)
+            after, found = play(rig, SCENARIOS[plan.scenario], *plan.faults, delivery=plan.delivery)
         except NotStruck:
             continue
-        return Run(scenario=scenario.name, delivery=delivery, faults=faults, judgement=found, after=after)
-    return Run(scenario=scenario.name, delivery=delivery, faults=faults, judgement=None, after={})
+        return Run(plan=plan, judgement=found, after=after)
+    return Run(plan=plan)
 
 
 def faults(calls: Calls, kinds: tuple[str, ...] = KINDS) -> Iterator[Fault]:
@@ -125,22 +136,20 @@ def faults(calls: Calls, kinds: tuple[str, ...] = KINDS) -> Iterator[Fault]:
                     yield Fault(function=function, call=label, kind=kind)
 
 
-def singles(rig: Rig, scenario: Scenario, delivery: Delivery, *, quiet: bool = False) -> list[Run]:
-    """Play *scenario* once to list its calls, then once for each fault of each call."""
-    calls, found = play(rig, scenario, delivery=delivery)
-    assert found.outcome == "ok", f"{scenario.name}, {delivery}: {found}"
+def singles(rig: Rig, name: str, delivery: Delivery) -> list[Plan]:
+    """Play a scenario once without a fault to list its calls; return a plan for each fault of each of them."""
+    calls, found = play(rig, SCENARIOS[name], delivery=delivery)
+    assert found.outcome == "ok", f"{name}, {delivery}: {found}"
     kinds = KINDS if delivery is Delivery.PROMPT else (*PAIRED, "overtaken")
-    planned = list(faults(calls, kinds))
-    shown = track(planned, f"{scenario.name}, {delivery}", console=Console(stderr=True), disable=quiet)
-    return [strike(rig, scenario, fault, delivery=delivery) for fault in shown]
+    return [Plan(scenario=name, delivery=delivery, faults=(fault,)) for fault in faults(calls, kinds)]
 
 
-def pairs(runs: Iterable[Run]) -> list[tuple[Scenario, tuple[Fault, ...]]]:
+def pairs(runs: Iterable[Run]) -> list[Plan]:
     """Return every pair: a fault of *runs*, then a fault in what was called after it."""
     return [
-        (SCENARIOS[run.scenario], (*run.faults, second))
+        replace(run.plan, faults=(*run.plan.faults, second))
         for run in runs
-        if run.delivery is Delivery.PROMPT and run.faults[0].kind in PAIRED
+        if run.plan.delivery is Delivery.PROMPT and run.plan.faults[0].kind in PAIRED
         for second in faults(run.after, PAIRED)
     ]
 
@@ -150,11 +159,56 @@ def table(runs: Iterable[Run]) -> Table:
     shown = Table("Function", "Call", *KINDS, title="function x call x fault -> outcome")
     rows: dict[tuple[str, str], dict[str, set[str]]] = {}
     for run in runs:
-        (fault,) = run.faults
+        (fault,) = run.plan.faults
         rows.setdefault((fault.function, fault.call), {}).setdefault(fault.kind, set()).add(run.outcome)
     for (function, call), cells in sorted(rows.items()):
         shown.add_row(function, call, *(", ".join(sorted(cells.get(kind, ()))) for kind in KINDS))
     return shown
+
+
+class Rigs:
+    """Rigs side by side, each in a process of its own."""
+
+    def __init__(self, jobs: int, *, quiet: bool) -> None:
+        """Start *jobs* of them when there is work; show progress unless *quiet*."""
+        self._pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start)
+        self._console, self._quiet = Console(stderr=True), quiet
+
+    def singles(self) -> list[Plan]:
+        """Return every single fault under every kind of delivery."""
+        names = [(name, delivery) for delivery in Delivery for name in SCENARIOS]
+        return [plan for plans in self._each(_singles, names, "calls") for plan in plans]
+
+    def strike(self, plans: Sequence[Plan], what: str) -> list[Run]:
+        """Play every one of *plans*."""
+        return list(self._each(_strike, plans, what))
+
+    def _each[Given, Found](self, work: Callable[[Given], Found], given: Sequence[Given], what: str) -> Iterator[Found]:
+        found = self._pool.map(work, given)
+        return iter(track(found, what, total=len(given), console=self._console, disable=self._quiet))
+
+    def close(self) -> None:
+        """Stop them."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+_rig: Rig  # of a process of the pool
+
+
+def _start() -> None:
+    global _rig  # noqa: PLW0603 - an initializer can return nothing
+    folder = tempfile.TemporaryDirectory()
+    _rig = Rig(Path(folder.name))
+    Finalize(None, folder.cleanup, exitpriority=1)
+    Finalize(None, _rig.close, exitpriority=2)
+
+
+def _singles(given: tuple[str, Delivery]) -> list[Plan]:
+    return singles(_rig, *given)
+
+
+def _strike(plan: Plan) -> Run:
+    return strike(_rig, plan)
 
 
 def main() -> None:
@@ -162,25 +216,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", default="100", help="how many pairs of faults are sampled, or all")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="rigs side by side")
     parser.add_argument("--json", action="store_true", help="print only the last line")
     given = parser.parse_args()
-    progress = Console(stderr=True)
-    with tempfile.TemporaryDirectory() as folder:
-        rig = Rig(Path(folder))
-        try:
-            of_one = [
-                run
-                for delivery in Delivery
-                for scenario in SCENARIOS.values()
-                for run in singles(rig, scenario, delivery, quiet=given.json)
-            ]
-            planned = pairs(of_one)
-            if given.pairs != "all":
-                planned = random.Random(given.seed).sample(planned, min(int(given.pairs), len(planned)))
-            shown = track(planned, "pairs", console=progress, disable=given.json)
-            of_two = [strike(rig, scenario, *both) for scenario, both in shown]
-        finally:
-            rig.close()
+    rigs = Rigs(given.jobs, quiet=given.json)
+    try:
+        of_one = rigs.strike(rigs.singles(), "single faults")
+        planned = pairs(of_one)
+        if given.pairs != "all":
+            planned = random.Random(given.seed).sample(planned, min(int(given.pairs), len(planned)))
+        of_two = rigs.strike(planned, "pairs")
+    finally:
+        rigs.close()
     runs = of_one + of_two
     outcomes = Counter(run.outcome for run in runs)
     bad = [run for run in runs if run.outcome in ("lost", "doubled")]
@@ -193,10 +240,10 @@ def main() -> None:
     for run in runs:
         if run in bad or run.judgement is None:
             found = run.judgement and (*run.judgement.lost, *run.judgement.doubled)
-            progress.print(f"{run}: {found or NOT_STRUCK}", markup=False, highlight=False)
+            print(f"{run.plan}: {found or NOT_STRUCK}", file=sys.stderr)  # noqa: T201 - the command's output
     result = {
         "runs": len(runs),
-        "calls": len({(run.scenario, run.faults[0].function, run.faults[0].call) for run in of_one}),
+        "calls": len({(run.plan.scenario, run.plan.faults[0].function, run.plan.faults[0].call) for run in of_one}),
         "pairs": len(of_two),
         "lost": outcomes["lost"],
         "doubled": outcomes["doubled"],

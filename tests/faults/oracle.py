@@ -20,6 +20,8 @@ from tests.faults.truths import PASSED_ON, Allowed, Arrival, Case, Group, Truth
 AT_MOST = {JobKind.ACKNOWLEDGEMENT: 1, JobKind.REPLY: 2, JobKind.FORWARD: 3, JobKind.NOTICE: 3}
 """Copies of one send: another leaves only if SES's response to the one before was lost."""
 
+NOT_SENT = (SendState.FAILED, SendState.UNKNOWN)
+
 type Key = tuple[JobKind, str, str]
 """How a send looks to its recipient: kind, recipient, and the name of the message passed on, if one is."""
 
@@ -126,6 +128,7 @@ def _wanted(case: Case) -> Iterator[tuple[tuple[JobKind, str, Truth | None], set
         if truth.acknowledged:
             firsts[truth.sender].add(receipt)
     yield from _lines(case)
+    yield from _not_sent(case)
     for contact, receipts in firsts.items():
         yield (JobKind.ACKNOWLEDGEMENT, contact, None), receipts
     for arrival, truth in case.arrivals.items():
@@ -146,6 +149,16 @@ def _lines(case: Case) -> Iterator[tuple[tuple[JobKind, str, Truth | None], set[
     left = {item["source"] for item in case.of_type("send") if item["kind"] == JobKind.REPLY and item["ses_id"]}
     for (receipt, _), truth, _ in case.passed_on():
         if truth.starts and receipt in left:
+            yield (JobKind.NOTICE, truth.sender, None), {receipt}
+
+
+def _not_sent(case: Case) -> Iterator[tuple[tuple[JobKind, str, Truth | None], set[str]]]:
+    """Yield the notice that the owner gets whose reply did not leave, or may not have left."""
+    ended = {
+        item["source"] for item in case.of_type("send") if item["kind"] == JobKind.REPLY and item["state"] in NOT_SENT
+    }
+    for (receipt, _), truth, _ in case.passed_on():
+        if receipt in ended:
             yield (JobKind.NOTICE, truth.sender, None), {receipt}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults import matrix
 from tests.faults.handler_mutants import MUTANTS
-from tests.faults.matrix import ATTEMPTS, PAIRED, Calls, NotStruck, allowed, faults, pairs, play, strike
+from tests.faults.matrix import ATTEMPTS, PAIRED, Calls, NotStruck, Plan, allowed, faults, pairs, play, strike
 from tests.faults.oracle import Judgement
 from tests.faults.rig import Delivery, Fault, Rig
 from tests.faults.scenarios import SCENARIOS, Scenario
@@ -78,8 +78,8 @@ def test_a_process_killed_after_a_call_or_overtaken_before_it_loses_and_doubles_
     rig: Rig, faultless: Faultless, name: str, kind: str
 ) -> None:
     for fault in _sample(name).sample(list(faults(faultless(name)[0], kinds=(kind,))), 4):
-        run = strike(rig, SCENARIOS[name], fault)
-        assert run.outcome in GOOD, f"{run}: {run.judgement}"
+        run = strike(rig, Plan(scenario=name, faults=(fault,)))
+        assert run.outcome in GOOD, f"{run.plan}: {run.judgement}"
 
 
 @pytest.mark.cloud
@@ -99,7 +99,7 @@ def test_a_throttled_send_leaves_later_and_a_lost_response_of_ses_makes_a_possib
     calls = faultless(name)[0]
     sends = {function: [c for c in labels if c.startswith("sesv2.")] for function, labels in calls.items()}
     outcomes = {
-        (fault.function, fault.kind): strike(rig, SCENARIOS[name], fault).outcome
+        (fault.function, fault.kind): strike(rig, Plan(scenario=name, faults=(fault,))).outcome
         for fault in faults(sends, kinds=("throttled", "timeout after"))
     }
 
@@ -110,15 +110,22 @@ def test_a_throttled_send_leaves_later_and_a_lost_response_of_ses_makes_a_possib
 
 
 @pytest.mark.cloud
+@pytest.mark.parametrize("name", ["owner reply", "owner starts"])
+def test_a_reply_that_ses_rejects_is_dead_lettered_and_its_writer_gets_one_notice(rig: Rig, name: str) -> None:
+    fault = Fault(function="reply_sender", call=SES, kind="rejected")
+
+    assert strike(rig, Plan(scenario=name, faults=(fault,))).judgement == Judgement(dead_lettered=1)
+
+
+@pytest.mark.cloud
 @pytest.mark.parametrize("name", ["first contact", "owner reply"])
 def test_a_second_fault_while_the_first_is_made_good_loses_and_doubles_nothing(
     rig: Rig, faultless: Faultless, name: str
 ) -> None:
     sample = _sample(name)
     for first in sample.sample(list(faults(faultless(name)[0], PAIRED)), 2):
-        (scenario, both) = sample.choice(pairs([strike(rig, SCENARIOS[name], first)]))
-        run = strike(rig, scenario, *both)
-        assert run.outcome in GOOD, f"{run}: {run.judgement}"
+        run = strike(rig, sample.choice(pairs([strike(rig, Plan(scenario=name, faults=(first,)))])))
+        assert run.outcome in GOOD, f"{run.plan}: {run.judgement}"
 
 
 SES = "sesv2.SendEmail"
@@ -166,7 +173,7 @@ def test_a_fault_that_did_not_occur_is_tried_again_and_then_reported(
 
     monkeypatch.setattr(matrix, "play", busy)
     fault = Fault(function="inbound", call="s3.GetObject", kind="refused")
-    run = strike(cast("Rig", None), SCENARIOS["spam"], fault)
+    run = strike(cast("Rig", None), Plan(scenario="spam", faults=(fault,)))
 
     assert run.outcome == ("not struck" if misses == ATTEMPTS else "ok")
     assert played == [fault] * min(misses + 1, ATTEMPTS)
