@@ -8,10 +8,9 @@ from cli.connection import connect
 from cli.conversations import print_records
 from cli.options import AsJson, Endpoint, Limit, Stack
 from cli.terminal import print_note
-from email_handler.conversations.records import Conversation, Status
+from email_handler.conversations.records import AWAITING, Conversation
 
 ALL = 10**9
-AWAITING = (Status.OPEN, Status.WAITING)
 
 
 def inbox(

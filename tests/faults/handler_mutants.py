@@ -65,6 +65,15 @@ def _unthreaded(send: Any, mailer: SesMailer, raw: bytes, *args: Any, **named: A
     return send(mailer, head.replace(b"In-Reply-To: <", b"In-Reply-To: <x") + end + body, *args, **named)
 
 
+def _untitled(send: Any, mailer: SesMailer, raw: bytes, *args: Any, **named: Any) -> Any:
+    lines = [line for line in raw.split(b"\r\n") if not line.startswith(b"Subject:")]
+    return send(mailer, b"\r\n".join(lines), *args, **named)
+
+
+def _telling(send: Any, mailer: SesMailer, raw: bytes, *args: Any, **named: Any) -> Any:
+    return send(mailer, b"X-Forwarded-To: owner@private.example\r\n" + raw, *args, **named)
+
+
 def _forwards_twice(send: Any, mailer: SesMailer, *args: Any, **named: Any) -> Any:
     if _is_forward_sender():
         send(mailer, *args, **named)
@@ -105,6 +114,18 @@ def _without_notice(plan: Any, *args: Any, **named: Any) -> Any:
 def _still_sending(attributes: Any, item: Any) -> Any:
     stale = {"by_send_state": "sending", "at": "2026"} if item.state is SendState.SENT else {}
     return attributes(item) | stale
+
+
+def _backdated(attributes: Any, conversation: Any) -> Any:
+    return attributes(conversation) | dict.fromkeys(("at", "updated_at"), "2000-01-01T00:00:00.000000+00:00")
+
+
+def _kept_for_good(write: Any, table: Any, commit: Any) -> None:
+    write(table, replace(commit, expires_at=None))
+
+
+def _without_copies(sent: Any, table: DynamoLedger, commit: Any) -> None:
+    sent(table, replace(commit, copies=()))
 
 
 def _still_open(attributes: Any, conversation: Any) -> Any:
@@ -190,6 +211,21 @@ MUTANTS = {
     "nothing below text/": _mutant("first contact", "archive: text/", S3Archive, "put", _not_below("text/")),
     "nothing below attachments/": _mutant(
         "first contact", "first: files stored", S3Archive, "put", _not_below("attachments/")
+    ),
+    "no subject": _mutant("owner reply", "reply to jane@customer.example: subject", SesMailer, "send", _untitled),
+    "a contact learns the private address": _mutant(
+        "owner reply", "names a mailbox of the owner's", SesMailer, "send", _telling
+    ),
+    "a conversation's time stands still": _mutant(
+        "follow up", "updated with its messages", keys, "conversation_attributes", _backdated
+    ),
+    "held for good": _mutant("spam", "expires: False instead of True", DynamoRecords, "commit", _kept_for_good),
+    "no copy for a colleague": _mutant(
+        "owner reply with copy",
+        "notice of reply to colleague@private.example: no send",
+        DynamoLedger,
+        "sent",
+        _without_copies,
     ),
     "every forward twice, marked": _mutant(
         "first contact", "1 second copies", SesMailer, "send", _forwards_twice, (DynamoLedger, "sent", _marked)

@@ -104,11 +104,11 @@ def _judge_sends(case: Case) -> int:
     case.doubled += [f"{item['kind']} to {item['recipients']}: nothing asks for this send" for item in items]
     names = _Names(case.arrivals.values())
     for letter in case.seen.letters:
-        name = names.of(letter) if letter.kind in (JobKind.FORWARD, JobKind.REPLY) else ""
-        if (key := (letter.kind, ", ".join(letter.recipients), name)) in groups:
+        to, name = ", ".join(letter.recipients), names.of(letter)
+        if (key := (letter.kind, to, name)) in groups or (key := (letter.kind, to, "")) in groups:
             groups[key].letters.append(letter)
         else:
-            case.doubled.append(f"{letter.kind} of {name!r} to {key[1]}: nothing asks for it")
+            case.doubled.append(f"{letter.kind} of {name!r} to {to}: nothing asks for it")
     case.groups += groups.values()
     copies = sum(_judge_group(case, group) for group in case.groups)
     if copies > case.allowed.copies:
@@ -124,7 +124,11 @@ def _wanted(case: Case) -> Iterator[tuple[tuple[JobKind, str, Truth | None], set
     """Yield what must be sent, each with the receipts of which one causes it."""
     firsts: dict[str, set[str]] = defaultdict(set)
     for (receipt, _), truth, record in case.passed_on():
-        yield (JobKind.REPLY if record["outcome"] == Outcome.RELAY else JobKind.FORWARD, truth.to, truth), {receipt}
+        if record["outcome"] == Outcome.RELAY:
+            yield (JobKind.REPLY, truth.to, truth), {receipt}
+        else:
+            for mailbox in (truth.to, *truth.also):
+                yield (JobKind.FORWARD, mailbox, truth), {receipt}
         if truth.acknowledged:
             firsts[truth.sender].add(receipt)
     yield from _lines(case)
@@ -134,6 +138,11 @@ def _wanted(case: Case) -> Iterator[tuple[tuple[JobKind, str, Truth | None], set
     for arrival, truth in case.arrivals.items():
         if truth.notice and case.outcome(arrival) is Outcome.HOLD:
             yield (JobKind.NOTICE, truth.to, None), {arrival[0]}
+    yield from _failures(case)
+
+
+def _failures(case: Case) -> Iterator[tuple[tuple[JobKind, str, Truth | None], set[str]]]:
+    """Yield the notice that each mailbox gets when a reply bounced."""
     failures: dict[tuple[str, str], set[str]] = defaultdict(set)
     for key, record in case.failures():
         failures[record["feedback"]["ledger"], record["conversation"]].add(key[0])
@@ -145,11 +154,14 @@ def _wanted(case: Case) -> Iterator[tuple[tuple[JobKind, str, Truth | None], set
 
 
 def _lines(case: Case) -> Iterator[tuple[tuple[JobKind, str, Truth | None], set[str]]]:
-    """Yield the line that the owner gets who wrote first, once that has left."""
+    """Yield what owners get of a reply that has left: who wrote first one line, each other mailbox a copy."""
     left = {item["source"] for item in case.of_type("send") if item["kind"] == JobKind.REPLY and item["ses_id"]}
     for (receipt, _), truth, _ in case.passed_on():
-        if truth.starts and receipt in left:
-            yield (JobKind.NOTICE, truth.sender, None), {receipt}
+        if receipt in left:
+            if truth.starts:
+                yield (JobKind.NOTICE, truth.sender, None), {receipt}
+            for mailbox in truth.also:
+                yield (JobKind.NOTICE, mailbox, truth), {receipt}
 
 
 def _not_sent(case: Case) -> Iterator[tuple[tuple[JobKind, str, Truth | None], set[str]]]:

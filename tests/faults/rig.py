@@ -27,7 +27,8 @@ from tests.permissions import recording
 from tests.support.table import create_table
 
 PROJECT = Path(__file__).parents[2]
-PUBLIC, OWNER, THREAD = "contact@example.com", "owner@private.example", "thread.example.com"
+PUBLIC, THREAD = "contact@example.com", "thread.example.com"
+OWNER, COLLEAGUE = "owner@private.example", "colleague@private.example"
 ASYNC_TRIES = 3  # an asynchronous invocation and its two retries
 ROUNDS = 30  # receives of one job before the rig gives up
 STEP = 300  # seconds by which the clock moves when something failed: longer than a lease
@@ -63,6 +64,7 @@ class World:
     name: str
     before: int = 0  # messages in the outbox that are not this world's
     delivery: Delivery = Delivery.PROMPT
+    mailboxes: tuple[str, ...] = (OWNER,)
     mutant: str = ""  # a change of the handlers (``handler_mutants.py``)
     faults: list[Fault] = field(default_factory=list)  # each once, in this order
     moved: int = 0
@@ -164,7 +166,7 @@ class World:
             "DEAD_LETTER_QUEUE_URL": self._queue(f"{own}Dead"),
             "PUBLIC_ADDRESSES": PUBLIC,
             "THREAD_DOMAIN": THREAD,
-            "FORWARD_TO": OWNER,
+            "FORWARD_TO": ",".join(self.mailboxes),
             "DISPLAY_NAME": "Example Ltd",
             "RULES_PARAMETER": "/faults/rules",
             "ROUTES_PARAMETER": "/faults/routes",

@@ -7,7 +7,7 @@ from typing import Any
 from cloud.ses import Sent
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import JobKind
-from tests.faults.rig import OWNER, THREAD, Fault, World
+from tests.faults.rig import COLLEAGUE, OWNER, THREAD, Fault, World
 from tests.faults.seen import digest, letter
 from tests.faults.truths import Truth
 from tests.support.builders import mail
@@ -24,6 +24,7 @@ FIRST = Truth(
     text="Do you have this in green?\r\nThe list is attached.",
     ends=frozenset({Outcome.DELIVER}),
     files=((LIST[0], digest(LIST[2])),),
+    subject="A question",
     thread="jane",
     acknowledged=True,
 )
@@ -38,13 +39,23 @@ REPLY = Truth(
     message_id="o1@private.example",
     text="Yes, we do.",
     ends=frozenset({Outcome.RELAY}),
+    subject="A question",
     thread="jane",
     answers=FIRST.message_id,
 )
 START = replace(
-    REPLY, name="start", message_id="o2@private.example", text="May I?", thread="o", answers="", starts=True
+    REPLY,
+    name="start",
+    message_id="o2@private.example",
+    text="May I?",
+    subject="An offer",
+    thread="o",
+    answers="",
+    starts=True,
 )
-FORGED = replace(REPLY, name="forged", to=OWNER, ends=frozenset({Outcome.HOLD}), notice=True)
+FOR_TWO = replace(FIRST, also=(COLLEAGUE,))
+WITH_COPY = replace(REPLY, also=(COLLEAGUE,))
+FORGED = replace(REPLY, name="forged", to=OWNER, subject="", ends=frozenset({Outcome.HOLD}), notice=True)
 SPAM = Truth(
     name="spam",
     function="inbound",
@@ -55,6 +66,17 @@ SPAM = Truth(
     ends=frozenset({Outcome.HOLD}),
 )
 RELEASED = replace(SPAM, ends=frozenset({Outcome.DELIVER}), thread="x", acknowledged=True, released=True)
+NEWSLETTER = Truth(
+    name="newsletter",
+    function="inbound",
+    sender="news@shop.example",
+    to=OWNER,
+    message_id="n@shop.example",
+    text="Our shop opens on Sunday.",
+    ends=frozenset({Outcome.DELIVER}),
+    subject="News",
+    thread="news",
+)
 MISSED = Truth(
     name="missed",
     function="inbound",
@@ -75,9 +97,34 @@ def first_contact(world: World) -> None:
     world.settle()
 
 
+def first_contact_for_two(world: World) -> None:
+    """Send the first message to an installation with two mailboxes: each gets a forward."""
+    world.mailboxes = (OWNER, COLLEAGUE)
+    world.invoke(*world.store(FOR_TWO, _mail(FOR_TWO, "Jane Doe", subject="A question", attachments=[LIST])))
+    world.settle()
+
+
+def owner_reply_with_copy(world: World) -> None:
+    """Let one of two mailboxes reply: once that has left, forward-sender sends the other a copy."""
+    _to_thread(world, WITH_COPY)
+
+
 def follow_up(world: World) -> None:
     """Let the contact write again: inbound joins the conversation, no acknowledgement."""
     world.invoke(*world.store(SECOND, _mail(SECOND, "Jane Doe", subject="Re: A question")))
+    world.settle()
+
+
+def second_copy(world: World) -> None:
+    """Let SES receive the first message once more, by another way: it is recorded, and nothing else."""
+    world.invoke(*world.store(FIRST, _mail(FIRST, "Jane Doe", subject="A question", attachments=[LIST])))
+    world.settle()
+
+
+def newsletter(world: World) -> None:
+    """Send a machine's first message: it is forwarded, and not acknowledged."""
+    raw = _mail(NEWSLETTER, "The Shop", subject="News", list_unsubscribe="<https://shop.example/u>", precedence="bulk")
+    world.invoke(*world.store(NEWSLETTER, raw))
     world.settle()
 
 
@@ -207,7 +254,11 @@ SCENARIOS = {
     for scenario in (
         Scenario(act=first_contact),
         Scenario(before=(first_contact,), act=follow_up),
+        Scenario(before=(first_contact,), act=second_copy),
+        Scenario(act=newsletter),
         Scenario(before=(first_contact,), act=owner_reply),
+        Scenario(act=first_contact_for_two),
+        Scenario(before=(first_contact_for_two,), act=owner_reply_with_copy),
         Scenario(before=(first_contact,), act=forged_reply),
         Scenario(act=owner_starts),
         Scenario(act=spam),

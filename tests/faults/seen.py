@@ -36,7 +36,9 @@ class Letter:
     """One sent message, as the recipient's program reads it."""
 
     kind: JobKind
+    sender: str
     recipients: tuple[str, ...]
+    subject: str
     ses_id: str
     message_id: str  # without angle brackets, like all ids here
     lines: tuple[str, ...]  # of the text
@@ -44,6 +46,7 @@ class Letter:
     in_reply_to: str
     references: tuple[str, ...]
     handed_in: str  # the digest of the bytes that SES was given
+    readable: str  # everything in it that a person or a program can read: header fields and decoded texts
 
 
 def letter(sent: Sent) -> Letter:
@@ -51,7 +54,9 @@ def letter(sent: Sent) -> Letter:
     message = mailclient.read(Path(sent.eml).read_bytes())
     return Letter(
         kind=_kind(sent.sender, message),
+        sender=sent.sender,
         recipients=sent.recipients,
+        subject=sent.subject,
         ses_id=sent.ses_id,
         message_id=sent.message_id.strip("<>"),
         lines=tuple(line.strip() for line in mailclient.body(Path(sent.eml).read_bytes()).splitlines()),
@@ -62,7 +67,15 @@ def letter(sent: Sent) -> Letter:
         in_reply_to="".join(_ids(message["In-Reply-To"])),
         references=_ids(message["References"]),
         handed_in=digest(Path(sent.handed_in).read_bytes()),
+        readable="\n".join(_readable(message)),
     )
+
+
+def _readable(message: EmailMessage) -> Iterator[str]:
+    for part in message.walk():
+        yield from (f"{name}: {value}" for name, value in part.items())
+        if not part.is_multipart():
+            yield (part.get_payload(decode=True) or b"").decode("utf-8", "replace")  # type: ignore[union-attr]
 
 
 def _kind(sender: str, message: EmailMessage) -> JobKind:

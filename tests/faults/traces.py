@@ -8,9 +8,11 @@ from email_handler.adapters.dynamodb.items import Attributes
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.records import SendState
-from tests.faults.seen import digest
-from tests.faults.truths import Case
+from tests.faults.seen import Letter, digest
+from tests.faults.truths import Case, Group
 
+PRIVATE = "@private.example"  # where the owner's mailboxes are
+OWNERS = (JobKind.FORWARD, JobKind.NOTICE)
 MAX_LINKS = 10  # messages that a conversation remembers
 SENT = {SendState.SENT, SendState.BOUNCED}
 HELD, STARTED = "Message Held", "Conversation Started"
@@ -39,30 +41,53 @@ def judge_traces(case: Case) -> None:
 
 
 def _judge_letters(case: Case) -> None:
-    """Compare texts, attachments and ids."""
-    theirs = {(truth.sender, truth.message_id) for truth in case.arrivals.values()}
+    """Compare what each recipient sees."""
     known = _ids_of_owners(case)
     for group in case.groups:
-        what, side = f"{group.kind} to {group.to}", "o" if group.kind in (JobKind.FORWARD, JobKind.NOTICE) else "c"
-        roots = {f"{item['conversation']}.{side}" for item in group.items}
         for letter in group.letters:
-            root = letter.references[0] if letter.references else ""
+            what = f"{group.kind} to {group.to}"
             case.check(f"{what}: it has a text", any(letter.lines), True)
-            first = bool(group.truth and group.truth.starts and group.kind is JobKind.REPLY)
-            if (files := group.truth.files if group.truth else ()) is not None:
-                case.check(f"{what}: attachments", letter.files, files)
-            if first:
-                case.check(f"{what}: it replies to nothing", (letter.in_reply_to, letter.references), ("", ()))
-                continue
-            case.check(f"{what}: References begin with the conversation's id", root.partition("@")[0] in roots, True)
-            case.check(f"{what}: In-Reply-To is the last reference", letter.references[-1:], (letter.in_reply_to,))
-            if group.kind is JobKind.ACKNOWLEDGEMENT:
-                case.check(f"{what}: it answers a message of theirs", (group.to, letter.in_reply_to) in theirs, True)
-            elif group.truth and group.kind is JobKind.FORWARD:
-                place = known[group.truth.after] if group.truth.after else {root, *known[root.partition(".")[0]]}
-                case.check(f"{what}: it follows in the owner's thread", letter.in_reply_to in place, True)
-            elif group.truth and group.truth.answers:
-                case.check(f"{what}: In-Reply-To", letter.in_reply_to, group.truth.answers)
+            if group.truth:
+                case.check(f"{what}: subject", letter.subject.endswith(group.truth.subject), True)
+            if group.truth and group.truth.files is not None:
+                case.check(f"{what}: attachments", letter.files, group.truth.files)
+            elif not group.truth:
+                case.check(f"{what}: attachments", letter.files, ())
+            _judge_side(case, what, group, letter)
+            _judge_ids(case, what, group, letter, known)
+
+
+def _judge_side(case: Case, what: str, group: Group, letter: Letter) -> None:
+    """Check that a contact sees the public address alone, and that what an owner answers leads to the conversation."""
+    named = {item["conversation"] for item in group.items}
+    conversations = [item for item in case.of_type("conversation") if item["id"] in named]
+    if group.kind not in OWNERS:
+        case.check(f"{what}: sender", {letter.sender}, {item["public_address"] for item in conversations})
+        case.check(f"{what}: it names a mailbox of the owner's", PRIVATE in letter.readable, False)
+    elif conversations and not letter.sender.startswith("notices@"):
+        ends = tuple(item["token"] for item in conversations)
+        case.check(f"{what}: it leads to its conversation", letter.sender.rpartition("@")[0].endswith(ends), True)
+
+
+def _judge_ids(case: Case, what: str, group: Group, letter: Letter, known: dict[str, set[str]]) -> None:
+    """Compare what places the letter in its recipient's thread."""
+    truth = group.truth
+    if truth and truth.starts and group.kind is JobKind.REPLY:
+        case.check(f"{what}: it replies to nothing", (letter.in_reply_to, letter.references), ("", ()))
+        return
+    side = "o" if group.kind in OWNERS else "c"
+    roots = {f"{item['conversation']}.{side}" for item in group.items}
+    root = letter.references[0] if letter.references else ""
+    case.check(f"{what}: References begin with the conversation's id", root.partition("@")[0] in roots, True)
+    case.check(f"{what}: In-Reply-To is the last reference", letter.references[-1:], (letter.in_reply_to,))
+    if group.kind is JobKind.ACKNOWLEDGEMENT:
+        theirs = {(truth.sender, truth.message_id) for truth in case.arrivals.values()}
+        case.check(f"{what}: it answers a message of theirs", (group.to, letter.in_reply_to) in theirs, True)
+    elif truth and group.kind is JobKind.FORWARD:
+        place = known[truth.after] if truth.after else {root, *known[root.partition(".")[0]]}
+        case.check(f"{what}: it follows in the owner's thread", letter.in_reply_to in place, True)
+    elif truth and truth.answers and group.kind is JobKind.REPLY:
+        case.check(f"{what}: In-Reply-To", letter.in_reply_to, truth.answers)
 
 
 def _ids_of_owners(case: Case) -> dict[str, set[str]]:
@@ -135,10 +160,16 @@ def _judge_references(case: Case) -> None:
 def _judge_conversations(case: Case) -> None:
     threads: dict[str, set[str]] = defaultdict(set)
     received: Counter[str] = Counter()
+    contacts: dict[str, set[str]] = defaultdict(set)
+    latest: dict[str, str] = defaultdict(str)
     for _, truth, record in case.passed_on():
-        received[record["conversation"]] += record["outcome"] != Outcome.RELAY
+        of, relayed = record["conversation"], record["outcome"] == Outcome.RELAY
+        received[of] += not relayed
+        latest[of] = max(latest[of], record["at"])
         if truth.thread:
-            threads[truth.thread].add(record["conversation"])
+            contacts[of].add((truth.to if relayed else truth.sender).lower())
+        if truth.thread:
+            threads[truth.thread].add(of)
     for thread, found in threads.items():
         case.check(f"conversations of thread {thread}", len(found), 1)
     case.check("threads in conversations of their own", len(set().union(*threads.values())), len(threads))
@@ -147,6 +178,8 @@ def _judge_conversations(case: Case) -> None:
     for item in case.of_type("conversation"):
         of = item["id"]
         case.check(f"{of}: messages received", int(item["received"]), received[of])
+        case.check(f"{of}: contact", {item["contact"].lower()}, contacts[of])
+        case.check(f"{of}: updated with its messages", item["updated_at"] >= latest[of], True)
         case.check(f"{of}: replies sent", int(item["sent"]), replies[of])
         answered = bool(replies[of] or item["started_with"])
         case.check(f"{of}: the owner wrote", item["status"] in ("answered", "waiting"), answered)
@@ -154,7 +187,7 @@ def _judge_conversations(case: Case) -> None:
         for group, send in sends:
             if send["conversation"] == of and group.truth and (send["source"] in links or len(links) < MAX_LINKS):
                 link = links.get(send["source"], {"owner_ids": {}, "contact_id": ""})
-                own = link["owner_ids"].get(group.to) if group.kind is JobKind.FORWARD else link["contact_id"]
+                own = link["contact_id"] if group.kind is JobKind.REPLY else link["owner_ids"].get(group.to)
                 case.check(f"{of}: the id of its {group.kind}", (own or "").partition("@")[0], send["ses_id"])
 
 
@@ -214,7 +247,16 @@ def _judge_indexes(case: Case) -> None:
     for item in case.seen.items:
         seen = {name.removeprefix("by_"): value for name, value in item.items() if name.startswith("by_")}
         case.check(f"{item['pk']} {item['sk']}: indexed", seen, {n: v for n, v in _indexed(item) if v})
+        if seen and (dated := _DATED.get(item.get("type", ""))):
+            case.check(f"{item['pk']}: its time in the indexes", item["at"], item[dated])
+        if item.get("type") == "message" or item["sk"].startswith("DECISION#"):
+            expires = item["outcome"] in (Outcome.HOLD, Outcome.DROP)
+            case.check(f"{item['pk']} {item['sk']}: expires", "expires_at" in item, expires)
         case.check(f"{item['pk']}: an event waits", item["sk"] == "EVENT", False)
+
+
+_DATED = {"send": "queued_at", "message": "at", "conversation": "updated_at"}
+"""By what the indexes order each type of items."""
 
 
 def _indexed(item: Attributes) -> Iterator[tuple[str, str]]:

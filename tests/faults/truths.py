@@ -26,6 +26,8 @@ class Truth:
     text: str  # its own words: whole lines that no other message has
     ends: frozenset[Outcome]  # how one of its copies ends; further copies are recorded
     files: tuple[tuple[str, str], ...] | None = ()  # name and digest of each attachment; None if they don't matter
+    subject: str = ""  # without prefixes; "" if it doesn't matter
+    also: tuple[str, ...] = ()  # the owner's other mailboxes: they get it too, of a reply a copy once it has left
     thread: str = ""  # messages of one thread share a conversation, of two threads don't; "" if it may be any
     answers: str = ""  # the Message-ID in the In-Reply-To of a reply
     after: str = ""  # the message whose forward comes before its own in the owner's thread

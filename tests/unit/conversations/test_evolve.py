@@ -266,6 +266,29 @@ def test_a_reply_that_left_is_counted_and_dated() -> None:
     assert after.links == (link("r1", "s1@email.amazonses.com"),)
 
 
+def test_a_reply_answers_only_what_came_before_it() -> None:
+    asked = add_message(conversation(status=Status.OPEN), parsed(mail()), JANE, OWNERS)
+    replied = add_reply(asked, replace(parsed(mail()), receipt=replace(RECEIPT, id=ReceiptId("r2"))), OWNER, REPLY)
+    once_more = add_message(
+        replied, replace(parsed(mail()), receipt=replace(RECEIPT, id=ReceiptId("r3"))), JANE, OWNERS
+    )
+    closed = replace(once_more, status=Status.CLOSED)
+    wire = "s1@email.amazonses.com"
+
+    assert add_sent_reply(replied, ReceiptId("r2"), wire, NOW).status is Status.ANSWERED
+    assert add_sent_reply(once_more, ReceiptId("r2"), wire, NOW).status is Status.WAITING
+    assert add_sent_reply(closed, ReceiptId("r2"), wire, NOW).status is Status.ANSWERED
+
+
+def test_what_is_decided_late_does_not_set_a_conversation_back() -> None:
+    later = NOW + timedelta(hours=1)
+    before = conversation(updated_at=later)
+
+    assert add_message(before, parsed(mail()), JANE, OWNERS).updated_at == later
+    assert add_reply(before, parsed(mail()), OWNER, REPLY).updated_at == later
+    assert add_sent_reply(before, ReceiptId("r1"), "s1@email.amazonses.com", NOW).updated_at == later
+
+
 def test_a_reply_that_left_gains_the_contacts_id_and_keeps_the_owners() -> None:
     before = with_link(conversation(), link("r1", owner_id="o1@private.example"))
     after = with_link(before, link("r1", contact_id="s1@email.amazonses.com"))

@@ -7,7 +7,15 @@ from typing import Literal
 
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage
-from email_handler.conversations.records import Contact, Conversation, LeftOut, Link, MessageRecord, Status
+from email_handler.conversations.records import (
+    AWAITING,
+    Contact,
+    Conversation,
+    LeftOut,
+    Link,
+    MessageRecord,
+    Status,
+)
 from email_handler.conversations.routes import MAX_MAILBOXES, Routes
 from email_handler.conversations.subjects import base_subject, renamed
 from email_handler.conversations.thread_address import TOKEN_LENGTH
@@ -122,7 +130,7 @@ def add_message(
         owner_ids={},
         reply_address=reply_address if trusted else before.reply_address,
     )
-    conversation = replace(with_link(before, link), received=before.received + 1, updated_at=parsed.at)
+    conversation = replace(with_link(before, link), received=before.received + 1, updated_at=_later(before, parsed.at))
     if before.status in (Status.ANSWERED, Status.CLOSED, Status.SNOOZED) and not parsed.by_machine:
         conversation = replace(conversation, status=Status.WAITING)
     if not trusted:
@@ -170,7 +178,7 @@ def add_reply(
     subject = renamed(message.subject, before.owner_subject)
     return replace(
         with_link(before, Link(receipt=parsed.receipt.id, contact_id="", owner_ids=owner_ids)),
-        updated_at=parsed.at,
+        updated_at=_later(before, parsed.at),
         owner_subject=subject or before.owner_subject,
         subject=subject or before.subject,
         untold=(*before.untold, *untold)[:MAX_UNTOLD],
@@ -243,10 +251,21 @@ def add_copy(before: Conversation, receipt: ReceiptId, mailbox: EmailAddress, wi
 
 
 def add_sent_reply(before: Conversation, receipt: ReceiptId, wire_id: str, at: datetime) -> Conversation:
-    """Return *before* after the owner's reply *receipt* left as *wire_id*."""
+    """Return *before* after the owner's reply *receipt* left as *wire_id*. It answers what the owner had seen: who wrote
+    while it was on its way still waits."""
     linked = with_link(before, Link(receipt=receipt, contact_id=wire_id, owner_ids={}))
-    status = before.status if before.status is Status.SNOOZED else Status.ANSWERED
-    return replace(linked, sent=before.sent + 1, status=status, updated_at=at)
+    receipts = [link.receipt for link in linked.links]
+    since = linked.links[receipts.index(receipt) + 1 :]
+    if before.status in AWAITING and any(link.reply_address for link in since):
+        status = Status.WAITING
+    else:
+        status = before.status if before.status is Status.SNOOZED else Status.ANSWERED
+    return replace(linked, sent=before.sent + 1, status=status, updated_at=_later(before, at))
+
+
+def _later(before: Conversation, at: datetime) -> datetime:
+    """Return *at*, or when *before* was last changed: of two messages at once, the later one may be decided first."""
+    return max(before.updated_at, at)
 
 
 def after_reminder(before: Conversation, until: datetime) -> Conversation:

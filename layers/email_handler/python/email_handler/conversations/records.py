@@ -30,6 +30,10 @@ class Status(StrEnum):
     SPAM = "spam"
 
 
+AWAITING = (Status.OPEN, Status.WAITING)
+"""It is the owner's turn."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
     """The files that were too large for the forward of a message."""
