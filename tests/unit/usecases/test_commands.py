@@ -229,6 +229,50 @@ def test_the_subject_alone_is_a_command_too(world: World) -> None:
 
 
 @pytest.mark.parametrize(
+    "subject",
+    [
+        "email-handler: spam",
+        "Re: email-handler: spam",
+        "AW: EMAIL-Handler : Block",
+        "email-handler\uff1a close",
+        "email\u00ad-handler: nonsense",
+        "email-handler: what is it?",
+    ],
+)
+def test_a_reply_under_a_contacts_subject_that_reads_like_a_command_is_none(subject: str) -> None:
+    world = World()
+    world.arrive(mail(subject=subject))
+    forward = read(next(one for one in world.run() if one.recipients == (OWNER,)))
+    for number, prefix in enumerate(("", "Re: ")):
+        reply = f"{prefix}{forward['Subject']}"
+        assert read_command("", reply) is None
+        raw = mail(sender=OWNER, to=forward["From"].addresses[0].addr_spec, subject=reply, text=f"Words {number}")
+        world.arrive(raw.replace(b"first@", b"r%d@" % number), to=forward["From"].addresses[0].addr_spec)
+        (sent,) = world.run()
+        assert sent.recipients == (JANE,)
+    assert conversation(world).status is Status.ANSWERED
+
+
+def test_every_message_of_ours_in_a_thread_has_a_subject_that_is_no_command() -> None:
+    """The next of the contact's, a notice, a copy: the owner's email program repeats each of their subjects."""
+    world = World()
+    world.owners = replace(world.owners, forward_to=(OWNER, EmailAddress("b@private.example")))
+    world.arrive(mail(subject="Hello"))
+    world.run()
+    to = thread_address(conversation(world), THREAD)
+    world.arrive(mail(subject="email-handler: close", message_id="<2@customer.example>"), to=to)
+    world.arrive(mail(sender=OWNER, to=to, message_id="<r@private.example>", subject="A word"), to=to)
+    world.arrive(
+        mail(subject="email-handler: block", message_id="<3@customer.example>"), to=to, dmarc="GRAY", spf="GRAY"
+    )
+    world.run()
+
+    assert len(world.mailer.sent) > 6
+    for sent in world.mailer.sent:
+        assert read_command("", read(sent)["Subject"]) is None or sent.recipients == (JANE,)
+
+
+@pytest.mark.parametrize(
     ("tag", "subject", "verb"),
     [
         ("close", "", "close"),

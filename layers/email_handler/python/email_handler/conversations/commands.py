@@ -5,8 +5,11 @@ or for ``release`` and ``confirm`` the receipt of a held message. Only a verifie
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+
+from email_handler.mail.ignorable import IGNORABLE
 
 
 class Verb(StrEnum):
@@ -47,6 +50,7 @@ LONGEST_SNOOZE = 90
 
 _SNOOZE = re.compile(r"snooze-([1-9][0-9]?)d")
 _SUBJECT = re.compile(r"\s*(?:re\s*:\s*)?email-handler\s*:\s*([\w-]{1,40})\s*", re.IGNORECASE)
+_LIKE_A_REQUEST = re.compile(r"(?:\w{1,8}\s?:\s?)*email-handler\s?:")  # behind any prefixes: clients know many
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +71,10 @@ def read_command(tag: str, subject: str) -> Command | None:
     if (snooze := _SNOOZE.fullmatch(asked)) and int(snooze[1]) <= LONGEST_SNOOZE:
         return Command(asked, Verb.SNOOZE, int(snooze[1]))
     return Command(asked, Verb(asked) if asked in set(Verb) else None)
+
+
+def quoted_request(subject: str) -> str:
+    """Return *subject*, in quotation marks if it begins like a request of the owner's: the contact chose it, and the
+    owner's email program repeats it in a reply, which must not become a command."""
+    letters = unicodedata.normalize("NFKC", IGNORABLE.sub("", subject)).casefold()
+    return f"“{subject}”" if _LIKE_A_REQUEST.match(" ".join(letters.split())) else subject

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from email_handler.conversations.commands import quoted_request
 from email_handler.conversations.records import Conversation, Link, Reference, Status
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.addresses import same_address
@@ -140,13 +141,13 @@ def threading_for_owner(
     """Return subject and ids for a message to the owner's *mailbox*.
 
     *named* are the ids that the contact's message names, nearest first. The first one known is translated into the id
-    that *mailbox* knows for the same message.
+    that *mailbox* knows for the same message. The *subject* may be a contact's: it does not read like a command.
     """
     ids = [link.owner_ids[mailbox] for link in conversation.links if mailbox in link.owner_ids]
     contacts = [link for link in reversed(conversation.links) if link.contact_id]  # of two with one id the first counts
     translated = {local_part(link.contact_id): link.owner_ids.get(mailbox, "") for link in contacts}
     parent = next((translated[i] for i in map(local_part, named) if i in translated), "")
-    return _threading(f"{conversation.id}.o@{domain}", ids, parent, subject)
+    return _threading(f"{conversation.id}.o@{domain}", ids, parent, quoted_request(subject))
 
 
 def _threading(root: str, ids: list[str], parent: str, subject: str) -> Threading:

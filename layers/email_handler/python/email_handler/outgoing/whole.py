@@ -33,8 +33,9 @@ def compose_whole(
 
     It depends on nothing that *raw* holds: of its header only what the record has, each on one line.
     """
-    subject = record.subject or "(no subject)"
-    threading = Threading(subject=subject, in_reply_to="", references=())
+    nameless = "(no subject)"
+    subject = record.subject or nameless
+    threading = Threading(subject=nameless, in_reply_to="", references=())
     if conversation.received > 1:
         subject = f"Re: {conversation.owner_subject}"
     domain = address_domain(conversation.public_address)
