@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from email_handler.conversations.commands import OF_HELD, Verb, read_command
+from email_handler.conversations.commands import OF_HELD, PREFILLED, Verb, read_command
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import REMINDER, Conversation, MessageRecord, SendState, Status
@@ -63,8 +63,7 @@ def command(world: World, verb: str, *, to: str = "", token: str = "", **fields:
         to=to or target,
         subject=f"email-handler: {verb}",
         message_id=f"<{number}@private.example>",
-        text="Send this message as it is.",
-        **fields,
+        **{"text": PREFILLED, **fields},
     )
     world.arrive(raw, to=target, **verdicts)
     return world.run()
@@ -208,6 +207,31 @@ def test_a_command_that_nobody_knows_is_answered_with_those_there_are_and_nothin
     assert state(world) == before
 
 
+@pytest.mark.parametrize("verb", [*Verb, "explode"])
+def test_words_beside_a_command_reach_nobody_and_the_owner_hears_so(world: World, verb: str) -> None:
+    hears = "sent to nobody" in said(command(world, verb, text="Dear Jane, Tuesday is fine.\r\n\r\n" + PREFILLED))
+
+    assert hears == (verb != Verb.CHECK), "a check shows the words"
+    assert not any(b"Tuesday is fine" in one.raw for one in world.mailer.sent if one.recipients != (OWNER,))
+
+
+@pytest.mark.parametrize(
+    "text", ["", PREFILLED, f"{PREFILLED}\r\n\r\nSent from my phone\r\n", f"{PREFILLED}\r\n-- \r\nMe\r\n"]
+)
+def test_a_command_without_words_is_answered_in_one_line(world: World, text: str) -> None:
+    assert "nobody" not in said(command(world, "close", text=text))
+
+
+def test_a_reply_that_names_a_command_as_well_is_not_sent_and_the_owner_hears_so(world: World) -> None:
+    to = (thread_address(conversation(world), THREAD), address(world, "close"))
+    raw = mail(sender=OWNER, to=to[0], cc=to[1], message_id="<two@private.example>", text="Tuesday is fine.")
+    receipt = replace(world.store(raw, to=to[0], function="reply"), recipients=to)
+    relay_reply(receipt, raw_key("reply", receipt.id), world.context)
+
+    assert "sent to nobody" in said(world.run())
+    assert conversation(world).status is Status.CLOSED
+
+
 def test_two_commands_at_once_are_none(world: World) -> None:
     before = state(world)
     both = (address(world, "close"), address(world, "block"))
@@ -306,6 +330,21 @@ def test_the_sender_of_an_unverified_message_is_not_blocked(world: World) -> Non
     world.arrive(mail(sender=OWNER, to=target, message_id="<b@private.example>"), to=target)
 
     assert "Not blocked: it is not verified" in said(world.run())
+    assert world.records.lists == {}
+    assert "Block" not in str(conversation_actions(found, THREAD))
+
+
+def test_a_person_on_linkedin_is_not_blocked_with_everybody_else_there() -> None:
+    world = World()
+    world.arrive(
+        mail(sender="Jane Roe <hit-reply@linkedin.com>", text="https://www.linkedin.com/messaging/thread/2-a1b2=/")
+    )
+    world.run()
+    (found,) = world.records.conversations.values()
+    target = thread_address(found, THREAD, "block")
+    world.arrive(mail(sender=OWNER, to=target, message_id="<b@private.example>"), to=target)
+
+    assert "LinkedIn sends everybody's messages" in said(world.run())
     assert world.records.lists == {}
     assert "Block" not in str(conversation_actions(found, THREAD))
 

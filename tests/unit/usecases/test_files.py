@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from email_handler.conversations.commands import PREFILLED
 from email_handler.conversations.records import Conversation, LeftOut
 from email_handler.conversations.thread_address import thread_address
 from email_handler.outgoing import files, forward
@@ -44,7 +45,8 @@ def conversation(world: World) -> Conversation:
 def ask(world: World, number: int = 0, **fields: Any) -> tuple[str, list[Sent]]:
     """Let the owner ask for files; return what is said, and the messages with files."""
     target = thread_address(conversation(world), THREAD, "files")
-    world.arrive(mail(sender=OWNER, to=target, message_id=f"<f{number}@private.example>", **fields), to=target)
+    fields = {"message_id": f"<f{number}@private.example>", "text": PREFILLED, **fields}
+    world.arrive(mail(sender=OWNER, to=target, **fields), to=target)
     said, *sent = world.run()
     assert all(one.recipients == (OWNER,) for one in (said, *sent))
     return text(said), sent

@@ -272,6 +272,17 @@ def test_a_decision_and_its_list_entry_are_both_stored_or_neither(world: World, 
     assert ((HELD, "operator") in world.records.decisions) is after
 
 
+def test_an_address_of_linkedins_goes_on_no_list_since_many_people_write_from_it(world: World) -> None:
+    sender = "Jane Roe <hit-reply@linkedin.com>"
+    other = world.arrive(mail(message_id="<m2@linkedin.com>", sender=sender), spam="FAIL")
+    with pytest.raises(NotHeld, match="LinkedIn"):
+        confirm(other.receipt, "inbound", world.context, block=True)
+    with pytest.raises(NotHeld, match="LinkedIn"):
+        release(other.receipt, "inbound", world.context, allow=True)
+
+    assert world.records.lists == {}
+
+
 def test_who_was_released_or_confirmed_before_can_still_be_listed_in_the_same_way(world: World) -> None:
     other = world.arrive(mail(message_id="<m2@customer.example>", sender="kim@x.example"), spam="FAIL")
     for allow in (False, True):

@@ -45,6 +45,9 @@ MEANINGS = {
 EVERYONE = "all"
 """The one tag that is no command: the reply goes to everybody in the conversation."""
 
+PREFILLED = "Send this message as it is. It goes to no contact."
+"""The text that an action link fills in."""
+
 LONGEST_SNOOZE = 90
 """Days for which a conversation can be put off at most."""
 

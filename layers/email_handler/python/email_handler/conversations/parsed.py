@@ -11,7 +11,6 @@ from email_handler.conversations.records import Conversation, MessageRecord, Ref
 from email_handler.conversations.thread_address import ThreadTarget
 from email_handler.conversations.threads import local_part, named_references
 from email_handler.identifiers import ArchiveKey, EmailAddress, FunctionName
-from email_handler.mail.addresses import address_domain
 from email_handler.mail.ignorable import IGNORABLE
 from email_handler.mail.message import Message, unread
 from email_handler.mail.new_text import new_text
@@ -20,7 +19,7 @@ from email_handler.mistakes import Mistake, attempt, attempt_or
 from email_handler.senders.authentication import SenderVerification, SesReceipt, verify_sender
 from email_handler.senders.bounces.feedback import Feedback
 from email_handler.senders.bounces.reading import read_feedback
-from email_handler.senders.linkedin import LinkedInPerson, linkedin_person
+from email_handler.senders.linkedin import LinkedInPerson, is_linkedins, linkedin_person
 from email_handler.senders.machines import automatic
 
 SNIPPET = 200  # characters of new text kept in the record
@@ -106,7 +105,6 @@ def _read(
 ) -> ParsedMessage:
     message = parse(raw)
     verification = verify_sender(message, receipt)
-    domain = address_domain(verification.address or "")
     return ParsedMessage(
         receipt=receipt,
         function=function,
@@ -116,7 +114,7 @@ def _read(
         automatic=automatic(message, receipt.envelope_sender),
         feedback=read_feedback(message, receipt.envelope_sender),
         at=at,
-        person=linkedin_person(message, domain == "linkedin.com" or domain.endswith(".linkedin.com")),
+        person=linkedin_person(message, is_linkedins(verification.address or "")),
         mistake=message.mistake,
     )
 

@@ -90,6 +90,11 @@ class Conversation:
     started_with: ReceiptId | Literal[""] = ""  # the owner's message that started it, "" if the contact's did
     version: int = 0
 
+    @property
+    def on_linkedin(self) -> bool:
+        """Return whether the contact writes through LinkedIn."""
+        return bool(self.linkedin_thread) or self.id.startswith("linkedin-")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachmentRecord:

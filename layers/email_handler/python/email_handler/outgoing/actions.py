@@ -2,17 +2,18 @@
 
 from urllib.parse import quote
 
-from email_handler.conversations.commands import Verb
+from email_handler.conversations.commands import PREFILLED, Verb
 from email_handler.conversations.records import Conversation
 from email_handler.conversations.thread_address import held_address, thread_address
 from email_handler.identifiers import EmailAddress
 from email_handler.outgoing.pieces import Action
+from email_handler.senders.linkedin import is_linkedins
 
 
 def conversation_actions(conversation: Conversation, thread_domain: str) -> tuple[Action, ...]:
-    """Return what can be done about *conversation*: only a verified sender can be blocked."""
+    """Return what can be done about *conversation*: only a verified sender can be blocked, by an address of their own."""
     verbs = {Verb.CLOSE: "Close", Verb.SNOOZE: "Snooze", Verb.SPAM: "Spam", Verb.BLOCK: "Block sender"}
-    if not (conversation.verified and conversation.contact):
+    if not (conversation.verified and conversation.contact) or is_linkedins(conversation.contact):
         del verbs[Verb.BLOCK]
     return tuple(
         _action(label, thread_address(conversation, thread_domain, verb), verb) for verb, label in verbs.items()
@@ -33,7 +34,5 @@ def held_actions(receipt: str, token: str, thread_domain: str) -> tuple[Action, 
 
 
 def _action(label: str, address: EmailAddress, verb: Verb) -> Action:
-    body = "Send this message as it is. It goes to no contact."
-    return Action(
-        label, f"mailto:{quote(address, safe='@+.')}?subject={quote(f'email-handler: {verb}')}&body={quote(body)}"
-    )
+    subject = f"email-handler: {verb}"
+    return Action(label, f"mailto:{quote(address, safe='@+.')}?subject={quote(subject)}&body={quote(PREFILLED)}")

@@ -132,9 +132,8 @@ def unread_banner(record: MessageRecord, conversation: Conversation, box: Box) -
 
 def _who(record: MessageRecord, conversation: Conversation) -> Who:
     name = _shown(record.sender_name.translate(_NO_BRACKETS), 60)
-    on_linkedin = bool(conversation.linkedin_thread) or conversation.id.startswith("linkedin-")
     address = f"<{_address(record.sender)}>" if "@" in record.sender else f"({NO_ADDRESS})"
-    address = "(LinkedIn)" if on_linkedin else address
+    address = "(LinkedIn)" if conversation.on_linkedin else address
     return Who(name="" if reads_as_banner(name) else name, address=address, verified=record.verified)
 
 
@@ -199,7 +198,7 @@ def _notes(message: Message, context: ForwardContext) -> Iterator[tuple[str, str
     """Yield what kind of message it is, if no person wrote it to the owner alone."""
     yield from _repeated(context)
     sign = context.record.automatic
-    if context.conversation.linkedin_thread or context.conversation.id.startswith("linkedin-"):
+    if context.conversation.on_linkedin:
         return
     report = message.root.parameters.get("report-type", "").lower()
     if sign and (report in _REPORTS or sign in _BOUNCING):

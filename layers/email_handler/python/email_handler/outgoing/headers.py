@@ -30,7 +30,7 @@ def sender_name(record: MessageRecord, conversation: Conversation) -> str:
 def _spelled_sender(record: MessageRecord, conversation: Conversation) -> str:
     name = spelled(record.sender_name)
     name = "" if reads_as_mark(name) else name
-    if conversation.linkedin_thread or conversation.id.startswith("linkedin-"):
+    if conversation.on_linkedin:
         return f"{name or 'Somebody'} (LinkedIn)"
     address = spelled(displayed(record.sender, _NAME), 2 * _NAME) if "@" in record.sender else NO_ADDRESS
     return f"{name} ({address})" if name else address

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from anyascii import anyascii
 
-from email_handler.mail.addresses import split_address
+from email_handler.mail.addresses import address_domain, split_address
 from email_handler.mail.message import Message
 
 _SLUG_LIMIT = 40
@@ -54,15 +54,21 @@ def linkedin_person(message: Message, verified: bool) -> LinkedInPerson | None:
     if not verified or len(message.from_) != 1:
         return None
     sender = message.from_[0]
-    local, domain = split_address(sender.address.lower())
-    if domain != "linkedin.com" and not domain.endswith(".linkedin.com"):
+    if not is_linkedins(sender.address):
         return None
+    local = split_address(sender.address.lower())[0]
     name = _person_name(sender.name)
     thread_url = _thread_url(message)
     sent_for_a_person = _PERSONAL.fullmatch(local) or (thread_url and not _BULK.fullmatch(local))
     if not name or not sent_for_a_person:
         return None
     return LinkedInPerson(name=name, thread_url=thread_url)
+
+
+def is_linkedins(address: str) -> bool:
+    """Return whether *address* is one of LinkedIn's own, from which it sends the messages of many people."""
+    domain = address_domain(address)
+    return domain == "linkedin.com" or domain.endswith(".linkedin.com")
 
 
 def linkedin_slug(name: str) -> str:

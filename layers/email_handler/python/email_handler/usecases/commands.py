@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from email_handler.conversations.commands import MEANINGS, OF_HELD, Command, Verb, read_command
+from email_handler.conversations.commands import MEANINGS, OF_HELD, PREFILLED, Command, Verb, read_command
 from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.conversations.evolve import contact_after_cancelling, is_snoozed, snooze
 from email_handler.conversations.jobs import JobKind
@@ -18,6 +18,7 @@ from email_handler.identifiers import EmailAddress, LedgerId, ReceiptId
 from email_handler.mistakes import Mistake, attempt
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known, ListKind
+from email_handler.senders.linkedin import is_linkedins
 from email_handler.senders.machines import surely_automatic
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.contact_message import message_question
@@ -105,6 +106,11 @@ def _block(asked: _Asked) -> Done:
     contact = conversation.contact
     if not contact or owners.is_ours(contact) or owners.include(contact, conversation):
         return Done("Not blocked: the conversation has no contact who could be.")
+    if is_linkedins(contact):
+        return Done(
+            "Not blocked: LinkedIn sends everybody's messages from one address. You can mark the conversation as spam, and "
+            "block the person on LinkedIn."
+        )
     if not conversation.verified:
         return Done(
             "Not blocked: it is not verified who wrote, and blocking would hold the messages of the person whose address was "
@@ -170,12 +176,14 @@ def carried_out(
     further: Sequence[LedgerItem] = (),
 ) -> Commit:
     """Return the transaction that records the command, and queues one line about it, its reminder and the *further*
-    sends."""
+    sends. Words of the owner's beside the command go to nobody, and they hear so."""
     rule = command.verb or "unknown"
     reason = Reason(stage="command", rule=rule, detail=done.said.partition("\n")[0])
     record = message_record(parsed, owners, Outcome.RECORD, [reason], conversation=conversation)
     notice = new_send(JobKind.NOTICE, notice_id(record.receipt, owner), record, [owner], note=note)
-    ledger = [replace(notice, detail=done.said), *further]
+    beside = command.verb is not Verb.CHECK and record.snippet.replace(PREFILLED, "").strip()
+    said = f"{done.said}\n{_WORDS_BESIDE}" if beside else done.said
+    ledger = [replace(notice, detail=said), *further]
     if conversation and done.reminded_at:
         ledger.append(reminder(conversation, record, [owner], done.reminded_at))
     named = conversation.id if conversation else ""
@@ -185,6 +193,12 @@ def carried_out(
         events=(),
         fingerprint=fingerprint(parsed.message, verified=True, to=named),
     )
+
+
+_WORDS_BESIDE = (
+    "What you wrote in that email was sent to nobody, since it asked for something. If it was meant for the contact, send "
+    "it again as an ordinary reply."
+)
 
 
 # About held messages, which belong to no conversation

@@ -14,6 +14,7 @@ from email_handler.mail.parsing import parse
 from email_handler.mistakes import Mistake, attempt, attempt_or
 from email_handler.ports import Commit, Known, ListKind, Question
 from email_handler.senders.authentication import SenderVerification, bare_receipt, receipt_from_message
+from email_handler.senders.linkedin import is_linkedins
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.contact_message import message_question, plan_delivery
 from email_handler.usecases.context import Context
@@ -29,7 +30,8 @@ def release(receipt: ReceiptId, function: FunctionName, context: Context, *, all
     once, acknowledged if that is still due. What a mistake of ours keeps from being placed is forwarded as it came.
 
     *allow* puts the sender on the allow-list. Raises NotHeld for a message that is not held, for an owner's reply that
-    was held (its owner sends it again), and for *allow* if the sender is not verified: the entry would help forgers.
+    was held (its owner sends it again), and for *allow* if the sender is not verified, or writes through LinkedIn: the
+    entry would help forgers, or everybody there.
     """
     record = _held(receipt, function, context)
     if not can_be_released(record, context.configuration().owners):
@@ -83,8 +85,8 @@ def _plan_release(
 def confirm(receipt: ReceiptId, function: FunctionName, context: Context, *, block: bool = False) -> Decision:
     """Record that a message was rightly held; it stays until it expires. *block* puts the sender on the block-list.
 
-    Raises NotHeld for a message that is not held, and for *block* if the sender is not verified: it would block the
-    person whose address was forged.
+    Raises NotHeld for a message that is not held, and for *block* if the sender is not verified, or writes through
+    LinkedIn: it would block the person whose address was forged, or everybody there.
     """
     record = _held(receipt, function, context)
     listed = _entry(record, "block", CONFIRMED, context) if block else None
@@ -119,6 +121,8 @@ def _entry(record: MessageRecord, kind: ListKind, decided: Reason, context: Cont
     one that counts. If it was *decided* in the same way before, the entry is stored at once."""
     if not record.verified:
         raise NotHeld(f"the sender is not verified ({record.verification}): leave out the {kind}-list entry")
+    if is_linkedins(record.sender):
+        raise NotHeld(f"LinkedIn sends everybody's messages from one address: leave out the {kind}-list entry")
     if decided in record.reasons:
         context.records.put_listed(record.sender, kind)
     return EmailAddress(record.sender), kind
