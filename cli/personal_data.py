@@ -34,7 +34,7 @@ from email_handler.conversations.keys import (
     ses_id_key,
     text_prefix,
 )
-from email_handler.conversations.records import REMINDER, Contact, Conversation, LedgerItem, MessageRecord, SendState
+from email_handler.conversations.records import Contact, Conversation, LedgerItem, MessageRecord, SendState
 from email_handler.errors import ArchiveObjectMissing
 from email_handler.identifiers import ConversationId, LedgerId
 
@@ -138,7 +138,7 @@ def _refuse_unfinished(holdings: Holdings) -> None:
     nor do reminders that wait for their day."""
     sends = [send for case in holdings.cases if case.conversation or not case.id for send in case.sends]
     in_progress = [send for send in sends if send.state in (SendState.QUEUED, SendState.SENDING)]
-    if waiting := [send.id for send in in_progress if not (send.note == REMINDER and send.due > datetime.now(UTC))]:
+    if waiting := [send.id for send in in_progress if not (send.left_to_a_pass and send.due > datetime.now(UTC))]:
         raise CommandError(f"{len(waiting)} sends are still in progress ({waiting[0]}): wait until they have ended")
 
 

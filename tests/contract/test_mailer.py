@@ -100,7 +100,9 @@ def test_the_ledger_id_comes_back_in_the_tags_of_sess_events(ses: SesEndpoint) -
     (sent,) = ses.sent()
     event = feedback("Delivery", sent, NOW)
 
-    assert delivered(event["detail"]) == (LEDGER, sent.ses_id)
+    report = delivered(event["detail"])
+    assert report is not None
+    assert (report.ledger, report.ses_id) == (LEDGER, sent.ses_id)
 
 
 @pytest.mark.parametrize(("code", "status"), [("InternalFailure", 500), ("InternalServiceErrorException", 500)])

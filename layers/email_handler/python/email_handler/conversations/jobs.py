@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -9,6 +10,8 @@ from email_handler.errors import MalformedJob
 from email_handler.identifiers import ConversationId, LedgerId, ReceiptId
 
 VERSION = 1
+LONGEST_DELAY = timedelta(minutes=15)
+"""For which a queue can keep a job back (SQS's limit). What is due later is left to an hourly pass."""
 
 
 class JobKind(StrEnum):

@@ -150,6 +150,11 @@ def notice_id(about: ReceiptId | LedgerId, mailbox: str) -> LedgerId:
     return _ledger_id(JobKind.NOTICE, about, mailbox)
 
 
+def delay_notice_id(send: LedgerId, recipient: str) -> LedgerId:
+    """Return the id of the notice that the reply *send* has been on its way to *recipient* for long."""
+    return _ledger_id(JobKind.NOTICE, send, "delayed", recipient)
+
+
 def reminder_id(conversation: ConversationId, until: datetime) -> LedgerId:
     """Return the id of the notice at the end of a snooze of *conversation* until *until*."""
     return _ledger_id(JobKind.NOTICE, conversation, "reminder", until.astimezone(UTC).isoformat())

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from email_handler.conversations.disposition import Outcome, Reason
-from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.jobs import LONGEST_DELAY, Job, JobKind
 from email_handler.identifiers import (
     ArchiveKey,
     ConversationId,
@@ -189,7 +189,7 @@ class SendState(StrEnum):
 
 
 REMINDER = "reminder"
-"""Note of the notice at the end of a snooze. A pass queues it when it is due, and nobody before."""
+"""Note of the notice at the end of a snooze."""
 
 TEXT_ONLY = "text-only"
 """Note of the second forward of a message whose first was refused for content or size: text and a list of the rest."""
@@ -254,6 +254,11 @@ class LedgerItem:
     def ends_at(self) -> datetime:
         """Return until when this send is on its way: it is due then, or its lease ends."""
         return max(self.due, self.lease_until or self.due)
+
+    @property
+    def left_to_a_pass(self) -> bool:
+        """Return whether nobody but an hourly pass queues this send: no queue could keep its job back for so long."""
+        return self.attempt == 0 and self.due - self.queued_at > LONGEST_DELAY
 
     @property
     def job(self) -> Job:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Literal
 
 from email_handler.conversations.disposition import Outcome, mistake_in
-from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.jobs import LONGEST_DELAY, Job, JobKind
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import Decision, LedgerItem, MessageRecord, PendingEvent, SendState
 from email_handler.conversations.thread_address import TOKEN_LENGTH
@@ -22,8 +22,6 @@ from email_handler.usecases.context import Context
 TRIES = 30  # times that a decision is planned because others wrote in between: enough for 100 of them at once, even if
 # the table is four times slower than usual (tests/unit/usecases/test_contention.py). Then Lambda retries the invocation.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0  # seconds: about one try, and what 100 of them need one after the other
-LONGEST_DELAY = timedelta(minutes=15)  # SQS's
-LEFT_TO_A_PASS = timedelta(hours=1)  # jobs that are due later than that are queued by the hourly pass of their day
 HELD_FOR = timedelta(days=90)  # held messages are kept that long, the records of dropped ones too
 
 type Plan = Callable[[Known, Configuration], Commit]
@@ -100,10 +98,10 @@ def finish(decision: Decision, context: Context) -> None:
 
 
 def _queue(job: Job, due: datetime | None, context: Context) -> None:
-    """Queue *job*, which arrives when it is *due* (None: at once). What is due much later is left to a pass."""
+    """Queue *job*, which arrives when it is *due* (None: at once). What is due much later is left to a pass (:attr:`LedgerItem.left_to_a_pass`)."""
     wait = max(due - context.clock(), timedelta()) if due else timedelta()
-    if wait <= LEFT_TO_A_PASS:
-        context.jobs.queue([job], min(wait, LONGEST_DELAY))
+    if wait <= LONGEST_DELAY:
+        context.jobs.queue([job], wait)
 
 
 def _let_expire(key: ArchiveKey, decision: Decision, context: Context) -> None:

@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from email_handler.conversations.disposition import Outcome
-from email_handler.conversations.keys import feedback_key, ses_id_key
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.keys import delay_notice_id, feedback_key, ses_id_key
 from email_handler.conversations.records import Decision, LedgerItem, MessageRecord, SendState
 from email_handler.errors import MalformedEvent, RecordChanged
 from email_handler.identifiers import ReceiptId, SesId
@@ -20,6 +21,7 @@ from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import decide_once
 from email_handler.usecases.feedback_plan import plan_feedback
+from email_handler.usecases.waiting import cancel
 
 WAITS_FOR = timedelta(days=1)  # for the record of a send that SES names no ledger id of: of another installation, say
 
@@ -44,9 +46,9 @@ def record_feedback(detail: Mapping[str, Any], context: Context) -> Decision | U
     Raises MalformedEvent if *detail* is neither feedback nor a delivery.
     """
     if confirmed := delivered(detail):
-        ledger, ses_id = confirmed
-        if ledger and (item := context.ledger.by_id(ledger)):
-            _keep_ses_id(item, ses_id, context)
+        if confirmed.ledger and (item := context.ledger.by_id(confirmed.ledger)):
+            _keep_ses_id(item, confirmed.ses_id, context)
+            _withdraw_delay(item, confirmed.recipients, context)
         return Unrecorded.DELIVERED
     feedback = feedback_from_event(detail)
     if feedback is None:
@@ -103,7 +105,7 @@ def _record(feedback: Feedback, context: Context, stored_at: datetime) -> Decisi
         references=(feedback.ses_id,),
         contact=next(iter(feedback.recipients), ""),
         conversation=item.conversation if item else "",
-        sends=(item.id,) if item else (),
+        sends=(item.id, *(delay_notice_id(item.id, one) for one in feedback.recipients[:1])) if item else (),
     )
     return decide_once(question, plan, context)
 
@@ -127,9 +129,14 @@ def _keep_ses_id(item: LedgerItem, ses_id: SesId, context: Context) -> None:
         context.jobs.queue([left.job])
 
 
+def _withdraw_delay(reply: LedgerItem, recipients: Iterable[str], context: Context) -> None:
+    """Cancel the notices that wait to tell the owner that *reply* is delayed on its way to *recipients*."""
+    for recipient in recipients if reply.kind is JobKind.REPLY else ():
+        if notice := context.ledger.by_id(delay_notice_id(reply.id, recipient)):
+            cancel(notice, "the reply was delivered", context.ledger)
+
+
 def _receipt(feedback: Feedback) -> ReceiptId:
-    """Return the id of a report: SES's own if it has one; else the same kind about the same recipients is the same. A
-    delay is one report while it is short, and one more when it is long."""
-    report = "late" if feedback.late else feedback.report
-    unique = hashlib.sha256("\n".join((report, *feedback.recipients)).encode()).hexdigest()[:12]
+    """Return the id of a report: SES's own if it has one; else the same kind about the same recipients is the same."""
+    unique = hashlib.sha256("\n".join((feedback.report, *feedback.recipients)).encode()).hexdigest()[:12]
     return ReceiptId(f"feedback-{feedback.ses_id}-{feedback.kind}-{unique}")

@@ -1,16 +1,21 @@
 """What a bounce or complaint about one of our sends changes, whether it came as a message or as an event of SES."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 from email_handler.conversations.disposition import Reason
 from email_handler.conversations.jobs import JobKind
-from email_handler.conversations.keys import is_received, notice_id, text_only_forward_id
+from email_handler.conversations.keys import delay_notice_id, is_received, notice_id, text_only_forward_id
 from email_handler.conversations.records import TEXT_ONLY, LedgerItem, MessageRecord, SendState
 from email_handler.identifiers import EmailAddress, LedgerId
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known
 from email_handler.senders.bounces.feedback import Feedback, FeedbackKind
 from email_handler.usecases.decision import build_commit, new_send
+
+LATE_AFTER = timedelta(hours=1)
+"""A shorter delay is everyday: greylisting, a busy server."""
 
 
 def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known, *, erased: bool = False) -> Commit | None:
@@ -42,8 +47,10 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known, *, er
         },
     )
     is_new = feedback.permanent and send.state is not SendState.BOUNCED
-    ledger = []
-    if told := _told(feedback, send):
+    ledger: list[LedgerItem] = []
+    if feedback.kind is FeedbackKind.DELAY:
+        ledger += _delay_notice(record, feedback, send, known)
+    elif told := _told(feedback, send):
         ledger += [
             new_send(JobKind.NOTICE, notice_id(record.receipt, mailbox), record, [mailbox], note=told)
             for mailbox in _mailboxes(send, known)
@@ -66,16 +73,28 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known, *, er
 
 def _told(feedback: Feedback, send: LedgerItem) -> NoticeKind | None:
     """Return what the owner must know about their reply *send*: nothing after its final failure, which may be reported as
-    an event and as a message, and nothing of a short delay."""
+    an event and as a message."""
     if send.kind is not JobKind.REPLY or send.state is SendState.BOUNCED:
         return None
-    if feedback.kind is FeedbackKind.DELAY:
-        return NoticeKind.DELAYED if feedback.late else None
     if feedback.kind is not FeedbackKind.BOUNCE:
         return NoticeKind.COMPLAINED if feedback.kind is FeedbackKind.COMPLAINT else NoticeKind.REJECTED
     if feedback.suppressed or feedback.refuses_content:
         return NoticeKind.SUPPRESSED if feedback.suppressed else NoticeKind.TOO_MUCH
     return NoticeKind.BOUNCED if feedback.permanent else NoticeKind.RETURNED
+
+
+def _delay_notice(record: MessageRecord, feedback: Feedback, send: LedgerItem, known: Known) -> Iterator[LedgerItem]:
+    """Yield the notice that the reply *send* is delayed, once for a recipient: due when it has been on its way for an
+    hour, since SES may report a delay early and then never again. It is cancelled if the reply is delivered by then.
+    What came as a message is an earlier event's again."""
+    recipient, mailboxes = next(iter(feedback.recipients), ""), _mailboxes(send, known)
+    notice = delay_notice_id(send.id, recipient)
+    as_message = is_received(record.archive_key)
+    if send.kind is not JobKind.REPLY or send.state is SendState.BOUNCED or as_message or not mailboxes:
+        return
+    if notice not in known.sends:
+        told = new_send(JobKind.NOTICE, notice, record, mailboxes, note=NoticeKind.DELAYED)
+        yield replace(told, due=max(record.at, send.due + LATE_AFTER))
 
 
 def _mailboxes(send: LedgerItem, known: Known) -> tuple[EmailAddress, ...]:

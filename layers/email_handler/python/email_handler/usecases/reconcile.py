@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import batched
 
 from email_handler.conversations.keys import SETUP_OBJECT, feedback_prefix, raw_key, raw_prefix, receipt_of
-from email_handler.conversations.records import REMINDER, Decision, PendingEvent, SendState
+from email_handler.conversations.records import Decision, PendingEvent, SendState
 from email_handler.errors import EmailHandlerError
 from email_handler.identifiers import ArchiveKey, FunctionName, LedgerId, ReceiptId
 from email_handler.mail.parsing import parse
@@ -127,7 +127,7 @@ class Pass:
         since = datetime.fromisoformat(stopped_at) if stopped_at else None
         queued = 0
         for item in self.context.records.sends(state, limit, since):
-            if item.ends_at >= (self._now if item.note == REMINDER else limit):  # nobody else queues a reminder
+            if item.ends_at >= (self._now if item.left_to_a_pass else limit):
                 continue
             if queued == QUEUED_AGAIN or self._late():
                 self._complete = False

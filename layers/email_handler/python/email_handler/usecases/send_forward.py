@@ -7,9 +7,18 @@ from functools import partial
 from email_handler.conversations.disposition import mistake_in, mistaken
 from email_handler.conversations.evolve import add_copy, add_forward, after_reminder, is_snoozed
 from email_handler.conversations.jobs import Job, JobKind
-from email_handler.conversations.records import COPY, REMINDER, STARTED, TEXT_ONLY, Conversation
+from email_handler.conversations.records import (
+    COPY,
+    REMINDER,
+    STARTED,
+    TEXT_ONLY,
+    Conversation,
+    MessageRecord,
+    SendState,
+)
 from email_handler.conversations.thread_address import thread_address
 from email_handler.conversations.threads import reply_recipients
+from email_handler.identifiers import LedgerId
 from email_handler.mail import writer
 from email_handler.mail.parsing import parse
 from email_handler.mistakes import Mistake, attempt
@@ -97,6 +106,10 @@ def _compose_notice(context: SendContext, raw: bytes, dispatch: Dispatch) -> Dra
     if item.note in (COPY, STARTED):
         return _compose_copy(context, raw, dispatch)
     kind = NoticeKind(item.note)
+    if kind is NoticeKind.DELAYED and _has_bounced(record, dispatch):
+        return Draft(
+            raw=b"", sender=owners.notices_address, unwanted="another notice says that the reply did not arrive"
+        )
     notice = partial(compose_notice, kind, owners=owners, item=item)
 
     def compose() -> Composed:
@@ -109,6 +122,12 @@ def _compose_notice(context: SendContext, raw: bytes, dispatch: Dispatch) -> Dra
     bare = replace(record, subject="", sender="", sender_name="", verification="", feedback={}, reasons=())
     composed = notice(record=bare, conversation=None)  # without anything that the message holds
     return Draft(raw=composed.raw, sender=owners.notices_address, mistake=about)
+
+
+def _has_bounced(record: MessageRecord, dispatch: Dispatch) -> bool:
+    """Return whether the send that the feedback of *record* is about has bounced since."""
+    send = dispatch.ledger.by_id(LedgerId(record.feedback["ledger"]))
+    return send is not None and send.state is SendState.BOUNCED
 
 
 def _compose_reminder(context: SendContext, dispatch: Dispatch) -> Draft:

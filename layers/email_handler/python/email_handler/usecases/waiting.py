@@ -15,20 +15,20 @@ from email_handler.ports import SendLedger
 from email_handler.usecases.decision import new_send
 
 
-def can_be_cancelled(reply: LedgerItem) -> bool:
-    """Return whether *reply* has surely not left: no sender has it, and no response to an earlier attempt was lost."""
-    return reply.kind is JobKind.REPLY and reply.state is SendState.QUEUED and not reply.lost
+def can_be_cancelled(send: LedgerItem) -> bool:
+    """Return whether *send* has surely not left: no sender has it, and no response to an earlier attempt was lost."""
+    return send.state is SendState.QUEUED and not send.lost
 
 
-def cancel(reply: LedgerItem, reason: str, ledger: SendLedger) -> LedgerItem | None:
-    """Cancel *reply* for *reason* if it can be cancelled, and return it as it is then; None if it is gone.
+def cancel(send: LedgerItem, reason: str, ledger: SendLedger) -> LedgerItem | None:
+    """Cancel *send* for *reason* if it can be cancelled, and return it as it is then; None if it is gone.
 
     One conditional write decides: a sender that claims it afterwards skips it, and one that was faster sends it.
     """
-    if can_be_cancelled(reply):
+    if can_be_cancelled(send):
         with suppress(RecordChanged):  # a sender was faster
-            ledger.give_back(reply, SendState.CANCELLED, reason, reply.due)
-    return ledger.by_id(reply.id)
+            ledger.give_back(send, SendState.CANCELLED, reason, send.due)
+    return ledger.by_id(send.id)
 
 
 _NOT_CANCELLED = {

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -10,9 +9,6 @@ from email_handler.identifiers import EmailAddress, LedgerId, SesId
 
 CONTENT_SUBTYPES = frozenset({"MessageTooLarge", "ContentRejected", "AttachmentRejected"})
 """SES's ``bounceSubType`` values for a refused content. SES calls them transient."""
-
-LATE_AFTER = timedelta(hours=1)
-"""A shorter delay is everyday: greylisting, a busy server."""
 
 # RFC 3463 §3.3, §3.4, §3.7: message length, message too big for the system, media; the words for 5.7.x and the rest.
 _CONTENT_STATUS = re.compile(r"5\.(?:2\.3|3\.4|6\.\d{1,3})")
@@ -45,7 +41,6 @@ class Feedback:
     ses_id: SesId | Literal[""] = ""  # from SES's events: which copy of a send it was
     ledger: LedgerId | Literal[""] = ""  # from SES's events: which send it was
     report: str = ""  # SES's id of the report, "" if it gives none
-    late: bool = False  # of SES's delays: over LATE_AFTER since the message was sent
 
     @property
     def suppressed(self) -> bool:

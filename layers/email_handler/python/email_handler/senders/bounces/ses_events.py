@@ -5,25 +5,36 @@ https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-conten
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from email_handler.identifiers import LedgerId, SesId
 from email_handler.senders.bounces import words
-from email_handler.senders.bounces.feedback import CONTENT_SUBTYPES, LATE_AFTER, Feedback, FeedbackKind
+from email_handler.senders.bounces.feedback import CONTENT_SUBTYPES, Feedback, FeedbackKind
 
 NOTIFICATION = "notificationType"  # a key of the JSON that SNS sends by email
 LEDGER_TAG = "ledger"
 """Name of the tag that we give each send: SES's events about it repeat it."""
 
 
-def delivered(detail: Mapping[str, Any]) -> tuple[LedgerId | Literal[""], SesId] | None:
-    """Return ledger id ("" if SES names none) and SES id of the message that SES's event reports as delivered; None for
-    other events. Never raises."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One of SES's reports that a message of ours was delivered."""
+
+    ledger: LedgerId | Literal[""]  # which send it was, "" if SES names none
+    ses_id: SesId
+    recipients: tuple[str, ...]  # to whom
+
+
+def delivered(detail: Mapping[str, Any]) -> Delivery | None:
+    """Return what SES's event reports as delivered; None for other events. Never raises."""
     mail = _mapping(detail, "mail")
     ses_id = SesId(_text(mail, "messageId"))
-    return (_ledger(mail), ses_id) if _kind(detail) == "delivery" and ses_id else None
+    if _kind(detail) != "delivery" or not ses_id:
+        return None
+    named = _items(_mapping(detail, "delivery"), "recipients")
+    recipients = (address for one in named if isinstance(one, str) for address in words.addresses_in(one))
+    return Delivery(ledger=_ledger(mail), ses_id=ses_id, recipients=words.distinct(recipients))
 
 
 def feedback_from_event(detail: Mapping[str, Any]) -> Feedback | None:
@@ -42,9 +53,7 @@ def feedback_from_event(detail: Mapping[str, Any]) -> Feedback | None:
     if kind == "complaint":
         return _feedback(FeedbackKind.COMPLAINT, mail, _mapping(detail, "complaint"), "complainedRecipients", True)
     if kind == "deliverydelay":
-        body = _mapping(detail, "deliveryDelay")
-        delay = _feedback(FeedbackKind.DELAY, mail, body, "delayedRecipients", False)
-        return replace(delay, late=_between(mail, body) > LATE_AFTER)
+        return _feedback(FeedbackKind.DELAY, mail, _mapping(detail, "deliveryDelay"), "delayedRecipients", False)
     if kind == "reject":
         destination = [{"emailAddress": address} for address in _items(mail, "destination")]
         body = {"recipients": destination, "reason": _mapping(detail, "reject").get("reason")}
@@ -101,15 +110,6 @@ def _feedback(
         ledger=_ledger(mail),
         report=_text(body, "feedbackId"),
     )
-
-
-def _between(mail: Mapping[str, Any], body: Mapping[str, Any]) -> timedelta:
-    """Return the time from the sending of *mail* to the event with *body*, none if either is missing or unreadable."""
-    try:
-        sent, at = (datetime.fromisoformat(_text(one, "timestamp")) for one in (mail, body))
-    except ValueError:
-        return timedelta()
-    return at.replace(tzinfo=at.tzinfo or UTC) - sent.replace(tzinfo=sent.tzinfo or UTC)
 
 
 def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
