@@ -125,7 +125,7 @@ def test_a_bounce_names_who_did_not_get_the_reply() -> None:
 
     raw = compose_notice(NoticeKind.BOUNCED, owners=OWNERS, record=HELD, conversation=known, item=forward()).raw
 
-    assert parse(raw).text.startswith("Your reply to Jane Doe did not arrive\n")
+    assert parse(raw).text.startswith("Your email to Jane Doe did not arrive\n")
 
 
 def test_actions_stand_at_the_end_and_without_any_there_is_no_link() -> None:

@@ -411,6 +411,34 @@ def test_an_unknown_command_is_recorded_as_one_with_one_line(world: World) -> No
 
 
 @pytest.mark.parametrize("verb", sorted(OF_HELD))
+def test_a_command_about_a_held_message_in_the_owners_name_is_refused_with_one_notice_an_hour(
+    world: World, verb: str
+) -> None:
+    sent = [*command(world, verb, dmarc="GRAY", dkim="GRAY"), *command(world, verb, dmarc="GRAY", dkim="GRAY")]
+
+    assert "not verified" in said(sent)
+    assert command(world, verb, dmarc="GRAY", dkim="GRAY", token="zzzzzzzzzz") == [], "anybody can guess a token"
+
+
+@pytest.mark.parametrize("sender", [OWNER, "mallory@evil.example"])
+def test_whoever_lacks_the_token_causes_no_notice_in_a_conversation(world: World, sender: str) -> None:
+    sent = command(world, "close", sender=sender, dmarc="GRAY", dkim="GRAY", token="zzzzzzzzzz")
+
+    assert sent == []
+    assert list(world.records.message_records.values())[-1].conversation == ""
+
+
+@pytest.mark.parametrize("verb", [Verb.CLOSE, Verb.RELEASE])
+def test_a_command_about_what_is_gone_comes_back_and_says_so(world: World, verb: str) -> None:
+    target = address(world, verb)
+    world.records.conversations.clear()
+    world.records.message_records.clear()
+    world.arrive(mail(sender=OWNER, to=target, message_id="<gone@private.example>", text=PREFILLED), to=target)
+
+    assert "opens nothing: it is misspelled, its conversation was erased" in said(world.run())
+
+
+@pytest.mark.parametrize("verb", sorted(OF_HELD))
 def test_what_may_be_machines_writing_about_a_held_message_cause_one_notice_an_hour(world: World, verb: str) -> None:
     target, before = address(world, verb), held(world)
     for number in range(3):

@@ -76,7 +76,7 @@ CAUSES = {
     "given up": (
         bounce(bounceType="Transient", bounceSubType="General"),
         "may not have arrived",
-        "send your reply again",
+        "send your email again",
     ),
     "suppressed": (bounce(bounceSubType="OnAccountSuppressionList"), "was not sent on", "another address"),
     "delay": (delay(), "is delayed", "another notice follows"),

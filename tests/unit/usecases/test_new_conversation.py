@@ -1,5 +1,6 @@
 """The owner writes to somebody first: only the verified owner, to nobody that must not be written to, and once."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +10,7 @@ import pytest
 
 from cloud.mailclient import with_fields
 from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import Contact, Conversation, Status
 from email_handler.conversations.thread_address import thread_address
@@ -220,6 +222,13 @@ def test_an_unreachable_contact_is_not_written_to(world: World) -> None:
     assert kind_of_notice(world) == NoticeKind.NEW_UNREACHABLE
 
 
+def test_a_blocked_contact_is_not_written_to_since_their_reply_would_be_held(world: World) -> None:
+    world.records.put_listed(JANE, "block")
+    notice(write(world))
+
+    assert kind_of_notice(world) == NoticeKind.NEW_BLOCKED
+
+
 FORGED: dict[str, dict[str, str]] = {
     "the owner's address, not verified": {"dmarc": "FAIL", "dkim": "FAIL", "spf": "FAIL"},
     "the owner's address, verified by SPF alone": {"dmarc": "GRAY", "dkim": "GRAY"},
@@ -328,6 +337,30 @@ def test_two_installations_that_are_each_others_owner_and_contact_end_after_what
 
     assert transit == []
     assert sent <= 6
+
+
+def test_a_first_message_that_waits_says_how_to_cancel_it_and_then_never_began(world: World) -> None:
+    world.reply_delay = timedelta(minutes=5)
+    world.arrive(mail(sender=OWNER, to=TO_JANE, subject="An offer", message_id="<w@private.example>"), to=TO_JANE)
+    waits = [job for job in world.jobs.queued if job.kind is JobKind.REPLY]
+    world.jobs.queued = [job for job in world.jobs.queued if job not in waits]
+
+    shown = notice(world.run())
+    assert f"Your email to {JANE.replace('@', ' at ').replace('.example', '[.]example')} leaves at 09:05 UTC" in shown
+    (url,) = re.findall(r"mailto:[^?]+", shown)
+    cancel = url.removeprefix("mailto:")
+    world.arrive(mail(sender=OWNER, to=cancel, message_id="<c@private.example>", text=None), to=cancel)
+    assert "is cancelled" in notice(world.run())
+    world.jobs.queued = waits
+
+    assert world.run() == []
+    assert [one.status for one in conversations(world)] == [Status.CLOSED]
+
+
+def test_a_first_message_that_leaves_at_once_causes_no_notice(world: World) -> None:
+    write(world)
+
+    assert "waits" not in [item.note for item in world.records.ledger.values()]
 
 
 def test_what_a_machine_responds_to_the_line_ends_there(world: World) -> None:

@@ -633,7 +633,7 @@ def test_the_owner_hears_at_once_which_of_their_words_were_replaced(world: World
     assert OWNER.encode() not in sent.raw
     assert notice.recipients == (OWNER,)
     shown = read(notice).get_body(("plain",)).get_content()  # type: ignore[union-attr]
-    assert "Your reply was changed" in shown
+    assert "Your email was changed" in shown
     assert f"Changed: {unlinked(record.changes[0])}" in shown
 
 

@@ -107,7 +107,7 @@ def test_a_cancelled_reply_never_leaves_and_the_conversation_stays_as_it_was(wor
     status = conversation(world).status
     write(world, text="My answer")
 
-    assert ask(world, "cancel") == "Your reply is cancelled and will not be sent."
+    assert ask(world, "cancel") == "Your email is cancelled and will not be sent."
     world.run()
 
     assert to_jane(world) == []
@@ -121,7 +121,7 @@ def test_all_replies_that_wait_in_the_conversation_are_cancelled(world: World) -
     write(world, text="My answer")
     write(world, text="My answer, again")
 
-    assert ask(world, "cancel") == "2 of your replies are cancelled and will not be sent."
+    assert ask(world, "cancel") == "2 of your emails are cancelled and will not be sent."
     world.run()
     assert to_jane(world) == []
 
@@ -130,7 +130,7 @@ def test_a_reply_that_has_left_is_not_cancelled_and_the_owner_hears_so(world: Wo
     write(world, text="My answer")
     world.run()
 
-    assert ask(world, "cancel") == "Your last reply has left already."
+    assert ask(world, "cancel") == "Your last email has left already."
     assert [reply.state for reply in replies(world)] == [SendState.SENT]
 
 
@@ -138,7 +138,7 @@ def test_a_reply_that_a_sender_has_claimed_is_leaving(world: World) -> None:
     write(world, text="My answer")
     world.records.claim(replies(world)[0].id, world.now, world.now + MINUTE)
 
-    assert ask(world, "cancel") == "Your last reply is leaving at this moment, and is not cancelled."
+    assert ask(world, "cancel") == "Your last email is leaving at this moment, and is not cancelled."
 
 
 def test_a_sender_that_is_faster_than_the_cancelling_write_wins(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +156,7 @@ def test_a_sender_that_is_faster_than_the_cancelling_write_wins(world: World, mo
     world.run()
 
     assert len(to_jane(world)) == 1
-    assert said(world.mailer.sent[-1]) == "Your last reply has left already."
+    assert said(world.mailer.sent[-1]) == "Your last email has left already."
 
 
 def test_a_reply_that_ses_refuses_for_now_can_be_cancelled(world: World) -> None:
@@ -165,7 +165,7 @@ def test_a_reply_that_ses_refuses_for_now_can_be_cancelled(world: World) -> None
     with pytest.raises(RetryLater):
         send_reply(world.jobs.queued[0], world.dispatch)
 
-    assert ask(world, "cancel") == "Your reply is cancelled and will not be sent."
+    assert ask(world, "cancel") == "Your email is cancelled and will not be sent."
 
 
 def test_a_reply_whose_response_was_lost_may_have_left(world: World) -> None:
@@ -174,15 +174,15 @@ def test_a_reply_whose_response_was_lost_may_have_left(world: World) -> None:
     with pytest.raises(RetryLater):
         send_reply(world.jobs.queued[0], world.dispatch)
 
-    assert ask(world, "cancel") == "Your last reply may have left already, and is not cancelled."
+    assert ask(world, "cancel") == "Your last email may have left already, and is not cancelled."
 
 
 def test_nothing_to_cancel_and_cancelling_twice_change_nothing(world: World) -> None:
-    assert ask(world, "cancel") == "None of your replies is waiting in this conversation."
+    assert ask(world, "cancel") == "None of your emails is waiting in this conversation."
     write(world, text="My answer")
     ask(world, "cancel")
 
-    assert ask(world, "cancel") == "Your last reply was cancelled already."
+    assert ask(world, "cancel") == "Your last email was cancelled already."
 
 
 def test_the_same_text_can_be_sent_after_it_was_cancelled_twice(world: World) -> None:
@@ -210,12 +210,12 @@ def test_the_operator_cancels_by_the_same_condition(world: World) -> None:
 @pytest.mark.parametrize(
     ("cancelled", "last", "said"),
     [
-        (0, None, "None of your replies is waiting in this conversation."),
-        (1, None, "Your reply is cancelled and will not be sent."),
-        (2, SendState.SENT, "2 of your replies are cancelled and will not be sent. Your last reply has left already."),
-        (0, SendState.BOUNCED, "Your last reply left, and came back."),
-        (0, SendState.UNKNOWN, "Your last reply may have left already."),
-        (0, SendState.FAILED, "Your last reply could not be sent: there is nothing to cancel."),
+        (0, None, "None of your emails is waiting in this conversation."),
+        (1, None, "Your email is cancelled and will not be sent."),
+        (2, SendState.SENT, "2 of your emails are cancelled and will not be sent. Your last email has left already."),
+        (0, SendState.BOUNCED, "Your last email left, and came back."),
+        (0, SendState.UNKNOWN, "Your last email may have left already."),
+        (0, SendState.FAILED, "Your last email could not be sent: there is nothing to cancel."),
     ],
 )
 def test_the_owner_is_told_what_was_cancelled_and_what_became_of_the_last_reply(
@@ -226,7 +226,7 @@ def test_the_owner_is_told_what_was_cancelled_and_what_became_of_the_last_reply(
 
 @pytest.mark.parametrize("state", SendState)
 def test_every_state_of_the_last_reply_has_words(state: SendState) -> None:
-    assert describe_cancelled(0, forward(state=state)).startswith("Your last reply ")
+    assert describe_cancelled(0, forward(state=state)).startswith("Your last email ")
 
 
 @pytest.mark.parametrize("changes", [{"lost": 1}, {"state": SendState.SENDING}, {"state": SendState.SENT}])

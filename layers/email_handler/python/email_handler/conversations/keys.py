@@ -150,6 +150,11 @@ def notice_id(about: ReceiptId | LedgerId, mailbox: str) -> LedgerId:
     return _ledger_id(JobKind.NOTICE, about, mailbox)
 
 
+def waits_notice_id(send: LedgerId) -> LedgerId:
+    """Return the id of the notice that *send* waits and can be cancelled."""
+    return _ledger_id(JobKind.NOTICE, send, "waits")
+
+
 def delay_notice_id(send: LedgerId, recipient: str) -> LedgerId:
     """Return the id of the notice that the reply *send* has been on its way to *recipient* for long."""
     return _ledger_id(JobKind.NOTICE, send, "delayed", recipient)

@@ -20,6 +20,11 @@ def conversation_actions(conversation: Conversation, thread_domain: str) -> tupl
     )
 
 
+def cancel_action(conversation: Conversation, thread_domain: str) -> Action:
+    """Return how to keep those of the owner's emails in *conversation* from leaving that still wait."""
+    return _action("Cancel", thread_address(conversation, thread_domain, Verb.CANCEL), Verb.CANCEL)
+
+
 def files_action(conversation: Conversation, thread_domain: str) -> Action:
     """Return how to ask for the files that were left out of the latest message of *conversation* that lacks some."""
     return _action("Send the files", thread_address(conversation, thread_domain, Verb.FILES), Verb.FILES)

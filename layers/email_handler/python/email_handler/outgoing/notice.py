@@ -27,7 +27,7 @@ class NoticeKind(StrEnum):
     NOT_OWNER = "not-owner"  # somebody else wrote to a thread address
     AUTOMATIC = "automatic"  # the owner's message looks like a machine's
     TO_NOTICES = "to-notices"  # the owner replied to a notice
-    WRONG_TOKEN = "wrong-token"  # noqa: S105 - the owner wrote to a thread address that opens no conversation
+    WRONG_TOKEN = "wrong-token"  # noqa: S105 - the owner wrote to a thread address that opens nothing
     SEVERAL = "several"  # the owner wrote to more than one conversation at once
     VIRUS = "virus"  # SES found a virus in the owner's reply
     NOT_NAMED = "not-named"  # the thread address is neither in To nor in Cc of the owner's message
@@ -44,6 +44,7 @@ class NoticeKind(StrEnum):
     NEW_FROM = "new-from"  # a starting address names a public address that does not exist
     NEW_OURS = "new-ours"  # a starting address names us or an owner
     NEW_UNREACHABLE = "new-unreachable"  # what was sent to that contact came back
+    NEW_BLOCKED = "new-blocked"  # a starting address names a contact whose messages are held
     NEW_CAPPED = "new-capped"  # as many conversations were started today as may be
     NEW_COMMAND = "new-command"  # a command went to a starting address
     TOO_MUCH = "too-much"  # the contact's server refused the reply's size or attachments
@@ -54,6 +55,7 @@ class NoticeKind(StrEnum):
     REJECTED = "rejected"  # SES found a virus in the reply after it had taken it
     COMMAND = "command"  # what became of a command of the owner's
     REMINDER = REMINDER  # the end of a snooze
+    WAITS = "waits"  # the owner's first message to a contact can be cancelled until it leaves
     CHECK = "check"  # the owner's reply, as the contact would get it
     FILES = "files"  # files that were left out of a forward
 
@@ -93,8 +95,9 @@ _SAID = {
         "To write to a contact, reply to an email that was forwarded to you. There is at most one notice like this an hour.",
     ),
     NoticeKind.WRONG_TOKEN: _Said(
-        "Not sent: unknown thread address",
-        "Your email went to a thread address that opens no conversation. Nothing was sent.",
+        "Not sent: the address leads nowhere",
+        "Your email went to an address that opens nothing: it is misspelled, its conversation was erased, or its held "
+        "message is not kept any more. Nothing was sent or changed.",
         "Reply to the forwarded email itself, so that your email program fills in its address.",
     ),
     NoticeKind.SEVERAL: _Said(
@@ -104,8 +107,8 @@ _SAID = {
     ),
     NoticeKind.VIRUS: _Said(
         "Not sent: virus found",
-        "Your reply was not sent: the virus scan found something in it.",
-        "Remove the attachment in question and send the reply again.",
+        "Your email was not sent: the virus scan found something in it.",
+        "Remove the attachment in question and send the email again.",
     ),
     NoticeKind.NOT_NAMED: _Said(
         "Not sent: thread address not in To or Cc",
@@ -115,7 +118,7 @@ _SAID = {
     ),
     NoticeKind.REPEATED: _Said(
         "Not sent: the same text a third time",
-        "Your reply was not sent: the same text went to this contact twice within the last hour. Two automatic replies may "
+        "Your email was not sent: the same text went to this contact twice within the last hour. Two automatic replies may "
         "be replying to each other.",
         "If you wrote it yourself, change a word and send it again.",
     ),
@@ -126,20 +129,20 @@ _SAID = {
     ),
     NoticeKind.UNCHECKED: _Said(
         "Held: parts of it could not be checked",
-        "Your reply was not sent: the parts listed below could not be read, so they may show the contact your own address.",
+        "Your email was not sent: the parts listed below could not be read, so they may show the contact your own address.",
         "Send it again without them, or in a format without a password.",
     ),
     NoticeKind.CHANGED: _Said(
-        "Your reply was changed",
-        "Your reply goes to the contact with other words than yours in the places listed below: they would have shown what "
+        "Your email was changed",
+        "Your email goes to the contact with other words than yours in the places listed below: they would have shown what "
         "you keep private.",
         "If it now says something wrong, write to the contact again.",
     ),
     NoticeKind.LEAK: _Said(
         "Held: your private address is in it",
-        "Your reply was not sent: it would have shown the contact something that you keep private, in a place where it could "
+        "Your email was not sent: it would have shown the contact something that you keep private, in a place where it could "
         "not be replaced.",
-        "Change the places listed below and send the reply again.",
+        "Change the places listed below and send the email again.",
     ),
     NoticeKind.MISTAKE: _Said(
         "Held: an error in this system",
@@ -148,13 +151,13 @@ _SAID = {
         "If you sent it, send it again in a simpler form, for example as plain text.",
     ),
     NoticeKind.NOT_SENT: _Said(
-        "Not sent: your reply could not go out",
-        "Your reply could not be sent. It is kept, and the operator can send it with email-handler redrive.",
+        "Not sent: your email could not go out",
+        "Your email could not be sent. It is kept, and the operator can send it with email-handler redrive.",
         "Or send it again in a simpler form, for example as plain text without attachments.",
     ),
     NoticeKind.MAY_BE_SENT: _Said(
-        "Perhaps not sent: your reply",
-        "The mail service got your reply, but never confirmed that. The contact may have it, once or twice, or not at all. "
+        "Perhaps not sent: your email",
+        "The mail service got your email, but never confirmed that. The contact may have it, once or twice, or not at all. "
         "Nothing more is sent by itself.",
         "Ask the contact, or ask the operator to send it once more with email-handler redrive --resend.",
     ),
@@ -180,6 +183,11 @@ _SAID = {
         "back, or they marked it as spam.",
         "Try another address of theirs. As soon as they write to you, you can reply to that.",
     ),
+    NoticeKind.NEW_BLOCKED: _Said(
+        "Not sent: this contact is blocked",
+        "Your email would start a conversation with a contact who is blocked: their reply would be held.",
+        "If you want to hear from them again, ask the operator to unblock them with email-handler unlist, and send it again.",
+    ),
     NoticeKind.NEW_CAPPED: _Said(
         "Not sent: too many new conversations today",
         "Your email was not sent: as many conversations were started today as may be.",
@@ -192,54 +200,55 @@ _SAID = {
         "Send the command to the address of the conversation that it is about, or choose another subject.",
     ),
     NoticeKind.BOUNCED: _Said(
-        "Your reply did not arrive",
-        "Your reply was sent, but the contact's mail server did not accept it.",
+        "Your email did not arrive",
+        "Your email was sent, but the contact's mail server did not accept it.",
         "Check the address, or try another address of theirs.",
     ),
     NoticeKind.TOO_MUCH: _Said(
-        "Your reply did not arrive: too large, or its attachments",
-        "Your reply was sent, but the contact's mail server refused its size or what is attached.",
+        "Your email did not arrive: too large, or its attachments",
+        "Your email was sent, but the contact's mail server refused its size or what is attached.",
         "Send it again without attachments, or with a link to them.",
     ),
     NoticeKind.RETURNED: _Said(
-        "Your reply may not have arrived",
+        "Your email may not have arrived",
         "The contact's mail server sent something back: a failure that need not last, such as a full mailbox, or only an "
         "automatic reply. Nothing more is sent by itself.",
-        "If you hear nothing from the contact, send your reply again later.",
+        "If you hear nothing from the contact, send your email again later.",
     ),
     NoticeKind.SUPPRESSED: _Said(
-        "Your reply was not sent on",
+        "Your email was not sent on",
         "The mail service sends nothing to this address any more, because an earlier email to it bounced or was marked as "
         "spam.",
         "Try another address of theirs. If this one works again, the operator can remove it from the suppression list of "
-        "Amazon SES, and you can send your reply again.",
+        "Amazon SES, and you can send your email again.",
     ),
     NoticeKind.DELAYED: _Said(
-        "Your reply is delayed",
-        "Your reply has been on its way for over an hour: the contact's mail server does not take it yet. It is tried again "
+        "Your email is delayed",
+        "Your email has been on its way for over an hour: the contact's mail server does not take it yet. It is tried again "
         "for about half a day.",
         "There is nothing to do: if it cannot be delivered, another notice follows. If it is urgent, reach them another way.",
     ),
     NoticeKind.COMPLAINED: _Said(
-        "Your reply was marked as spam",
-        "Your reply arrived, but it was marked as spam there. The mail service sends nothing more to this address.",
+        "Your email was marked as spam",
+        "Your email arrived, but it was marked as spam there. The mail service sends nothing more to this address.",
         "Do not send it again: complaints can keep all your email from being delivered. If it was a mistake, the contact can "
         "write to you, and the operator can remove the address from the suppression list of Amazon SES.",
     ),
     NoticeKind.REJECTED: _Said(
         "Not sent: virus found",
-        "Your reply was not delivered: the mail service found a virus in it.",
-        "Remove the attachment in question and send the reply again.",
+        "Your email was not delivered: the mail service found a virus in it.",
+        "Remove the attachment in question and send the email again.",
     ),
 }
 
 
 RESPONSES = {
     NoticeKind.COMMAND: "Your request",
+    NoticeKind.WAITS: "Your email waits",
     NoticeKind.CHECK: "Your reply, checked",
     NoticeKind.FILES: "Files that were left out",
 }
-"""Titles of the notices that respond to a command."""
+"""Titles of the notices that respond to what the owner asked for."""
 
 
 def compose_notice(
@@ -381,5 +390,5 @@ def _facts(record: MessageRecord, detail: str) -> list[tuple[str, str]]:
 
 def _heading(kind: NoticeKind, conversation: Conversation | None) -> str:
     if kind in (NoticeKind.BOUNCED, NoticeKind.TOO_MUCH) and conversation and conversation.contact_name:
-        return f"Your reply to {quoted(conversation.contact_name, MAX_NAME)} did not arrive"
+        return f"Your email to {quoted(conversation.contact_name, MAX_NAME)} did not arrive"
     return _SAID[kind].title

@@ -144,8 +144,12 @@ def _cancel(asked: _Asked) -> Done:
     if not waiting:
         return Done(said)
     contact, times = asked.known.contact, {reply.queued_at for reply in waiting}
+    conversation = asked.conversation
+    never_began = conversation.started_with and not (conversation.sent or conversation.received)
     return Done(
         said,
+        # What the owner wanted to start has not begun, and waits for nobody.
+        replace(conversation, status=Status.CLOSED) if never_began and len(waiting) == len(replies) else None,
         contact=contact_after_cancelling(contact, times) if contact else None,
         cancelled=tuple(replace(reply, reason="cancelled by the owner") for reply in waiting),
     )
@@ -237,7 +241,7 @@ def _plan_about_held(
         return build_commit(message_record(parsed, owners, Outcome.RECORD, [stop]), events=())
     refusal = next(refusals(parsed, known, owner, owners, opened=held is not None), None)
     if refusal is not None:
-        return hold(parsed, known, owners, owner, *refusal)
+        return hold(parsed, known, owners, owner, *refusal, mailboxes=owners.forward_to if held else ())
     assert owner and held and command and command.verb, "refusals covers them"  # noqa: S101, PT018 - for mypy
     return carried_out(parsed, command, Done(_settle(command.verb, held, context)), owner, owners)
 

@@ -4,22 +4,24 @@ It is refused by all that refuses a reply (:mod:`refusals`, the leak gate, the c
 leaves is the first message of a conversation whose later messages are ordinary.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from email_handler.conversations.commands import read_command
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.evolve import MAX_EARLIER, NewToken, start_by_owner
-from email_handler.conversations.keys import new_conversations_counter
+from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.keys import new_conversations_counter, waits_notice_id
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage, fingerprint
-from email_handler.conversations.records import Contact, Conversation
+from email_handler.conversations.records import Contact, Conversation, LedgerItem
 from email_handler.conversations.starting_address import NotReadable, Start, UnknownPublicAddress, read_start
 from email_handler.identifiers import EmailAddress
-from email_handler.mail.addresses import mailbox_key, split_tag
-from email_handler.outgoing.notice import NoticeKind
+from email_handler.mail.addresses import displayed, mailbox_key, split_tag
+from email_handler.outgoing.notice import MAX_NAME, NoticeKind
 from email_handler.ports import Commit, Known, Question
 from email_handler.usecases.configuration import Configuration
-from email_handler.usecases.decision import build_commit
+from email_handler.usecases.decision import build_commit, new_send
 from email_handler.usecases.refusals import Refusal
 
 
@@ -37,6 +39,7 @@ class Begun:
 
     conversation: Conversation
     contact: Contact
+    owner: EmailAddress
 
 
 def starts(parsed: ParsedMessage) -> bool:
@@ -84,24 +87,36 @@ def begin(
     )
     entry = (conversation.id, conversation.subject, parsed.at)
     contact = replace(contact, conversations=(entry, *contact.conversations)[:MAX_EARLIER])
-    return Begun(conversation=conversation, contact=contact)
+    return Begun(conversation=conversation, contact=contact, owner=owner)
 
 
 def started(commit: Commit, parsed: ParsedMessage, begun: Begun, starting: Starting) -> Commit:
-    """Return *commit*, which relays *parsed*, with what starting the conversation *begun* adds: the event, the topic, and
-    one more in the day's counter. A commit that holds the message starts nothing."""
+    """Return *commit*, which relays *parsed*, with what starting the conversation *begun* adds: the event, the topic, one
+    more in the day's counter, and, if the message waits, how to cancel it. A commit that holds it starts nothing."""
     if commit.decision.outcome is not Outcome.RELAY or parsed.target is None:
         return commit
     events = ("Conversation Started", "Message Received")
     subject = begun.conversation.subject
+    ledger = (*commit.ledger, *_waits(commit, begun))
     return replace(
         commit,
-        decision=build_commit(commit.message, ledger=commit.ledger, events=events).decision,
+        ledger=ledger,
+        decision=build_commit(commit.message, ledger=ledger, events=events).decision,
         topic=(begun.contact.address, subject) if subject else None,
         # A copy of it names the address, as it does; the conversation's id is only known here.
         fingerprint=fingerprint(parsed.message, verified=True, to=parsed.target.conversation),
         counted={new_conversations_counter(parsed.at): starting.daily_cap},
     )
+
+
+def _waits(commit: Commit, begun: Begun) -> Iterator[LedgerItem]:
+    """Yield a notice that the message waits, if it does: nothing else would tell its owner where to cancel it."""
+    record, message = commit.message, commit.ledger[0]
+    if message.due > record.at:
+        notice = new_send(JobKind.NOTICE, waits_notice_id(message.id), record, [begun.owner], note=NoticeKind.WAITS)
+        contact = begun.contact.name or displayed(begun.contact.address, MAX_NAME)
+        said = f"Your email to {contact} leaves at {message.due:%H:%M} UTC. Until then you can cancel it."
+        yield replace(notice, detail=said)
 
 
 def _read(parsed: ParsedMessage, owners: Owners) -> Start | Refusal:
@@ -120,6 +135,8 @@ def _refused(contact: EmailAddress, parsed: ParsedMessage, known: Known, owners:
         return NoticeKind.NEW_OURS, "new-ours", "the address is ours, or one of your own"
     if known.contact and known.contact.unreachable:
         return NoticeKind.NEW_UNREACHABLE, "new-unreachable", "what was sent there came back, or was a complaint"
+    if known.listed == "block":
+        return NoticeKind.NEW_BLOCKED, "new-blocked", "the contact is blocked"
     if read_command("", parsed.message.subject):
         return NoticeKind.NEW_COMMAND, "new-command", "a command is about a conversation that exists"
     if known.counts.get(counter, 0) >= cap:

@@ -8,6 +8,7 @@ from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import hourly_notice_id, notice_id
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import OWN_MESSAGE, ParsedMessage, is_own_message, message_record
+from email_handler.conversations.thread_address import token_matches
 from email_handler.identifiers import EmailAddress, LedgerId
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known
@@ -30,7 +31,7 @@ def refusals(
     if len(owners.thread_targets(parsed.receipt.recipients)) > 1:
         yield NoticeKind.SEVERAL, "several", "the reply names more than one thread address"
     if not opened:
-        yield NoticeKind.WRONG_TOKEN, "wrong-token", "the thread address opens no conversation"
+        yield NoticeKind.WRONG_TOKEN, "wrong-token", "the address opens nothing"
         return
     named = owners.thread_targets([box.address for box in (*parsed.message.to, *parsed.message.cc)])
     to_one = [replace(target, tag="") for target in named if target.everyone]
@@ -67,15 +68,17 @@ def hold(
     kind: NoticeKind,
     rule: str,
     detail: str,
+    mailboxes: Sequence[EmailAddress] = (),
 ) -> Commit:
     """Return the transaction that keeps *parsed* and sends a notice: always if the owner surely wrote it, at most once
-    an hour and conversation if a machine of the owner's may have, or anybody else."""
-    conversation = known.by_id
+    an hour and conversation if a machine of the owner's may have, or anybody else who has its token. Without a
+    conversation, *mailboxes* hear of the latter."""
+    conversation = known.by_id if owner or token_matches(parsed.target, known.by_id) else None
     stage = "sender" if kind is NoticeKind.NOT_OWNER else "owner"  # what is not in the owner's name can be released
     reason = Reason(stage=stage, rule=rule, detail=detail)
     outcome = Outcome.DROP if kind is NoticeKind.TO_NOTICES else Outcome.HOLD
     record = message_record(parsed, owners, outcome, [reason], conversation=conversation)
-    recipients: Sequence[EmailAddress] = [owner] if owner else conversation.mailboxes if conversation else ()
+    recipients: Sequence[EmailAddress] = [owner] if owner else conversation.mailboxes if conversation else mailboxes
     named = parsed.target.conversation if parsed.target else ""  # as asked for, known or not
     notice = hourly_notice_id(named, parsed.at)
     if owner is not None:

@@ -22,7 +22,7 @@ from email_handler.identifiers import LedgerId
 from email_handler.mail import writer
 from email_handler.mail.parsing import parse
 from email_handler.mistakes import Mistake, attempt
-from email_handler.outgoing.actions import conversation_actions
+from email_handler.outgoing.actions import cancel_action, conversation_actions
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import copy_context, forward_context, reply_context
 from email_handler.outgoing.digest import DIGEST, Digest, compose_digest
@@ -114,7 +114,10 @@ def _compose_notice(context: SendContext, raw: bytes, dispatch: Dispatch) -> Dra
 
     def compose() -> Composed:
         further, attached = _RESPONSES[kind](context, raw, dispatch) if kind in _RESPONSES else ((), ())
-        return notice(record=record, conversation=context.conversation, further=further, attached=attached)
+        actions = (cancel_action(conversation_of(context), owners.thread_domain),) if kind is NoticeKind.WAITS else ()
+        return notice(
+            record=record, conversation=context.conversation, actions=actions, further=further, attached=attached
+        )
 
     about = attempt(compose)
     if not isinstance(about, Mistake):

@@ -47,11 +47,11 @@ def describe_cancelled(cancelled: int, last: LedgerItem | None) -> str:
     them."""
     said = []
     if cancelled:
-        replies = "Your reply is" if cancelled == 1 else f"{cancelled} of your replies are"
-        said.append(f"{replies} cancelled and will not be sent.")
+        emails = "Your email is" if cancelled == 1 else f"{cancelled} of your emails are"
+        said.append(f"{emails} cancelled and will not be sent.")
     if last is not None:
-        said.append(f"Your last reply {_NOT_CANCELLED[last.state]}.")
-    return " ".join(said) or "None of your replies is waiting in this conversation."
+        said.append(f"Your last email {_NOT_CANCELLED[last.state]}.")
+    return " ".join(said) or "None of your emails is waiting in this conversation."
 
 
 def wakes_at(now: datetime, days: int) -> datetime:
