@@ -12,7 +12,7 @@ from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import REMINDER, Conversation, MessageRecord, SendState, Status
 from email_handler.conversations.thread_address import held_address, thread_address
-from email_handler.identifiers import EmailAddress
+from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.outgoing.actions import conversation_actions, files_action, held_actions
 from email_handler.usecases.reply import relay_reply
 from tests.support.builders import mail
@@ -308,6 +308,9 @@ def test_every_message_of_ours_in_a_thread_has_a_subject_that_is_no_command() ->
         ("all", "Hello", None),
         ("all", "email-handler: spam", "spam"),
         ("snooze-90d", "", "snooze"),
+        ("files-1hqyokr4", "", "files"),
+        ("", "email-handler: files-1hqyokr4", "files"),
+        ("files-", "", None),
         ("", "email-handler: snooze-3d", "snooze"),
         ("snooze-91d", "", None),
         ("snooze-0d", "", None),
@@ -367,7 +370,7 @@ def test_the_links_of_a_forward_and_a_digest_ask_for_what_they_say(world: World)
     found = conversation(world)
     links = {
         **{action.label: action.url for action in conversation_actions(found, THREAD)},
-        "files": files_action(found, THREAD).url,
+        "files": files_action(found, ReceiptId("1hqyokr4uq94vtrt"), THREAD).url,
         **{action.label: action.url for action in held_actions("held1", held(world).token, THREAD)},
     }
     asked = {}
@@ -379,11 +382,11 @@ def test_the_links_of_a_forward_and_a_digest_ask_for_what_they_say(world: World)
         assert target == address(world, tag)
         found_in_subject = read_command("", parse_qs(parts.query)["subject"][0])
         assert found_in_subject is not None
-        assert found_in_subject.verb == tag
-        asked[label] = tag
+        assert found_in_subject == read_command(tag, "")
+        asked[label] = found_in_subject.verb
 
     # A forward comes before any reply, which is what the other two are about.
-    assert set(asked.values()) == {verb.value for verb in Verb} - {Verb.CANCEL, Verb.CHECK}
+    assert set(asked.values()) == set(Verb) - {Verb.CANCEL, Verb.CHECK}
     assert list(asked)[:4] == ["Close", "Snooze", "Spam", "Block sender"]
     forward = next(one for one in world.mailer.sent if one.recipients == (OWNER,))
     text: str = read(forward).get_body(("plain",)).get_content()  # type: ignore[union-attr]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from email_handler.conversations.commands import PREFILLED
+from email_handler.conversations.commands import PREFILLED, files_of
 from email_handler.conversations.records import Conversation, LeftOut
 from email_handler.conversations.thread_address import thread_address
 from email_handler.outgoing import files, forward
@@ -42,9 +42,9 @@ def conversation(world: World) -> Conversation:
     return next(iter(world.records.conversations.values()))
 
 
-def ask(world: World, number: int = 0, **fields: Any) -> tuple[str, list[Sent]]:
+def ask(world: World, number: int = 0, tag: str = "files", **fields: Any) -> tuple[str, list[Sent]]:
     """Let the owner ask for files; return what is said, and the messages with files."""
-    target = thread_address(conversation(world), THREAD, "files")
+    target = thread_address(conversation(world), THREAD, tag)
     fields = {"message_id": f"<f{number}@private.example>", "text": PREFILLED, **fields}
     world.arrive(mail(sender=OWNER, to=target, **fields), to=target)
     said, *sent = world.run()
@@ -132,10 +132,25 @@ def test_the_message_that_the_command_replies_to_counts_and_without_one_the_late
     assert [name for one in named for name in attached(one)] == ["a.bin", "b.bin"]
 
 
+def test_the_link_in_a_forward_asks_for_the_files_of_its_own_message() -> None:
+    world = world_with(file("a.bin", 200 * KB), file("b.bin", 200 * KB))
+    more = [file("c.bin", 401 * KB), file("d.bin", 9 * KB)]
+    world.arrive(mail(attachments=more, message_id="<2@customer.example>"), receipt="4uq94vtrt21f")
+    world.run()
+    first, second = (link.receipt for link in conversation(world).links)
+    _, of_first = ask(world, tag=files_of(first))
+    _, of_second = ask(world, 1, tag=files_of(second))
+    said, none = ask(world, 2, tag="files-zzzzzzzz")
+
+    assert [name for one in of_first for name in attached(one)] == ["a.bin", "b.bin"]
+    assert [name for one in of_second for name in attached(one)] == ["d.bin"]
+    assert (none, "only in the archive" in said) == ([], True)
+
+
 def test_the_forward_shows_how_to_ask_for_what_it_lacks() -> None:
     world = world_with(file("a.bin", 200 * KB), file("b.bin", 200 * KB))
     shown = read(next(one for one in world.mailer.sent if one.recipients == (OWNER,)))
-    target = thread_address(conversation(world), THREAD, "files")
+    target = thread_address(conversation(world), THREAD, files_of(conversation(world).links[0].receipt))
 
     assert f"Send the files: mailto:{target}?subject=" in shown.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     assert ">Send the files</a>" in shown.get_body(("html",)).get_content()  # type: ignore[union-attr]

@@ -9,6 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
+from email_handler.identifiers import ReceiptId
 from email_handler.mail.ignorable import IGNORABLE
 
 
@@ -21,7 +22,7 @@ class Verb(StrEnum):
     SNOOZE = "snooze"  # put it off for a day; ``snooze-3d`` for three
     CANCEL = "cancel"  # do not send the replies that have not left yet
     CHECK = "check"  # show the owner their reply as the contact would get it
-    FILES = "files"  # send the owner the files that were left out of a forward
+    FILES = "files"  # send the owner the files that were left out of a forward; ``files-1hqyok`` of that message's
     RELEASE = "release"  # deliver a held message
     CONFIRM = "confirm"  # a message was rightly held
 
@@ -52,6 +53,8 @@ LONGEST_SNOOZE = 90
 """Days for which a conversation can be put off at most."""
 
 _SNOOZE = re.compile(r"snooze-([1-9][0-9]?)d")
+_FILES = re.compile(r"files-([a-z0-9]{1,40})")
+_NAMED = 6  # characters of a receipt: they name one of a few messages, and leave the address within RFC 5321's 64
 _SUBJECT = re.compile(r"\s*(?:re\s*:\s*)?email-handler\s*:\s*([\w-]{1,40})\s*", re.IGNORECASE)
 _LIKE_A_REQUEST = re.compile(r"(?:\w{1,8}\s?:\s?)*email-handler\s?:")  # behind any prefixes: clients know many
 
@@ -63,6 +66,7 @@ class Command:
     asked: str
     verb: Verb | None
     days: int = 1  # of SNOOZE
+    about: str = ""  # of FILES: how the receipt of the message begins, "" for no certain one
 
 
 def read_command(tag: str, subject: str) -> Command | None:
@@ -73,7 +77,14 @@ def read_command(tag: str, subject: str) -> Command | None:
         return None
     if (snooze := _SNOOZE.fullmatch(asked)) and int(snooze[1]) <= LONGEST_SNOOZE:
         return Command(asked, Verb.SNOOZE, int(snooze[1]))
+    if named := _FILES.fullmatch(asked):
+        return Command(asked, Verb.FILES, about=named[1])
     return Command(asked, Verb(asked) if asked in set(Verb) else None)
+
+
+def files_of(receipt: ReceiptId) -> str:
+    """Return what asks for the files of the message *receipt*."""
+    return f"{Verb.FILES}-{receipt[:_NAMED].lower()}"
 
 
 def quoted_request(subject: str) -> str:

@@ -2,10 +2,10 @@
 
 from urllib.parse import quote
 
-from email_handler.conversations.commands import PREFILLED, Verb
+from email_handler.conversations.commands import PREFILLED, Verb, files_of
 from email_handler.conversations.records import Conversation
 from email_handler.conversations.thread_address import held_address, thread_address
-from email_handler.identifiers import EmailAddress
+from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.outgoing.pieces import Action
 from email_handler.senders.linkedin import is_linkedins
 
@@ -25,9 +25,10 @@ def cancel_action(conversation: Conversation, thread_domain: str) -> Action:
     return _action("Cancel", thread_address(conversation, thread_domain, Verb.CANCEL), Verb.CANCEL)
 
 
-def files_action(conversation: Conversation, thread_domain: str) -> Action:
-    """Return how to ask for the files that were left out of the latest message of *conversation* that lacks some."""
-    return _action("Send the files", thread_address(conversation, thread_domain, Verb.FILES), Verb.FILES)
+def files_action(conversation: Conversation, receipt: ReceiptId, thread_domain: str) -> Action:
+    """Return how to ask for the files that were left out of the message *receipt* of *conversation*."""
+    asked = files_of(receipt)
+    return _action("Send the files", thread_address(conversation, thread_domain, asked), asked)
 
 
 def held_actions(receipt: str, token: str, thread_domain: str) -> tuple[Action, ...]:
@@ -38,6 +39,6 @@ def held_actions(receipt: str, token: str, thread_domain: str) -> tuple[Action, 
     )
 
 
-def _action(label: str, address: EmailAddress, verb: Verb) -> Action:
-    subject = f"email-handler: {verb}"
+def _action(label: str, address: EmailAddress, asked: str) -> Action:
+    subject = f"email-handler: {asked}"
     return Action(label, f"mailto:{quote(address, safe='@+.')}?subject={quote(subject)}&body={quote(PREFILLED)}")

@@ -93,7 +93,11 @@ def _text_and_list(message: Message, context: ForwardContext, found: invitations
     if (more := len(message.attachments) - LIST_KEPT) > 0:
         listed.append(f"and {more} more")
     listed = listed or [f"parts of the message ({banner.size(message.size)})"]
-    files = (files_action(context.conversation, context.identity.thread_domain),) if in_messages(message)[0] else ()
+    files = (
+        (files_action(context.conversation, context.record.receipt, context.identity.thread_domain),)
+        if in_messages(message)[0]
+        else ()
+    )
     shown = banner.banner(message, context, tuple(listed), found.warnings, files)
     cut = "\n[the rest of the text is in the archive]" if len(message.text) > TEXT_KEPT else ""
     kept = invitations.text_for_owner(message.text[:TEXT_KEPT], context)

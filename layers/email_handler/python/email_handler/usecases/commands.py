@@ -14,18 +14,17 @@ from email_handler.conversations.parsed import ParsedMessage, fingerprint, messa
 from email_handler.conversations.records import Contact, Conversation, Decision, LedgerItem, MessageRecord, Status
 from email_handler.conversations.thread_address import token_matches
 from email_handler.errors import NotHeld
-from email_handler.identifiers import EmailAddress, LedgerId, ReceiptId
+from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mistakes import Mistake, attempt
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known, ListKind
 from email_handler.senders.linkedin import is_linkedins
-from email_handler.senders.machines import surely_automatic
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.contact_message import message_question
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import build_commit, decide_once, new_send
 from email_handler.usecases.held import confirm, release
-from email_handler.usecases.refusals import hold, hourly_id, refusals
+from email_handler.usecases.refusals import hold, hourly_id, refusals, stop
 from email_handler.usecases.unread import bare_question, hold_unread
 from email_handler.usecases.waiting import can_be_cancelled, describe_cancelled, reminder, wakes_at
 
@@ -61,18 +60,6 @@ def plan_command(
     return replace(
         commit, conversation=done.conversation, contact=done.contact, cancelled=done.cancelled, listed=done.listed
     )
-
-
-def sends_of_command(parsed: ParsedMessage, conversation: Conversation) -> tuple[LedgerId, ...]:
-    """Return the sends that must be known to carry out the command that *parsed* may be, about *conversation*."""
-    command = _command(parsed)
-    match command.verb if command else None:
-        case Verb.CANCEL:
-            return conversation.replies
-        case Verb.SNOOZE if command:
-            return (reminder_id(conversation.id, wakes_at(parsed.at, command.days)),)
-        case _:
-            return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,13 +219,9 @@ def _plan_about_held(
     parsed: ParsedMessage, held: MessageRecord | None, known: Known, owners: Owners, context: Context
 ) -> Commit:
     owner, command = verified_owner(parsed, owners), _command(parsed)
-    stop = None
-    if owner is not None and surely_automatic(parsed.message, parsed.receipt.envelope_sender):
-        stop = Reason(stage="machine", rule="automatic", detail="no command is taken from a machine")
-    elif known.duplicate_of is not None:
-        stop = Reason(stage="duplicate", rule="same-mail", detail=f"copy of {known.duplicate_of}")
-    if stop is not None:
-        return build_commit(message_record(parsed, owners, Outcome.RECORD, [stop]), events=())
+    if stopped := stop(parsed, known, owner, owners):
+        outcome, reason = stopped
+        return build_commit(message_record(parsed, owners, outcome, [reason]))
     refusal = next(refusals(parsed, known, owner, owners, opened=held is not None), None)
     if refusal is not None:
         return hold(parsed, known, owners, owner, *refusal, mailboxes=owners.forward_to if held else ())

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from email_handler.conversations.commands import Command, Verb, read_command
+from email_handler.conversations.commands import Command
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import files_id
 from email_handler.conversations.owners import Owners
@@ -24,11 +24,14 @@ def plan_files(
     conversation: Conversation,
     owners: Owners,
 ) -> Commit:
-    """Return the transaction that queues the files left out of the message that *parsed* replies to, else of the latest
-    message of *conversation* that lacks some; those that *owner* got before are not sent again. Pure."""
-    link = _lacking(parsed.message, conversation)
+    """Return the transaction that queues the files left out of the message that *command* names, else of the one that
+    *parsed* replies to, else of the latest of *conversation* that lacks some; those that *owner* got before are not sent
+    again. Pure."""
+    link = _lacking(parsed.message, command, conversation)
     if link is None or link.left_out is None:
         said = "Nothing was left out of the messages of this conversation."
+        if command.about:
+            said = "This message is not among the latest of its conversation: its files are only in the archive."
         return carried_out(parsed, command, Done(said), owner, owners, conversation)
     ids = list(_ids(link, owner))
     sends = [
@@ -53,18 +56,19 @@ def plan_files(
     return carried_out(parsed, command, Done(said), owner, owners, conversation, further=sends)
 
 
-def asked_for(parsed: ParsedMessage, conversation: Conversation, owners: Owners) -> tuple[LedgerId, ...]:
-    """Return the ids of the sends that *parsed* asks for, if it asks for files of *conversation*."""
-    command = read_command(parsed.target.tag, parsed.message.subject) if parsed.target else None
-    owner, link = verified_owner(parsed, owners, conversation), _lacking(parsed.message, conversation)
-    if command is None or command.verb is not Verb.FILES or owner is None or link is None:
-        return ()
-    return tuple(_ids(link, owner))
+def sends_of_files(
+    parsed: ParsedMessage, command: Command, conversation: Conversation, owners: Owners
+) -> tuple[LedgerId, ...]:
+    """Return the ids of the messages with files that *command*, with which *parsed* came, asks for."""
+    owner, link = verified_owner(parsed, owners, conversation), _lacking(parsed.message, command, conversation)
+    return tuple(_ids(link, owner)) if owner and link else ()
 
 
-def _lacking(message: Message, conversation: Conversation) -> Link | None:
-    named = replied_to(message, conversation)
+def _lacking(message: Message, command: Command, conversation: Conversation) -> Link | None:
     lacking = [link for link in conversation.links if link.left_out]
+    if command.about:
+        return next((link for link in reversed(lacking) if link.receipt.lower().startswith(command.about)), None)
+    named = replied_to(message, conversation)
     return named if named in lacking else next(reversed(lacking), None)
 
 

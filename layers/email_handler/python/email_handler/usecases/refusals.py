@@ -12,11 +12,33 @@ from email_handler.conversations.thread_address import token_matches
 from email_handler.identifiers import EmailAddress, LedgerId
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known
-from email_handler.senders.machines import is_calendar_response
+from email_handler.senders.machines import is_calendar_response, surely_automatic
 from email_handler.usecases.decision import build_commit, new_send
 
 type Refusal = tuple[NoticeKind, str, str]
 """Why nothing may leave: the notice's kind, the reason's rule and its detail."""
+
+
+def stop(
+    parsed: ParsedMessage, known: Known, owner: EmailAddress | None, owners: Owners
+) -> tuple[Outcome, Reason] | None:
+    """Return outcome and reason if *parsed* is only recorded, without a notice: of the owner's, only what a machine
+    surely wrote, an exact copy of what was sent to the same conversation, and what may be a machine's response to a
+    notice, which would cause another."""
+    to_notices = parsed.target is None and owners.notices_address in parsed.receipt.recipients
+    if (parsed.target is None and owner is None) or (to_notices and parsed.automatic):
+        return Outcome.DROP, Reason(stage="recipient", rule="no-thread-address", detail="names no conversation")
+    is_machine = bool(parsed.automatic or parsed.feedback)
+    if owner is not None:  # a subject such as "On leave", or words of a bounce, prove nothing about a person
+        is_machine = surely_automatic(parsed.message, parsed.receipt.envelope_sender)
+    if is_machine:
+        why = parsed.automatic or "feedback"
+        return Outcome.RECORD, Reason(stage="machine", rule=why.replace(" ", "-"), detail="not relayed, no reply")
+    if known.duplicate_of is not None:
+        return Outcome.RECORD, Reason(stage="duplicate", rule="same-mail", detail=f"copy of {known.duplicate_of}")
+    if owner is None and is_own_message(parsed, known.references, owners.thread_domain):
+        return Outcome.RECORD, OWN_MESSAGE
+    return None
 
 
 def refusals(

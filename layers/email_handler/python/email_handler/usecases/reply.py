@@ -10,14 +10,12 @@ from email_handler.conversations.commands import Command, Verb, read_command
 from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.conversations.evolve import add_reply, contact_after_reply, is_repeated
 from email_handler.conversations.jobs import JobKind
-from email_handler.conversations.keys import notice_id, reply_id
+from email_handler.conversations.keys import notice_id, reminder_id, reply_id
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import (
-    OWN_MESSAGE,
     ParsedMessage,
     fingerprint,
     fingerprints,
-    is_own_message,
     message_record,
     parse_received,
     text_digest,
@@ -26,7 +24,7 @@ from email_handler.conversations.parsed import (
 from email_handler.conversations.records import Conversation, Decision
 from email_handler.conversations.thread_address import token_matches
 from email_handler.conversations.threads import own_reference, reply_recipients, takes_part
-from email_handler.identifiers import ArchiveKey, EmailAddress
+from email_handler.identifiers import ArchiveKey, EmailAddress, LedgerId
 from email_handler.mail.message import Message
 from email_handler.mistakes import Mistake, attempt
 from email_handler.outgoing.composed import Composed
@@ -36,24 +34,24 @@ from email_handler.outgoing.rehearsal import without_request
 from email_handler.outgoing.reply import compose_reply
 from email_handler.ports import Commit, Known, Question
 from email_handler.senders.authentication import SesReceipt
-from email_handler.senders.machines import is_null_sender, surely_automatic
+from email_handler.senders.machines import is_null_sender
 from email_handler.usecases.commands import (
     Done,
     carried_out,
     decide_about_held,
     is_about_held,
     plan_command,
-    sends_of_command,
 )
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.contact_message import decide_contact_message, message_question
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import build_commit, decide_once, new_send
 from email_handler.usecases.feedback_plan import plan_feedback
-from email_handler.usecases.files import asked_for, plan_files
+from email_handler.usecases.files import plan_files, sends_of_files
 from email_handler.usecases.new_conversation import Begun, Starting, begin, started, starting_question, starts
-from email_handler.usecases.refusals import Refusal, hold, hourly_id, refusals
+from email_handler.usecases.refusals import Refusal, hold, hourly_id, refusals, stop
 from email_handler.usecases.unread import bare_question, hold_unread
+from email_handler.usecases.waiting import wakes_at
 
 MAX_RECIPIENTS = 10  # of one reply to all
 LISTED = 10  # places, changes or unchecked parts that a record names
@@ -70,7 +68,7 @@ def relay_reply(
     """Decide about a message to a thread address: a reply leaves only if the token is right *and* the owner verified.
 
     The decision is taken at most once for a receipt; the reply is sent at least once. Whatever the verified owner writes
-    leaves, or comes back with a notice, even if a mistake of ours kept it from being read; only :func:`_stop` records in
+    leaves, or comes back with a notice, even if a mistake of ours kept it from being read; only :func:`stop` records in
     silence, an owner's out-of-office reply for example. *acknowledge* is as for a contact's message to a public
     address; *mistake* is what kept it from rebuilding *receipt*. Raises transient errors only; the
     invocation is then repeated and finds or takes the decision.
@@ -120,12 +118,27 @@ def _question(parsed: ParsedMessage, opened: Conversation | None, owners: Owners
         sends=(
             *bare_question(parsed).sends,
             hourly_id(parsed, named),
-            *(asked_for(parsed, opened, owners) if opened else ()),
         ),
     )
     if opened is None or parsed.feedback is not None:
         return question
-    return replace(question, contact=opened.contact, sends=(*question.sends, *sends_of_command(parsed, opened)))
+    return replace(
+        question, contact=opened.contact, sends=(*question.sends, *_sends_of_command(parsed, opened, owners))
+    )
+
+
+def _sends_of_command(parsed: ParsedMessage, conversation: Conversation, owners: Owners) -> tuple[LedgerId, ...]:
+    """Return the sends that must be known to carry out the command that *parsed* may be, about *conversation*."""
+    command = read_command(parsed.target.tag, parsed.message.subject) if parsed.target else None
+    match command:
+        case Command(verb=Verb.CANCEL):
+            return conversation.replies
+        case Command(verb=Verb.SNOOZE, days=days):
+            return (reminder_id(conversation.id, wakes_at(parsed.at, days)),)
+        case Command(verb=Verb.FILES):
+            return sends_of_files(parsed, command, conversation, owners)
+        case _:
+            return ()
 
 
 def _opened(parsed: ParsedMessage, context: Context) -> Conversation | None:
@@ -171,8 +184,8 @@ def _plan_reply(
         record = message_record(parsed, owners, Outcome.RECORD)
         if feedback := plan_feedback(record, parsed.feedback, known):
             return feedback
-    if stop := _stop(parsed, known, owner, owners):
-        outcome, reason = stop
+    if stopped := stop(parsed, known, owner, owners):
+        outcome, reason = stopped
         return build_commit(message_record(parsed, owners, outcome, [reason], conversation=conversation))
     opened = conversation is not None or starts(parsed)
     refusal = next(refusals(parsed, known, owner, owners, opened=opened), None)
@@ -292,28 +305,6 @@ def _not_to_be_sent(asked: _Asked, composed: Composed, digest: str) -> Iterator[
         yield NoticeKind.LEAK, "leak", _places(composed)
     if composed.unchecked and asked.hold_unchecked:
         yield NoticeKind.UNCHECKED, "unchecked", "; ".join(map(str, composed.unchecked[:LISTED]))
-
-
-def _stop(
-    parsed: ParsedMessage, known: Known, owner: EmailAddress | None, owners: Owners
-) -> tuple[Outcome, Reason] | None:
-    """Return outcome and reason if *parsed* is only recorded, without a notice: of the owner's, only what a machine
-    surely wrote, an exact copy of what was sent to the same conversation, and what may be a machine's response to a
-    notice, which would cause another."""
-    to_notices = parsed.target is None and owners.notices_address in parsed.receipt.recipients
-    if (parsed.target is None and owner is None) or (to_notices and parsed.automatic):
-        return Outcome.DROP, Reason(stage="recipient", rule="no-thread-address", detail="names no conversation")
-    is_machine = bool(parsed.automatic or parsed.feedback)
-    if owner is not None:  # a subject such as "On leave", or words of a bounce, prove nothing about a person
-        is_machine = surely_automatic(parsed.message, parsed.receipt.envelope_sender)
-    if is_machine:
-        why = parsed.automatic or "feedback"
-        return Outcome.RECORD, Reason(stage="machine", rule=why.replace(" ", "-"), detail="not relayed, no reply")
-    if known.duplicate_of is not None:
-        return Outcome.RECORD, Reason(stage="duplicate", rule="same-mail", detail=f"copy of {known.duplicate_of}")
-    if owner is None and is_own_message(parsed, known.references, owners.thread_domain):
-        return Outcome.RECORD, OWN_MESSAGE
-    return None
 
 
 def _places(composed: Composed) -> str:
