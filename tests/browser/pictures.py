@@ -11,7 +11,7 @@ from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.conversations.owners import Owners
 from email_handler.mail.parsing import parse
 from email_handler.outgoing.acknowledgement import compose_acknowledgement
-from email_handler.outgoing.actions import conversation_actions
+from email_handler.outgoing.actions import conversation_actions, start_action
 from email_handler.outgoing.digest import Digest, HeldEntry, compose_digest
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.notice import NoticeKind, compose_notice
@@ -180,7 +180,14 @@ def pictures() -> Iterator[Picture]:
         feedback={"recipient": "jane@customer.example", "status": "5.1.1"},
     )
     known = conversation(owner_subject="Garden plan for our library", contact_name="Jane Doe")
-    notice = compose_notice(NoticeKind.BOUNCED, owners=OWNERS, record=bounced, conversation=known, item=ledger_item())
+    notice = compose_notice(
+        NoticeKind.BOUNCED,
+        owners=OWNERS,
+        record=bounced,
+        conversation=known,
+        item=ledger_item(),
+        actions=[start_action(OWNERS.thread_domain)],
+    )
     plan = parse(PLAN)
     thanks = acknowledgement_context(
         threading=type(reply_context().threading)(subject="Re: " + plan.subject, in_reply_to="", references=())

@@ -60,7 +60,7 @@ def test_a_bounce_shows_recipient_and_status() -> None:
 
     text = parse(composed.raw).text
     assert "To: jane at customer[.]example" in text
-    assert "Why: the address does not exist (5.1.1)" in text
+    assert "Why: The address does not exist (5.1.1)" in text
 
 
 @pytest.mark.parametrize("kind", NoticeKind)

@@ -71,7 +71,7 @@ def later(world: World, after: timedelta) -> list[Sent]:
 
 HOUR = timedelta(hours=1, seconds=1)
 CAUSES = {
-    "bounce": (bounce(), "did not arrive", "Check the address"),
+    "bounce": (bounce(), "did not arrive", f"Try another address: mailto:to.NAME=DOMAIN@{THREAD}"),
     "size": (bounce(bounceType="Transient", bounceSubType="MessageTooLarge"), "did not arrive", "without attachments"),
     "given up": (
         bounce(bounceType="Transient", bounceSubType="General"),

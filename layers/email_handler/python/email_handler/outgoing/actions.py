@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from email_handler.conversations.commands import PREFILLED, Verb, files_of
 from email_handler.conversations.records import Conversation
-from email_handler.conversations.thread_address import held_address, thread_address
+from email_handler.conversations.thread_address import STARTING, held_address, thread_address
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.outgoing.pieces import Action
 from email_handler.senders.linkedin import is_linkedins
@@ -23,6 +23,11 @@ def conversation_actions(conversation: Conversation, thread_domain: str) -> tupl
 def cancel_action(conversation: Conversation, thread_domain: str) -> Action:
     """Return how to keep those of the owner's emails in *conversation* from leaving that still wait."""
     return _action("Cancel", thread_address(conversation, thread_domain, Verb.CANCEL), Verb.CANCEL)
+
+
+def start_action(thread_domain: str) -> Action:
+    """Return how to write to another address of a contact's first: the owner puts it in place of ``NAME=DOMAIN``."""
+    return Action("Try another address", f"mailto:{STARTING}NAME=DOMAIN@{thread_domain}")
 
 
 def files_action(conversation: Conversation, receipt: ReceiptId, thread_domain: str) -> Action:

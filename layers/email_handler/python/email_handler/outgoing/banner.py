@@ -275,7 +275,7 @@ def around(shown: Banner, theirs: str) -> str:
 
 
 def _action_line(action: Action) -> str:
-    return f"- {action.label}: {action.url}"
+    return f"- {action.label}: {pieces.in_text(action)}"
 
 
 def as_html(shown: Banner) -> str:
@@ -306,9 +306,9 @@ def actions_as_html(shown: Banner) -> str:
     """Return the actions at the end of a message as HTML, "" if there are none."""
     if not shown.actions:
         return ""
-    return _quiet(f"{BEGIN} {pieces.row(shown.actions)} · {BY_EMAIL}", "12px 0 0")
+    return _quiet(f"{BEGIN} {pieces.row(shown.actions)} · {BY_EMAIL}", "12px 0 0", height=24)  # room for a thumb
 
 
-def _quiet(content: str, margin: str) -> str:
-    style = f"margin:{margin};padding:0;font-size:13px;line-height:19px;word-break:break-word"
+def _quiet(content: str, margin: str, height: int = 19) -> str:
+    style = f"margin:{margin};padding:0;font-size:13px;line-height:{height}px;word-break:break-word"
     return pieces.element("div", "dim", style, content, ' lang="en" dir="ltr"')

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from email_handler.conversations.keys import is_received
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import REMINDER, Conversation, LedgerItem, MessageRecord
 from email_handler.conversations.threads import Threading, threading_for_owner
@@ -202,7 +203,7 @@ _SAID = {
     NoticeKind.BOUNCED: _Said(
         "Your email did not arrive",
         "Your email was sent, but the contact's mail server did not accept it.",
-        "Check the address, or try another address of theirs.",
+        "Check the address. To try another one of theirs, write it below in place of NAME=DOMAIN, with = for its @ sign.",
     ),
     NoticeKind.TOO_MUCH: _Said(
         "Your email did not arrive: too large, or its attachments",
@@ -219,7 +220,7 @@ _SAID = {
         "Your email was not sent on",
         "The mail service sends nothing to this address any more, because an earlier email to it bounced or was marked as "
         "spam.",
-        "Try another address of theirs. If this one works again, the operator can remove it from the suppression list of "
+        "To try another address of theirs, write it below in place of NAME=DOMAIN, with = for its @ sign. If this one works again, the operator can remove it from the suppression list of "
         "Amazon SES, and you can send your email again.",
     ),
     NoticeKind.DELAYED: _Said(
@@ -240,6 +241,9 @@ _SAID = {
         "Remove the attachment in question and send the email again.",
     ),
 }
+
+
+_BEGINNING = 12  # characters of an id: they are enough for the operator's command
 
 
 RESPONSES = {
@@ -280,7 +284,9 @@ def compose_notice(
     else:
         said = _SAID[kind]
         shown = _about_message(kind, said, record, conversation, item)
-        more = [Paragraph(f"All about it: email-handler why {record.receipt}", dim=True)]
+        is_event = not is_received(record.archive_key)
+        named = conversation.id if conversation and is_event else record.receipt[:_BEGINNING]
+        more = [Paragraph(f"For the operator: email-handler why {named}", dim=True)]
     fields = [
         ("From", writer.mailbox(said.title, owners.notices_address)),
         ("To", conversation.public_address if conversation else owners.public_addresses[0]),
@@ -303,7 +309,7 @@ def compose_notice(
         )
     fields += threading_fields(threading)
     shown = (*shown, Actions(tuple(actions)), *more)
-    return compose_for_owner(tuple(fields), said.title, said.happened, shown, item, attached)
+    return compose_for_owner(tuple(fields), said.title, _status(record) or said.happened, shown, item, attached)
 
 
 def _about_message(
@@ -372,12 +378,17 @@ _STATUS = {  # RFC 3463 §3, as far as the owner can do something about it
 }
 
 
+def _status(record: MessageRecord) -> str:
+    """Return in words why the email that the feedback of *record* is about did not arrive, "" if nobody can say."""
+    status = record.feedback.get("status", "")
+    words = _STATUS.get(status.partition(".")[2])
+    return f"{words[0].upper()}{words[1:]} ({status})" if words else ""
+
+
 def _facts(record: MessageRecord, detail: str) -> list[tuple[str, str]]:
     why = [r.detail for r in record.reasons if r.detail and r.rule != "verified"]
-    status = record.feedback.get("status", "")
-    if status:  # of a bounce; its record's reason only says what it is about
-        words = _STATUS.get(status.partition(".")[2])
-        why = [f"{words} ({status})" if words else status]
+    if record.feedback.get("status"):  # its record's reason only says what it is about
+        why = [_status(record) or record.feedback["status"]]
     told = (
         ("Subject", record.subject[:MAX_NAME] or ("" if record.feedback else "none")),
         ("To", record.feedback.get("recipient", "")),

@@ -132,7 +132,12 @@ def text_lines(piece: Piece) -> list[str]:
 
 
 def _linked(actions: Sequence[Action]) -> list[str]:
-    return [f"{action.label}: {action.url}" for action in actions]
+    return [f"{action.label}: {in_text(action)}" for action in actions]
+
+
+def in_text(action: Action) -> str:
+    """Return where *action* leads, for plain text: without what only fills the new email, since people read or hear it."""
+    return action.url.partition("&body=")[0]
 
 
 def as_html(pieces: Iterable[Piece]) -> str:
@@ -156,12 +161,25 @@ def _piece(piece: Piece) -> str:
         case Card():
             return _card(piece)
         case Actions(links):
-            return element("p", "dim", "margin:0;font-size:13px;line-height:24px", row(links)) if links else ""
+            return element("p", "dim", "margin:4px 0 0", buttons(links)) if links else ""
 
 
 def row(actions: Sequence[Action]) -> str:
-    """Return *actions* as HTML links in a row."""
-    return " &nbsp;·&nbsp; ".join(link(action) for action in actions)
+    """Return *actions* as HTML links in a row, each on one line."""
+    return " &nbsp;·&nbsp; ".join(f'<span style="white-space:nowrap">{link(action)}</span>' for action in actions)
+
+
+def buttons(actions: Sequence[Action]) -> str:
+    """Return *actions* as HTML buttons: for a thumb, where an email is all about them. Clients that leave out the padding
+    show links."""
+    style = (
+        "display:inline-block;margin:0 8px 8px 0;padding:7px 13px;border-radius:6px;font-size:14px;line-height:20px;"
+        f"border:1px solid {LIGHT['page'].edge};color:{LIGHT['link'].ink};text-decoration:none;white-space:nowrap"
+    )
+    return "".join(
+        f'<a class="our-link our-edge" href="{html.escape(action.url)}" style="{style}">{escaped(action.label)}</a>\r\n'
+        for action in actions
+    )
 
 
 def link(action: Action) -> str:
@@ -236,9 +254,9 @@ def _card(card: Card) -> str:
         + line("dim", "font-size:14px;line-height:20px;padding:8px 0 0", escaped(card.excerpt))
         + line("page", "font-size:14px;line-height:20px;padding:8px 0 0", escaped(card.finding))
         + line("dim", "font-size:13px;line-height:19px;padding:8px 0 0;word-break:break-word", escaped(card.advice))
-        + line("dim", "font-size:13px;line-height:24px;padding:6px 0 0", row(card.actions))
+        + line("dim", "padding:10px 0 0", buttons(card.actions))
     )
-    border = f"padding:12px 14px;border:1px solid {LIGHT['page'].edge};border-radius:8px"
+    border = f"padding:12px 14px 4px;border:1px solid {LIGHT['page'].edge};border-radius:8px"
     return _table("page", border, content, "0 0 12px")
 
 
@@ -250,7 +268,7 @@ def sheet() -> str:
         for name, colors in DARK.items()
         if name != "link"  # it stands on the ground of others
     )
-    link = f".our-link{{color:{DARK['link'].ink}!important}}"
+    link = f".our-link{{color:{DARK['link'].ink}!important}}.our-edge{{border-color:{DARK['page'].edge}!important}}"
     return f":root{{color-scheme:light dark}}\r\n@media (prefers-color-scheme:dark){{{rules}{link}}}"
 
 

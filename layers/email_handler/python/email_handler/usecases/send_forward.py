@@ -22,13 +22,13 @@ from email_handler.identifiers import LedgerId
 from email_handler.mail import writer
 from email_handler.mail.parsing import parse
 from email_handler.mistakes import Mistake, attempt
-from email_handler.outgoing.actions import cancel_action, conversation_actions
+from email_handler.outgoing.actions import cancel_action, conversation_actions, start_action
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import copy_context, forward_context, reply_context
 from email_handler.outgoing.digest import DIGEST, Digest, compose_digest
 from email_handler.outgoing.forward import compose_forward, file_entities
 from email_handler.outgoing.notice import MAX_NAME, NoticeKind, compose_notice
-from email_handler.outgoing.pieces import Paragraph, Piece
+from email_handler.outgoing.pieces import Action, Paragraph, Piece
 from email_handler.outgoing.rehearsal import rehearsed, without_request
 from email_handler.outgoing.reply import compose_reply
 from email_handler.outgoing.unlinked import quoted
@@ -114,9 +114,12 @@ def _compose_notice(context: SendContext, raw: bytes, dispatch: Dispatch) -> Dra
 
     def compose() -> Composed:
         further, attached = _RESPONSES[kind](context, raw, dispatch) if kind in _RESPONSES else ((), ())
-        actions = (cancel_action(conversation_of(context), owners.thread_domain),) if kind is NoticeKind.WAITS else ()
         return notice(
-            record=record, conversation=context.conversation, actions=actions, further=further, attached=attached
+            record=record,
+            conversation=context.conversation,
+            actions=_actions(kind, context, owners.thread_domain),
+            further=further,
+            attached=attached,
         )
 
     about = attempt(compose)
@@ -125,6 +128,13 @@ def _compose_notice(context: SendContext, raw: bytes, dispatch: Dispatch) -> Dra
     bare = replace(record, subject="", sender="", sender_name="", verification="", feedback={}, reasons=())
     composed = notice(record=bare, conversation=None)  # without anything that the message holds
     return Draft(raw=composed.raw, sender=owners.notices_address, mistake=about)
+
+
+def _actions(kind: NoticeKind, context: SendContext, thread_domain: str) -> tuple[Action, ...]:
+    """Return what the owner can do at the end of the notice *kind*."""
+    if kind is NoticeKind.WAITS:
+        return (cancel_action(conversation_of(context), thread_domain),)
+    return (start_action(thread_domain),) if kind in (NoticeKind.BOUNCED, NoticeKind.SUPPRESSED) else ()
 
 
 def _has_bounced(record: MessageRecord, dispatch: Dispatch) -> bool:
