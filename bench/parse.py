@@ -25,7 +25,7 @@ from email.utils import getaddresses, parsedate_to_datetime
 from functools import partial
 from pathlib import Path
 
-from cli.composition import Kind, compose_one
+from cli.composition import Given, Kind, compose_one
 from cli.inspection import inspect_bytes
 from email_handler.conversations.owners import Owners
 from email_handler.identifiers import EmailAddress
@@ -123,7 +123,8 @@ def inspect(raw: bytes) -> int:
 
 def composing(kind: Kind) -> Callable[[bytes], int]:
     """Return a function that does the same as ``email-handler compose`` with one message."""
-    return lambda raw: len(compose_one(kind, raw, OWNERS, EmailAddress("jane@customer.example"))[0].raw)
+    contact = EmailAddress("jane@customer.example")
+    return lambda raw: len(compose_one(kind, Given(raw=raw, owners=OWNERS, contact=contact))[0].raw)
 
 
 WORK: dict[str, Callable[[bytes], int]] = {"inspect": inspect, **{f"compose {kind}": composing(kind) for kind in Kind}}

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +21,7 @@ from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage, judged, message_record, parse_received, unread_record
 from email_handler.conversations.records import Conversation, MessageRecord
 from email_handler.conversations.routes import Routes
+from email_handler.conversations.signatures import Signatures, load_signatures
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.addresses import address_domain
 from email_handler.mail.message import Message
@@ -70,6 +71,10 @@ def compose(
         typer.Option(help="SES's verdicts on the contact's mail, such as dmarc=FAIL,dkim=GRAY; others are PASS."),
     ] = "",
     term: Annotated[list[str] | None, typer.Option(help="A further word that must not leave; may be repeated.")] = None,
+    signature: Annotated[
+        Path | None,
+        typer.Option("--signature", help="The signatures document (TOML) for replies.", exists=True, dir_okay=False),
+    ] = None,
     as_json: AsJson = True,
 ) -> None:
     """Compose what would be sent for raw mail, into files of the same names in DIR: those of an earlier run are
@@ -98,6 +103,9 @@ def compose(
         hidden_terms=tuple(term or ()),
         display_name=display_name,
     )
+    signatures = load_signatures(signature.read_bytes()) if signature else Signatures()
+    for problem in signatures.problems:
+        err.print(problem, style="yellow")
     targets = list(_targets(paths, folder))
     read = {path.resolve() for path, _ in targets}
     if over := next((target for _, target in targets if target.resolve() in read), None):
@@ -111,7 +119,14 @@ def compose(
             failed += 1
             print_json(line | {"error": error.strerror or str(error)})
             continue
-        composed, mistake = compose_one(kind, raw, owners, EmailAddress(contact.lower()), verdicts)
+        given = Given(
+            raw=raw,
+            owners=owners,
+            contact=EmailAddress(contact.lower()),
+            verdicts=verdicts,
+            signature=signatures.of(owners.public_addresses[0]),
+        )
+        composed, mistake = compose_one(kind, given)
         if not composed.held:
             write_file(target, composed.raw)
             line["out"] = str(target)
@@ -125,16 +140,25 @@ def compose(
         raise typer.Exit(ExitCode.HELD if held else ExitCode.FAILED)
 
 
-def compose_one(
-    kind: Kind, raw: bytes, owners: Owners, contact: EmailAddress, verdicts: str = ""
-) -> tuple[Composed, Mistake | None]:
-    """Return what would be sent for *raw*, as the senders compose it, and the mistake of ours that they would meet: then
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What one message is composed from."""
+
+    raw: bytes
+    owners: Owners
+    contact: EmailAddress  # where *raw* is the owner's
+    verdicts: str = ""  # SES's on the contact's message, "" for what a file says
+    signature: str = ""  # below a reply
+
+
+def compose_one(kind: Kind, given: Given) -> tuple[Composed, Mistake | None]:
+    """Return what would be sent for *given*, as the senders compose it, and the mistake of ours that they would meet: then
     a forward goes as it came, and a reply or an acknowledgement is held. Never raises."""
-    composed = attempt(COMPOSERS[kind], raw, owners, contact, verdicts)
+    composed = attempt(COMPOSERS[kind], given)
     if not isinstance(composed, Mistake):
         return composed, None
     if kind is Kind.FORWARD:
-        return _whole(raw, owners, composed), composed
+        return _whole(given.raw, given.owners, composed), composed
     place = Place(where=composed.place, action="held", what=f"an error of ours ({composed.kind})")
     return Composed(raw=b"", places=(place,), held=True), composed
 
@@ -208,35 +232,42 @@ def stated(raw: bytes, verdicts: str, sender: str, recipients: Sequence[str] = (
     return accept(f"{VERDICTS_FIELD}: {verdicts}\r\n".encode() + raw, sender, recipients)
 
 
-def _forward(raw: bytes, owners: Owners, contact: EmailAddress, verdicts: str) -> Composed | Mistake:
-    del contact  # the message says who wrote
-    parsed, record, conversation = _received(raw, owners, verdicts)
+def _forward(given: Given) -> Composed | Mistake:
+    parsed, record, conversation = _received(given.raw, given.owners, given.verdicts)
     if parsed.mistake is not None:
         return parsed.mistake
-    context = forward_context(parsed.message, record, conversation, owners=owners, mailbox=owners.forward_to[0])
+    mailbox = given.owners.forward_to[0]
+    context = forward_context(parsed.message, record, conversation, owners=given.owners, mailbox=mailbox)
     return compose_forward(parsed.message, context)
 
 
-def _acknowledgement(raw: bytes, owners: Owners, contact: EmailAddress, verdicts: str) -> Composed:
-    parsed, record, conversation = _received(raw, owners, verdicts)
-    recipient = parsed.sender if "@" in parsed.sender else contact
+def _acknowledgement(given: Given) -> Composed:
+    parsed, record, conversation = _received(given.raw, given.owners, given.verdicts)
+    recipient = parsed.sender if "@" in parsed.sender else given.contact
     context = acknowledgement_context(
-        parsed.message, record, conversation, owners=owners, recipient=recipient, templates=builtin_templates()
+        parsed.message, record, conversation, owners=given.owners, recipient=recipient, templates=builtin_templates()
     )
     return compose_acknowledgement(parsed.message, context)
 
 
-def _reply(raw: bytes, owners: Owners, contact: EmailAddress, verdicts: str) -> Composed | Mistake:
-    del verdicts  # the owner wrote
-    parsed, _, started = _received(raw, owners)
+def _reply(given: Given) -> Composed | Mistake:
+    parsed, _, started = _received(given.raw, given.owners)
     if parsed.mistake is not None:
         return parsed.mistake
+    contact = given.contact
     conversation = replace(started, contact=contact, contact_name="", reply_address=contact, links=())
-    context = reply_context(parsed.message, conversation, owners=owners, recipients=(contact,), receipt=RECEIPT)
+    context = reply_context(
+        parsed.message,
+        conversation,
+        owners=given.owners,
+        recipients=(contact,),
+        receipt=RECEIPT,
+        signature=given.signature,
+    )
     return compose_reply(parsed.message, context)
 
 
-COMPOSERS: dict[Kind, Callable[[bytes, Owners, EmailAddress, str], Composed | Mistake]] = {
+COMPOSERS: dict[Kind, Callable[[Given], Composed | Mistake]] = {
     Kind.FORWARD: _forward,
     Kind.ACKNOWLEDGEMENT: _acknowledgement,
     Kind.REPLY: _reply,

@@ -66,6 +66,16 @@ def test_a_reply_shows_neither_the_owner_nor_a_thread_address_and_tells_the_plac
     assert {"where": "text/plain", "action": "replaced", "what": "thread address"} in line["places"]
 
 
+@pytest.mark.parametrize(("kind", "shown"), [("reply", True), ("forward", False), ("acknowledgement", False)])
+def test_a_reply_has_the_signature_of_its_public_address(tmp_path: Path, kind: str, shown: bool) -> None:
+    document = tmp_path / "signatures.toml"
+    document.write_text(f'"{PUBLIC}" = "Garden Desk, Example Street 1"\ndefault = "Somebody else"\n')
+    (line,) = compose(kind, MAILS / "owner_answer.eml", out=tmp_path / "out", more=("--signature", str(document)))
+
+    assert ("Garden Desk" in parse(Path(line["out"]).read_bytes()).text) == shown
+    assert "Somebody else" not in parse(Path(line["out"]).read_bytes()).text
+
+
 def test_what_cannot_be_cleaned_is_held_and_not_written(tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()

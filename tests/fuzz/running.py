@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import cache
 from random import Random
 
-from cli.composition import Kind, compose_one
+from cli.composition import Given, Kind, compose_one
 from cli.inspection import inspect_bytes
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.parsed import ParsedMessage, parse_received
@@ -115,7 +115,7 @@ def _whole_way(raw: bytes, random: Random) -> Iterator[str]:
     thread = f"{conversation.id}.{conversation.token}@{THREAD}"
     yield from arrived(world, raw, to=thread, **random.choice(VERDICTS))
     kind = random.choice(list(Kind))
-    _, mistake = compose_one(kind, raw, world.owners, EmailAddress("jane@customer.example"))
+    _, mistake = compose_one(kind, Given(raw=raw, owners=world.owners, contact=EmailAddress("jane@customer.example")))
     if mistake:
         yield f"compose {kind}: {mistake}"
     if error := inspect_bytes(raw, builtin_rules()).get("error"):
