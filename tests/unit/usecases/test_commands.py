@@ -99,6 +99,13 @@ def test_the_contact_of_a_conversation_is_blocked(world: World) -> None:
     assert world.arrive(mail(message_id="<again@customer.example>")).outcome is Outcome.HOLD
 
 
+def test_blocking_the_contact_of_what_was_marked_as_spam_leaves_it_so(world: World) -> None:
+    command(world, "spam")
+    command(world, "block")
+
+    assert conversation(world).status is Status.SPAM
+
+
 @pytest.mark.parametrize(("verb", "status"), [("close", Status.CLOSED), ("spam", Status.SPAM)])
 def test_a_conversation_is_closed_or_marked_as_spam(world: World, verb: str, status: Status) -> None:
     said(command(world, verb))

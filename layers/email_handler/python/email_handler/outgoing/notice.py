@@ -7,6 +7,7 @@ from enum import StrEnum
 from email_handler.conversations.keys import is_received
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import REMINDER, Conversation, LedgerItem, MessageRecord
+from email_handler.conversations.subjects import reply_subject
 from email_handler.conversations.threads import Threading, threading_for_owner
 from email_handler.mail import writer
 from email_handler.mail.addresses import address_domain, displayed
@@ -19,6 +20,7 @@ from email_handler.outgoing.unlinked import quoted
 
 MAX_LENGTH = 2000  # characters of a fact that is quoted: ten places of the leak gate
 MAX_NAME = 200  # characters of a name, an address, or a subject
+_BEGINNING = 12  # characters of an id that the operator's command needs
 
 
 class NoticeKind(StrEnum):
@@ -243,9 +245,6 @@ _SAID = {
 }
 
 
-_BEGINNING = 12  # characters of an id: they are enough for the operator's command
-
-
 RESPONSES = {
     NoticeKind.COMMAND: "Your request",
     NoticeKind.WAITS: "Your email waits",
@@ -301,7 +300,7 @@ def compose_notice(
     elif kind in RESPONSES:
         ids = (record.message_id,) if record.message_id else ()
         threading = Threading(
-            subject=f"Re: {quoted(record.subject, MAX_NAME)}", in_reply_to=record.message_id, references=ids
+            subject=reply_subject(quoted(record.subject, MAX_NAME)), in_reply_to=record.message_id, references=ids
         )
     else:
         threading = Threading(

@@ -105,7 +105,8 @@ def _block(asked: _Asked) -> Done:
         )
     if asked.known.listed == "block":
         return Done("The contact was blocked already.")
-    closed = replace(conversation, status=Status.CLOSED)
+    is_spam = conversation.status is Status.SPAM  # which closes it for good
+    closed = conversation if is_spam else replace(conversation, status=Status.CLOSED)
     said = "The contact is blocked: whatever they write from now on is held."
     return Done(said, closed, listed=(contact, "block"))
 
