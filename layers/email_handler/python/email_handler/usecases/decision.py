@@ -98,7 +98,8 @@ def finish(decision: Decision, context: Context) -> None:
 
 
 def _queue(job: Job, due: datetime | None, context: Context) -> None:
-    """Queue *job*, which arrives when it is *due* (None: at once). What is due much later is left to a pass (:attr:`LedgerItem.left_to_a_pass`)."""
+    """Queue *job*, which arrives when it is *due* (None: at once). What is due much later is left to a pass
+    (:attr:`LedgerItem.left_to_a_pass`)."""
     wait = max(due - context.clock(), timedelta()) if due else timedelta()
     if wait <= LONGEST_DELAY:
         context.jobs.queue([job], wait)
