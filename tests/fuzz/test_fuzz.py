@@ -39,7 +39,7 @@ def test_what_the_net_catches_is_found(module: object, step: str, monkeypatch: p
 
 def test_a_message_of_the_owners_that_ends_in_silence_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     silent = Reason(stage="owner", rule="silent")
-    monkeypatch.setattr(reply, "_stop", lambda *_: (Outcome.RECORD, silent))
+    monkeypatch.setattr(reply, "stop", lambda *_: (Outcome.RECORD, silent))
     world = World()
     world.arrive(mail())
     world.run()
