@@ -6,8 +6,10 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from email_handler.conversations.commands import OF_HELD, PREFILLED, Verb, read_command
+from email_handler.conversations.commands import OF_HELD, PREFILLED, Verb, quoted_request, read_command
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.records import REMINDER, Conversation, MessageRecord, SendState, Status
@@ -268,6 +270,8 @@ def test_the_subject_alone_is_a_command_too(world: World) -> None:
         "email-handler\uff1a close",
         "email\u00ad-handler: nonsense",
         "email-handler: what is it?",
+        "ema\u0131l-handler: spam",
+        "EMA\u0130L-HANDLER: SPAM",
     ],
 )
 def test_a_reply_under_a_contacts_subject_that_reads_like_a_command_is_none(subject: str) -> None:
@@ -282,6 +286,16 @@ def test_a_reply_under_a_contacts_subject_that_reads_like_a_command_is_none(subj
         (sent,) = world.run()
         assert sent.recipients == (JANE,)
     assert conversation(world).status is Status.ANSWERED
+
+
+@given(
+    st.text("reREwg: \t\u3000\u00ad\u200b[]ext", max_size=8),
+    st.text("eEmMaAiI\u0131\u0130lL\uff4c-\u00ad", max_size=8) | st.sampled_from(["email", "EMAIL"]),
+    st.text("-handlerHANDLER:\uff1a spamcloe", max_size=20) | st.sampled_from(["-handler: spam", "-handler : x"]),
+    st.sampled_from(["", "Re: ", "RE : "]),
+)
+def test_no_subject_that_a_reply_repeats_is_a_command(before: str, name: str, after: str, prefix: str) -> None:
+    assert read_command("", prefix + quoted_request(before + name + after)) is None
 
 
 def test_every_message_of_ours_in_a_thread_has_a_subject_that_is_no_command() -> None:

@@ -56,7 +56,8 @@ _SNOOZE = re.compile(r"snooze-([1-9][0-9]?)d")
 _FILES = re.compile(r"files-([a-z0-9]{1,40})")
 _NAMED = 6  # characters of a receipt: they name one of a few messages, and leave the address within RFC 5321's 64
 _SUBJECT = re.compile(r"\s*(?:re\s*:\s*)?email-handler\s*:\s*([\w-]{1,40})\s*", re.IGNORECASE)
-_LIKE_A_REQUEST = re.compile(r"(?:\w{1,8}\s?:\s?)*email-handler\s?:")  # behind any prefixes: clients know many
+# Behind any prefixes, since clients know many. IGNORECASE as above: Python takes dotless and dotted letters for an i too.
+_LIKE_A_REQUEST = re.compile(r"(?:\w{1,8}\s?:\s?)*email-handler\s?:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,5 +91,5 @@ def files_of(receipt: ReceiptId) -> str:
 def quoted_request(subject: str) -> str:
     """Return *subject*, in quotation marks if it begins like a request of the owner's: the contact chose it, and the
     owner's email program repeats it in a reply, which must not become a command."""
-    letters = unicodedata.normalize("NFKC", IGNORABLE.sub("", subject)).casefold()
+    letters = unicodedata.normalize("NFKC", IGNORABLE.sub("", subject))
     return f"“{subject}”" if _LIKE_A_REQUEST.match(" ".join(letters.split())) else subject
