@@ -124,7 +124,7 @@ def test_a_reply_that_has_left_is_not_cancelled(cloud: LocalCloud, conversation:
     cloud.settle()
 
     ran = run(cloud, "cancel", conversation.id)
-    assert (ran.exit_code, "Your last reply has left already." in ran.output) == (1, True)
+    assert (ran.exit_code, "Your last email has left already." in ran.output) == (1, True)
     assert run(cloud, "cancel", "c-nowhere1").exit_code == 1
 
 
