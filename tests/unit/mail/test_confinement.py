@@ -4,6 +4,7 @@ How a browser reads it is measured in tests/browser.
 """
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -130,9 +131,23 @@ def test_what_is_nested_too_deep_keeps_its_text() -> None:
 
 
 def test_all_runs_of_text_are_reworded_at_once() -> None:
-    confined = confine("a<b>b</b><p title=x>c&amp;", lambda runs: [run.upper() for run in runs])
+    confined = confine("a<b>b</b><p lang=x>c&amp;", lambda runs: [run.upper() for run in runs])
 
-    assert confined.body.endswith('A<b>B</b><p title="x">C&amp;</p></article>')
+    assert confined.body.endswith('A<b>B</b><p lang="x">C&amp;</p></article>')
+
+
+def test_what_stands_in_place_of_a_blocked_picture_is_text_too_and_a_word_may_go_on_around_it() -> None:
+    page = "o<img src=cid:1 alt='n&quot;'>e<p title='one'>"
+    seen: list[str] = []
+
+    def reworded(runs: Sequence[str]) -> list[str]:
+        seen.append("".join(runs))
+        return [run.upper() for run in runs]
+
+    confined = confine(page, reworded)
+
+    assert seen == ["oe", 'On"E']
+    assert confined.body.endswith('O<img src="cid:1" alt="N&quot;">E<p></p></article>')
 
 
 @pytest.mark.parametrize(

@@ -246,6 +246,17 @@ def test_no_text_of_a_contact_looks_like_a_sentinel(imitation: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "imitation", ['<img src=%s alt="[Only you see this:">', '[<img src=%s alt="Only you see"> this:']
+)
+def test_nothing_that_stands_in_place_of_a_blocked_picture_looks_like_a_sentinel(imitation: str) -> None:
+    received = parse(mail(text=None, html=imitation % "https://pictures.example/a.png"))
+
+    forwarded = parse(compose_forward(received, forward_context(received)).raw)
+
+    assert "[" not in forwarded.html.partition("<article")[2].partition("</article>")[0]
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "jane@bank.example, verified, first message",

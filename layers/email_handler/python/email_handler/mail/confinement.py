@@ -26,7 +26,7 @@ SCOPE = "theirs"
 """Class of the element that stands for the contact's ``<body>``."""
 
 type Rewording = Callable[[Sequence[str]], Sequence[str]]
-"""Takes all runs of text and returns as many."""
+"""Takes runs of text that a reader sees as one and returns as many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,8 @@ class Confined:
 def confine(page: str, reworded: Rewording = lambda runs: runs) -> Confined:
     """Return *page* (any text of at most MAX_CONFINED characters) confined. Takes linear time.
 
-    *reworded* may change the text: it gets all of its runs, since a word may be spread over several.
+    *reworded* may change the text: it gets all of its runs, since a word may be spread over several; first without and
+    then with what stands in place of pictures that a client blocks.
     """
     tree = _Tree()
     for kind, name, text in tokens(page):
@@ -54,8 +55,13 @@ def confine(page: str, reworded: Rewording = lambda runs: runs) -> Confined:
         elif name == "style":
             tree.style(text)
     tree.finish()
-    for at, run in zip(tree.texts, reworded([tree.written[at] for at in tree.texts]), strict=True):
-        tree.written[at] = html.escape(run, quote=False)
+    for seen in (tree.texts, sorted(tree.texts + tree.alternatives)):
+        for at, run in zip(seen, reworded([tree.written[at] for at in seen]), strict=True):
+            tree.written[at] = run
+    for at in tree.texts:
+        tree.written[at] = html.escape(tree.written[at], quote=False)
+    for at in tree.alternatives:
+        tree.written[at] = html.escape(tree.written[at])
     body = "".join(tree.written)
     root = _attributes_text("article", tree.root | {"style": _root_style(tree.root)}, css.inline, (SCOPE,))
     return Confined(
@@ -126,6 +132,7 @@ class _Tree:
     def __init__(self) -> None:
         self.written: list[str] = []
         self.texts: list[int] = []  # which of these are runs of text
+        self.alternatives: list[int] = []  # and which stand in place of pictures
         self.open: list[tuple[str, str]] = []  # name and start tag
         self.counts: Counter[str] = Counter()  # of each name in it
         self.root: dict[str, str] = {}  # attributes of <html> and <body>
@@ -161,7 +168,11 @@ class _Tree:
             self.text(found.get("alt", ""))
             return
         tag = f"<{name}{_attributes_text(name, found, self._inline)}>"
-        if name in _EMPTY:
+        if name == "img" and (alternative := _word(found.get("alt", ""))):
+            self.alternatives.append(len(self.written) + 1)
+            self.written += (f'{tag[:-1]} alt="', alternative, '">')
+            self.shows = True
+        elif name in _EMPTY:
             self.shows = self.shows or name == "img"
             self.written.append(tag)
         elif len(self.open) < MAX_OPEN:
@@ -287,7 +298,6 @@ _ANYWHERE: dict[str, Callable[[str], str]] = {
     "height": _length,
     "id": _word,
     "lang": _word,
-    "title": _word,
     "valign": _word,
     "width": _length,
 }
@@ -295,7 +305,7 @@ _OF: dict[str, dict[str, Callable[[str], str]]] = {
     "a": {"href": link_url, "name": _word},
     "font": {"color": _word, "face": _word, "size": _word},
     "hr": {"color": _word, "size": _length},
-    "img": {"alt": _word, "border": _length, "hspace": _length, "src": picture_url, "vspace": _length},
+    "img": {"border": _length, "hspace": _length, "src": picture_url, "vspace": _length},
     "li": {"type": _word, "value": _length},
     "ol": {"start": _length, "type": _word},
     "table": {
