@@ -16,6 +16,7 @@ LOOK_ALIKES = (
     "me@privates.example",
     "me@private.examples",
     "me@private.example.zip.test",
+    "me@private.example.tar.gz.test",
     "me@private.example.pdfs",
     "me@private.example2",
     "me@private-example.test",

@@ -76,6 +76,13 @@ def test_attachments_keep_every_byte() -> None:
     assert [(a.name, a.payload) for a in sent.attachments] == [("Plan.bin", payload)]
 
 
+@pytest.mark.parametrize("ending", [".pdf", ".tar.gz", ".v2.dwg", ".2026.dwg"])
+def test_a_private_address_is_replaced_before_all_endings_of_a_files_name(ending: str) -> None:
+    sent = parse(_reply(mail(attachments=[(PRIVATE + ending, "application/octet-stream", b"x")])).raw)
+
+    assert [a.name for a in sent.attachments] == [reply_context().identity.public_address + ending]
+
+
 def test_inline_images_stay_inline_under_our_own_id() -> None:
     raw = mail(text=None, html='<img src="cid:a@private.example">', inline=[("a@private.example", "image/png", b"x")])
 

@@ -123,6 +123,7 @@ def test_it_reports_what() -> None:
         (b"0\x80enveloped", "application/pkcs7-mime"),
         (b"0\x80enveloped", "application/x-pkcs7-mime"),
         (b"Version: 1", "application/pgp-encrypted"),
+        ("Smith;me@here.example;Berlin\n".encode("cp037"), "text/plain"),  # EBCDIC that nothing declares
     ],
 )
 def test_what_it_cannot_open_is_unchecked(payload: bytes, kind: str) -> None:
@@ -169,7 +170,13 @@ def test_a_member_that_lies_about_its_size_is_unchecked() -> None:
     assert {action for _, action, _ in _places(_with_file(lying))} <= {"unchecked"}
 
 
-@pytest.mark.parametrize("name", [f"{PRIVATE}.dwg", f"plan of {PRIVATE}.x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"{PRIVATE}.dwg", f"plan of {PRIVATE}.x"),
+        *(f"{PRIVATE}.{endings}" for endings in ("tar.gz", "pdf.p7m", "v2.dwg", "2026.11.29.dwg", "TAR.xyz", "b.dwg")),
+    ],
+)
 def test_an_address_before_any_file_type_is_found_in_a_files_name(name: str) -> None:
     assert ("attachment 1 (application/octet-stream) name", "held", "private address") in _places(
         _with_file(b"x", name=name)

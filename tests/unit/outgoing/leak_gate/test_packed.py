@@ -60,6 +60,13 @@ def test_a_run_goes_on_behind_a_line_break_however_it_is_written(written: str) -
     assert list(packed.files(digits[:20] + written + digits[20:], 9)) == [text]
 
 
+def test_digits_of_bytes_go_on_behind_a_continued_line() -> None:
+    text = "a value of the registry".encode("utf-16-le")
+    lines = ",\\\r\n  ".join(text[at : at + 20].hex(",") for at in range(0, len(text), 20))
+
+    assert any(text in content for content in packed.unpacked(f'"name"=hex(1):{lines}\r\n', len(text)))
+
+
 @pytest.mark.parametrize(("slash", "plus"), [("%2F", "%2b"), (r"\/", "+")])
 def test_digits_may_be_escaped(slash: str, plus: str) -> None:
     content = bytes.fromhex("fbefbe") * 9 + bytes.fromhex("ffffff") * 9  # "+" and "/" alone

@@ -161,3 +161,24 @@ def test_a_word_in_an_unspaced_script_ends_before_an_address_in_any_charset(char
 
     assert gate.check(_with_file(text), NEEDLES)[0]
     assert gate.check(_with_file(text, f"text/plain; charset={charset}"), NEEDLES)[0]
+
+
+@pytest.mark.parametrize("address", [f"x{PRIVATE}", f"{PRIVATE}x", f"{PRIVATE}.test"])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_longer_address_is_left_alone_in_digits_and_in_two_byte_text(address: str, end: str) -> None:
+    text = address + end
+    digits = (text.encode().hex(), base64.b64encode(text.encode()).decode(), base64.b32encode(text.encode()).decode())
+
+    for written in (*digits, f"{digits[1]} and {digits[1]}"):
+        assert gate.check(_with_file(written.encode(), "text/plain"), NEEDLES) == ((), ())
+    for codec in ("utf-16", "utf-16-le", "utf-16-be", "utf-32"):
+        assert gate.check(_with_file(text.encode(codec), "text/plain"), NEEDLES) == ((), ())
+
+
+@pytest.mark.parametrize("ending", [".org.pdf", ".org.tar.gz", ".co.v2.pdf"])
+def test_a_longer_domain_before_the_endings_of_a_files_name_is_left_alone(ending: str) -> None:
+    head = [("Content-Disposition", f'attachment; filename="{PRIVATE}{ending}"')]
+
+    raw = multipart("mixed", entity([], b"x"), entity(head, b"y"), headers=[("From", "a@b.example")])
+
+    assert gate.check(raw, NEEDLES) == ((), ())

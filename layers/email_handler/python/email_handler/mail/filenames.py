@@ -12,6 +12,8 @@ _UNSAFE = re.compile(r'[/\\:*?"<>|]')
 _DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _DRIVE = re.compile(r"(?i)[a-z]:\\(?:.*\\)?")
 
+_ENDING = re.compile(r"\.(?:[^.@]{0,40}[0-9][^.@]{0,40}|[^.@]|tar)\Z", re.IGNORECASE)
+
 _NAMES = {
     "application/ms-tnef": "winmail.dat",
     "application/vnd.ms-tnef": "winmail.dat",
@@ -79,6 +81,15 @@ def safe_filename(name: str) -> str:
         if dot and len(extension) <= 16:  # noqa: PLR2004 - longer ones are not extensions
             name = f"{stem[: MAX_NAME - len(extension) - 1]}.{extension}"
     return name[:MAX_NAME].strip(" .")
+
+
+def without_endings(name: str) -> str:
+    """Return *name* without its extension, and without what stands before that and ends the name of no host: a version
+    (``v2``, ``2026``) or ``tar``."""
+    stem = name.rpartition(".")[0]
+    while ending := _ENDING.search(stem):
+        stem = stem[: ending.start()]
+    return stem
 
 
 def default_name(content_type: str, number: int) -> str:

@@ -13,6 +13,7 @@ from email_handler.identifiers import EmailAddress
 from email_handler.mail import writer
 from email_handler.mail.addresses import Mailbox
 from email_handler.mail.charsets import decode
+from email_handler.mail.filenames import without_endings
 from email_handler.mail.html import html_text
 from email_handler.mail.message import Message, Part
 from email_handler.mail.new_text import new_text
@@ -228,9 +229,9 @@ class _Cleaning:
         return writer.placement(part.disposition, self._name(part, where), self._ids.get(part.content_id, ""))
 
     def _name(self, part: Part, where: str) -> str:
-        stem, dot, extension = part.filename.rpartition(".")
-        masked, changed = self.masked(stem if dot else extension, f"{where} name", name=True)
-        return masked + dot + (extension if dot else "") if changed else part.filename
+        stem = without_endings(part.filename) or part.filename
+        masked, changed = self.masked(stem, f"{where} name", name=True)
+        return masked + part.filename[len(stem) :] if changed else part.filename
 
     def _where(self, part: Part) -> str:
         number = self._numbers.get(id(part))

@@ -33,6 +33,7 @@ from email_handler.mail.documents.reading import (
     Unread,
 )
 from email_handler.mail.encodings import decode_quoted_printable
+from email_handler.mail.filenames import without_endings
 from email_handler.mail.message import Header, Message, Part
 from email_handler.mail.parsing import parse
 from email_handler.outgoing.composed import Change, Composed, Place, Unchecked
@@ -68,11 +69,14 @@ _NEXT = re.compile(rb"\n(?=From [^\n]{1,200}\n[!-9;-~]{1,76}:)")  # of several m
 _DEFECTS = {"header section cut": DAMAGED, "nested too deep": TOO_DEEP, "too many parts": TOO_MANY}
 _ASCII_BYTES = bytes(range(128))
 _ASCII = bytes(range(128)) + b"\x7f" * 128  # no byte beyond ASCII is a letter of an address
+_BLANK = re.compile(rb"[ \r\n]")
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _CFWS = re.compile(r"\((?:[^()]|\([^()]{0,99}\)){0,200}\)|(?<=\.)[ \t]{1,9}|[ \t]{1,9}(?=\.)")
 _WIDE = re.compile("[\x01-\x7f]\0((?:[\x01-\x7f]\0){4,}+)")  # UTF-16 behind another string's last letter
 _APART = b"\n()\n"  # stands between two texts: no address goes on behind it
+_REPLACED = "\ufffd".encode()
 _MANY = 4  # texts of headers that are worth looking at together
+_GAPS = re.compile(rb"\A\0+|\0{4,}")  # between what two runs of digits encode: no string ends there
 _END = "\2"  # of a string in bytes: no letter, and no boundary that an address could go on behind
 
 
@@ -216,7 +220,9 @@ class _Scan:
             else:
                 self._unread(where, path, TOO_MANY)
         self._around = around
-        if not is_text or readers or b"\0" in content or not _is_utf8(plain):
+        # Text in UTF-16 has no zeros left, unless it is no such text throughout.
+        is_whole = _is_utf8(plain) and b"\0" not in plain and _REPLACED not in plain
+        if not is_text or readers or not is_whole:
             self.raw(where, content, is_text=is_text and not readers and b"\0" not in content)
         for reader in readers:
             try:
@@ -297,14 +303,14 @@ class _Scan:
             self._unpack(where, text)
 
     def _name(self, where: str, name: str) -> None:
-        """Scan the name of a file, also as it is before an ending that is no known file type."""
-        for text in (name, name.rpartition(".")[0]):
+        """Scan the name of a file, also as it is before endings that are no known file types."""
+        for text in (name, without_endings(name)):
             self._text(where, text, name=True)
 
     def _unpack(self, where: str, text: str) -> None:
         for window in views.windows(text):
             for content in packed.unpacked(window, self._needles.least):
-                self.raw(where, content)
+                self.raw(where, _GAPS.sub(b"\n", content))
 
     def _packed(self, where: str, path: str, text: str, depth: int) -> None:
         """Scan the files that *text* carries."""
@@ -351,9 +357,12 @@ def _why_unread(content: bytes, kind: str, charset: str, *, is_text: bool, is_kn
     that *is_known*, or text in a charset that nobody knows."""
     if kind in _ENCRYPTED and not is_known:
         return ENCRYPTED
-    is_no_text = not charset and (not is_text or is_surely_binary(as_utf8(content)))
+    plain = as_utf8(content)
+    is_no_text = not charset and (not is_text or is_surely_binary(plain))
     is_foreign = len(content.translate(None, _ASCII_BYTES)) > len(content) * _FOREIGN
-    is_unreadable = bool(charset) and not codec_name(charset) and is_foreign
+    # Without a charset, text is read as ASCII; in EBCDIC, blanks and line ends are other bytes.
+    is_read = codec_name(charset) if charset else is_known or _is_utf8(plain) or _BLANK.search(content)
+    is_unreadable = is_text and is_foreign and not is_read
     return UNKNOWN if kind == "message/partial" or is_unreadable or (is_no_text and not is_known) else ""
 
 

@@ -51,12 +51,14 @@ _NOT_OF_A_NAME = "".join(
 # What may follow a domain without making it another domain: "me@example.com.test" is someone else's address, while
 # "me@example.com." ends a sentence and "me@example.com.pdf" is a file name.
 _FILE_TYPE = (
-    r"(?:pdf|docx?|xlsx?|pptx?|od[tspg]|rtf|txt|eml|msg|ics|vcf|zip|gz|png|jpe?g|gif|html?|csv|asc|p7[sm]|json|xml|md)"
+    r"(?:pdf|docx?|xlsx?|pptx?|od[tspg]|rtf|txt|eml|msg|ics|vcf|zip|gz|png|jpe?g|gif|html?|csv|asc|p7[sm]|json|xml|md"
+    r"|tar|tgz|7z|rar|bz2|xz|bak|sql|mbox)"
 )
+_FILE_TYPES = rf"{_FILE_TYPE}(?:\.{_FILE_TYPE}){{0,3}}"  # of a packed file, of a signed one
 _K = f"{KERN}?"
 _DOMAIN_ENDS = (
     rf"(?!{_K}[{_LETTER}\u0300-\u036f])(?!{_K}{_WORD}{{1,63}}\.[A-Za-z])(?!{_K}-[A-Za-z0-9{KERN}-]{{0,126}}\.{_K}[A-Za-z])"
-    rf"(?!{_K}\.{_K}(?!{_FILE_TYPE}(?![A-Za-z0-9.-]))(?-i:[a-z0-9]))"
+    rf"(?!{_K}\.{_K}(?!{_FILE_TYPES}(?![A-Za-z0-9.-]))(?-i:[a-z0-9]))"
 )
 _ENDS = re.compile(_DOMAIN_ENDS, re.IGNORECASE)
 _GOES_ON = re.compile(rf"{_B}{_DOT}{_B}[A-Z]")  # ME@EXAMPLE.COM.TEST, Me@Example.Com.Test

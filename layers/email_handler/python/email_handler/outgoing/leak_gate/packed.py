@@ -67,8 +67,8 @@ _ENCODINGS = (
         re.compile(r"[A-Za-z2-7]{16,}+(?:[ \t\r]{0,9}+\n[\s>|]{0,40}+[A-Za-z2-7]{2,}+)*+"), re.compile(r"[\s>|]+"),
         5, 1, "A", lambda digits: int(digits.lower().translate(_AS_INT_HAS), 32),
     ),
-    _Encoding(  # 6d65, 6d:65, \x6d\x65, 0x6d, 0x65
-        re.compile(rf"{_PAIR}(?:[^0-9A-Za-z\\]{{0,8}}+{_PAIR}){{7,}}+[0-9A-Fa-f]?"), re.compile("0?x|[^0-9A-Fa-f]+"),
+    _Encoding(  # 6d65, 6d:65, \x6d\x65, 0x6d, 0x65, and lines that go on behind a backslash
+        re.compile(rf"{_PAIR}(?:(?:[^0-9A-Za-z\\]|\\(?=\r?\n)){{0,8}}+{_PAIR}){{7,}}+[0-9A-Fa-f]?"), re.compile("0?x|[^0-9A-Fa-f]+"),
         4, 4, "0", lambda digits: int(digits, 16),
     ),
 )  # fmt: skip
