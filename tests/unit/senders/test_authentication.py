@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.parsing import parse
-from email_handler.senders.authentication import SenderVerification, SesReceipt, receipt_from_message, verify_sender
+from email_handler.senders.authentication import (
+    SenderVerification,
+    SesReceipt,
+    added_recipients,
+    receipt_from_message,
+    verify_sender,
+)
 from tests.support.records import passed_receipt
 
 SES_DKIM = "amazonses.com; dkim=pass header.i=@customer.example;"
@@ -346,3 +352,39 @@ def test_no_results_field_raises_or_verifies_by_chance(field: str, rest: str) ->
 
     assert not verify_sender(message, receipt(envelope_sender="")).verified
     receipt_from_message(message, ReceiptId("r9"))
+
+
+SIGNED = "DKIM-Signature: v=1; a=rsa-sha256;\r\n d=%s; s=a;\r\n h=%s;\r\n bh=a=; b=d=evil.example\r\n"
+TO_AND_CC = "To: a@x.example\r\nCc: b@x.example\r\n"
+DIRECT = SES_TOP.replace("from=jane@", "from=bounce@mail.")
+
+
+@pytest.mark.parametrize(
+    ("head", "added"),
+    [
+        ("", set()),
+        ("to: c@x.example\r\n", {"to"}),
+        ("To: c@x.example\r\nCC : d@x.example\r\n", {"to", "cc"}),
+        (SIGNED % ("customer.example", "from:to:cc:subject"), set()),
+        (SIGNED % ("customer.example", "From : To : CC"), set()),
+        (SIGNED % ("customer.example", "from:to:subject"), {"cc"}),
+        (SIGNED % ("mail.customer.example", "from:cc:subject"), {"to"}),
+        (SIGNED % ("customer.example", "from:subject"), set()),  # some providers sign no recipients
+        (SIGNED % ("evil.example", "from:to:subject"), set()),
+        (SIGNED % ("customer.example", "from:to") + SIGNED % ("customer.example", "from:to:cc"), {"cc"}),
+        (f"To: c@x.example\r\n{SIGNED % ('customer.example', 'from:to')}", {"to", "cc"}),
+        (DIRECT + SIGNED % ("customer.example", "from:to"), set()),
+        (f"{DIRECT}To: c@x.example\r\n", {"to"}),
+        (DIRECT.replace("spf=pass", "spf=none") + SIGNED % ("customer.example", "from:to"), {"cc"}),
+    ],
+)
+def test_a_recipient_may_be_added_where_a_signature_of_the_sender_does_not_cover_it(head: str, added: set[str]) -> None:
+    message = parse((head + SENT + TO_AND_CC + "\r\nHello\r\n").encode())
+
+    assert added_recipients(message, receipt(envelope_sender="bounce@mail.customer.example")) == added
+
+
+def test_to_a_message_without_from_only_a_field_that_stands_twice_was_added() -> None:
+    message = parse((SIGNED % ("customer.example", "to") + TO_AND_CC + TO_AND_CC[:17] + "\r\n").encode())
+
+    assert added_recipients(message, receipt()) == {"to"}

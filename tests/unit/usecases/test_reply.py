@@ -678,6 +678,18 @@ def test_an_owners_message_to_somebody_else_sent_on_to_a_thread_address_is_refus
     assert "not in To or Cc" in read(notice).as_string()
 
 
+@pytest.mark.parametrize("added", ["To", "Cc"])
+def test_an_owners_message_to_somebody_else_is_refused_if_they_add_the_thread_address_to_it(
+    world: World, added: str
+) -> None:
+    signature = "DKIM-Signature: v=1; d=private.example; h=from:to:subject; b=x\r\n"
+    raw = f"{added}: {thread(world)}\r\n{signature}".encode() + owner_reply(world, to="friend@elsewhere.example")
+    decision = world.arrive(raw, to=thread(world))
+
+    assert decision.outcome is Outcome.HOLD
+    assert to_contact(world.run()) == []
+
+
 def test_a_reply_to_one_that_is_sent_on_to_the_address_for_everyone_is_refused(world: World) -> None:
     decision = world.arrive(owner_reply(world), to=thread(world, everyone=True))
 

@@ -81,6 +81,35 @@ def verify_sender(message: Message, receipt: SesReceipt) -> SenderVerification:
     return SenderVerification(address=EmailAddress(address.lower()) if reason in _VERIFIED_BY else None, reason=reason)
 
 
+_RECIPIENTS = frozenset(("to", "cc"))
+_TAG = re.compile(r"(?:^|;)([dh])=([^;]*)")  # of a DKIM signature without its blanks (RFC 6376 §3.5)
+
+
+def added_recipients(message: Message, receipt: SesReceipt) -> frozenset[str]:
+    """Return which of "to" and "cc" somebody who got *message* may have added to it before they sent it on.
+
+    A field that stands twice: RFC 5322 §3.6 allows one, and a signature covers the lowest (RFC 6376 §5.4.2). And one that
+    a signature of From's domain leaves out, if it signs the other; unless SPF shows that the message came straight from
+    that domain.
+    """
+    names = [header.name.lower() for header in message.headers]
+    repeated = frozenset(name for name in _RECIPIENTS if names.count(name) > 1)
+    domain = _domain(message.from_[0].address) if message.from_ else ""
+    if _spf_aligned(_ses_results(message), receipt.envelope_sender, domain):
+        return repeated
+    signatures = (header.raw for header in message.headers if header.name.lower() == "dkim-signature")
+    signed = (_signed_recipients(signature, domain) for signature in signatures)
+    return repeated.union(*(_RECIPIENTS - fields for fields in signed if fields))
+
+
+def _signed_recipients(signature: str, domain: str) -> frozenset[str]:
+    """Return which of To and Cc the DKIM *signature* covers, none if it is not aligned with *domain*."""
+    tags = dict(_TAG.findall("".join(signature.split())))
+    if not aligned(_domain(tags.get("d", "")), domain):
+        return frozenset()
+    return _RECIPIENTS.intersection(tags.get("h", "").lower().split(":"))
+
+
 def receipt_from_message(
     message: Message, receipt_id: ReceiptId, recipients: Sequence[EmailAddress] = ()
 ) -> SesReceipt:

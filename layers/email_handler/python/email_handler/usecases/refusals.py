@@ -12,6 +12,7 @@ from email_handler.conversations.thread_address import token_matches
 from email_handler.identifiers import EmailAddress, LedgerId
 from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known
+from email_handler.senders.authentication import added_recipients
 from email_handler.senders.machines import is_calendar_response, surely_automatic
 from email_handler.usecases.decision import build_commit, new_send
 
@@ -55,10 +56,12 @@ def refusals(
     if not opened:
         yield NoticeKind.WRONG_TOKEN, "wrong-token", "the address opens nothing"
         return
-    named = owners.thread_targets([box.address for box in (*parsed.message.to, *parsed.message.cc)])
+    added = added_recipients(parsed.message, parsed.receipt)
+    written = {"to": parsed.message.to, "cc": parsed.message.cc}
+    named = owners.thread_targets([box.address for field in written.keys() - added for box in written[field]])
     to_one = [replace(target, tag="") for target in named if target.everyone]
     if parsed.target not in named and parsed.target not in to_one:
-        yield NoticeKind.NOT_NAMED, "not-named", "neither To nor Cc names the thread address"
+        yield NoticeKind.NOT_NAMED, "not-named", "no To or Cc that surely is the sender's names the thread address"
     if parsed.receipt.virus == "FAIL":
         yield NoticeKind.VIRUS, "virus", "SES found a virus in the reply"
 
