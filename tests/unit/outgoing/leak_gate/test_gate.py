@@ -569,6 +569,14 @@ def test_the_name_of_an_unchecked_file_is_on_one_line_and_short() -> None:
     assert part.name == ("a.zip/a b" + "x" * 300)[:200]
 
 
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("gap", ["", "\n"])
+def test_what_is_appended_in_ascii_to_two_byte_text_is_read(codec: str, gap: str) -> None:
+    log = "A line of the log.\r\n".encode(codec) + f"{gap}{PRIVATE}\r\n".encode()
+
+    assert ("attachment 1 (text/plain)", "held", "private address") in _places(_with_file(log, "text/plain"))
+
+
 def test_only_a_clear_majority_of_zeros_makes_text_of_a_binary_file() -> None:
     assert {action for _, action, _ in _places(_with_file(b"a\0bc" * 9))} == {"unchecked"}
     assert _places(_with_file("Hello, this is a text.".encode("utf-16-le"))) == set()

@@ -224,6 +224,8 @@ class _Scan:
         is_whole = _is_utf8(plain) and b"\0" not in plain and _REPLACED not in plain
         if not is_text or readers or not is_whole:
             self.raw(where, content, is_text=is_text and not readers and b"\0" not in content)
+        elif plain is not content:  # a program that knows no better may have appended ASCII
+            self.raw(where, content.replace(b"\0", b""))
         for reader in readers:
             try:
                 self._take(where, path, reader(content, self._budget), depth)
