@@ -220,12 +220,10 @@ class _Scan:
             else:
                 self._unread(where, path, TOO_MANY)
         self._around = around
-        # Text in UTF-16 has no zeros left, unless it is no such text throughout.
-        is_whole = _is_utf8(plain) and b"\0" not in plain and _REPLACED not in plain
-        if not is_text or readers or not is_whole:
-            self.raw(where, content, is_text=is_text and not readers and b"\0" not in content)
-        elif plain is not content:  # a program that knows no better may have appended ASCII
-            self.raw(where, content.replace(b"\0", b""))
+        if not is_text or readers:
+            self.raw(where, content)
+        else:
+            self._rest_of_text(where, content, plain)
         for reader in readers:
             try:
                 self._take(where, path, reader(content, self._budget), depth)
@@ -233,6 +231,13 @@ class _Scan:
                 self._unread(where, path, DAMAGED)
         if reason := _why_unread(content, kind, charset, is_text=is_text, is_known=bool(readers)):
             self._unread(where, path, reason)
+
+    def _rest_of_text(self, where: str, content: bytes, plain: bytes) -> None:
+        """Scan for strings what *plain*, the text *content* in UTF-8, may not show of it."""
+        if b"\0" in plain or _REPLACED in plain or not _is_utf8(plain):
+            self.raw(where, content, is_text=b"\0" not in content)
+        elif plain is not content:  # a program that knows no better may have appended ASCII
+            self.raw(where, content.replace(b"\0", b""))
 
     def _refused(self, content: bytes, depth: int) -> str:
         """Return why *content* is not read at all, "" if it is."""
