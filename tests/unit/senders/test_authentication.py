@@ -371,6 +371,7 @@ DIRECT = SES_TOP.replace("from=jane@", "from=bounce@mail.")
         (SIGNED % ("mail.customer.example", "from:cc:subject"), {"to"}),
         (SIGNED % ("customer.example", "from:subject"), set()),  # some providers sign no recipients
         (SIGNED % ("evil.example", "from:to:subject"), set()),
+        ("ARC-Message-Signature: d=customer.example; h=from:to; b=x\r\n", set()),
         (SIGNED % ("customer.example", "from:to") + SIGNED % ("customer.example", "from:to:cc"), {"cc"}),
         (f"To: c@x.example\r\n{SIGNED % ('customer.example', 'from:to')}", {"to", "cc"}),
         (DIRECT + SIGNED % ("customer.example", "from:to"), set()),
