@@ -696,6 +696,12 @@ def test_a_reply_to_one_that_is_sent_on_to_the_address_for_everyone_is_refused(w
     assert decision.outcome is Outcome.HOLD
 
 
+def test_a_command_that_is_sent_on_to_the_address_without_its_verb_is_refused(world: World) -> None:
+    command = thread(world).replace("@", "+close@")
+
+    assert world.arrive(owner_reply(world, to=command), to=thread(world)).outcome is Outcome.HOLD
+
+
 def test_a_reply_to_the_address_for_everyone_may_arrive_at_the_one_for_the_contact(world: World) -> None:
     decision = world.arrive(owner_reply(world, to=thread(world, everyone=True)), to=thread(world))
 
