@@ -12,7 +12,8 @@ _UNSAFE = re.compile(r'[/\\:*?"<>|]')
 _DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _DRIVE = re.compile(r"(?i)[a-z]:\\(?:.*\\)?")
 
-_ENDING = re.compile(r"\.(?:[^.@]{0,40}[0-9][^.@]{0,40}|[^.@]|tar)\Z", re.IGNORECASE)
+_ENDING = re.compile(r"[^@]{0,40}[0-9][^@]{0,40}|[^@]|tar", re.IGNORECASE)
+_MAX_ENDINGS = 8
 
 _NAMES = {
     "application/ms-tnef": "winmail.dat",
@@ -87,8 +88,11 @@ def without_endings(name: str) -> str:
     """Return *name* without its extension, and without what stands before that and ends the name of no host: a version
     (``v2``, ``2026``) or ``tar``."""
     stem = name.rpartition(".")[0]
-    while ending := _ENDING.search(stem):
-        stem = stem[: ending.start()]
+    for _ in range(_MAX_ENDINGS):
+        before, dot, ending = stem.rpartition(".")
+        if not dot or not _ENDING.fullmatch(ending):
+            break
+        stem = before
     return stem
 
 
