@@ -247,6 +247,17 @@ ALTERNATIVES = [
 ]
 
 
+@pytest.mark.parametrize("kind", ["text/watch-html", "application/vnd.x-html", "message/global", "message/news"])
+def test_what_some_client_could_show_as_a_page_is_a_closed_file(kind: str) -> None:
+    raw = multipart(
+        "mixed", _part("text/plain", b"Hi"), _part(kind, HOSTILE.encode()), headers=[("From", "jane@customer.example")]
+    )
+
+    parts = message_from_bytes(_forwarded(raw), policy=default).walk()
+
+    assert [part.get_content_disposition() for part in parts if part.get_content_type() == kind] == ["attachment"]
+
+
 @pytest.mark.parametrize(("kind", "content"), ALTERNATIVES)
 def test_no_alternative_can_be_shown_without_the_banner(kind: str, content: bytes) -> None:
     raw = multipart(

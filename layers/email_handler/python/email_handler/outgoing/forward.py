@@ -250,12 +250,8 @@ class _Rebuilding:
         return writer.text(marked(_text(part)), "plain", _flow(part), _placement(part))
 
 
-_PAGES = frozenset(
-    (
-        "application/xhtml+xml", "message/rfc822", "text/enriched", "text/html", "text/richtext", "text/x-amp-html",
-    )
-)  # fmt: skip
-"""Files that some clients show in the page of the message, where they could cover the banner."""
+_PAGES = re.compile("html|^message/(?:rfc822|global|news)$|^text/(?:enriched|richtext)$")
+"""Types of files that some clients show in the page of the message, where they could cover the banner."""
 
 
 _UNREAD = frozenset(
@@ -317,7 +313,7 @@ def _file(part: Part, payload: bytes) -> writer.Entity:
         part.content_type,
         payload,
         part.parameters.items(),
-        disposition="attachment" if part.content_type in _PAGES or _imitates(part) else part.disposition,
+        disposition="attachment" if _PAGES.search(part.content_type) or _imitates(part) else part.disposition,
         name=part.filename,
         content_id=part.content_id,
     )
