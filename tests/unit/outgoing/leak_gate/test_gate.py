@@ -130,6 +130,22 @@ def test_what_it_cannot_open_is_unchecked(payload: bytes, kind: str) -> None:
     assert _places(_with_file(payload, kind)) == {(f"attachment 1 ({kind})", "unchecked", "contents")}
 
 
+@pytest.mark.parametrize(
+    ("payload", "kind"),
+    [
+        (
+            "\u041f\u0440\u0438\u0432\u0435\u0442 \u0432\u0441\u0435\u043c".encode("koi8-r"),
+            "text/plain",
+        ),  # "@" stands for itself
+        ("\u041f\u0440\u0438\u0432\u0435\u0442".encode(), "text/plain"),
+        (b"Words", "text/plain; charset=x-unheard-of"),
+        (gzip.compress(b"", mtime=0), "text/plain; charset=x-unheard-of"),
+    ],
+)
+def test_what_it_can_read_is_checked(payload: bytes, kind: str) -> None:
+    assert _places(_with_file(payload, kind)) == set()
+
+
 def test_an_unchecked_part_does_not_hold_the_message() -> None:
     composed = gate.composed(_with_file(b"\x1f\x8b\x08 packed", "application/gzip"), NEEDLES)
 

@@ -74,7 +74,6 @@ _QUOTED_PAIR = re.compile(r"\\(.)")
 _CFWS = re.compile(r"\((?:[^()]|\([^()]{0,99}\)){0,200}\)|(?<=\.)[ \t]{1,9}|[ \t]{1,9}(?=\.)")
 _WIDE = re.compile("[\x01-\x7f]\0((?:[\x01-\x7f]\0){4,}+)")  # UTF-16 behind another string's last letter
 _APART = b"\n()\n"  # stands between two texts: no address goes on behind it
-_REPLACED = "\ufffd".encode()
 _MANY = 4  # texts of headers that are worth looking at together
 _GAPS = re.compile(rb"\A\0+|\0{4,}")  # between what two runs of digits encode: no string ends there
 _END = "\2"  # of a string in bytes: no letter, and no boundary that an address could go on behind
@@ -234,7 +233,7 @@ class _Scan:
 
     def _rest_of_text(self, where: str, content: bytes, plain: bytes) -> None:
         """Scan for strings what *plain*, the text *content* in UTF-8, may not show of it."""
-        if b"\0" in plain or _REPLACED in plain or not _is_utf8(plain):
+        if b"\0" in plain or not _is_utf8(plain):
             self.raw(where, content, is_text=b"\0" not in content)
         elif plain is not content:  # a program that knows no better may have appended ASCII
             self.raw(where, content.replace(b"\0", b""))
@@ -368,9 +367,9 @@ def _why_unread(content: bytes, kind: str, charset: str, *, is_text: bool, is_kn
     is_no_text = not charset and (not is_text or is_surely_binary(plain))
     is_foreign = len(content.translate(None, _ASCII_BYTES)) > len(content) * _FOREIGN
     # Without a charset, text is read as ASCII; in EBCDIC, blanks and line ends are other bytes.
-    is_read = codec_name(charset) if charset else is_known or _is_utf8(plain) or _BLANK.search(content)
-    is_unreadable = is_text and is_foreign and not is_read
-    return UNKNOWN if kind == "message/partial" or is_unreadable or (is_no_text and not is_known) else ""
+    is_read = codec_name(charset) if charset else _is_utf8(plain) or _BLANK.search(content)
+    is_unread = is_no_text or (is_foreign and not is_read)
+    return UNKNOWN if kind == "message/partial" or (is_unread and not is_known) else ""
 
 
 def _joined(path: str, name: str) -> str:
