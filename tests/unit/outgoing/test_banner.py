@@ -682,3 +682,26 @@ def test_without_actions_nothing_stands_at_the_end() -> None:
     received = parse(mail(text="Hello there"))
 
     assert not banner.actions_as_html(banner.banner(received, forward_context(received)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "quoted"),
+    [
+        ("text", f"> {BEGIN} x\r\n> y\r\n\r\nMy own words.\r\n\r\n> z, {END}\r\n"),
+        ("text", f"JD> {BEGIN}\r\n \r\n\r\n  My own words.\r\n> {END}\r\n"),
+        ("html", f"<blockquote>{BEGIN} x</blockquote>My own words.<blockquote>z, {END}</blockquote>"),
+        ("html", f"<blockquote>{BEGIN} x<BR></BLOCKQUOTE><p>My own words.</p>{END}"),
+    ],
+)
+def test_the_owners_own_words_between_two_quoted_sentinels_are_not_removed(kind: str, quoted: str) -> None:
+    remove = banner_removal.remove_from_html if kind == "html" else banner_removal.remove_from_text
+
+    assert remove(quoted) == (quoted, False)
+    reply = mail(text=None, html=quoted) if kind == "html" else mail(text=quoted)
+    assert compose_reply(parse(reply), reply_context()).held
+
+
+def test_a_quoted_banner_is_removed_though_a_client_broke_its_lines() -> None:
+    quoted = f"> {BEGIN} Jane\r\nDoe jane@customer.example,\r\n> {END}\r\n> Hello\r\n"
+
+    assert banner_removal.remove_from_text(quoted) == ("> Hello\r\n", True)

@@ -36,7 +36,8 @@ def remove_from_text(text: str) -> tuple[str, bool]:
 def remove_from_html(page: str) -> tuple[str, bool]:
     """Return *page* without banners, however a client rebuilt their markup, and whether there was one.
 
-    Tags that a banner's region opens without closing, or closes without opening, stay: they belong to the page.
+    Tags that a banner's region opens without closing, or closes without opening, stay: they belong to the page. What
+    goes on outside the quotation in which it begins is no banner.
     """
     if not _may_hold_banner(page):
         return page, False
@@ -47,13 +48,15 @@ def remove_from_html(page: str) -> tuple[str, bool]:
     for start, end in regions:
         sources = seen.sources(start, end)
         first, last = sources[0][0], sources[-1][1]
+        if "</blockquote" in (tags := _unbalanced(page[first:last])).lower():  # the owner's own words stand between
+            continue
         above = page[max(position, first - _PREVIEW_LIMIT) : first]
-        chunks += (page[position : first - len(above)], _PREVIEW.sub("", above), _unbalanced(page[first:last]))
+        chunks += (page[position : first - len(above)], _PREVIEW.sub("", above), tags)
         position = last
         if frame := _FRAME.match(page, last):  # a contact sees their own words without our border
             chunks += (frame[1], _ATTRIBUTES.sub("", frame[2]))
             position = frame.end()
-    return "".join((*chunks, page[position:])), bool(regions)
+    return "".join((*chunks, page[position:])), bool(chunks)
 
 
 _ACTION = "?subject=email-handler"
@@ -108,7 +111,8 @@ def _regions(text: str) -> list[tuple[int, int]]:
     begun: re.Match[str] | None = None
     for match in SENTINEL.finditer(text):
         if match.lastgroup == "end" and begun and match.end() - begun.start() <= REGION_LIMIT:
-            regions.append((begun.start(), match.end()))
+            if not _is_interrupted(text, begun.start(), match.end()):
+                regions.append((begun.start(), match.end()))
             begun = None
             continue
         if begun:
@@ -119,6 +123,15 @@ def _regions(text: str) -> list[tuple[int, int]]:
     if begun:
         regions += _cut_below(text, begun)
     return regions
+
+
+_OWN_PARAGRAPH = re.compile(r"\n[ \t\r]*+\n(?![ \t]*+[>|])[ \t]*+\S")
+
+
+def _is_interrupted(text: str, start: int, end: int) -> bool:
+    """Return whether something that is not quoted stands between two sentinels of which the first is: the owner's own
+    words between two quotations, in which a contact imitated them."""
+    return ">" in text[text.rfind("\n", 0, start) + 1 : start] and _OWN_PARAGRAPH.search(text, start, end) is not None
 
 
 _WHO = rf".{{0,200}}?(?:<[^\s<>]{{1,200}}>|\((?:LinkedIn|{NO_ADDRESS})\))\W{{0,5}}(?:not\b\W{{0,5}})?"
