@@ -139,6 +139,7 @@ def test_what_it_cannot_open_is_unchecked(payload: bytes, kind: str) -> None:
         ),  # "@" stands for itself
         ("\u041f\u0440\u0438\u0432\u0435\u0442".encode(), "text/plain"),
         (b"Words", "text/plain; charset=x-unheard-of"),
+        ("\u0101\u0102".encode("utf-16-be"), "text/plain; charset=utf-16-be"),  # control characters in no other
         (gzip.compress(b"", mtime=0), "text/plain; charset=x-unheard-of"),
     ],
 )
