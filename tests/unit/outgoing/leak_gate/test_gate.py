@@ -124,6 +124,7 @@ def test_it_reports_what() -> None:
         (b"0\x80enveloped", "application/x-pkcs7-mime"),
         (b"Version: 1", "application/pgp-encrypted"),
         ("Smith;me@here.example;Berlin\n".encode("cp037"), "text/plain"),  # EBCDIC that nothing declares
+        (bytes(range(1, 7)), "text/plain"),
     ],
 )
 def test_what_it_cannot_open_is_unchecked(payload: bytes, kind: str) -> None:
