@@ -125,6 +125,7 @@ def test_it_reports_what() -> None:
         (b"Version: 1", "application/pgp-encrypted"),
         ("Smith;me@here.example;Berlin\n".encode("cp037"), "text/plain"),  # EBCDIC that nothing declares
         (bytes(range(1, 7)), "text/plain"),
+        (bytes(range(0xF0, 0xF6)), "text/plain"),
     ],
 )
 def test_what_it_cannot_open_is_unchecked(payload: bytes, kind: str) -> None:
@@ -140,6 +141,7 @@ def test_what_it_cannot_open_is_unchecked(payload: bytes, kind: str) -> None:
         ),  # "@" stands for itself
         ("\u041f\u0440\u0438\u0432\u0435\u0442".encode(), "text/plain"),
         (b"Words", "text/plain; charset=x-unheard-of"),
+        (b"\xff\xfc\xfb\xfa\xf9" * 9, "text/plain"),  # too few different bytes for any address
         ("\u0101\u0102".encode("utf-16-be"), "text/plain; charset=utf-16-be"),  # control characters in no other
         (gzip.compress(b"", mtime=0), "text/plain; charset=x-unheard-of"),
     ],

@@ -45,6 +45,7 @@ MAX_DEPTH = 8  # levels of files within files and messages within messages
 _MAX_NAME = 200  # characters of a file's name that are reported
 _LONG = 4096  # bytes from which it is faster to look whether a message stands in another than to read it again
 _FOREIGN = 0.3  # of the bytes of a text are beyond ASCII: with less, its words can be read in any charset
+_FEWEST = 6  # different characters of an address such as "me@x.de"
 _ENCRYPTED = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"))
 _UNREAD = (
     (ENCRYPTED, re.compile(
@@ -368,7 +369,7 @@ def _why_unread(content: bytes, kind: str, charset: str, *, is_text: bool, is_kn
     is_foreign = len(content.translate(None, _ASCII_BYTES)) > len(content) * _FOREIGN
     # Without a charset, text is read as ASCII; in EBCDIC, blanks and line ends are other bytes.
     is_read = codec_name(charset) if charset else _is_utf8(plain) or _BLANK.search(content)
-    is_unread = is_no_text or (is_foreign and not is_read)
+    is_unread = is_no_text or (is_foreign and not is_read and len(set(content)) >= _FEWEST)
     return UNKNOWN if kind == "message/partial" or (is_unread and not is_known) else ""
 
 
