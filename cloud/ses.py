@@ -181,7 +181,8 @@ class SesEndpoint(HttpServer):
 
 def read_outbox(outbox: Path, after: int = 0) -> list[Sent]:
     """Return the envelopes in the folder *outbox*, oldest first; *after* is how many to skip."""
-    envelopes = [json.loads(path.read_text()) for path in sorted(outbox.glob("[0-9]*.json"))[after:]]
+    paths = sorted(outbox.glob("[0-9]*.json"), key=lambda path: int(path.stem))  # 10000 comes after 9999
+    envelopes = [json.loads(path.read_text()) for path in paths[after:]]
     return [Sent(**envelope | {"recipients": tuple(envelope["recipients"])}) for envelope in envelopes]
 
 

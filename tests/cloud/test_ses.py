@@ -1,5 +1,6 @@
 """SES's sending API: what it refuses, what it keeps, and the faults it injects."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,15 @@ def test_the_recipient_gets_the_message_id_and_date_of_ses_and_the_same_body(ses
     assert f"Message-ID: {sent.message_id}\r\n".encode() in received
     assert received.endswith(b"\r\n\r\nBody, 8 bit: \xff\r\n")
     assert b"1970" not in received
+
+
+def test_the_ten_thousandth_message_comes_after_the_one_before(ses: SesEndpoint) -> None:
+    send(ses, MAIL)
+    envelope = json.loads((ses.outbox / "0001.json").read_text())
+    for number in (10_000, 9_999):
+        (ses.outbox / f"{number:04}.json").write_text(json.dumps(envelope | {"number": number}))
+
+    assert [sent.number for sent in ses.sent()] == [1, 9_999, 10_000]
 
 
 def test_numbers_continue_in_an_outbox_that_has_messages(ses: SesEndpoint) -> None:

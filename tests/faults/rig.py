@@ -62,7 +62,6 @@ class World:
 
     rig: "Rig"
     name: str
-    before: int = 0  # messages in the outbox that are not this world's
     delivery: Delivery = Delivery.PROMPT
     mailboxes: tuple[str, ...] = (OWNER,)
     mutant: str = ""  # a change of the handlers (``handler_mutants.py``)
@@ -234,7 +233,7 @@ class World:
 
     def sent(self) -> list[Sent]:
         """Return the messages sent in this world."""
-        return read_outbox(self.rig.ses.outbox, after=self.before)
+        return read_outbox(self.rig.ses.outbox)
 
     def seen(self) -> Seen:
         """Look at everything that the run left."""
@@ -266,7 +265,8 @@ class Rig:
     def __init__(self, folder: Path) -> None:
         """Start everything; outbox and logs go to *folder*."""
         self.emulator = Emulator(PROJECT, log=folder / "ministack.log")
-        self.ses = SesEndpoint(folder / "outbox", domain="example.com")
+        self._outbox = folder / "outbox"
+        self.ses = SesEndpoint(self._outbox, domain="example.com")
         self.ses.upstream = self.emulator.endpoint
         self.clients = Clients(self.emulator.endpoint, ses_endpoint=self.ses.url)
         for document in DOCUMENTS:  # of one parameter, the second read may need no call
@@ -305,7 +305,7 @@ class Rig:
 
     @contextmanager
     def world(self, mutant: str = "") -> Iterator[World]:
-        """Create a new world; delete it afterwards."""
+        """Create a new world, with an outbox of its own; delete all but that afterwards."""
         name = f"faults-{next(self._numbers)}"
         create_table(self.clients.dynamodb, name)
         self.clients.s3.create_bucket(Bucket=name)
@@ -318,8 +318,10 @@ class Rig:
         arn = self.clients.sqs.get_queue_attributes(QueueUrl=urls[-1], AttributeNames=["QueueArn"])
         self.clients.events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": arn["Attributes"]["QueueArn"]}])
         recording.keep_names(name, _names(name))
+        self.ses.outbox = self._outbox / name
+        (self.ses.outbox / "handed-in").mkdir(parents=True)
         try:
-            yield World(rig=self, name=name, before=len(list(self.ses.outbox.glob("*.eml"))), mutant=mutant)
+            yield World(rig=self, name=name, mutant=mutant)
         finally:
             self.clients.events.remove_targets(Rule=name, Ids=["1"])
             self.clients.events.delete_rule(Name=name)
