@@ -119,9 +119,12 @@ def test_all_versions_of_one_persons_data_are_erased_and_nobody_elses(
 
 def test_one_conversation_is_erased_and_the_contact_stays(cloud: LocalCloud, connection: Connection) -> None:
     sender = person()
-    receipt = arrive(cloud, sender)
+    receipt = arrive(cloud, sender, references="<never-sent@operated.example>")
     conversation = ConversationId(conversation_of(cloud, sender))
     (why,) = lines(cloud, "why", receipt)
+    before = connection.operator.contact(sender)
+    assert before is not None
+    assert [leads for _, leads, _ in before.awaited] == [conversation]
 
     ran = run(cloud, "erase", conversation, "--yes")
 
@@ -134,7 +137,7 @@ def test_one_conversation_is_erased_and_the_contact_stays(cloud: LocalCloud, con
             connection.ledger.context(send["id"])
     contact = connection.operator.contact(sender)
     assert contact is not None
-    assert contact.conversations == ()
+    assert (contact.conversations, contact.awaited) == ((), ())
 
 
 def test_a_message_id_that_leads_to_another_conversation_stays(cloud: LocalCloud, connection: Connection) -> None:

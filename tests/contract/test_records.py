@@ -9,8 +9,9 @@ from threading import Barrier
 
 import pytest
 
+from email_handler.conversations.awaited import AWAITED_FOR, awaiting
 from email_handler.conversations.disposition import Outcome
-from email_handler.conversations.records import AttachmentRecord, LedgerItem, SendState, Status
+from email_handler.conversations.records import AttachmentRecord, Conversation, LedgerItem, SendState, Status
 from email_handler.errors import EmailHandlerError, RecordChanged, UnknownConversation
 from email_handler.identifiers import ConversationId, EmailAddress, LedgerId, ReceiptId, SesId
 from email_handler.ports import Known, Question, SentCommit
@@ -222,6 +223,23 @@ def test_conversations_are_found_once_each_in_the_order_of_the_references(table:
 
     assert [found.local_part for found in known.references] == ["b", "c", "a"]
     assert [found.id for found in known.by_reference] == [OTHER, CONVERSATION]
+
+
+def test_a_conversation_that_awaits_an_id_is_found_by_its_contact_alone(table: Table, clock: MovableClock) -> None:
+    awaits = awaiting(contact(), CONVERSATION, named=("parent",), known=(), arrived="first", now=clock.now)
+    kim = EmailAddress("kim@customer.example")
+    table.commit(commit(conversation=conversation(), contact=awaits))
+    table.commit(commit("receipt-2", contact=contact(address=kim)))
+
+    def found(by: EmailAddress, *named: str) -> tuple[Conversation, ...]:
+        return table.look_up(question("new", contact=by, references=named)).by_awaited
+
+    assert found(JANE, "unknown", "parent") == (conversation(version=1),)
+    assert (found(JANE, "first"), found(kim, "parent")) == ((), ())
+
+    clock.now += AWAITED_FOR + HOUR
+
+    assert found(JANE, "parent") == ()
 
 
 def test_the_reference_of_a_send_finds_the_send(table: Table) -> None:

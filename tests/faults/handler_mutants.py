@@ -97,6 +97,10 @@ def _without_conversation(write: Any, table: Any, commit: Any) -> None:
     write(table, replace(commit, conversation=None))
 
 
+def _unawaited(look_up: Any, table: Any, question: Any) -> Any:
+    return replace(look_up(table, question), by_awaited=())
+
+
 def _uncounted(write: Any, table: Any, commit: Any) -> None:
     write(table, replace(commit, counted={}))
 
@@ -184,6 +188,9 @@ MUTANTS = {
     ),
     "conversation unchanged by a reply": _mutant(
         "owner reply", "replies sent: 0 instead of 1", DynamoLedger, "sent", _without_conversation
+    ),
+    "awaited ids not looked for": _mutant(
+        "follow up", "conversations of thread jane: 2 instead of 1", DynamoRecords, "look_up", _unawaited
     ),
     "acknowledgements not counted": _mutant(
         "first contact", "acknowledgements counted", DynamoRecords, "commit", _uncounted

@@ -13,6 +13,7 @@ from tests.faults.truths import Truth
 from tests.support.builders import mail
 
 JANE = "jane@customer.example"
+NEVER_SENT = "<before@customer.example>"
 LIST = ("list.csv", "text/csv", b"a,b\r\n1,2\r\n")
 
 FIRST = Truth(
@@ -29,7 +30,13 @@ FIRST = Truth(
     acknowledged=True,
 )
 SECOND = replace(
-    FIRST, name="second", message_id="m2@customer.example", text="And one more thing.", files=(), after=FIRST.name
+    FIRST,
+    name="second",
+    subject="Another question",
+    message_id="m2@customer.example",
+    text="And one more thing.",
+    files=(),
+    after=FIRST.name,
 )
 REPLY = Truth(
     name="reply",
@@ -92,8 +99,9 @@ LATE = replace(MISSED, name="late", message_id="late@customer.example", acknowle
 
 
 def first_contact(world: World) -> None:
-    """Send a first message with an attachment: inbound, both senders, attachment."""
-    world.invoke(*world.store(FIRST, _mail(FIRST, "Jane Doe", subject="A question", attachments=[LIST])))
+    """Send a first message with an attachment: inbound, both senders, attachment. It names one that never came."""
+    raw = _mail(FIRST, "Jane Doe", subject="A question", attachments=[LIST], references=NEVER_SENT)
+    world.invoke(*world.store(FIRST, raw))
     world.settle()
 
 
@@ -110,8 +118,9 @@ def owner_reply_with_copy(world: World) -> None:
 
 
 def follow_up(world: World) -> None:
-    """Let the contact write again: inbound joins the conversation, no acknowledgement."""
-    world.invoke(*world.store(SECOND, _mail(SECOND, "Jane Doe", subject="Re: A question")))
+    """Let the contact write again below what never came: inbound joins the conversation, no acknowledgement."""
+    raw = _mail(SECOND, "Jane Doe", subject="Another question", references=NEVER_SENT)
+    world.invoke(*world.store(SECOND, raw))
     world.settle()
 
 

@@ -14,6 +14,7 @@ from threading import RLock
 from typing import Any, Concatenate
 
 from email_handler.adapters.dynamodb import keys
+from email_handler.conversations.awaited import conversations_awaiting
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import Job
 from email_handler.conversations.records import (
@@ -147,18 +148,21 @@ class FakeRecords(Failing):
         contact = keys.mailbox(question.contact)
         references = tuple(self.references[r] for r in dict.fromkeys(question.references) if r in self.references)
         by_reference = dict.fromkeys(r.conversation for r in references if r.conversation in self.conversations)
+        known = self.contacts.get(contact)
+        by_awaited = conversations_awaiting(known, question.references, self._clock())
         topic = self.topics.get((contact, question.subject.casefold())) if contact and question.subject else None
         domain = contact.rpartition("@")[2]
         sends = (*question.sends, *(LedgerId(r.ledger) for r in references))
         return Known(
             decision=self.decisions.get((question.receipt, question.decider)),
             duplicate_of=self._duplicate_of(question.fingerprints, question.receipt, question.decider),
-            contact=self.contacts.get(contact),
+            contact=known,
             counts={name: self.counters[name] for name in question.counters},
             cautious=self.cautious,
             listed=self.lists.get(contact) or self.lists.get(domain) or "",
             references=references,
             by_reference=tuple(self.conversations[ConversationId(c)] for c in by_reference),
+            by_awaited=tuple(self.conversations[c] for c in by_awaited if c in self.conversations),
             by_topic=self.conversations.get(topic) if topic else None,
             by_id=self.conversations.get(question.conversation) if question.conversation else None,
             namesakes=tuple(self.conversations[n] for n in question.namesakes if n in self.conversations),

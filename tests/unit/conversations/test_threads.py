@@ -30,7 +30,14 @@ from tests.support.records import JANE, OWNER, conversation, link, reference
 
 
 def choice(**given_: object) -> Conversation | None:
-    plain: dict[str, object] = {"by_token": None, "by_reference": (), "by_topic": None, "verified": JANE, "now": NOW}
+    plain: dict[str, object] = {
+        "by_token": None,
+        "by_reference": (),
+        "by_awaited": (),
+        "by_topic": None,
+        "verified": JANE,
+        "now": NOW,
+    }
     return choose(**{**plain, **given_})  # type: ignore[arg-type]
 
 

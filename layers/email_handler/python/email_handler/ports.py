@@ -91,6 +91,9 @@ class Known:
     listed: ListKind | Literal[""] = ""  # the operator's lists, by address, then by domain
     references: tuple[Reference, ...] = ()  # those found, in the order asked
     by_reference: tuple[Conversation, ...] = ()  # their conversations, same order, no repeats
+    by_awaited: tuple[
+        Conversation, ...
+    ] = ()  # those that await one of Question.references from the contact, same order
     by_topic: Conversation | None = None  # the contact's latest conversation with that base subject
     by_id: Conversation | None = None  # Question.conversation
     namesakes: tuple[Conversation, ...] = ()  # those of Question.namesakes that exist, in the order asked

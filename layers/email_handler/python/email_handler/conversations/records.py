@@ -150,6 +150,11 @@ class MessageRecord:
     tells: tuple[str, ...] = ()  # what the forward of this message tells of earlier replies: their ``unchecked``
 
 
+type Awaited = tuple[str, ConversationId, datetime]
+"""A Message-ID that a contact's message names and that no message had yet, as a digest; the conversation that a message
+joins which has or names it; and since when (see ``awaited.py``)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
     """One address that wrote to us or was written to."""
@@ -163,6 +168,7 @@ class Contact:
     written_to: bool = False  # the owner has replied to them: no more acknowledgements
     unreachable: bool = False  # hard bounce or complaint: no more acknowledgements
     relayed: tuple[tuple[str, datetime], ...] = ()  # latest few replies to them: digest of the text, time
+    awaited: tuple[Awaited, ...] = ()  # ids that their verified messages name, the latest few, oldest first
     version: int = 0
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 from email_handler.conversations.commands import quoted_request
 from email_handler.conversations.records import Conversation, Link, Reference, Status
@@ -60,6 +61,7 @@ def choose(
     *,
     by_token: Conversation | None,
     by_reference: Iterable[Conversation],
+    by_awaited: Iterable[Conversation],
     by_topic: Conversation | None,
     verified: EmailAddress | None,
     now: datetime,
@@ -73,7 +75,7 @@ def choose(
         return by_token
     if verified is None:
         return None
-    for conversation in by_reference:
+    for conversation in chain(by_reference, by_awaited):
         if takes_part(conversation, verified):
             return conversation
     if (
@@ -132,7 +134,12 @@ def threading_for_contact(conversation: Conversation, domain: str, subject: str,
     """
     ids = [link.contact_id for link in conversation.links if link.contact_id]
     parent = next((link.contact_id for link in conversation.links if link.receipt == replies_to), "")
-    return _threading(f"{conversation.id}.c@{domain}", ids, parent, subject)
+    return _threading(f"{root_for_contact(conversation)}@{domain}", ids, parent, subject)
+
+
+def root_for_contact(conversation: Conversation) -> str:
+    """Return the local part of the id with which the References of all our messages to the contact begin."""
+    return f"{conversation.id}.c"
 
 
 def threading_for_owner(

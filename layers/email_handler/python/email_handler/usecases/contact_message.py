@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from email_handler.conversations.awaited import awaiting
 from email_handler.conversations.disposition import Disposition, Outcome, Reason
 from email_handler.conversations.evolve import add_message, contact_after, start
 from email_handler.conversations.jobs import JobKind
@@ -16,10 +17,18 @@ from email_handler.conversations.parsed import (
     message_record,
     verified_owner,
 )
-from email_handler.conversations.records import Conversation, Decision, MessageRecord
+from email_handler.conversations.records import Contact, Conversation, Decision, MessageRecord
 from email_handler.conversations.subjects import base_subject
 from email_handler.conversations.thread_address import read_thread_address, token_matches
-from email_handler.conversations.threads import choose, choose_on_linkedin, own_reference
+from email_handler.conversations.threads import (
+    choose,
+    choose_on_linkedin,
+    local_part,
+    named_references,
+    own_reference,
+    root_for_contact,
+    takes_part,
+)
 from email_handler.identifiers import ConversationId, EmailAddress
 from email_handler.mail.message import hops
 from email_handler.mistakes import Mistake, attempt, attempt_or
@@ -188,6 +197,7 @@ def plan_delivery(
         joined = choose(
             by_token=known.by_id if token_matches(parsed.target, known.by_id) else None,
             by_reference=known.by_reference,
+            by_awaited=known.by_awaited,
             by_topic=known.by_topic,
             verified=verified,
             now=parsed.at,
@@ -221,10 +231,28 @@ def plan_delivery(
     return replace(
         commit,
         conversation=conversation,
-        contact=contact_after(parsed, known.contact, conversation),
+        contact=_contact(parsed, conversation, known),
         topic=_topic(parsed, conversation, question, known),
         references=own_reference(parsed.message, conversation, record.receipt, known.references),
         counted=counted,
+    )
+
+
+def _contact(parsed: ParsedMessage, conversation: Conversation, known: Known) -> Contact | None:
+    """Return the contact after *parsed*. If it is verified, they await what it names from now on: but for our own root
+    and the ids that lead them to a conversation already."""
+    contact, verified = contact_after(parsed, known.contact, conversation), parsed.verification.address
+    if contact is None or verified is None:
+        return contact
+    theirs = {conversation.id, *(c.id for c in known.by_reference if takes_part(c, verified))}
+    leading = {reference.local_part for reference in known.references if reference.conversation in theirs}
+    return awaiting(
+        contact,
+        conversation.id,
+        named=named_references(parsed.message),
+        known=leading | {root_for_contact(conversation)},
+        arrived=local_part(parsed.message.message_id),
+        now=parsed.at,
     )
 
 

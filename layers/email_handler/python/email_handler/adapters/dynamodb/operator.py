@@ -128,13 +128,16 @@ class DynamoOperator:
         contact = self.contact(address)
         if contact is None:
             return 0
-        there = self._table.existing(keys.conversation(id_) for id_, *_ in contact.conversations)
+        named = (*(id_ for id_, *_ in contact.conversations), *(id_ for _, id_, _ in contact.awaited))
+        there = self._table.existing(map(keys.conversation, named))
         kept = tuple(one for one in contact.conversations if keys.conversation(one[0]) in there)
         if wholly and not kept:
             self._table.transact([self._table.remove(keys.contact(address), contact.version)])
             return 1
-        if kept != contact.conversations:
-            self._table.transact(versioned(self._table, None, replace(contact, conversations=kept)))
+        awaited = tuple(one for one in contact.awaited if keys.conversation(one[1]) in there)
+        if (kept, awaited) != (contact.conversations, contact.awaited):
+            left = replace(contact, conversations=kept, awaited=awaited)
+            self._table.transact(versioned(self._table, None, left))
         return 0
 
     def _delete(self, to_delete: Sequence[Key]) -> int:

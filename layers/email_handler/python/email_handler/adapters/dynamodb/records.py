@@ -9,6 +9,7 @@ from typing import Any
 from email_handler.adapters.dynamodb import keys
 from email_handler.adapters.dynamodb.items import Attributes, Item, key_part, read, read_optional, timestamp, write
 from email_handler.adapters.dynamodb.table import ABSENT, PAGE, PRESENT, Table
+from email_handler.conversations.awaited import conversations_awaiting
 from email_handler.conversations.records import (
     AttachmentRecord,
     Contact,
@@ -60,21 +61,25 @@ class DynamoRecords:
 
         references = tuple(read(Reference, first[key]) for key in named if key in first)
         by_reference = list(dict.fromkeys(keys.conversation(reference.conversation) for reference in references))
+        known = read_optional(Contact, first.get(keys.contact(contact)))
+        awaiting = conversations_awaiting(known, question.references, self._clock())
+        by_awaited = list(map(keys.conversation, awaiting))
         by_topic = keys.conversation(first[topic]["conversation"]) if topic in first else None
         sends += [keys.send(reference.ledger) for reference in references]
-        second = self._table.get_many({*by_reference, *sends, *filter(None, [by_topic])} - set(asked))
+        second = self._table.get_many({*by_reference, *by_awaited, *sends, *filter(None, [by_topic])} - set(asked))
 
         found = first | second
         items = [read(LedgerItem, found[key]) for key in sends if key in found]
         return Known(
             decision=read_optional(Decision, first.get(decision)),
             duplicate_of=self._duplicate_of((first[key] for key in prints if key in first), question),
-            contact=read_optional(Contact, first.get(keys.contact(contact))),
+            contact=known,
             counts={name: int(first[key]["count"]) if key in first else 0 for name, key in counters.items()},
             cautious=first.get(keys.CAUTION, {}).get("cautious", False),
             listed=next((first[key]["kind"] for key in lists if key in first), ""),
             references=references,
             by_reference=tuple(read(Conversation, found[key]) for key in by_reference if key in found),
+            by_awaited=tuple(read(Conversation, found[key]) for key in by_awaited if key in found),
             by_topic=read_optional(Conversation, found.get(by_topic)) if by_topic else None,
             by_id=read_optional(Conversation, first.get(conversation)),
             namesakes=tuple(read(Conversation, first[key]) for key in namesakes if key in first),
