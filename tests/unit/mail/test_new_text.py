@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from email_handler.mail.new_text import new_text
+from tests.support.replies import PHRASES, Reply, written_replies
 
 OWN = "Thank you, that works for me.\n\nShall we say Tuesday?"
 
@@ -167,6 +168,7 @@ def test_signatures_are_removed(signature: str) -> None:
         "Table\n-----\none 1\ntwo 2\n\nAbove you see what we ordered last year.",
         "As regards the price, we agree.",
         "Sent from my desk, which is easier than a phone.",
+        "We bought it in May.\nSent via Berlin\nIt took a week.\nThe box was empty.\nWhat now?",
         "Thank you,\nplease send the invoice to our office in Berlin today.",
         "The value > 100 is fine.",
         "----- Contact -----\nE-mail: jane@customer.example\nTelephone: 555 0100\n\nCall me, please.",
@@ -181,6 +183,107 @@ def test_signatures_are_removed(signature: str) -> None:
 )
 def test_text_that_only_resembles_a_quotation_or_signature_is_kept(text: str) -> None:
     assert new_text(text).split() == text.split()
+
+
+@pytest.mark.parametrize("reply", list(written_replies()), ids=lambda reply: reply.name)
+def test_of_a_reply_what_its_author_wrote_is_new(reply: Reply) -> None:
+    assert new_text(reply.text, reply.html).split() in [accepted.split() for accepted in reply.accepted]
+
+
+@pytest.mark.parametrize("device", PHRASES["devices"])
+def test_the_name_of_a_device_is_cut_below_and_above_the_text(device: str) -> None:
+    assert new_text(f"{OWN}\n\n{device}\n") == OWN
+    assert new_text(f"{device}\n\n{OWN}\n") == OWN
+
+
+@pytest.mark.parametrize("attribution", PHRASES["attributions"])
+def test_an_attribution_is_cut_with_its_quotation_and_without_what_stands_below_it(attribution: str) -> None:
+    assert new_text(f"{OWN}\n\n{attribution}\n\nWhich day?\n") == OWN
+    assert new_text(f"{OWN}\n\n{attribution}\n> Which day?\n") == OWN
+    assert new_text(f"{attribution}\n\n{OWN}\n") == OWN
+
+
+@pytest.mark.parametrize("header", [*PHRASES["headers"], *PHRASES["dividers"]])
+def test_the_header_of_an_original_in_many_languages_ends_the_new_text(header: str) -> None:
+    assert new_text(f"{OWN}\n\n{header}\n\nWhich day?\n") == OWN
+
+
+@pytest.mark.parametrize("warning", PHRASES["warnings"])
+def test_a_gateways_warning_above_the_text_is_cut(warning: str) -> None:
+    assert new_text(f"{warning}\n\n{OWN}\n") == OWN
+    assert new_text(f"{warning}\n{OWN}\n") == OWN
+    assert new_text(f"{warning}\n") == warning
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "Attention: the external auditor comes on Monday.",
+        "Notice: our company moved outside of the city.",
+        "Warning: the external door of your shop was open at night.",
+        "Important: please call me back.",
+        "This message is about external e-mail servers. Could you help?",
+        "External sender addresses bounce since Monday. Can you look?",
+        "Your message was marked as external email, be careful with links.",
+        "注意\uff1a外部墙需要油漆",
+        "Sent from Berlin by post, it took a week.",
+        "Sent via Berlin",
+        "Please ask Jane Doe <jane@customer.example> and show me what she wrote:",
+        "This came from jane@customer.example and others, and this is what they wrote:",
+        "Yesterday at 10:00 the lift stopped between the floors:",
+    ],
+)
+def test_first_words_that_only_resemble_a_warning_or_an_attribution_are_kept(first: str) -> None:
+    text = f"{first}\n\nPlease tell me more about it."
+
+    assert new_text(text) == text
+
+
+@pytest.mark.parametrize("name", ["Jane", "Jane Doe", "J. Doe", "JD", "Jane-Marie", "Anne O'Neill", "Зоя", "- Jane"])
+def test_a_name_below_a_sentence_is_a_signature(name: str) -> None:
+    assert new_text(f"The keys are at the desk.\n\n{name}\n") == "The keys are at the desk."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hi Jane,\n\nBerlin",
+        "The keys are at the desk.\nJane",
+        "The keys are at the desk.\n\nThanks",
+        "The keys are at the desk.\n\nTomorrow",
+        "The keys are at the desk.\n\njust there",
+        "The keys are at the desk.\n\nDiscuss.",
+        "The keys are at the desk.\n\nA Long Row Of Words",
+        "These are free:\n\nMonday\n\nTuesday",
+        "Which one?\n\nBerlin",
+        "Jane",
+    ],
+)
+def test_a_last_word_that_may_say_something_is_kept(text: str) -> None:
+    assert new_text(text) == text
+
+
+def test_a_signature_ends_at_the_next_quotation() -> None:
+    text = "Yes.\n\nRegards,\nJane\n\n> Which day?\n\nTuesday.\n\n-- \nJane Doe\n"
+
+    assert new_text(text) == "Yes.\n\nTuesday."
+
+
+@pytest.mark.parametrize(
+    ("html", "expected"),
+    [
+        ('<p>A</p><div class="gmail_quote">Jane wrote<blockquote>B</blockquote></div><p>C</p>', "A\nC"),
+        (
+            '<p>A</p><div class="gmail_quote">From: x@y.example<br>Subject: B<blockquote>B</blockquote></div><p>C</p>',
+            "A",
+        ),
+        ('<p>A</p><div id="divRplyFwdMsg">Jane</div><blockquote>B</blockquote><p>C</p>', "A"),
+        ('<blockquote type="cite">A<br>B<br>C</blockquote>', "A\nB\nC"),
+    ],
+    ids=["an answer below", "a forward", "an original to the end", "nothing else"],
+)
+def test_the_html_shows_where_a_quotation_ends_that_the_text_does_not_mark(html: str, expected: str) -> None:
+    assert new_text("A\nB\nC", html).split() == expected.split()
 
 
 def test_a_bare_forward_has_no_new_text() -> None:
@@ -230,6 +333,9 @@ def test_html_without_a_quotation_changes_nothing() -> None:
                 "From: a@b.example\n",
                 "Subject: x\n",
                 "Regards,\n",
+                "Jane\n",
+                "Sent from my iPhone\n",
+                "CAUTION: external email\n",
                 "___\n",
                 "\r",
                 "\x00",
@@ -263,6 +369,9 @@ def test_the_new_lines_of_any_text_are_among_its_lines(pieces: list[str], rest: 
         " ",
         "<div class=",
         "_\n",
+        "x\n\nOn 1 1 a@b.example wrote:\ny\n",
+        "External email: be careful\n",
+        "Come in.\n\nJane\n\n",
     ],
 )
 def test_a_long_hostile_text_has_the_same_new_lines_as_a_short_one(piece: str) -> None:
