@@ -13,6 +13,7 @@ from cli.terminal import CommandError
 from cloud import PROJECT, STACK
 
 if TYPE_CHECKING:
+    from email_handler.adapters.dynamodb.changes import DynamoChanges
     from email_handler.adapters.dynamodb.ledger import DynamoLedger
     from email_handler.adapters.dynamodb.operator import DynamoOperator
     from email_handler.adapters.dynamodb.records import DynamoRecords
@@ -26,12 +27,15 @@ class Connection:
     records: "DynamoRecords"
     ledger: "DynamoLedger"
     operator: "DynamoOperator"
+    changes: "DynamoChanges"
     archive: "S3Archive"
     bucket: str
     stack: str
+    stack_id: str  # CloudFormation's StackId, an ARN: another one if the stack is deleted and deployed again
     status: str  # CloudFormation's StackStatus
     parameters: Mapping[str, str]  # those that the stack was deployed with; NoEcho ones are asterisks
     outputs: Mapping[str, str]
+    endpoint: str  # that stands in for AWS, "" for AWS itself
     where: str  # for people: "stack email-handler at http://…"
     session: Any  # makes boto3's clients: session.client("sqs")
     emulated: bool  # at an endpoint that stands in for AWS: it has no SES identity and no DNS, and emails nobody
@@ -45,6 +49,7 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
     import boto3  # noqa: PLC0415  (see the module's docstring)
 
     from cloud.clients import Clients  # noqa: PLC0415
+    from email_handler.adapters.dynamodb.changes import DynamoChanges  # noqa: PLC0415
     from email_handler.adapters.dynamodb.ledger import DynamoLedger  # noqa: PLC0415
     from email_handler.adapters.dynamodb.operator import DynamoOperator  # noqa: PLC0415
     from email_handler.adapters.dynamodb.records import DynamoRecords  # noqa: PLC0415
@@ -73,13 +78,16 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
         return Connection(
             records=DynamoRecords(dynamodb, table, clock=lambda: datetime.now(UTC)),
             ledger=DynamoLedger(dynamodb, table, clock=lambda: datetime.now(UTC)),
-            operator=DynamoOperator(dynamodb, table),
+            operator=DynamoOperator(dynamodb, table, clock=lambda: datetime.now(UTC)),
+            changes=DynamoChanges(dynamodb, table),
             archive=S3Archive(session.client("s3"), outputs["ArchiveBucket"]),
             bucket=outputs["ArchiveBucket"],
             stack=stack,
+            stack_id=described.get("StackId", ""),
             status=described.get("StackStatus", ""),
             parameters={one["ParameterKey"]: one.get("ParameterValue", "") for one in described.get("Parameters", ())},
             outputs=outputs,
+            endpoint=endpoint,
             where=f"stack {stack} at {place}",
             session=session,
             emulated=bool(endpoint),

@@ -6,11 +6,9 @@ import typer
 
 from cli.connection import connect
 from cli.conversations import print_records
+from cli.indexing import catch_up, open_index
 from cli.options import AsJson, Endpoint, Limit, Stack
 from cli.terminal import print_note
-from email_handler.conversations.records import AWAITING, Conversation
-
-ALL = 10**9
 
 
 def inbox(
@@ -21,10 +19,11 @@ def inbox(
     as_json: AsJson = False,
 ) -> None:
     """List the conversations that wait for your reply, oldest first: open ones, and those where the contact wrote last."""
-    records = connect(stack, endpoint).records
-    found = [one for status in AWAITING for one in records.find("status", status, ALL) if isinstance(one, Conversation)]
-    waiting = sorted(found, key=lambda conversation: conversation.updated_at)
-    shown = waiting[(page - 1) * limit : page * limit]
-    print_records(shown, as_json=as_json, nothing="Nothing waits for a reply." if not waiting else "No such page.")
-    if len(waiting) > page * limit and not as_json:
-        print_note(f"{len(waiting) - page * limit} more: --page {page + 1}", "dim")
+    connection = connect(stack, endpoint)
+    index = open_index(connection)
+    catch_up(connection, index, texts=False)
+    waiting = index.count_inbox()
+    shown = index.inbox(limit=limit, offset=(page - 1) * limit)
+    print_records(shown, as_json=as_json, nothing="No such page." if waiting else "Nothing waits for a reply.")
+    if waiting > page * limit and not as_json:
+        print_note(f"{waiting - page * limit} more: --page {page + 1}", "dim")

@@ -42,6 +42,7 @@ CREATE TABLE messages (
     outcome TEXT NOT NULL,
     files INTEGER NOT NULL,
     texts TEXT NOT NULL,  -- which texts of the archive are in words
+    stamp TEXT NOT NULL,  -- which write of a message without conversation this is
     due TEXT,  -- when to ask again whether its files have been described
     expires TEXT,
     record TEXT NOT NULL,
@@ -146,6 +147,13 @@ class IndexFile:
                     f"the search index {self.path} is damaged: email-handler search --rebuild"
                 ) from error
             raise IndexUnavailable(f"the search index {self.path} cannot be used: {error}") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Open a connection for the block, whose queries all see the same."""
+        with self.connected() as connection:
+            connection.execute("BEGIN")
+            yield connection
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:

@@ -17,11 +17,14 @@ COUNT#<counter>        COUNT                             how much was counted: a
 LIST                   <address or domain>               the operator's allow-list and block-list
 CAUTION                CAUTION                           whether doubtful messages are held instead of forwarded
 PASS                   <name>                            where a pass goes on that did not end, or what it did last
+ERASED                 COUNT                             how often something was erased
+ERASED                 <at>#<digest>                     that a conversation or a message was erased, for search indexes
 ====================== ================================= ==========================================================
 
 Addresses are written as :func:`email_handler.mail.addresses.mailbox_key` has them: one mailbox is one contact.
 """
 
+import hashlib
 from datetime import UTC, datetime
 
 from email_handler.adapters.dynamodb.items import Attributes, key_part, timestamp, write
@@ -105,6 +108,20 @@ def checkpoint(name: str) -> Key:
     return "PASS", key_part(name)
 
 
+ERASURES: Key = ("ERASED", "COUNT")
+"""The key of how often something was erased."""
+
+
+def erased(id_: str, at: datetime) -> Key:
+    """Return the key that tells those who know the id of a conversation or a message that it was erased."""
+    return ERASURES[0], f"{timestamp(at)}#{digest(id_)}"
+
+
+def digest(id_: str) -> str:
+    """Return what is kept of an id that was erased: those of LinkedIn persons are names."""
+    return hashlib.sha256(id_.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def listed(entry: str) -> Key:
     """Return the key of an entry of the operator's lists."""
     return "LIST", key_part(mailbox(entry)) or "-"
@@ -118,16 +135,20 @@ def mailbox(address: str) -> str:
 # Index attributes: none for a missing value, since a sparse index costs only what it holds.
 
 
+# The time in the index of a conversation or a message is that of the last write, so that whoever looks for changes need
+# not look further back. A clock that is slow does not make it earlier than what the record tells.
+
+
 def indexed(at: datetime, **values: str) -> Attributes:
     """Return the attributes that put an item of time *at* into the indexes named, under their values."""
     by = {f"by_{name}": key_part(mailbox(value)) for name, value in values.items() if value}
     return by | {"at": timestamp(at)} if by else {}
 
 
-def conversation_attributes(conversation: Conversation) -> Attributes:
-    """Return a conversation's item without its key."""
+def conversation_attributes(conversation: Conversation, now: datetime) -> Attributes:
+    """Return a conversation's item, written *now*, without its key."""
     by_index = indexed(
-        conversation.updated_at,
+        max(now, conversation.updated_at),
         contact=conversation.contact,
         domain=address_domain(conversation.contact),
         status=conversation.status,
@@ -138,9 +159,9 @@ def conversation_attributes(conversation: Conversation) -> Attributes:
     return {"type": "conversation", **write(conversation), **by_index}
 
 
-def message_attributes(message: MessageRecord) -> Attributes:
-    """Return a message's item without its key."""
-    by_index = indexed(message.at, verdict=_VERDICTS.get(message.outcome, ""))
+def message_attributes(message: MessageRecord, now: datetime) -> Attributes:
+    """Return a message's item, written *now*, without its key."""
+    by_index = indexed(max(now, message.at), verdict=_VERDICTS.get(message.outcome, ""))
     return {"type": "message", **write(message), **by_index}
 
 

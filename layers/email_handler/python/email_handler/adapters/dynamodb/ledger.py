@@ -97,7 +97,7 @@ class DynamoLedger:
             self._change(item, commit.item.attempt, SendState.SENDING),
             # SES's ids are ours alone: even if a sender claimed this one before, it leads to this send.
             self._table.put(keys.reference(commit.reference.local_part), write(commit.reference)),
-            *versioned(self._table, commit.conversation, commit.contact),
+            *versioned(self._table, commit.conversation, commit.contact, self._clock()),
             *(self._table.put(keys.send(copy.id), keys.ledger_attributes(copy), ABSENT) for copy in commit.copies),
         ]
         if commit.event:

@@ -3,17 +3,22 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from email_handler.adapters.dynamodb import keys
-from email_handler.adapters.dynamodb.items import read, read_optional, timestamp
+from email_handler.adapters.dynamodb.items import Item, read, read_optional, timestamp
 from email_handler.adapters.dynamodb.records import versioned
 from email_handler.adapters.dynamodb.table import PRESENT, Key, Table
 from email_handler.conversations.records import Contact, Conversation, LedgerItem, MessageRecord, Status
 from email_handler.conversations.threads import local_part
 from email_handler.errors import RecordChanged
 from email_handler.identifiers import ConversationId, LedgerId
+from email_handler.ports import Clock
+
+MARKS_KEPT = timedelta(days=400)
+"""How long the table tells that something was erased: a search index that was not brought up to date for longer is made
+anew."""
 
 TRIES = 5  # of a write that others are faster than
 
@@ -21,9 +26,11 @@ TRIES = 5  # of a write that others are faster than
 class DynamoOperator:
     """The operator's own reads and writes of the table."""
 
-    def __init__(self, client: Any, table: str, pause: Callable[[float], None] = time.sleep) -> None:
-        """Use *client* (boto3, DynamoDB) on *table*; *pause* (seconds) waits between tries of a throttled batch."""
+    def __init__(self, client: Any, table: str, clock: Clock, pause: Callable[[float], None] = time.sleep) -> None:
+        """Use *client* (boto3, DynamoDB) on *table*; *clock* dates writes, *pause* (seconds) waits between tries of a
+        throttled batch."""
         self._table = Table(client, table, pause)
+        self._clock = clock
 
     def put_status(self, conversation: ConversationId, status: Status) -> bool:
         """Give a conversation the operator's *status*; return False if there is none.
@@ -32,9 +39,9 @@ class DynamoOperator:
         """
         change = self._table.update(
             keys.conversation(conversation),
-            "#status = :status, #by_status = :status, #version = #version + :one",
+            "#status = :status, #by_status = :status, #at = :now, #version = #version + :one",
             PRESENT,
-            {"status": status.value, "one": 1},
+            {"status": status.value, "now": timestamp(self._clock()), "one": 1},
         )
         return self._table.write(change) is not None
 
@@ -42,10 +49,11 @@ class DynamoOperator:
         """Put a conversation off until *until*, when *reminder* is due; return False if there is none."""
         change = self._table.update(
             keys.conversation(conversation),
-            "#status = :status, #by_status = :status, #version = #version + :one, #snoozed_until = :until,"
+            "#status = :status, #by_status = :status, #at = :now, #version = #version + :one, #snoozed_until = :until,"
             " #reminders = list_append(if_not_exists(#reminders, :none), :reminders)",
             PRESENT,
-            {"status": Status.SNOOZED.value, "one": 1, "until": timestamp(until), "none": [], "reminders": [reminder]},
+            {"status": Status.SNOOZED.value, "now": timestamp(self._clock()), "one": 1}
+            | {"until": timestamp(until), "none": [], "reminders": [reminder]},
         )
         return self._table.write(change) is not None
 
@@ -70,7 +78,8 @@ class DynamoOperator:
         """Delete *conversation* if it is still as it was read, and return whether it was: from then on, messages that
         arrive start another one."""
         try:
-            self._table.transact([self._table.remove(keys.conversation(conversation.id), conversation.version)])
+            gone = self._table.remove(keys.conversation(conversation.id), conversation.version)
+            self._table.transact([gone, *self._mark_erased(conversation.id)])
         except RecordChanged:
             return False
         return True
@@ -96,15 +105,27 @@ class DynamoOperator:
             to_delete.append(keys.decision(message.receipt, message.function))
             if any(reason.stage == "operator" for reason in message.reasons):
                 to_delete.append(keys.decision(message.receipt, "operator"))
-        return self._delete(to_delete) + sum(map(self._erase_message, messages))
+        return self._delete(to_delete) + sum(self._erase_message(message, conversation) for message in messages)
 
-    def _erase_message(self, message: MessageRecord) -> int:
+    def _erase_message(self, message: MessageRecord, conversation: Conversation | None) -> int:
         pair = [keys.message(message.receipt, message.function)]
         if message.conversation:
             pair.append(keys.pointer(message))
         there = self._table.existing(pair)
-        self._table.transact([self._table.remove(key) for key in pair])
+        marks = (
+            [] if conversation else self._mark_erased(message.receipt)
+        )  # whoever knows the conversation knows its messages
+        self._table.transact([*map(self._table.remove, pair), *marks])
         return len(there)
+
+    def _mark_erased(self, id_: str) -> list[Item]:
+        """Return the writes by which search indexes learn that a conversation or a message was erased."""
+        now = self._clock()
+        kept = {"expires_at": int((now + MARKS_KEPT).timestamp())}
+        counted = self._table.update(
+            keys.ERASURES, "#count = if_not_exists(#count, :none) + :one", "", {"none": 0, "one": 1}
+        )
+        return [self._table.update(keys.erased(id_, now), "#expires_at = :expires_at", "", kept), counted]
 
     def contact(self, address: str) -> Contact | None:
         """Return what is known of one contact."""
@@ -137,7 +158,7 @@ class DynamoOperator:
         awaited = tuple(one for one in contact.awaited if keys.conversation(one[1]) in there)
         if (kept, awaited) != (contact.conversations, contact.awaited):
             left = replace(contact, conversations=kept, awaited=awaited)
-            self._table.transact(versioned(self._table, None, left))
+            self._table.transact(versioned(self._table, None, left, self._clock()))
         return 0
 
     def _delete(self, to_delete: Sequence[Key]) -> int:

@@ -101,12 +101,13 @@ class DynamoRecords:
         """
         put, decision, message = self._table.put, commit.decision, commit.message
         expires = {"expires_at": int(commit.expires_at.timestamp())} if commit.expires_at else {}
-        unfinished = keys.indexed(self._clock(), send_state="" if decision.done else keys.UNFINISHED)
+        now = self._clock()
+        unfinished = keys.indexed(now, send_state="" if decision.done else keys.UNFINISHED)
         about = commit.contact.address if commit.contact else commit.conversation.contact if commit.conversation else ""
         writes = [
             put(keys.decision(decision.receipt, decision.decider), write(decision) | unfinished | expires, ABSENT),
-            put(keys.message(message.receipt, message.function), keys.message_attributes(message) | expires),
-            *versioned(self._table, commit.conversation, commit.contact),
+            put(keys.message(message.receipt, message.function), keys.message_attributes(message, now) | expires),
+            *versioned(self._table, commit.conversation, commit.contact, now),
         ]
         if message.conversation:
             pointer = {"receipt": message.receipt, "function": message.function}
@@ -228,7 +229,7 @@ class DynamoRecords:
         if not value:
             return iter(())
         by_value, values = f"#by_{index} = :value", {"value": key_part(keys.mailbox(value))}
-        newest_first = {"IndexName": index, "ScanIndexForward": False, "Limit": min(limit, PAGE)}
+        newest_first: dict[str, Any] = {"IndexName": index, "ScanIndexForward": False, "Limit": min(limit, PAGE)}
         found = islice(self._table.query(by_value, values, **newest_first), limit)
         return (read(_TYPES[item["type"]], item) for item in found if item.get("type") in _TYPES)
 
@@ -273,11 +274,11 @@ class DynamoRecords:
         self._table.write(change)
 
 
-def versioned(table: Table, conversation: Conversation | None, contact: Contact | None) -> list[Item]:
-    """Return the writes of *conversation* and *contact*, each only if it is still as it was read."""
+def versioned(table: Table, conversation: Conversation | None, contact: Contact | None, now: datetime) -> list[Item]:
+    """Return the writes, made *now*, of *conversation* and *contact*, each only if it is still as it was read."""
     writes = []
     if conversation:
-        key, attributes = keys.conversation(conversation.id), keys.conversation_attributes(conversation)
+        key, attributes = keys.conversation(conversation.id), keys.conversation_attributes(conversation, now)
         writes.append(table.put_version(key, attributes, conversation.version))
     if contact:
         writes.append(table.put_version(keys.contact(contact.address), write(contact), contact.version))

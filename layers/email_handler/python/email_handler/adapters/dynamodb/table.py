@@ -68,10 +68,15 @@ class Table:
             self._pause(0.05 * 2**attempt)
         raise RecordsUnavailable("DynamoDB left keys of a batch unread again and again")
 
-    def query(self, condition: str, values: Mapping[str, Any], **options: Any) -> Iterator[Attributes]:
-        """Yield the items under the key *condition*, page after page. *options* are Query's own parameters."""
-        request = _bound({"KeyConditionExpression": condition}, values) | {"Limit": PAGE} | options
-        return self._pages("query", request)
+    def query(
+        self, condition: str, values: Mapping[str, Any], attributes: str = "", **options: Any
+    ) -> Iterator[Attributes]:
+        """Yield the items under the key *condition*, page after page; of each only *attributes* (``#name, #name``) if they
+        are given. *options* are Query's own parameters."""
+        expressions = {"KeyConditionExpression": condition}
+        if attributes:
+            expressions["ProjectionExpression"] = attributes
+        return self._pages("query", _bound(expressions, values) | {"Limit": PAGE} | options)
 
     def scan(self, condition: str, values: Mapping[str, Any]) -> Iterator[Attributes]:
         """Yield the items that fulfil *condition*, page after page. Reads every item of the table."""

@@ -1,0 +1,181 @@
+"""Bring the index up to date with the stack, by what has changed only.
+
+First the conversations, and the messages without one: the newest of each status and verdict, until they are older than
+the last time and nothing among them is new. Then the messages and texts of what changed, several at once. A conversation
+stays marked as unread until its own are stored, and the time of this run is remembered when all changes are: whatever
+ends it, the next run goes on.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import batched
+
+from email_handler.adapters.dynamodb.changes import BATCH, DynamoChanges, Written
+from email_handler.adapters.dynamodb.items import timestamp
+from email_handler.adapters.dynamodb.keys import digest
+from email_handler.conversations.records import MessageRecord, Status
+from email_handler.errors import ArchiveObjectMissing
+from email_handler.ports import Archive, Clock
+from index.entries import Entry, Texts, text_keys, texts_state
+from index.store import SearchIndex
+
+MARKS_OVERLAP = timedelta(days=1)
+"""How long before the last time marks of what was erased are read again: another operator's clock dates them."""
+
+MARKS_LAST = timedelta(days=365)
+"""An index older than this may have missed a mark, and is read anew."""
+
+VERDICTS = ("held", "dropped")
+READERS = 8
+"""Calls at once. botocore keeps ten connections of a client open."""
+
+_FIRST_PAGE, _PAGE = 1000, 100  # records that a query returns; a page that holds nothing new ends it
+_CONVERSATIONS = 50  # whose messages are stored in one transaction
+_DUE = BATCH - 1  # undescribed messages that are asked for at a time
+
+type Progress = Callable[[int, int | None], None]
+"""Is told how many conversations of how many (None: not known yet) have been read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synced:
+    """What bringing the index up to date did."""
+
+    read: int  # conversations whose messages were read
+    unread: int  # conversations whose messages are still to be read
+
+
+def nothing(done: int, total: int | None) -> None:
+    """Show no progress."""
+
+
+def sync(
+    index: SearchIndex, changes: DynamoChanges, archive: Archive | None, clock: Clock, progress: Progress = nothing
+) -> Synced:
+    """Bring *index* up to date: nine calls of AWS if nothing has changed. Without an *archive* messages and their texts
+    are left unread: conversations and their statuses are right then.
+
+    *progress* is called from this thread. Raises RecordsUnavailable, ArchiveUnavailable, IndexDamaged, IndexUnavailable;
+    what was read stays.
+    """
+    now = clock()
+    last = _moment(index.fact("synced"))
+    if last and now - last > MARKS_LAST:
+        index.clear()
+        last = None
+    due = index.due(now, _DUE) if archive else []
+    erasures, described = changes.glance(due)
+    _forget_erased(index, changes, erasures, now)
+    index.forget_expired(now)
+    _list(index, changes, last, progress)
+    index.remember(synced=timestamp(now))
+    read = 0
+    if archive:
+        with ThreadPoolExecutor(READERS) as readers:
+            index.put_described(due, _entries(readers, index, described, archive), now)
+            read = _read_messages(readers, index, changes, archive, clock, progress)
+    return Synced(read=read, unread=index.count_unread())
+
+
+def _moment(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _forget_erased(index: SearchIndex, changes: DynamoChanges, erasures: int, now: datetime) -> None:
+    """Forget what was erased by whatever machine since the last time."""
+    known, since = index.fact("erasures"), _moment(index.fact("erasures_seen"))
+    if since and int(known) != erasures:
+        marks = dict(changes.erased(since - MARKS_OVERLAP))
+        conversations, receipts = index.ids()
+        gone = [id_ for id_, started in conversations.items() if marks.get(digest(id_), started) > started]
+        index.forget(conversations=gone, receipts=[receipt for receipt in receipts if digest(receipt) in marks])
+    index.remember(erasures=str(erasures), erasures_seen=timestamp(now))
+
+
+def _list(index: SearchIndex, changes: DynamoChanges, last: datetime | None, progress: Progress) -> None:
+    """Store which conversations were written since *last* (None: ever), and the messages without one."""
+    page = _PAGE if last else _FIRST_PAGE
+    listed = 0
+    for status in Status:
+        written = changes.conversations_of(status, page)
+        for ids in _unknown(written, page, last, lambda those: index.versions(one.id for one in those)):
+            for batch in batched(ids, BATCH):
+                index.put_conversations(changes.conversations(batch))
+                listed += len(batch)
+                progress(listed, None)
+    for verdict in VERDICTS:
+        messages = changes.messages_of(verdict, page)
+        for new in _unknown(messages, page, last, lambda those: index.stamps(one.id for one in those)):
+            for some in batched(new, BATCH):
+                index.put_kept(changes.kept(some))
+
+
+def _unknown[T](
+    written: Iterable[Written[T]],
+    page: int,
+    last: datetime | None,
+    known: Callable[[tuple[Written[T], ...]], dict[T, str]],
+) -> Iterator[list[T]]:
+    """Yield the ids of what is not *known* as it was *written*, page after page, until all of a page is known and was
+    written before *last*.
+
+    So what a writer with a slow clock wrote, or an index showed late, is found as long as it is among the last written.
+    """
+    for those in batched(written, page):
+        stamps = known(those)
+        new = [one.id for one in those if stamps.get(one.id) != one.stamp]
+        if new:
+            yield new
+        elif last and those[-1].at < last:
+            return
+
+
+def _read_messages(
+    readers: ThreadPoolExecutor,
+    index: SearchIndex,
+    changes: DynamoChanges,
+    archive: Archive,
+    clock: Clock,
+    progress: Progress,
+) -> int:
+    """Read the messages of all unread conversations, those that changed last first, and return how many these were."""
+    read, total = 0, index.count_unread()
+    while conversations := index.unread(_CONVERSATIONS):
+        ids = readers.map(changes.message_ids, [one.id for one in conversations])
+        messages = changes.messages([id_ for those in ids for id_ in those])
+        own: dict[str, list[Entry]] = {one.id: [] for one in conversations}
+        for entry in _entries(readers, index, messages, archive):
+            own[entry.message.conversation].append(entry)
+        index.put_messages([(one, own[one.id]) for one in conversations], clock())
+        read += len(conversations)
+        progress(read, max(read, total))
+    return read
+
+
+def _entries(
+    readers: ThreadPoolExecutor, index: SearchIndex, messages: Iterable[MessageRecord], archive: Archive
+) -> Iterator[Entry]:
+    """Yield *messages* for the index, with their texts where it does not have them."""
+    messages = list(messages)
+    known = index.texts_of({(message.receipt, message.function) for message in messages})
+
+    def entry(message: MessageRecord) -> Entry:
+        if known.get((message.receipt, message.function), "") == texts_state(message):
+            return Entry(message=message)
+        return Entry(message=message, texts=_texts(message, archive))
+
+    return readers.map(entry, messages)
+
+
+def _texts(message: MessageRecord, archive: Archive) -> Texts:
+    new, full, *files = [_text(key, archive) for key in text_keys(message)]
+    return Texts(new=new, full=full, files=tuple(files))
+
+
+def _text(key: str, archive: Archive) -> str:
+    try:
+        return archive.get(key).decode("utf-8", "replace")
+    except ArchiveObjectMissing:  # it expired, or is erased at this moment
+        return ""
