@@ -17,12 +17,14 @@ _APPLICATION = "email-handler"
 
 def open_index(connection: Connection) -> SearchIndex:
     """Return the search index of a deployment. Its file is made, or made anew, as needed. Raises IndexUnavailable."""
-    return SearchIndex.open(index_path(connection), f"{connection.stack_id} {connection.outputs['RecordsTable']}")
+    path = index_path(connection.stack, connection.stack_id, connection.endpoint)
+    return SearchIndex.open(path, f"{connection.stack_id} {connection.outputs['RecordsTable']}")
 
 
 def existing_index(connection: Connection) -> SearchIndex | None:
     """Return the search index of a deployment if it has one on this machine. Raises IndexUnavailable."""
-    return open_index(connection) if index_path(connection).exists() else None
+    path = index_path(connection.stack, connection.stack_id, connection.endpoint)
+    return open_index(connection) if path.exists() else None
 
 
 def catch_up(connection: Connection, index: SearchIndex, *, texts: bool = True, progress: Progress = nothing) -> Synced:
@@ -39,13 +41,14 @@ def catch_up(connection: Connection, index: SearchIndex, *, texts: bool = True, 
         return sync(index, connection.changes, archive, lambda: datetime.now(UTC), progress)
 
 
-def index_path(connection: Connection) -> Path:
-    """Return where the index of a deployment is: a folder for each account and region, or endpoint; a file for each
-    stack."""
-    _, _, _, region, account, *_ = f"{connection.stack_id}:::::".split(":")
-    place = connection.endpoint or f"{account}-{region}"
+def index_path(stack: str, stack_id: str, endpoint: str) -> Path:
+    """Return where the index of *stack* is: a folder for each account and region, or *endpoint*; a file for each name.
+
+    *stack_id* is CloudFormation's (an ARN).
+    """
+    _, _, _, region, account, *_ = f"{stack_id}:::::".split(":")
     folder = cache_folder(os.environ, sys.platform, Path.home())
-    return folder / _safe(place) / f"{_safe(connection.stack)}.sqlite"
+    return folder / _safe(endpoint or f"{account}-{region}") / f"{_safe(stack)}.sqlite"
 
 
 def cache_folder(environ: Mapping[str, str], platform: str, home: Path) -> Path:

@@ -66,8 +66,10 @@ def options(
 
 
 app.command("list")(conversations.list_)
+# A word may begin with a minus sign: -shed is no list of options, so not even -h is one here.
+app.command(context_settings={"help_option_names": ["--help"], "ignore_unknown_options": True})(search.search)
 for command in (
-    *(inbox.inbox, conversations.show, search.search, why.why, close.close, address.address),
+    *(inbox.inbox, conversations.show, why.why, close.close, address.address),
     *(waiting.cancel, waiting.snooze, waiting.reopen),
     *(lists.allow, lists.block, lists.unlist, lists.lists),
     *(replay.replay, reconcile.reconcile, redrive.redrive),

@@ -12,6 +12,7 @@ import typer
 
 from cli.connection import Connection, aws_errors, connect
 from cli.conversations import decisions_of, find_conversation, public_fields
+from cli.indexing import existing_index
 from cli.options import AsJson, Endpoint, Stack
 from cli.terminal import (
     CommandError,
@@ -44,6 +45,7 @@ TRIES = 5  # to delete the conversations of a person to whom something happens a
 KEPT = (
     "The table's point-in-time recovery keeps the records for up to 35 days (AWS's longest).",
     "Digests that listed held messages for the owner stay in the archive below raw/digest/ and sent/notice/.",
+    "Search indexes on other machines forget it when they are next brought up to date.",
     "Emails already sent stay in the owner's and the contact's mailboxes; events stay with their consumers.",
     "An entry of the allow-list or block-list stays: email-handler unlist takes it off.",
     "Messages of others that name or quote the person stay.",
@@ -160,7 +162,15 @@ def _erase(connection: Connection, holdings: Holdings, identifier: str) -> tuple
         counts["items"] += operator.erase(own_last, case.sends, case.conversation)
     if holdings.person:
         counts["items"] += operator.forget(holdings.person, wholly=True)
+    _forget_in_index(connection, holdings)
     return holdings, counts
+
+
+def _forget_in_index(connection: Connection, holdings: Holdings) -> None:
+    """Erase *holdings* from the search index on this machine. Those on others learn of it from the table."""
+    if index := existing_index(connection):
+        receipts = {message.receipt for case in holdings.cases for message in case.messages}
+        index.forget(conversations={case.id for case in holdings.cases if case.id}, receipts=receipts)
 
 
 def _close(connection: Connection, holdings: Holdings, identifier: str) -> tuple[Holdings, int]:

@@ -1,76 +1,105 @@
-"""``email-handler search``: messages by words."""
+"""``email-handler search``: messages by words, dates and what they are, from the index on this machine."""
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import islice
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 
 from cli.connection import Connection, connect
-from cli.conversations import print_records
+from cli.conversations import headline, public_fields
+from cli.indexing import catch_up, open_index
 from cli.options import AsJson, Endpoint, Limit, Stack
-from cli.terminal import fail_if, tracked
-from email_handler.conversations.keys import text_prefix
-from email_handler.conversations.records import Conversation, MessageRecord
-from email_handler.errors import ArchiveObjectMissing
+from cli.terminal import STYLES, CommandError, err, fail_if, new_table, out, print_json, print_note, progress, when
+from index.file import IndexDamaged
+from index.hits import Hit, Order, Results
+from index.query import STATES, Query, QueryError, parse_query
+from index.store import SearchIndex
+
+LANGUAGE = (
+    'All of it must hold: words; "words in quotes" that follow each other; gard* for words that begin so; -shed for what '
+    "must not be there; from:, to:, subject: or file: and a word; has:attachment; before:, after: or on: and a date such as "
+    f"2026-11-20 or 2026-11; is: and one of {', '.join(STATES)}."
+)
 
 
 def search(
-    words: Annotated[list[str], typer.Argument(metavar="WORD…", help="All of them must occur, in any case.")],
-    days: Annotated[int, typer.Option(min=1, help="How far back: conversations that began in the last DAYS.")] = 365,
-    text: Annotated[bool, typer.Option(help="Also read the texts of messages and files in the archive.")] = False,
+    words: Annotated[list[str] | None, typer.Argument(metavar="WORD…", help=LANGUAGE)] = None,
+    best: Annotated[bool, typer.Option("--best", help="Best matches first, instead of the newest.")] = False,
+    sync: Annotated[bool, typer.Option(help="First read what has changed in the stack.")] = True,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="First make the index anew.")] = False,
     limit: Limit = 50,
     stack: Stack = "",
     endpoint: Endpoint = "",
     as_json: AsJson = False,
 ) -> None:
-    """Find messages by words in names, addresses, subjects, file names and the first words of texts; newest first."""
+    """Find messages by words in names, addresses, subjects, texts and files; newest first.
+
+    An index on this machine is brought up to date first; if that is interrupted, the next search goes on with it.
+    """
+    query = _parsed(words)
+    if query is None and not rebuild:
+        raise typer.BadParameter("what for? email-handler search --help", param_hint="WORD…")
     connection = connect(stack, endpoint)
-    wanted = [word.casefold() for word in words]
-    found = islice(_search(connection, wanted, days, in_texts=text), limit)
-    nothing = "Nothing found." if text else "Nothing found. With --text the archive's texts are searched too."
-    fail_if(not print_records(found, as_json=as_json, nothing=nothing))
+    index = open_index(connection)
+    if rebuild:
+        index.clear()
+    if sync or rebuild:
+        _catch_up(connection, index)
+    if query is None:
+        return
+    order: Order = "best" if best else "newest"
+    try:
+        results = index.search(query, limit=limit, order=order)
+    except IndexDamaged:
+        index.clear()
+        _catch_up(connection, index)
+        results = index.search(query, limit=limit, order=order)
+    _print(results, as_json=as_json)
+    fail_if(not results.total)
 
 
-def _search(connection: Connection, wanted: Sequence[str], days: int, *, in_texts: bool) -> Iterator[MessageRecord]:
-    today = datetime.now(UTC).date()
-    span = [today - timedelta(days=number) for number in range(days)]
-    for day in tracked(span, "days", len(span)):
-        for conversation in connection.records.find("day", day.isoformat(), limit=10_000):
-            if isinstance(conversation, Conversation):
-                messages = list(connection.records.messages(conversation.id))
-                yield from (
-                    message for message in reversed(messages)
-                    if _matches(_words(message, conversation), wanted)
-                    or (in_texts and _matches(_texts(connection, message), wanted))
-                )  # fmt: skip
-    for verdict in ("held", "dropped"):
-        for message in connection.records.find("verdict", verdict, limit=10_000):
-            if isinstance(message, MessageRecord) and not message.conversation:
-                text = _texts(connection, message) if in_texts else ""
-                if _matches(_words(message) + text, wanted):
-                    yield message
+def _parsed(words: list[str] | None) -> Query | None:
+    try:
+        return parse_query(" ".join(words), None) if words else None
+    except QueryError as error:
+        raise CommandError(str(error)) from error
 
 
-def _matches(text: str, wanted: Sequence[str]) -> bool:
-    folded = text.casefold()
-    return all(word in folded for word in wanted)
+def _catch_up(connection: Connection, index: SearchIndex) -> None:
+    with progress("conversations") as show:
+        catch_up(connection, index, progress=show)
 
 
-def _words(message: MessageRecord, conversation: Conversation | None = None) -> str:
-    known = (conversation.id, conversation.contact, conversation.contact_name) if conversation else ()
-    files = (found.name for found in message.attachments)
-    own = (message.sender, message.sender_name, message.subject, message.snippet, message.receipt)
-    return "\n".join((*known, *own, *files))
+def _print(results: Results, *, as_json: bool) -> None:
+    if as_json:
+        for hit in results.hits:
+            print_json(_fields(hit))
+        return
+    if not results.total:
+        err.print("Nothing found.")
+        return
+    out.print(_table(results))
+    if (more := results.total - len(results.hits)) > 0:
+        print_note(f"{more} more: --limit {results.total}", "dim")
 
 
-def _texts(connection: Connection, message: MessageRecord) -> str:
-    prefix = text_prefix(message.conversation, message.receipt)
-    texts = []
-    for key, _ in connection.archive.keys(prefix):
-        try:
-            texts.append(connection.archive.get(key).decode("utf-8", "replace"))
-        except ArchiveObjectMissing:
-            continue  # it expired after it was listed
-    return "\n".join(texts)
+def _fields(hit: Hit) -> dict[str, Any]:
+    """Return a hit as JSON shows it: the message's record, with the status of its conversation and the words around what
+    was found."""
+    excerpt = "".join(piece.text for piece in hit.snippet)
+    status = hit.conversation.status if hit.conversation else ""
+    return public_fields(hit.message) | {"status": status, "excerpt": excerpt}
+
+
+def _table(results: Results) -> Table:
+    table = new_table("When", "Outcome", "Message")
+    for hit in results.hits:
+        message = hit.message
+        ids = " ".join(filter(None, (message.conversation, message.receipt)))
+        excerpt = Text.assemble(*((piece.text, "bold yellow" if piece.marked else "") for piece in hit.snippet))
+        lines = [Text(headline(message), "bold"), *([excerpt] if excerpt.plain else []), Text(ids, "dim")]
+        outcome = Text(message.outcome, STYLES[message.outcome])
+        table.add_row(Text(when(message.at), no_wrap=True), outcome, Group(*lines))
+    return table

@@ -4,7 +4,8 @@ import json
 import textwrap
 import time
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
@@ -172,22 +173,34 @@ def tracked[T](items: Iterable[T], what: str, total: int | None = None) -> Itera
 
     *what* names the items; *total* is their number if it is known.
     """
+    with progress(what) as show:
+        for done, item in enumerate(items, start=1):
+            yield item
+            show(done, total)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Give a function that is told how many of how many (None: not known) are done; after a second, show a progress bar
+    on stderr if that is a terminal. *what* names the items."""
     if not err.is_terminal:
-        yield from items
+        yield lambda _, __: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    began = time.monotonic()
+    began = shown = time.monotonic()
     with Progress(*columns, console=err, transient=True, disable=False, auto_refresh=False) as bar:
-        task = bar.add_task(what, total=total, visible=False)
-        shown = began
-        for item in items:
-            yield item
-            bar.advance(task)
+        task = bar.add_task(what, visible=False)
+
+        def show(done: int, total: int | None) -> None:
+            nonlocal shown
             now = time.monotonic()
+            bar.update(task, completed=done, total=total)
             if now - shown > (BAR_AFTER if shown == began else 0.1):
                 bar.update(task, visible=True)
                 bar.refresh()
                 shown = now
+
+        yield show
 
 
 def when(moment: datetime | None) -> str:

@@ -16,10 +16,12 @@ from cli.configure import Environment
 from cli.connection import aws_errors, list_resources
 from cli.deactivate import Minutes, stop
 from cli.deploy import environment_named
+from cli.indexing import index_path
 from cli.options import AsJson, Endpoint
 from cli.parameters import Answers
 from cli.questions import confirm
 from cli.terminal import CommandError, fail_if, print_note, print_result
+from index.file import IndexFile
 
 DeleteStored = Annotated[
     bool, typer.Option("--delete-stored", help="Delete the archive and the table as well: every message and record.")
@@ -76,6 +78,7 @@ def uninstall(
                 f"redrive --stack {stack} and run this again, or lose them with --despite."
             )
         delete_stack(session.client("cloudformation"), stack)
+    IndexFile(index_path(stack, described.get("StackId", ""), endpoint)).remove()
     unprotect = f"aws dynamodb update-table --table-name {table} --no-deletion-protection-enabled"
     archive = Left("the archive", f"empty it in the S3 console, every version; then aws s3 rb s3://{bucket}")
     records = Left("the table", f"{unprotect} && aws dynamodb delete-table --table-name {table}")

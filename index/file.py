@@ -66,7 +66,7 @@ class IndexUnavailable(EmailHandlerError):
 
 
 class IndexDamaged(EmailHandlerError):
-    """The file is no index any more. It can be made anew: ``remove`` it, and open it again."""
+    """The file is no sound index any more; it can be made anew."""
 
 
 class IndexFile:
@@ -86,8 +86,6 @@ class IndexFile:
         try:
             current = self._is_current(identity)
         except IndexDamaged:
-            self.remove()
-            self._make_private()
             current = False
         if not current:
             self.clear(identity)
@@ -99,7 +97,15 @@ class IndexFile:
             return _fact(connection, "identity") == identity
 
     def clear(self, identity: str) -> None:
-        """Empty the file, for the stack *identity*."""
+        """Empty the file, for the stack *identity*; replace a damaged one. Raises IndexUnavailable."""
+        try:
+            self._make_tables(identity)
+        except IndexDamaged:
+            self.remove()
+            self._make_private()
+            self._make_tables(identity)
+
+    def _make_tables(self, identity: str) -> None:
         with self.connected() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             # Virtual tables first: they take their own tables with them.
@@ -137,9 +143,7 @@ class IndexFile:
         try:
             with closing(sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)) as connection:
                 connection.execute("PRAGMA secure_delete = ON")
-                connection.execute(
-                    "PRAGMA synchronous = NORMAL"
-                )  # the stack has everything: a lost transaction comes again
+                connection.execute("PRAGMA synchronous = NORMAL")  # what a power failure loses, the stack has
                 yield connection
         except sqlite3.DatabaseError as error:
             if (getattr(error, "sqlite_errorcode", 0) & _PRIMARY) in _DAMAGED:

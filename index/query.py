@@ -129,7 +129,7 @@ def _condition(part: re.Match[str], zone: tzinfo | None, *, goes_on: bool) -> Co
     value = part["bare"] if part["quoted"] is None else part["quoted"]
     if operator in ("has", "is", "before", "after", "on") and value:
         return _filter(operator, value.lower(), zone, excluded=excluded)
-    words = prepare(value if not operator or operator in COLUMNS else f"{operator}:{value}")
+    words = prepare(value if not operator or operator in COLUMNS else f"{part['operator']}:{value}")
     if not has_words(words):
         return None
     return Term(

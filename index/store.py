@@ -70,7 +70,6 @@ class SearchIndex:
 
     def clear(self) -> None:
         """Forget everything, to read it again from the stack; a damaged file is replaced."""
-        self._file.prepare(self._identity)
         self._file.clear(self._identity)
 
     def delete(self) -> None:
