@@ -29,7 +29,6 @@ class Entry:
 
     message: MessageRecord
     texts: Texts | None = None  # None: those that the index has, or the record's snippet
-    stamp: str = ""  # of the write, if it belongs to no conversation
     expires: datetime | None = None  # when the table forgets it
 
 

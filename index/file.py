@@ -42,7 +42,7 @@ CREATE TABLE messages (
     outcome TEXT NOT NULL,
     files INTEGER NOT NULL,
     texts TEXT NOT NULL,  -- which texts of the archive are in words
-    stamp TEXT NOT NULL,  -- which write of a message without conversation this is
+    stamp TEXT NOT NULL,  -- its state, as the table's index of held and dropped messages shows it
     due TEXT,  -- when to ask again whether its files have been described
     expires TEXT,
     record TEXT NOT NULL,

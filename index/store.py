@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from email_handler.adapters.dynamodb.changes import Kept, MessageId
+from email_handler.adapters.dynamodb.changes import MessageId, Stored, stamp_of
 from email_handler.adapters.dynamodb.items import timestamp
 from email_handler.conversations.records import Conversation, MessageRecord, Status
 from email_handler.identifiers import ConversationId, ReceiptId
@@ -136,7 +136,7 @@ class SearchIndex:
             connection.executemany(_PUT_CONVERSATION, map(_row, conversations))
 
     def stamps(self, ids: Iterable[MessageId]) -> dict[MessageId, str]:
-        """Return which write is known of each of the messages *ids*."""
+        """Return which state (``stamp_of``) is known of each of the messages *ids*."""
         return self._of_messages("stamp", ids)
 
     def texts_of(self, ids: Iterable[MessageId]) -> dict[MessageId, str]:
@@ -149,11 +149,13 @@ class SearchIndex:
             found = connection.execute(wanted, (_list(receipt for receipt, _ in ids),))
             return {(receipt, function): value for receipt, function, value in found}
 
-    def put_kept(self, messages: Iterable[Kept]) -> None:
-        """Store messages that belong to no conversation."""
+    def put_held(self, messages: Iterable[Stored]) -> None:
+        """Store messages that were held or dropped; of those that belong to a conversation, only those of known ones."""
         with self._file.changing() as connection:
             for one in messages:
-                _put(connection, Entry(message=one.message, stamp=one.stamp, expires=one.expires), None, due=None)
+                conversation = _conversation(connection, one.message.conversation)
+                if conversation or not one.message.conversation:
+                    _put(connection, Entry(message=one.message, expires=one.expires), conversation, due=None)
 
     def unread(self, limit: int) -> list[Conversation]:
         """Return conversations whose messages are to be read, those that changed last first."""
@@ -172,15 +174,13 @@ class SearchIndex:
         read. *now* tells when to ask again for undescribed ones."""
         with self._file.changing() as connection:
             for conversation, entries in read:
-                found = connection.execute(
-                    "SELECT version FROM conversations WHERE id = ?", (conversation.id,)
-                ).fetchone()
-                if found is None:  # erased meanwhile
+                current = _conversation(connection, conversation.id)
+                if current is None:  # erased meanwhile
                     continue
                 stored = {_put(connection, one, conversation, _due(one.message, now)) for one in entries}
                 known = connection.execute("SELECT id FROM messages WHERE conversation = ?", (conversation.id,))
                 _delete(connection, {id_ for (id_,) in known} - stored)
-                if found[0] == conversation.version:
+                if current.version == conversation.version:
                     connection.execute("UPDATE conversations SET unread = 0 WHERE id = ?", (conversation.id,))
 
     def due(self, now: datetime, limit: int) -> list[MessageId]:
@@ -197,9 +197,8 @@ class SearchIndex:
             nothing_due = "UPDATE messages SET due = NULL WHERE (receipt, function) = (?, ?)"
             connection.executemany(nothing_due, asked)
             for entry in entries:
-                wanted = "SELECT record FROM conversations WHERE id = ?"
-                if found := connection.execute(wanted, (entry.message.conversation,)).fetchone():
-                    _put(connection, entry, conversation_from(found[0]), _due(entry.message, now))
+                if conversation := _conversation(connection, entry.message.conversation):
+                    _put(connection, entry, conversation, _due(entry.message, now))
 
     def ids(self) -> tuple[dict[ConversationId, datetime], list[ReceiptId]]:
         """Return the ids of all conversations, with their beginnings, and of all messages."""
@@ -241,6 +240,11 @@ def _remember(connection: sqlite3.Connection, facts: dict[str, str]) -> None:
     connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
 
 
+def _conversation(connection: sqlite3.Connection, id_: str) -> Conversation | None:
+    found = connection.execute("SELECT record FROM conversations WHERE id = ?", (id_,)).fetchone()
+    return conversation_from(found[0]) if found else None
+
+
 def _put(connection: sqlite3.Connection, entry: Entry, conversation: Conversation | None, due: str | None) -> int:
     """Store one message, and return its number."""
     message = entry.message
@@ -250,7 +254,7 @@ def _put(connection: sqlite3.Connection, entry: Entry, conversation: Conversatio
         "at": timestamp(message.at),
         "outcome": message.outcome,
         "files": len(message.attachments),
-        "stamp": entry.stamp,
+        "stamp": stamp_of(message),
         "due": due,
         "expires": timestamp(entry.expires) if entry.expires else None,
         "record": to_json(message),

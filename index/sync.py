@@ -6,13 +6,13 @@ stays marked as unread until its own are stored, and the time of this run is rem
 ends it, the next run goes on.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import batched
+from itertools import batched, chain
 
-from email_handler.adapters.dynamodb.changes import BATCH, DynamoChanges, Written
+from email_handler.adapters.dynamodb.changes import BATCH, DynamoChanges, Stored, Written
 from email_handler.adapters.dynamodb.items import timestamp
 from email_handler.adapters.dynamodb.keys import digest
 from email_handler.conversations.records import MessageRecord, Status
@@ -26,6 +26,10 @@ MARKS_OVERLAP = timedelta(days=1)
 
 MARKS_LAST = timedelta(days=365)
 """An index older than this may have missed a mark, and is read anew."""
+
+LOOK_AGAIN = timedelta(days=1)
+"""How often all held and dropped messages are compared, which the table keeps for 90 days: one may be recorded, or decided
+about, long after it came, and their index tells only when they came."""
 
 VERDICTS = ("held", "dropped")
 READERS = 8
@@ -65,12 +69,15 @@ def sync(
     if last and now - last > MARKS_LAST:
         index.clear()
         last = None
+    looked = _moment(index.fact("looked"))
+    look_again = not looked or now - looked > LOOK_AGAIN
     due = index.due(now, _DUE) if archive else []
     erasures, described = changes.glance(due)
     _forget_erased(index, changes, erasures, now)
     index.forget_expired(now)
-    _list(index, changes, last, progress)
-    index.remember(synced=timestamp(now))
+    _list_conversations(index, changes, last, progress)
+    _list_held(index, changes, None if look_again else last)
+    index.remember(synced=timestamp(now), **({"looked": timestamp(now)} if look_again else {}))
     read = 0
     if archive:
         with ThreadPoolExecutor(READERS) as readers:
@@ -94,22 +101,26 @@ def _forget_erased(index: SearchIndex, changes: DynamoChanges, erasures: int, no
     index.remember(erasures=str(erasures), erasures_seen=timestamp(now))
 
 
-def _list(index: SearchIndex, changes: DynamoChanges, last: datetime | None, progress: Progress) -> None:
-    """Store which conversations were written since *last* (None: ever), and the messages without one."""
-    page = _PAGE if last else _FIRST_PAGE
-    listed = 0
+def _list_conversations(index: SearchIndex, changes: DynamoChanges, last: datetime | None, progress: Progress) -> None:
+    """Store which conversations were written since *last* (None: ever)."""
+    listed, page = 0, _PAGE if last else _FIRST_PAGE
     for status in Status:
         written = changes.conversations_of(status, page)
-        for ids in _unknown(written, page, last, lambda those: index.versions(one.id for one in those)):
-            for batch in batched(ids, BATCH):
-                index.put_conversations(changes.conversations(batch))
-                listed += len(batch)
-                progress(listed, None)
-    for verdict in VERDICTS:
-        messages = changes.messages_of(verdict, page)
-        for new in _unknown(messages, page, last, lambda those: index.stamps(one.id for one in those)):
+        for new in _unknown(written, page, last, lambda those: index.versions(one.id for one in those)):
             for some in batched(new, BATCH):
-                index.put_kept(changes.kept(some))
+                index.put_conversations(changes.conversations(some))
+                listed += len(some)
+                progress(listed, None)
+
+
+def _list_held(index: SearchIndex, changes: DynamoChanges, last: datetime | None) -> None:
+    """Store which messages were held or dropped since *last* (None: all that the table has)."""
+    page = _PAGE if last else _FIRST_PAGE
+    for verdict in VERDICTS:
+        written = changes.messages_of(verdict, page)
+        for new in _unknown(written, page, last, lambda those: index.stamps(one.id for one in those)):
+            for some in batched(new, BATCH):
+                index.put_held(changes.messages(some))
 
 
 def _unknown[T](
@@ -144,10 +155,11 @@ def _read_messages(
     read, total = 0, index.count_unread()
     while conversations := index.unread(_CONVERSATIONS):
         ids = readers.map(changes.message_ids, [one.id for one in conversations])
-        messages = changes.messages([id_ for those in ids for id_ in those])
+        messages = [one for some in batched(chain(*ids), BATCH) for one in changes.messages(some)]
         own: dict[str, list[Entry]] = {one.id: [] for one in conversations}
         for entry in _entries(readers, index, messages, archive):
-            own[entry.message.conversation].append(entry)
+            if entry.message.conversation in own:  # a released message may have left the one that held it
+                own[entry.message.conversation].append(entry)
         index.put_messages([(one, own[one.id]) for one in conversations], clock())
         read += len(conversations)
         progress(read, max(read, total))
@@ -155,16 +167,15 @@ def _read_messages(
 
 
 def _entries(
-    readers: ThreadPoolExecutor, index: SearchIndex, messages: Iterable[MessageRecord], archive: Archive
+    readers: ThreadPoolExecutor, index: SearchIndex, messages: Sequence[Stored], archive: Archive
 ) -> Iterator[Entry]:
     """Yield *messages* for the index, with their texts where it does not have them."""
-    messages = list(messages)
-    known = index.texts_of({(message.receipt, message.function) for message in messages})
+    known = index.texts_of((one.message.receipt, one.message.function) for one in messages)
 
-    def entry(message: MessageRecord) -> Entry:
-        if known.get((message.receipt, message.function), "") == texts_state(message):
-            return Entry(message=message)
-        return Entry(message=message, texts=_texts(message, archive))
+    def entry(one: Stored) -> Entry:
+        message = one.message
+        read = known.get((message.receipt, message.function), "") == texts_state(message)
+        return Entry(message=message, texts=None if read else _texts(message, archive), expires=one.expires)
 
     return readers.map(entry, messages)
 

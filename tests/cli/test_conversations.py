@@ -1,4 +1,4 @@
-"""``email-handler list``, ``show``, ``search`` and ``why`` against the deployed stack."""
+"""``email-handler list``, ``show``, ``inbox`` and ``why`` against the deployed stack."""
 
 from datetime import timedelta
 from typing import Any
@@ -177,14 +177,6 @@ def test_addresses_in_the_outbox_are_whole_in_80_columns(cloud: LocalCloud, rece
     ran = CliRunner().invoke(app, ["local", "outbox", "--folder", str(folder)], env={"COLUMNS": "80"})
 
     assert [sent.sender for sent in cloud.sent() if sent.sender not in ran.stdout] == []
-
-
-def test_search_finds_by_words_of_the_record_and_with_text_by_those_of_files(cloud: LocalCloud, receipt: str) -> None:
-    assert [found["receipt"] for found in lines(cloud, "search", "otto", "GARDEN", "--days", "2")] == [receipt]
-    assert lines(cloud, "search", "otto", "wheelchairs", "--days", "2", code=1) == []
-    found = lines(cloud, "search", "orchard", "wheelchairs", "--text", "--days", "2", code=1)
-    assert found == [], "all words must occur in the record, or all in the texts"
-    assert receipt in [found["receipt"] for found in lines(cloud, "search", "wheelchairs", "--text", "--days", "2")]
 
 
 @pytest.mark.parametrize("command", ["show", "why"])

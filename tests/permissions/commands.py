@@ -11,7 +11,7 @@ READS, ACTS = "OperatorReadPolicy", "OperatorActPolicy"  # logical ids of the te
 
 READING = frozenset(
     {
-        *("list", "show", "search", "why", "lists", "export", "doctor", "reconcile --dry-run"),
+        *("list", "inbox", "show", "search", "why", "lists", "export", "doctor", "reconcile --dry-run"),
         *(
             "held list",
             "held show",

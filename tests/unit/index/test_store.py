@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from email_handler.adapters.dynamodb.changes import Kept
+from email_handler.adapters.dynamodb.changes import Stored
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.records import AttachmentRecord, Conversation, MessageRecord, Status
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress, ReceiptId
@@ -214,7 +214,7 @@ def test_before_its_texts_are_stored_a_message_is_found_by_its_beginning(index: 
 
 def test_held_messages_without_a_conversation_are_found_until_the_table_forgets_them(index: SearchIndex) -> None:
     kept = message("1", outcome=Outcome.HOLD, subject="Offer", token="secret")
-    index.put_kept([Kept(kept, "w1", NOW + DAY)])
+    index.put_held([Stored(kept, NOW + DAY)])
 
     (hit,) = index.search(parse_query("offer is:held", UTC)).hits
     assert hit.message == replace(kept, token="")
@@ -364,7 +364,7 @@ def test_nothing_of_what_was_erased_is_left_in_the_file(index: SearchIndex) -> N
         sender_name="Xanthippe",
         texts=Texts(new="zyxwvut", full="", files=("quincunx",)),
     )
-    index.put_kept([Kept(message("kept", subject="qwertzui"), "w1", None)])
+    index.put_held([Stored(message("kept", subject="qwertzui", outcome=Outcome.HOLD))])
     words = (b"xwvut", b"uincunx", b"anthippe", b"wertzui", b"c-gone")
     index._file.settle()
     assert [word for word in words if word not in _bytes(index)] == []

@@ -24,17 +24,21 @@ class Written[T]:
     """That a record was written: enough to tell whether it has been read since."""
 
     id: T
-    stamp: str  # another one with each write
+    stamp: str  # another one after a change
     at: datetime  # by the writer's clock
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A message that belongs to no conversation, as it is now."""
+class Stored:
+    """A message as it is now."""
 
     message: MessageRecord
-    stamp: str
-    expires: datetime | None  # when the table forgets it
+    expires: datetime | None = None  # when the table forgets it
+
+
+def stamp_of(message: MessageRecord) -> str:
+    """Return what tells a held or dropped message from what it becomes: a decision about it adds a reason."""
+    return _stamp(message.conversation, len(message.reasons))
 
 
 class DynamoChanges:
@@ -51,9 +55,14 @@ class DynamoChanges:
             yield Written(item["id"], str(item["version"]), datetime.fromisoformat(item["at"]))
 
     def messages_of(self, verdict: str, page: int) -> Iterator[Written[MessageId]]:
-        """Yield the messages of *verdict* (``held``, ``dropped``) in the same way."""
-        for item in self._written("verdict", verdict, "#receipt, #function, #at", page):
-            yield Written((item["receipt"], item["function"]), item["at"], datetime.fromisoformat(item["at"]))
+        """Yield the messages of *verdict* (``held``, ``dropped``), those that came last first, in the same way: their time
+        is that of their arrival, however late they were recorded."""
+        for item in self._written("verdict", verdict, "#receipt, #function, #at, #conversation, #reasons", page):
+            yield Written(
+                (item["receipt"], item["function"]),
+                _stamp(item["conversation"], len(item["reasons"])),
+                datetime.fromisoformat(item["at"]),
+            )
 
     def _written(self, index: str, value: str, attributes: str, page: int) -> Iterator[dict[str, Any]]:
         newest_first: dict[str, Any] = {"IndexName": index, "ScanIndexForward": False, "Limit": page}
@@ -63,26 +72,15 @@ class DynamoChanges:
         """Return those of the conversations *ids* that exist."""
         return [read(Conversation, item) for item in self._table.get_many(map(keys.conversation, ids)).values()]
 
-    def messages(self, ids: Iterable[MessageId]) -> list[MessageRecord]:
-        """Return those of the messages *ids* that exist, in the same order."""
-        wanted = [keys.message(*id_) for id_ in ids]
-        found = self._table.get_many(wanted)
-        return [read(MessageRecord, found[key]) for key in wanted if key in found]
+    def messages(self, ids: Iterable[MessageId]) -> list[Stored]:
+        """Return those of the messages *ids* that exist."""
+        return list(map(_stored, self._table.get_many(keys.message(*id_) for id_ in ids).values()))
 
-    def kept(self, ids: Iterable[MessageId]) -> list[Kept]:
-        """Return those of the messages *ids* that exist and belong to no conversation."""
-        found = self._table.get_many(keys.message(*id_) for id_ in ids).values()
-        return [
-            Kept(read(MessageRecord, item), item.get("at", ""), _expires(item))
-            for item in found
-            if not item.get("conversation")
-        ]
-
-    def glance(self, messages: Iterable[MessageId] = ()) -> tuple[int, list[MessageRecord]]:
+    def glance(self, messages: Iterable[MessageId] = ()) -> tuple[int, list[Stored]]:
         """Return how often something was erased, and those of *messages* that exist: one call for up to 99 of them."""
         found = self._table.get_many([keys.ERASURES, *(keys.message(*id_) for id_ in messages)])
         erasures = int(found.pop(keys.ERASURES, {}).get("count", 0))
-        return erasures, [read(MessageRecord, item) for item in found.values()]
+        return erasures, list(map(_stored, found.values()))
 
     def erased(self, since: datetime) -> Iterator[tuple[str, datetime]]:
         """Yield the digest (``keys.digest``) of each id that was erased at *since* or later, with the time."""
@@ -99,5 +97,10 @@ class DynamoChanges:
         return [(pointer["receipt"], pointer["function"]) for pointer in pointers]
 
 
-def _expires(item: dict[str, Any]) -> datetime | None:
-    return datetime.fromtimestamp(int(item["expires_at"]), UTC) if "expires_at" in item else None
+def _stamp(conversation: str, reasons: int) -> str:
+    return f"{conversation} {reasons}"
+
+
+def _stored(item: dict[str, Any]) -> Stored:
+    expires = datetime.fromtimestamp(int(item["expires_at"]), UTC) if "expires_at" in item else None
+    return Stored(read(MessageRecord, item), expires)

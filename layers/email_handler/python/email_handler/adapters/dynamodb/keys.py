@@ -135,10 +135,6 @@ def mailbox(address: str) -> str:
 # Index attributes: none for a missing value, since a sparse index costs only what it holds.
 
 
-# The time in the index of a conversation or a message is that of the last write, so that whoever looks for changes need
-# not look further back. A clock that is slow does not make it earlier than what the record tells.
-
-
 def indexed(at: datetime, **values: str) -> Attributes:
     """Return the attributes that put an item of time *at* into the indexes named, under their values."""
     by = {f"by_{name}": key_part(mailbox(value)) for name, value in values.items() if value}
@@ -146,7 +142,10 @@ def indexed(at: datetime, **values: str) -> Attributes:
 
 
 def conversation_attributes(conversation: Conversation, now: datetime) -> Attributes:
-    """Return a conversation's item, written *now*, without its key."""
+    """Return a conversation's item, written *now*, without its key.
+
+    Its time in the indexes is that of the write, whatever was changed: who looks for changes need not look further back.
+    """
     by_index = indexed(
         max(now, conversation.updated_at),
         contact=conversation.contact,
@@ -159,9 +158,9 @@ def conversation_attributes(conversation: Conversation, now: datetime) -> Attrib
     return {"type": "conversation", **write(conversation), **by_index}
 
 
-def message_attributes(message: MessageRecord, now: datetime) -> Attributes:
-    """Return a message's item, written *now*, without its key."""
-    by_index = indexed(max(now, message.at), verdict=_VERDICTS.get(message.outcome, ""))
+def message_attributes(message: MessageRecord) -> Attributes:
+    """Return a message's item without its key."""
+    by_index = indexed(message.at, verdict=_VERDICTS.get(message.outcome, ""))
     return {"type": "message", **write(message), **by_index}
 
 

@@ -106,7 +106,7 @@ class DynamoRecords:
         about = commit.contact.address if commit.contact else commit.conversation.contact if commit.conversation else ""
         writes = [
             put(keys.decision(decision.receipt, decision.decider), write(decision) | unfinished | expires, ABSENT),
-            put(keys.message(message.receipt, message.function), keys.message_attributes(message, now) | expires),
+            put(keys.message(message.receipt, message.function), keys.message_attributes(message) | expires),
             *versioned(self._table, commit.conversation, commit.contact, now),
         ]
         if message.conversation:
