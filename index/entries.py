@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from email_handler.adapters.dynamodb.items import read, write
@@ -12,6 +12,8 @@ from email_handler.conversations.keys import text_key
 from email_handler.conversations.records import Conversation, MessageRecord
 from email_handler.identifiers import ArchiveKey
 from index.texts import searchable
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ def is_described(message: MessageRecord) -> bool:
 def texts_state(message: MessageRecord) -> str:
     """Return a digest that changes when the texts of *message* do."""
     state = (message.text_chars, [(found.text_key, found.text_chars, found.sha256) for found in message.attachments])
-    return hashlib.sha256(repr(state).encode()).hexdigest() if is_described(message) else ""
+    return hashlib.sha256(repr(state).encode()).hexdigest()[:16] if is_described(message) else ""
 
 
 def words_about(message: MessageRecord, conversation: Conversation | None) -> tuple[str, ...]:
@@ -68,6 +70,11 @@ def words_of(texts: Texts) -> tuple[str, str, str]:
     """Return the last three of the index's columns: new text, what else the text says, text in files."""
     rest = texts.full.replace(texts.new, "", 1) if texts.new else texts.full
     return searchable(texts.new), searchable(rest), searchable("\n".join(texts.files))
+
+
+def microseconds(moment: datetime) -> int:
+    """Return *moment* as microseconds since 1970, which no rounding changes."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def to_json(record: Conversation | MessageRecord) -> str:

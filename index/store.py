@@ -16,6 +16,7 @@ from index.entries import (
     Texts,
     conversation_from,
     is_described,
+    microseconds,
     texts_state,
     to_json,
     words_about,
@@ -251,7 +252,6 @@ def _put(connection: sqlite3.Connection, entry: Entry, conversation: Conversatio
     own = (message.receipt, message.function)
     row = {
         "conversation": message.conversation,
-        "at": timestamp(message.at),
         "outcome": message.outcome,
         "files": len(message.attachments),
         "stamp": stamp_of(message),
@@ -259,26 +259,34 @@ def _put(connection: sqlite3.Connection, entry: Entry, conversation: Conversatio
         "expires": timestamp(entry.expires) if entry.expires else None,
         "record": to_json(message),
     }
-    known = connection.execute("SELECT id, texts FROM messages WHERE (receipt, function) = (?, ?)", own).fetchone()
+    known = connection.execute("SELECT id FROM messages WHERE (receipt, function) = (?, ?)", own).fetchone()
+    id_: int = known[0] if known else _free(connection, microseconds(message.at))
     about = words_about(message, conversation)
     if known and entry.texts is None:
-        id_: int = known[0]
         changes = ", ".join(f"{name} = ?" for name in row)
         connection.execute(f"UPDATE messages SET {changes} WHERE id = ?", (*row.values(), id_))
         _update_words(connection, id_, about)
         return id_
     texts = entry.texts or Texts(new=message.snippet, full="")
     row |= {
+        "id": id_,
         "texts": texts_state(message) if entry.texts else "",
         "receipt": message.receipt,
         "function": message.function,
     }
     if known:
-        _delete(connection, {known[0]})
+        _delete(connection, {id_})
     names, marks = ", ".join(row), ", ".join("?" * len(row))
-    id_ = connection.execute(f"INSERT INTO messages ({names}) VALUES ({marks})", tuple(row.values())).lastrowid or 0
+    connection.execute(f"INSERT INTO messages ({names}) VALUES ({marks})", tuple(row.values()))
     every = (id_, *about, *words_of(texts))
     connection.execute(f"INSERT INTO words (rowid, {', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(every))})", every)
+    return id_
+
+
+def _free(connection: sqlite3.Connection, id_: int) -> int:
+    """Return *id_*, or the next one that no message has."""
+    while connection.execute("SELECT 1 FROM messages WHERE id = ?", (id_,)).fetchone():
+        id_ += 1
     return id_
 
 
