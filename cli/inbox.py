@@ -8,7 +8,7 @@ from cli.connection import connect
 from cli.conversations import print_records
 from cli.indexing import catch_up, open_index
 from cli.options import AsJson, Endpoint, Limit, Stack
-from cli.terminal import print_note
+from cli.terminal import print_note, progress
 
 
 def inbox(
@@ -21,7 +21,8 @@ def inbox(
     """List the conversations that wait for your reply, oldest first: open ones, and those where the contact wrote last."""
     connection = connect(stack, endpoint)
     index = open_index(connection)
-    catch_up(connection, index, texts=False)
+    with progress("conversations") as show:
+        catch_up(connection, index, texts=False, progress=show)
     waiting = index.count_inbox()
     shown = index.inbox(limit=limit, offset=(page - 1) * limit)
     print_records(shown, as_json=as_json, nothing="No such page." if waiting else "Nothing waits for a reply.")

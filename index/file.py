@@ -7,7 +7,7 @@ while another process writes (WAL).
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from email_handler.errors import EmailHandlerError
@@ -86,40 +86,25 @@ class IndexFile:
         _require_full_text_search()
         self._make_private()
         try:
-            current = self._is_current(identity)
+            with self.connected() as connection:
+                if _is_current(connection, identity):
+                    return
+                with suppress(sqlite3.OperationalError):  # another process does the same at this moment
+                    connection.execute("PRAGMA journal_mode = WAL")
+            with self.changing() as connection:
+                if not _is_current(connection, identity):
+                    _make_tables(connection, identity)
         except IndexDamaged:
-            current = False
-        if not current:
             self.clear(identity)
-
-    def _is_current(self, identity: str) -> bool:
-        with self.connected() as connection:
-            if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-                return False
-            return _fact(connection, "identity") == identity
 
     def clear(self, identity: str) -> None:
         """Empty the file, for the stack *identity*; replace a damaged one. Raises IndexUnavailable."""
         try:
-            self._make_tables(identity)
+            with self.changing() as connection:
+                _make_tables(connection, identity)
         except IndexDamaged:
             self.remove()
-            self._make_private()
-            self._make_tables(identity)
-
-    def _make_tables(self, identity: str) -> None:
-        with self.connected() as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            # Virtual tables first: they take their own tables with them.
-            every = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY sql NOT LIKE 'CREATE VIRTUAL%'"
-            connection.execute("BEGIN IMMEDIATE")
-            while name := connection.execute(f"{every} LIMIT 1").fetchone():
-                connection.execute(f'DROP TABLE "{name[0]}"')
-            for statement in _TABLES.split(";\n"):
-                connection.execute(statement)
-            connection.execute("INSERT INTO facts VALUES ('identity', ?)", (identity,))
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-            connection.execute("COMMIT")
+            self.prepare(identity)
 
     def remove(self) -> None:
         """Delete the file, and what SQLite keeps beside it. Raises IndexUnavailable."""
@@ -176,9 +161,23 @@ class IndexFile:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def _fact(connection: sqlite3.Connection, name: str) -> str:
-    found = connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-    return found[0] if found else ""
+def _is_current(connection: sqlite3.Connection, identity: str) -> bool:
+    if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+        return False
+    found = connection.execute("SELECT value FROM facts WHERE name = 'identity'").fetchone()
+    return bool(found == (identity,))
+
+
+def _make_tables(connection: sqlite3.Connection, identity: str) -> None:
+    """Replace all tables by empty ones."""
+    # Virtual tables first: they take their own tables with them.
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY sql NOT LIKE 'CREATE VIRTUAL%' LIMIT 1"
+    while name := connection.execute(tables).fetchone():
+        connection.execute(f'DROP TABLE "{name[0]}"')
+    for statement in _TABLES.split(";\n"):
+        connection.execute(statement)
+    connection.execute("INSERT INTO facts VALUES ('identity', ?)", (identity,))
+    connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _require_full_text_search() -> None:

@@ -219,9 +219,11 @@ class SearchIndex:
         them."""
         with self._file.changing() as connection:
             about = f"SELECT id FROM messages WHERE {_AMONG_CONVERSATIONS} OR {_AMONG_RECEIPTS}"
-            found = connection.execute(about, (_list(conversations), _list(receipts)))
-            _delete(connection, {id_ for (id_,) in found})
-            connection.execute(f"DELETE FROM conversations WHERE {_AMONG_IDS}", (_list(conversations),))
+            messages = {id_ for (id_,) in connection.execute(about, (_list(conversations), _list(receipts)))}
+            _delete(connection, messages)
+            gone = connection.execute(f"DELETE FROM conversations WHERE {_AMONG_IDS}", (_list(conversations),)).rowcount
+            if not (messages or gone):
+                return
             # FTS5 only notes what is deleted, and drops it when it merges its parts.
             connection.execute("INSERT INTO words (words) VALUES ('optimize')")
         self._file.settle()
@@ -284,9 +286,10 @@ def _put(connection: sqlite3.Connection, entry: Entry, conversation: Conversatio
 
 
 def _free(connection: sqlite3.Connection, id_: int) -> int:
-    """Return *id_*, or the next one that no message has."""
+    """Return *id_*, or one soon after it that no message has."""
     while connection.execute("SELECT 1 FROM messages WHERE id = ?", (id_,)).fetchone():
-        id_ += 1
+        soon = "SELECT max(id) + 1 FROM messages WHERE id BETWEEN ? AND ?"
+        (id_,) = connection.execute(soon, (id_, id_ + 1_000_000)).fetchone()
     return id_
 
 

@@ -9,11 +9,13 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
+from cli.indexing import index_path
 from cli.main import app
 from cli.parameters import Answers
 from cli.uninstall import remains
 from cloud import ACCOUNT, REGION
 from cloud.clients import Clients
+from index.store import SearchIndex
 
 pytestmark = pytest.mark.cloud
 STACK = "email-handler-dev"
@@ -119,9 +121,13 @@ def test_a_stack_named_in_the_environment_must_be_the_one_that_is_meant(
 
 
 def test_the_stack_goes_and_what_is_stored_stays(installed: Clients) -> None:
+    stack_id = installed.cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["StackId"]
+    index = SearchIndex.open(index_path(STACK, stack_id, installed.endpoint), stack_id)
+
     ran = uninstall(installed, typed="y\n")
 
     assert ran.exit_code == 0, ran.exception
+    assert not index.path.exists()
     assert (there(installed), stored(installed), active(installed)) == (False, {"bucket", "table"}, "")
     remaining = json.loads(ran.stdout.splitlines()[-1])["remains"]
     assert [each["what"] for each in remaining][:2] == ["the archive", "the table"]

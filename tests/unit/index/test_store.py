@@ -180,6 +180,14 @@ def test_the_newest_are_first_and_pages_follow_each_other(index: SearchIndex) ->
     assert index.search(parse_query("shed", UTC), limit=2).total == 5
 
 
+def test_messages_of_the_same_moment_are_all_found(index: SearchIndex) -> None:
+    for receipt in ("1", "2", "3"):
+        put(index, receipt, "shed")
+    put(index, "4", "shed", at=NOW + timedelta(microseconds=2))
+
+    assert sorted(found(index, "shed")) == ["1", "2", "3", "4"]
+
+
 def test_the_best_are_those_that_say_most_of_it(index: SearchIndex) -> None:
     put(index, "1", "the word shed, once, in a long text about this and that and much else", at=NOW)
     put(index, "2", "else", at=NOW - DAY, subject="shed")
