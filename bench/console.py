@@ -84,8 +84,11 @@ class Letters:
         return " ".join(drawn) + (" 我在東京都" if self.random.random() < 0.05 else "")
 
 
-def items(number: int, letters: Letters, now: datetime) -> Iterator[tuple[Attributes, MessageRecord | None]]:
-    """Yield the items of one conversation with two messages, over a year; of every twentieth also one that was held."""
+def items(
+    number: int, letters: Letters, share: float, now: datetime
+) -> Iterator[tuple[Attributes, MessageRecord | None]]:
+    """Yield the items of one conversation with two messages, of which a *share* has texts; of every twentieth also one
+    that was held."""
     began = now - timedelta(minutes=number * 50)
     contact = EmailAddress(f"person{number}@customer{number % 200}.example")
     status = [Status.WAITING, Status.OPEN, *[Status.ANSWERED] * 5, *[Status.CLOSED] * 12, Status.SPAM][number % 20]
@@ -100,7 +103,7 @@ def items(number: int, letters: Letters, now: datetime) -> Iterator[tuple[Attrib
     for turn, receipt in enumerate(receipts):
         record = message(
             receipt, conversation=one.id, at=began + timedelta(hours=turn), sender=contact, sender_name=one.contact_name,
-            subject=one.subject, snippet=letters.text(25), text_chars=600,
+            subject=one.subject, snippet=letters.text(25), text_chars=1000 * (letters.random.random() < share),
         )  # fmt: skip
         pk, sk = keys.pointer(record)
         yield {"pk": pk, "sk": sk, "receipt": receipt, "function": "inbound"}, None
@@ -128,8 +131,8 @@ def store(clients: Clients, count: int, share: float, letters: Letters) -> None:
         for name, text in (("new", new), ("body", f"{new}\n\n> {letters.text(50)}")):
             yield text_key(record.conversation, record.receipt, name), text
 
-    made = [item for number in range(count) for item in items(number, letters, now)]
-    chosen = [record for _, record in made if record and letters.random.random() < share]
+    made = [item for number in range(count) for item in items(number, letters, share, now)]
+    chosen = [record for _, record in made if record and record.text_chars]
     with ThreadPoolExecutor(AT_ONCE) as pool, progress("texts") as show:
         list(pool.map(write, batched((item for item, _ in made), 25)))
         for done, _ in enumerate(pool.map(put, (text for record in chosen for text in texts(record)))):

@@ -99,9 +99,19 @@ def list_(
     connection = connect(stack, endpoint)
     found = [connection.records.find(index, value, limit + 1) for index, value in given.items()]
     records = list(chain(*found) if given else latest(connection, limit + 1))
-    print_records(records[:limit], as_json=as_json)
+    print_records(sorted(records[:limit], key=_updated_at, reverse=True), as_json=as_json)
     if len(records) > limit:
         print_note(f"There are more: --limit {2 * limit} shows up to {2 * limit}.", "dim")
+
+
+def _updated_at(record: Conversation | MessageRecord | LedgerItem) -> datetime:
+    match record:
+        case Conversation():
+            return record.updated_at
+        case MessageRecord():
+            return record.at
+        case LedgerItem():
+            return record.queued_at
 
 
 def print_records(

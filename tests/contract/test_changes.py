@@ -153,6 +153,24 @@ def test_what_the_operator_does_to_an_old_conversation_is_seen(rig: Rig, status:
     assert [one.status for one in rig.index.conversations()] == [status]
 
 
+def test_whatever_changes_an_old_conversation_is_seen_among_many_newer_ones(rig: Rig) -> None:
+    rig.receive("r1", conversation())
+    rig.clock.now += HOUR
+    for number in range(101):  # more than one page that holds nothing new
+        newer = conversation(id=ConversationId(f"c-{number:03}"), status=Status.CLOSED, updated_at=rig.clock.now)
+        rig.receive(f"c{number}", newer)
+    rig.clock.now += HOUR
+    rig.sync(archive=None)
+    rig.clock.now += HOUR
+    before = rig.dynamo.conversation(C1)
+    assert before is not None
+
+    rig.receive("close", replace(before, status=Status.CLOSED))  # a command by mail: nothing was written to the contact
+    rig.sync(archive=None)
+
+    assert rig.index.inbox() == []
+
+
 def test_without_an_archive_the_inbox_is_right_and_messages_stay_to_be_read(rig: Rig) -> None:
     rig.receive("r1", conversation())
 

@@ -198,7 +198,8 @@ class Records(Protocol):
         ...
 
     def find(self, index: str, value: str, limit: int = 50) -> Iterator[Conversation | MessageRecord | LedgerItem]:
-        """Yield what the index *index* holds for *value*, newest first, at most *limit*. Eventually consistent.
+        """Yield what the index *index* holds for *value*, newest first (of conversations, those written last), at most
+        *limit*. Eventually consistent.
 
         Conversations by contact (address), domain, status, public_address, source and day (of their start,
         ``YYYY-MM-DD``); messages by verdict (``held``, ``flagged``, ``dropped``); ledger items by send_state (every

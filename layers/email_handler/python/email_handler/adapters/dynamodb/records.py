@@ -223,7 +223,8 @@ class DynamoRecords:
             yield from (read(MessageRecord, found[key]) for key in wanted if key in found)
 
     def find(self, index: str, value: str, limit: int = 50) -> Iterator[Conversation | MessageRecord | LedgerItem]:
-        """Yield what *index* holds for *value*, newest first. Raises ValueError for an unknown index."""
+        """Yield what *index* holds for *value*, newest first (of conversations, those written last). Raises ValueError for
+        an unknown index."""
         if index not in keys.INDEXES:
             raise ValueError(f"the table has no index {index}")
         if not value:
