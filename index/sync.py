@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import batched, chain
+from itertools import batched, chain, islice
 
 from email_handler.adapters.dynamodb.changes import BATCH, DynamoChanges, Stored, Written
 from email_handler.adapters.dynamodb.items import timestamp
@@ -75,12 +75,12 @@ def sync(
     erasures, described = changes.glance(due)
     _forget_erased(index, changes, erasures, now)
     index.forget_expired(now)
-    _list_conversations(index, changes, last, progress)
-    _list_held(index, changes, None if look_again else last)
-    index.remember(synced=timestamp(now), **({"looked": timestamp(now)} if look_again else {}))
     read = 0
-    if archive:
-        with ThreadPoolExecutor(READERS) as readers:
+    with ThreadPoolExecutor(READERS) as readers:
+        _list_conversations(readers, index, changes, last, progress)
+        _list_held(readers, index, changes, None if look_again else last)
+        index.remember(synced=timestamp(now), **({"looked": timestamp(now)} if look_again else {}))
+        if archive:
             index.put_described(due, _entries(readers, index, described, archive), now)
             read = _read_messages(readers, index, changes, archive, clock, progress)
     return Synced(read=read, unread=index.count_unread())
@@ -101,11 +101,12 @@ def _forget_erased(index: SearchIndex, changes: DynamoChanges, erasures: int, no
     index.remember(erasures=str(erasures), erasures_seen=timestamp(now))
 
 
-def _list_conversations(index: SearchIndex, changes: DynamoChanges, last: datetime | None, progress: Progress) -> None:
+def _list_conversations(
+    readers: ThreadPoolExecutor, index: SearchIndex, changes: DynamoChanges, last: datetime | None, progress: Progress
+) -> None:
     """Store which conversations were written since *last* (None: ever)."""
     listed, page = 0, _PAGE if last else _FIRST_PAGE
-    for status in Status:
-        written = changes.conversations_of(status, page)
+    for written in readers.map(_begun, [changes.conversations_of(status, page) for status in Status]):
         for new in _unknown(written, page, last, lambda those: index.versions(one.id for one in those)):
             for some in batched(new, BATCH):
                 index.put_conversations(changes.conversations(some))
@@ -113,14 +114,18 @@ def _list_conversations(index: SearchIndex, changes: DynamoChanges, last: dateti
                 progress(listed, None)
 
 
-def _list_held(index: SearchIndex, changes: DynamoChanges, last: datetime | None) -> None:
+def _list_held(readers: ThreadPoolExecutor, index: SearchIndex, changes: DynamoChanges, last: datetime | None) -> None:
     """Store which messages were held or dropped since *last* (None: all that the table has)."""
     page = _PAGE if last else _FIRST_PAGE
-    for verdict in VERDICTS:
-        written = changes.messages_of(verdict, page)
+    for written in readers.map(_begun, [changes.messages_of(verdict, page) for verdict in VERDICTS]):
         for new in _unknown(written, page, last, lambda those: index.stamps(one.id for one in those)):
             for some in batched(new, BATCH):
                 index.put_held(changes.messages(some))
+
+
+def _begun[T](written: Iterator[T]) -> Iterator[T]:
+    """Return *written*, of which the first page has been read."""
+    return chain(list(islice(written, 1)), written)
 
 
 def _unknown[T](

@@ -122,10 +122,11 @@ def test_what_is_erased_leaves_the_index(cloud: LocalCloud) -> None:
 
 @pytest.mark.cloud
 @pytest.mark.parametrize(
-    ("query", "said"), [("is:urgent", "waiting"), ("on:tomorrow", "2026-11-20"), ("--", "what for?")]
+    ("query", "said"),
+    [(["is:urgent"], "waiting"), (["on:tomorrow"], "2026-11-20"), (["-"], "no word"), ([], "what for?")],
 )
-def test_a_query_that_cannot_be_asked_says_why(cloud: LocalCloud, query: str, said: str) -> None:
-    ran = run(cloud, "search", query)
+def test_a_query_that_cannot_be_asked_says_why(cloud: LocalCloud, query: list[str], said: str) -> None:
+    ran = run(cloud, "search", *query)
 
     assert ran.exit_code != 0
     assert said in f"{ran.output}{ran.exception}"
