@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from email_handler.adapters.dynamodb.items import read, write
+from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.keys import text_key
 from email_handler.conversations.records import Conversation, MessageRecord
 from email_handler.identifiers import ArchiveKey
@@ -59,7 +60,7 @@ def words_about(message: MessageRecord, conversation: Conversation | None) -> tu
     if conversation:
         contact = (conversation.contact, conversation.contact_name, conversation.reply_address)
         known = (conversation.id, *contact, conversation.subject, *conversation.participants)
-        recipient = contact if message.function == "reply" and message.outcome == "relay" else recipient
+        recipient = contact if message.outcome is Outcome.RELAY else recipient
     people = (*known, message.public_address, message.source, message.reply_address, message.receipt)
     files = (found.name for found in message.attachments)
     columns = ((message.sender, message.sender_name), recipient, (message.subject,), people, files)

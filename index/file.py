@@ -83,7 +83,7 @@ class IndexFile:
 
         Raises IndexUnavailable.
         """
-        _require_full_text_search()
+        _require_what_sqlite_may_lack()
         self._make_private()
         try:
             with self.connected() as connection:
@@ -180,11 +180,12 @@ def _make_tables(connection: sqlite3.Connection, identity: str) -> None:
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _require_full_text_search() -> None:
+def _require_what_sqlite_may_lack() -> None:
     try:
         with closing(sqlite3.connect(":memory:")) as connection:
             connection.execute("CREATE VIRTUAL TABLE words USING fts5(word)")
+            connection.execute("SELECT value FROM json_each('[]')")
     except sqlite3.OperationalError as error:
         raise IndexUnavailable(
-            "this Python's SQLite has no full-text search (FTS5): use a Python that has it"
+            "this Python's SQLite lacks full-text search (FTS5) or JSON: use a Python that has both"
         ) from error
