@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from email_handler.adapters.dynamodb.changes import MessageId, Stored, stamp_of
 from email_handler.adapters.dynamodb.items import timestamp
-from email_handler.conversations.records import Conversation, MessageRecord, Status
+from email_handler.conversations.records import AWAITING, Conversation, MessageRecord, Status
 from email_handler.identifiers import ConversationId, ReceiptId
 from index.entries import (
     Entry,
@@ -25,9 +25,6 @@ from index.entries import (
 from index.file import COLUMNS, IndexFile
 from index.hits import Order, Results, find
 from index.query import Query
-
-AWAITING = (Status.OPEN, Status.WAITING)
-"""The statuses of conversations that wait for the owner's reply."""
 
 ASKED_FOR = timedelta(days=15)
 """How long an undescribed message is asked for: dead letters of the attachment function last 14 days."""

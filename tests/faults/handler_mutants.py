@@ -120,8 +120,8 @@ def _still_sending(attributes: Any, item: Any) -> Any:
     return attributes(item) | stale
 
 
-def _backdated(attributes: Any, conversation: Any) -> Any:
-    return attributes(conversation) | dict.fromkeys(("at", "updated_at"), "2000-01-01T00:00:00.000000+00:00")
+def _backdated(attributes: Any, conversation: Any, now: Any) -> Any:
+    return attributes(conversation, now) | dict.fromkeys(("at", "updated_at"), "2000-01-01T00:00:00.000000+00:00")
 
 
 def _kept_for_good(write: Any, table: Any, commit: Any) -> None:
@@ -132,8 +132,8 @@ def _without_copies(sent: Any, table: DynamoLedger, commit: Any) -> None:
     sent(table, replace(commit, copies=()))
 
 
-def _still_open(attributes: Any, conversation: Any) -> Any:
-    return attributes(conversation) | {"by_status": "open"}
+def _still_open(attributes: Any, conversation: Any, now: Any) -> Any:
+    return attributes(conversation, now) | {"by_status": "open"}
 
 
 def _not_below(prefix: str) -> Around:
