@@ -20,6 +20,11 @@ COLUMNS = ("sender", "recipient", "subject", "people", "files", "new", "quoted",
 """What is searched of a message: who wrote to whom, about what, everybody's names and addresses with the ids, names of
 files, the new text, the rest of the text, and the text in the files."""
 
+AS_IT_CAME = "as it came"
+"""Which texts a held or dropped message has in the index: nobody stores any of it."""
+
+WITHOUT_TEXTS = "texts = '' AND outcome IN ('hold', 'drop')"
+
 _TABLES = f"""
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE conversations (
@@ -40,7 +45,7 @@ CREATE TABLE messages (
     conversation TEXT NOT NULL,  -- "" for none
     outcome TEXT NOT NULL,
     files INTEGER NOT NULL,
-    texts TEXT NOT NULL,  -- which texts of the archive are in words
+    texts TEXT NOT NULL,  -- which texts are in words: a digest of what the record says of them, or AS_IT_CAME; "" for none
     stamp TEXT NOT NULL,  -- its state, as the table's index of held and dropped messages shows it
     due TEXT,  -- when to ask again whether its files have been described
     expires TEXT,
@@ -52,6 +57,7 @@ CREATE INDEX by_conversation ON messages (conversation);
 CREATE INDEX by_id ON messages (id);
 CREATE INDEX by_outcome ON messages (outcome);
 CREATE INDEX by_files ON messages (id) WHERE files;
+CREATE INDEX by_texts ON messages (id) WHERE {WITHOUT_TEXTS};
 CREATE INDEX by_due ON messages (due) WHERE due IS NOT NULL;
 CREATE INDEX by_expires ON messages (expires) WHERE expires IS NOT NULL;
 CREATE VIRTUAL TABLE words USING fts5({", ".join(COLUMNS)}, tokenize = "{TOKENIZER}", prefix = '2');

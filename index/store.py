@@ -16,13 +16,14 @@ from index.entries import (
     Texts,
     conversation_from,
     is_described,
+    message_from,
     microseconds,
     texts_state,
     to_json,
     words_about,
     words_of,
 )
-from index.file import COLUMNS, IndexFile
+from index.file import AS_IT_CAME, COLUMNS, WITHOUT_TEXTS, IndexFile
 from index.hits import Order, Results, find
 from index.query import Query
 
@@ -155,6 +156,22 @@ class SearchIndex:
                 if conversation or not one.message.conversation:
                     _put(connection, Entry(message=one.message, expires=one.expires), conversation, due=None)
 
+    def without_texts(self, limit: int) -> list[Stored]:
+        """Return held and dropped messages whose texts have not been read, the newest first."""
+        wanted = f"SELECT record, expires FROM messages WHERE {WITHOUT_TEXTS} ORDER BY id DESC LIMIT ?"
+        with self._file.connected() as connection:
+            found = connection.execute(wanted, (limit,)).fetchall()
+        return [Stored(message_from(text), datetime.fromisoformat(at) if at else None) for text, at in found]
+
+    def put_texts(self, entries: Iterable[Entry]) -> None:
+        """Store the texts of messages that :meth:`without_texts` named, as far as they are still there and without."""
+        with self._file.changing() as connection:
+            for one in entries:
+                own = (one.message.receipt, one.message.function)
+                still = f"SELECT 1 FROM messages WHERE (receipt, function) = (?, ?) AND {WITHOUT_TEXTS}"
+                if connection.execute(still, own).fetchone():
+                    _put(connection, one, _conversation(connection, one.message.conversation), due=None)
+
     def unread(self, limit: int) -> list[Conversation]:
         """Return conversations whose messages are to be read, those that changed last first."""
         wanted = "SELECT record FROM conversations WHERE unread ORDER BY updated_at DESC LIMIT ?"
@@ -269,7 +286,7 @@ def _put(connection: sqlite3.Connection, entry: Entry, conversation: Conversatio
     texts = entry.texts or Texts(new=message.snippet, full="")
     row |= {
         "id": id_,
-        "texts": texts_state(message) if entry.texts else "",
+        "texts": (texts_state(message) or AS_IT_CAME) if entry.texts else "",
         "receipt": message.receipt,
         "function": message.function,
     }

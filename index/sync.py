@@ -15,10 +15,10 @@ from itertools import batched, chain, islice
 from email_handler.adapters.dynamodb.changes import BATCH, DynamoChanges, Stored, Written
 from email_handler.adapters.dynamodb.items import timestamp
 from email_handler.adapters.dynamodb.keys import digest
-from email_handler.conversations.records import MessageRecord, Status
-from email_handler.errors import ArchiveObjectMissing
+from email_handler.conversations.records import Status
 from email_handler.ports import Archive, Clock
-from index.entries import Entry, Texts, text_keys, texts_state
+from index.entries import Entry, is_described, texts_state
+from index.reading import stored_texts, texts_as_it_came
 from index.store import SearchIndex
 
 MARKS_OVERLAP = timedelta(days=1)
@@ -37,6 +37,7 @@ READERS = 8
 
 _FIRST_PAGE, _PAGE = 1000, 100  # records that a query returns; a page that holds nothing new ends it
 _CONVERSATIONS = 50  # whose messages are stored in one transaction
+_HELD = 50  # held or dropped messages whose texts are stored in one transaction
 _DUE = BATCH - 1  # undescribed messages that are asked for at a time
 
 type Progress = Callable[[int, int | None], None]
@@ -83,6 +84,7 @@ def sync(
         if archive:
             index.put_described(due, _entries(readers, index, described, archive), now)
             read = _read_messages(readers, index, changes, archive, clock, progress)
+            _read_held(readers, index, archive)
     return Synced(read=read, unread=index.count_unread())
 
 
@@ -179,19 +181,17 @@ def _entries(
 
     def entry(one: Stored) -> Entry:
         message = one.message
-        read = known.get((message.receipt, message.function), "") == texts_state(message)
-        return Entry(message=message, texts=None if read else _texts(message, archive), expires=one.expires)
+        new = is_described(message) and known.get((message.receipt, message.function)) != texts_state(message)
+        return Entry(message=message, texts=stored_texts(message, archive) if new else None, expires=one.expires)
 
     return readers.map(entry, messages)
 
 
-def _texts(message: MessageRecord, archive: Archive) -> Texts:
-    new, full, *files = [_text(key, archive) for key in text_keys(message)]
-    return Texts(new=new, full=full, files=tuple(files))
+def _read_held(readers: ThreadPoolExecutor, index: SearchIndex, archive: Archive) -> None:
+    """Read the texts of held and dropped messages as they came, the newest first."""
 
+    def entry(one: Stored) -> Entry:
+        return Entry(message=one.message, texts=texts_as_it_came(one.message, archive), expires=one.expires)
 
-def _text(key: str, archive: Archive) -> str:
-    try:
-        return archive.get(key).decode("utf-8", "replace")
-    except ArchiveObjectMissing:  # it expired, or is erased at this moment
-        return ""
+    while messages := index.without_texts(_HELD):
+        index.put_texts(list(readers.map(entry, messages)))

@@ -72,6 +72,7 @@ def test_a_held_message_is_found_among_those(cloud: LocalCloud) -> None:
 
     assert [found["receipt"] for found in lines(cloud, "search", sender, "is:held")] == [receipt]
     assert lines(cloud, "search", sender, "is:open", code=1) == []
+    assert len(lines(cloud, "search", sender, "affordable", "act")) == 1, "words behind the record's first ones"
 
 
 @pytest.mark.cloud

@@ -16,9 +16,11 @@ from email_handler.conversations.records import AttachmentRecord, Conversation, 
 from email_handler.errors import RecordsUnavailable
 from email_handler.identifiers import ArchiveKey, ConversationId, LedgerId, ReceiptId
 from index.query import parse_query
+from index.reading import LARGEST
 from index.store import SearchIndex
 from index.sync import MARKS_LAST, Synced, nothing, sync
 from tests.contract.conftest import MovableClock
+from tests.support.builders import mail
 from tests.support.fakes import NOW, FakeArchive
 from tests.support.records import commit, conversation
 from tests.support.records import message as message_record
@@ -216,6 +218,21 @@ def test_a_message_that_is_recorded_days_after_it_came_is_found_within_a_day(rig
     rig.sync()
 
     assert "late" in rig.found("is:held before:2026-03-03")
+
+
+def test_a_held_message_is_found_by_all_of_its_text_and_the_names_of_its_files(rig: Rig) -> None:
+    text = "a long beginning " * 20 + "and a quincunx"
+    rig.archive.put("raw/inbound/r1", mail(text=text, attachments=[("plan.pdf", "application/pdf", b"%PDF")]), "")
+    rig.receive("r1", outcome=Outcome.HOLD)
+    rig.receive("gone", outcome=Outcome.DROP, snippet="its beginning")
+    rig.receive("large", outcome=Outcome.HOLD, size=LARGEST + 1, snippet="its beginning")
+    rig.sync()
+
+    assert rig.found("quincunx plan.pdf") == ["r1"]
+    assert sorted(rig.found("its beginning")) == ["gone", "large"]
+    rig.archive.reads.clear()
+    rig.sync()
+    assert rig.archive.reads == []
 
 
 def test_a_decision_about_a_held_message_is_seen(rig: Rig) -> None:
