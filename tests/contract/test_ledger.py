@@ -307,12 +307,21 @@ def test_a_response_is_recorded_only_with_the_current_version_of_the_conversatio
 
 def test_recording_the_same_response_again_is_harmless(ledger: Table) -> None:
     response = sent(claim(ledger), conversation=conversation(sent=1, version=1), event=event())
-    ledger.sent(response)
+    assert ledger.sent(response)
     ledger.published(FORWARD)
-    ledger.sent(response)
+    assert ledger.sent(response)
 
     assert ledger.conversation(CONVERSATION) == conversation(sent=1, version=2)
     assert list(ledger.unpublished(NOW + LEASE)) == []
+
+
+def test_a_response_that_another_attempt_has_recorded_is_known_to_be_its(ledger: Table) -> None:
+    first = claim(ledger)
+    second = ledger.claim(FORWARD, NOW + LEASE, NOW + 2 * LEASE)
+    assert second
+
+    assert ledger.sent(sent(second))
+    assert not ledger.sent(sent(first))
 
 
 def test_a_bounced_send_stays_bounced_when_the_response_of_ses_is_recorded_again(ledger: Table) -> None:
@@ -356,7 +365,7 @@ def test_two_simultaneous_sends_of_a_conversation_lose_no_update(ledger: Table) 
         lambda: ledger.sent(sent(first, "ses-1", conversation=conversation(sent=1, version=1))),
         lambda: ledger.sent(sent(second, "ses-2", conversation=conversation(sent=1, version=1))),
     )
-    assert sorted(map(str, results)) == sorted(map(str, [None, RecordChanged]))
+    assert sorted(map(str, results)) == sorted(map(str, [True, RecordChanged]))
 
     late, ses_id = (first, "ses-1") if results[0] is RecordChanged else (second, "ses-2")
     ledger.sent(sent(late, ses_id, conversation=conversation(sent=2, version=2)))

@@ -369,10 +369,10 @@ class FakeRecords(Failing):
         return self.ledger[ledger]
 
     @_can_fail
-    def sent(self, commit: SentCommit) -> None:
+    def sent(self, commit: SentCommit) -> bool:
         stored = self._item(commit.item.id)
         if stored.ses_id == commit.item.ses_id and stored.state in {SendState.SENT, SendState.BOUNCED}:
-            return
+            return stored.attempt == commit.item.attempt
         if (
             stored.state is not SendState.SENDING
             or stored.attempt != commit.item.attempt
@@ -386,6 +386,7 @@ class FakeRecords(Failing):
         self._store(commit.conversation, commit.contact)
         if commit.event:
             self.sent_events[commit.item.id] = (self._clock(), commit.event)
+        return True
 
     @_can_fail
     def published(self, ledger: LedgerId) -> None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.keys import ses_id_key
 from email_handler.conversations.records import LedgerItem, MessageRecord, Refusals, SendState
 from email_handler.errors import (
     ArchiveUnavailable,
@@ -26,11 +27,12 @@ from email_handler.mistakes import Mistake, TookTooLong
 from email_handler.outgoing import whole
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.notice import NoticeKind, compose_notice
+from email_handler.ports import SendContext, SentCommit
 from email_handler.usecases import send_forward, send_reply, sending
 from email_handler.usecases.retries import AFTER_LOST, COPIES, PATIENCE, PATIENCE_BLOCKED
 from email_handler.usecases.sending import TRIES, SendResult
 from tests.support.builders import mail
-from tests.support.fakes import Sent
+from tests.support.fakes import FakeRecords, Sent
 from tests.support.world import OWNER, SENDERS, THREAD, World, read
 
 LEASE = timedelta(seconds=60)
@@ -409,6 +411,50 @@ def test_a_response_of_ses_that_could_not_be_recorded_is_found_by_the_next_attem
     assert send(world, kind) is SendResult.SENT
     assert len(world.mailer.sent) == 1
     assert item(world, kind).ses_id == world.mailer.sent[0].ses_id
+
+
+@BOTH
+def test_a_worker_that_was_overtaken_after_its_claim_sends_nothing(world: World, kind: JobKind) -> None:
+    """The other's clock is ahead: the lease of this one has run out by it."""
+    sending = job(world, kind)
+
+    class Overtaken(FakeRecords):
+        def claim(self, ledger: LedgerId, now: datetime, lease_until: datetime) -> LedgerItem | None:
+            claimed = world.records.claim(ledger, now, lease_until)
+            world.now += 2 * LEASE
+            if kind is JobKind.FORWARD:
+                assert SENDERS[kind](sending, world.dispatch) is SendResult.SENT
+            else:  # it may have left, as far as the other can tell
+                assert SENDERS[kind](sending, world.dispatch) is SendResult.UNKNOWN
+            return claimed
+
+        def context(self, ledger: LedgerId) -> SendContext:
+            return world.records.context(ledger)
+
+    with pytest.raises(LeaseHeld):
+        SENDERS[kind](sending, replace(world.dispatch, ledger=Overtaken()))
+
+    assert len(of_kind(world, kind)) == (kind is JobKind.FORWARD)
+
+
+@BOTH
+def test_of_two_workers_with_one_response_only_the_one_that_records_it_publishes(world: World, kind: JobKind) -> None:
+    """SES's own event brought the id; both find it."""
+    lose_response(world, kind, crash=True)
+    sending = job(world, kind)
+    world.archive.objects[ses_id_key(kind, sending.ledger)] = world.mailer.sent[-1].ses_id.encode()
+    record = world.records.sent
+
+    def record_after_another(commit: SentCommit) -> bool:
+        world.records.sent = record  # type: ignore[method-assign]
+        world.now += 2 * LEASE
+        assert SENDERS[kind](sending, world.dispatch) is SendResult.SENT
+        return record(commit)
+
+    world.records.sent = record_after_another  # type: ignore[method-assign]
+
+    assert SENDERS[kind](sending, world.dispatch) is SendResult.SKIPPED
+    assert len([event for event in world.events.published if "sent" in event.id or "forwarded" in event.id]) == 1
 
 
 def test_a_sent_message_is_recorded_as_sent_even_if_the_leak_gate_would_hold_it_now(world: World) -> None:

@@ -256,8 +256,9 @@ class SendLedger(Protocol):
         """Store *item*, a send that another send causes; one with its id stays as it is."""
         ...
 
-    def sent(self, commit: SentCommit) -> None:
-        """Record SES's response, all or nothing. Recording the same response again is harmless.
+    def sent(self, commit: SentCommit) -> bool:
+        """Record SES's response, all or nothing. Recording the same response again is harmless. Return whether this
+        attempt has recorded it; if another has, that one publishes the event and queues the copies.
 
         Raises RecordChanged if the ledger item is no longer this attempt's, or the conversation or contact has changed:
         read them again and record again, since the message has left.

@@ -116,7 +116,7 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
         ses_id = _kept_ses_id(item, dispatch) if item.lost else None
         if ses_id is None and item.lost >= COPIES[item.kind]:
             return _undecided(item, "the attempt before ended without a record", dispatch)
-        context = dispatch.ledger.context(job.ledger)
+        context = _read(item, dispatch)
         if ses_id is not None:
             draft = _recomposed(compose, context, item, dispatch)
         else:
@@ -128,15 +128,31 @@ def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
     except errors.EmailHandlerError as error:
         return _not_sent(item, error, dispatch)
     try:
-        event = _record(item, ses_id, draft, context, dispatch)
+        recorded = _record(item, ses_id, draft, context, dispatch)
     except Exception:  # whatever it is, the message has left
         dispatch.archive.put(ses_id_key(item.kind, item.id), ses_id.encode(), "text/plain")
         raise
-    if draft.copies:  # the hourly pass queues them if this fails
-        dispatch.jobs.queue([copy.job for copy in draft.copies])
-    if event is not None:
-        dispatch.events.publish([event])
-        dispatch.ledger.published(item.id)
+    return _announced(recorded, draft, dispatch)
+
+
+def _read(item: LedgerItem, dispatch: Dispatch) -> SendContext:
+    """Return what the claimed *item* is composed from. Raises LeaseHeld if another worker has taken it over meanwhile:
+    one by whose clock the lease was over."""
+    context = dispatch.ledger.context(item.id)
+    if context.item.attempt != item.attempt:
+        raise errors.LeaseHeld("another worker has taken this send over")
+    return context
+
+
+def _announced(recorded: SentCommit | None, draft: Draft, dispatch: Dispatch) -> SendResult:
+    """Queue the copies and publish the event of what was *recorded*; None: another worker has, and goes on with it."""
+    if recorded is None:
+        return SendResult.SKIPPED
+    if recorded.copies:  # the hourly pass queues them if this fails
+        dispatch.jobs.queue([copy.job for copy in recorded.copies])
+    if recorded.event is not None:
+        dispatch.events.publish([recorded.event])
+        dispatch.ledger.published(recorded.item.id)
     return SendResult.SENT_DESPITE_MISTAKE if draft.mistake else SendResult.SENT
 
 
@@ -191,7 +207,9 @@ def _not_to_be_sent(item: LedgerItem, draft: Draft, dispatch: Dispatch) -> SendR
 
 def _not_sent(item: LedgerItem, error: errors.EmailHandlerError, dispatch: Dispatch) -> SendResult:
     """Do with the item what *error* asks for: dead-letter it, leave it UNKNOWN, or put it off. What SES's events have
-    confirmed meanwhile is put off: the next attempt records it."""
+    confirmed meanwhile is put off: the next attempt records it. What another worker has is left to that one."""
+    if isinstance(error, errors.LeaseHeld):
+        raise error
     reason = str(error) or type(error).__name__
     if isinstance(error, errors.SendOutcomeUnknown):
         item = replace(item, lost=item.lost + 1)
@@ -255,8 +273,8 @@ def _report_to_owner(item: LedgerItem, reason: str, kind: NoticeKind, dispatch: 
 
 def _record(
     item: LedgerItem, ses_id: SesId, draft: Draft, context: SendContext, dispatch: Dispatch
-) -> PendingEvent | None:
-    """Record SES's response, and return the event to publish."""
+) -> SentCommit | None:
+    """Record SES's response, and return what was recorded; None if another worker has recorded the same response."""
     sent = replace(item, ses_id=ses_id, sent_key=sent_key(item.kind, item.id), refusals=None)
     sent = replace(sent, copies=tuple(copy.id for copy in draft.copies))
     if draft.mistake:
@@ -264,13 +282,12 @@ def _record(
     event = _event(_EVENTS[item.kind], sent, dispatch) if item.kind in _EVENTS else None
     reference = Reference(local_part=ses_id, conversation=item.conversation, receipt=item.source, ledger=item.id)
     commit = SentCommit(item=sent, reference=reference, event=event, copies=draft.copies)
-    _commit(commit, draft, context, dispatch)
-    return event
+    return commit if _commit(commit, draft, context, dispatch) else None
 
 
-def _commit(commit: SentCommit, draft: Draft, context: SendContext, dispatch: Dispatch, *, tries: int = TRIES) -> None:
+def _commit(commit: SentCommit, draft: Draft, context: SendContext, dispatch: Dispatch, *, tries: int = TRIES) -> bool:
     """Write *commit* with what *draft* changes in the conversation and the contact as they were read before the send;
-    read them again if others have written."""
+    read them again if others have written. Return whether this attempt has recorded it."""
     conversation = contact = None
     if draft.conversation is not None:
         wire = wire_id(commit.reference.local_part, dispatch.region)
@@ -278,12 +295,12 @@ def _commit(commit: SentCommit, draft: Draft, context: SendContext, dispatch: Di
     if context.contact is not None and draft.contact is not None:
         contact = draft.contact(context.contact)
     try:
-        dispatch.ledger.sent(replace(commit, conversation=conversation, contact=contact))
+        return dispatch.ledger.sent(replace(commit, conversation=conversation, contact=contact))
     except errors.RecordChanged:
         if tries == 1:
             raise
         dispatch.pause(pause_after(TRIES + 1 - tries, dispatch.chance()))
-        _commit(commit, draft, dispatch.ledger.context(commit.item.id), dispatch, tries=tries - 1)
+        return _commit(commit, draft, dispatch.ledger.context(commit.item.id), dispatch, tries=tries - 1)
 
 
 def _event(detail_type: str, item: LedgerItem, dispatch: Dispatch) -> PendingEvent:

@@ -90,8 +90,9 @@ class DynamoLedger:
         assignments = ", ".join(f"#{name} = :{name}" for name in attributes)
         self._table.write(self._table.update(keys.send(item.id), assignments, ABSENT, attributes))
 
-    def sent(self, commit: SentCommit) -> None:
-        """Record SES's response in one transaction, conditional on the attempt. The same response again is harmless."""
+    def sent(self, commit: SentCommit) -> bool:
+        """Record SES's response in one transaction, conditional on the attempt. The same response again is harmless.
+        Return whether this attempt has recorded it."""
         item = replace(commit.item, state=SendState.SENT, lease_until=None)
         writes = [
             self._change(item, commit.item.attempt, SendState.SENDING),
@@ -107,8 +108,11 @@ class DynamoLedger:
         try:
             self._table.transact(writes)
         except RecordChanged:
-            if read(LedgerItem, self._stored(item.id)).ses_id != item.ses_id:  # it is stored with SENT, or not at all
+            stored = read(LedgerItem, self._stored(item.id))
+            if stored.ses_id != item.ses_id:  # it is stored with SENT, or not at all
                 raise
+            return stored.attempt == item.attempt
+        return True
 
     def published(self, ledger: LedgerId) -> None:
         """Forget the event of a send. Idempotent."""
