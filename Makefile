@@ -48,7 +48,7 @@ SYNC = $(UV) sync --quiet --locked --python "$$(cat .venv-uv/.$(UV_VERSION))"
 
 .venv/.made: pyproject.toml uv.lock .venv-uv/.$(UV_VERSION)
 	@echo "Python for development: .venv" >&2
-	@UV_PROJECT_ENVIRONMENT=.venv $(SYNC) && touch $@
+	@UV_PROJECT_ENVIRONMENT=.venv $(SYNC) --extra console && touch $@
 
 .venv-cloud/.made: pyproject.toml uv.lock .venv-uv/.$(UV_VERSION)
 	@echo "Python for the local cloud: .venv-cloud" >&2

@@ -21,8 +21,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from cli.connection import Connection, connect
-from cli.indexing import catch_up
 from cli.terminal import progress
 from cloud import STACK
 from cloud.clients import Clients
@@ -35,6 +33,8 @@ from email_handler.conversations.records import Conversation, MessageRecord, Sta
 from email_handler.identifiers import ConversationId, EmailAddress, ReceiptId
 from index.query import parse_query
 from index.store import SearchIndex
+from operations.connection import Connection, connect
+from operations.indexing import catch_up
 from tests.support.records import conversation, link, message
 from tests.support.table import create_table
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cli.connection import aws_errors, describe_stack, list_resources
-from cli.dns import Dns
 from cli.findings import Names, Observed, Zone, questions
-from cli.terminal import CommandError
 from cloud import REGION
+from operations.connection import aws_errors, describe_stack, list_resources
+from operations.dns import Dns
+from operations.errors import CommandError
 
 OUTPUTS = {"RecordsTable", "ArchiveBucket", "ThreadDomain"}
 """Together they tell a stack of ours from others."""
@@ -26,7 +26,7 @@ class Account:
     @classmethod
     def of(cls, endpoint: str = "") -> "Account":
         """Return that of the user's credentials, or the one at *endpoint*. Raises CommandError."""
-        import boto3  # noqa: PLC0415  (see cli.connection)
+        import boto3  # noqa: PLC0415  (see operations.connection)
 
         from cloud.clients import Clients  # noqa: PLC0415
 
@@ -105,7 +105,7 @@ class Account:
         return found
 
     def _identity(self, domain: str) -> Mapping[str, Any] | None:
-        from botocore.exceptions import ClientError  # noqa: PLC0415  (see cli.connection)
+        from botocore.exceptions import ClientError  # noqa: PLC0415  (see operations.connection)
 
         try:
             found: Mapping[str, Any] = self.session.client("sesv2").get_email_identity(EmailIdentity=domain)

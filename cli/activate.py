@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.connection import aws_errors, connect
 from cli.options import AsJson, Endpoint, Stack
-from cli.terminal import CommandError, print_result
+from cli.terminal import print_result
+from operations.connection import aws_errors, connect
+from operations.errors import CommandError
 
 Replace = Annotated[bool, typer.Option(help="Even if another rule set with rules is active.")]
 

@@ -4,12 +4,13 @@ from typing import Annotated
 
 import typer
 
-from cli.connection import connect
 from cli.options import AsJson, Endpoint, Stack
-from cli.terminal import CommandError, print_json
+from cli.terminal import print_json
 from email_handler.conversations.starting_address import Start, starting_address
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.addresses import can_be_written_to
+from operations.connection import connect
+from operations.errors import CommandError
 
 
 def address(

@@ -5,57 +5,24 @@ messages: the operator judged their content, so they count as held again if the 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import batched
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from cli.connection import Connection, connect
 from cli.inspection import each_file, find_files, read_rules
 from cli.options import AsJson, Endpoint, Stack
-from cli.terminal import CommandError, ExitCode, err, new_table, out, print_json, tracked
-from email_handler.conversations.disposition import Disposition, Outcome
-from email_handler.conversations.keys import raw_prefix, receipt_of
-from email_handler.conversations.records import MessageRecord
-from email_handler.errors import ArchiveObjectMissing
-from email_handler.identifiers import ArchiveKey, EmailAddress
+from cli.terminal import ExitCode, err, new_table, out, print_json, tracked
 from email_handler.mail.parsing import parse
-from email_handler.spam.rules import RuleSet
-from email_handler.spam.stages import assess_content, outcome_of
-from email_handler.usecases.held import CONFIRMED, RELEASED
-
-AT_ONCE = 8  # messages fetched at the same time
-DECIDED = (Outcome.DELIVER, Outcome.FLAG, Outcome.HOLD)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
-    """One message under the new rules."""
-
-    id: str  # receipt, or path
-    before: str  # deliver, flag, hold; released or confirmed by the operator
-    after: str  # deliver, flag, hold
-    score: float  # by the new rules
-    rules: tuple[str, ...]
-    sender: str
-    subject: str
-
-    @property
-    def changed(self) -> bool:
-        """Return whether the new rules decide differently."""
-        return self.after != {"released": "deliver", "confirmed": "hold"}.get(self.before, self.before)
-
-    @property
-    def newly_held(self) -> bool:
-        """Return whether a message that was forwarded would be held. The report lists these first."""
-        return self.after == Outcome.HOLD and self.before in ("released", "deliver", "flag")
+from email_handler.spam.stages import assess_content
+from operations.backtest import DECIDED, Tried, stored_since, tried_of, try_archive
+from operations.connection import connect
+from operations.errors import CommandError
 
 
 def backtest(
@@ -88,7 +55,7 @@ def backtest(
     else:
         connection = connect(stack, endpoint)
         since = datetime.now(UTC) - timedelta(days=days)
-        stored = [key for key, modified in connection.archive.keys(raw_prefix("inbound")) if modified >= since]
+        stored = stored_since(connection, since)
         tried, total = try_archive(connection, stored, rules), len(stored)
     counts: Counter[tuple[str, str]] = Counter()
     changed: list[Tried] = []
@@ -118,53 +85,7 @@ def try_file(new: Path, against: Path | None, path: Path) -> Tried:
         message = parse(b"")
     before, after = assess_content(message, read_rules(against)), assess_content(message, read_rules(new))
     sender = message.from_[0].address if message.from_ else ""
-    return _tried(str(path), before.outcome.value, after.outcome, after, sender, message.subject)
-
-
-def try_archive(connection: Connection, stored: Sequence[ArchiveKey], rules: RuleSet) -> Iterator[Tried]:
-    """Yield each message of *stored* that the filter decided about, under *rules*.
-
-    Messages without a decision, or with one of another kind (bounces, duplicates, unknown recipients), are left out.
-    """
-    public = [EmailAddress(address) for address in connection.parameters["PublicAddresses"].split(",")]
-
-    def fetch(key: ArchiveKey) -> tuple[MessageRecord, bytes] | None:
-        record = connection.records.message(receipt_of(key), "inbound")
-        if record is None or record.outcome not in DECIDED:
-            return None
-        try:
-            return record, connection.archive.get(key)
-        except ArchiveObjectMissing:
-            return None
-
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        for batch in batched(stored, AT_ONCE):
-            for found in pool.map(fetch, batch):
-                if found:
-                    yield try_record(*found, rules, public)
-
-
-def try_record(record: MessageRecord, raw: bytes, rules: RuleSet, public: Sequence[EmailAddress]) -> Tried:
-    """Return the message of *record* under *rules*."""
-    content = assess_content(parse(raw), rules, public_addresses=public)
-    if RELEASED in record.reasons:
-        before, after = "released", content.outcome
-    else:
-        before = "confirmed" if CONFIRMED in record.reasons else record.outcome.value
-        after = outcome_of(record.reasons, content.outcome)
-    return _tried(record.receipt, before, after, content, record.sender, record.subject)
-
-
-def _tried(identifier: str, before: str, after: Outcome, content: Disposition, sender: str, subject: str) -> Tried:
-    return Tried(
-        id=identifier,
-        before=before,
-        after=after.value,
-        score=content.score,
-        rules=content.rules,
-        sender=sender,
-        subject=subject,
-    )
+    return tried_of(str(path), before.outcome.value, after.outcome, after, sender, message.subject)
 
 
 def _print_changes(counts: Counter[tuple[str, str]], changed: Sequence[Tried], examples: int) -> None:

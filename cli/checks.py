@@ -1,35 +1,12 @@
-"""What a command has checked: one thing, its state, and what to do about it."""
+"""How a command prints what was checked."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import asdict
 
 from rich.text import Text
 
 from cli.terminal import STYLES, out, print_hanging, print_json
-
-
-class State(StrEnum):
-    """The state of one thing."""
-
-    FINE = "fine"
-    NOTE = "note"  # works, or cannot be checked
-    WRONG = "wrong"  # messages wait or are refused, alarms reach nobody, or a deployment would fail
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was checked."""
-
-    what: str
-    state: State
-    found: str
-    todo: str = ""
-
-
-def check(what: str, found: str, *, fine: bool, todo: str) -> Check:
-    """Return the check of a thing that is *fine* or wrong; *todo* is what to do if it is wrong."""
-    return Check(what, State.FINE, found) if fine else Check(what, State.WRONG, found, todo)
+from operations.checks import Check, State
 
 
 def print_checks(checks: Sequence[Check], *, as_json: bool) -> int:

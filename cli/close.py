@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
-from cli.connection import connect
 from cli.options import AsJson, Endpoint, Stack
-from cli.terminal import CommandError, print_result
+from cli.terminal import print_result
 from email_handler.conversations.records import Status
 from email_handler.identifiers import ConversationId
+from operations.connection import connect
+from operations.errors import CommandError
 
 
 def close(

@@ -11,13 +11,14 @@ import typer
 from cli.account import Account
 from cli.checks import print_checks
 from cli.deploy import STDERR, environment_named
-from cli.dns import Dns, Server
 from cli.findings import Finding, Names, Observed, findings
-from cli.options import AsJson, DryRun, Endpoint
+from cli.options import AsJson, DryRun, Endpoint, Server
 from cli.parameters import Answers, assignments, listed, mistakes
 from cli.questions import ask, confirm, offer
-from cli.terminal import CommandError, print_note, print_result
+from cli.terminal import print_note, print_result
 from cloud import ARCHITECTURE, PROJECT, template
+from operations.dns import Dns
+from operations.errors import CommandError
 
 Environment = Annotated[str, typer.Option("--env", help="prod or dev: its name, protection and logs (samconfig.toml).")]
 Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing: use the stored answers and --set.")]

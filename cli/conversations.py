@@ -1,8 +1,6 @@
 """``email-handler list`` and ``show``: conversations, messages and sends from the records."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from dataclasses import asdict
 from datetime import datetime
 from itertools import chain
 from typing import Annotated, Any, Literal, get_args
@@ -12,12 +10,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from cli.connection import Connection, connect
-from cli.lookup import find_conversations
 from cli.options import AsJson, Endpoint, Limit, Stack
 from cli.terminal import (
     STYLES,
-    CommandError,
     err,
     new_table,
     out,
@@ -28,22 +23,12 @@ from cli.terminal import (
     print_pairs,
     when,
 )
-from email_handler.conversations.disposition import Reason
-from email_handler.conversations.records import Conversation, Decision, LedgerItem, MessageRecord, SendState, Status
-from email_handler.errors import UnknownConversation
-from email_handler.identifiers import ConversationId, Decider, LedgerId
+from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord, SendState, Status
+from operations.connection import Connection, connect
+from operations.conversations import STATUSES, headline, latest, public_fields, sends_of
+from operations.lookup import find_conversations
 
 REASONS_SHOWN = 4
-
-STATUSES = {
-    Status.OPEN: "no reply yet",
-    Status.ANSWERED: "you wrote last",
-    Status.WAITING: "the contact has written since your last reply",
-    Status.SNOOZED: "you put it off; a new message ends that",
-    Status.CLOSED: "a new message opens it again",
-    Status.SPAM: "a new message does not open it",
-}
-"""What each status means, for people."""
 
 Identifier = Annotated[
     str,
@@ -135,18 +120,6 @@ def print_records(
     return len(found)
 
 
-def latest(connection: Connection, limit: int) -> list[Conversation]:
-    """Return the *limit* conversations that changed last, whatever their status."""
-    found = chain(*(connection.records.find("status", status, limit) for status in Status))
-    conversations = [entry for entry in found if isinstance(entry, Conversation)]
-    return sorted(conversations, key=lambda conversation: conversation.updated_at, reverse=True)[:limit]
-
-
-def public_fields(record: Any) -> dict[str, Any]:
-    """Return a record as JSON shows it: without a conversation's token, which would let any reader write into it."""
-    return {name: value for name, value in asdict(record).items() if name != "token"}
-
-
 def conversations_table(conversations: Iterable[Conversation]) -> Table:
     """Return the table of ``list``. In all three tables ids have a line of their own, to be whole in 80 columns."""
     table = new_table("Last", "Status", "In", "Out", "Conversation", right=("In", "Out"))
@@ -176,17 +149,6 @@ def messages_table(messages: Iterable[MessageRecord]) -> Table:
         outcome = Text(message.outcome, STYLES[message.outcome])
         table.add_row(Text(when(message.at), no_wrap=True), outcome, Group(*lines))
     return table
-
-
-def headline(message: MessageRecord) -> str:
-    """Return a message's sender and subject."""
-    return f"{message.sender_name or message.sender or 'nobody'}: {message.subject}"
-
-
-def describe_reason(reason: Reason) -> str:
-    """Return one reason in full."""
-    weight = f" +{reason.weight:g}" if reason.weight else ""
-    return f"{reason}{weight}" + (f" ({reason.detail})" if reason.detail else "")
 
 
 def sends_table(sends: Iterable[LedgerItem]) -> Table:
@@ -236,14 +198,6 @@ def _show(connection: Connection, conversation: Conversation, *, as_json: bool) 
     out.print()
 
 
-def find_conversation(connection: Connection, identifier: str) -> Conversation:
-    """Return the conversation with that id, in any case. Raises CommandError if there is none."""
-    conversation = connection.records.conversation(ConversationId(identifier.lower()))
-    if conversation is None:
-        raise CommandError(f"there is no conversation {identifier} in {connection.where}: email-handler list")
-    return conversation
-
-
 def _print_message(message: MessageRecord, sends: Sequence[LedgerItem], connection: Connection) -> None:
     outcome = (message.outcome, STYLES[message.outcome])
     print_hanging(out, Text.assemble((when(message.at), "bold"), "  ", outcome, "  "), headline(message))
@@ -254,31 +208,6 @@ def _print_message(message: MessageRecord, sends: Sequence[LedgerItem], connecti
     for send in sends:
         print_hanging(out, "  ", describe_send(send), STYLES[send.state])
     print_hanging(out, "  ", f"s3://{connection.bucket}/{message.archive_key}", "dim")
-
-
-def decisions_of(connection: Connection, message: MessageRecord) -> list[Decision]:
-    """Return what was decided about a message: by the function that received it, then by the operator."""
-    deciders: list[Decider] = [message.function]
-    if any(reason.stage == "operator" for reason in message.reasons):
-        deciders.append("operator")
-    found = (connection.records.decision(message.receipt, decider) for decider in deciders)
-    return [decision for decision in found if decision]
-
-
-def sends_of(connection: Connection, message: MessageRecord) -> list[LedgerItem]:
-    """Return the sends that a message caused, as they are in the ledger now, each before the copies that it caused."""
-    jobs = [job for decision in decisions_of(connection, message) for job in decision.jobs]
-    caused = ledger_items(connection, [job.ledger for job in jobs])
-    return [one for send in caused for one in (send, *ledger_items(connection, send.copies))]
-
-
-def ledger_items(connection: Connection, ledgers: Iterable[LedgerId]) -> list[LedgerItem]:
-    """Return the sends with these ids, as they are in the ledger now."""
-    sends = []
-    for ledger in ledgers:
-        with suppress(UnknownConversation):
-            sends.append(connection.ledger.context(ledger).item)
-    return sends
 
 
 def describe_send(send: LedgerItem) -> str:

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.connection import aws_errors, connect, resources
 from cli.options import AsJson, Endpoint, Stack
 from cli.terminal import fail_if, print_note, print_result
+from operations.connection import aws_errors, connect, resources
 
 PAUSE = 5.0  # seconds between two looks; SQS counts approximately
 QUIET = 3  # looks in a row that find nothing

@@ -19,8 +19,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
-from cli.connection import connect
-from cli.conversations import conversations_table, latest, messages_table
+from cli.conversations import conversations_table, messages_table
 from cli.terminal import new_console, print_hanging, print_json
 from cloud import PROJECT, mailclient
 from cloud.cloud import LocalCloud
@@ -32,6 +31,8 @@ from email_handler.conversations.records import LedgerItem, MessageRecord
 from email_handler.identifiers import ConversationId, FunctionName, ReceiptId
 from email_handler.outgoing.actions import held_actions
 from email_handler.outgoing.sentinels import BEGIN
+from operations.connection import connect
+from operations.conversations import latest
 
 FOLDER = PROJECT / ".local" / "demo"  # apart from a local cloud that may be running
 SAMPLES = PROJECT / "events" / "mail"

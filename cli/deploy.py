@@ -19,8 +19,9 @@ import typer
 from cli.account import Account
 from cli.options import AsJson
 from cli.parameters import REQUIRED, Answers, assignments, compose, environments, mistake
-from cli.terminal import CommandError, ExitCode, print_result
+from cli.terminal import ExitCode, print_result
 from cloud import ARCHITECTURE, PROJECT, template
+from operations.errors import CommandError
 
 OVERRIDES = "--parameter-overrides"
 STDERR = 2  # file descriptor

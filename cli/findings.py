@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.checks import Check, State
-from cli.dns import asks_strict_alignment
 from cli.parameters import listed
 from email_handler.adapters.ses_state import account_conditions, sending_quota
 from email_handler.mail.addresses import address_domain, organizational_domain
+from operations.checks import Check, State
+from operations.dns import asks_strict_alignment
 
 FEW_FUNCTIONS = 100
 """Concurrent executions: fewer make bursts wait. New accounts have 10 or 50, others 1000."""

@@ -11,29 +11,20 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.text import Text
 
-from cli.connection import Connection, connect
-from cli.conversations import describe_reason, ledger_items, print_records
-from cli.functions import RECEIVERS, Functions, describe_result
+from cli.conversations import print_records
 from cli.options import AsJson, Endpoint, Limit, Stack
-from cli.terminal import (
-    CommandError,
-    describe_files,
-    fail_if,
-    out,
-    print_json,
-    print_line,
-    print_note,
-    print_pairs,
-    tracked,
-    when,
-)
-from email_handler.conversations.disposition import Outcome
+from cli.terminal import describe_files, fail_if, out, print_json, print_line, print_note, print_pairs, tracked, when
 from email_handler.conversations.records import MessageRecord
 from email_handler.errors import ArchiveObjectMissing
 from email_handler.identifiers import FunctionName, ReceiptId
 from email_handler.mail.message import Message
 from email_handler.mail.parsing import parse
 from email_handler.usecases.held import is_open
+from operations.connection import Connection, connect
+from operations.conversations import describe_reason, ledger_items
+from operations.errors import CommandError
+from operations.functions import Functions, describe_result
+from operations.held import decide, receiver_of
 
 ALL = 10**9
 SHOWN_FIELDS = ("From", "Sender", "Reply-To", "To", "Cc", "Subject", "Date", "Return-Path", "Authentication-Results")
@@ -66,7 +57,7 @@ def show(
 ) -> None:
     """Show the sender, the reasons, and the beginning of the text. Nothing is opened, fetched or run."""
     connection = connect(stack, endpoint)
-    record = connection.records.message(ReceiptId(receipt), function or _receiver(connection, receipt))
+    record = connection.records.message(ReceiptId(receipt), function or receiver_of(connection, ReceiptId(receipt)))
     if record is None:
         raise CommandError(f"there is no message {receipt} in {connection.where}: email-handler held list")
     try:
@@ -100,8 +91,7 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """Deliver held messages as if they had not been held: forwarded once, acknowledged if that is due."""
-    request = {"do": "release", "allow": allow}
-    _decide(request, receipts, function, connect(stack, endpoint), as_json=as_json)
+    _decide("release", receipts, function, connect(stack, endpoint), listed=allow, as_json=as_json)
 
 
 @app.command()
@@ -114,28 +104,23 @@ def confirm(
     as_json: AsJson = False,
 ) -> None:
     """Confirm that messages were rightly held: they leave the list and stay in the archive until they expire."""
-    request = {"do": "confirm", "block": block}
-    _decide(request, receipts, function, connect(stack, endpoint), as_json=as_json)
+    _decide("confirm", receipts, function, connect(stack, endpoint), listed=block, as_json=as_json)
 
 
 def _decide(
-    request: dict[str, Any],
+    what: Literal["release", "confirm"],
     receipts: Sequence[str],
     function: FunctionName | None,
     connection: Connection,
     *,
+    listed: bool,
     as_json: bool,
 ) -> None:
     functions = Functions(connection)
-    releasing = request["do"] == "release"
     failed = 0
     for receipt in tracked(receipts, "messages", len(receipts)):
-        receiver = function or _receiver(connection, receipt)
-        result = functions.call(receiver, {"operator": request | {"receipt": receipt, "function": receiver}})
-        if (
-            "error" not in result and (result.get("outcome") == Outcome.HOLD) is releasing
-        ):  # an earlier decision is final
-            result["error"] = f"it was {'confirmed' if releasing else 'released'} before, and that stands"
+        receiver = function or receiver_of(connection, ReceiptId(receipt))
+        result = decide(what, ReceiptId(receipt), receiver, functions, listed=listed)
         failed += "error" in result
         if as_json:
             print_json({"receipt": receipt, "function": receiver, **result})
@@ -144,15 +129,6 @@ def _decide(
         else:
             print_line(f"{receipt}: {describe_result(result, ledger_items(connection, result['jobs']))}")
     fail_if(failed)
-
-
-def _receiver(connection: Connection, receipt: str) -> FunctionName:
-    """Return the function that held *receipt*; if none did, inbound, which reports that."""
-    records = {function: connection.records.message(ReceiptId(receipt), function) for function in RECEIVERS}
-    found = [function for function, record in records.items() if record and record.outcome is Outcome.HOLD]
-    if len(found) > 1:
-        raise CommandError(f"{receipt} was held by both functions: choose one with --function inbound or reply")
-    return found[0] if found else "inbound"
 
 
 def _describe(record: MessageRecord, message: Message | None) -> dict[str, Any]:

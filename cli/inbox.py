@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from cli.connection import connect
 from cli.conversations import print_records
-from cli.indexing import catch_up, open_index
 from cli.options import AsJson, Endpoint, Limit, Stack
 from cli.terminal import print_note, progress
+from operations.connection import connect
+from operations.indexing import catch_up, open_index
 
 
 def inbox(

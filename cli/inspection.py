@@ -14,18 +14,7 @@ from rich.console import Group
 from rich.text import Text
 
 from cli.options import AsJson, RulesFile
-from cli.terminal import (
-    STYLES,
-    CommandError,
-    describe_files,
-    fail_if,
-    new_table,
-    out,
-    plain,
-    print_json,
-    print_pairs,
-    tracked,
-)
+from cli.terminal import STYLES, describe_files, fail_if, new_table, out, plain, print_json, print_pairs, tracked
 from email_handler.identifiers import ReceiptId
 from email_handler.mail.message import Message
 from email_handler.mail.new_text import new_text
@@ -37,6 +26,7 @@ from email_handler.senders.linkedin import linkedin_person
 from email_handler.senders.machines import automatic
 from email_handler.spam.rules import RuleSet, builtin_rules, load_rules
 from email_handler.spam.stages import assess_content
+from operations.errors import CommandError
 
 MANY = 200  # files from which a second process is worth its start (0.5 s)
 HANDED_IN = "handed-in"  # where an outbox keeps the bytes that SES was given (cloud.ses)

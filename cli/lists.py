@@ -1,16 +1,15 @@
 """``email-handler allow``, ``block``, ``unlist`` and ``lists``: the senders whose messages the filter passes or holds."""
 
-import re
 from typing import Annotated
 
 import typer
 
-from cli.connection import connect
 from cli.options import AsJson, Endpoint, Stack
-from cli.terminal import CommandError, new_table, out, print_json, print_note, print_result
+from cli.terminal import new_table, out, print_json, print_note, print_result
 from email_handler.ports import ListKind
-
-_DOMAIN = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+from operations.connection import connect
+from operations.errors import CommandError
+from operations.lists import put, read_entry
 
 Entry = Annotated[str, typer.Argument(metavar="ADDRESS-OR-DOMAIN", help="jane@customer.example or customer.example.")]
 
@@ -46,22 +45,15 @@ def lists(stack: Stack = "", endpoint: Endpoint = "", as_json: AsJson = False) -
         out.print(table)
 
 
-def read_entry(text: str) -> str:
-    """Return the address or domain that *text* names, in lower case. Raises typer.BadParameter."""
-    entry = text.strip().lower().removeprefix("@")
-    local, at, domain = entry.rpartition("@")
-    if not _DOMAIN.fullmatch(domain) or (at and (not local or any(letter.isspace() for letter in local))):
-        raise typer.BadParameter(f"{text} is neither an address nor a domain", param_hint="ADDRESS-OR-DOMAIN")
-    return entry
-
-
 def _move(text: str, kind: ListKind | None, stack: str, endpoint: str, *, as_json: bool) -> None:
-    entry = read_entry(text)
+    try:
+        entry = read_entry(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="ADDRESS-OR-DOMAIN") from error
     connection = connect(stack, endpoint)
-    before = dict(connection.records.listed()).get(entry)
+    before = put(connection, entry, kind)
     if kind is None and before is None:
         raise CommandError(f"{entry} is on no list of {connection.where}: email-handler lists")
-    connection.records.put_listed(entry, kind)
     moved = f" (it was on the {before}-list)" if before and before != kind else ""
     done = f"{entry} is on the {kind}-list{moved}." if kind else f"{entry} is off the {before}-list."
     print_result({"entry": entry, "list": kind, "before": before}, done, as_json=as_json)

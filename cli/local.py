@@ -22,15 +22,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from cli.connection import Connection, connect
-from cli.conversations import describe_send, sends_of
-from cli.functions import RECEIVERS
+from cli.conversations import describe_send
 from cli.options import AsJson
 from cli.terminal import err, out, print_hanging, print_json, print_line, print_result
 from cloud import PRIVATE, PROJECT
 from cloud.errors import LocalCloudError
 from email_handler.identifiers import ReceiptId
 from email_handler.mail.addresses import address_domain
+from operations.connection import Connection, connect
+from operations.conversations import sends_of
+from operations.functions import RECEIVERS
 
 if TYPE_CHECKING:
     from cloud.cloud import Address, LocalCloud

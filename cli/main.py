@@ -34,10 +34,12 @@ from cli import (
     waiting,
     why,
 )
-from cli.terminal import CommandError, ExitCode, print_note
+from cli.terminal import ExitCode, print_note
 from cloud import PRIVATE
 from cloud.errors import LocalCloudError
 from email_handler.errors import EmailHandlerError
+from operations.documents import RULES
+from operations.errors import CommandError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -80,7 +82,7 @@ for command in (
 ):
     app.command()(command)
 rules.app.command()(backtest.backtest)
-documents.add_commands(rules.app, documents.RULES)
+documents.add_commands(rules.app, RULES)
 app.add_typer(held.app, name="held")
 app.add_typer(rules.app, name="rules")
 app.add_typer(documents.routes, name="routes")

@@ -16,6 +16,9 @@ Endpoint = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, instead of text and tables.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing: only show what would be done.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many to show at most.")]
+Server = Annotated[
+    str, typer.Option("--dns", help="Ask this name server (ADDRESS or ADDRESS:PORT) instead of the system's.")
+]
 RulesFile = Annotated[Path | None, typer.Option("--rules", help="A rules file instead of the built-in set.")]
 
 _SPAN = re.compile(r"(\d{1,6})([mhdw])")

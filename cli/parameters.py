@@ -9,11 +9,11 @@ from typing import Any
 
 import typer
 
-from cli.terminal import CommandError
 from email_handler.conversations.owners import Identity
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.addresses import address_domain, can_be_written_to, mailbox_key, split_tag
 from email_handler.outgoing.leak_gate.needles import TERM, Needles
+from operations.errors import CommandError
 
 REQUIRED = ("Domain", "PublicAddresses", "ForwardTo")
 JUNK = frozenset({"y", "n", "yes", "no", "none", "nothing", "nil", "null", "na", "n/a", "true", "false", "ok", "-"})

@@ -10,21 +10,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from cli.connection import Connection, aws_errors, connect
-from cli.conversations import decisions_of, find_conversation, public_fields
-from cli.indexing import existing_index
 from cli.options import AsJson, Endpoint, Stack
-from cli.terminal import (
-    CommandError,
-    fail_if,
-    json_document,
-    out,
-    print_json,
-    print_line,
-    print_note,
-    tracked,
-    write_file,
-)
+from cli.terminal import fail_if, json_document, out, print_json, print_line, print_note, tracked, write_file
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import (
     NO_CONVERSATION,
@@ -38,6 +25,10 @@ from email_handler.conversations.keys import (
 from email_handler.conversations.records import Contact, Conversation, LedgerItem, MessageRecord, SendState
 from email_handler.errors import ArchiveObjectMissing
 from email_handler.identifiers import ConversationId, LedgerId
+from operations.connection import Connection, aws_errors, connect
+from operations.conversations import decisions_of, find_conversation, public_fields
+from operations.errors import CommandError
+from operations.indexing import existing_index
 
 ALL = 10**9
 TRIES = 5  # to delete the conversations of a person to whom something happens at this moment

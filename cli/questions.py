@@ -8,7 +8,8 @@ import typer
 
 from cli.findings import Finding
 from cli.parameters import listed, mistakes, tidy
-from cli.terminal import CommandError, print_note
+from cli.terminal import print_note
+from operations.errors import CommandError
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,23 +7,13 @@ from typing import Annotated
 
 import typer
 
-from cli.connection import connect
-from cli.doctor import unavailable
-from cli.functions import RECEIVERS, Functions
 from cli.options import AsJson, DryRun, Endpoint, Stack, parse_since
-from cli.terminal import (
-    CommandError,
-    ExitCode,
-    fail_if,
-    out,
-    print_hanging,
-    print_json,
-    print_line,
-    print_note,
-    tracked,
-    when,
-)
+from cli.terminal import ExitCode, fail_if, out, print_hanging, print_json, print_line, print_note, tracked, when
 from email_handler.usecases.audit import SETTLED, Audited, Trouble, audit
+from operations.connection import connect
+from operations.errors import CommandError
+from operations.functions import RECEIVERS, Functions
+from operations.health import unavailable
 
 SHOWN = 50  # lines of each kind that --dry-run prints for people; --json shows all
 

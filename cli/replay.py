@@ -9,14 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.connection import Connection, connect
-from cli.conversations import ledger_items
-from cli.functions import RECEIVERS, Functions, describe_result
 from cli.options import AsJson, DryRun, Endpoint, Stack, parse_since
-from cli.terminal import CommandError, fail_if, print_json, print_line, print_note, tracked
+from cli.terminal import fail_if, print_json, print_line, print_note, tracked
 from email_handler.conversations.keys import SETUP_OBJECT, raw_key, raw_prefix, receipt_of
 from email_handler.conversations.records import Decision
 from email_handler.identifiers import FunctionName, ReceiptId
+from operations.connection import Connection, connect
+from operations.conversations import ledger_items
+from operations.errors import CommandError
+from operations.functions import RECEIVERS, Functions, describe_result
 
 AT_ONCE = 4  # parallel replays: fewer than Lambda grants the smallest account
 

@@ -13,11 +13,12 @@ from rich.text import Text
 
 from cli.inspection import each_file, find_files, read_rules
 from cli.options import AsJson, RulesFile
-from cli.terminal import CommandError, fail_if, new_table, out, print_json, print_line, print_note, tracked
+from cli.terminal import fail_if, new_table, out, print_json, print_line, print_note, tracked
 from email_handler.conversations.disposition import Disposition, Outcome
 from email_handler.mail.parsing import parse
 from email_handler.spam import rules as spam_rules
 from email_handler.spam.stages import assess_content
+from operations.errors import CommandError
 
 RULES_FILE = Path("config/spam-rules.toml")
 OUTCOMES = {"held": Outcome.HOLD, "flagged": Outcome.FLAG, "delivered": Outcome.DELIVER}

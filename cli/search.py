@@ -7,15 +7,16 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from cli.connection import Connection, connect
-from cli.conversations import headline, public_fields
-from cli.indexing import catch_up, open_index
 from cli.options import AsJson, Endpoint, Limit, Stack
-from cli.terminal import STYLES, CommandError, err, fail_if, new_table, out, print_json, print_note, progress, when
+from cli.terminal import STYLES, err, fail_if, new_table, out, print_json, print_note, progress, when
 from index.file import IndexDamaged
 from index.hits import Hit, Order, Results
 from index.query import STATES, Query, QueryError, parse_query
 from index.store import SearchIndex
+from operations.connection import Connection, connect
+from operations.conversations import headline, public_fields
+from operations.errors import CommandError
+from operations.indexing import catch_up, open_index
 
 LANGUAGE = (
     'All of it must hold: words; "words in quotes" that follow each other; gard* for words that begin so; -shed for what '

@@ -19,6 +19,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from operations.errors import CommandError
+
 BAR_AFTER = 1.0  # seconds: shorter work needs no progress bar
 STYLES = {
     **dict.fromkeys(("deliver", "relay", "sent", "fine"), "green"),
@@ -86,10 +88,6 @@ class ExitCode(IntEnum):
     HELD = 3  # compose: at least one message must not leave
     HELD_AGAIN = 4  # rules backtest: a released message would be held again
     STUCK = 5  # reconcile --dry-run: something has no state or waits for the operator
-
-
-class CommandError(Exception):
-    """The command cannot do what was asked. The text is one line for the operator: what is wrong and what to do."""
 
 
 def fail_if(condition: object) -> None:

@@ -13,15 +13,16 @@ import typer
 
 from cli.account import OUTPUTS, Account, read_parameters
 from cli.configure import Environment
-from cli.connection import aws_errors, list_resources
 from cli.deactivate import Minutes, stop
 from cli.deploy import environment_named
-from cli.indexing import index_path
 from cli.options import AsJson, Endpoint
 from cli.parameters import Answers
 from cli.questions import confirm
-from cli.terminal import CommandError, fail_if, print_note, print_result
+from cli.terminal import fail_if, print_note, print_result
 from index.file import IndexFile
+from operations.connection import aws_errors, list_resources
+from operations.errors import CommandError
+from operations.indexing import index_path
 
 DeleteStored = Annotated[
     bool, typer.Option("--delete-stored", help="Delete the archive and the table as well: every message and record.")

@@ -1,22 +1,23 @@
 """``email-handler cancel``, ``snooze`` and ``reopen``: replies that have not left, and conversations that are put off."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from cli.connection import Connection, connect
-from cli.conversations import find_conversation, ledger_items, sends_of
 from cli.options import AsJson, Endpoint, Stack
-from cli.terminal import CommandError, fail_if, print_json, print_note, print_result, when
+from cli.terminal import fail_if, print_json, print_note, print_result, when
 from email_handler.conversations.commands import LONGEST_SNOOZE
-from email_handler.conversations.evolve import awaiting
 from email_handler.conversations.jobs import JobKind
-from email_handler.conversations.records import LedgerItem, SendState, Status
+from email_handler.conversations.records import LedgerItem, Status
 from email_handler.identifiers import ConversationId, ReceiptId
-from email_handler.usecases.waiting import can_be_cancelled, describe_cancelled, reminder, wakes_at
-from email_handler.usecases.waiting import cancel as cancel_reply
+from email_handler.usecases.waiting import describe_cancelled
+from operations.connection import Connection, connect
+from operations.conversations import find_conversation, ledger_items, sends_of
+from operations.errors import CommandError
+from operations.waiting import cancel as cancel_replies
+from operations.waiting import reopen as reopen_conversation
+from operations.waiting import snooze as snooze_conversation
 
 Identifier = Annotated[str, typer.Argument(metavar="CONVERSATION", help="Its id, such as c-7k2m9x4q.")]
 
@@ -32,20 +33,14 @@ def cancel(
     The exit code is 1 if nothing was cancelled. `why` shows a cancelled reply as such.
     """
     connection = connect(stack, endpoint)
-    before = _replies(connection, identifier)
-    asked = [(reply, cancel_reply(reply, "cancelled by the operator", connection.ledger)) for reply in before]
-    replies = [after for _, after in asked if after]
-    cancelled = [after for reply, after in asked if after and can_be_cancelled(reply) and _is_cancelled(after)]
-    for reply in replies if as_json else ():
-        print_json({"send": reply.id, "receipt": reply.source, "state": reply.state, "cancelled": reply in cancelled})
+    replies = cancel_replies(connection, _replies(connection, identifier))
+    cancelled = sum(done for _, done in replies)
+    for reply, done in replies if as_json else ():
+        print_json({"send": reply.id, "receipt": reply.source, "state": reply.state, "cancelled": done})
     if not as_json:
-        last = next((reply for reply in replies[-1:] if reply not in cancelled), None)
-        print_note(describe_cancelled(len(cancelled), last))
+        last = next((reply for reply, done in replies[-1:] if not done), None)
+        print_note(describe_cancelled(cancelled, last))
     fail_if(not cancelled)
-
-
-def _is_cancelled(reply: LedgerItem) -> bool:
-    return reply.state is SendState.CANCELLED
 
 
 def _replies(connection: Connection, identifier: str) -> list[LedgerItem]:
@@ -74,12 +69,7 @@ def snooze(
     """
     connection = connect(stack, endpoint)
     conversation = find_conversation(connection, identifier)
-    *_, latest = connection.records.messages(conversation.id)
-    now = datetime.now(UTC)
-    until = wakes_at(now, days)
-    notice = reminder(conversation, latest, conversation.mailboxes, until)
-    connection.ledger.add(replace(notice, queued_at=now))  # first: of a reminder for nothing, nobody hears
-    connection.operator.put_snoozed(conversation.id, until, notice.id)
+    until = snooze_conversation(connection, conversation, days, datetime.now(UTC))
     print_result(
         {"conversation": conversation.id, "status": Status.SNOOZED, "until": until.isoformat()},
         f"{conversation.id} is snoozed until {when(until)}.",
@@ -91,8 +81,7 @@ def reopen(identifier: Identifier, stack: Stack = "", endpoint: Endpoint = "", a
     """Let a conversation wait for your reply again, whatever it is now: closed, spam, answered or snoozed."""
     connection = connect(stack, endpoint)
     conversation = find_conversation(connection, identifier)
-    status = awaiting(conversation)
-    connection.operator.put_status(conversation.id, status)
+    status = reopen_conversation(connection, conversation)
     print_result(
         {"conversation": conversation.id, "status": status}, f"{conversation.id} is {status}.", as_json=as_json
     )

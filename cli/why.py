@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.connection import Connection, connect
-from cli.conversations import decisions_of, describe_reason, describe_send, public_fields, sends_of
-from cli.lookup import find_messages
+from cli.conversations import describe_send
 from cli.options import AsJson, Endpoint, Stack
 from cli.terminal import out, print_json, print_line, print_pairs, when
 from email_handler.conversations.keys import text_prefix
 from email_handler.conversations.records import LedgerItem, MessageRecord
+from operations.connection import Connection, connect
+from operations.conversations import decisions_of, describe_reason, public_fields, sends_of
+from operations.lookup import find_messages
 
 Identifier = Annotated[
     str,

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from cli.connection import connect
 from cloud.cloud import LocalCloud
 from email_handler.conversations.records import Conversation, Status
 from email_handler.identifiers import ConversationId
+from operations.connection import connect
 from tests.support.operator import lines
 from tests.support.records import commit, conversation
 

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from cli.dns import Dns
-from cli.terminal import CommandError
+from operations.dns import Dns
+from operations.errors import CommandError
 from tests.support.name_server import serving
 
 RECORDS = {
@@ -25,7 +25,7 @@ def test_a_name_servers_answers_are_values_as_in_a_zone_file() -> None:
 
 
 def test_a_silent_name_server_is_asked_once_and_is_no_empty_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.dns.SECONDS", 0.1)
+    monkeypatch.setattr("operations.dns.SECONDS", 0.1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         dns = Dns(f"127.0.0.1:{silent.getsockname()[1]}")

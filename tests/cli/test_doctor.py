@@ -9,12 +9,12 @@ import pytest
 
 from cli import activate, doctor
 from cli.activate import make_active
-from cli.checks import State
-from cli.connection import Connection, connect
-from cli.doctor import check_condition, check_record, check_rule_set, check_subscriptions
-from cli.terminal import CommandError
 from cloud.clients import Clients
 from cloud.cloud import LocalCloud
+from operations.checks import State
+from operations.connection import Connection, connect
+from operations.errors import CommandError
+from operations.health import check_condition, check_record, check_rule_set, check_subscriptions
 from tests.support.operator import run
 
 MX = ("example.com", "MX", "10 inbound-smtp.us-east-1.amazonaws.com")

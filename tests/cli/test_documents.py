@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from cli.documents import (
+from cli.documents import read_document
+from cloud.cloud import LocalCloud
+from email_handler.outgoing.acknowledgement import builtin_templates
+from operations.documents import (
     RULES,
     Version,
     acknowledgement_findings,
     key_for,
     previous,
-    read_document,
     routes_findings,
     signature_findings,
 )
-from cli.terminal import CommandError
-from cloud.cloud import LocalCloud
-from email_handler.outgoing.acknowledgement import builtin_templates
+from operations.errors import CommandError
 from tests.conftest import PROJECT
 from tests.support.operator import OWNER, arrive, held, lines, person, run, sent_since
 

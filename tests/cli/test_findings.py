@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from cli.checks import State
 from cli.findings import Finding, Observed, Zone, findings
+from operations.checks import State
 
 VALUES = {"Domain": "example.com", "PublicAddresses": "contact@example.com", "ForwardTo": "me@private.example"}
 INBOUND = "inbound-smtp.eu-west-1.amazonaws.com"

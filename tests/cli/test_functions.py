@@ -6,9 +6,9 @@ from typing import Any, cast
 import boto3
 import pytest
 
-from cli.connection import Connection
-from cli.functions import Functions
 from cloud.clients import Clients
+from operations.connection import Connection
+from operations.functions import Functions
 from tests.support.stack import FUNCTIONS, timeout
 
 

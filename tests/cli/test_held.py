@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from cli.connection import connect
-from cli.functions import Functions
 from cli.terminal import plain
 from cloud import mailclient
 from cloud.cloud import LocalCloud
+from operations.connection import connect
+from operations.functions import Functions
 from tests.support.operator import OWNER, arrive, held, lines, person, run, sent_since
 
 pytestmark = pytest.mark.cloud

@@ -1,10 +1,9 @@
 """``email-handler allow``, ``block``, ``unlist`` and ``lists``."""
 
 import pytest
-import typer
 
-from cli.lists import read_entry
 from cloud.cloud import LocalCloud
+from operations.lists import read_entry
 from tests.support.operator import lines, run
 
 
@@ -26,7 +25,7 @@ def test_addresses_and_domains_are_listed_in_lower_case(text: str, entry: str) -
     "text", ["", "jane", "jane@", "@", "jane@localhost", "a b@customer.example", "customer..example", "*.example"]
 )
 def test_other_text_is_a_mistake_in_the_command_line(text: str) -> None:
-    with pytest.raises(typer.BadParameter):
+    with pytest.raises(ValueError, match="neither an address nor a domain"):
         read_entry(text)
 
 

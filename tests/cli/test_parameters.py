@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cli.deploy import architecture_for, read_arguments
 from cli.parameters import Answers, assignments, compose, environments, mistakes, tidy
-from cli.terminal import CommandError
 from cloud import ARCHITECTURE
+from operations.errors import CommandError
 from tests.support.stack import PROJECT, TEMPLATE
 
 VALUES = {"Domain": "example.com", "PublicAddresses": "contact@example.com", "ForwardTo": "me@private.example"}

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from cli import personal_data
-from cli.connection import Connection, connect
 from cloud.cloud import LocalCloud
 from email_handler.adapters.dynamodb.operator import DynamoOperator
 from email_handler.adapters.dynamodb.table import Table
@@ -18,6 +17,7 @@ from email_handler.conversations.keys import sent_key, ses_id_key
 from email_handler.conversations.records import Conversation
 from email_handler.errors import ArchiveObjectMissing, UnknownConversation
 from email_handler.identifiers import ConversationId, ReceiptId
+from operations.connection import Connection, connect
 from tests.support.operator import OWNER, arrive, held, lines, person, run
 
 pytestmark = pytest.mark.cloud

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from cli.connection import connect
-from cli.redrive import discard_failures, read_failure, redrive_failures
 from cloud.cloud import LocalCloud
 from cloud.ses import Fault
 from email_handler.conversations.records import SendState
 from email_handler.identifiers import ReceiptId
 from email_handler.ports import DeadLetter
+from operations.connection import connect
+from operations.redrive import discard_failures, read_failure, redrive_failures
 from tests.cli.stored import store, unfinished
 from tests.support.operator import OWNER, PUBLIC, arrive, lines, person, sent_since
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.connection import connect
-from cli.indexing import cache_folder, catch_up, existing_index, index_path, open_index
 from cloud.cloud import LocalCloud
+from operations.connection import connect
+from operations.indexing import cache_folder, catch_up, existing_index, index_path, open_index
 from tests.support.operator import arrive, held, lines, person, run
 
 HOME = Path("/home/jane")

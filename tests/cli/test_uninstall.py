@@ -9,13 +9,13 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
-from cli.indexing import index_path
 from cli.main import app
 from cli.parameters import Answers
 from cli.uninstall import remains
 from cloud import ACCOUNT, REGION
 from cloud.clients import Clients
 from index.store import SearchIndex
+from operations.indexing import index_path
 
 pytestmark = pytest.mark.cloud
 STACK = "email-handler-dev"

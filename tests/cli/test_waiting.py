@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli.connection import Connection, connect
 from cloud.cloud import LocalCloud
 from email_handler.conversations.records import REMINDER, Conversation, LedgerItem, SendState, Status
 from email_handler.conversations.thread_address import thread_address
 from email_handler.identifiers import LedgerId
+from operations.connection import Connection, connect
 from tests.support.builders import mail
 from tests.support.operator import OWNER, arrive, lines, person, run, sent_since
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from cli.connection import Connection, connect
 from cloud import mailclient
 from cloud.cloud import LocalCloud
 from cloud.ses import Sent
 from email_handler.conversations.records import Conversation, LedgerItem, SendState, Status
 from email_handler.conversations.thread_address import thread_address
 from email_handler.identifiers import EmailAddress, ReceiptId
+from operations.connection import Connection, connect
 from tests.support.builders import mail
 from tests.support.records import commit
 

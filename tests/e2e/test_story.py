@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from cli.connection import Connection, connect
 from cloud import mailclient
 from cloud.cloud import LocalCloud
 from cloud.ses import Sent
@@ -18,6 +17,7 @@ from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.records import LedgerItem, MessageRecord, SendState, Status
 from email_handler.identifiers import ConversationId, FunctionName, ReceiptId
 from email_handler.outgoing.sentinels import BEGIN
+from operations.connection import Connection, connect
 from tests.conftest import PROJECT
 from tests.support.builders import mail
 from tests.support.revealed import revealed

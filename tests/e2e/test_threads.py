@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cli.connection import Connection, connect
 from cloud.cloud import LocalCloud
 from cloud.mailclient import read
 from cloud.ses import Sent
 from email_handler.identifiers import ConversationId
+from operations.connection import Connection, connect
 from tests.support.builders import mail
 from tests.support.clients import (
     CLIENTS,

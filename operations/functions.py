@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cli.connection import Connection, aws_errors, resources
-from cli.terminal import CommandError
 from email_handler.conversations.records import LedgerItem
 from email_handler.identifiers import FunctionName
+from operations.connection import Connection, aws_errors, resources
+from operations.errors import CommandError
 
 RECEIVERS: tuple[FunctionName, ...] = ("inbound", "reply")
 """The functions that receive messages, and may hold them."""
@@ -18,7 +18,7 @@ class Functions:
 
     def __init__(self, connection: Connection) -> None:
         """Look up the functions of *connection*'s stack. Raises CommandError."""
-        from cloud.clients import INVOKING  # noqa: PLC0415  (boto3, see cli.connection)
+        from cloud.clients import INVOKING  # noqa: PLC0415  (boto3, see operations.connection)
 
         self._names = {name: found for name, found in resources(connection).items() if name.endswith("Function")}
         self._client = connection.session.client("lambda", config=INVOKING)

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from cli.connection import Connection
-from cli.functions import RECEIVERS
-from cli.terminal import CommandError
 from email_handler.conversations.keys import raw_prefix, receipt_of
 from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord, SendState, Status
 from email_handler.identifiers import ConversationId, LedgerId, ReceiptId, SesId
+from operations.connection import Connection
+from operations.errors import CommandError
+from operations.functions import RECEIVERS
 
 SHORTEST = 4  # characters of a beginning: fewer would read too much of the archive
 MANY = 10_000  # conversations of each status, and sends of each state, among which a beginning is looked for

@@ -1,16 +1,8 @@
 """What DNS says, through dnspython. The operator's machine asks; the functions in Lambda never do."""
 
-from typing import Annotated
-
-import typer
-
-from cli.terminal import CommandError
+from operations.errors import CommandError
 
 SECONDS = 4.0  # for one question, all name servers together
-
-Server = Annotated[
-    str, typer.Option("--dns", help="Ask this name server (ADDRESS or ADDRESS:PORT) instead of the system's.")
-]
 
 
 class Dns:

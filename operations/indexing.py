@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cli.connection import Connection
 from index.file import IndexDamaged
 from index.store import SearchIndex
 from index.sync import Progress, Synced, nothing, sync
+from operations.connection import Connection
 
 _APPLICATION = "email-handler"
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from cli.terminal import CommandError
 from cloud import PROJECT, STACK
+from operations.errors import CommandError
 
 if TYPE_CHECKING:
     from email_handler.adapters.dynamodb.changes import DynamoChanges

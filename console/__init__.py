@@ -1,0 +1,1 @@
+"""The console: pages on the operator's own machine over one deployment."""
