@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from email_handler.adapters.dynamodb.changes import MessageId, Stored, stamp_of
 from email_handler.adapters.dynamodb.items import timestamp
+from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.records import AWAITING, Conversation, MessageRecord, Status
 from email_handler.identifiers import ConversationId, ReceiptId
 from index.entries import (
@@ -33,6 +34,7 @@ ASKED_FOR = timedelta(days=15)
 _AMONG_IDS, _AMONG_STATUSES, _AMONG_CONVERSATIONS, _AMONG_RECEIPTS = (
     f"{column} IN (SELECT value FROM json_each(?))" for column in ("id", "status", "conversation", "receipt")
 )
+_WRITTEN = (Outcome.DELIVER, Outcome.FLAG, Outcome.RELAY)
 _PUT_CONVERSATION = """
 INSERT INTO conversations VALUES (?, ?, ?, ?, ?, 1, ?) ON CONFLICT (id) DO UPDATE SET
     status = excluded.status, started_at = excluded.started_at, updated_at = excluded.updated_at,
@@ -109,6 +111,17 @@ class SearchIndex:
         with self._file.connected() as connection:
             count: int = connection.execute(wanted, (_list(statuses),)).fetchone()[0]
             return count
+
+    def latest(self, conversations: Sequence[ConversationId]) -> dict[ConversationId, MessageRecord]:
+        """Return the latest message that one side wrote to the other in each of *conversations* of which one has been
+        read."""
+        wanted = (
+            "SELECT conversation, record, max(id) FROM messages"
+            f" WHERE {_AMONG_CONVERSATIONS} AND outcome IN (SELECT value FROM json_each(?)) GROUP BY 1"
+        )
+        with self._file.connected() as connection:
+            found = connection.execute(wanted, (json.dumps(conversations), json.dumps(_WRITTEN))).fetchall()
+        return {ConversationId(id_): message_from(record) for id_, record, _ in found}
 
     # What the stack says
 

@@ -478,3 +478,14 @@ def test_while_another_process_writes_the_index_is_searched_as_it_was(
     assert index.fact("half") == ""
     writer.execute("COMMIT")
     assert index.fact("half") == "done"
+
+
+def test_the_latest_message_of_each_conversation_is_what_one_side_wrote_to_the_other(index: SearchIndex) -> None:
+    of = conversation(id=ConversationId("c-1"))
+    command = message("command", at=NOW + 2 * HOUR, outcome=Outcome.RECORD, conversation=of.id)
+    reply = message("reply", at=NOW + HOUR, outcome=Outcome.RELAY, conversation=of.id)
+    first = message("first", conversation=of.id)
+    index.put_conversations([of])
+    index.put_messages([(of, [Entry(message=one) for one in (command, reply, first)])], NOW)
+
+    assert {id_: one.receipt for id_, one in index.latest([of.id, ConversationId("c-2")]).items()} == {of.id: "reply"}
