@@ -103,8 +103,9 @@ browser: ## Install Debian's Chromium, which the browser tests need, if there is
 	} || { echo "The browser tests need Chromium: install it (on Debian, sudo apt-get install chromium) or set CHROMIUM to its path." >&2; exit 1; }
 
 .PHONY: pictures
-pictures: setup browser ## Draw what owner and contact see into docs/pictures/ (better with Arial's sizes: fonts-liberation2)
+pictures: setup browser ## Draw what owner and contact see, and the console, into docs/pictures/ (better with Arial's sizes: fonts-liberation2)
 	$(BIN)/python -m tests.browser.pictures
+	$(BIN)/python -m tests.console.pictures
 
 # Tests write down the AWS calls of functions and commands here, and the proof of their permissions reads them. Functions
 # of another endpoint run elsewhere and record nothing.

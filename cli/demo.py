@@ -6,6 +6,7 @@ with what was expected and what was seen.
 
 import argparse
 import re
+import shutil
 import signal
 import sys
 import time
@@ -436,7 +437,8 @@ def print_end(console: Console, demo: Demo, seconds: float) -> None:
     )
     console.print("Try next:")
     for command, what in (
-        ("email-handler local up", "start this local cloud and keep it running"),
+        ("email-handler console --demo", "see all of this in your browser"),
+        ("email-handler local up", "start an empty local cloud and keep it running"),
         ("email-handler local send events/mail/first_contact.eml", "send it an email, from another terminal"),
         ("email-handler list", "list its conversations; see also show, why, search"),
         ("email-handler inspect events/mail", "show how the service reads any email file"),
@@ -445,13 +447,17 @@ def print_end(console: Console, demo: Demo, seconds: float) -> None:
 
 
 def run_demo(console: Console, folder: Path, *, as_json: bool) -> None:
-    """Start a local cloud in *folder*, run the demo on it, and stop it. Raise StepFailed or LocalCloudError."""
+    """Start an empty local cloud in *folder*, run the demo on it, and stop it; its state is kept. Raise StepFailed or
+    LocalCloudError."""
     began = time.monotonic()
+    for left in ("state", "outbox"):
+        shutil.rmtree(folder / left, ignore_errors=True)
     with (
         console.status("Starting the local cloud") as status,
         LocalCloud.start(
             PROJECT,
             folder=folder,
+            keep=True,  # for the console
             smtp_port=0,
             progress=lambda what: status.update(f"Starting the local cloud: {what}"),
         ) as cloud,

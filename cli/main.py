@@ -14,6 +14,7 @@ from cli import (
     close,
     composition,
     configure,
+    console,
     conversations,
     deactivate,
     deploy,
@@ -77,7 +78,7 @@ for command in (
     *(replay.replay, reconcile.reconcile, redrive.redrive),
     *(personal_data.export, personal_data.erase),
     *(configure.configure, deploy.deploy, doctor.doctor, activate.activate, deactivate.deactivate),
-    uninstall.uninstall,
+    *(uninstall.uninstall, console.console),
     *(inspection.inspect, composition.compose),
 ):
     app.command()(command)

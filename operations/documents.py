@@ -10,12 +10,14 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.resources import files
 from string import Template
 from typing import Any
 
 from email_handler.conversations.routes import load_routes
 from email_handler.conversations.signatures import load_signatures
 from email_handler.errors import ArchiveObjectMissing, BadRules
+from email_handler.outgoing.acknowledgement import builtin_templates
 from email_handler.spam.rules import check as check_rules
 from email_handler.spam.rules import load_rules
 from operations.connection import Connection, aws_errors, resources
@@ -102,6 +104,16 @@ ACKNOWLEDGEMENT = Document(
     "acknowledgement", "acknowledgement", ".txt", acknowledgement_findings, acknowledgement_findings
 )
 SIGNATURE = Document("signature", "signatures", ".toml", signature_findings, signature_findings)
+BY_NAME = {document.name: document for document in (RULES, ROUTES, ACKNOWLEDGEMENT, SIGNATURE)}
+
+
+def builtin(document: Document) -> bytes:
+    """Return the built-in version of *document*: empty for those that need none."""
+    if document is RULES:
+        return (files("email_handler.builtin") / "spam-rules.toml").read_bytes()
+    if document is ACKNOWLEDGEMENT:
+        return SEPARATOR.join(part.rstrip("\n") for part in builtin_templates()).encode()
+    return b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

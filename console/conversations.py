@@ -1,0 +1,118 @@
+"""What waits for the owner, all conversations, and one conversation as a timeline."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from console.desk import AT_ONCE, Desk
+from console.view import desk_of, page
+from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.keys import text_key
+from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord, SendState, Status
+from email_handler.errors import ArchiveObjectMissing
+
+PER_PAGE = 50
+SHOWN = 60  # messages of a timeline; its page links to all
+MAX_TEXT = 20_000  # characters of a message in a timeline; its own page has all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One conversation in a list."""
+
+    conversation: Conversation
+    snippet: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One message in a timeline, with what became of it."""
+
+    message: MessageRecord
+    mine: bool  # the owner wrote it
+    text: str  # the new text
+    sends: Sequence[LedgerItem]
+
+
+def inbox(request: Request) -> Response:
+    """Return the page of what waits for a reply, the longest waiting first."""
+    desk = desk_of(request)
+    desk.reading.refresh()
+    number = _number(request)
+    found = desk.reading.index.inbox(limit=PER_PAGE + 1, offset=(number - 1) * PER_PAGE)
+    return page(request, "inbox.html", rows=rows(desk, found[:PER_PAGE]), number=number, more=len(found) > PER_PAGE)
+
+
+def every(request: Request) -> Response:
+    """Return the page of all conversations, or those of a status, the latest first."""
+    desk = desk_of(request)
+    desk.reading.refresh()
+    asked, number = request.query_params.get("status", ""), _number(request)
+    status = next((one for one in Status if one == asked), None)
+    found = desk.reading.index.conversations(status, limit=PER_PAGE + 1, offset=(number - 1) * PER_PAGE)
+    return page(
+        request,
+        "conversations.html",
+        rows=rows(desk, found[:PER_PAGE]),
+        status=status,
+        statuses=tuple(Status),
+        number=number,
+        more=len(found) > PER_PAGE,
+    )
+
+
+def conversation(request: Request) -> Response:
+    """Return the page of one conversation: its messages with their deliveries, beside what waits."""
+    desk = desk_of(request)
+    found = desk.conversation(request.path_params["conversation"])
+    messages = list(desk.connection.records.messages(found.id))
+    left_out = 0 if "all" in request.query_params else max(0, len(messages) - SHOWN)
+    entries = list(timeline(desk, messages[left_out:]))
+    waiting = [send for entry in entries for send in entry.sends if send.state is SendState.QUEUED and entry.mine]
+    desk.reading.refresh()
+    return page(
+        request,
+        "conversation.html",
+        conversation=found,
+        entries=entries,
+        left_out=left_out,
+        cancellable=waiting,
+        listed=dict(desk.connection.records.listed()).get(found.contact.lower(), ""),
+        rows=rows(desk, desk.reading.index.inbox(limit=PER_PAGE)),
+    )
+
+
+def rows(desk: Desk, found: Sequence[Conversation]) -> list[Row]:
+    """Return *found* as they are listed, each with how its latest message begins."""
+    latest = desk.reading.index.latest([one.id for one in found])
+    return [Row(conversation=one, snippet=latest[one.id].snippet if one.id in latest else "") for one in found]
+
+
+def timeline(desk: Desk, messages: list[MessageRecord]) -> Iterator[Entry]:
+    """Yield *messages* with their texts and sends."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        texts = list(pool.map(lambda message: new_text(desk, message), messages))
+    for message, text, sends in zip(messages, texts, desk.sends_of_all(messages), strict=True):
+        yield Entry(
+            message=message,
+            mine=message.outcome is Outcome.RELAY,
+            text=text[:MAX_TEXT],
+            sends=sends,
+        )
+
+
+def new_text(desk: Desk, message: MessageRecord) -> str:
+    """Return what the author of *message* wrote: its snippet until the attachment function has stored the text."""
+    try:
+        key = text_key(message.conversation, message.receipt, "new")
+        return desk.connection.archive.get(key).decode("utf-8", "replace")
+    except ArchiveObjectMissing:
+        return message.snippet
+
+
+def _number(request: Request) -> int:
+    text = request.query_params.get("page", "1")
+    return max(1, int(text)) if text.isascii() and text.isdecimal() and len(text) < 6 else 1  # noqa: PLR2004

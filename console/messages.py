@@ -1,0 +1,98 @@
+"""One message: everything that happened to it and why, its text, its HTML in a frame of its own, and its files."""
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from console import emails
+from console.view import desk_of, page
+from email_handler.conversations.records import MessageRecord
+from email_handler.errors import ArchiveObjectMissing
+from email_handler.mail.message import Message
+from email_handler.mail.parsing import parse
+from email_handler.ports import ListKind
+from email_handler.usecases.held import is_open
+from operations.conversations import decisions_of, sends_of
+from operations.errors import CommandError
+
+FIELDS = ("From", "Sender", "Reply-To", "To", "Cc", "Subject", "Date", "Return-Path", "Message-ID")
+MAX_TEXT = 200_000  # characters of a text that are shown
+
+
+def message(request: Request) -> Response:
+    """Return the page of one message."""
+    desk, record = desk_of(request), _record(request)
+    parsed = _parsed(request, record)
+    decisions = decisions_of(desk.connection, record)
+    listed: ListKind | None = dict(desk.connection.records.listed()).get(record.sender.lower())
+    return page(
+        request,
+        "message.html",
+        message=record,
+        body=parsed.text[:MAX_TEXT] if parsed else "",
+        cut=parsed is not None and len(parsed.text) > MAX_TEXT,
+        stored=parsed is not None,
+        framed=emails.framed(parsed) if parsed and parsed.html else None,
+        links=emails.links(parsed) if parsed and parsed.html else [],
+        headers=[(name, value) for name in FIELDS for value in (parsed.header_all(name) if parsed else ())],
+        files=_files(record, parsed),
+        sends=sends_of(desk.connection, record),
+        finished=bool(decisions) and all(decision.done for decision in decisions),
+        events=[event for decision in decisions for event in decision.events],
+        open=is_open(record),
+        listed=listed,
+    )
+
+
+def html(request: Request) -> Response:
+    """Return the HTML of one message, for its frame."""
+    parsed = _parsed(request, _record(request))
+    if parsed is None:
+        raise CommandError("The archive no longer holds this message.")
+    return HTMLResponse(emails.framed(parsed).page, headers={"Content-Security-Policy": emails.FRAME_POLICY})
+
+
+def file(request: Request) -> Response:
+    """Return one attachment, to be stored and never shown by the browser."""
+    parsed = _parsed(request, _record(request))
+    number = request.path_params["number"]
+    found = next((one for one in (parsed.attachments if parsed else ()) if one.number == number), None)
+    if found is None:
+        raise CommandError("The archive no longer holds this file.")
+    return Response(found.payload, media_type="application/octet-stream", headers=emails.file_headers(found.name))
+
+
+def raw(request: Request) -> Response:
+    """Return the message as it was received, to be stored."""
+    record = _record(request)
+    try:
+        content = desk_of(request).connection.archive.get(record.archive_key)
+    except ArchiveObjectMissing as error:
+        raise CommandError("The archive no longer holds this message.") from error
+    headers = emails.file_headers(f"{record.receipt}.eml")
+    return Response(content, media_type="application/octet-stream", headers=headers)
+
+
+def _record(request: Request) -> MessageRecord:
+    return desk_of(request).message(request.path_params["function"], request.path_params["receipt"])
+
+
+def _parsed(request: Request, record: MessageRecord) -> Message | None:
+    try:
+        return parse(desk_of(request).connection.archive.get(record.archive_key))
+    except ArchiveObjectMissing:
+        return None
+
+
+def _files(record: MessageRecord, parsed: Message | None) -> list[dict[str, object]]:
+    """Return the files of a message, with what was found in them."""
+    known = {one.number: one for one in record.attachments}
+    return [
+        {
+            "number": one.number,
+            "name": one.name,
+            "type": known[one.number].detected_type if one.number in known else one.content_type,
+            "size": len(one.payload),
+            "status": known[one.number].status if one.number in known else "not read yet",
+        }
+        for one in (parsed.attachments if parsed else ())
+    ]
