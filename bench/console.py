@@ -1,14 +1,19 @@
-"""Measures the search index on many conversations, written straight into the table of the emulator.
+"""Measures the search index and the console on many conversations, written straight into the table of the emulator.
 
 ``make bench B=console [ARGS="--conversations 10000 --texts 0.25"]``. Each conversation has two messages; *texts* is the
 share of those whose texts are in the archive. It prints how long the first synchronisation took, what a later one calls
 if nothing has changed and if one conversation has, and the median time of the inbox and of each query (with what it
-finds). The last line is JSON: the same figures, of the queries the slowest.
+finds); then how long the command takes until its first page is there, and the median time of pages. The last line is
+JSON: the same figures, of the queries the slowest.
 """
 
 import argparse
+import http.client
 import json
+import os
+import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -34,7 +39,7 @@ from email_handler.identifiers import ConversationId, EmailAddress, ReceiptId
 from index.query import parse_query
 from index.store import SearchIndex
 from operations.connection import Connection, connect
-from operations.indexing import catch_up
+from operations.indexing import catch_up, open_index
 from tests.support.records import conversation, link, message
 from tests.support.table import create_table
 
@@ -60,6 +65,7 @@ QUERIES = {
     "a status and a word": "is:waiting abe",
     "held": "is:held",
 }
+PAGES = {"inbox": "/", "search": "/search?q=aba", "conversation": f"/conversations/c-{1:08}", "held": "/held"}
 SYLLABLES = [f"{vowel}{consonant}" for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
 
 
@@ -154,11 +160,11 @@ def deploy(emulator: Emulator) -> Clients:
     return clients
 
 
-def synchronise(emulator: Emulator, path: Path, calls: Counter[str]) -> tuple[Connection, SearchIndex, float]:
+def synchronise(emulator: Emulator, calls: Counter[str]) -> tuple[Connection, SearchIndex, float]:
     """Connect and bring the index up to date; return both, and the seconds that the latter took."""
     calls.clear()
     connection = connect(endpoint=emulator.endpoint)
-    index = SearchIndex.open(path, "bench")
+    index = open_index(connection)
     began = time.perf_counter()
     with progress("conversations") as show:
         catch_up(connection, index, progress=show)
@@ -182,15 +188,15 @@ def measure(emulator: Emulator, folder: Path, count: int, share: float) -> dict[
     calls: Counter[str] = Counter()
     for client in (clients.s3, clients.dynamodb, clients.cloudformation):
         client.meta.events.register("before-call", lambda model, **_: calls.update([model.name]))
-    path = folder / "cache" / "index.sqlite"
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
     figures: dict[str, Any] = {"conversations": count, "messages": 2 * count}
-    connection, index, seconds = synchronise(emulator, path, calls)
+    connection, index, seconds = synchronise(emulator, calls)
     figures |= {"first_sync_seconds": round(seconds, 1), "first_sync_calls": calls.total()}
-    figures["index_megabytes"] = round(path.stat().st_size / 1e6, 1)
-    *_, seconds = synchronise(emulator, path, calls)
+    figures["index_megabytes"] = round(index.path.stat().st_size / 1e6, 1)
+    *_, seconds = synchronise(emulator, calls)
     figures |= {"unchanged_sync_calls": calls.total(), "unchanged_sync_ms": round(seconds * 1000, 1)}
     connection.operator.put_status(ConversationId(f"c-{0:08}"), Status.CLOSED)
-    *_, seconds = synchronise(emulator, path, calls)
+    *_, seconds = synchronise(emulator, calls)
     figures |= {"one_changed_sync_calls": calls.total(), "one_changed_sync_ms": round(seconds * 1000, 1)}
     figures["inbox_ms"] = milliseconds(lambda: (index.inbox(limit=50), index.count_inbox()))
     slowest = 0.0
@@ -199,7 +205,36 @@ def measure(emulator: Emulator, folder: Path, count: int, share: float) -> dict[
         took = milliseconds(lambda query=query: index.search(query))  # type: ignore[misc]
         slowest = max(slowest, took)
         print(f"{took:8.1f} ms  {name}: {text} ({index.search(query).total} found)", file=sys.stderr)
-    return figures | {"search_ms": slowest}
+    return figures | {"search_ms": slowest} | console_figures(emulator)
+
+
+def console_figures(emulator: Emulator) -> dict[str, float]:
+    """Return the seconds until the console's first page is there, and the milliseconds that pages take."""
+    command = ["from cli.main import main; main()", "console", "--no-open", "--json", "--endpoint", emulator.endpoint]
+    began = time.perf_counter()
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        [sys.executable, "-c", *command], cwd=PROJECT, stdout=subprocess.PIPE, stderr=quiet, text=True
+    ) as process:
+        assert process.stdout
+        place, _, path = json.loads(process.stdout.readline())["url"].removeprefix("http://").partition("/")
+        cookie = ""
+
+        def get(path: str) -> str:
+            client = http.client.HTTPConnection(place, timeout=60)
+            client.request("GET", path, headers={"Cookie": cookie})
+            answer = client.getresponse()
+            answer.read()
+            client.close()
+            return answer.getheader("set-cookie", "").partition(";")[0]
+
+        cookie = get(f"/{path}")
+        get("/")
+        figures = {"console_start_seconds": round(time.perf_counter() - began, 2)}
+        for name, page in PAGES.items():
+            figures[f"{name}_page_ms"] = milliseconds(lambda page=page: get(page))  # type: ignore[misc]
+        process.send_signal(signal.SIGINT)
+    return figures
 
 
 def main() -> None:

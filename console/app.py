@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from console import acts, conversations, documents, health, held, messages, outbox, search, sends
 from console.desk import Desk
-from console.guard import Guard
+from console.guard import HEADERS, Guard
 from console.view import FOLDER, desk_of, page
 from email_handler.errors import EmailHandlerError
 from operations.errors import CommandError
@@ -102,4 +102,4 @@ def _mistake(_request: Request, error: Exception) -> Response:
     *_, (frame, line) = walk_tb(error.__traceback__)
     where = f"{type(error).__name__} at {frame.f_globals.get('__name__', '')}:{line}"
     _log.error("a page failed: %s", where)
-    return PlainTextResponse(f"An error of ours: {where}\n", HTTPStatus.INTERNAL_SERVER_ERROR)
+    return PlainTextResponse(f"An error of ours: {where}\n", HTTPStatus.INTERNAL_SERVER_ERROR, HEADERS)

@@ -1,8 +1,11 @@
 """Puts the console of a deployment together."""
 
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 
@@ -20,6 +23,7 @@ def open_console(connection: Connection, port: int, outbox: Path | None) -> tupl
     *outbox* is the folder of what the local cloud has sent, None for a deployment that has none. Reading what has
     changed begins at once. Raises IndexUnavailable.
     """
+    connection = replace(connection, session=_Session(connection.session))
     session = Session(port)
     index = open_index(connection)
 
@@ -31,3 +35,16 @@ def open_console(connection: Connection, port: int, outbox: Path | None) -> tupl
     desk = Desk(connection, reading, session, outbox, lambda: datetime.now(UTC))
     reading.begin()
     return build_app(desk), session
+
+
+class _Session:
+    """Makes boto3's clients one at a time: threads may share a client, but not the session that makes it."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._lock = threading.Lock()
+
+    def client(self, *named: Any, **options: Any) -> Any:
+        """Return a client of the session."""
+        with self._lock:
+            return self._session.client(*named, **options)

@@ -8,14 +8,11 @@ import pytest
 
 from cloud.cloud import LocalCloud
 from email_handler.conversations.records import REMINDER, Conversation, LedgerItem, SendState, Status
-from email_handler.conversations.thread_address import thread_address
-from email_handler.identifiers import LedgerId
 from operations.connection import Connection, connect
-from tests.support.builders import mail
 from tests.support.operator import OWNER, arrive, lines, person, run, sent_since
+from tests.support.waiting_replies import delayed_replies, deliver_now, waiting, write_back
 
 pytestmark = pytest.mark.cloud
-DOMAIN = "thread.example.com"
 
 
 @pytest.fixture(scope="module")
@@ -40,43 +37,8 @@ def _write(cloud: LocalCloud) -> str:
 @pytest.fixture
 def delayed(cloud: LocalCloud) -> Iterator[None]:
     """Let replies wait for fifteen minutes."""
-    functions, name = cloud.clients.lambda_, cloud.resources["ReplyFunction"]
-    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    for delay in ("900", variables["REPLY_DELAY_SECONDS"]):
-        environment = {"Variables": variables | {"REPLY_DELAY_SECONDS": delay}}
-        functions.update_function_configuration(FunctionName=name, Environment=environment)
-        if delay == "900":
-            yield
-
-
-def write_back(cloud: LocalCloud, conversation: Conversation, tag: str = "", *, number: int = 1) -> str:
-    """Let the owner write to the conversation, with *tag*, and return the receipt."""
-    to = thread_address(conversation, DOMAIN, tag)
-    raw = mail(sender=OWNER, to=to, message_id=f"<{conversation.id}-{tag}-{number}@private.example>", text="My answer")
-    return cloud.send(raw, OWNER, [to])
-
-
-def waiting(cloud: LocalCloud, connection: Connection, conversation: Conversation) -> LedgerItem:
-    """Let the owner reply, and return the reply as it waits."""
-    receipt = write_back(cloud, conversation)
-    known = cloud.wait_until(lambda: _replies(connection, conversation), what="the reply's decision")
-    (send,) = known
-    item = connection.ledger.by_id(send)
-    assert item is not None
-    assert (item.source, item.state, item.due - item.queued_at) == (receipt, SendState.QUEUED, timedelta(minutes=15))
-    return item
-
-
-def _replies(connection: Connection, conversation: Conversation) -> tuple[LedgerId, ...]:
-    found = connection.records.conversation(conversation.id)
-    return found.replies if found else ()
-
-
-def deliver_now(cloud: LocalCloud, item: LedgerItem) -> None:
-    """Put the job of *item* in the place of the one that SQS delays."""
-    url = cloud.resources["ReplyQueue"]
-    cloud.clients.sqs.purge_queue(QueueUrl=url)
-    cloud.clients.sqs.send_message(QueueUrl=url, MessageBody=item.job.to_json())
+    with delayed_replies(cloud):
+        yield
 
 
 def state(connection: Connection, item: LedgerItem) -> tuple[SendState, str]:

@@ -1,0 +1,262 @@
+"""Who gets an answer: only the browser that opened the console, from its own pages."""
+
+import http.client
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import pytest
+
+from console.guard import POLICY, REFUSAL
+from console.session import Session
+from tests.support.builders import mail
+from tests.support.console import Served, console_of
+from tests.support.world import World
+
+SECRET = "The plans of our garden"
+PAGES = ("/", "/conversations", "/held", "/search?q=garden", "/static/console.css", "/static/console.js", "/nothing")
+ACTS = (
+    "/senders", "/conversations/c-1/close", "/messages/inbound/first/release", "/dead-letters/redrive",
+    "/documents/rules/push",
+)  # fmt: skip
+BLOCK = {"entry": "jane@customer.example", "list": "block"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    text: str
+
+
+NOTHING = (403, REFUSAL)
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    world = World()
+    world.arrive(mail(subject=SECRET, text="A stranger's words."), receipt="first")
+    world.run()
+    return world
+
+
+@pytest.fixture(scope="module")
+def console(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with console_of(world, tmp_path_factory.mktemp("console")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def opened(console: Served) -> Answer:
+    return ask(console, console.session.link.removeprefix(console.origin))
+
+
+@pytest.fixture(scope="module")
+def cookie(opened: Answer) -> str:
+    return opened.headers["set-cookie"].partition(";")[0]
+
+
+def ask(console: Served, path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
+    return _exchange(console, method, path, None, headers or {})
+
+
+def post(console: Served, path: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    return _exchange(console, "POST", path, urlencode(form), kind | dict(headers))
+
+
+def _exchange(console: Served, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Answer:
+    connection = http.client.HTTPConnection(console.session.host, timeout=20)
+    connection.request(method, path, body, dict(headers))
+    answer = connection.getresponse()
+    found = {name.lower(): value for name, value in answer.getheaders()}
+    answered = Answer(answer.status, found, answer.read().decode())
+    connection.close()
+    return answered
+
+
+def seen(answer: Answer) -> tuple[int, str]:
+    return answer.status, answer.text
+
+
+# The link
+
+
+def test_the_link_works_once() -> None:
+    session = Session(8000)
+    token = session.link.partition("token=")[2]
+
+    assert session.exchange("wrong") == ""
+    assert not session.knows("")
+    cookie = session.exchange(token)
+    assert cookie
+    assert session.exchange(token) == session.exchange("") == ""
+    assert session.knows(cookie)
+    assert not session.knows(token)
+
+
+def test_the_token_becomes_a_cookie_that_no_script_and_no_other_site_has(opened: Answer) -> None:
+    assert (opened.status, opened.headers["location"]) == (303, "/")
+    assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(opened.headers["set-cookie"].split("; "))
+
+
+def test_the_spent_token_opens_nothing_for_others(console: Served, opened: Answer, cookie: str) -> None:
+    assert opened.status == 303
+    path = console.session.link.removeprefix(console.origin) + "spent"
+
+    assert seen(ask(console, path)) == NOTHING
+    assert seen(ask(console, "/?token=")) == NOTHING
+    assert ask(console, path, {"Cookie": cookie}).headers["location"] == "/"
+
+
+# Reading
+
+
+def test_the_browser_with_the_cookie_gets_pages(console: Served, cookie: str) -> None:
+    for path in PAGES:
+        answer = ask(console, path, {"Cookie": cookie, "Sec-Fetch-Site": "none"})
+        assert answer.status == (404 if path == "/nothing" else 200)
+    assert SECRET in ask(console, "/", {"Cookie": cookie, "Sec-Fetch-Site": "same-origin"}).text
+
+
+FOREIGN: dict[str, dict[str, str]] = {
+    "no cookie": {"Cookie": ""},
+    "another cookie": {"Cookie": "{name}=guess"},
+    "an empty cookie": {"Cookie": "{name}="},
+    "a cookie of another name": {"Cookie": "session={value}"},
+    "another host": {"Host": "evil.example"},
+    "another host with our port": {"Host": "evil.example:{port}"},
+    "our host with another port": {"Host": "127.0.0.1:1"},
+    "our host by name": {"Host": "localhost:{port}"},
+    "our host without its port": {"Host": "127.0.0.1"},
+    "another origin": {"Origin": "https://evil.example"},
+    "another port's origin": {"Origin": "http://127.0.0.1:1"},
+    "our origin with TLS": {"Origin": "https://127.0.0.1:{port}"},
+    "an origin of nobody": {"Origin": "null"},
+    "a page of another site": {"Sec-Fetch-Site": "cross-site"},
+    "a page of another port": {"Sec-Fetch-Site": "same-site"},
+    "an origin of nobody from another site": {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+}
+
+
+@pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN)
+def test_everybody_else_gets_the_same_nothing(console: Served, cookie: str, foreign: dict[str, str]) -> None:
+    name, _, value = cookie.partition("=")
+    port = console.session.host.partition(":")[2]
+    headers = {"Cookie": cookie} | {
+        key: given.format(name=name, value=value, port=port) for key, given in foreign.items()
+    }
+    for path in PAGES:
+        answer = ask(console, path, headers)
+        assert seen(answer) == NOTHING
+        assert "set-cookie" not in answer.headers
+
+
+# Acting
+
+
+@pytest.mark.parametrize("path", ACTS)
+def test_nothing_is_done_without_our_forms_token(console: Served, cookie: str, world: World, path: str) -> None:
+    ours = {"Cookie": cookie, "Origin": console.origin}
+    for csrf in ({}, {"csrf": ""}, {"csrf": "guess"}, {"csrf": "é"}):
+        assert seen(post(console, path, BLOCK | csrf, ours)) == NOTHING
+
+    assert world.records.lists == {}
+
+
+@pytest.mark.parametrize("path", ACTS)
+def test_nothing_is_done_unless_a_page_of_ours_asked(console: Served, cookie: str, world: World, path: str) -> None:
+    form = BLOCK | {"csrf": console.session.csrf}
+    foreign: tuple[dict[str, str], ...] = (
+        {}, {"Origin": "null"}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "none"},
+    )  # fmt: skip
+    for headers in foreign:
+        assert seen(post(console, path, form, {"Cookie": cookie, **headers})) == NOTHING
+    assert ask(console, path, {"Cookie": cookie}).status in (200, 404, 405)
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+        assert seen(ask(console, path, {"Cookie": cookie, "Origin": console.origin}, method)) == NOTHING
+
+    assert world.records.lists == {}
+
+
+def test_forms_are_urlencoded_and_bounded(console: Served, cookie: str, world: World) -> None:
+    form = BLOCK | {"csrf": console.session.csrf}
+    ours = {"Cookie": cookie, "Origin": console.origin}
+
+    assert seen(post(console, "/senders", form, ours | {"Content-Type": "text/plain"})) == NOTHING
+    assert seen(post(console, "/senders", form | {"more": "x" * 2_000_000}, ours)) == NOTHING
+    assert seen(post(console, "/senders", form | {str(number): "" for number in range(60)}, ours)) == NOTHING
+    assert world.records.lists == {}
+
+
+def test_an_act_of_our_own_form_is_done_and_its_repetition_is_harmless(
+    console: Served, cookie: str, world: World
+) -> None:
+    form = {"entry": "spam@shop.example", "list": "block", "csrf": console.session.csrf}
+    ours: tuple[dict[str, str], ...] = (
+        {"Origin": console.origin}, {"Origin": "null", "Sec-Fetch-Site": "same-origin"},
+    )  # fmt: skip
+    for headers in ours:
+        answer = post(console, "/senders", form, {"Cookie": cookie, **headers})
+        assert (answer.status, answer.headers["location"]) == (303, "/senders")
+
+    assert world.records.lists == {"spam@shop.example": "block"}
+    assert "spam@shop.example is on the block-list" in ask(console, "/senders", {"Cookie": cookie}).text
+    assert "is on the block-list" not in ask(console, "/senders", {"Cookie": cookie}).text, "said once"
+    world.records.lists.clear()
+
+
+def test_the_way_back_from_an_act_leads_nowhere_else(console: Served, cookie: str, world: World) -> None:
+    form = {"entry": "a@shop.example", "list": "allow", "csrf": console.session.csrf}
+    for back in ("//evil.example", "https://evil.example/", "/\\evil.example", "\r\nX: y"):
+        answer = post(console, "/senders", form | {"back": back}, {"Cookie": cookie, "Origin": console.origin})
+        assert answer.headers["location"] == "/senders"
+    world.records.lists.clear()
+
+
+# What answers forbid
+
+
+def test_every_answer_forbids_what_a_page_does_not_need(console: Served, cookie: str) -> None:
+    for headers in ({}, {"Cookie": cookie}):
+        for path in PAGES:
+            found = ask(console, path, headers).headers
+            policy = found["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "frame-ancestors 'none'" in policy
+            assert "unsafe" not in policy
+            assert found["cache-control"] == "no-store"
+            assert found["referrer-policy"] == "no-referrer"
+            assert found["x-content-type-options"] == "nosniff"
+            assert found["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_an_email_is_not_shown_by_the_browser_as_a_file_of_ours(console: Served, cookie: str) -> None:
+    headers = ask(console, "/messages/inbound/first/raw", {"Cookie": cookie}).headers
+
+    assert headers["content-type"] == "application/octet-stream"
+    assert headers["content-disposition"] == "attachment; filename*=UTF-8''first.eml"
+    assert headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+
+
+def test_a_mistake_of_ours_quotes_nothing(
+    console: Served, cookie: str, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.records.fail("listed", ValueError(SECRET))
+    answer = ask(console, "/senders", {"Cookie": cookie})
+
+    assert answer.status == 500
+    assert answer.headers["content-security-policy"] == POLICY
+    assert "ValueError at " in answer.text
+    assert "ValueError at " in caplog.text
+    assert SECRET not in answer.text + caplog.text
+
+
+def test_what_an_act_did_is_not_lost_to_what_a_script_asks_for(console: Served, cookie: str, world: World) -> None:
+    form = {"entry": "b@shop.example", "list": "allow", "csrf": console.session.csrf}
+    post(console, "/senders", form, {"Cookie": cookie, "Origin": console.origin})
+    world.records.lists.clear()
+
+    for header in ("X-Fragment", "X-Background"):
+        assert "on the allow-list" not in ask(console, "/senders", {"Cookie": cookie, header: "1"}).text
+    assert "on the allow-list" in ask(console, "/senders", {"Cookie": cookie}).text
