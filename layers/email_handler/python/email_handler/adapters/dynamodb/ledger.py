@@ -35,16 +35,17 @@ class DynamoLedger:
         self._clock = clock
 
     def context(self, ledger: LedgerId) -> SendContext:
-        """Return the send with its conversation, message and contact: the ledger item, then one batch."""
+        """Return the send with its conversation, message and contact: the ledger item names them, then one batch reads
+        all four, so that the item is as new as what the send is composed from."""
         attributes = self._stored(ledger)
-        item = read(LedgerItem, attributes)
-        message = keys.message(item.source, item.source_function)
-        conversation, contact = keys.conversation(item.conversation), keys.contact(attributes.get("contact", ""))
-        found = self._table.get_many([message, conversation, contact])
-        if message not in found or (item.conversation and conversation not in found):
+        send, named = keys.send(ledger), read(LedgerItem, attributes)
+        message = keys.message(named.source, named.source_function)
+        conversation, contact = keys.conversation(named.conversation), keys.contact(attributes.get("contact", ""))
+        found = self._table.get_many([send, message, conversation, contact])
+        if not {send, message} <= found.keys() or (named.conversation and conversation not in found):
             raise UnknownConversation("a send names a conversation or message that the table does not hold")
         return SendContext(
-            item=item,
+            item=read(LedgerItem, found[send]),
             conversation=read_optional(Conversation, found.get(conversation)),
             message=read(MessageRecord, found[message]),
             contact=read_optional(Contact, found.get(contact)),
