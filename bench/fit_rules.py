@@ -1,8 +1,9 @@
 """Fits the weights of the spam rules to labelled messages, and measures them by cross-validation.
 
-    python -m bench.fit_rules --spam FOLDER… --ham FOLDER… [--write]
+    python -m bench.fit_rules --spam FOLDER… --ham FOLDER… [--points FILE] [--write]
 
-A message's score s is the sum of the weights of the rules that matched. The fit treats it as log-odds, p(spam) =
+A message's score s is the sum of the weights of the rules that matched and of what the model of words adds (``--points``,
+cross-validated). The fit treats it as log-odds, p(spam) =
 1 / (1 + exp(flag - s)), and minimises the log loss by coordinate descent, with more weight on ham than on spam. Weights
 stay between 0 and HEAVIEST of the flag threshold, so that a match never lowers a score and no fitted rule flags alone.
 Only entries with ``fitted = true`` that matched enough messages change: those on form and advertising. Rules on topics
@@ -11,6 +12,7 @@ each message with weights fitted without it. ``--write`` puts the weights fitted
 """
 
 import argparse
+import json
 import math
 import re
 import tomllib
@@ -35,17 +37,19 @@ HEAVIEST = 0.6  # of the flag threshold
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One labelled message: its path and the rules that matched."""
+    """One labelled message: its path, the rules that matched, and what the model of words adds."""
 
     path: Path
     spam: bool
     matched: tuple[str, ...]
+    points: float = 0.0
 
 
-def samples(folders: Sequence[Path], rules: RuleSet, *, spam: bool) -> Iterator[Sample]:
-    """Yield every file below *folders* as a sample."""
+def samples(folders: Sequence[Path], rules: RuleSet, points: Mapping[str, float], *, spam: bool) -> Iterator[Sample]:
+    """Yield every file below *folders* as a sample, with its *points* by path."""
     for path in sorted(path for folder in folders for path in folder.rglob("*") if path.is_file()):
-        yield Sample(path=path, spam=spam, matched=assess_content(parse(path.read_bytes()), rules).rules)
+        matched = assess_content(parse(path.read_bytes()), rules).rules
+        yield Sample(path=path, spam=spam, matched=matched, points=points.get(str(path), 0.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +84,7 @@ def fit(labelled: Sequence[Sample], weights: Weights) -> dict[str, float]:
             matches.setdefault(rule, []).append(number)
     free = [rule for rule in weights.fitted if len(matches.get(rule, ())) >= FEWEST_MATCHES]
     counts = [1.0 if sample.spam else HAM_COUNTS for sample in labelled]
-    odds = [sum(fitted[rule] for rule in sample.matched) - weights.flag for sample in labelled]
+    odds = [sample.points + sum(fitted[rule] for rule in sample.matched) - weights.flag for sample in labelled]
     for _ in range(SWEEPS):
         for rule in free:
             slope, curve = PULL * (fitted[rule] - PRIOR), PULL
@@ -97,7 +101,7 @@ def fit(labelled: Sequence[Sample], weights: Weights) -> dict[str, float]:
 
 def outcome(sample: Sample, by_rule: Mapping[str, float], thresholds: Weights) -> str:
     """Return stage 3's outcome with the weights *by_rule*."""
-    score = round(sum(by_rule[rule] for rule in sample.matched), 3)
+    score = round(sample.points + sum(by_rule[rule] for rule in sample.matched), 3)
     return "held" if score >= thresholds.hold else "flagged" if score >= thresholds.flag else "delivered"
 
 
@@ -140,6 +144,7 @@ def main() -> None:
     arguments.add_argument("--spam", type=Path, nargs="+", required=True)
     arguments.add_argument("--ham", type=Path, nargs="+", required=True)
     arguments.add_argument("--rules", type=Path, default=BUILTIN)
+    arguments.add_argument("--points", type=Path, help="what the model of words adds, from bench.train_words --points")
     arguments.add_argument(
         "--write", action="store_true", help="put the weights fitted on all messages into the rules file"
     )
@@ -148,7 +153,8 @@ def main() -> None:
     rules = load_rules(document, "fitted")
     weights = Weights.of(document, rules)
     before = weights.by_rule
-    labelled = [*samples(given.spam, rules, spam=True), *samples(given.ham, rules, spam=False)]
+    points = json.loads(given.points.read_text(encoding="utf-8")) if given.points else {}
+    labelled = [*samples(given.spam, rules, points, spam=True), *samples(given.ham, rules, points, spam=False)]
 
     print(f"\nwith the weights of {given.rules.name} (not cross-validated)")
     table(labelled, [outcome(sample, before, weights) for sample in labelled])

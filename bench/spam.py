@@ -3,7 +3,7 @@
     python -m bench.spam FOLDER… [--spamd]
 
 It reads every file below the folders as a message and prints messages and megabytes per second of: parsing; stage 3 (on
-parsed messages); both, as a function runs them; the same rules in Python's ``re`` if it supports them; and, with
+parsed messages), with and without the model of words; parsing and stage 3, as a function runs them; the same rules in Python's ``re`` if it supports them; and, with
 ``--spamd``, SpamAssassin's ``spamd -L`` with one child, called through ``spamc`` (Debian's packages spamd and spamc).
 Then it prints the slowest messages, and the time that all rules take for messages of a megabyte made to slow down one
 rule. Of about 14,000 such texts it runs the three that are slowest for each rule, and every 40th of all. Each is put
@@ -21,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -197,6 +198,9 @@ def main() -> None:
         unit = row("spamd -L through spamc", spamd_seconds(few), len(few), sum(map(len, few)), 0)
     row("parse", best_seconds(lambda: [parse(raw) for raw in raws]), len(raws), size, unit)
     row("stage 3", best_seconds(lambda: [assess_content(m, rules) for m in messages]), len(raws), size, unit)
+    alone = replace(rules, words=0.0)
+    seconds = best_seconds(lambda: [assess_content(m, alone) for m in messages])
+    row("stage 3 without words", seconds, len(raws), size, unit)
     row(
         "parse and stage 3",
         best_seconds(lambda: [assess_content(parse(r), rules) for r in raws]),

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from cli.options import AsJson, RulesFile
 from cli.terminal import STYLES, describe_files, fail_if, new_table, out, plain, print_json, print_pairs, tracked
+from email_handler.conversations.disposition import Disposition
 from email_handler.identifiers import ReceiptId
 from email_handler.mail.message import Message
 from email_handler.mail.new_text import new_text
@@ -153,7 +154,8 @@ def inspect_bytes(raw: bytes, rules: RuleSet) -> Inspection:
 
     ``from`` is an address or null; ``attachments`` have ``name``, ``type`` (as declared) and ``size`` in bytes;
     ``bounce`` is null or has ``recipient``, ``status`` and ``original_message_id`` (each null if it isn't stated);
-    ``spam`` is the result of the filter's third stage. If an error of ours prevents that, ``error`` has its type
+    ``spam`` is the result of the filter's third stage: ``rules`` are the patterns and signals that matched, ``words`` has
+    the ``points`` of the model of words, and ``why``. If an error of ours prevents that, ``error`` has its type
     and place, and what the header shows is there, or nothing.
     """
     message = attempt(parse, raw)
@@ -199,10 +201,16 @@ def _inspect_message(message: Message, rules: RuleSet) -> Inspection:
             "status": feedback.status or None,
             "original_message_id": feedback.original_message_id or None,
         },
-        "spam": {"outcome": spam.outcome.value, "score": spam.score, "rules": list(spam.rules)},
+        "spam": {"outcome": spam.outcome.value, "score": spam.score, "rules": list(spam.rules), "words": _words(spam)},
         "new_text": new_text(message.text, message.html),
         "linkedin": person.name if person else None,
     }
+
+
+def _words(spam: Disposition) -> dict[str, Any]:
+    """Return the points of the model of words, and why: what ``why`` says."""
+    why = next((reason.detail for reason in spam.reasons if reason.stage == "words"), "")
+    return {"points": spam.words, "why": why}
 
 
 def believed(message: Message) -> bool:
@@ -253,6 +261,7 @@ def _print_one(one: Inspection) -> None:
         "Bounce": returned if bounce else "",
         "Files": describe_files(one["attachments"]),
         "Spam": f"{spam['outcome']} {spam['score']:g}  {', '.join(spam['rules'])}" if spam else "",
+        "Words": f"{spam['words']['points']:g}  {spam['words']['why']}" if spam and spam["words"]["points"] else "",
         "Not read": one["error"] or "",
         "New text": (one["new_text"] or "").strip() or "(none)",
     })  # fmt: skip

@@ -25,8 +25,9 @@ OUTCOMES = {"held": Outcome.HOLD, "flagged": Outcome.FLAG, "delivered": Outcome.
 
 app = typer.Typer(no_args_is_help=True, help="Check, try and change the spam rules.")
 
-type Judgement = tuple[Outcome, Sequence[tuple[str, bool]]]
-"""The outcome for one message, and each rule that matched with whether the outcome depends on it."""
+type Judgement = tuple[Outcome, Outcome, Sequence[tuple[str, bool]]]
+"""The outcome for one message, that of the patterns alone, and each rule that matched (``words`` for the model of words)
+with whether the outcome depends on it."""
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The rules file.")]
 
@@ -59,14 +60,16 @@ class Tally:
     name: str
     label: str  # "spam" or "ham"
     outcomes: Counter[str] = field(default_factory=Counter)
+    by_patterns: Counter[str] = field(default_factory=Counter)  # outcomes without the model of words
     fired: Counter[str] = field(default_factory=Counter)  # messages by rule
     decided: Counter[str] = field(default_factory=Counter)  # messages by rule that changed their outcome
     wrong: list[str] = field(default_factory=list)  # paths of ham that was held or flagged, and of delivered spam
 
     def add(self, path: str, judgement: Judgement) -> None:
         """Count one message."""
-        outcome, fired = judgement
+        outcome, by_patterns, fired = judgement
         self.outcomes[outcome] += 1
+        self.by_patterns[by_patterns] += 1
         for rule, decisive in fired:
             self.fired[rule] += 1
             self.decided[rule] += decisive
@@ -92,10 +95,11 @@ def measure(
     wrong: Annotated[bool, typer.Option(help="Also list the messages that were judged wrongly.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Try the rules on labelled messages: held, flagged, missed and wrongly held, by folder and by rule.
+    """Try the rules and the model of words on labelled messages: held, flagged, missed and wrongly held, by folder and
+    by rule.
 
-    With --json one object for each folder and each rule; "decided" counts the messages that would have had another
-    outcome without that rule.
+    The model of words is the rule "words"; "Patterns alone" is what the rules do without it. With --json one object for
+    each folder and each rule; "decided" counts the messages that would have had another outcome without that rule.
     """
     compiled = read_rules(rules)
     labelled = [(name, label, list(find_files([folder]))) for name, label, folder in _labelled(folders)]
@@ -140,14 +144,18 @@ def _label(folder: Path) -> str:
 def _judge(rules_file: Path | None, path: Path) -> Judgement:
     rules = read_rules(rules_file)
     disposition = assess_content(parse(path.read_bytes()), rules)
-    return disposition.outcome, [
-        (reason.rule, _outcome(disposition, rules, without=reason.weight) is not disposition.outcome)
-        for reason in disposition.reasons
-    ]
+    return (
+        disposition.outcome,
+        _outcome(disposition, rules, without=disposition.words),
+        [
+            (reason.rule, _outcome(disposition, rules, without=reason.weight) is not disposition.outcome)
+            for reason in disposition.reasons
+        ],
+    )
 
 
 def _outcome(disposition: Disposition, rules: spam_rules.RuleSet, *, without: float) -> Outcome:
-    score = disposition.score - without
+    score = round(disposition.score - without, 3)
     limited = any(reason.stage == "limit" for reason in disposition.reasons)
     if score >= rules.hold:
         return Outcome.HOLD
@@ -157,6 +165,7 @@ def _outcome(disposition: Disposition, rules: spam_rules.RuleSet, *, without: fl
 def _by_rule(tallies: Sequence[Tally], rules: spam_rules.RuleSet) -> Iterator[dict[str, Any]]:
     weights = [(rule.id, rule.weight) for rule in rules.rules]
     weights += [(signal.id, signal.weight) for signal in rules.signals.values()]
+    weights += [("words", rules.words)]
     for rule, weight in weights:
         yield {"rule": rule, "weight": weight} | {
             f"{name}{label}": sum(getattr(tally, counted)[rule] for tally in tallies if tally.label == label)
@@ -168,21 +177,20 @@ def _by_rule(tallies: Sequence[Tally], rules: spam_rules.RuleSet) -> Iterator[di
 def _print_lines(tallies: Sequence[Tally], by_rule: Sequence[dict[str, Any]], *, wrong: bool) -> None:
     for tally in tallies:
         counts = {name: tally.outcomes[outcome] for name, outcome in OUTCOMES.items()}
-        line = {"set": tally.name, "label": tally.label, "messages": tally.messages, **counts}
+        alone = {name: tally.by_patterns[outcome] for name, outcome in OUTCOMES.items()}
+        line = {"set": tally.name, "label": tally.label, "messages": tally.messages, **counts, "by_patterns": alone}
         print_json(line | ({"wrong": tally.wrong} if wrong else {}))
     for line in by_rule:
         print_json(line)
 
 
 def _print_tables(tallies: Sequence[Tally], by_rule: Sequence[dict[str, Any]], *, wrong: bool) -> None:
-    numbers = ("Messages", "Held", "Flagged", "Delivered", "Right")
+    numbers = ("Messages", "Held", "Flagged", "Delivered", "Right", "Patterns alone")
     table = new_table("Folder", "Label", *numbers, right=numbers)
     for tally in (*tallies, *_totals(tallies)):
-        delivered = tally.outcomes[Outcome.DELIVER]
-        right = delivered if tally.label == "ham" else tally.messages - delivered
-        share = f"{right / tally.messages:.1%}" if tally.messages else "-"
+        shares = (_right(tally, outcomes) for outcomes in (tally.outcomes, tally.by_patterns))
         counts = (tally.outcomes[outcome] for outcome in OUTCOMES.values())
-        table.add_row(tally.name, tally.label, str(tally.messages), *map(str, counts), share)
+        table.add_row(tally.name, tally.label, str(tally.messages), *map(str, counts), *shares)
     out.print(table, "")
     if fired := [line for line in by_rule if line["spam"] or line["ham"]]:
         counted = ("Spam", "Ham", "Decided spam", "Decided ham")
@@ -199,6 +207,11 @@ def _print_tables(tallies: Sequence[Tally], by_rule: Sequence[dict[str, Any]], *
                 print_line(f"{tally.label} judged wrongly: {path}")
 
 
+def _right(tally: Tally, outcomes: Counter[str]) -> str:
+    right = outcomes[Outcome.DELIVER] if tally.label == "ham" else tally.messages - outcomes[Outcome.DELIVER]
+    return f"{right / tally.messages:.1%}" if tally.messages else "-"
+
+
 def _totals(tallies: Sequence[Tally]) -> Iterator[Tally]:
     for label in ("spam", "ham"):
         own = [tally for tally in tallies if tally.label == label]
@@ -206,4 +219,5 @@ def _totals(tallies: Sequence[Tally]) -> Iterator[Tally]:
             total = Tally(name="together", label=label)
             for tally in own:
                 total.outcomes.update(tally.outcomes)
+                total.by_patterns.update(tally.by_patterns)
             yield total

@@ -34,6 +34,7 @@ class Tried:
     after: str  # deliver, flag, hold
     score: float  # by the new rules
     rules: tuple[str, ...]
+    words: float  # points of the model of words, part of the score
     sender: str
     subject: str
 
@@ -78,7 +79,7 @@ def try_archive(connection: Connection, stored: Sequence[ArchiveKey], rules: Rul
 
 def try_record(record: MessageRecord, raw: bytes, rules: RuleSet, public: Sequence[EmailAddress]) -> Tried:
     """Return the message of *record* under *rules*."""
-    content = assess_content(parse(raw), rules, public_addresses=public)
+    content = assess_content(parse(raw), rules, public_addresses=public, verified=record.verified)
     if RELEASED in record.reasons:
         before, after = "released", content.outcome
     else:
@@ -95,6 +96,7 @@ def tried_of(identifier: str, before: str, after: Outcome, content: Disposition,
         after=after.value,
         score=content.score,
         rules=content.rules,
+        words=content.words,
         sender=sender,
         subject=subject,
     )

@@ -42,6 +42,10 @@ class ArchiveObjectMissing(PermanentError):
     """The archive holds no object at a key that a record names."""
 
 
+class BadWords(PermanentError):
+    """A model of words cannot be read."""
+
+
 class BadRules(PermanentError):
     """A spam rules document that cannot be used at all: not TOML, or without one usable rule.
 

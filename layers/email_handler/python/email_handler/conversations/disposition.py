@@ -20,9 +20,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """One reason for an outcome, for the operator to read, free of addresses and content."""
+    """One reason for an outcome, for the operator to read, free of addresses. Only the detail of ``words`` has some of
+    the content, single words: it is shown and stored, never logged."""
 
-    stage: str  # "verdicts", "recipient", "patterns", "list", "owner", "feedback", "duplicate", ...
+    stage: str  # "verdicts", "recipient", "patterns", "words", "list", "owner", "feedback", "duplicate", ...
     rule: str  # constant id within the stage: "virus", "unknown-recipient", a spam rule's id, ...
     weight: float = 0.0  # what it added to the score; 0 for reasons without a weight
     detail: str = ""  # one short sentence for people: what the rule is for
@@ -47,7 +48,7 @@ def mistake_in(reasons: Iterable[Reason]) -> Reason | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disposition:
-    """The filter's result. ``score`` is the sum of the pattern rules' weights."""
+    """The filter's result. ``score`` is the sum of the weights of the pattern rules and of the model of words."""
 
     outcome: Outcome
     reasons: tuple[Reason, ...] = ()
@@ -58,3 +59,8 @@ class Disposition:
     def rules(self) -> tuple[str, ...]:
         """Return the ids of the pattern rules that matched, in order."""
         return tuple(reason.rule for reason in self.reasons if reason.stage == "patterns")
+
+    @property
+    def words(self) -> float:
+        """Return the points that the model of words added."""
+        return sum(reason.weight for reason in self.reasons if reason.stage == "words")

@@ -25,14 +25,18 @@ _SILENT = frozenset(
 """Reasons that speak for a message, or say nothing about it."""
 
 
+_WEIGHED = ("patterns", "words")
+"""Stages whose reasons have weights."""
+
+
 def words(reasons: Iterable[Reason]) -> tuple[str, ...]:
     """Return *reasons* in words, the weightiest first, each once: ``sells or wants links``, ``hides text in its HTML``.
 
     What speaks for a message, or says nothing about it, is left out. A rule of the operator's own is told by what it is
     for, as its document says.
     """
-    against = [r for r in reasons if (r.stage, r.rule) not in _SILENT and (r.stage != "patterns" or r.weight > 0)]
-    against.sort(key=lambda reason: -reason.weight if reason.stage == "patterns" else float("-inf"))
+    against = [r for r in reasons if (r.stage, r.rule) not in _SILENT and (r.stage not in _WEIGHED or r.weight > 0)]
+    against.sort(key=lambda reason: -reason.weight if reason.stage in _WEIGHED else float("-inf"))
     return tuple(dict.fromkeys(map(_said, against)))
 
 

@@ -1,5 +1,6 @@
 """A message's fields as searches see them, bounded in length, each made at most once."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import islice
@@ -12,14 +13,15 @@ from email_handler.mail.addresses import Mailbox, same_address, split_tag
 from email_handler.mail.entities import unescape
 from email_handler.mail.html import Page, read_page
 from email_handler.mail.message import Message
-from email_handler.spam.normalise import WINDOW, encodable
+from email_handler.spam.attached import attached_texts
+from email_handler.spam.normalise import WINDOW, Seen, encodable, see, views_of
 from email_handler.spam.rules import Rule, RuleSet, views
 
 _BODY_END = 96 * 1024  # characters read from each end of a body for what its HTML shows and where its links lead
 _MIDDLE = 64 * 1024  # characters from each end in which one more window is chosen
-_UNSIEVED = 2 * WINDOW  # characters of a text's views that all rules search
 _TAGS = 10_000  # read from each end of HTML; long newsletters have two thousand in all
 _ADDRESSES = 200  # web addresses read from the HTML's references, and as many from the text
+_QUOTED_LINE = re.compile(r"(?m)^>.*\n?")
 _REFERENCE = pcre2.compile(r"\b(?:src|action|background)\s*+=\s*+[\"']?+([^\"'\s>]++)", pcre2.IGNORECASE)
 _BARE_ADDRESS = pcre2.compile(r"\b(?:https?://|www\.)[^\s<>\"']++", pcre2.IGNORECASE)
 _SHOWN_HOST = pcre2.compile(r"^\s*+(?:https?://)?+((?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,24})(?:[/:?#]\S*+)?\s*+$", pcre2.I)
@@ -29,10 +31,13 @@ _HOST = pcre2.compile(r"^\s*+https?://(?:[^/@\s]*+@)?+\[?+([^/:?#\]\s]++)", pcre
 class Content:
     """What the rules and signals of stage 3 read of a message."""
 
-    def __init__(self, message: Message, rules: RuleSet, public_addresses: Sequence[EmailAddress]) -> None:
+    def __init__(
+        self, message: Message, rules: RuleSet, public_addresses: Sequence[EmailAddress], *, verified: bool = True
+    ) -> None:
         self.message = message
         self.rules = rules
         self.public_addresses = public_addresses
+        self.verified = verified
         self._views: dict[str, tuple[str, ...]] = {}
 
     def matches(self, rule: Rule) -> bool:
@@ -86,16 +91,42 @@ class Content:
         ]
         return tuple(dict.fromkeys([*found, *(unquote(url) for url in found if "%" in url)]))
 
+    @cached_property
+    def worded(self) -> tuple[str, Sequence[str]]:
+        """Return what the model of words reads: the subject; and for each body the subject with it, without lines that
+        are quoted."""
+        own = (
+            see(self._with_subject(_QUOTED_LINE.sub("", body))) if "\n>" in body else seen
+            for body, seen in zip(self._bodies, self._seen_bodies, strict=True)
+        )
+        return " ".join(see(self.message.subject).normalised), [" ".join(seen.normalised) for seen in own]
+
+    @cached_property
+    def _bodies(self) -> Sequence[str]:
+        """Return the texts of the message: its body, what its HTML shows if that differs, and attached pages."""
+        return [body for body in (self.message.text, self.shown, *attached_texts(self.message)) if body] or [""]
+
+    @cached_property
+    def _seen_bodies(self) -> Sequence[Seen]:
+        return [see(self._with_subject(body)) for body in self._bodies]
+
+    def _with_subject(self, body: str) -> str:
+        return f"{self.message.subject}\n{body}"
+
     def _seen(self, field: str) -> tuple[str, ...]:
         if field not in self._views:
-            self._views[field] = views(field, *self._texts(field))
+            if field == "text":  # the subject is part of both bodies, and is searched even without a body
+                middles = [see(middle) for body in self._bodies if (middle := self._middle(body))]
+                self._views[field] = tuple(dict.fromkeys(views_of([*self._seen_bodies, *middles])))
+            else:
+                self._views[field] = views(field, *self._texts(field))
         return self._views[field]
 
     @cached_property
     def _sieved(self) -> Mapping[str, Sequence[str]]:
         """Return for each rule on text the views that it may match: all, if they are not worth a sieve."""
         seen = self._seen("text")
-        if sum(map(len, seen)) <= _UNSIEVED:
+        if not self.rules.sieve_pays(sum(map(len, seen))):
             return dict.fromkeys((rule.id for rule in self.rules.rules if rule.field == "text"), seen)
         sieved: dict[str, list[str]] = {}
         for view in seen:
@@ -108,9 +139,6 @@ class Content:
         match field:
             case "subject":
                 texts = [message.subject]
-            case "text":  # the subject is part of both bodies, and is searched even without a body
-                bodies = [body for body in (message.text, self.shown) if body] or [""]
-                texts = [*(f"{message.subject}\n{body}" for body in bodies), *map(self._middle, bodies)]
             case "html":
                 texts = [message.html]
             case "urls":

@@ -5,7 +5,8 @@ Every function takes linear time. Long texts are cut to windows first.
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import pcre2
 
@@ -80,6 +81,23 @@ def fold(text: str) -> str:
     return " ".join(text.split())
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The windows of a text: one, or the first and the last of a long text."""
+
+    received: tuple[str, ...]  # with their white space folded
+    normalised: tuple[str, ...]  # as a reader takes them; the same if nothing is disguised
+
+
+def see(text: str) -> Seen:
+    """Return the windows of *text*, see :func:`as_seen`."""
+    text = encodable(text)
+    received = _windows(text)
+    joined = _joined_ends(text)
+    normalised = map(_without_disguises, received if joined is None else _windows(joined))
+    return Seen(tuple(received), tuple(normalised))
+
+
 def as_seen(*texts: str, spacing: bool = False) -> tuple[str, ...]:
     """Return the views that searches run on: each text with its white space folded, and if that differs, normalised;
     with *spacing* also the beginning of the text as written.
@@ -91,14 +109,15 @@ def as_seen(*texts: str, spacing: bool = False) -> tuple[str, ...]:
     A long text has two windows, its first and its last :data:`WINDOW` characters: two whole ones, so that padding before
     or after a message hides none of it. They are counted in folded text, so white space is no padding.
     """
-    whole = [encodable(text) for text in texts]
-    seen = [text[:WINDOW] for text in whole] if spacing else []
-    for text in whole:
-        received = _windows(text)
-        joined = _joined_ends(text)
-        seen += received
-        seen += map(_without_disguises, received if joined is None else _windows(joined))
-    return tuple(dict.fromkeys(seen))
+    spaced = [encodable(text)[:WINDOW] for text in texts] if spacing else []
+    return tuple(dict.fromkeys([*spaced, *views_of(map(see, texts))]))
+
+
+def views_of(seen: Iterable[Seen]) -> Iterator[str]:
+    """Yield every window, as received and normalised."""
+    for one in seen:
+        yield from one.received
+        yield from one.normalised
 
 
 def encodable(text: str) -> str:

@@ -6,8 +6,9 @@ added to a message can raise its score and never lower it.
 
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ SIGNALS = (
     "hidden-text",
     "link-elsewhere",
     "links-lead-away",
+    "not-verified",
     "reply-to-elsewhere",
     "reply-to-free-mail",
 )
@@ -41,6 +43,8 @@ _DOCUMENT_BYTES = 1024 * 1024  # a rules file of a thousand rules has a fifth of
 _ENTRIES = 1000
 _PATTERN_CHARS = 4000
 _HEAVIEST = 100  # far above any threshold
+_LONG = 2 * WINDOW  # characters of a text's views
+_SIEVE_PAYS_AFTER = 250_000  # characters
 _BUILTIN = Path(__file__).parents[1] / "builtin" / "spam-rules.toml"
 
 # Fields of sending software separate list messages from others, not spam from what people write to a contact address.
@@ -93,9 +97,17 @@ class RuleSet:
     version: str
     flag: float
     hold: float
+    words: float  # the most that the model of words may add, below ``hold``; 0 switches it off
     rules: tuple[Rule, ...]
     signals: Mapping[str, Signal]
     problems: tuple[str, ...]  # entries that were skipped, and why; without their patterns
+    _searched: Counter[str] = field(default_factory=Counter, repr=False, compare=False)
+
+    def sieve_pays(self, size: int) -> bool:
+        """Return whether to use :attr:`text_sieve` for a text of *size* characters: a long one, or any once so much was
+        searched without it that its preparation would have paid. So the first message does not wait for it."""
+        self._searched["text"] += size
+        return size > _LONG or self._searched["text"] > _SIEVE_PAYS_AFTER
 
     @cached_property
     def text_sieve(self) -> Sieve:
@@ -116,7 +128,7 @@ def load_rules(document: bytes, version: str) -> RuleSet:
     except (ValueError, RecursionError) as error:
         raise BadRules(f"the rules document is not TOML: {type(error).__name__}") from error
     problems: list[str] = []
-    flag, hold = _thresholds(table.get("thresholds"), problems)
+    flag, hold, words = _thresholds(table.get("thresholds"), problems)
     rules = _entries(table, "rule", _rule, problems)
     signals = _entries(table, "signal", _signal, problems)
     if not rules:
@@ -125,6 +137,7 @@ def load_rules(document: bytes, version: str) -> RuleSet:
         version=version,
         flag=flag,
         hold=hold,
+        words=words,
         rules=tuple(rules.values()),
         signals=signals,
         problems=tuple(problems),
@@ -211,16 +224,17 @@ def adversarial_texts(rule: Rule) -> Iterator[str]:
         yield run[: -len(ending)] + ending
 
 
-def _thresholds(table: object, problems: list[str]) -> tuple[float, float]:
+def _thresholds(table: object, problems: list[str]) -> tuple[float, float, float]:
+    """Return ``flag``, ``hold`` and ``words``. A document without ``words`` was weighed without the model of words."""
     try:
         if isinstance(table, dict):
-            flag, hold = _number(table["flag"]), _number(table["hold"])
-            if 0 < flag <= hold:
-                return flag, hold
+            flag, hold, words = _number(table["flag"]), _number(table["hold"]), _number(table.get("words", 0))
+            if 0 < flag <= hold and words < hold:
+                return flag, hold, words
     except (KeyError, ValueError):
         pass
-    problems.append("thresholds: needs flag and hold with 0 < flag <= hold; 5 and 10 are used instead")
-    return 5.0, 10.0
+    problems.append("thresholds: needs flag, hold and words with 0 < flag <= hold and words < hold; 5, 10, 0 are used")
+    return 5.0, 10.0, 0.0
 
 
 def _entries[Entry: (Rule, Signal)](

@@ -78,6 +78,11 @@ def _links_lead_away(content: Content) -> bool:
     return not any(aligned(host, domain) for host in hosts for domain in known)
 
 
+def _not_verified(content: Content) -> bool:
+    """Return whether SES could not verify the sender."""
+    return not content.verified
+
+
 def _reply_to_elsewhere(content: Content) -> bool:
     """Return whether no Reply-To address is in the organisational domain of a From address."""
     senders, replies = content.message.from_, content.message.reply_to
@@ -102,6 +107,7 @@ SIGNALS: Mapping[str, Callable[[Content], bool]] = {
     "hidden-text": _hidden_text,
     "link-elsewhere": _link_elsewhere,
     "links-lead-away": _links_lead_away,
+    "not-verified": _not_verified,
     "reply-to-elsewhere": _reply_to_elsewhere,
     "reply-to-free-mail": _reply_to_free_mail,
 }

@@ -14,6 +14,7 @@ from email_handler.senders.authentication import SenderVerification, SesReceipt
 from email_handler.spam.content import Content, is_public
 from email_handler.spam.rules import RuleSet
 from email_handler.spam.signals import SIGNALS
+from email_handler.spam.words import builtin_words
 
 _GRAVITY = (Outcome.DELIVER, Outcome.FLAG, Outcome.HOLD, Outcome.DROP)
 _LIMITS_BEFORE_GIVING_UP = 5  # what a message can cost if every rule stalls
@@ -66,7 +67,7 @@ def filter_message(
     Every stage runs and every reason is kept, so that the record shows what else would have happened; see
     :func:`outcome_of` for which reason wins. An allow-list entry needs a verified sender, a block-list entry does not.
     """
-    content = assess_content(message, rules, public_addresses=public_addresses)
+    content = assess_content(message, rules, public_addresses=public_addresses, verified=verification.verified)
     return _with_envelope(content, receipt, verification, public_addresses, listed, cautious=cautious)
 
 
@@ -125,14 +126,18 @@ def outcome_of(reasons: Iterable[Reason], by_content: Outcome) -> Outcome:
     return max([*outcomes, Outcome.DELIVER if allowed else by_content], key=_GRAVITY.index)
 
 
-def assess_content(message: Message, rules: RuleSet, *, public_addresses: Sequence[EmailAddress] = ()) -> Disposition:
-    """Return what stage 3 alone decides: the sum of the weights of what matched, against the set's two thresholds.
+def assess_content(
+    message: Message, rules: RuleSet, *, public_addresses: Sequence[EmailAddress] = (), verified: bool = True
+) -> Disposition:
+    """Return what stage 3 alone decides: the weights of what matched and the points of the message's words, in sum,
+    against the set's two thresholds. *verified*: whether the sender is, if that is known.
 
     A search that reaches a limit of PCRE2, and tags left out of the HTML, flag the message at least, whatever the
     score.
     """
-    content = Content(message, rules, public_addresses)
-    reasons = [
+    content = Content(message, rules, public_addresses, verified=verified)
+    reasons = [*_words(content, rules)]
+    reasons += [
         Reason(stage="patterns", rule=signal.id, weight=signal.weight, detail=signal.purpose)
         for name, signal in rules.signals.items()
         if SIGNALS[name](content)
@@ -156,6 +161,16 @@ def assess_content(message: Message, rules: RuleSet, *, public_addresses: Sequen
         Outcome.HOLD if score >= rules.hold else Outcome.FLAG if score >= rules.flag or limits else Outcome.DELIVER
     )
     return Disposition(outcome=outcome, reasons=tuple(reasons), score=score, rules_version=rules.version)
+
+
+def _words(content: Content, rules: RuleSet) -> Iterator[Reason]:
+    """Yield what the model of words adds: at most ``rules.words``, which is below ``rules.hold``, so that words alone
+    never hold a message. No words lower a score."""
+    if rules.words:
+        found = builtin_words().assess(*content.worded)
+        if points := max(0.0, min(found.points, rules.words)):
+            named = ", ".join(f"\u201c{name}\u201d" for name in found.named)
+            yield Reason(stage="words", rule="words", weight=points, detail=f"is worded like spam: {named}")
 
 
 type _Found = Iterator[tuple[str, str]]

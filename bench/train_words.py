@@ -1,0 +1,306 @@
+"""Trains the model of words on labelled messages, and measures it by cross-validation.
+
+    python -m bench.train_words --spam FOLDER… --ham FOLDER… --plain FOLDER… --points FILE [--date DATE] [--write]
+
+Needs the dependency group ``bench`` (scikit-learn). A logistic regression on the words and pairs of each body, divided
+by the root of how many of them count, is fitted twice: on all features, to find those that matter, and on these. Words
+that are common in ordinary text of any language (the folders of ``--plain``: text files, a subject and a body) count for
+nothing alone: they would only tell letters from chat, or one language from another.
+
+Folds are by subject, so that one campaign is in one fold. Then each folder is left out, and the newest year of spam.
+Gain and offset are chosen with the patterns' weights fitted to each choice, by what errors cost. ``--points`` gets each
+message's cross-validated points as JSON, for ``bench.fit_rules --points``. The same messages give the same bytes.
+"""
+
+import argparse
+import json
+import random
+import re
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from itertools import product
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+
+from bench import fit_rules
+from email_handler.mail.parsing import parse
+from email_handler.spam.content import Content
+from email_handler.spam.normalise import see
+from email_handler.spam.rules import RuleSet, builtin_rules
+from email_handler.spam.stages import assess_content
+from email_handler.spam.words import SMOOTHING, features, parts, words, write_words
+
+MODEL = Path(fit_rules.BUILTIN).with_name("spam-words.model")
+OWN = Path(__file__).parent / "data/ordinary_mail.toml"
+FOLDS = 5
+SEED = 20261129
+FEWEST = 4  # messages that have a feature; it is left out if fewer do
+KEPT = 30_000  # features; five bytes each in the file
+COMMON = 0.3  # share of a plain folder's texts from which a single word is common
+OFTEN_ENOUGH = 40  # texts in a folder that can say which words are common
+STRICTNESS = 60.0  # the inverse of the regularisation's strength
+RARE_COUNTS, OF = 4.0, 300  # a folder of ham with few messages counts up to so many times, as if it had OF
+PLAIN = ("own-", "plain-")  # how the groups of plain texts begin
+PLAIN_COUNTS = 0.5
+HEAVIEST = 127  # of a weight in the file
+GAINS, OFFSETS = (1.5, 2.0, 2.5, 3.0), (0.0, 0.5, 1.0, 1.5, 2.0)  # in log-odds
+WRONG_HOLD, WRONG_FLAG, NOT_HELD = 100.0, 12.0, 0.3  # what an error costs; spam that is delivered costs 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """One text to learn from: a message, or a plain text."""
+
+    path: Path
+    group: str  # its folder
+    spam: bool
+    subject: str
+    bodies: tuple[tuple[int, ...], ...]  # the features of each
+    singles: frozenset[str]  # its words
+    year: int = 0
+    matched: tuple[str, ...] = ()
+
+    @property
+    def fold(self) -> int:
+        """Return the fold, the same for the same subject."""
+        letters = re.sub(r"[^a-z]", "", self.subject.lower())[:25]
+        return crc32((letters or self.path.name).encode()) % FOLDS
+
+
+def read(subject: str, bodies: Sequence[str], **known: object) -> Text:
+    """Return a text with the features that the layer sees in it."""
+    of_subject, of_bodies = words(subject), [part for body in bodies for part in parts(words(body))]
+    return Text(
+        subject=subject,
+        bodies=tuple(tuple(sorted(set(features(of_subject, body)))) for body in of_bodies),
+        singles=frozenset(of_bodies[0]),
+        **known,  # type: ignore[arg-type]
+    )
+
+
+def files(folders: Sequence[Path]) -> list[Path]:
+    """Return every file below *folders*."""
+    return sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
+
+
+def mail(folders: Sequence[Path], *, spam: bool) -> Iterator[Text]:
+    """Yield every message below *folders*."""
+    for folder in folders:
+        with ProcessPoolExecutor() as pool:
+            yield from pool.map(partial(read_message, folder.name, spam), files([folder]), chunksize=50)
+
+
+def read_message(group: str, spam: bool, path: Path) -> Text:
+    """Return the message in the file *path*."""
+    message, rules = parse(path.read_bytes()), replace(builtin_rules(), words=0.0)
+    subject, bodies = Content(message, rules, ()).worded
+    found = re.search(r"\b(?:19|20)\d\d\b", message.header("Date"))
+    return read(
+        subject,
+        bodies,
+        path=path,
+        group=group,
+        spam=spam,
+        year=int(found[0]) if found else 0,
+        matched=assess_content(message, rules).rules,
+    )
+
+
+def plain(folders: Sequence[Path]) -> Iterator[Text]:
+    """Yield the plain texts below *folders* (a subject, then a body), and messages mixed from our own sentences."""
+    for path in files(folders):
+        text = path.read_text(encoding="utf-8")
+        yield read(text.partition("\n")[0], see(text).normalised[:1], path=path, group=path.parent.name, spam=False)
+    chosen = random.Random(SEED)
+    for language, said in tomllib.loads(OWN.read_text(encoding="utf-8")).items():
+        for number in range(4 * len(said["sentences"])):
+            some = chosen.sample(said["sentences"], chosen.choice((1, 1, 2, 2, 3, 4)))
+            subject = chosen.choice(said["subjects"])
+            text = "\n".join([subject, chosen.choice(said["greetings"]), *some, chosen.choice(said["closings"])])
+            path = Path(f"own/{language}/{number}")
+            yield read(subject, see(text).normalised[:1], path=path, group=f"own-{language}", spam=False)
+
+
+def without_copies(texts: Sequence[Text]) -> list[Text]:
+    """Return *texts* less those that say the same as an earlier one."""
+    return list({(text.spam, text.bodies[0]): text for text in reversed(texts)}.values())[::-1]
+
+
+class Trainer:
+    """The features of all texts, and models fitted to some of them."""
+
+    def __init__(self, texts: Sequence[Text]) -> None:
+        seen = Counter(feature for text in texts for feature in set().union(*text.bodies))
+        unwanted = {feature for word in common_words(texts) for feature in features([word], [word])}
+        self.vocabulary = sorted(
+            feature for feature, count in seen.items() if count >= FEWEST and feature not in unwanted
+        )
+        column = {feature: number for number, feature in enumerate(self.vocabulary)}
+        rows = [(number, body) for number, text in enumerate(texts) for body in text.bodies]
+        columns = [[column[feature] for feature in body if feature in column] for _, body in rows]
+        ends = np.cumsum([0, *map(len, columns)])
+        flat = np.fromiter((one for some in columns for one in some), np.int32)
+        self.matrix = sparse.csr_matrix((np.ones(len(flat)), flat, ends), shape=(len(rows), len(column)))
+        self.owner = np.array([number for number, _ in rows])  # the text of each row
+        self.spam = np.array([texts[number].spam for number in self.owner])
+        sizes = Counter(text.group for text in texts)
+        self.counts = np.array([self._count(texts[number], sizes) for number in self.owner])
+        self.texts = len(texts)
+
+    @staticmethod
+    def _count(text: Text, sizes: Mapping[str, int]) -> float:
+        if text.spam:
+            return 1.0
+        if text.group.startswith(PLAIN):
+            return PLAIN_COUNTS
+        return min(RARE_COUNTS, max(1.0, OF / sizes[text.group]))
+
+    def fit(self, chosen: np.ndarray) -> tuple[np.ndarray, dict[int, int], float, float]:
+        """Fit to the texts of the mask *chosen*: return log-odds of all texts, integer weights, their unit, the base."""
+        rows = chosen[self.owner]
+        first = self._regress(self.matrix, rows)
+        often = np.sqrt(np.asarray(self.matrix[rows].sum(0)).ravel())
+        kept = np.sort(np.argsort(-np.abs(first.coef_[0]) * often, kind="stable")[:KEPT])
+        second = self._regress(self.matrix[:, kept], rows)
+        unit = np.abs(second.coef_[0]).max() / HEAVIEST
+        whole = np.rint(second.coef_[0] / unit).astype(int)
+        base = float(second.intercept_[0])
+        nonzero = kept[whole != 0]
+        used = self.matrix[:, nonzero]
+        known = np.asarray(used.sum(1)).ravel()
+        odds = unit * (used @ whole[whole != 0]) / np.sqrt(known + SMOOTHING) + base
+        best = np.full(self.texts, -np.inf)
+        np.maximum.at(best, self.owner, odds)
+        weights = {self.vocabulary[at]: int(weight) for at, weight in zip(kept, whole, strict=True) if weight}
+        return best, weights, float(unit), base
+
+    def _regress(self, matrix: sparse.csr_matrix, rows: np.ndarray) -> LogisticRegression:
+        some = matrix[rows]
+        scaled = sparse.diags(1 / np.sqrt(np.asarray(some.sum(1)).ravel() + SMOOTHING)) @ some
+        model = LogisticRegression(C=STRICTNESS, solver="liblinear", tol=1e-2, random_state=SEED)
+        return model.fit(scaled, self.spam[rows], sample_weight=self.counts[rows])
+
+
+def common_words(texts: Sequence[Text]) -> set[str]:
+    """Return the words that are common in the plain texts of any folder."""
+    by_group: dict[str, list[Text]] = defaultdict(list)
+    for text in texts:
+        if text.group.startswith(PLAIN):
+            by_group[text.group].append(text)
+    common: set[str] = set()
+    for group in by_group.values():
+        if len(group) >= OFTEN_ENOUGH:
+            counts = Counter(word for text in group for word in text.singles)
+            common |= {word for word, count in counts.items() if count >= COMMON * len(group)}
+    return common
+
+
+def cross_validated(trainer: Trainer, folds: np.ndarray) -> np.ndarray:
+    """Return each text's log-odds by a model fitted without its fold."""
+    odds = np.zeros(trainer.texts)
+    for fold in range(FOLDS):
+        odds[folds == fold] = trainer.fit(folds != fold)[0][folds == fold]
+    return odds
+
+
+def left_out(trainer: Trainer, texts: Sequence[Text], at: float) -> None:
+    """Print how each folder, and the newest year of spam, is judged by a model that has not seen it."""
+    groups = np.array([text.group for text in texts])
+    newest = max(text.year for text in texts if text.spam and text.year < datetime.now(UTC).year + 1)
+    parts = {name: groups == name for name in dict.fromkeys(groups) if not name.startswith(PLAIN)}
+    parts[f"spam of {newest}"] = np.array([text.spam and text.year >= newest for text in texts])
+    languages = sorted({name for name in groups if name.startswith("plain-")})
+    parts |= {f"plain texts, part {part + 1} of 3": np.isin(groups, languages[part::3]) for part in range(3)}
+    print(f"\n{'left out, words alone':34} {'texts':>6} {'flagged %':>10}")
+    for name, part in parts.items():
+        flagged = trainer.fit(~part)[0][part] >= at
+        print(f"{name:34} {part.sum():6} {100 * flagged.mean():10.2f}")
+
+
+def samples(texts: Sequence[Text], odds: np.ndarray, gain: float, offset: float, cap: float) -> list[fit_rules.Sample]:
+    """Return the messages among *texts* with the points of *odds*."""
+    points = np.clip(gain * (odds - offset), 0, cap).round(1)
+    return [
+        fit_rules.Sample(path=text.path, spam=text.spam, matched=text.matched, points=float(found))
+        for text, found in zip(texts, points, strict=True)
+        if not text.group.startswith(PLAIN)
+    ]
+
+
+def cost(labelled: Sequence[fit_rules.Sample], outcomes: Sequence[str]) -> float:
+    """Return what the errors in *outcomes* cost."""
+    spam = {"held": 0.0, "flagged": NOT_HELD, "delivered": 1.0}
+    ham = {"held": WRONG_HOLD, "flagged": WRONG_FLAG, "delivered": 0.0}
+    return sum((spam if sample.spam else ham)[result] for sample, result in zip(labelled, outcomes, strict=True))
+
+
+def choose(texts: Sequence[Text], odds: np.ndarray, rules: RuleSet) -> tuple[float, float]:
+    """Return the gain and the offset that cost least, with the patterns' weights fitted to each, cross-validated."""
+    weights = fit_rules.Weights.of(fit_rules.BUILTIN.read_bytes(), rules)
+    costs = {}
+    for gain, offset in product(GAINS, OFFSETS):
+        labelled = samples(texts, odds, gain, offset, rules.words)
+        costs[gain, offset] = cost(labelled, fit_rules.cross_validated(labelled, weights))
+        print(f"gain {gain:4}, offset {offset:4}: {costs[gain, offset]:8.1f}", flush=True)
+    return min(costs, key=lambda one: (costs[one], one))
+
+
+def main() -> None:
+    """Train, print, and write with ``--write``."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--spam", type=Path, nargs="+", required=True)
+    arguments.add_argument("--ham", type=Path, nargs="+", required=True)
+    arguments.add_argument("--plain", type=Path, nargs="*", default=[])
+    arguments.add_argument("--points", type=Path, required=True)
+    arguments.add_argument("--date", default=f"{datetime.now(UTC):%Y-%m-%d}")
+    arguments.add_argument("--gain", type=float, help="with --offset: do not search for them")
+    arguments.add_argument("--offset", type=float)
+    arguments.add_argument("--quick", action="store_true", help="leave nothing out in turn")
+    arguments.add_argument("--write", action="store_true", help="write the model that ships with the layer")
+    given = arguments.parse_args()
+    rules = builtin_rules()
+    labelled = [*mail(given.spam, spam=True), *mail(given.ham, spam=False)]
+    texts = [*labelled, *plain(given.plain)]
+    learned = without_copies(texts)
+    print(f"{len(labelled)} messages, {len(texts)} texts, {len(learned)} different", flush=True)
+
+    trainer = Trainer(learned)
+    odds = cross_validated(trainer, np.array([text.fold for text in learned]))
+    gain, offset = (given.gain, given.offset) if given.gain else choose(learned, odds, rules)
+    print(f"\ngain {gain}, offset {offset}, patterns' weights fitted, cross-validated")
+    judged = samples(learned, odds, gain, offset, rules.words)
+    weights = fit_rules.Weights.of(fit_rules.BUILTIN.read_bytes(), rules)
+    fit_rules.table(judged, fit_rules.cross_validated(judged, weights))
+    given.points.write_text(json.dumps({str(sample.path): sample.points for sample in judged}), encoding="utf-8")
+    if not given.quick:
+        left_out(trainer, learned, rules.flag / gain + offset)
+
+    _, weights_of_words, unit, base = trainer.fit(np.ones(len(learned), bool))
+    header = {
+        "made": given.date,
+        "by": "bench/train_words.py",
+        "learned": dict(sorted(Counter(text.group.split("-")[0] for text in learned).items())),
+        "spam": sum(text.spam for text in learned),
+        "folds": FOLDS,
+        "gain": round(gain * unit, 8),
+        "base": round(gain * (base - offset), 6),
+    }
+    document = write_words(header, weights_of_words)
+    print(
+        f"\n{len(weights_of_words)} features, {len(document)} bytes, CRC-32 {crc32(document):08x}: {json.dumps(header)}"
+    )
+    if given.write:
+        MODEL.write_bytes(document)
+
+
+if __name__ == "__main__":
+    main()

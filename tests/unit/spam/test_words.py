@@ -1,0 +1,145 @@
+"""The model of words adds between nothing and a cap, explains itself in the message's own words, and never holds alone."""
+
+import string
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from email_handler.conversations.disposition import Disposition, Outcome
+from email_handler.errors import BadWords
+from email_handler.mail.parsing import parse
+from email_handler.spam.rules import builtin_rules
+from email_handler.spam.stages import assess_content
+from email_handler.spam.words import WordModel, builtin_words, features, load_words, words, write_words
+
+LETTERS = st.sampled_from(string.ascii_lowercase)
+WORDS = st.text(LETTERS, min_size=2, max_size=12)
+PHISHING = (
+    "Your mailbox storage is almost full and incoming messages are on hold. Log in below to keep your password and "
+    "restore access today, otherwise your account will be closed. Click the button to update your webmail now."
+)
+
+
+def assessed(text: str, subject: str = "Notice", *, hold: float = 11.5) -> Disposition:
+    message = parse(f"Subject: {subject}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}".encode())
+    return assess_content(message, replace(builtin_rules(), hold=hold, rules=(), signals={}))
+
+
+def model(**weights: int) -> WordModel:
+    """Return a model of single words."""
+    found = {features([], [word])[0]: weight for word, weight in weights.items()}
+    return load_words(write_words({"gain": 0.1, "base": -1.0}, found))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Verify, YOUR account.", ["verify", "your", "account"]),
+        ("Don't follow-up", ["dont", "followup"]),
+        ("see https://bank.test/login?x=1 or a.b@bank.test, file.txt", ["see", "or"]),
+        ("12 of 30 a I", ["of"]),
+        ("Пароль истёк", ["пароль", "истёк"]),
+        ("x" * 25, []),
+        ("", []),
+    ],
+)
+def test_words_are_of_letters_only_and_addresses_are_none(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
+
+
+def test_a_pair_is_hashed_like_its_words_with_a_space_and_the_subject_apart() -> None:
+    assert features([], ["your", "account"])[2] == features([], ["your account"])[0]
+    assert len(set(features(["your"], ["your"]))) == 2
+
+
+@given(st.lists(WORDS), st.lists(WORDS))
+def test_words_alone_never_hold_and_never_lower_a_score(subject: list[str], text: list[str]) -> None:
+    found = assessed(" ".join(text), " ".join(subject))
+
+    assert found.outcome in (Outcome.DELIVER, Outcome.FLAG)
+    assert 0 <= found.score <= builtin_rules().words
+
+
+def test_the_most_spammy_text_of_all_is_flagged_and_not_held() -> None:
+    assert assessed(" ".join([PHISHING] * 5), "Your password expires").outcome is Outcome.FLAG
+
+
+def test_points_are_explained_by_words_that_the_message_has() -> None:
+    (reason,) = assessed(PHISHING).reasons
+    named = reason.detail.removeprefix("is worded like spam: ").split(", ")
+
+    assert (reason.stage, reason.rule) == ("words", "words")
+    assert 1 <= len(named) <= 5
+    assert all(set(name.strip("“”").split()) <= set(words(f"Notice {PHISHING}")) for name in named)
+
+
+def test_what_is_quoted_counts_for_nothing() -> None:
+    quoted = "\n".join(f"> {line}" for line in PHISHING.split(". "))
+
+    assert assessed(f"Is this from you?\n\n{quoted}").score == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Kedves kolléga, köszönöm a tegnapi beszélgetést, mellékelve küldöm a szerződést és a számlát.",
+        "Labdien, vai jūs varētu man atsūtīt rēķinu par pēdējo pasūtījumu? Paldies jau iepriekš!",
+        "Habari, naomba unitumie ankara ya agizo langu la mwisho. Asante sana na siku njema kwenu nyote.",
+        "안녕하세요, 지난주에 주문한 상품의 영수증을 다시 보내 주실 수 있을까요? 감사합니다.",
+        "先週注文した商品の領収書をもう一度送っていただけますか。よろしくお願いいたします。",
+        "สวัสดีครับ กรุณาส่งใบเสร็จของคำสั่งซื้อล่าสุดให้ผมอีกครั้ง ขอบคุณครับ",
+        "שלום, האם תוכלו לשלוח לי שוב את החשבונית של ההזמנה האחרונה? תודה רבה",
+        "مرحبا، هل يمكنكم إرسال فاتورة طلبي الأخير مرة أخرى؟ شكرا جزيلا لكم",
+    ],
+)
+def test_languages_that_the_model_does_not_know_get_no_points(text: str) -> None:
+    assert assessed(text, text.split(",", maxsplit=1)[0]).score <= 1
+
+
+def test_padding_behind_a_long_text_does_not_outweigh_it() -> None:
+    spam = model(cheap=100, pills=100, garden=-100)
+    text = "cheap pills " * 50
+
+    assert spam.assess("", [text + "garden " * 2000]).points == spam.assess("", [text]).points
+
+
+def test_a_sender_who_is_not_verified_counts_as_the_rules_say() -> None:
+    message = parse(b"Subject: Hello\r\n\r\nHello")
+    known, unknown = (assess_content(message, builtin_rules(), verified=verified) for verified in (True, False))
+
+    assert unknown.score - known.score == pytest.approx(builtin_rules().signals["not-verified"].weight)
+
+
+def test_the_text_of_an_attached_page_is_read() -> None:
+    page = f"Subject: Notice\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nSee the file.\r\n--b\r\nContent-Type: text/html; name=a.html\r\nContent-Disposition: attachment; filename=a.html\r\n\r\n<p>{PHISHING}</p>\r\n--b--\r\n"
+
+    assert assess_content(parse(page.encode()), builtin_rules()).words > 0
+
+
+def test_rules_without_a_cap_for_words_are_without_the_model() -> None:
+    message = parse(f"Subject: Notice\r\n\r\n{PHISHING}".encode())
+
+    assert assess_content(message, replace(builtin_rules(), words=0.0)).words == 0
+
+
+@given(st.dictionaries(st.integers(0, 2**32 - 1), st.integers(-127, 127)))
+def test_a_model_is_read_as_it_was_written(weights: dict[int, int]) -> None:
+    document = write_words({"gain": 0.5, "base": -2.0, "made": "2026-11-29"}, weights)
+
+    assert load_words(document).weights == weights
+    assert document == write_words({"gain": 0.5, "base": -2.0, "made": "2026-11-29"}, dict(reversed(weights.items())))
+
+
+@given(st.binary(max_size=100))
+def test_any_other_bytes_are_refused(document: bytes) -> None:
+    with pytest.raises(BadWords):
+        load_words(document)
+
+
+def test_the_built_in_model_is_small_and_says_how_it_was_made() -> None:
+    header = builtin_words().header
+
+    assert len(write_words(header, builtin_words().weights)) < 200_000
+    assert {"made", "by", "learned", "spam", "folds"} <= header.keys()
