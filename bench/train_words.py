@@ -212,18 +212,24 @@ def cross_validated(trainer: Trainer, folds: np.ndarray) -> np.ndarray:
     return odds
 
 
-def left_out(trainer: Trainer, texts: Sequence[Text], at: float) -> None:
-    """Print how each folder, and the newest year of spam, is judged by a model that has not seen it."""
+def left_out(
+    trainer: Trainer, texts: Sequence[Text], by_rule: Mapping[str, float], gain: float, offset: float, rules: RuleSet
+) -> None:
+    """Print how each folder, and the newest year of spam, is judged by a model that has not seen it; with patterns, by
+    weights *by_rule*, which were fitted on all."""
     groups = np.array([text.group for text in texts])
     newest = max(text.year for text in texts if text.spam and text.year < datetime.now(UTC).year + 1)
     parts = {name: groups == name for name in dict.fromkeys(groups) if not name.startswith(PLAIN)}
     parts[f"spam of {newest}"] = np.array([text.spam and text.year >= newest for text in texts])
     languages = sorted({name for name in groups if name.startswith("plain-")})
     parts |= {f"plain texts, part {part + 1} of 3": np.isin(groups, languages[part::3]) for part in range(3)}
-    print(f"\n{'left out, words alone':34} {'texts':>6} {'flagged %':>10}")
+    of_patterns = np.array([sum(by_rule.get(rule, 0.0) for rule in text.matched) for text in texts])
+    print(f"\n{'left out':24} {'texts':>6} {'by words %':>11} {'and patterns %':>15} {'held %':>7}")
     for name, part in parts.items():
-        flagged = trainer.fit(~part)[0][part] >= at
-        print(f"{name:34} {part.sum():6} {100 * flagged.mean():10.2f}")
+        points = np.clip(gain * (trainer.fit(~part)[0][part] - offset), 0, rules.words)
+        both = points + of_patterns[part]
+        shares = [100 * found.mean() for found in (points >= rules.flag, both >= rules.flag, both >= rules.hold)]
+        print(f"{name:24} {part.sum():6} {shares[0]:11.2f} {shares[1]:15.2f} {shares[2]:7.2f}", flush=True)
 
 
 def samples(texts: Sequence[Text], odds: np.ndarray, gain: float, offset: float, cap: float) -> list[fit_rules.Sample]:
@@ -282,7 +288,7 @@ def main() -> None:
     fit_rules.table(judged, fit_rules.cross_validated(judged, weights))
     given.points.write_text(json.dumps({str(sample.path): sample.points for sample in judged}), encoding="utf-8")
     if not given.quick:
-        left_out(trainer, learned, rules.flag / gain + offset)
+        left_out(trainer, learned, fit_rules.fit(judged, weights), gain, offset, rules)
 
     _, weights_of_words, unit, base = trainer.fit(np.ones(len(learned), bool))
     header = {

@@ -28,7 +28,6 @@ SIGNALS = (
     "link-elsewhere",
     "links-lead-away",
     "not-verified",
-    "reply-to-elsewhere",
     "reply-to-free-mail",
 )
 """Ids of the signals that are not patterns (see :mod:`.signals`); the document gives them weight and purpose."""

@@ -83,16 +83,6 @@ def _not_verified(content: Content) -> bool:
     return not content.verified
 
 
-def _reply_to_elsewhere(content: Content) -> bool:
-    """Return whether no Reply-To address is in the organisational domain of a From address."""
-    senders, replies = content.message.from_, content.message.reply_to
-    return bool(senders and replies) and not any(
-        aligned(address_domain(reply.address), address_domain(sender.address))
-        for reply in replies
-        for sender in senders
-    )
-
-
 def _reply_to_free_mail(content: Content) -> bool:
     """Return whether replies go to a free mailbox, and the message comes from elsewhere."""
     senders = {address_domain(sender.address) for sender in content.message.from_}
@@ -108,7 +98,6 @@ SIGNALS: Mapping[str, Callable[[Content], bool]] = {
     "link-elsewhere": _link_elsewhere,
     "links-lead-away": _links_lead_away,
     "not-verified": _not_verified,
-    "reply-to-elsewhere": _reply_to_elsewhere,
     "reply-to-free-mail": _reply_to_free_mail,
 }
 """By the ids that :data:`.rules.SIGNALS` allows in a rules document."""
