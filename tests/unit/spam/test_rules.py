@@ -116,11 +116,14 @@ def test_a_file_without_one_usable_rule_is_refused_as_a_whole(bad: bytes) -> Non
     assert check(bad)
 
 
-@pytest.mark.parametrize("thresholds", ["flag = 0\nhold = 5", "flag = 9\nhold = 5", "flag = 'x'\nhold = 5", "flag = 5"])
+@pytest.mark.parametrize(
+    "thresholds",
+    ["flag = 5\nhold = 9\nwords = 9", "flag = 0\nhold = 5", "flag = 9\nhold = 5", "flag = 'x'\nhold = 5", "flag = 5"],
+)
 def test_impossible_thresholds_are_replaced_and_listed(thresholds: str) -> None:
     loaded = load_rules(f"[thresholds]\n{thresholds}\n{GOOD}".encode(), "v1")
 
-    assert (loaded.flag, loaded.hold) == (5.0, 10.0)
+    assert (loaded.flag, loaded.hold, loaded.words) == (5.0, 10.0, 0.0)
     assert len(loaded.problems) == 1
 
 
