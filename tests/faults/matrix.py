@@ -16,9 +16,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from multiprocessing.util import Finalize
 from pathlib import Path
+from threading import Thread
 
 from rich.console import Console
 from rich.progress import track
@@ -196,11 +198,20 @@ _rig: Rig  # of a process of the pool
 
 
 def _start() -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
     global _rig  # noqa: PLW0603 - an initializer can return nothing
     folder = tempfile.TemporaryDirectory()
     _rig = Rig(Path(folder.name))
     Finalize(None, folder.cleanup, exitpriority=1)
     Finalize(None, _rig.close, exitpriority=2)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it has ended, however that was: so do emulator and worker then."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _singles(given: tuple[str, Delivery]) -> list[Plan]:

@@ -612,6 +612,24 @@ def test_between_tries_to_record_a_send_there_are_growing_pauses_so_that_others_
     assert pauses == [0.2, 0.4, 0.8]
 
 
+def test_a_send_that_another_worker_has_recorded_is_not_tried_again(world: World) -> None:
+    sending, pauses = job(world, JobKind.FORWARD), list[float]()
+    send_one = world.mailer.send
+
+    def overtaken(raw: bytes, sender: str, recipients: Sequence[str], ledger: LedgerId) -> SesId:
+        world.mailer.send = send_one  # type: ignore[method-assign]
+        world.now += 2 * LEASE
+        assert SENDERS[JobKind.FORWARD](sending, world.dispatch) is SendResult.SENT
+        return send_one(raw, sender, recipients, ledger)
+
+    world.mailer.send = overtaken  # type: ignore[method-assign]
+    with pytest.raises(RecordChanged):
+        SENDERS[JobKind.FORWARD](sending, replace(world.dispatch, pause=pauses.append))
+
+    assert len(pauses) == 1
+    assert item(world, JobKind.FORWARD).possible_duplicate
+
+
 def test_a_send_is_recorded_at_the_last_try(world: World) -> None:
     for _ in range(TRIES - 1):
         world.records.fail("sent", RecordChanged("lost"))

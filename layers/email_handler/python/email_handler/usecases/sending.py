@@ -300,7 +300,10 @@ def _commit(commit: SentCommit, draft: Draft, context: SendContext, dispatch: Di
         if tries == 1:
             raise
         dispatch.pause(pause_after(TRIES + 1 - tries, dispatch.chance()))
-        return _commit(commit, draft, dispatch.ledger.context(commit.item.id), dispatch, tries=tries - 1)
+        context = dispatch.ledger.context(commit.item.id)
+        if context.item.attempt != commit.item.attempt:  # another worker has the send: no try will succeed
+            raise
+        return _commit(commit, draft, context, dispatch, tries=tries - 1)
 
 
 def _event(detail_type: str, item: LedgerItem, dispatch: Dispatch) -> PendingEvent:
