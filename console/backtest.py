@@ -50,3 +50,5 @@ class Backtest:
                     self.changed.append(tried)
         except EmailHandlerError as error:
             self.problem = str(error)
+        except Exception as error:  # noqa: BLE001 - a thread's last words would quote what it read
+            self.problem = f"an error of ours, {type(error).__name__}"

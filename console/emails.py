@@ -43,6 +43,8 @@ _PICTURES = {
 _REMOTE = re.compile(r"""url\(\s*["']?(?!data:image/(?:png|gif|jpe?g);base64,)[^)]*\)""", re.IGNORECASE)
 _DATA = re.compile(r"data:image/(?:png|gif|jpe?g);base64,([A-Za-z0-9+/=%]+)", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
+_RUN = re.compile(r"(?<=>)[^<>]{4000,}")
+_ENTITIES = 500  # in one text of the tree: nh3 copies all of a text for each (1.9 million of them took 31 s)
 
 _PRESENTATIONAL = {"align", "bgcolor", "class", "dir", "height", "id", "lang", "style", "title", "valign", "width"}
 _TAGS = {
@@ -94,7 +96,7 @@ def framed(message: Message) -> Framed:
         return Framed(page=_page("", f"<pre>{html.escape(message.text)}</pre>"), blocked=0)
     pictures = _Pictures(_inline_pictures(message))
     body = nh3.clean(
-        confined.body,
+        _RUN.sub(_in_pieces, confined.body),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         url_schemes={"http", "https", "mailto", "tel", "cid", "data"},
@@ -104,6 +106,12 @@ def framed(message: Message) -> Framed:
     )
     sheet = pictures.css(confined.sheet).replace("<", "\\3c ")
     return Framed(page=_page(sheet, body), blocked=pictures.blocked)
+
+
+def _in_pieces(run: re.Match[str]) -> str:
+    """Return a long run of text with elements that show nothing in it, so that no text of the tree has many entities."""
+    parts = run[0].split("&")
+    return "<wbr>&".join("&".join(parts[at : at + _ENTITIES]) for at in range(0, len(parts), _ENTITIES))
 
 
 def links(message: Message) -> list[Link]:
@@ -151,9 +159,12 @@ class _Pictures:
 
     def css(self, text: str) -> str:
         """Return CSS without the pictures that it would load."""
-        text, count = _REMOTE.subn("none", text)
+        closed, end, rest = text.rpartition(
+            ")"
+        )  # behind the last one, each search for another would read on to the end
+        closed, count = _REMOTE.subn("none", closed + end)
         self.blocked += count
-        return text
+        return closed + rest
 
     def _source(self, url: str) -> str | None:
         if url.lower().startswith("cid:"):
@@ -184,7 +195,7 @@ def picture_type(payload: bytes) -> str:
 
 
 _URL = re.compile(r"https?://[^\s<>\"'\\^`{|}\x00-\x20\x7f-\xa0]{1,2000}", re.IGNORECASE)
-_AFTER = re.compile(r"[.,;:!?)\]]+$")
+_AFTER = ".,;:!?)]"
 
 
 def split_links(text: str) -> Sequence[tuple[str, bool]]:
@@ -192,7 +203,7 @@ def split_links(text: str) -> Sequence[tuple[str, bool]]:
     pieces: list[tuple[str, bool]] = []
     at = 0
     for match in _URL.finditer(text):
-        url = _AFTER.sub("", match[0])
+        url = match[0].rstrip(_AFTER)
         pieces += [(text[at : match.start()], False), (url, True)]
         at = match.start() + len(url)
     return [*pieces, (text[at:], False)]

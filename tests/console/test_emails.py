@@ -1,5 +1,7 @@
 """What is left of an email's HTML, its links and its files, as values."""
 
+import time
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -188,3 +190,40 @@ def test_a_file_name_stays_within_its_header(name: str) -> None:
     assert value.startswith("attachment; filename*=UTF-8''")
     assert value.isascii()
     assert not set(value.removeprefix("attachment; filename*=UTF-8''")) & set("\r\n\"; /\\'")
+
+
+# What a stranger wrote to be slow. Each took 2 to 31 s.
+
+
+def clock_of(html: str) -> float:
+    message = parse(mail(html=html, text=None))
+    begun = time.process_time()
+    framed(message)
+    return time.process_time() - begun
+
+
+@pytest.mark.parametrize(
+    ("html", "times"),
+    [("x &amp; ", 50_000), ("<style>p{font-family:'" + "url(" * 400 + "'}</style>", 30)],
+    ids=["ampersands", "addresses in a sheet"],
+)
+def test_time_grows_with_the_length_of_the_html_and_no_faster(html: str, times: int) -> None:
+    short = min(clock_of(html * times) for _ in range(2))
+
+    assert clock_of(html * times * 4) < 0.3 + 8 * short
+
+
+def test_long_runs_of_text_stay_what_they_are() -> None:
+    said = "a<b&c " * 5_000
+    page = framed(parse(mail(html=f"<p>{said.replace('&', '&amp;').replace('<', '&lt;')}</p>", text=None))).page
+    whole = unescape(page.replace("<wbr>", ""))
+
+    assert said.strip() in whole
+
+
+def test_punctuation_behind_an_address_takes_no_time() -> None:
+    text = ("http://a" + ")" * 1985 + "x ") * 100
+    begun = time.process_time()
+
+    assert "".join(piece for piece, _ in split_links(text)) == text
+    assert time.process_time() - begun < 0.3

@@ -229,6 +229,7 @@ def test_every_answer_forbids_what_a_page_does_not_need(console: Served, cookie:
             assert found["referrer-policy"] == "no-referrer"
             assert found["x-content-type-options"] == "nosniff"
             assert found["cross-origin-resource-policy"] == "same-origin"
+            assert found["x-dns-prefetch-control"] == "off"
 
 
 def test_an_email_is_not_shown_by_the_browser_as_a_file_of_ours(console: Served, cookie: str) -> None:
