@@ -1,16 +1,20 @@
 """Compares the first invocation of each function in a fresh process with bare boto3 that makes the same clients.
 
-``make bench B=cold [JSON=1] [ARGS="--rounds 10"]``. In each round, one after another: for each function, a new process
-of the runtime's interpreter imports the built function and layer as Lambda does, and handles one event on the emulator
-(a first contact, its acknowledgement and forward, the owner's reply, its send, and attachments); then a new process
-imports boto3 and makes clients for the services that the function called. Processor time and wall time of the whole
-processes, as medians. ``less boto3`` is what remains of the function's time without bare boto3's; the ratio is of
-processor times. The last line with ``--json`` is the ratio of each function.
+``make bench B=cold [JSON=1] [ARGS="--rounds 10 --no-peer"]``. In each round, one after another: for each function, a new
+process of the runtime's interpreter imports the built function and layer as Lambda does, and handles one event on the
+emulator (a first contact, its acknowledgement and forward, the owner's reply, its send, and attachments), from the
+interpreter's start to the end of the invocation; then a new process of the same interpreter, without the layer, imports
+boto3 and makes clients for the services that the function called, and calls nothing. After inbound comes the peer, if npm
+and node are there: aws-lambda-ses-forwarder, which forwards the same message in a new process of node.
+
+Processor time and wall time of whole processes, as medians. The ratio is of processor times, the function's to bare
+boto3's; ``less boto3`` is the difference. The last line with ``--json`` is the ratio of each function.
 """
 
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -49,6 +53,22 @@ answer = handler(json.load(sys.stdin), Context())
 print(json.dumps({"answer": answer, "services": sorted(called)}))
 """
 
+PEER = "aws-lambda-ses-forwarder@6.0.0"
+PEER_MAILBOX = "peer@private.example"
+PEER_FOLDER = PROJECT / ".aws-sam/peer"
+
+PEER_INVOCATION = """
+const [bucket, mailbox] = process.argv.slice(1);
+const event = JSON.parse(require("fs").readFileSync(0));
+require("aws-lambda-ses-forwarder").handler(event, {}, (error) => { if (error) throw error; }, {
+  log: () => {},
+  config: {
+    fromEmail: "contact@example.com", emailBucket: bucket, emailKeyPrefix: "raw/inbound/", allowPlusSign: true,
+    forwardMapping: { "contact@example.com": [mailbox] },
+  },
+});
+"""
+
 BOTO3 = """
 import json, sys
 import boto3
@@ -65,8 +85,8 @@ class Took:
     wall: float
 
 
-def run(code: str, given: Any, environment: dict[str, str]) -> tuple[Took, str]:
-    """Run *code* in a new process of the runtime's interpreter, with *given* as JSON on its standard input.
+def run(command: list[str | Path], given: Any, environment: dict[str, str]) -> tuple[Took, str]:
+    """Run *command* in a new process, with *given* as JSON on its standard input.
 
     Return how long it took, and the last line that it printed. Raise CalledProcessError if it failed.
     """
@@ -74,7 +94,7 @@ def run(code: str, given: Any, environment: dict[str, str]) -> tuple[Took, str]:
         standard_input.write(json.dumps(given).encode())
         standard_input.seek(0)
         began = time.perf_counter()
-        process = subprocess.Popen([INTERPRETER, "-c", code], stdin=standard_input, stdout=output, env=environment)
+        process = subprocess.Popen(command, stdin=standard_input, stdout=output, env=environment)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -85,12 +105,25 @@ def run(code: str, given: Any, environment: dict[str, str]) -> tuple[Took, str]:
     return Took(processor=usage.ru_utime + usage.ru_stime, wall=wall), printed[-1] if printed else ""
 
 
+def has_peer() -> bool:
+    """Install the peer, and return whether it is there."""
+    if not (shutil.which("npm") and shutil.which("node")):
+        return False
+    if not (PEER_FOLDER / "node_modules").exists():
+        PEER_FOLDER.mkdir(parents=True, exist_ok=True)
+        npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(PEER_FOLDER), PEER]
+        return not subprocess.run(npm, check=False, stdout=subprocess.DEVNULL).returncode
+    return True
+
+
 class FreshProcesses(Rig):
     """Runs each invocation in a fresh process, and bare boto3 after it."""
 
-    def __init__(self, folder: Path) -> None:
-        """Start the emulator; outbox and logs go to *folder*."""
+    def __init__(self, folder: Path, *, peer: bool) -> None:
+        """Start the emulator; outbox and logs go to *folder*. With *peer*, it forwards what inbound has received."""
         super().__init__(folder)
+        self.peer: list[Took] = []
+        self._with_peer = peer
         self.took: dict[str, list[tuple[Took, Took]]] = defaultdict(list)
         self.services: dict[str, list[str]] = {}
 
@@ -98,10 +131,8 @@ class FreshProcesses(Rig):
         """Run one invocation, as the worker would."""
         function = order["function"]
         code = "".join(part.title() for part in function.split("_")) + "Function"
-        environment = {
-            **order["environment"],
+        machine = {
             "PATH": os.defpath,
-            "PYTHONPATH": f"{BUILD / code}:{BUILD / 'EmailHandlerLayer/python'}",
             "AWS_ENDPOINT_URL": self.emulator.endpoint,
             "AWS_ENDPOINT_URL_SESV2": self.ses.url,
             "AWS_ACCESS_KEY_ID": "test",
@@ -109,22 +140,35 @@ class FreshProcesses(Rig):
             "AWS_DEFAULT_REGION": REGION,
             "AWS_REGION": REGION,
         }
-        ours, printed = run(INVOCATION, order["event"], environment)
+        path = {"PYTHONPATH": f"{BUILD / code}:{BUILD / 'EmailHandlerLayer/python'}"}
+        ours, printed = run([INTERPRETER, "-c", INVOCATION], order["event"], machine | order["environment"] | path)
         result = json.loads(printed)
         self.services[function] = result["services"]
-        bare, _ = run(BOTO3, result["services"], environment)
+        bare, _ = run([INTERPRETER, "-c", BOTO3], result["services"], machine)
         self.took[function].append((ours, bare))
+        if function == "inbound" and self._with_peer:
+            where = {"NODE_PATH": str(PEER_FOLDER / "node_modules"), "PATH": os.environ["PATH"]}
+            command = ["node", "-e", PEER_INVOCATION, order["environment"]["ARCHIVE_BUCKET"], PEER_MAILBOX]
+            self.peer.append(run(command, order["event"], machine | where)[0])
         return {"ended": "returned", "calls": [], "struck": [], "answer": result["answer"]}
+
+
+def median(took: list[Took]) -> Took:
+    """Return the medians of *took*."""
+    return Took(
+        processor=statistics.median(one.processor for one in took), wall=statistics.median(one.wall for one in took)
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the rounds and print the table."""
     parser = argparse.ArgumentParser(prog="make bench B=cold", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        rig = FreshProcesses(Path(folder))
+        rig = FreshProcesses(Path(folder), peer=not options.no_peer and has_peer())
         try:
             for _ in range(options.rounds):
                 with rig.world() as world:
@@ -135,17 +179,14 @@ def main(arguments: list[str] | None = None) -> int:
     table = Table("Function", "CPU s", "boto3", "Ratio", "Less boto3", "Wall s", "boto3 ", "Clients")
     ratios = {}
     for function, pairs in rig.took.items():
-        ours, bare = (
-            Took(
-                processor=statistics.median(pair[side].processor for pair in pairs),
-                wall=statistics.median(pair[side].wall for pair in pairs),
-            )
-            for side in (0, 1)
-        )
+        ours, bare = median([pair[0] for pair in pairs]), median([pair[1] for pair in pairs])
         ratio = ours.processor / bare.processor
         figures = (ours.processor, bare.processor, ratio, ours.processor - bare.processor, ours.wall, bare.wall)
         table.add_row(function, *(f"{figure:.2f}" for figure in figures), ", ".join(rig.services[function]))
         ratios[function] = round(ratio, 2)
+    if rig.peer:
+        peer = median(rig.peer)
+        table.add_row("the peer", f"{peer.processor:.2f}", "", "", "", f"{peer.wall:.2f}", "", "s3, sesv2 (node)")
     Console(stderr=options.json).print(table)
     if options.json:
         print(json.dumps(ratios))
