@@ -48,10 +48,11 @@ def test_the_layer_holds_packages_and_their_metadata_and_nothing_else(layer: Pat
     unexpected = [
         path.name
         for path in layer.iterdir()
-        if not (path / "__init__.py").exists() and not re.search(r"\.dist-info$|^typing_extensions\.py$", path.name)
+        if not (path / "__init__.py").exists()
+        and not re.search(r"\.dist-info$|^(typing_extensions|six)\.py$", path.name)
     ]
 
-    assert unexpected == ["__pycache__"]  # of typing_extensions.py
+    assert unexpected == ["__pycache__"]  # of typing_extensions.py and six.py
     assert not list(layer.rglob(".*_cache"))
 
 

@@ -20,6 +20,7 @@ WORKFLOWS = sorted((PROJECT / ".github/workflows").glob("*.yml"))
 ALLOWED = {
     *("MIT", "MIT-0", "ISC", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "PSF-2.0"),
     "License :: OSI Approved :: BSD License",  # what projects say who don't say which
+    "License :: OSI Approved :: Apache Software License",  # likewise
     "MPL-2.0",  # the list of public suffixes: its files are passed on unchanged, with their notice
 }
 """Licences that allow to ship a library beside code under MIT, and ask for nothing but their notice."""

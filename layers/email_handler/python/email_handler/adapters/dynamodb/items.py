@@ -14,8 +14,6 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, NewType, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-
 type Attributes = dict[str, Any]
 """An item as plain Python values: str, int, Decimal, bool, list, dict."""
 
@@ -25,18 +23,48 @@ type Item = dict[str, Any]
 _KEY_BYTES = 512  # of a part of a key; DynamoDB takes 2,048 for a partition key and 1,024 for a sort key
 _SHOWN = 64  # characters of an overlong part that stay readable
 
-_serializer = TypeSerializer()
-_deserializer = TypeDeserializer()
-
 
 def encode(attributes: Mapping[str, Any]) -> Item:
-    """Return *attributes* in the API's form."""
-    return {name: _serializer.serialize(value) for name, value in attributes.items()}
+    """Return *attributes* in the API's form. Raises TypeError for what is no plain value."""
+    return {name: _typed(value) for name, value in attributes.items()}
 
 
 def decode(item: Item) -> Attributes:
-    """Return *item* as plain values; numbers are decimals."""
-    return {name: _deserializer.deserialize(value) for name, value in item.items()}
+    """Return *item* as plain values; numbers are decimals. Sets and binaries, which no record has, stay as they are."""
+    return {name: _plain(value) for name, value in item.items()}
+
+
+def _typed(value: Any) -> dict[str, Any]:
+    """Return *value* with its type, as DynamoDB's API names it. boto3 has the same, at 40 ms for its import."""
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int() | Decimal():
+            return {"N": str(value)}
+        case list():
+            return {"L": [_typed(each) for each in value]}
+        case dict():
+            return {"M": encode(value)}
+    raise TypeError(f"{type(value).__name__} is no plain value")
+
+
+def _plain(value: Mapping[str, Any]) -> Any:
+    ((kind, content),) = value.items()
+    match kind:
+        case "NULL":
+            return None
+        case "N":
+            return Decimal(content)
+        case "L":
+            return [_plain(each) for each in content]
+        case "M":
+            return decode(content)
+        case _:
+            return content
 
 
 def key_part(text: str) -> str:
