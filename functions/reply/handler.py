@@ -2,7 +2,6 @@
 
 from email_handler import bootstrap
 from email_handler.runtime import receiving_handler
-from email_handler.usecases.passes import reply_pass
 from email_handler.usecases.reply import relay_reply
 
-handler = receiving_handler("reply", bootstrap.context, receive=relay_reply, daily=reply_pass)
+handler = receiving_handler("reply", bootstrap.context, receive=relay_reply, daily=bootstrap.reply_daily)

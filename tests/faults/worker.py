@@ -22,7 +22,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from email_handler import bootstrap
-from email_handler.adapters.extraction import documents
+from email_handler.adapters.extraction import documents, extractor
 from email_handler.adapters.extraction.process import MAX_TEXT
 from email_handler.mail.addresses import organizational_domain
 from email_handler.ports import Extracted
@@ -178,7 +178,7 @@ def main() -> None:
     """Run orders until stdin ends."""
     for name in ("inbound", "reply", "attachment", "ack_sender", "forward_sender", "reply_sender"):
         importlib.import_module(f"functions.{name}.handler")  # once here, so that no fork imports them again
-    bootstrap.DocumentExtractor = InProcess  # type: ignore[assignment, attr-defined]
+    extractor.DocumentExtractor = InProcess  # type: ignore[assignment, misc]
     builtin_rules()  # read and kept here for the forks, as a warm function has them
     organizational_domain("customer.example")
     for service in ("s3", "dynamodb", "sqs", "ses", "sesv2", "ssm", "events", "sns"):

@@ -7,7 +7,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from itertools import count
 
-from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.jobs import Job, JobKind, SendResult
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Decision
@@ -24,7 +24,7 @@ from email_handler.usecases.reply import relay_reply
 from email_handler.usecases.send_acknowledgement import send_acknowledgement
 from email_handler.usecases.send_forward import send_forward
 from email_handler.usecases.send_reply import send_reply
-from email_handler.usecases.sending import Dispatch, SendResult
+from email_handler.usecases.sending import Dispatch
 from tests.support.fakes import NOW, FakeArchive, FakeConfig, FakeEvents, FakeJobs, FakeMailer, FakeRecords, Sent
 from tests.support.records import passed_receipt
 

@@ -10,13 +10,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from email_handler import mistakes, runtime
 from email_handler.conversations.disposition import Outcome
-from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.jobs import Job, JobKind, SendResult
 from email_handler.conversations.records import Decision
 from email_handler.errors import ArchiveUnavailable, JobFailed, LeaseHeld, MalformedEvent, RetryLater
 from email_handler.identifiers import ConversationId, LedgerId, ReceiptId
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.inbound import receive
-from email_handler.usecases.sending import Dispatch, SendResult
+from email_handler.usecases.sending import Dispatch
 from tests.support.world import World
 
 

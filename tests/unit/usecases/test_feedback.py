@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from email_handler.conversations.disposition import Outcome
-from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.jobs import JobKind, SendResult
 from email_handler.conversations.keys import feedback_key, receipt_of
 from email_handler.conversations.records import Decision, LedgerItem, SendState
 from email_handler.errors import (
@@ -27,7 +27,6 @@ from email_handler.usecases.conditions import undelivered
 from email_handler.usecases.feedback import WAITS_FOR, Unrecorded, record_feedback, take_up_feedback
 from email_handler.usecases.retries import COPIES
 from email_handler.usecases.send_forward import send_forward
-from email_handler.usecases.sending import SendResult
 from tests.support.builders import mail
 from tests.support.world import OWNER, THREAD, World, read
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.jobs import Job, JobKind, SendResult
 from email_handler.conversations.keys import ses_id_key
 from email_handler.conversations.records import LedgerItem, MessageRecord, Refusals, SendState
 from email_handler.errors import (
@@ -30,7 +30,7 @@ from email_handler.outgoing.notice import NoticeKind, compose_notice
 from email_handler.ports import SendContext, SentCommit
 from email_handler.usecases import send_forward, send_reply, sending
 from email_handler.usecases.retries import AFTER_LOST, COPIES, PATIENCE, PATIENCE_BLOCKED
-from email_handler.usecases.sending import TRIES, SendResult
+from email_handler.usecases.sending import TRIES
 from tests.support.builders import mail
 from tests.support.fakes import FakeRecords, Sent
 from tests.support.world import OWNER, SENDERS, THREAD, World, read

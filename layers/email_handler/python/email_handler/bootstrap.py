@@ -1,6 +1,7 @@
 """The one place that knows both sides: reads the environment and gives the use cases their adapters.
 
-Everything is built on first use and kept for the life of the execution environment; importing builds nothing.
+Everything is built on first use and kept for the life of the execution environment; importing builds nothing. What only
+one function works with is imported where it is built: a cold start loads nothing of the other functions.
 """
 
 import os
@@ -10,30 +11,26 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import botocore.session
 
 from email_handler.adapters.aws import CONFIG
-from email_handler.adapters.dynamodb.ledger import DynamoLedger
-from email_handler.adapters.dynamodb.records import DynamoRecords
-from email_handler.adapters.eventbridge import EventBridgeEvents
-from email_handler.adapters.extraction.extractor import INHERITED, DocumentExtractor
-from email_handler.adapters.health import AwsHealth, SnsAlerts
 from email_handler.adapters.s3 import S3Archive
-from email_handler.adapters.ses import SES_CONFIG, SesMailer
 from email_handler.adapters.sqs import SqsJobs
 from email_handler.adapters.ssm import SsmConfig
 from email_handler.conversations.jobs import JobKind
-from email_handler.conversations.records import AttachmentRecord
 from email_handler.identifiers import FunctionName, ReceiptId
-from email_handler.runtime import log_problems
 from email_handler.settings import AttachmentSettings, InboundSettings, ReceivingSettings, SendingSettings, Settings
-from email_handler.usecases.attachments import store_attachments
-from email_handler.usecases.configuration import Configuration, ConfigurationReader
-from email_handler.usecases.context import Context
-from email_handler.usecases.passes import PassReport, inbound_pass
-from email_handler.usecases.sending import Dispatch
+
+if TYPE_CHECKING:
+    from email_handler.adapters.dynamodb.ledger import DynamoLedger
+    from email_handler.adapters.dynamodb.records import DynamoRecords
+    from email_handler.conversations.records import AttachmentRecord
+    from email_handler.usecases.configuration import Configuration, ConfigurationReader
+    from email_handler.usecases.context import Context
+    from email_handler.usecases.passes import PassReport
+    from email_handler.usecases.sending import Dispatch
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _LEASE_MARGIN = timedelta(seconds=30)
@@ -50,7 +47,11 @@ def new_token(length: int) -> str:
 
 @cache
 def _client(service: str) -> Any:
-    return _session().create_client(service, config=SES_CONFIG if service == "sesv2" else CONFIG)
+    if service != "sesv2":
+        return _session().create_client(service, config=CONFIG)
+    from email_handler.adapters.ses import SES_CONFIG
+
+    return _session().create_client(service, config=SES_CONFIG)
 
 
 @cache
@@ -62,11 +63,15 @@ def _archive(settings: Settings) -> S3Archive:
     return S3Archive(_client("s3"), settings.archive_bucket)
 
 
-def _records(settings: Settings) -> DynamoRecords:
+def _records(settings: Settings) -> "DynamoRecords":
+    from email_handler.adapters.dynamodb.records import DynamoRecords
+
     return DynamoRecords(_client("dynamodb"), settings.table_name, clock=_now)
 
 
-def _ledger(settings: Settings) -> DynamoLedger:
+def _ledger(settings: Settings) -> "DynamoLedger":
+    from email_handler.adapters.dynamodb.ledger import DynamoLedger
+
     return DynamoLedger(_client("dynamodb"), settings.table_name, clock=_now)
 
 
@@ -79,7 +84,9 @@ def _config(bucket: str) -> SsmConfig:
 
 
 @cache
-def _receiving() -> tuple[ReceivingSettings, ConfigurationReader]:
+def _receiving() -> "tuple[ReceivingSettings, ConfigurationReader]":
+    from email_handler.usecases.configuration import ConfigurationReader
+
     settings = ReceivingSettings.from_environ(os.environ)
     source = _config(settings.archive_bucket)
     reader = ConfigurationReader(
@@ -92,13 +99,17 @@ def _receiving() -> tuple[ReceivingSettings, ConfigurationReader]:
     return settings, reader
 
 
-def context() -> Context:
+def context() -> "Context":
     """Return what inbound and reply work with. Rules and routes are read in the background meanwhile."""
+    from email_handler.adapters.eventbridge import EventBridgeEvents
+    from email_handler.runtime import log_problems
+    from email_handler.usecases.context import Context
+
     settings, reader = _receiving()
     awaited = reader.begin()
 
     @cache
-    def configuration() -> Configuration:
+    def configuration() -> "Configuration":
         found = awaited()
         log_problems(found.problems)
         return found
@@ -131,8 +142,11 @@ def context() -> Context:
     )
 
 
-def inbound_daily(context: Context) -> PassReport:
+def inbound_daily(context: "Context") -> "PassReport":
     """Run inbound's daily pass with what only it needs: SES's health and the alarm topic."""
+    from email_handler.adapters.health import AwsHealth, SnsAlerts
+    from email_handler.usecases.passes import inbound_pass
+
     settings = InboundSettings.from_environ(os.environ)
     health = AwsHealth(
         _client("sesv2"),
@@ -146,12 +160,22 @@ def inbound_daily(context: Context) -> PassReport:
     return inbound_pass(context, health=health, alerts=SnsAlerts(_client("sns"), settings.alarm_topic_arn))
 
 
+def reply_daily(context: "Context") -> "PassReport":
+    """Run reply's daily pass."""
+    from email_handler.usecases.passes import reply_pass
+
+    return reply_pass(context)
+
+
 # attachment
 
 
 @cache
-def attachments() -> Callable[[ReceiptId, FunctionName], tuple[AttachmentRecord, ...]]:
+def attachments() -> "Callable[[ReceiptId, FunctionName], tuple[AttachmentRecord, ...]]":
     """Return the attachment function's use case with what it works with."""
+    from email_handler.adapters.extraction.extractor import INHERITED, DocumentExtractor
+    from email_handler.usecases.attachments import store_attachments
+
     settings = AttachmentSettings.from_environ(os.environ)
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return partial(
@@ -176,8 +200,12 @@ def _sending() -> tuple[SendingSettings, SqsJobs]:
 
 
 @cache
-def dispatch() -> Dispatch:
+def dispatch() -> "Dispatch":
     """Return what a sender works with."""
+    from email_handler.adapters.eventbridge import EventBridgeEvents
+    from email_handler.adapters.ses import SesMailer
+    from email_handler.usecases.sending import Dispatch
+
     settings, jobs = _sending()
     return Dispatch(
         archive=_archive(settings),

@@ -1,26 +1,29 @@
-"""The Lambda edge: AWS's event shapes in, our values out; one log line and one metric per outcome; partial batches."""
+"""The Lambda edge: AWS's event shapes in, our values out; one log line and one metric per outcome; partial batches.
+
+A cold start imports what its function's handler imports. What only one kind of event needs, is imported with it.
+"""
 
 from collections.abc import Callable
 from dataclasses import asdict
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from email_handler.conversations.jobs import Job
+from email_handler.conversations.jobs import Job, SendResult
 from email_handler.conversations.keys import raw_key
-from email_handler.conversations.records import Decision
 from email_handler.errors import EmailHandlerError, JobFailed, LeaseHeld, MalformedEvent, MalformedJob, RetryLater
 from email_handler.identifiers import ArchiveKey, EmailAddress, FunctionName, ReceiptId
 from email_handler.mistakes import Mistake, steps_end_within
-from email_handler.senders.authentication import SesReceipt
-from email_handler.usecases.context import Context
-from email_handler.usecases.feedback import record_feedback
-from email_handler.usecases.operate import operate
-from email_handler.usecases.passes import PassReport, hourly_pass
-from email_handler.usecases.sending import Dispatch, SendResult
+
+if TYPE_CHECKING:
+    from email_handler.conversations.records import Decision
+    from email_handler.senders.authentication import SesReceipt
+    from email_handler.usecases.context import Context
+    from email_handler.usecases.passes import PassReport
+    from email_handler.usecases.sending import Dispatch
 
 logger = Logger(service="email-handler")
 metrics = Metrics(namespace="EmailHandler", service="email-handler")
@@ -47,31 +50,37 @@ def event_handler(handle: Callable[[Event], Any]) -> Handler:
 
 def receiving_handler(
     function: FunctionName,
-    context: Callable[[], Context],
+    context: "Callable[[], Context]",
     *,
-    receive: Callable[[SesReceipt, ArchiveKey, Context], Decision],
-    daily: Callable[[Context], PassReport],
+    receive: "Callable[[SesReceipt, ArchiveKey, Context], Decision]",
+    daily: "Callable[[Context], PassReport]",
 ) -> Handler:
     """Wrap a receiving function's use cases as its handler. Only here are the four kinds of event distinguished that
     invoke it: the operator's request, the two schedules, SES's feedback, and messages that SES received."""
 
-    def run(event: Event, known: Context) -> dict[str, Any] | None:
+    def run(event: Event, known: "Context") -> dict[str, Any] | None:
         match event:
             case {"operator": dict() as request}:
+                from email_handler.usecases.operate import operate
+
                 response = operate(request, known)
                 log_outcome("operator's request", "OperatorRequest", answer=response)
                 return response
             case {"reconcile": True | "hourly" as which}:
+                from email_handler.usecases.passes import hourly_pass
+
                 report = daily(known) if which is True else hourly_pass(function, known)
                 response = _response(report)
                 _log_report(report, response)
                 return response
             case {"source": "aws.ses", "detail": dict() as detail}:
+                from email_handler.usecases.feedback import record_feedback
+
                 recorded = record_feedback(detail, known)
-                if isinstance(recorded, Decision):
-                    log_decision(recorded)
-                else:
+                if isinstance(recorded, str):
                     log_outcome("feedback", recorded)
+                else:
+                    log_decision(recorded)
             case _:
                 for receipt in ses_receipts(event):
                     log_decision(receive(receipt, raw_key(function, receipt.id), known))
@@ -88,8 +97,8 @@ def receiving_handler(
 
 
 def sqs_handler(
-    send: Callable[[Job, Dispatch], SendResult],
-    dispatch: Callable[[], Dispatch],
+    send: "Callable[[Job, Dispatch], SendResult]",
+    dispatch: "Callable[[], Dispatch]",
     *,
     dead_letter: Callable[[str, str, int], None],
     show_again: Callable[[str, int], None],
@@ -166,7 +175,7 @@ def log_outcome(message: str, metric: str, **keys: Any) -> None:
     logger.info(message, extra={"outcome": metric, **keys})
 
 
-def log_decision(decision: Decision) -> None:
+def log_decision(decision: "Decision") -> None:
     """Log what was decided about a receipt, under the outcome's metric (``Deliver``, ``Hold``, …)."""
     log_outcome(
         "decision",
@@ -186,7 +195,7 @@ def log_problems(problems: tuple[str, ...]) -> None:
         logger.warning("configuration problems", extra={"problems": list(problems[:20])})
 
 
-def _log_report(report: PassReport, response: dict[str, Any]) -> None:
+def _log_report(report: "PassReport", response: dict[str, Any]) -> None:
     for name, found in (("TakenUp", report.reconciled.taken_up), ("Conditions", report.conditions)):
         if found:  # a metric costs by the hours in which it has a value
             metrics.add_metric(name=name, unit=MetricUnit.Count, value=len(found))
@@ -195,7 +204,7 @@ def _log_report(report: PassReport, response: dict[str, Any]) -> None:
         log_decision(report.digest)
 
 
-def _response(report: PassReport) -> dict[str, Any]:
+def _response(report: "PassReport") -> dict[str, Any]:
     done = report.reconciled
     return {
         **asdict(done),
@@ -216,7 +225,7 @@ def recorded_message(event: Event) -> tuple[ReceiptId, FunctionName]:
     raise MalformedEvent("not an event of ours about a recorded message")
 
 
-def ses_receipts(event: Event) -> list[SesReceipt]:
+def ses_receipts(event: Event) -> "list[SesReceipt]":
     """Return the receipts of an SES receiving event (one in practice; its shape is a list).
 
     Raises MalformedEvent if a record has no messageId: without it nothing can be found again.
@@ -227,7 +236,9 @@ def ses_receipts(event: Event) -> list[SesReceipt]:
         raise MalformedEvent(f"not an SES receiving event with a messageId: {type(error).__name__}") from error
 
 
-def _receipt(ses: dict[str, Any]) -> SesReceipt:
+def _receipt(ses: dict[str, Any]) -> "SesReceipt":
+    from email_handler.senders.authentication import SesReceipt
+
     mail, receipt = ses["mail"], ses.get("receipt") or {}
 
     def status(name: str) -> str:

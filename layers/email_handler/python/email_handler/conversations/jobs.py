@@ -23,6 +23,19 @@ class JobKind(StrEnum):
     NOTICE = "notice"  # to the owner, about a reply or held messages; travels through the forward queue
 
 
+class SendResult(StrEnum):
+    """How one run of a job's sender ended; also the metric's name."""
+
+    SENT = "Sent"
+    SENT_DESPITE_MISTAKE = (
+        "SentDespiteMistake"  # a forward as it came, or a notice without details; `why` has the place
+    )
+    SKIPPED = "Skipped"  # the ledger item had ended already
+    DEAD_LETTERED = "DeadLettered"
+    CANCELLED = "Cancelled"  # a reminder that nobody wants any more
+    UNKNOWN = "Unknown"  # it may have left as often as it may: not sent again, unless a person wants it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One send. Only the ledger item names the recipients, so that no queue holds a private address."""

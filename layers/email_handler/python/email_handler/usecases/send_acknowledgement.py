@@ -1,12 +1,12 @@
 """ack-sender's use case."""
 
-from email_handler.conversations.jobs import Job
+from email_handler.conversations.jobs import Job, SendResult
 from email_handler.errors import ConfigUnavailable
 from email_handler.mail.parsing import parse
 from email_handler.outgoing.acknowledgement import builtin_templates, compose_acknowledgement
 from email_handler.outgoing.context import acknowledgement_context
 from email_handler.ports import ConfigSource, SendContext
-from email_handler.usecases.sending import Dispatch, Draft, SendResult, conversation_of, send
+from email_handler.usecases.sending import Dispatch, Draft, conversation_of, send
 
 
 def send_acknowledgement(job: Job, dispatch: Dispatch) -> SendResult:

@@ -6,7 +6,7 @@ from functools import partial
 
 from email_handler.conversations.disposition import mistake_in, mistaken
 from email_handler.conversations.evolve import add_copy, add_forward, after_reminder, is_snoozed
-from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.jobs import Job, JobKind, SendResult
 from email_handler.conversations.records import (
     COPY,
     REMINDER,
@@ -37,7 +37,6 @@ from email_handler.ports import SendContext
 from email_handler.usecases.sending import (
     Dispatch,
     Draft,
-    SendResult,
     conversation_of,
     owners_in_force,
     send,

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from email_handler.conversations.evolve import add_sent_reply, mailbox_of
-from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.jobs import Job, JobKind, SendResult
 from email_handler.conversations.keys import copy_id, sent_key
 from email_handler.conversations.records import COPY, STARTED, Conversation, LedgerItem
 from email_handler.identifiers import EmailAddress
@@ -17,7 +17,6 @@ from email_handler.usecases.decision import new_send
 from email_handler.usecases.sending import (
     Dispatch,
     Draft,
-    SendResult,
     conversation_of,
     owners_in_force,
     send,

@@ -4,10 +4,9 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from enum import StrEnum
 
 from email_handler import errors
-from email_handler.conversations.jobs import Job, JobKind
+from email_handler.conversations.jobs import Job, JobKind, SendResult
 from email_handler.conversations.keys import notice_id, sent_key, ses_id_key
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import (
@@ -31,19 +30,6 @@ from email_handler.usecases.decision import new_send, pause_after
 from email_handler.usecases.retries import COPIES, delay, is_over, refused_again
 
 TRIES = 8  # times that a send is recorded while others write to the same conversation: at most 23 seconds of pauses
-
-
-class SendResult(StrEnum):
-    """The result of one run of a sender; also the metric's name."""
-
-    SENT = "Sent"
-    SENT_DESPITE_MISTAKE = (
-        "SentDespiteMistake"  # a forward as it came, or a notice without details; `why` has the place
-    )
-    SKIPPED = "Skipped"  # the ledger item had ended already
-    DEAD_LETTERED = "DeadLettered"
-    CANCELLED = "Cancelled"  # a reminder that nobody wants any more
-    UNKNOWN = "Unknown"  # it may have left as often as it may: not sent again, unless a person wants it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
