@@ -1,7 +1,7 @@
 """``email-handler console``: see, search and act in a browser, on this machine alone."""
 
 import signal
-import webbrowser
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
@@ -12,6 +12,8 @@ import typer
 
 from cli.options import AsJson, Endpoint, Stack
 from cli.terminal import print_note, print_result
+from cloud import PROJECT
+from cloud.address import running
 from operations.connection import Connection, connect
 from operations.errors import CommandError
 
@@ -42,7 +44,8 @@ def console(
 
 
 def _serve(connection: Connection, port: int, *, opens: bool, as_json: bool) -> None:
-    from console.opening import open_console  # noqa: PLC0415  (an extra, and slow to import)
+    from console.browser import show  # noqa: PLC0415  (an extra, and slow to import)
+    from console.opening import open_console  # noqa: PLC0415
     from console.server import listen, port_of, serve  # noqa: PLC0415
 
     try:
@@ -50,21 +53,26 @@ def _serve(connection: Connection, port: int, *, opens: bool, as_json: bool) -> 
     except OSError as error:
         raise CommandError(f"port {port} cannot be used: {error.strerror}. Choose another with --port.") from error
     app, session = open_console(connection, port_of(listening), _outbox(connection))
+    showing = threading.Thread(target=show, args=(session,), name="browser")
 
     def ready() -> None:
         text = f"The console is at {session.link}\nThe link works once, in one browser. Ctrl-C ends the console."
         print_result({"url": session.link, "port": port_of(listening)}, text, as_json=as_json)
         if opens:
-            webbrowser.open(session.link)
+            showing.start()
 
-    serve(app, listening, ready)
+    try:
+        serve(app, listening, ready)
+    finally:
+        session.opened.set()  # the file of a browser that never came is deleted
+        if showing.is_alive():
+            showing.join()
 
 
 @contextmanager
 def _demo() -> Iterator[str]:
     """Run the local cloud that the demo has left, and yield its endpoint."""
     from cli.demo import FOLDER  # noqa: PLC0415  (it imports the servers)
-    from cloud import PROJECT  # noqa: PLC0415
     from cloud.cloud import LocalCloud  # noqa: PLC0415
 
     if not (FOLDER / "state").exists():
@@ -79,8 +87,6 @@ def _outbox(connection: Connection) -> Path | None:
     """Return the folder of what was sent, if *connection* is to the local cloud of this folder."""
     if not connection.emulated:
         return None
-    from cloud import PROJECT  # noqa: PLC0415
-    from cloud.cloud import running  # noqa: PLC0415  (it imports the servers)
 
     for folder in (PROJECT / ".local", PROJECT / ".local" / "demo"):
         address = running(PROJECT, folder)

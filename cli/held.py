@@ -14,12 +14,12 @@ from rich.text import Text
 from cli.conversations import print_records
 from cli.options import AsJson, Endpoint, Limit, Stack
 from cli.terminal import describe_files, fail_if, out, print_json, print_line, print_note, print_pairs, tracked, when
+from email_handler.conversations.held import is_open
 from email_handler.conversations.records import MessageRecord
 from email_handler.errors import ArchiveObjectMissing
 from email_handler.identifiers import FunctionName, ReceiptId
 from email_handler.mail.message import Message
 from email_handler.mail.parsing import parse
-from email_handler.usecases.held import is_open
 from operations.connection import Connection, connect
 from operations.conversations import describe_reason, ledger_items
 from operations.errors import CommandError

@@ -26,6 +26,7 @@ from cli.conversations import describe_send
 from cli.options import AsJson
 from cli.terminal import err, out, print_hanging, print_json, print_line, print_result
 from cloud import PRIVATE, PROJECT
+from cloud.address import Address, running
 from cloud.errors import LocalCloudError
 from email_handler.identifiers import ReceiptId
 from email_handler.mail.addresses import address_domain
@@ -34,7 +35,7 @@ from operations.conversations import sends_of
 from operations.functions import RECEIVERS
 
 if TYPE_CHECKING:
-    from cloud.cloud import Address, LocalCloud
+    from cloud.cloud import LocalCloud
 
 _DETACHED_LIMIT = 1200.0  # seconds: the first build may have to download
 _STOP_LIMIT = 30.0
@@ -65,7 +66,7 @@ def up(
     as_json: AsJson = False,
 ) -> None:
     """Start the local cloud and deploy the project to it. Ctrl-C stops it and all its processes."""
-    from cloud.cloud import LocalCloud, running  # noqa: PLC0415  (see the module's docstring)
+    from cloud.cloud import LocalCloud  # noqa: PLC0415  (see the module's docstring)
 
     found = running(PROJECT, folder)
     if found:
@@ -210,7 +211,7 @@ def outbox(
 @app.command()
 def down(folder: Folder = _FOLDER, as_json: AsJson = False) -> None:
     """Stop the local cloud of this project."""
-    from cloud.cloud import running, stop  # noqa: PLC0415  (see the module's docstring)
+    from cloud.cloud import stop  # noqa: PLC0415  (see the module's docstring)
 
     found = running(PROJECT, folder)
     if found:
@@ -232,7 +233,6 @@ def main() -> None:
 def _start_detached(folder: Path, for_sam: bool, options: list[str]) -> "Address":
     """Run ``local up`` in the background and return when the cloud is up, *for_sam* if so. Raise LocalCloudError if it
     fails."""
-    from cloud.cloud import running  # noqa: PLC0415  (see the module's docstring)
     from cloud.emulator import wait_until  # noqa: PLC0415
     from cloud.sam_local import ENVIRONMENT  # noqa: PLC0415
 

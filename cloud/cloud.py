@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cloud import PRIVATE, STACK, template
+from cloud.address import Address, running
 from cloud.clients import Clients
 from cloud.deploy import PARAMETERS, Deployment, deploy, describe
 from cloud.emulator import Emulator, free_port, in_flight, require_free, wait_until
@@ -28,20 +29,6 @@ from cloud.smtp import SmtpServer, submit
 
 SMTP_PORT = 2525
 _SEND_QUEUES = ("AckQueue", "ForwardQueue", "ReplyQueue")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where a running local cloud is: the content of ``.local/cloud.json``."""
-
-    pid: int  # of the process that runs it
-    endpoint: str  # AWS
-    ses_endpoint: str  # AWS, but sent messages go to the outbox
-    smtp_port: int
-    outbox: str
-    log: str
-    stack: str
-    parameters: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,16 +221,6 @@ class LocalCloud:
             payload=json.loads(run["Payload"].read() or b"null"),
             log=base64.b64decode(run.get("LogResult", "")).decode(errors="replace"),
         )
-
-
-def running(project: Path, folder: Path | None = None) -> Address | None:
-    """Return where the local cloud of *project* runs, None if it does not."""
-    try:
-        address = Address(**json.loads(((folder or project / ".local") / "cloud.json").read_text()))
-        os.kill(address.pid, 0)
-    except (OSError, ValueError, TypeError):
-        return None
-    return address
 
 
 def stop(address: Address, limit: float) -> None:

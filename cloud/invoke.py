@@ -22,7 +22,8 @@ import typer
 from rich.console import Console
 
 from cloud import PRIVATE, PROJECT, receipt
-from cloud.cloud import LocalCloud, running
+from cloud.address import running
+from cloud.cloud import LocalCloud
 from cloud.errors import LocalCloudError
 from cloud.receipt import VERDICT_KINDS, Verdicts
 from cloud.sam_local import ENVIRONMENT

@@ -3,6 +3,7 @@ twice, each answered by a page that says what was done."""
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,16 +13,16 @@ from console.session import Undo
 from console.view import desk_of, done, form_of
 from console.words import SENDS, STATUSES
 from email_handler.conversations.commands import LONGEST_SNOOZE
-from email_handler.conversations.records import Conversation, LedgerItem, Status
+from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord, Status
 from email_handler.ports import ListKind
 from email_handler.usecases.redrive import Redriven
-from email_handler.usecases.waiting import describe_cancelled
+from email_handler.usecases.waiting import describe_cancelled, wakes_at
 from operations.conversations import ledger_items
 from operations.errors import CommandError
 from operations.held import decide
 from operations.lists import put, read_entry
 from operations.redrive import SENT_BY, discard_failures, failures, redrive, redrive_failures
-from operations.waiting import cancel, reopen, snooze
+from operations.waiting import cancel, put_off, reopen, snooze
 
 _LIST_NAMES: dict[str, ListKind] = {"allow": "allow", "block": "block"}
 
@@ -68,12 +69,27 @@ def _snooze(request: Request, desk: Desk, conversation: Conversation) -> Respons
 
 
 def _restore(request: Request, desk: Desk, conversation: Conversation) -> Response:
-    """Take back one of the above: the status that there was before."""
+    """Take back one of the above: the status that there was before, or the day until which it was put off."""
     status = next((one for one in Status if one == form_of(request).get("status")), None)
-    if status is None or status is Status.SNOOZED:
+    if status is None:
         raise CommandError("There is no such status.")
-    desk.connection.operator.put_status(conversation.id, status)
+    if status is Status.SNOOZED:
+        put_off(desk.connection, conversation, _until(request, desk), desk.now())
+    else:
+        desk.connection.operator.put_status(conversation.id, status)
     return done(request, _page(conversation), f"{_named(conversation)}: {STATUSES[status].text.lower()}, as before.")
+
+
+def _until(request: Request, desk: Desk) -> datetime:
+    """Return the hour, still to come, until which a conversation was put off."""
+    try:
+        until = datetime.fromisoformat(form_of(request).get("until", "")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        until = desk.now()
+    days = (until - desk.now()) / timedelta(days=1)
+    if not 0 < days <= LONGEST_SNOOZE or until != wakes_at(until, 0):
+        raise CommandError("That time is over.")
+    return until
 
 
 def _cancel(request: Request, desk: Desk, conversation: Conversation) -> Response:
@@ -93,11 +109,12 @@ _CONVERSATION_ACTS: dict[str, Callable[[Request, Desk, Conversation], Response]]
 }
 
 
-def _back(conversation: Conversation) -> Undo | None:
-    """Return how to take back a change of status; a snooze has a reminder, which only another snooze can make."""
-    if conversation.status is Status.SNOOZED:
-        return None
-    return Undo(action=f"{_page(conversation)}/restore", fields={"status": conversation.status.value})
+def _back(conversation: Conversation) -> Undo:
+    """Return how to take back a change of status."""
+    fields = {"status": conversation.status.value}
+    if conversation.status is Status.SNOOZED and conversation.snoozed_until:
+        fields["until"] = conversation.snoozed_until.isoformat()
+    return Undo(action=f"{_page(conversation)}/restore", fields=fields)
 
 
 def _page(conversation: Conversation) -> str:
@@ -118,17 +135,24 @@ def act_on_message(request: Request) -> Response:
     act, listed = request.path_params["act"], form_of(request).get("listed") == "yes"
     if act not in ("release", "confirm"):
         raise CommandError("There is no such act.")
+    undo = _unlist(desk, record) if listed else None
     result = decide(act, record.receipt, record.function, desk.functions, listed=listed)
     if "error" in result:
         return done(request, "/held", f"Nothing was done: {result['error']}.", failed=True)
     if act == "confirm":
         also = f" {record.sender} is on the block-list." if listed else ""
-        return done(request, "/held", f"Kept held, and off this list: “{record.subject}”.{also}")
+        return done(request, "/held", f"Kept held, and off this list: “{record.subject}”.{also}", undo=undo)
     sends = ledger_items(desk.connection, result["jobs"])
     states = ", ".join(f"{send.kind} {SENDS[send.state].text.lower()}" for send in sends) or "nothing to send"
     also = f" {record.sender} is on the allow-list." if listed else ""
     back = f"/conversations/{result['conversation']}" if result["conversation"] else "/held"
-    return done(request, back, f"Released: “{record.subject}” ({states}).{also}")
+    return done(request, back, f"Released: “{record.subject}” ({states}).{also}", undo=undo)
+
+
+def _unlist(desk: Desk, record: MessageRecord) -> Undo:
+    """Return how to take back the entry of a list that a decision makes."""
+    before = dict(desk.connection.records.listed()).get(record.sender.lower(), "")
+    return Undo(action="/senders", fields={"entry": record.sender, "list": before}, label="Undo the list's entry")
 
 
 # Senders

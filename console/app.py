@@ -2,7 +2,9 @@
 
 import logging
 import math
+from collections.abc import Callable
 from http import HTTPStatus
+from importlib import import_module
 from traceback import walk_tb
 
 from starlette.applications import Starlette
@@ -13,7 +15,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from console import acts, conversations, documents, health, held, messages, outbox, search, sends
 from console.desk import Desk
 from console.guard import HEADERS, Guard
 from console.view import FOLDER, desk_of, page
@@ -29,35 +30,35 @@ def build_app(desk: Desk) -> Starlette:
     """Return the console of *desk* as an ASGI application."""
     get, post = ["GET"], ["POST"]
     routes = [
-        Route("/", conversations.inbox, methods=get),
-        Route("/conversations", conversations.every, methods=get),
-        Route("/conversations/{conversation}", conversations.conversation, methods=get),
-        Route("/conversations/{conversation}/{act}", acts.act_on_conversation, methods=post),
-        Route(_MESSAGE, messages.message, methods=get),
-        Route(f"{_MESSAGE}/html", messages.html, methods=get),
-        Route(f"{_MESSAGE}/raw", messages.raw, methods=get),
-        Route(f"{_MESSAGE}/files/{{number:int}}", messages.file, methods=get),
-        Route(f"{_MESSAGE}/{{act}}", acts.act_on_message, methods=post),
-        Route("/held", held.held, methods=get),
-        Route("/senders", held.lists, methods=get),
-        Route("/senders", acts.act_on_lists, methods=post),
-        Route("/search", search.search, methods=get),
-        Route("/sends", sends.sends, methods=get),
-        Route("/dead-letters", sends.dead_letters, methods=get),
-        Route("/dead-letters/now", sends.dead_letters_now, methods=get),
-        Route("/dead-letters/{act}", acts.act_on_dead_letters, methods=post),
-        Route("/failures/{act}", acts.act_on_failures, methods=post),
-        Route("/health", health.health, methods=get),
-        Route("/health/now", health.health_now, methods=get),
-        Route("/documents", documents.documents, methods=get),
-        Route("/documents/rules/backtest", documents.backtest, methods=post),
-        Route("/documents/{name}", documents.document, methods=get),
-        Route("/documents/{name}/try", documents.try_document, methods=post),
-        Route("/documents/{name}/push", documents.push, methods=post),
-        Route("/documents/{name}/rollback", documents.rollback, methods=post),
-        Route("/backtest", documents.backtest_result, methods=get),
-        Route("/outbox", outbox.outbox, methods=get),
-        Route("/outbox/{number:int}/html", outbox.html, methods=get),
+        Route("/", _page("conversations", "inbox"), methods=get),
+        Route("/conversations", _page("conversations", "every"), methods=get),
+        Route("/conversations/{conversation}", _page("conversations", "conversation"), methods=get),
+        Route("/conversations/{conversation}/{act}", _page("acts", "act_on_conversation"), methods=post),
+        Route(_MESSAGE, _page("messages", "message"), methods=get),
+        Route(f"{_MESSAGE}/html", _page("messages", "html"), methods=get),
+        Route(f"{_MESSAGE}/raw", _page("messages", "raw"), methods=get),
+        Route(f"{_MESSAGE}/files/{{number:int}}", _page("messages", "file"), methods=get),
+        Route(f"{_MESSAGE}/{{act}}", _page("acts", "act_on_message"), methods=post),
+        Route("/held", _page("held", "held"), methods=get),
+        Route("/senders", _page("held", "lists"), methods=get),
+        Route("/senders", _page("acts", "act_on_lists"), methods=post),
+        Route("/search", _page("search", "search"), methods=get),
+        Route("/sends", _page("sends", "sends"), methods=get),
+        Route("/dead-letters", _page("sends", "dead_letters"), methods=get),
+        Route("/dead-letters/now", _page("sends", "dead_letters_now"), methods=get),
+        Route("/dead-letters/{act}", _page("acts", "act_on_dead_letters"), methods=post),
+        Route("/failures/{act}", _page("acts", "act_on_failures"), methods=post),
+        Route("/health", _page("health", "health"), methods=get),
+        Route("/health/now", _page("health", "health_now"), methods=get),
+        Route("/documents", _page("documents", "documents"), methods=get),
+        Route("/documents/rules/backtest", _page("documents", "backtest"), methods=post),
+        Route("/documents/{name}", _page("documents", "document"), methods=get),
+        Route("/documents/{name}/try", _page("documents", "try_document"), methods=post),
+        Route("/documents/{name}/push", _page("documents", "push"), methods=post),
+        Route("/documents/{name}/rollback", _page("documents", "rollback"), methods=post),
+        Route("/backtest", _page("documents", "backtest_result"), methods=get),
+        Route("/outbox", _page("outbox", "outbox"), methods=get),
+        Route("/outbox/{number:int}/html", _page("outbox", "html"), methods=get),
         Route("/reading", reading, methods=get),
         Route("/more", more, methods=get),
         Mount("/static", StaticFiles(directory=FOLDER / "static")),
@@ -74,6 +75,17 @@ def build_app(desk: Desk) -> Starlette:
     )
     app.state.desk = desk
     return app
+
+
+def _page(module: str, name: str) -> Callable[[Request], Response]:
+    """Return the page *name* of *module*, which is imported when it is first asked for: filter, leak gate and PDF readers
+    behind some pages take as long to import as all that the inbox needs."""
+
+    def respond(request: Request) -> Response:
+        response: Response = getattr(import_module(f"console.{module}"), name)(request)
+        return response
+
+    return respond
 
 
 def more(request: Request) -> Response:

@@ -4,19 +4,21 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from console.backtest import Backtest
 from console.reading import Reading
 from console.session import Session
+from email_handler.conversations.held import is_open
 from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord, SendState
 from email_handler.identifiers import ConversationId, ReceiptId
 from email_handler.ports import Clock
-from email_handler.usecases.held import is_open
 from operations.connection import Connection, resources
 from operations.conversations import sends_of
-from operations.documents import BY_NAME, Pointer
 from operations.errors import CommandError
 from operations.functions import RECEIVERS, Functions
+
+if TYPE_CHECKING:
+    from console.backtest import Backtest
 
 AT_ONCE = 8  # calls at the same time; botocore keeps ten connections of a client open
 MANY = 500  # held messages, or sends of a state, that a page shows at most
@@ -87,9 +89,3 @@ class Desk:
         """Yield the sends in *state*, newest first."""
         found = self.connection.records.find("send_state", state, limit=MANY)
         return (one for one in found if isinstance(one, LedgerItem))
-
-    def pointer(self, name: str) -> Pointer:
-        """Return one of the documents in force. Raises CommandError."""
-        if name not in BY_NAME:
-            raise CommandError("There is no such document.")
-        return Pointer(BY_NAME[name], self.connection)

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from difflib import unified_diff
-from http import HTTPStatus
 from typing import Any, Literal
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from console.backtest import Backtest
+from console.desk import Desk
 from console.session import Undo
-from console.view import desk_of, done, form_of, page
+from console.view import desk_of, done, form_of, page, to
 from operations.documents import BUILTIN, BY_NAME, RULES, Pointer, Version, builtin
 from operations.errors import CommandError
 
@@ -24,7 +24,7 @@ def documents(request: Request) -> Response:
     desk = desk_of(request)
     found = []
     for name in BY_NAME:
-        pointer = desk.pointer(name)
+        pointer = _pointer(desk, name)
         now = pointer.history()[-1]
         found.append((pointer.document, now, pointer.problems(now.key)))
     return page(request, "documents.html", documents=found, builtin=BUILTIN)
@@ -32,7 +32,7 @@ def documents(request: Request) -> Response:
 
 def document(request: Request) -> Response:
     """Return the page of one document: in force, its history, and how an earlier version differs."""
-    pointer = desk_of(request).pointer(request.path_params["name"])
+    pointer = _pointer(desk_of(request), request.path_params["name"])
     history = pointer.history()
     asked = request.query_params.get("version", "")
     other = next((version for version in history[:-1] if str(version.version) == asked), None)
@@ -43,7 +43,7 @@ def document(request: Request) -> Response:
 
 def try_document(request: Request) -> Response:
     """Return the page of one document with what a changed text would mean: findings and the difference."""
-    pointer = desk_of(request).pointer(request.path_params["name"])
+    pointer = _pointer(desk_of(request), request.path_params["name"])
     history, draft = pointer.history(), _draft(request)
     text = _text(pointer, history[-1].key)
     findings = pointer.document.check(draft.encode())
@@ -62,7 +62,7 @@ def try_document(request: Request) -> Response:
 def push(request: Request) -> Response:
     """Put a changed text in force, unless something is wrong with it."""
     desk = desk_of(request)
-    pointer = desk.pointer(request.path_params["name"])
+    pointer = _pointer(desk, request.path_params["name"])
     body = _draft(request).encode()
     back = f"/documents/{pointer.document.name}"
     if findings := pointer.document.check(body):
@@ -76,7 +76,7 @@ def push(request: Request) -> Response:
 
 def rollback(request: Request) -> Response:
     """Put an earlier version in force again."""
-    pointer = desk_of(request).pointer(request.path_params["name"])
+    pointer = _pointer(desk_of(request), request.path_params["name"])
     back = f"/documents/{pointer.document.name}"
     before, key = pointer.back(form_of(request).get("to", ""))
     if key == before:
@@ -92,12 +92,19 @@ def backtest(request: Request) -> Response:
     if findings := RULES.check(body):
         return done(request, "/documents/rules", f"Not tried: {'; '.join(findings)}.", failed=True)
     desk.backtest = Backtest(desk.connection, body, desk.now())
-    return RedirectResponse("/backtest", HTTPStatus.SEE_OTHER)
+    return to(request, "/backtest")
 
 
 def backtest_result(request: Request) -> Response:
     """Return how far the back-test is, or its result."""
     return page(request, "backtest.html", backtest=desk_of(request).backtest)
+
+
+def _pointer(desk: Desk, name: str) -> Pointer:
+    """Return one of the documents in force. Raises CommandError."""
+    if name not in BY_NAME:
+        raise CommandError("There is no such document.")
+    return Pointer(BY_NAME[name], desk.connection)
 
 
 def _page(request: Request, pointer: Pointer, history: list[Version], text: str, **values: Any) -> Response:

@@ -9,7 +9,7 @@ console's page is never in one document with it.
 import base64
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -192,18 +192,3 @@ def _inline_pictures(message: Message) -> dict[str, str]:
 def picture_type(payload: bytes) -> str:
     """Return the type of a picture that every browser draws by itself, "" for anything else: SVG is a document."""
     return next((kind for begins, kind in _PICTURES.items() if payload.startswith(begins)), "")
-
-
-_URL = re.compile(r"https?://[^\s<>\"'\\^`{|}\x00-\x20\x7f-\xa0]{1,2000}", re.IGNORECASE)
-_AFTER = ".,;:!?)]"
-
-
-def split_links(text: str) -> Sequence[tuple[str, bool]]:
-    """Return *text* in pieces, each with whether it is a link to the web."""
-    pieces: list[tuple[str, bool]] = []
-    at = 0
-    for match in _URL.finditer(text):
-        url = match[0].rstrip(_AFTER)
-        pieces += [(text[at : match.start()], False), (url, True)]
-        at = match.start() + len(url)
-    return [*pieces, (text[at:], False)]

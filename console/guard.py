@@ -1,20 +1,22 @@
 """Nothing answers but to the browser that opened the console, and what answers can do nothing but what it should.
 
 Any page of the web can send requests to 127.0.0.1, and a name of its own can resolve to it (DNS rebinding). So a request
-needs, in this order, our own Host, no Origin or fetch of another site, and the cookie; one that changes something also
-our Origin and the token of our forms. Whatever is missing, the answer is the same.
+needs, in this order, our own Host, no Origin or fetch of another site, a path below the session's root, and the cookie;
+one that changes something also our Origin and the token of our forms. Whatever is missing, the answer is the same.
 """
 
+import base64
+import hashlib
 from collections.abc import Iterable
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console.session import CSRF, TOKEN, Session
+from console.session import COOKIE, CSRF, TOKEN, Session
 
 MAX_BODY = 2_000_000  # bytes of a form: the longest document that can be pushed
 MAX_FIELDS = 50
@@ -38,6 +40,18 @@ HEADERS = {
 
 REFUSAL = "Open the link that email-handler console has printed; it works once. A new run prints another.\n"
 
+_FIND_AGAIN = """
+const root = localStorage.getItem("root"), [, first, ...rest] = location.pathname.split("/");
+if (root && root !== "/" + first) location.replace(root + "/" + rest.join("/") + location.search);
+"""
+BOOKMARK = f"<!doctype html><title>Console</title><p>{REFUSAL}</p><script>{_FIND_AGAIN}</script>"
+"""For bookmarks of an earlier run: the script has the root of this one from storage that is this port's alone."""
+
+_BOOKMARK_POLICY = (
+    f"default-src 'none'; script-src 'sha256-{base64.b64encode(hashlib.sha256(_FIND_AGAIN.encode()).digest()).decode()}'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
+
 
 class Guard:
     """ASGI middleware around the whole console."""
@@ -58,19 +72,22 @@ class Guard:
 
     async def _refusal(self, request: Request) -> Response | None:
         """Return the answer to *request* if it is not the app's to give."""
-        if not self._is_from_here(request.headers):
-            return refused()
-        if request.method in READING and request.url.path == "/" and TOKEN in request.query_params:
-            return self._exchange(request)
-        if not self._session.knows(request.cookies.get(self._session.cookie_name, "")):
-            return refused()
-        if request.method in READING:
-            return None
-        form = await _form(request) if self._is_ours(request.headers) else {}
-        if not self._session.may_act(form.get(CSRF, "")):
-            return refused()
-        request.state.form = form
-        return None
+        session, path = self._session, request.scope["path"]
+        if request.headers.getlist("host") == [session.host]:
+            if request.method == "GET" and path == "/" and TOKEN in request.query_params:
+                return self._exchange(request)
+            if self._is_from_here(request.headers) and not session.covers(path):
+                return _bookmark(request)
+            if self._is_from_here(request.headers) and session.knows(request.cookies.get(COOKIE, "")):
+                request.scope["root_path"] = session.root
+                if request.method in READING or await self._may_act(request):
+                    return None
+        return refused()
+
+    async def _may_act(self, request: Request) -> bool:
+        """Return whether *request* is a form of ours, which is kept for the page."""
+        request.state.form = await _form(request) if self._is_ours(request.headers) else {}
+        return self._session.may_act(request.state.form.get(CSRF, ""))
 
     def _is_from_here(self, headers: Headers) -> bool:
         """Return whether no other site has a part in a request, as far as the browser says.
@@ -79,10 +96,8 @@ class Guard:
         page it was.
         """
         sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
-        return (
-            headers.getlist("host") == [self._session.host]
-            and set(sites) <= {"same-origin", "none"}
-            and (origins in ([], [self._session.origin]) or (origins == ["null"] and sites == ["same-origin"]))
+        return set(sites) <= {"same-origin", "none"} and (
+            origins in ([], [self._session.origin]) or (origins == ["null"] and sites == ["same-origin"])
         )
 
     def _is_ours(self, headers: Headers) -> bool:
@@ -92,14 +107,28 @@ class Guard:
         return ours and kind == "application/x-www-form-urlencoded"
 
     def _exchange(self, request: Request) -> Response:
-        """Return a cookie for the token, and the way to a page without it in its address."""
+        """Return a cookie for the token, and the way to a page without it in its address.
+
+        Whoever follows the link from another page (a file, a chat) would send no cookie of SameSite=Strict on a redirect:
+        then a page of ours leads on.
+        """
         cookie = self._session.exchange(request.query_params[TOKEN])
-        if not cookie and not self._session.knows(request.cookies.get(self._session.cookie_name, "")):
-            return refused()
-        response = RedirectResponse("/", HTTPStatus.SEE_OTHER)
-        if cookie:
-            response.set_cookie(self._session.cookie_name, cookie, httponly=True, samesite="strict")
+        if not cookie:
+            return _bookmark(request)
+        home = f"{self._session.root}/"
+        if self._is_from_here(request.headers):
+            response = Response(status_code=HTTPStatus.SEE_OTHER, headers={"Location": home})
+        else:
+            response = Response(headers={"Refresh": f"0; url={home}"})
+        response.set_cookie(COOKIE, cookie, path=self._session.root, httponly=True, samesite="strict")
         return response
+
+
+def _bookmark(request: Request) -> Response:
+    """Return the answer to what is at no address of this run: for a person who has opened it, one that finds it again."""
+    if request.method != "GET" or request.headers.getlist("sec-fetch-site") != ["none"]:
+        return refused()
+    return HTMLResponse(BOOKMARK, HTTPStatus.FORBIDDEN, {"Content-Security-Policy": _BOOKMARK_POLICY})
 
 
 def refused() -> Response:

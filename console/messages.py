@@ -1,16 +1,20 @@
 """One message: everything that happened to it and why, its text, its HTML in a frame of its own, and its files."""
 
+from functools import lru_cache
+
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from console import emails
+from console.desk import Desk
 from console.view import desk_of, page
+from email_handler.conversations.held import is_open
 from email_handler.conversations.records import MessageRecord
 from email_handler.errors import ArchiveObjectMissing
+from email_handler.identifiers import ArchiveKey
 from email_handler.mail.message import Message
 from email_handler.mail.parsing import parse
-from email_handler.ports import ListKind
-from email_handler.usecases.held import is_open
+from email_handler.ports import Archive, ListKind
 from operations.conversations import decisions_of, sends_of
 from operations.errors import CommandError
 
@@ -21,7 +25,7 @@ MAX_TEXT = 200_000  # characters of a text that are shown
 def message(request: Request) -> Response:
     """Return the page of one message."""
     desk, record = desk_of(request), _record(request)
-    parsed = _parsed(request, record)
+    parsed, framed = _read(desk, record)
     decisions = decisions_of(desk.connection, record)
     listed: ListKind | None = dict(desk.connection.records.listed()).get(record.sender.lower())
     return page(
@@ -31,7 +35,7 @@ def message(request: Request) -> Response:
         body=parsed.text[:MAX_TEXT] if parsed else "",
         cut=parsed is not None and len(parsed.text) > MAX_TEXT,
         stored=parsed is not None,
-        framed=emails.framed(parsed) if parsed and parsed.html else None,
+        framed=framed,
         links=emails.links(parsed) if parsed and parsed.html else [],
         headers=[(name, value) for name in FIELDS for value in (parsed.header_all(name) if parsed else ())],
         files=_files(record, parsed),
@@ -45,15 +49,15 @@ def message(request: Request) -> Response:
 
 def html(request: Request) -> Response:
     """Return the HTML of one message, for its frame."""
-    parsed = _parsed(request, _record(request))
-    if parsed is None:
-        raise CommandError("The archive no longer holds this message.")
-    return HTMLResponse(emails.framed(parsed).page, headers={"Content-Security-Policy": emails.FRAME_POLICY})
+    _, framed = _read(desk_of(request), _record(request))
+    if framed is None:
+        raise CommandError("The archive no longer holds this message, or it has no HTML.")
+    return HTMLResponse(framed.page, headers={"Content-Security-Policy": emails.FRAME_POLICY})
 
 
 def file(request: Request) -> Response:
     """Return one attachment, to be stored and never shown by the browser."""
-    parsed = _parsed(request, _record(request))
+    parsed, _ = _read(desk_of(request), _record(request))
     number = request.path_params["number"]
     found = next((one for one in (parsed.attachments if parsed else ()) if one.number == number), None)
     if found is None:
@@ -76,11 +80,18 @@ def _record(request: Request) -> MessageRecord:
     return desk_of(request).message(request.path_params["function"], request.path_params["receipt"])
 
 
-def _parsed(request: Request, record: MessageRecord) -> Message | None:
+def _read(desk: Desk, record: MessageRecord) -> tuple[Message | None, emails.Framed | None]:
+    """Return a message, and its HTML for the frame; None for what there is not."""
     try:
-        return parse(desk_of(request).connection.archive.get(record.archive_key))
+        return _read_once(desk.connection.archive, record.archive_key)
     except ArchiveObjectMissing:
-        return None
+        return None, None
+
+
+@lru_cache(maxsize=2)  # the page, and then its frame and files
+def _read_once(archive: Archive, key: ArchiveKey) -> tuple[Message, emails.Framed | None]:
+    parsed = parse(archive.get(key))
+    return parsed, emails.framed(parsed) if parsed.html else None
 
 
 def _files(record: MessageRecord, parsed: Message | None) -> list[dict[str, object]]:

@@ -1,11 +1,13 @@
 """The one browser that may use this console, and what it is told next."""
 
 import secrets
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from secrets import compare_digest
 
 TOKEN = "token"  # noqa: S105  (the name of the parameter)
+COOKIE = "console"
 CSRF = "csrf"
 
 
@@ -32,23 +34,27 @@ class Session:
 
     The link that the command prints has a token. The first browser that follows it gets a cookie instead, and the token
     is worth nothing from then on; so there is one cookie, and one browser.
+
+    Cookies know no ports (RFC 6265, section 8.5): a browser sends one of 127.0.0.1 to every server there, whoever on this
+    machine runs it. They know paths. So all pages are below *root*, a path that nobody can guess, and the cookie is for
+    that path alone.
     """
 
     def __init__(self, port: int) -> None:
         """Make the secrets of a console on *port* of 127.0.0.1."""
         self.host = f"127.0.0.1:{port}"
         self.origin = f"http://{self.host}"
-        self.cookie_name = (
-            f"email-handler-console-{port}"  # cookies know no ports: each console needs a name of its own
-        )
+        self.root = f"/{secrets.token_urlsafe(16)}"
         self.csrf = secrets.token_urlsafe(32)
         self.note: Note | None = None
+        self.opened = threading.Event()  # set once a browser has the cookie
         self._token = secrets.token_urlsafe(32)
         self._cookie = secrets.token_urlsafe(32)
 
     @property
     def link(self) -> str:
-        """Return the link that opens the console, once."""
+        """Return the link that opens the console, once. It does not tell *root*: other users may see it in the command
+        line with which a terminal starts the browser."""
         return f"{self.origin}/?{TOKEN}={self._token}"
 
     def exchange(self, token: str) -> str:
@@ -57,7 +63,13 @@ class Session:
         if spent or not right:
             return ""
         self._token = ""
+        self.opened.set()
         return self._cookie
+
+    def covers(self, path: str) -> bool:
+        """Return whether *path* is one of this run's pages: below its root."""
+        first, slash, _ = path[1:].partition("/")
+        return bool(slash) and compare_digest(f"/{first}".encode(), self.root.encode())
 
     def knows(self, cookie: str) -> bool:
         """Return whether *cookie* is the one that was given for the token."""

@@ -1,4 +1,4 @@
-"""Pages from templates. Everything is escaped, always: no template and no value can turn that off (``templates/``)."""
+"""Pages from templates. Everything is escaped and made plain (``words.plain``): no value can turn that off."""
 
 from collections.abc import Mapping
 from functools import cache, partial
@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from console import words
 from console.desk import Desk
-from console.emails import split_links
+from console.links import shown, split_links
 from console.session import CSRF, Note, Undo
 from email_handler.conversations.records import Status
 from email_handler.errors import EmailHandlerError
@@ -21,18 +22,40 @@ FOLDER = Path(__file__).parent
 
 
 @cache
-def _environment() -> Environment:
+def _environment(root: str) -> Environment:
+    """Return the templates for pages below the path *root*."""
     loader = FileSystemLoader(FOLDER / "templates")
-    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_readable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     made.filters |= {
         "plain": words.plain,
         "size": words.size,
         "send": words.describe_send,
         "reason": words.describe_reason,
+        "exactly": escape,
         "pieces": split_links,
+        "shown": shown,
     }
-    made.globals |= {"OUTCOMES": words.OUTCOMES, "STATUSES": words.STATUSES, "SENDS": words.SENDS, "CSRF": CSRF}
+    made.globals |= {
+        "OUTCOMES": words.OUTCOMES,
+        "STATUSES": words.STATUSES,
+        "SENDS": words.SENDS,
+        "CSRF": CSRF,
+        "root": root,
+    }
     return made
+
+
+def _readable(value: Any) -> Any:
+    """Return what a template says of *value*: no text of a stranger's hides anything or turns the direction of what
+    follows. ``exactly`` is for what a form sends back, and for where a link leads."""
+    return words.plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def desk_of(request: Request) -> Desk:
@@ -56,7 +79,7 @@ def page(request: Request, template: str, *, code: HTTPStatus = HTTPStatus.OK, *
         "desk": desk,
         "csrf": desk.session.csrf,
         "note": None if fragment or "x-background" in request.headers else desk.session.take_note(),
-        "path": request.url.path,
+        "path": request.scope["path"].removeprefix(desk.session.root),
         "now": now,
         "age": partial(words.age, now=now),
         "short": partial(words.short, now=now),
@@ -65,7 +88,7 @@ def page(request: Request, template: str, *, code: HTTPStatus = HTTPStatus.OK, *
         "progress": desk.reading.progress,
         "problem": desk.reading.problem,
     }
-    text = _environment().get_template(template).render(shown | values)
+    text = _environment(desk.session.root).get_template(template).render(shown | values)
     return HTMLResponse(text, code)
 
 
@@ -74,7 +97,12 @@ def done(request: Request, back: str, text: str, *, failed: bool = False, undo: 
     desk = desk_of(request)
     desk.session.note = Note(text=text, failed=failed, undo=undo)
     desk.reading.expect()
-    return RedirectResponse(back, HTTPStatus.SEE_OTHER)
+    return to(request, back)
+
+
+def to(request: Request, path: str) -> Response:
+    """Return the way to the page *path* of ours."""
+    return RedirectResponse(f"{desk_of(request).session.root}{path}", HTTPStatus.SEE_OTHER)
 
 
 def _counts(desk: Desk) -> dict[str, int]:

@@ -2,9 +2,6 @@
 
 from email_handler.conversations.records import MessageRecord
 from email_handler.errors import ArchiveObjectMissing
-from email_handler.mail.message import Message
-from email_handler.mail.new_text import new_text
-from email_handler.mail.parsing import parse
 from email_handler.mistakes import attempt_or
 from email_handler.ports import Archive
 from index.entries import Texts, text_keys
@@ -36,9 +33,13 @@ def texts_as_it_came(message: MessageRecord, archive: Archive) -> Texts:
         raw = archive.get(message.archive_key)
     except ArchiveObjectMissing:
         return beginning
-    return attempt_or(beginning, _texts_of, parse(raw))
+    return attempt_or(beginning, _texts_of, raw)
 
 
-def _texts_of(message: Message) -> Texts:
+def _texts_of(raw: bytes) -> Texts:
+    from email_handler.mail.new_text import new_text  # noqa: PLC0415  (slow to import, and only held messages need it)
+    from email_handler.mail.parsing import parse  # noqa: PLC0415
+
+    message = parse(raw)
     names = tuple(found.name for found in message.attachments)
     return Texts(new=new_text(message.text, message.html), full=message.text, files=names)

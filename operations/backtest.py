@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import batched
 
 from email_handler.conversations.disposition import Disposition, Outcome
+from email_handler.conversations.held import CONFIRMED, RELEASED
 from email_handler.conversations.keys import raw_prefix, receipt_of
 from email_handler.conversations.records import MessageRecord
 from email_handler.errors import ArchiveObjectMissing
@@ -18,7 +19,6 @@ from email_handler.identifiers import ArchiveKey, EmailAddress
 from email_handler.mail.parsing import parse
 from email_handler.spam.rules import RuleSet
 from email_handler.spam.stages import assess_content, outcome_of
-from email_handler.usecases.held import CONFIRMED, RELEASED
 from operations.connection import Connection
 
 AT_ONCE = 8  # messages fetched at the same time

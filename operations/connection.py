@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cloud import PROJECT, STACK
+from cloud.address import running
 from operations.errors import CommandError
 
 if TYPE_CHECKING:
@@ -56,8 +57,6 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
     from email_handler.adapters.s3 import S3Archive  # noqa: PLC0415
 
     if not stack and not endpoint:
-        from cloud.cloud import running  # noqa: PLC0415  (it imports the servers, which only this question needs)
-
         local = running(PROJECT)
         if local is None:
             raise CommandError(

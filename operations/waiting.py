@@ -13,12 +13,17 @@ from operations.connection import Connection
 
 def snooze(connection: Connection, conversation: Conversation, days: int, now: datetime) -> datetime:
     """Put *conversation* off for *days* from *now*; return when its reminder is due. Another snooze moves it."""
-    *_, latest = connection.records.messages(conversation.id)
     until = wakes_at(now, days)
+    put_off(connection, conversation, until, now)
+    return until
+
+
+def put_off(connection: Connection, conversation: Conversation, until: datetime, now: datetime) -> None:
+    """Put *conversation* off until *until*, the beginning of an hour. Again until then is harmless."""
+    *_, latest = connection.records.messages(conversation.id)
     notice = reminder(conversation, latest, conversation.mailboxes, until)
     connection.ledger.add(replace(notice, queued_at=now))  # first: of a reminder for nothing, nobody hears
     connection.operator.put_snoozed(conversation.id, until, notice.id)
-    return until
 
 
 def reopen(connection: Connection, conversation: Conversation) -> Status:

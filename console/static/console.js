@@ -2,9 +2,13 @@
 "use strict";
 
 const recent = 183 * 86400e3;
+const { root } = document.documentElement.dataset;
 
 // The server shows dates of a query in this zone's days.
-document.cookie = `zone=${-new Date().getTimezoneOffset()};SameSite=Strict;path=/`;
+document.cookie = `zone=${-new Date().getTimezoneOffset()};SameSite=Strict;path=${root}`;
+
+// Bookmarks of this run find the next one on this port by it (guard.py).
+localStorage.setItem("root", root);
 
 function localTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
@@ -67,7 +71,7 @@ function searchAsYouType(field) {
     waiting = setTimeout(async () => {
       asked.abort();
       asked = new AbortController();
-      const url = `/search?q=${encodeURIComponent(field.value)}`;
+      const url = `${root}/search?q=${encodeURIComponent(field.value)}`;
       const place = document.querySelector(field.dataset.live);
       if (!place) return;
       try {
@@ -129,7 +133,7 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") event.target.blur();
     return;
   }
-  const go = { i: "/", h: "/held" };
+  const go = { i: `${root}/`, h: `${root}/held` };
   if (event.key === "j") move(1);
   else if (event.key === "k") move(-1);
   else if (event.key === "/") document.querySelector("[data-hotkey='/']").focus();
@@ -181,7 +185,7 @@ window.addEventListener("pageshow", () => {
 
 for (const field of document.querySelectorAll("[data-live]")) searchAsYouType(field);
 enliven(document);
-if (location.pathname === "/search") {
+if (location.pathname === `${root}/search`) {
   const field = document.querySelector("[data-live]");
   field.focus();
   field.setSelectionRange(field.value.length, field.value.length);

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from cli.main import app
 from cloud.cloud import LocalCloud
 from email_handler.conversations.disposition import Outcome, Reason
+from email_handler.conversations.held import CONFIRMED, RELEASED
 from email_handler.spam.rules import load_rules
-from email_handler.usecases.held import CONFIRMED, RELEASED
 from operations.backtest import Tried, try_record
 from tests.support.builders import mail
 from tests.support.operator import arrive, held, lines, person

@@ -131,7 +131,7 @@ def main() -> None:
         ):
             page.emulate_media(color_scheme="dark" if dark else "light")
             page.set_viewport_size({"width": width, "height": height})
-            page.goto(console.origin + path)
+            page.goto(console.at + path)
             page.screenshot(path=FOLDER / f"{name}.png")
             print(f"{name}.png")  # noqa: T201 - a command
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.emails import MAX_PICTURE, file_headers, framed, links, picture_type, split_links
+from console.emails import MAX_PICTURE, file_headers, framed, links, picture_type
+from console.links import shown, split_links
 from email_handler.mail.parsing import parse
 from tests.console.hostile import HTML
 from tests.support.builders import mail
@@ -227,3 +228,30 @@ def test_punctuation_behind_an_address_takes_no_time() -> None:
 
     assert "".join(piece for piece, _ in split_links(text)) == text
     assert time.process_time() - begun < 0.3
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://bank.example/login?a=b#c", "https://bank.example/login?a=b#c"),
+        ("https://b\u0430nk.example:8080/login", "https://xn--bnk-6cd.example:8080/login"),
+        ("https://m\u00fcnchen.example", "https://xn--mnchen-3ya.example"),
+        ("https://evil.example\u3002com/", "https://evil.example.com/"),
+        ("https://\uff42ank.example/", "https://bank.example/"),
+        ("https://b%D0%B0nk.example/", "https://xn--bnk-6cd.example/"),
+        ("https://bank.example@evil.example/", "https://evil.example/"),
+        ("https://bank.example:443@evil.example\\@other.example/", "https://evil.example\\@other.example/"),
+        ("HTTPS://Bank.Example", "HTTPS://bank.example"),
+        ("https://bank.example/\u0430", "https://bank.example/\u0430"),
+        ("https://" + "\u0430" * 300, "https://…"),
+    ],
+)
+def test_a_link_is_shown_with_the_host_that_the_browser_asks(url: str, expected: str) -> None:
+    assert shown(url) == expected
+
+
+def test_any_link_can_be_shown_soon() -> None:
+    began = time.process_time()
+    for url in ("https://" + "\u0430" * 100_000, "https://" + "@" * 100_000, "https://" + "%" * 100_000):
+        shown(url)
+    assert time.process_time() - began < 1

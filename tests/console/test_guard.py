@@ -1,13 +1,15 @@
 """Who gets an answer: only the browser that opened the console, from its own pages."""
 
 import http.client
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 import pytest
 
-from console.guard import POLICY, REFUSAL
+from console.guard import BOOKMARK, POLICY, REFUSAL
 from console.session import Session
 from tests.support.builders import mail
 from tests.support.console import Served, console_of
@@ -41,14 +43,8 @@ def world() -> World:
 
 
 @pytest.fixture(scope="module")
-def console(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with console_of(world, tmp_path_factory.mktemp("console")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def opened(console: Served) -> Answer:
-    return ask(console, console.session.link.removeprefix(console.origin))
+    return _exchange(console, "GET", console.session.link.removeprefix(console.origin), None, {})
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +53,12 @@ def cookie(opened: Answer) -> str:
 
 
 def ask(console: Served, path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
-    return _exchange(console, method, path, None, headers or {})
+    return _exchange(console, method, console.session.root + path, None, headers or {})
 
 
 def post(console: Served, path: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
-    return _exchange(console, "POST", path, urlencode(form), kind | dict(headers))
+    return _exchange(console, "POST", console.session.root + path, urlencode(form), kind | dict(headers))
 
 
 def _exchange(console: Served, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Answer:
@@ -95,18 +91,35 @@ def test_the_link_works_once() -> None:
     assert not session.knows(token)
 
 
-def test_the_token_becomes_a_cookie_that_no_script_and_no_other_site_has(opened: Answer) -> None:
-    assert (opened.status, opened.headers["location"]) == (303, "/")
-    assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(opened.headers["set-cookie"].split("; "))
+def test_the_token_becomes_a_cookie_that_no_script_and_no_other_site_has(console: Served, opened: Answer) -> None:
+    root = console.session.root
+    assert (opened.status, opened.headers["location"]) == (303, f"{root}/")
+    assert {"HttpOnly", "SameSite=strict", f"Path={root}"} <= set(opened.headers["set-cookie"].split("; "))
 
 
-def test_the_spent_token_opens_nothing_for_others(console: Served, opened: Answer, cookie: str) -> None:
+def test_the_spent_token_opens_nothing(console: Served, opened: Answer, cookie: str) -> None:
     assert opened.status == 303
     path = console.session.link.removeprefix(console.origin) + "spent"
 
-    assert seen(ask(console, path)) == NOTHING
-    assert seen(ask(console, "/?token=")) == NOTHING
-    assert ask(console, path, {"Cookie": cookie}).headers["location"] == "/"
+    for headers in ({}, {"Cookie": cookie}):
+        assert seen(_exchange(console, "GET", path, None, headers)) == NOTHING
+        assert seen(_exchange(console, "GET", "/?token=", None, headers)) == NOTHING
+
+
+def test_the_link_does_not_tell_where_the_pages_are(console: Served) -> None:
+    assert console.session.root not in console.session.link
+    assert len(console.session.root) > 20
+
+
+def test_a_link_followed_from_another_page_leads_on_by_a_page_of_ours() -> None:
+    """A browser sends no cookie of SameSite=Strict on a redirect that a file or another site has begun."""
+    world = World()
+    with TemporaryDirectory() as folder, console_of(world, Path(folder)) as console:
+        path = console.session.link.removeprefix(console.origin)
+        answer = _exchange(console, "GET", path, None, {"Sec-Fetch-Site": "cross-site"})
+
+    assert (answer.status, answer.headers["refresh"]) == (200, f"0; url={console.session.root}/")
+    assert answer.text == ""
 
 
 # Reading
@@ -137,6 +150,17 @@ FOREIGN: dict[str, dict[str, str]] = {
     "a page of another port": {"Sec-Fetch-Site": "same-site"},
     "an origin of nobody from another site": {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
 }
+OUTSIDE = (
+    "",
+    "/",
+    "/held",
+    "{root}",
+    "{root}x/held",
+    "/x{root}/held",
+    "//{root}/held",
+    "/%2f{root}/held",
+    "/guess/held",
+)
 
 
 @pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN)
@@ -150,6 +174,25 @@ def test_everybody_else_gets_the_same_nothing(console: Served, cookie: str, fore
         answer = ask(console, path, headers)
         assert seen(answer) == NOTHING
         assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_nothing_is_outside_of_the_path_that_only_the_browser_knows(console: Served, cookie: str, path: str) -> None:
+    for headers in ({"Cookie": cookie}, {"Cookie": cookie, "Origin": console.origin}):
+        answer = _exchange(console, "GET", path.format(root=console.session.root) or "*", None, headers)
+        assert seen(answer) == NOTHING
+
+
+def test_a_bookmark_of_an_earlier_run_is_told_nothing_but_how_to_find_this_one(console: Served) -> None:
+    bookmark = "/of-an-earlier-run/conversations/c-1"
+    answer = _exchange(console, "GET", bookmark, None, {"Sec-Fetch-Site": "none"})
+
+    assert (answer.status, answer.text) == (403, BOOKMARK)
+    assert console.session.root not in answer.text
+    assert "script-src 'sha256-" in answer.headers["content-security-policy"]
+    for headers in ({}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert seen(_exchange(console, "GET", bookmark, None, headers)) == NOTHING
+    assert seen(_exchange(console, "POST", bookmark, None, {"Sec-Fetch-Site": "none"})) == NOTHING
 
 
 # Acting
@@ -198,7 +241,7 @@ def test_an_act_of_our_own_form_is_done_and_its_repetition_is_harmless(
     )  # fmt: skip
     for headers in ours:
         answer = post(console, "/senders", form, {"Cookie": cookie, **headers})
-        assert (answer.status, answer.headers["location"]) == (303, "/senders")
+        assert (answer.status, answer.headers["location"]) == (303, f"{console.session.root}/senders")
 
     assert world.records.lists == {"spam@shop.example": "block"}
     assert "spam@shop.example is on the block-list" in ask(console, "/senders", {"Cookie": cookie}).text
@@ -210,7 +253,7 @@ def test_the_way_back_from_an_act_leads_nowhere_else(console: Served, cookie: st
     form = {"entry": "a@shop.example", "list": "allow", "csrf": console.session.csrf}
     for back in ("//evil.example", "https://evil.example/", "/\\evil.example", "\r\nX: y"):
         answer = post(console, "/senders", form | {"back": back}, {"Cookie": cookie, "Origin": console.origin})
-        assert answer.headers["location"] == "/senders"
+        assert answer.headers["location"] == f"{console.session.root}/senders"
     world.records.lists.clear()
 
 

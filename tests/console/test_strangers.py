@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from email_handler.identifiers import ReceiptId
 from tests.console.hostile import HTML, WORDS
 from tests.support.builders import mail
-from tests.support.console import Requests, Served, browsing, console_of
+from tests.support.console import Requests, Served, browsing
 from tests.support.world import World
 
 PIXEL = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
@@ -68,12 +68,6 @@ def world() -> World:
 
 
 @pytest.fixture(scope="module")
-def console(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with console_of(world, tmp_path_factory.mktemp("console")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with browsing() as browser:
         yield browser
@@ -125,26 +119,26 @@ def test_the_watch_notices_a_script_and_a_request(chromium: Browser, console: Se
 @pytest.mark.parametrize("sandbox", ["sandbox=''", ""], ids=["in our frame", "in any frame"])
 def test_the_html_of_an_email_does_nothing_in_its_frame(page: Page, console: Served, seen: Seen, sandbox: str) -> None:
     """The policy of the page alone keeps it from acting, even if our frame's own sandbox were forgotten."""
-    page.goto(f"{console.origin}/more")
+    page.goto(f"{console.at}/more")
     paths = [f"/messages/inbound/html{number}/html" for number in range(len(HTML))]
-    frames = "".join(f"<iframe {sandbox} src='{path}'></iframe>" for path in paths)
+    frames = "".join(f"<iframe {sandbox} src='{console.session.root}{path}'></iframe>" for path in paths)
     page.evaluate(
         "async html => { document.body.innerHTML = html; const frames = [...document.querySelectorAll('iframe')];"
         " await Promise.all(frames.map(frame => new Promise(done => frame.onload = done))) }",
         frames,
     )
-    shown = {frame.url.removeprefix(console.origin): frame for frame in page.frames[1:]}
+    shown = {frame.url.removeprefix(console.at): frame for frame in page.frames[1:]}
 
     assert list(shown) == paths
     for name, path in zip(HTML, paths, strict=True):
         assert shown[path].evaluate(ACTIVE) == [], name
     assert seen.scripts == []
     assert seen.requests.others == []
-    assert page.url == f"{console.origin}/more"
+    assert page.url == f"{console.at}/more"
 
 
 def test_the_html_of_an_email_has_no_origin_even_as_a_page_of_its_own(page: Page, console: Served, seen: Seen) -> None:
-    page.goto(f"{console.origin}/messages/inbound/html0/html")
+    page.goto(f"{console.at}/messages/inbound/html0/html")
 
     assert page.evaluate("self.origin") == "null"
     assert seen.requests.others == []
@@ -160,11 +154,11 @@ def test_what_a_stranger_fills_in_is_text_on_every_page(page: Page, console: Ser
         "/search?q=stranger", f"/search?q={'%3Cscript%3Ealert(1)%3C%2Fscript%3E'}",
     ]  # fmt: skip
     for path in pages:
-        page.goto(console.origin + path)
-        assert page.url == console.origin + path
+        page.goto(console.at + path)
+        assert page.url == console.at + path
         foreign = page.evaluate(
             "() => [...document.querySelectorAll('script, iframe, base, form, meta[http-equiv], object, [onfocus], [onclick], [onerror]')]"
-            '.filter(one => !one.matches(\'script[src="/static/console.js"], iframe.mail[sandbox=""], form[action^="/"], form[method=dialog]\'))'
+            '.filter(one => !one.matches(\'script[src$="/static/console.js"], iframe.mail[sandbox=""], form[action^="/"], form[method=dialog]\'))'
             ".map(one => one.outerHTML)"
         )
         assert foreign == [], path
@@ -175,7 +169,7 @@ def test_what_a_stranger_fills_in_is_text_on_every_page(page: Page, console: Ser
 
 def test_the_direction_of_a_strangers_name_ends_with_it(page: Page, console: Served) -> None:
     number = next(number for number, words in enumerate(WORDS) if "\u202e" in words)
-    page.goto(f"{console.origin}/messages/inbound/words{number}")
+    page.goto(f"{console.at}/messages/inbound/words{number}")
 
     shown = page.locator("h1").inner_text()
     assert "Jane<gro.live@enaj>" in shown.replace(" ", "")
@@ -183,7 +177,7 @@ def test_the_direction_of_a_strangers_name_ends_with_it(page: Page, console: Ser
 
 
 def test_files_are_stored_and_never_opened(page: Page, console: Served) -> None:
-    answer = page.request.get(f"{console.origin}/messages/inbound/words0/files/1")
+    answer = page.request.get(f"{console.at}/messages/inbound/words0/files/1")
 
     assert answer.body() == b"<script>alert(1)</script>"
     assert answer.headers["content-type"] == "application/octet-stream"
@@ -203,7 +197,7 @@ def test_pictures_from_elsewhere_are_counted_and_simple_ones_of_its_own_are_show
     drawing = ("plan", "image/svg+xml", b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>")
     inline = [("logo", "image/png", PIXEL), drawing]
     world.arrive(mail(html=html, inline=inline, message_id="<pictures@a.example>"), receipt="pictures")
-    page.goto(f"{console.origin}/messages/inbound/pictures")
+    page.goto(f"{console.at}/messages/inbound/pictures")
     page.get_by_text("As HTML").click()
     page.wait_for_load_state("networkidle")
     frame = page.frames[1]

@@ -38,6 +38,11 @@ class Served:
     def origin(self) -> str:
         return self.session.origin
 
+    @property
+    def at(self) -> str:
+        """Where its pages are: their addresses begin so."""
+        return self.session.origin + self.session.root
+
 
 @contextmanager
 def serve_app(app: Starlette, listening: socket.socket) -> Iterator[Served]:
@@ -56,9 +61,9 @@ def serve_app(app: Starlette, listening: socket.socket) -> Iterator[Served]:
 
 
 @contextmanager
-def console_of(world: World, folder: Path, **given: Any) -> Iterator[Served]:
+def console_of(world: World, folder: Path, port: int = 0, **given: Any) -> Iterator[Served]:
     """Serve the console of what is in *world*."""
-    listening = listen(0)
+    listening = listen(port)
     session = Session(port_of(listening))
     index = SearchIndex.open(folder / "index.sqlite", "the world")
     desk = Desk(connection_to(world, **given), Reading(index, lambda _: fill(index, world)), session, None, world.clock)

@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 
 from email_handler.conversations.disposition import Outcome
+from email_handler.conversations.held import is_open
 from email_handler.errors import ArchiveObjectMissing, ArchiveUnavailable, NotHeld, RecordChanged, RecordsUnavailable
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.usecases import reply
 from email_handler.usecases.decision import finish
-from email_handler.usecases.held import confirm, is_open, release
+from email_handler.usecases.held import confirm, release
 from tests.support.builders import entity, mail, multipart
 from tests.support.world import OWNER, PUBLIC, THREAD, World
 

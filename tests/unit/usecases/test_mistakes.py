@@ -17,6 +17,7 @@ import pytest
 from email_handler import mistakes
 from email_handler.conversations import parsed
 from email_handler.conversations.disposition import Outcome, mistake_in
+from email_handler.conversations.held import RELEASED
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Decision, MessageRecord, SendState
@@ -221,7 +222,7 @@ def test_a_released_message_is_forwarded_whichever_step_raises(
                 decision = held.release(receipt, "inbound", world.context)
             record = world.records.message_records[receipt, "inbound"]
             assert (OWNER,) in [one.recipients for one in world.run()]
-            assert (decision.decider, held.RELEASED in record.reasons) == ("operator", True)
+            assert (decision.decider, RELEASED in record.reasons) == ("operator", True)
             assert record.outcome is (Outcome.FLAG if mistake_in(record.reasons) else Outcome.DELIVER)
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 
 from email_handler.conversations.disposition import Outcome, Reason
+from email_handler.conversations.held import is_open
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import digest_key, notice_id
 from email_handler.conversations.records import Decision, MessageRecord
@@ -13,7 +14,7 @@ from email_handler.ports import Commit, Known, Question
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import HELD_FOR, build_commit, decide_once, new_send
-from email_handler.usecases.held import can_be_released, is_open
+from email_handler.usecases.held import can_be_released
 
 _TOLD = "digest"  # the checkpoint: the last day (UTC) whose held messages the owner was told
 _DAY = timedelta(days=1)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from email_handler.conversations.disposition import Disposition, Outcome, Reason, mistaken
+from email_handler.conversations.held import CONFIRMED, RELEASED
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage, judged, message_record, parse_received
 from email_handler.conversations.records import Decision, MessageRecord
@@ -20,9 +21,6 @@ from email_handler.usecases.contact_message import message_question, plan_delive
 from email_handler.usecases.context import Context
 from email_handler.usecases.decision import build_commit, decide_once
 from email_handler.usecases.unread import bare_question, deliver_unread
-
-RELEASED = Reason(stage="operator", rule="released", detail="released by the operator")
-CONFIRMED = Reason(stage="operator", rule="confirmed", detail="confirmed by the operator")
 
 
 def release(receipt: ReceiptId, function: FunctionName, context: Context, *, allow: bool = False) -> Decision:
@@ -100,11 +98,6 @@ def can_be_released(record: MessageRecord, owners: Owners) -> bool:
     again."""
     by_owner = record.function == "reply" and owners.include(record.sender)
     return not (by_owner or any(reason.stage == "owner" for reason in record.reasons))
-
-
-def is_open(record: MessageRecord) -> bool:
-    """Return whether *record* is held and waits for the operator's decision."""
-    return record.outcome is Outcome.HOLD and CONFIRMED not in record.reasons
 
 
 def _held(receipt: ReceiptId, function: FunctionName, context: Context) -> MessageRecord:
