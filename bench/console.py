@@ -55,6 +55,7 @@ QUERIES = {
     "two words": "aba abe",
     "words next to each other": '"aba abe"',
     "a prefix of many words": "ab*",
+    "a prefix of one letter": "a*",
     "as it is typed": "ab",
     "a word without another": "aba -abe",
     "only without a word": "-abe",

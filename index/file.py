@@ -13,7 +13,7 @@ from pathlib import Path
 from email_handler.errors import EmailHandlerError
 from index.texts import TOKENIZER
 
-VERSION = 1
+VERSION = 2
 """Of the tables below. A file of another version is made anew: everything in it comes from the stack."""
 
 COLUMNS = ("sender", "recipient", "subject", "people", "files", "new", "quoted", "contents")
@@ -60,7 +60,7 @@ CREATE INDEX by_files ON messages (id) WHERE files;
 CREATE INDEX by_texts ON messages (id) WHERE {WITHOUT_TEXTS};
 CREATE INDEX by_due ON messages (due) WHERE due IS NOT NULL;
 CREATE INDEX by_expires ON messages (expires) WHERE expires IS NOT NULL;
-CREATE VIRTUAL TABLE words USING fts5({", ".join(COLUMNS)}, tokenize = "{TOKENIZER}", prefix = '2');
+CREATE VIRTUAL TABLE words USING fts5({", ".join(COLUMNS)}, tokenize = "{TOKENIZER}", prefix = '1 2');
 """
 
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600

@@ -105,7 +105,7 @@ class Query:
 
 def parse_query(text: str, zone: tzinfo | None, *, unfinished: bool = False) -> Query:
     """Return what *text* asks for. Days are those of *zone* (None: this machine's). If the text is *unfinished*, still being
-    typed, its last word may go on once it has two letters.
+    typed, its last word may go on.
 
     An unknown ``word:`` is text like any other (``Re:``, ``https:``), and punctuation asks for nothing. Raises QueryError.
     """
@@ -130,7 +130,7 @@ def _condition(part: re.Match[str], zone: tzinfo | None, *, goes_on: bool) -> Co
     return Term(
         text=words,
         column=COLUMNS.get(operator, ""),
-        prefix=bool(part["star"]) or (part["quoted"] is None and (value.endswith("*") or (goes_on and len(value) > 1))),
+        prefix=bool(part["star"]) or (part["quoted"] is None and (value.endswith("*") or goes_on)),
         excluded=excluded,
     )
 

@@ -88,7 +88,7 @@ def test_what_cannot_be_asked_is_refused_in_a_sentence(text: str, said: str) -> 
 def test_the_last_word_of_an_unfinished_query_may_go_on() -> None:
     assert conditions("garden sh", unfinished=True) == (Term(text="garden"), Term(text="sh", prefix=True))
     assert conditions("garden shed ", unfinished=True) == (Term(text="garden"), Term(text="shed"))
-    assert conditions("garden s", unfinished=True) == (Term(text="garden"), Term(text="s"))
+    assert conditions("garden s", unfinished=True) == (Term(text="garden"), Term(text="s", prefix=True))
     assert conditions('"garden sh', unfinished=True) == (Term(text="garden sh"),)
 
 
