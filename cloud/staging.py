@@ -126,7 +126,12 @@ def _context(clients: Clients, deployment: Deployment) -> Context:
         }
     )
     configuration = Configuration(
-        rules=builtin_rules(), routes=Routes(), signatures=Signatures(), owners=settings.owners(), problems=()
+        rules=builtin_rules(),
+        routes=Routes(),
+        signatures=Signatures(),
+        owners=settings.owners(),
+        learned=None,
+        problems=(),
     )
     return Context(
         archive=S3Archive(clients.s3, bucket),

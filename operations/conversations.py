@@ -43,7 +43,7 @@ def headline(message: MessageRecord) -> str:
 
 def describe_reason(reason: Reason) -> str:
     """Return one reason in full."""
-    weight = f" +{reason.weight:g}" if reason.weight else ""
+    weight = f" {reason.weight:+g}" if reason.weight else ""
     return f"{reason}{weight}" + (f" ({reason.detail})" if reason.detail else "")
 
 

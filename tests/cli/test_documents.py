@@ -127,7 +127,7 @@ def restore(cloud: LocalCloud) -> Iterator[None]:
     ssm = cloud.clients.ssm
     names = [
         cloud.resources[name]
-        for name in ("RulesPointer", "RoutesPointer", "AcknowledgementPointer", "SignaturePointer")
+        for name in ("RulesPointer", "RoutesPointer", "AcknowledgementPointer", "SignaturePointer", "LearnedPointer")
     ]
     before = {name: ssm.get_parameter(Name=name)["Parameter"]["Value"] for name in names}
     yield

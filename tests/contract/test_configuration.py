@@ -77,6 +77,13 @@ def test_a_parameter_points_to_its_document_or_to_the_built_in_one(source: tuple
     assert config.read(builtin) is None
 
 
+@pytest.mark.cloud
+def test_a_document_that_is_switched_off_is_none(deployment: Deployment) -> None:
+    deployment.point_to("off")
+
+    assert deployment.read() is None
+
+
 def test_a_parameter_that_cannot_be_read_raises_unavailable(source: tuple[ConfigSource, str, str]) -> None:
     config, rules, _ = source
 

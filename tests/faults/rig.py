@@ -34,7 +34,7 @@ ROUNDS = 30  # receives of one job before the rig gives up
 STEP = 300  # seconds by which the clock moves when something failed: longer than a lease
 LATE = 30 * 3600  # seconds
 SKEW = 600  # seconds
-DOCUMENTS = ("rules", "routes", "acknowledgement", "signature")
+DOCUMENTS = ("rules", "routes", "acknowledgement", "signature", "learned")
 SENDERS = {"Ack": "ack_sender", "Forward": "forward_sender", "Reply": "reply_sender"}
 
 
@@ -171,6 +171,7 @@ class World:
             "ROUTES_PARAMETER": "/faults/routes",
             "ACKNOWLEDGEMENT_PARAMETER": "/faults/acknowledgement",
             "SIGNATURE_PARAMETER": "/faults/signature",
+            "LEARNED_PARAMETER": "/faults/learned",
             "UNCHECKED_PARTS": "tell",
             "ACK_DAILY_CAP": "200",
             "ACK_DAILY_CAP_PER_DOMAIN": "200",

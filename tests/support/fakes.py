@@ -27,6 +27,7 @@ from email_handler.conversations.records import (
     PendingEvent,
     Reference,
     SendState,
+    Status,
 )
 from email_handler.errors import (
     ArchiveObjectMissing,
@@ -46,7 +47,18 @@ from email_handler.identifiers import (
     ReceiptId,
     SesId,
 )
-from email_handler.ports import Clock, Commit, ConfigDocument, Known, ListKind, Question, SendContext, SentCommit
+from email_handler.ports import (
+    BUILTIN,
+    Clock,
+    Commit,
+    ConfigDocument,
+    Known,
+    ListKind,
+    Question,
+    SendContext,
+    SentCommit,
+)
+from email_handler.spam.learned import Act, Example
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 FINGERPRINT_AGE = timedelta(days=3)
@@ -140,6 +152,8 @@ class FakeRecords(Failing):
         self.cautious = False
         self.checkpoints: dict[str, str] = {}
         self.sent_events: dict[LedgerId, tuple[datetime, PendingEvent]] = {}
+        self.written: dict[ConversationId, datetime] = {}  # when each conversation was written last
+        self.learned: dict[ReceiptId, Example] = {}
 
     # Records
 
@@ -239,6 +253,7 @@ class FakeRecords(Failing):
     def _store(self, conversation: Conversation | None, contact: Contact | None) -> None:
         if conversation:
             self.conversations[conversation.id] = replace(conversation, version=conversation.version + 1)
+            self.written[conversation.id] = max(self._clock(), conversation.updated_at)
         if contact:
             self.contacts[keys.mailbox(contact.address)] = replace(contact, version=contact.version + 1)
 
@@ -506,6 +521,62 @@ class FakeConfig(Failing):
             raise ConfigUnavailable("the parameter could not be read and there is no earlier copy")
         body = self.documents[parameter]
         return None if body is None else ConfigDocument(body=body, version=f"{parameter}@fake")
+
+
+class FakePointer(Failing):
+    """One parameter: `key` is what it holds now, `moved` what it has held since."""
+
+    def __init__(self, key: str = BUILTIN) -> None:
+        super().__init__()
+        self.key = key
+        self.moved: list[str] = []
+
+    @_can_fail
+    def where(self) -> str:
+        return self.key
+
+    @_can_fail
+    def move(self, key: str) -> None:
+        self.key = key
+        self.moved.append(key)
+
+
+class FakeJudgements(Failing):
+    """What the owner decided, as the records of a fake table tell."""
+
+    def __init__(self, records: FakeRecords) -> None:
+        super().__init__()
+        self.records = records
+
+    @_can_fail
+    def conversations(
+        self, status: Status, since: datetime, until: datetime
+    ) -> Iterator[tuple[datetime, Conversation]]:
+        written = [(self.records.written[c.id], c) for c in self.records.conversations.values() if c.status is status]
+        return iter(sorted((one for one in written if since <= one[0] < until), key=lambda one: one[0]))
+
+    @_can_fail
+    def decided(self, since: datetime, until: datetime) -> Iterator[tuple[datetime, Decision]]:
+        decided = [
+            (at, self.records.decisions[key]) for key, at in self.records.decided_at.items() if key[1] == "operator"
+        ]
+        return iter(sorted((one for one in decided if since <= one[0] < until), key=lambda one: one[0]))
+
+    @_can_fail
+    def acts(self, receipts: Sequence[ReceiptId]) -> dict[ReceiptId, Act]:
+        return {receipt: self.records.learned[receipt].act for receipt in receipts if receipt in self.records.learned}
+
+    @_can_fail
+    def examples(self) -> Iterator[tuple[ReceiptId, Example]]:
+        return iter(list(self.records.learned.items()))
+
+    @_can_fail
+    def learn(self, receipt: ReceiptId, example: Example) -> None:
+        self.records.learned[receipt] = example
+
+    @_can_fail
+    def unlearn(self, receipt: ReceiptId) -> None:
+        self.records.learned.pop(receipt, None)
 
 
 class FakeEvents(Failing):

@@ -16,16 +16,29 @@ from email_handler.conversations.signatures import Signatures, load_signatures
 from email_handler.errors import RetryLater
 from email_handler.identifiers import EmailAddress, FunctionName, ReceiptId
 from email_handler.senders.authentication import SesReceipt
+from email_handler.spam.learned import LearnedModel
 from email_handler.spam.rules import builtin_rules
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
 from email_handler.usecases.inbound import receive
+from email_handler.usecases.learning import Learning
 from email_handler.usecases.reply import relay_reply
 from email_handler.usecases.send_acknowledgement import send_acknowledgement
 from email_handler.usecases.send_forward import send_forward
 from email_handler.usecases.send_reply import send_reply
 from email_handler.usecases.sending import Dispatch
-from tests.support.fakes import NOW, FakeArchive, FakeConfig, FakeEvents, FakeJobs, FakeMailer, FakeRecords, Sent
+from tests.support.fakes import (
+    NOW,
+    FakeArchive,
+    FakeConfig,
+    FakeEvents,
+    FakeJobs,
+    FakeJudgements,
+    FakeMailer,
+    FakePointer,
+    FakeRecords,
+    Sent,
+)
 from tests.support.records import passed_receipt
 
 PUBLIC = EmailAddress("contact@example.com")
@@ -57,6 +70,9 @@ class World:
             display_name="Example Ltd",
         )
         self.routes = Routes()
+        self.judgements = FakeJudgements(self.records)
+        self.pointer = FakePointer()
+        self.learned: LearnedModel | None = None
         self.hold_unchecked = False
         self.ack_daily_cap = 200
         self.ack_daily_cap_per_domain = 200
@@ -77,7 +93,12 @@ class World:
         document = self.config.documents["signature"]
         signatures = load_signatures(document) if document else Signatures()
         return Configuration(
-            rules=builtin_rules(), routes=self.routes, signatures=signatures, owners=owners, problems=()
+            rules=builtin_rules(),
+            routes=self.routes,
+            signatures=signatures,
+            owners=owners,
+            problems=(),
+            learned=self.learned,
         )
 
     @property
@@ -99,6 +120,10 @@ class World:
             chance=lambda: 0.0,
             new_token=self.new_token,
         )
+
+    @property
+    def learning(self) -> Learning:
+        return Learning(judgements=self.judgements, pointer=self.pointer)
 
     @property
     def dispatch(self) -> Dispatch:

@@ -42,5 +42,5 @@ def test_neither_deletion_nor_a_failed_creation_deletes_messages_and_records() -
 
 
 def test_pointers_start_at_the_layers_built_in_documents() -> None:
-    for name in ("RulesPointer", "RoutesPointer", "AcknowledgementPointer", "SignaturePointer"):
+    for name in ("RulesPointer", "RoutesPointer", "AcknowledgementPointer", "SignaturePointer", "LearnedPointer"):
         assert RESOURCES[name]["Properties"]["Value"] == "builtin"

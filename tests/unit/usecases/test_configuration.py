@@ -15,8 +15,8 @@ ROUTE = b'[[route]]\nto = "x@private.example"\n'
 
 
 def reader(rules: bytes | None, routes: bytes | None) -> tuple[ConfigurationReader, FakeConfig]:
-    config = FakeConfig({"rules": rules, "routes": routes, "signature": None})
-    return ConfigurationReader(config, "rules", "routes", "signature", OWNERS), config
+    config = FakeConfig({"rules": rules, "routes": routes, "signature": None, "learned": None})
+    return ConfigurationReader(config, "rules", "routes", "signature", "learned", OWNERS), config
 
 
 def test_builtin_as_parameter_value_means_the_built_in_rules_and_no_routes() -> None:
@@ -47,8 +47,8 @@ class Changing(FakeConfig):
 
 
 def test_broken_rules_leave_the_last_good_set_in_force_and_are_reported() -> None:
-    config = Changing({"rules": RULE, "routes": None, "signature": None})
-    source = ConfigurationReader(config, "rules", "routes", "signature", OWNERS)
+    config = Changing({"rules": RULE, "routes": None, "signature": None, "learned": None})
+    source = ConfigurationReader(config, "rules", "routes", "signature", "learned", OWNERS)
     good = source.begin()().rules
     config.documents["rules"], config.version = b"[[[", 2
     configuration = source.begin()()
@@ -70,11 +70,11 @@ def test_rules_whose_reading_fails_in_any_way_stop_no_message(monkeypatch: pytes
 
 
 def test_an_unreachable_source_leaves_the_built_in_rules_and_is_reported() -> None:
-    source = ConfigurationReader(FakeConfig({}), "rules", "routes", "signature", OWNERS)
+    source = ConfigurationReader(FakeConfig({}), "rules", "routes", "signature", "learned", OWNERS)
     configuration = source.begin()()
 
     assert configuration.rules is builtin_rules()
-    assert len(configuration.problems) == 3
+    assert len(configuration.problems) == 4
 
 
 def test_an_outage_leaves_the_last_good_documents_in_force() -> None:
@@ -93,8 +93,8 @@ def test_every_mailbox_of_the_routes_is_an_owners() -> None:
 
 
 def test_routes_are_read_again_only_when_their_document_changes() -> None:
-    config = Changing({"rules": None, "routes": ROUTE, "signature": None})
-    source = ConfigurationReader(config, "rules", "routes", "signature", OWNERS)
+    config = Changing({"rules": None, "routes": ROUTE, "signature": None, "learned": None})
+    source = ConfigurationReader(config, "rules", "routes", "signature", "learned", OWNERS)
     first, same = source.begin()(), source.begin()()
     config.documents["routes"], config.version = ROUTE.replace(b"x@", b"y@"), 2
 

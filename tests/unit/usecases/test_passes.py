@@ -40,7 +40,7 @@ def test_digest_and_conditions_do_not_wait_for_the_listing(world: World) -> None
     topic = Topic()
     world.archive.fail("keys", ArchiveUnavailable("down"))
     with pytest.raises(ArchiveUnavailable):
-        inbound_pass(world.context, health=Quiet(), alerts=topic)
+        inbound_pass(world.context, health=Quiet(), alerts=topic, learning=world.learning)
 
     assert [one.recipients for one in world.run()] == [(OWNER,)]
     assert len(topic.texts) == 1
@@ -55,7 +55,7 @@ def test_what_was_decided_is_finished_even_if_the_digest_fails(world: World) -> 
     world.now += timedelta(hours=1)
     world.records.fail("held", RecordsUnavailable("down"))
     with pytest.raises(RecordsUnavailable):
-        inbound_pass(world.context, health=Quiet(), alerts=Topic())
+        inbound_pass(world.context, health=Quiet(), alerts=Topic(), learning=world.learning)
 
     assert [one.recipients for one in world.run()].count((OWNER,)) == 1
 
@@ -66,12 +66,12 @@ def test_what_could_not_be_taken_up_is_reported_after_the_listing(world: World) 
     world.now += SETTLED
     world.records.fail("commit", RecordsUnavailable("for the digest"))
     with pytest.raises(RecordsUnavailable):
-        inbound_pass(world.context, health=Quiet(), alerts=topic)
-    inbound_pass(world.context, health=Quiet(), alerts=topic)
+        inbound_pass(world.context, health=Quiet(), alerts=topic, learning=world.learning)
+    inbound_pass(world.context, health=Quiet(), alerts=topic, learning=world.learning)
     world.store(mail(message_id="<m3@customer.example>"), receipt="lost too")
     world.now += SETTLED
     world.records.fail("look_up", RecordsUnavailable("down"))
-    report = inbound_pass(world.context, health=Quiet(), alerts=topic)
+    report = inbound_pass(world.context, health=Quiet(), alerts=topic, learning=world.learning)
 
     assert list(report.reconciled.failed) == ["lost too"]
     assert "1 stored messages could not be taken up" in topic.texts[-1]

@@ -68,7 +68,7 @@ def send(world: World, kind: JobKind, *, sent: int = 0, bounced: int = 0, compla
 
 
 def daily(world: World, topic: Topic) -> None:
-    inbound_pass(world.context, health=Healthy(), alerts=topic)
+    inbound_pass(world.context, health=Healthy(), alerts=topic, learning=world.learning)
 
 
 def test_what_is_sent_and_comes_back_is_counted_for_a_week_and_for_each_configuration_set(world: World) -> None:

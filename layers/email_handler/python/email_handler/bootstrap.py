@@ -94,13 +94,14 @@ def _receiving() -> "tuple[ReceivingSettings, ConfigurationReader]":
         settings.rules_parameter,
         settings.routes_parameter,
         settings.signature_parameter,
+        settings.learned_parameter,
         settings.owners(),
     )
     return settings, reader
 
 
 def context() -> "Context":
-    """Return what inbound and reply work with. Rules and routes are read in the background meanwhile."""
+    """Return what inbound and reply work with. The documents are read in the background meanwhile."""
     from email_handler.adapters.eventbridge import EventBridgeEvents
     from email_handler.runtime import log_problems
     from email_handler.usecases.context import Context
@@ -143,8 +144,11 @@ def context() -> "Context":
 
 
 def inbound_daily(context: "Context") -> "PassReport":
-    """Run inbound's daily pass with what only it needs: SES's health and the alarm topic."""
+    """Run inbound's daily pass with what only it needs: SES's health, the alarm topic, and what it learns from."""
+    from email_handler.adapters.dynamodb.judgements import DynamoJudgements
     from email_handler.adapters.health import AwsHealth, SnsAlerts
+    from email_handler.adapters.ssm import SsmPointer
+    from email_handler.usecases.learning import Learning
     from email_handler.usecases.passes import inbound_pass
 
     settings = InboundSettings.from_environ(os.environ)
@@ -157,7 +161,12 @@ def inbound_daily(context: "Context") -> "PassReport":
         rule_set=settings.rule_set,
         active_rule_set=_client("ses").describe_active_receipt_rule_set,
     )
-    return inbound_pass(context, health=health, alerts=SnsAlerts(_client("sns"), settings.alarm_topic_arn))
+    learning = Learning(
+        judgements=DynamoJudgements(_client("dynamodb"), settings.table_name),
+        pointer=SsmPointer(_client("ssm"), settings.learned_parameter),
+    )
+    alerts = SnsAlerts(_client("sns"), settings.alarm_topic_arn)
+    return inbound_pass(context, health=health, alerts=alerts, learning=learning)
 
 
 def reply_daily(context: "Context") -> "PassReport":

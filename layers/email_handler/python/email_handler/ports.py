@@ -20,6 +20,7 @@ from email_handler.conversations.records import (
     PendingEvent,
     Reference,
     SendState,
+    Status,
 )
 from email_handler.identifiers import (
     ArchiveKey,
@@ -31,6 +32,7 @@ from email_handler.identifiers import (
     ReceiptId,
     SesId,
 )
+from email_handler.spam.learned import Act, Example
 
 type Clock = Callable[[], datetime]
 """Returns the current time as an aware UTC datetime."""
@@ -367,10 +369,61 @@ class ConfigSource(Protocol):
     """Documents in S3 that SSM parameters point to. Cached with a time-to-live and the ETag."""
 
     def read(self, parameter: str) -> ConfigDocument | None:
-        """Return the document that *parameter* points to; None if it points nowhere (value ``builtin``).
+        """Return the document that *parameter* points to; None if it points nowhere (values ``builtin`` and ``off``).
 
         The last good copy outlives an outage. Raises ConfigUnavailable if there is none.
         """
+        ...
+
+
+BUILTIN, OFF = "builtin", "off"
+"""What a parameter holds if it points to no document: the layer's own is used, or, switched off, none."""
+
+
+class DocumentPointer(Protocol):
+    """One parameter that points to a document. Raises ConfigUnavailable."""
+
+    def where(self) -> str:
+        """Return the key of the document in force, BUILTIN or OFF; never a cached value."""
+        ...
+
+    def move(self, key: str) -> None:
+        """Point to *key*. Who reads by a ConfigSource follows within its time-to-live."""
+        ...
+
+
+LEARNING_DUE = "learning due"
+"""Checkpoint: since when examples differ from those that the personal model was made of, "" if they do not."""
+
+
+class Judgements(Protocol):
+    """What the owner decided about messages, and the examples that were made of it. Raises RecordsUnavailable."""
+
+    def conversations(
+        self, status: Status, since: datetime, until: datetime
+    ) -> Iterator[tuple[datetime, Conversation]]:
+        """Yield the conversations of *status* that were last written at *since* or later and before *until*, with that
+        time, oldest first. Eventually consistent."""
+        ...
+
+    def decided(self, since: datetime, until: datetime) -> Iterator[tuple[datetime, Decision]]:
+        """Yield the operator's decisions about held messages, by the time of the decision, in the same way."""
+        ...
+
+    def acts(self, receipts: Sequence[ReceiptId]) -> dict[ReceiptId, Act]:
+        """Return as what those of *receipts* were learned that were: consistent batch reads."""
+        ...
+
+    def examples(self) -> Iterator[tuple[ReceiptId, Example]]:
+        """Yield all examples, in no order, page after page."""
+        ...
+
+    def learn(self, receipt: ReceiptId, example: Example) -> None:
+        """Store the example that the message *receipt* is, instead of an earlier one. Idempotent."""
+        ...
+
+    def unlearn(self, receipt: ReceiptId) -> None:
+        """Forget the example of *receipt*, if there is one."""
         ...
 
 

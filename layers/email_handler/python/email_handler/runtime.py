@@ -211,6 +211,7 @@ def _response(report: "PassReport") -> dict[str, Any]:
         "taken_up": list(done.taken_up[:SHOWN]),
         "failed": dict(islice(done.failed.items(), SHOWN)),
         "conditions": list(report.conditions),
+        "learned": report.learned,
     }
 
 

@@ -86,6 +86,7 @@ class ReceivingSettings(OwnerSettings):
     rules_parameter: str  # name of the SSM parameter that points to the spam rules
     routes_parameter: str  # likewise the routes
     signature_parameter: str  # likewise the signatures of replies
+    learned_parameter: str  # likewise the personal model
     unchecked_parts: str  # "tell" or "hold": what to do with a reply whose parts were not all read in full
     ack_daily_cap: int
     ack_daily_cap_per_domain: int

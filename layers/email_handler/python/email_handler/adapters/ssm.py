@@ -5,14 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from email_handler.adapters.aws import FAILURES, code
-from email_handler.errors import ConfigUnavailable
-from email_handler.ports import ConfigDocument
-
-BUILTIN = "builtin"
-"""The parameter's value if it points to no object: the layer's own document is used."""
+from email_handler.adapters.aws import FAILURES, code, translating
+from email_handler.errors import ConfigUnavailable, EmailHandlerError
+from email_handler.ports import BUILTIN, OFF, ConfigDocument
 
 TTL = 60.0
 """Seconds for which a copy counts as the latest."""
@@ -38,7 +35,7 @@ class SsmConfig:
         self._copies: dict[str, _Copy] = {}
 
     def read(self, parameter: str) -> ConfigDocument | None:
-        """Return the document that *parameter* points to, None for ``builtin``; no call within the TTL.
+        """Return the document that *parameter* points to, None for ``builtin`` and ``off``; no call within the TTL.
 
         If SSM or S3 fail, or the object is missing, the last good copy is used for another TTL, so that an outage
         delays no message. Raises ConfigUnavailable if there is none.
@@ -58,7 +55,7 @@ class SsmConfig:
 
     def _fetch(self, parameter: str, last: _Copy | None) -> tuple[str, str, ConfigDocument | None]:
         key: str = self._ssm.get_parameter(Name=parameter)["Parameter"]["Value"].strip()
-        if key == BUILTIN:
+        if key in (BUILTIN, OFF):
             return key, "", None
         condition = {"IfNoneMatch": last.etag} if last and last.key == key else {}
         try:
@@ -70,3 +67,27 @@ class SsmConfig:
         etag: str = found["ETag"]
         version = f"{key}@{etag.strip('"')}"
         return key, etag, ConfigDocument(body=found["Body"].read(), version=version)
+
+
+class SsmPointer:
+    """Port DocumentPointer: one parameter in SSM."""
+
+    def __init__(self, ssm: Any, parameter: str) -> None:
+        """Use boto3's client *ssm* on *parameter*."""
+        self._ssm = ssm
+        self._parameter = parameter
+
+    def where(self) -> str:
+        """Return what the parameter holds. Raises ConfigUnavailable."""
+        with translating(_translated):
+            value: str = self._ssm.get_parameter(Name=self._parameter)["Parameter"]["Value"]
+        return value.strip()
+
+    def move(self, key: str) -> None:
+        """Let the parameter hold *key*. Raises ConfigUnavailable."""
+        with translating(_translated):
+            self._ssm.put_parameter(Name=self._parameter, Value=key, Type="String", Overwrite=True)
+
+
+def _translated(error: ClientError | BotoCoreError) -> EmailHandlerError:
+    return ConfigUnavailable(f"a pointer could not be read or moved: {code(error)}")

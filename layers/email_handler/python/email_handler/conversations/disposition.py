@@ -20,12 +20,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """One reason for an outcome, for the operator to read, free of addresses. Only the detail of ``words`` has some of
-    the content, single words: it is shown and stored, never logged."""
+    """One reason for an outcome, for the operator to read, free of addresses. Only the details of ``words`` and ``learned``
+    have some of the content, single words: they are shown and stored, never logged."""
 
-    stage: str  # "verdicts", "recipient", "patterns", "words", "list", "owner", "feedback", "duplicate", ...
+    stage: str  # "verdicts", "recipient", "patterns", "words", "learned", "list", "owner", "feedback", "duplicate", ...
     rule: str  # constant id within the stage: "virus", "unknown-recipient", a spam rule's id, ...
-    weight: float = 0.0  # what it added to the score; 0 for reasons without a weight
+    weight: float = 0.0  # what it added to the score, or took from it; 0 for reasons without a weight
     detail: str = ""  # one short sentence for people: what the rule is for
 
     def __str__(self) -> str:
@@ -48,7 +48,8 @@ def mistake_in(reasons: Iterable[Reason]) -> Reason | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disposition:
-    """The filter's result. ``score`` is the sum of the weights of the pattern rules and of the model of words."""
+    """The filter's result. ``score`` is the sum of the weights of the pattern rules and of both models of
+    words."""
 
     outcome: Outcome
     reasons: tuple[Reason, ...] = ()
@@ -64,3 +65,8 @@ class Disposition:
     def words(self) -> float:
         """Return the points that the model of words added."""
         return sum(reason.weight for reason in self.reasons if reason.stage == "words")
+
+    @property
+    def learned(self) -> float:
+        """Return the points that the personal model added to those of the model of words, or took from them."""
+        return sum(reason.weight for reason in self.reasons if reason.stage == "learned")

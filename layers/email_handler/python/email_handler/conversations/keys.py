@@ -93,6 +93,21 @@ def attachment_key(conversation: str, receipt: ReceiptId, number: int, name: str
     return ArchiveKey(f"{attachments_prefix(conversation, receipt)}{number:02d}-{safe_name(name)}")
 
 
+def document_key(folder: str, suffix: str, body: bytes, at: datetime) -> str:
+    """Return where a configuration document of the time *at* is kept: keys are in the order of time, and another body has
+    another key."""
+    return f"config/{folder}/{at:%Y%m%dT%H%M%SZ}-{hashlib.sha256(body).hexdigest()[:8]}{suffix}"
+
+
+LEARNED, MODEL = "learned", ".model"
+"""Folder and suffix of the personal models."""
+
+
+def learned_key(body: bytes, at: datetime) -> str:
+    """Return where the personal model *body* is kept whose latest example is of the time *at*."""
+    return document_key(LEARNED, MODEL, body, at)
+
+
 def safe_name(name: str) -> str:
     """Return *name* fit for an archive key: no separators, no control characters, never empty, extension kept."""
     clean = re.sub(r"[^\w.()+ -]", "_", name).strip(" .") or "unnamed"

@@ -25,7 +25,7 @@ _SILENT = frozenset(
 """Reasons that speak for a message, or say nothing about it."""
 
 
-_WEIGHED = ("patterns", "words")
+_WEIGHED = ("patterns", "words", "learned")
 """Stages whose reasons have weights."""
 
 

@@ -12,12 +12,14 @@ from email_handler.mail.message import Message
 from email_handler.mistakes import Mistake
 from email_handler.senders.authentication import SenderVerification, SesReceipt
 from email_handler.spam.content import Content, is_public
+from email_handler.spam.learned import RAISE, LearnedModel
 from email_handler.spam.rules import RuleSet
 from email_handler.spam.signals import SIGNALS
 from email_handler.spam.words import builtin_words
 
 _GRAVITY = (Outcome.DELIVER, Outcome.FLAG, Outcome.HOLD, Outcome.DROP)
 _LIMITS_BEFORE_GIVING_UP = 5  # what a message can cost if every rule stalls
+_BELOW_HOLD = 0.1  # a point's smallest part
 
 type Listed = Literal["", "allow", "block"]
 
@@ -59,15 +61,18 @@ def filter_message(
     *,
     public_addresses: Sequence[EmailAddress],
     listed: Listed,
+    learned: LearnedModel | None = None,
     cautious: bool = False,
 ) -> Disposition:
-    """Return what becomes of *message* by all three stages and the operator's lists; *cautious* holds it if it is
-    doubtful: flagged, or not verified.
+    """Return what becomes of *message* by all three stages and the operator's lists; *learned* is the personal model in
+    force; *cautious* holds the message if it is doubtful: flagged, or not verified.
 
     Every stage runs and every reason is kept, so that the record shows what else would have happened; see
     :func:`outcome_of` for which reason wins. An allow-list entry needs a verified sender, a block-list entry does not.
     """
-    content = assess_content(message, rules, public_addresses=public_addresses, verified=verification.verified)
+    content = assess_content(
+        message, rules, public_addresses=public_addresses, verified=verification.verified, learned=learned
+    )
     return _with_envelope(content, receipt, verification, public_addresses, listed, cautious=cautious)
 
 
@@ -127,16 +132,23 @@ def outcome_of(reasons: Iterable[Reason], by_content: Outcome) -> Outcome:
 
 
 def assess_content(
-    message: Message, rules: RuleSet, *, public_addresses: Sequence[EmailAddress] = (), verified: bool = True
+    message: Message,
+    rules: RuleSet,
+    *,
+    public_addresses: Sequence[EmailAddress] = (),
+    verified: bool = True,
+    learned: LearnedModel | None = None,
 ) -> Disposition:
     """Return what stage 3 alone decides: the weights of what matched and the points of the message's words, in sum,
-    against the set's two thresholds. *verified*: whether the sender is, if that is known.
+    against the set's two thresholds. *verified*: whether the sender is, if that is known; *learned*: the personal model.
 
     A search that reaches a limit of PCRE2, and tags left out of the HTML, flag the message at least, whatever the
     score.
     """
     content = Content(message, rules, public_addresses, verified=verified)
     reasons = [*_words(content, rules)]
+    if learned:
+        reasons += _learned(content, rules, learned, sum(reason.weight for reason in reasons))
     reasons += [
         Reason(stage="patterns", rule=signal.id, weight=signal.weight, detail=signal.purpose)
         for name, signal in rules.signals.items()
@@ -169,8 +181,28 @@ def _words(content: Content, rules: RuleSet) -> Iterator[Reason]:
     if rules.words:
         found = builtin_words().assess(*content.worded)
         if points := max(0.0, min(found.points, rules.words)):
-            named = ", ".join(f"\u201c{name}\u201d" for name in found.named)
-            yield Reason(stage="words", rule="words", weight=points, detail=f"is worded like spam: {named}")
+            yield Reason(
+                stage="words", rule="words", weight=points, detail=f"is worded like spam: {_quoted(found.named)}"
+            )
+
+
+def _learned(content: Content, rules: RuleSet, learned: LearnedModel, of_words: float) -> Iterator[Reason]:
+    """Yield what the personal model adds to the points *of_words*, or takes from them.
+
+    Both models together stay between 0 and a cap below ``rules.hold``: no words hold a message, and what patterns, SES
+    and the lists found stands, whatever the owner has answered.
+    """
+    found = learned.assess(*content.worded)
+    most = max(rules.words, min(RAISE, rules.hold - _BELOW_HOLD))
+    points = round(max(0.0, min(of_words + found.points, most)) - of_words, 1)
+    if points * found.points > 0:  # a cap that the other model has reached leaves nothing to add
+        what = "what you marked as spam or confirmed" if points > 0 else "what you answered or released"
+        detail = f"is worded like {what}: {_quoted(found.named)} (learned from your decisions)"
+        yield Reason(stage="learned", rule="learned", weight=points, detail=detail)
+
+
+def _quoted(named: Iterable[str]) -> str:
+    return ", ".join(f"\u201c{name}\u201d" for name in named)
 
 
 type _Found = Iterator[tuple[str, str]]

@@ -1,4 +1,4 @@
-"""Rules, routes and signatures in force: the operator's documents, or the built-in ones if those cannot be used."""
+"""Rules, routes, signatures and personal model in force: the documents, or the built-in ones if those cannot be used."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +8,10 @@ from typing import Any
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.routes import Routes, load_routes
 from email_handler.conversations.signatures import Signatures, load_signatures
-from email_handler.errors import BadRules, ConfigUnavailable
+from email_handler.errors import BadRules, BadWords, ConfigUnavailable
 from email_handler.mistakes import Mistake, attempt
 from email_handler.ports import ConfigDocument, ConfigSource
+from email_handler.spam.learned import LearnedModel, load_learned
 from email_handler.spam.rules import RuleSet, builtin_rules, load_rules
 
 
@@ -22,6 +23,7 @@ class Configuration:
     routes: Routes
     signatures: Signatures
     owners: Owners  # the routes' mailboxes included
+    learned: LearnedModel | None  # the personal model, if there is one and it is not switched off
     problems: tuple[str, ...]  # what is wrong with the documents: constants, for log, metric and the daily report
 
 
@@ -34,11 +36,17 @@ class ConfigurationReader:
         rules_parameter: str,
         routes_parameter: str,
         signature_parameter: str,
+        learned_parameter: str,
         owners: Owners,
     ) -> None:
-        """Take the port, the names of the three SSM parameters, and the owners as deployed."""
+        """Take the port, the names of the four SSM parameters, and the owners as deployed."""
         self._source = source
-        self._parameters = {"rules": rules_parameter, "routes": routes_parameter, "signature": signature_parameter}
+        self._parameters = {
+            "rules": rules_parameter,
+            "routes": routes_parameter,
+            "signature": signature_parameter,
+            "learned": learned_parameter,
+        }
         self._owners = owners
         self._good: dict[str, tuple[str, Any]] = {}  # by name: the version and content of the last good document
         self._pool = ThreadPoolExecutor(thread_name_prefix="configuration")
@@ -54,17 +62,20 @@ class ConfigurationReader:
         reading_signatures = self._pool.submit(
             self._read, "signature", lambda found: load_signatures(found.body), Signatures
         )
+        reading_learned = self._pool.submit(self._read, "learned", lambda found: load_learned(found.body), _nothing)
         reading_routes = self._pool.submit(self._read, "routes", lambda found: load_routes(found.body), Routes)
 
         def configuration() -> Configuration:
             (rules, rules_problem), (routes, routes_problem) = reading_rules.result(), reading_routes.result()
             signatures, signatures_problem = reading_signatures.result()
-            found = filter(None, (rules_problem, routes_problem, signatures_problem))
+            learned, learned_problem = reading_learned.result()
+            found = filter(None, (rules_problem, routes_problem, signatures_problem, learned_problem))
             return Configuration(
                 rules=rules,
                 routes=routes,
                 signatures=signatures,
                 owners=replace(self._owners, routed=routes.mailboxes),
+                learned=learned,
                 problems=(*rules.problems, *routes.problems, *signatures.problems, *found),
             )
 
@@ -83,8 +94,13 @@ class ConfigurationReader:
                     problem = f"{unusable} ({loaded})"
                 else:
                     self._good[name] = (document.version, loaded)
-        except BadRules:
+        except (BadRules, BadWords):
             problem = unusable
         except ConfigUnavailable:
             problem = f"{name}: the document could not be read, the last good one is in force"
         return self._good[name][1] if name in self._good else builtin(), problem
+
+
+def _nothing() -> LearnedModel | None:
+    """Return the personal model of who has none."""
+    return None

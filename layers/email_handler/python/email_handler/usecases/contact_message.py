@@ -162,6 +162,7 @@ def _filter(parsed: ParsedMessage, known: Known, configuration: Configuration) -
             configuration.rules,
             public_addresses=public_addresses,
             listed=listed,
+            learned=configuration.learned,
             cautious=known.cautious,
         )
 

@@ -1,4 +1,5 @@
-"""The hourly and the daily pass: what was left is finished; daily also the digest and the report to the alarm topic."""
+"""The hourly and the daily pass: what was left is finished; daily also the digest, the report to the alarm topic, and
+what the owner's decisions teach."""
 
 from dataclasses import dataclass
 
@@ -8,7 +9,8 @@ from email_handler.ports import Alerts, Health
 from email_handler.usecases.conditions import left_over, report_conditions, undelivered
 from email_handler.usecases.context import Context
 from email_handler.usecases.digest import send_digest
-from email_handler.usecases.reconcile import DAILY, HOURLY, Pass, Reconciled, reconcile
+from email_handler.usecases.learning import Learning, learn_daily
+from email_handler.usecases.reconcile import DAILY, HOURLY, PATIENCE, Pass, Reconciled, reconcile
 from email_handler.usecases.reputation import look_at_reputation, put_in_force
 
 
@@ -19,6 +21,7 @@ class PassReport:
     reconciled: Reconciled
     digest: Decision | None = None  # None if there was nothing to send
     conditions: tuple[str, ...] = ()  # what was reported to the alarm topic
+    learned: int = 0  # decisions of the owner that were learned from, or taken back
 
 
 def hourly_pass(function: FunctionName, context: Context) -> PassReport:
@@ -26,14 +29,14 @@ def hourly_pass(function: FunctionName, context: Context) -> PassReport:
     return PassReport(reconciled=reconcile(function, context, HOURLY))
 
 
-def inbound_pass(context: Context, *, health: Health, alerts: Alerts) -> PassReport:
+def inbound_pass(context: Context, *, health: Health, alerts: Alerts, learning: Learning) -> PassReport:
     """Finish what inbound left, send the digest, report what no alarm sees; then list the whole archive for what has no
-    decision, and hold doubtful messages while too many forwards come back.
+    decision, hold doubtful messages while too many forwards come back, and learn from what the owner decided.
 
     What lists the archive is last: the function may end meanwhile, and the others do not wait for that. Idempotent: a
     second pass a day sends no second digest, and repeats the report.
     """
-    one = Pass("inbound", DAILY, context)
+    began, one = context.clock(), Pass("inbound", DAILY, context)
     one.finish_decided()
     digest = send_digest(context)
     problems = (*context.configuration().problems, *undelivered(context), *health.conditions())
@@ -43,7 +46,8 @@ def inbound_pass(context: Context, *, health: Health, alerts: Alerts) -> PassRep
     listed = (*left_over(one.done), *reputation.conditions)
     report_conditions(listed, alerts)
     put_in_force(reputation, context)
-    return PassReport(reconciled=one.done, digest=digest, conditions=(*problems, *listed))
+    learned = learn_daily(context, learning, late=lambda: context.clock() - began >= PATIENCE)
+    return PassReport(reconciled=one.done, digest=digest, conditions=(*problems, *listed), learned=learned)
 
 
 def reply_pass(context: Context) -> PassReport:

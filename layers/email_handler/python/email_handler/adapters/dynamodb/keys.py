@@ -3,7 +3,8 @@
 Keys, as ``pk / sk``:
 
 ====================== ================================= ==========================================================
-RECEIPT#<receipt>      DECISION#<decider>                Decision; ``by_send_state`` = ``unfinished`` until finished
+RECEIPT#<receipt>      DECISION#<decider>                Decision; ``by_send_state`` = ``unfinished`` until finished;
+                                                         the operator's have ``by_verdict`` = ``decided``
 RECEIPT#<receipt>      MESSAGE#<function>                MessageRecord
 CONV#<conversation>    CONV                              Conversation
 CONV#<conversation>    MESSAGE#<at>#<receipt>#<function> which messages are its own, in order
@@ -17,6 +18,7 @@ COUNT#<counter>        COUNT                             how much was counted: a
 LIST                   <address or domain>               the operator's allow-list and block-list
 CAUTION                CAUTION                           whether doubtful messages are held instead of forwarded
 PASS                   <name>                            where a pass goes on that did not end, or what it did last
+LEARNED                <receipt>                         Example, which the personal model is made of
 ERASED                 COUNT                             how often something was erased
 ERASED                 <at>#<digest>                     that a conversation or a message was erased, for search indexes
 ====================== ================================= ==========================================================
@@ -39,6 +41,9 @@ INDEXES = ("contact", "domain", "status", "public_address", "source", "day", "ve
 
 UNFINISHED, UNPUBLISHED = "unfinished", "unpublished"
 """Values of ``by_send_state`` that are not states of a send."""
+
+DECIDED = "decided"
+"""Value of ``by_verdict`` of the operator's decisions about held messages."""
 
 _VERDICTS = {Outcome.HOLD: "held", Outcome.FLAG: "flagged", Outcome.DROP: "dropped"}
 
@@ -106,6 +111,15 @@ CAUTION: Key = ("CAUTION", "CAUTION")
 def checkpoint(name: str) -> Key:
     """Return the key of where the work *name* goes on."""
     return "PASS", key_part(name)
+
+
+LEARNED = "LEARNED"
+"""The partition of what the personal model is made of."""
+
+
+def learned(receipt: ReceiptId) -> Key:
+    """Return the key of the example that a message is."""
+    return LEARNED, key_part(receipt)
 
 
 ERASURES: Key = ("ERASED", "COUNT")

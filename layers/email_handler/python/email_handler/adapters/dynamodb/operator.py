@@ -14,7 +14,7 @@ from email_handler.conversations.records import Contact, Conversation, LedgerIte
 from email_handler.conversations.threads import local_part
 from email_handler.errors import RecordChanged
 from email_handler.identifiers import ConversationId, LedgerId
-from email_handler.ports import Clock
+from email_handler.ports import LEARNING_DUE, Clock
 
 MARKS_KEPT = timedelta(days=400)
 """How long the table tells that something was erased: a search index that was not brought up to date for longer is made
@@ -105,7 +105,16 @@ class DynamoOperator:
             to_delete.append(keys.decision(message.receipt, message.function))
             if any(reason.stage == "operator" for reason in message.reasons):
                 to_delete.append(keys.decision(message.receipt, "operator"))
+        self._unlearn(messages)
         return self._delete(to_delete) + sum(self._erase_message(message, conversation) for message in messages)
+
+    def _unlearn(self, messages: Sequence[MessageRecord]) -> None:
+        """Forget the examples that *messages* are, and let the next daily pass make the personal model without them."""
+        learned = [keys.learned(message.receipt) for message in messages]
+        if self._table.existing(learned):
+            due = {"goes_on": timestamp(self._clock())}
+            self._table.write(self._table.update(keys.checkpoint(LEARNING_DUE), "#goes_on = :goes_on", "", due))
+            self._delete(learned)
 
     def _erase_message(self, message: MessageRecord, conversation: Conversation | None) -> int:
         pair = [keys.message(message.receipt, message.function)]

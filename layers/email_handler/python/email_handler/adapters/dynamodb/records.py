@@ -102,10 +102,11 @@ class DynamoRecords:
         put, decision, message = self._table.put, commit.decision, commit.message
         expires = {"expires_at": int(commit.expires_at.timestamp())} if commit.expires_at else {}
         now = self._clock()
-        unfinished = keys.indexed(now, send_state="" if decision.done else keys.UNFINISHED)
+        by_operator = keys.DECIDED if decision.decider == "operator" else ""
+        found_by = keys.indexed(now, send_state="" if decision.done else keys.UNFINISHED, verdict=by_operator)
         about = commit.contact.address if commit.contact else commit.conversation.contact if commit.conversation else ""
         writes = [
-            put(keys.decision(decision.receipt, decision.decider), write(decision) | unfinished | expires, ABSENT),
+            put(keys.decision(decision.receipt, decision.decider), write(decision) | found_by | expires, ABSENT),
             put(keys.message(message.receipt, message.function), keys.message_attributes(message) | expires),
             *versioned(self._table, commit.conversation, commit.contact, now),
         ]

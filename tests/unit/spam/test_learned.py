@@ -1,0 +1,226 @@
+"""The personal model is silent until it has learned enough, moves points within bounds, and touches nothing else."""
+
+import dataclasses
+import random
+from hashlib import sha256
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from email_handler.conversations.disposition import Disposition, Outcome
+from email_handler.errors import BadWords
+from email_handler.mail.message import Message
+from email_handler.mail.parsing import parse
+from email_handler.senders.authentication import SenderVerification
+from email_handler.spam.learned import (
+    FEWEST,
+    FEWEST_OF_A_KIND,
+    LOWER,
+    MOST,
+    MOST_OF_A_DOMAIN,
+    MOST_OF_A_SENDER,
+    RAISE,
+    Act,
+    LearnedModel,
+    counted,
+    learn,
+    load_learned,
+    sample,
+)
+from email_handler.spam.rules import RuleSet, builtin_rules
+from email_handler.spam.stages import assess_content, filter_message
+from email_handler.spam.words import write_words
+from tests.support.learned import NEUTRAL, PITCH, TRADE, example, examples, model, text
+from tests.support.records import passed_receipt
+
+PHISHING = (
+    "Your mailbox storage is almost full and incoming messages are on hold. Log in below to keep your password and "
+    "restore access today, otherwise your account will be closed. Click the button to update your webmail now."
+)
+WORDS_ALONE = dataclasses.replace(builtin_rules(), rules=(), signals={})
+MODEL = model()
+
+
+def message(body: str, subject: str = "Hello") -> Message:
+    return parse(f"Subject: {subject}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{body}".encode())
+
+
+def assessed(body: str, learned: LearnedModel | None = MODEL, rules: RuleSet = WORDS_ALONE) -> Disposition:
+    return assess_content(message(body), rules, learned=learned)
+
+
+# How much must be learned
+
+
+@settings(max_examples=20)
+@given(st.integers(0, FEWEST), st.integers(0, FEWEST))
+def test_below_the_thresholds_there_is_no_model(spam: int, ham: int) -> None:
+    learned = learn(examples(spam, ham))
+
+    assert (learned is not None) == (spam + ham >= FEWEST and min(spam, ham) >= FEWEST_OF_A_KIND)
+
+
+def test_of_one_sender_and_one_domain_only_the_latest_few_are_learned_from() -> None:
+    loud = [example(number, Act.SPAM, text(number, PITCH), "loud", "loud.test") for number in range(60)]
+    busy = [example(number, Act.SPAM, text(number, PITCH), domain="busy.test") for number in range(100, 160)]
+    quiet = examples(0, 160)
+
+    kept = counted([*loud, *busy, *quiet])
+
+    assert [one.at.hour for one in kept if one.sender == "loud"] == [
+        one.at.hour for one in reversed(loud[-MOST_OF_A_SENDER:])
+    ]
+    assert sum(one.domain == "busy.test" for one in kept) == max(MOST_OF_A_DOMAIN, 0.2 * 120)
+    assert learn([*loud, *busy, *quiet]) is None, "of spam there is too little that counts"
+
+
+def test_only_the_latest_examples_count_and_those_of_another_form_do_not() -> None:
+    old = dataclasses.replace(example(5000, Act.SPAM, "x y"), form=0)
+
+    assert counted([old]) == []
+    assert len(counted(example(number, Act.REPLIED, text(number, TRADE)) for number in range(MOST + 50))) == MOST
+
+
+def test_the_same_examples_give_the_same_bytes_in_any_order() -> None:
+    given_, shuffled = examples(110, 90), examples(110, 90)
+    random.Random(1).shuffle(shuffled)
+
+    assert learn(given_) == learn(shuffled)
+
+
+def test_the_features_of_a_text_are_those_that_were_learned_before() -> None:
+    """If this fails, features have changed: raise FORM, so that what was learned of others is left out, and the hash here."""
+    found = sample("Quay 7: storage", "Don't unload the follow-up cargo, see https://quay.test. Der Kran läuft wieder.")
+
+    assert sha256(repr(found).encode()).hexdigest()[:16] == "a42e21577fe0e456"
+
+
+def test_what_only_one_sender_wrote_is_not_in_the_model() -> None:
+    own = [
+        example(2000 + number, Act.REPLIED, f"zebrafish {text(number, TRADE)}", "one", "one.test")
+        for number in range(5)
+    ]
+    document = learn([*examples(150, 150), *own])
+
+    assert document is not None
+    assert not load_learned(document).model.weights.keys() & set(sample("", "zebrafish"))
+
+
+def test_a_model_of_two_thousand_examples_is_small() -> None:
+    chosen = random.Random(1)
+    words = ["".join(chosen.choices("abcdefgh", k=5)) for _ in range(3000)]
+    many = [
+        example(number, Act.SPAM if number % 2 else Act.REPLIED, " ".join(chosen.choices(words, k=150)))
+        for number in range(MOST)
+    ]
+    document = learn(many)
+
+    assert document is not None
+    assert len(document) < 100_000
+
+
+def test_another_kind_of_model_is_refused() -> None:
+    for document in (b"", b"{}", write_words({"gain": 1, "base": 0}, {1: 1})):
+        with pytest.raises(BadWords):
+            load_learned(document)
+
+
+# What it does
+
+
+def test_what_the_owner_marks_is_flagged_and_explained() -> None:
+    found = assessed(text(7000, PITCH))
+
+    assert found.outcome is Outcome.FLAG
+    assert found.words == 0
+    assert found.score == found.learned <= RAISE
+    (reason,) = found.reasons
+    assert (reason.stage, reason.rule) == ("learned", "learned")
+    assert "learned from your decisions" in reason.detail
+    assert any(word in reason.detail for word in PITCH)
+
+
+def test_what_the_owner_answers_loses_points_of_the_other_model_and_is_explained() -> None:
+    body = f"{PHISHING} {text(8000, TRADE)} {text(8001, TRADE)}"
+    like_it = [example(3000 + number, Act.RELEASED, body) for number in range(60)]
+    document = learn([*examples(150, 150), *like_it])
+    assert document is not None
+
+    before, after = assessed(body, None), assessed(body, load_learned(document))
+
+    assert before.words > 0
+    assert -LOWER <= after.learned < 0
+    assert after.score == pytest.approx(max(0, before.score + after.learned))
+    assert "what you answered or released" in after.reasons[-1].detail
+
+
+@given(st.lists(st.sampled_from([*TRADE, *PITCH, *NEUTRAL, *PHISHING.split()]), max_size=60))
+def test_words_of_both_kinds_stay_within_their_bounds_and_never_hold(chosen: list[str]) -> None:
+    body = " ".join(chosen)
+    before, after = assessed(body, None), assessed(body)
+
+    assert 0 <= after.score < WORDS_ALONE.hold
+    assert -LOWER <= after.score - before.score <= RAISE
+    assert after.outcome is not Outcome.HOLD
+
+
+def test_a_rules_document_with_a_low_threshold_is_not_reached_by_words_either() -> None:
+    low = dataclasses.replace(WORDS_ALONE, flag=2.0, hold=4.0, words=0.0)
+
+    assert assessed(text(7000, PITCH), rules=low).outcome is Outcome.FLAG
+
+
+def test_points_of_patterns_and_outcomes_of_other_stages_stand() -> None:
+    spam = message(text(9000, TRADE) + "\r\nhttp://198.51.100.7/login")
+    rules = builtin_rules()
+    alone, learned = assess_content(spam, rules), assess_content(spam, rules, learned=MODEL)
+    assert [reason for reason in learned.reasons if reason.stage == "patterns"] == [
+        reason for reason in alone.reasons if reason.stage == "patterns"
+    ]
+    assert learned.score >= alone.score - alone.words
+
+    for changes, listed in (({"virus": "FAIL"}, ""), ({"spam": "FAIL"}, ""), ({}, "block")):
+        receipt = dataclasses.replace(passed_receipt(), **changes)  # type: ignore[arg-type]
+        found = filter_message(
+            message(text(9001, TRADE)),
+            receipt,
+            SenderVerification(address=None, reason="test"),
+            rules,
+            public_addresses=receipt.recipients,
+            listed=listed,  # type: ignore[arg-type]
+            learned=MODEL,
+        )
+        assert found.outcome is Outcome.HOLD
+
+
+def test_a_text_without_a_known_word_gets_no_points() -> None:
+    assert MODEL.assess("", ["qwertz uiop"]).points == 0
+    assert MODEL.assess("", []).points == 0
+    assert assessed("qwertz uiop").reasons == ()
+
+
+def test_fifty_poisoned_labels_change_little() -> None:
+    """An attacker whose fifty messages of link selling were answered, each from a domain of its own."""
+    poison = [example(5000 + number, Act.REPLIED, text(6000 + number, PITCH)) for number in range(50)]
+    document = learn([*examples(150, 150), *poison])
+    assert document is not None
+    poisoned = load_learned(document)
+
+    bodies = [text(7000 + number, PITCH) for number in range(40)]
+    assert all(assessed(body, poisoned).score >= assessed(body, None).score - LOWER for body in bodies)
+    assert all(poisoned.assess("Hello", [body]).points >= 0 for body in bodies), (
+        "it earns less, and is not taken for ham"
+    )
+
+
+# What remains of a decision
+
+
+def test_the_four_acts_are_for_or_against_a_message() -> None:
+    assert {act: act.against for act in Act} == {
+        Act.RELEASED: False,
+        Act.REPLIED: False,
+        Act.CONFIRMED: True,
+        Act.SPAM: True,
+    }
