@@ -105,7 +105,8 @@ def _print_changes(counts: Counter[tuple[str, str]], changed: Sequence[Tried], e
             out.print(
                 Text(f"{one.before} to {one.after}, score {one.score:g}: {one.sender}: {one.subject}"), soft_wrap=True
             )
-            sources = [*one.rules, *([f"words {one.words:g}"] if one.words else [])]
+            points = {"words": one.words, "learned": one.learned}
+            sources = [*one.rules, *(f"{name} {found:g}" for name, found in points.items() if found)]
             out.print(Text(f"  {one.id} {', '.join(sources)}", "dim"), soft_wrap=True)
         if len(found) > examples:
             out.print(f"and {len(found) - examples} more (--json shows all)", style="dim")

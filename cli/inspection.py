@@ -13,7 +13,7 @@ import typer
 from rich.console import Group
 from rich.text import Text
 
-from cli.options import AsJson, RulesFile
+from cli.options import AsJson, LearnedFile, RulesFile
 from cli.terminal import STYLES, describe_files, fail_if, new_table, out, plain, print_json, print_pairs, tracked
 from email_handler.conversations.disposition import Disposition
 from email_handler.identifiers import ReceiptId
@@ -25,6 +25,7 @@ from email_handler.senders.authentication import receipt_from_message, verify_se
 from email_handler.senders.bounces.reading import read_feedback
 from email_handler.senders.linkedin import linkedin_person
 from email_handler.senders.machines import automatic
+from email_handler.spam.learned import LearnedModel, load_learned
 from email_handler.spam.rules import RuleSet, builtin_rules, load_rules
 from email_handler.spam.stages import assess_content
 from operations.errors import CommandError
@@ -39,6 +40,7 @@ type Inspection = dict[str, Any]
 def inspect(
     paths: Annotated[list[Path], typer.Argument(help="Files of raw messages, and folders of them.", metavar="PATH…")],
     rules: RulesFile = None,
+    learned: LearnedFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what the functions would see in raw messages: sender, text, attachments, machine, bounce, spam, LinkedIn.
@@ -51,7 +53,7 @@ def inspect(
     """
     files = list(find_files(paths))
     failed, kept = 0, []
-    for inspection in tracked(inspect_files(files, rules), "messages", len(files)):
+    for inspection in tracked(inspect_files(files, rules, learned), "messages", len(files)):
         failed += not inspection["ok"]
         if as_json:
             print_json(inspection)
@@ -81,17 +83,20 @@ def find_files(paths: Sequence[Path]) -> Iterator[Path]:
             yield path
 
 
-def inspect_files(files: Sequence[Path], rules_file: Path | None = None) -> Iterator[Inspection]:
+def inspect_files(
+    files: Sequence[Path], rules_file: Path | None = None, learned_file: Path | None = None
+) -> Iterator[Inspection]:
     """Return an iterator over the inspection of each of *files*, in their order.
 
-    Raises CommandError or BadRules at once if the rules file cannot be used.
+    Raises CommandError, BadRules or BadWords at once if the rules or the personal model cannot be used.
     """
     read_rules(rules_file)
-    return each_file(partial(_inspect, rules_file), files)
+    read_learned(learned_file)
+    return each_file(partial(_inspect, rules_file, learned_file), files)
 
 
-def _inspect(rules_file: Path | None, path: Path) -> Inspection:
-    return inspect_file(path, read_rules(rules_file))
+def _inspect(rules_file: Path | None, learned_file: Path | None, path: Path) -> Inspection:
+    return inspect_file(path, read_rules(rules_file), read_learned(learned_file))
 
 
 def each_file[T](work: Callable[[Path], T], files: Sequence[Path]) -> Iterator[T]:
@@ -121,7 +126,18 @@ def read_rules(rules_file: Path | None) -> RuleSet:
 _compiled = cache(load_rules)
 
 
-def inspect_file(path: Path, rules: RuleSet) -> Inspection:
+@cache
+def read_learned(file: Path | None) -> LearnedModel | None:
+    """Return the personal model in *file*, None without one. Raises CommandError, BadWords."""
+    if file is None:
+        return None
+    try:
+        return load_learned(file.read_bytes())
+    except OSError as error:
+        raise CommandError(f"{file}: {error.strerror}. Name a file that email-handler learn save wrote.") from error
+
+
+def inspect_file(path: Path, rules: RuleSet, learned: LearnedModel | None = None) -> Inspection:
     """Return what is in the file *path*. Never raises: ``error`` names why it could not be read, and ``ok`` is false.
 
     A message is always ``ok``; if an error of ours kept some of it from being seen, ``error`` names that.
@@ -133,7 +149,7 @@ def inspect_file(path: Path, rules: RuleSet) -> Inspection:
     except OSError as error:
         return inspection | {"error": error.strerror or str(error)}
     began = time.perf_counter()
-    inspection |= inspect_bytes(raw, rules) | {"ok": True}
+    inspection |= inspect_bytes(raw, rules, learned) | {"ok": True}
     return inspection | {"seconds": round(time.perf_counter() - began, 6)}
 
 
@@ -149,13 +165,13 @@ _NOTHING: Inspection = {"from": None, "subject": None, "text_chars": 0, "attachm
 )
 
 
-def inspect_bytes(raw: bytes, rules: RuleSet) -> Inspection:
+def inspect_bytes(raw: bytes, rules: RuleSet, learned: LearnedModel | None = None) -> Inspection:
     """Return what the functions would see in *raw*.
 
     ``from`` is an address or null; ``attachments`` have ``name``, ``type`` (as declared) and ``size`` in bytes;
     ``bounce`` is null or has ``recipient``, ``status`` and ``original_message_id`` (each null if it isn't stated);
     ``spam`` is the result of the filter's third stage: ``rules`` are the patterns and signals that matched, ``words`` has
-    the ``points`` of the model of words, and ``why``. If an error of ours prevents that, ``error`` has its type
+    the ``points`` of the model of words, and ``why``; ``learned`` those of the personal model. If an error of ours prevents that, ``error`` has its type
     and place, and what the header shows is there, or nothing.
     """
     message = attempt(parse, raw)
@@ -163,7 +179,7 @@ def inspect_bytes(raw: bytes, rules: RuleSet) -> Inspection:
         return _NOTHING | {"error": str(message)}
     if message.mistake is not None:
         return _seen(message) | {"error": str(message.mistake)}
-    inspection = attempt(_inspect_message, message, rules)
+    inspection = attempt(_inspect_message, message, rules, learned)
     return _seen(message) | {"error": str(inspection)} if isinstance(inspection, Mistake) else inspection
 
 
@@ -182,12 +198,12 @@ def _describe_attachments(message: Message) -> list[dict[str, Any]]:
     ]
 
 
-def _inspect_message(message: Message, rules: RuleSet) -> Inspection:
+def _inspect_message(message: Message, rules: RuleSet, learned: LearnedModel | None) -> Inspection:
     return_path = message.header("Return-Path").strip() if message.header_all("Return-Path") else None
     envelope_sender = return_path if return_path is None else return_path.strip("<>")
     feedback = read_feedback(message, envelope_sender)
     person = linkedin_person(message, believed(message))
-    spam = assess_content(message, rules)
+    spam = assess_content(message, rules, learned=learned)
     sender = message.from_[0].address if message.from_ else ""
     return {
         "from": sender or envelope_sender or None,
@@ -201,16 +217,22 @@ def _inspect_message(message: Message, rules: RuleSet) -> Inspection:
             "status": feedback.status or None,
             "original_message_id": feedback.original_message_id or None,
         },
-        "spam": {"outcome": spam.outcome.value, "score": spam.score, "rules": list(spam.rules), "words": _words(spam)},
+        "spam": {
+            "outcome": spam.outcome.value,
+            "score": spam.score,
+            "rules": list(spam.rules),
+            "words": _source(spam, "words"),
+            "learned": _source(spam, "learned"),
+        },
         "new_text": new_text(message.text, message.html),
         "linkedin": person.name if person else None,
     }
 
 
-def _words(spam: Disposition) -> dict[str, Any]:
-    """Return the points of the model of words, and why: what ``why`` says."""
-    why = next((reason.detail for reason in spam.reasons if reason.stage == "words"), "")
-    return {"points": spam.words, "why": why}
+def _source(spam: Disposition, stage: str) -> dict[str, Any]:
+    """Return the points of the model of words, or of the personal one, and why: what ``why`` says."""
+    found = next((reason for reason in spam.reasons if reason.stage == stage), None)
+    return {"points": found.weight if found else 0.0, "why": found.detail if found else ""}
 
 
 def believed(message: Message) -> bool:
@@ -262,6 +284,7 @@ def _print_one(one: Inspection) -> None:
         "Files": describe_files(one["attachments"]),
         "Spam": f"{spam['outcome']} {spam['score']:g}  {', '.join(spam['rules'])}" if spam else "",
         "Words": f"{spam['words']['points']:g}  {spam['words']['why']}" if spam and spam["words"]["points"] else "",
+        "Learned": f"{spam['learned']['points']:g}  {spam['learned']['why']}" if spam and spam["learned"]["points"] else "",
         "Not read": one["error"] or "",
         "New text": (one["new_text"] or "").strip() or "(none)",
     })  # fmt: skip

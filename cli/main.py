@@ -23,6 +23,7 @@ from cli import (
     held,
     inbox,
     inspection,
+    learn,
     lists,
     local,
     personal_data,
@@ -86,6 +87,7 @@ rules.app.command()(backtest.backtest)
 documents.add_commands(rules.app, RULES)
 app.add_typer(held.app, name="held")
 app.add_typer(rules.app, name="rules")
+app.add_typer(learn.app, name="learn")
 app.add_typer(documents.routes, name="routes")
 app.add_typer(documents.acknowledgement, name="acknowledgement")
 app.add_typer(documents.signature, name="signature")

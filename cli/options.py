@@ -19,6 +19,9 @@ Limit = Annotated[int, typer.Option(min=1, help="How many to show at most.")]
 Server = Annotated[
     str, typer.Option("--dns", help="Ask this name server (ADDRESS or ADDRESS:PORT) instead of the system's.")
 ]
+LearnedFile = Annotated[
+    Path | None, typer.Option("--learned", help="A personal model, as `learn save` writes it. Without it, none judges.")
+]
 RulesFile = Annotated[Path | None, typer.Option("--rules", help="A rules file instead of the built-in set.")]
 
 _SPAN = re.compile(r"(\d{1,6})([mhdw])")

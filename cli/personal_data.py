@@ -36,6 +36,7 @@ TRIES = 5  # to delete the conversations of a person to whom something happens a
 KEPT = (
     "The table's point-in-time recovery keeps the records for up to 35 days (AWS's longest).",
     "Digests that listed held messages for the owner stay in the archive below raw/digest/ and sent/notice/.",
+    "Personal models made before stay below config/learned/: weights of words that at least two senders used, no text.",
     "Search indexes on other machines forget it when they are next brought up to date.",
     "Emails already sent stay in the owner's and the contact's mailboxes; events stay with their consumers.",
     "An entry of the allow-list or block-list stays: email-handler unlist takes it off.",

@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cli.inspection import each_file, find_files, read_rules
-from cli.options import AsJson, RulesFile
+from cli.inspection import each_file, find_files, read_learned, read_rules
+from cli.options import AsJson, LearnedFile, RulesFile
 from cli.terminal import fail_if, new_table, out, print_json, print_line, print_note, tracked
 from email_handler.conversations.disposition import Disposition, Outcome
 from email_handler.mail.parsing import parse
 from email_handler.spam import rules as spam_rules
+from email_handler.spam.learned import RAISE
 from email_handler.spam.stages import assess_content
 from operations.errors import CommandError
 
@@ -92,19 +93,21 @@ def measure(
         ),
     ],
     rules: RulesFile = None,
+    learned: LearnedFile = None,
     wrong: Annotated[bool, typer.Option(help="Also list the messages that were judged wrongly.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Try the rules and the model of words on labelled messages: held, flagged, missed and wrongly held, by folder and
     by rule.
 
-    The model of words is the rule "words"; "Patterns alone" is what the rules do without it. With --json one object for
-    each folder and each rule; "decided" counts the messages that would have had another outcome without that rule.
+    The model of words is the rule "words"; a personal model is "learned"; "Patterns alone" is what the rules do without
+    them. With --json one object for each folder and each rule; "decided" counts the messages that would have had another outcome without that rule.
     """
     compiled = read_rules(rules)
+    read_learned(learned)
     labelled = [(name, label, list(find_files([folder]))) for name, label, folder in _labelled(folders)]
     files = [path for _, _, paths in labelled for path in paths]
-    judged = tracked(each_file(partial(_judge, rules), files), "messages", len(files))
+    judged = tracked(each_file(partial(_judge, rules, learned), files), "messages", len(files))
     tallies = []
     for name, label, paths in labelled:
         tally = Tally(name=name, label=label)
@@ -141,12 +144,12 @@ def _label(folder: Path) -> str:
     return next((label for label in ("spam", "ham") if label in words), "") if folder.is_dir() else ""
 
 
-def _judge(rules_file: Path | None, path: Path) -> Judgement:
+def _judge(rules_file: Path | None, learned_file: Path | None, path: Path) -> Judgement:
     rules = read_rules(rules_file)
-    disposition = assess_content(parse(path.read_bytes()), rules)
+    disposition = assess_content(parse(path.read_bytes()), rules, learned=read_learned(learned_file))
     return (
         disposition.outcome,
-        _outcome(disposition, rules, without=disposition.words),
+        _outcome(disposition, rules, without=disposition.words + disposition.learned),
         [
             (reason.rule, _outcome(disposition, rules, without=reason.weight) is not disposition.outcome)
             for reason in disposition.reasons
@@ -165,7 +168,7 @@ def _outcome(disposition: Disposition, rules: spam_rules.RuleSet, *, without: fl
 def _by_rule(tallies: Sequence[Tally], rules: spam_rules.RuleSet) -> Iterator[dict[str, Any]]:
     weights = [(rule.id, rule.weight) for rule in rules.rules]
     weights += [(signal.id, signal.weight) for signal in rules.signals.values()]
-    weights += [("words", rules.words)]
+    weights += [("words", rules.words), ("learned", RAISE)]
     for rule, weight in weights:
         yield {"rule": rule, "weight": weight} | {
             f"{name}{label}": sum(getattr(tally, counted)[rule] for tally in tallies if tally.label == label)

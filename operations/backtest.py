@@ -17,9 +17,11 @@ from email_handler.conversations.records import MessageRecord
 from email_handler.errors import ArchiveObjectMissing
 from email_handler.identifiers import ArchiveKey, EmailAddress
 from email_handler.mail.parsing import parse
+from email_handler.spam.learned import LearnedModel
 from email_handler.spam.rules import RuleSet
 from email_handler.spam.stages import assess_content, outcome_of
 from operations.connection import Connection
+from operations.documents import learned_in_force
 
 AT_ONCE = 8  # messages fetched at the same time
 DECIDED = (Outcome.DELIVER, Outcome.FLAG, Outcome.HOLD)
@@ -35,6 +37,7 @@ class Tried:
     score: float  # by the new rules
     rules: tuple[str, ...]
     words: float  # points of the model of words, part of the score
+    learned: float  # what the personal model in force added to them or took from them
     sender: str
     subject: str
 
@@ -55,11 +58,18 @@ def stored_since(connection: Connection, since: datetime) -> list[ArchiveKey]:
 
 
 def try_archive(connection: Connection, stored: Sequence[ArchiveKey], rules: RuleSet) -> Iterator[Tried]:
-    """Yield each message of *stored* that the filter decided about, under *rules*.
+    """Yield each message of *stored* that the filter decided about, under *rules* and the personal model in force."""
+    public = [EmailAddress(address) for address in connection.parameters["PublicAddresses"].split(",")]
+    learned = learned_in_force(connection)
+    for record, raw in decided(connection, stored):
+        yield try_record(record, raw, rules, public, learned)
+
+
+def decided(connection: Connection, stored: Sequence[ArchiveKey]) -> Iterator[tuple[MessageRecord, bytes]]:
+    """Yield each message of *stored* that the filter decided about.
 
     Messages without a decision, or with one of another kind (bounces, duplicates, unknown recipients), are left out.
     """
-    public = [EmailAddress(address) for address in connection.parameters["PublicAddresses"].split(",")]
 
     def fetch(key: ArchiveKey) -> tuple[MessageRecord, bytes] | None:
         record = connection.records.message(receipt_of(key), "inbound")
@@ -72,14 +82,18 @@ def try_archive(connection: Connection, stored: Sequence[ArchiveKey], rules: Rul
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         for batch in batched(stored, AT_ONCE):
-            for found in pool.map(fetch, batch):
-                if found:
-                    yield try_record(*found, rules, public)
+            yield from filter(None, pool.map(fetch, batch))
 
 
-def try_record(record: MessageRecord, raw: bytes, rules: RuleSet, public: Sequence[EmailAddress]) -> Tried:
-    """Return the message of *record* under *rules*."""
-    content = assess_content(parse(raw), rules, public_addresses=public, verified=record.verified)
+def try_record(
+    record: MessageRecord,
+    raw: bytes,
+    rules: RuleSet,
+    public: Sequence[EmailAddress],
+    learned: LearnedModel | None = None,
+) -> Tried:
+    """Return the message of *record* under *rules* and *learned*."""
+    content = assess_content(parse(raw), rules, public_addresses=public, verified=record.verified, learned=learned)
     if RELEASED in record.reasons:
         before, after = "released", content.outcome
     else:
@@ -97,6 +111,7 @@ def tried_of(identifier: str, before: str, after: Outcome, content: Disposition,
         score=content.score,
         rules=content.rules,
         words=content.words,
+        learned=content.learned,
         sender=sender,
         subject=subject,
     )

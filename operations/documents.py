@@ -1,11 +1,10 @@
-"""The four documents that configure the functions: rules, routes, acknowledgement, signature.
+"""The documents that configure the functions: rules, routes, acknowledgement, signature, and the personal model.
 
 Each is an object below ``config/`` in the archive, and an SSM parameter (the pointer) holds its key. Pushing uploads
 the document under a new key and moves the pointer; rolling back moves it to an earlier one. The functions follow
 within a minute.
 """
 
-import hashlib
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,16 +13,19 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from email_handler import ports
+from email_handler.conversations import keys
 from email_handler.conversations.routes import load_routes
 from email_handler.conversations.signatures import load_signatures
-from email_handler.errors import ArchiveObjectMissing, BadRules
+from email_handler.errors import ArchiveObjectMissing, BadRules, BadWords
 from email_handler.outgoing.acknowledgement import builtin_templates
+from email_handler.spam.learned import LearnedModel, load_learned
 from email_handler.spam.rules import check as check_rules
 from email_handler.spam.rules import load_rules
 from operations.connection import Connection, aws_errors, resources
 from operations.errors import CommandError
 
-BUILTIN = "builtin"  # the pointer's value when it points to no object
+BUILTIN, OFF = ports.BUILTIN, ports.OFF  # what a pointer holds when it points to no object
 SEPARATOR = "\n=====\n"
 PLACEHOLDERS = frozenset({"name", "subject", "public_address", "display_name"})
 ROUTE_FIELDS = frozenset({"to", "address", "tag", "subject", "sender"})
@@ -87,15 +89,25 @@ def signature_findings(document: bytes) -> tuple[str, ...]:
     return load_signatures(document).problems
 
 
+def learned_findings(document: bytes) -> tuple[str, ...]:
+    """Return why the functions cannot use a personal model."""
+    try:
+        load_learned(document)
+    except BadWords as error:
+        return (str(error),)
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One of the four."""
+    """One of them."""
 
     name: str  # for people, and the beginning of its pointer's logical id
     folder: str  # below config/
     suffix: str
     check: Check  # for the editor: everything that is worth a correction
     problems: Check  # what the functions would report
+    history: str = ""  # the command that lists its versions, if it is not NAME show
 
 
 RULES = Document("rules", "spam-rules", ".toml", rules_findings, rules_problems)
@@ -104,7 +116,11 @@ ACKNOWLEDGEMENT = Document(
     "acknowledgement", "acknowledgement", ".txt", acknowledgement_findings, acknowledgement_findings
 )
 SIGNATURE = Document("signature", "signatures", ".toml", signature_findings, signature_findings)
+LEARNED = Document("learned", keys.LEARNED, keys.MODEL, learned_findings, learned_findings, "learn status")
+"""The personal model, which inbound's daily pass writes."""
+
 BY_NAME = {document.name: document for document in (RULES, ROUTES, ACKNOWLEDGEMENT, SIGNATURE)}
+"""Those that people write."""
 
 
 def builtin(document: Document) -> bytes:
@@ -127,7 +143,7 @@ class Version:
 
 def key_for(document: Document, body: bytes, now: datetime) -> str:
     """Return the key for a new *body*: keys are in the order of time, and a new one is never in use already."""
-    return f"config/{document.folder}/{now:%Y%m%dT%H%M%SZ}-{hashlib.sha256(body).hexdigest()[:8]}{document.suffix}"
+    return keys.document_key(document.folder, document.suffix, body, now)
 
 
 def previous(history: Sequence[Version]) -> str:
@@ -159,7 +175,7 @@ class Pointer:
     def body(self, key: str) -> bytes | None:
         """Return the document at *key*, None if the archive has none or it is the built-in one."""
         try:
-            return None if key == BUILTIN else self.connection.archive.get(key)
+            return None if key in (BUILTIN, OFF) else self.connection.archive.get(key)
         except ArchiveObjectMissing:
             return None
 
@@ -189,7 +205,7 @@ class Pointer:
         if not key:
             raise CommandError(f"nothing was in force before {now}: name one with --to")
         if key != BUILTIN and self.body(key) is None:
-            listing = f"{self.document.name} show lists them"
+            listing = f"{self.document.history or f'{self.document.name} show'} lists them"
             raise CommandError(f"the archive holds no {key}: name another with --to ({listing})")
         if key != now:
             self.move(key)
@@ -197,7 +213,17 @@ class Pointer:
 
     def problems(self, key: str) -> Sequence[str]:
         """Return what is wrong with the document at *key*."""
-        if key == BUILTIN:
+        if key in (BUILTIN, OFF):
             return ()
         body = self.body(key)
         return ("the archive holds no such document",) if body is None else self.document.problems(body)
+
+
+def learned_in_force(connection: Connection) -> LearnedModel | None:
+    """Return the personal model in force, None if there is none, or none that can be read. Raises CommandError."""
+    pointer = Pointer(LEARNED, connection)
+    body = pointer.body(pointer.history()[-1].key)
+    try:
+        return load_learned(body) if body else None
+    except BadWords:
+        return None

@@ -8,7 +8,7 @@ from email_handler.adapters.ses_state import receiving_condition
 from operations.checks import Check, State, check
 from operations.connection import Connection, aws_errors
 from operations.dns import Dns, asks_strict_alignment
-from operations.documents import ACKNOWLEDGEMENT, BUILTIN, ROUTES, RULES, SIGNATURE, Pointer
+from operations.documents import BUILTIN, BY_NAME, LEARNED, Pointer
 from operations.errors import CommandError
 
 type Question = Callable[[Connection, Mapping[str, str]], Iterator[Check]]
@@ -114,12 +114,14 @@ def check_condition(condition: str, *, receives: bool, emulated: bool) -> Check:
 
 
 def _documents(connection: Connection, _ids: Mapping[str, str]) -> Iterator[Check]:
-    for document in (RULES, ROUTES, ACKNOWLEDGEMENT, SIGNATURE):
+    for document in (*BY_NAME.values(), LEARNED):
         pointer = Pointer(document, connection)
         key = pointer.history()[-1].key
         problems = pointer.problems(key)
-        found = "; ".join(["the built-in ones" if key == BUILTIN else key, *problems])
+        none = "nothing yet" if document is LEARNED else "the built-in ones"
+        found = "; ".join([none if key == BUILTIN else key, *problems])
         todo = f"email-handler {document.name} push FILE, or {document.name} rollback"
+        todo = "email-handler learn rollback, or learn off" if document is LEARNED else todo
         yield check(document.name.capitalize(), found, fine=not problems, todo=todo)
 
 

@@ -20,6 +20,7 @@ READING = frozenset(
             "routes show",
             "acknowledgement show",
             "signature show",
+            *("learn status", "learn save", "learn backtest"),
         ),
     }
 )

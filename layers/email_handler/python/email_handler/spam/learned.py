@@ -102,15 +102,20 @@ def enough(examples: Sequence[Example], kept: Sequence[Example]) -> bool:
 
 
 def learn(examples: Sequence[Example]) -> bytes | None:
-    """Return the model that *examples* make, as a document; None if there are too few.
+    """Return the model that *examples* make, as a document; None if there are too few."""
+    kept = counted(examples)
+    return fit(kept) if enough(examples, kept) else None
+
+
+def fit(kept: Sequence[Example]) -> bytes | None:
+    """Return the model of *kept*, the latest first, however few; None if one kind is missing.
 
     A logistic regression on presence, divided by the root of how many features of the text are known, by stochastic
     gradient descent. Both kinds weigh the same in sum.
     """
-    kept = counted(examples)
-    if not enough(examples, kept):
-        return None
     spam = sum(one.act.against for one in kept)
+    if spam in (0, len(kept)):
+        return None
     weights = _fit(kept, spam)
     unit = max(map(abs, weights.values()), default=1.0) / _HEAVIEST or 1.0
     whole = {feature: round(weight / unit) for feature, weight in weights.items()}
