@@ -11,10 +11,8 @@ used, which has learned from such folders itself. "Patterns" is stage 3 without 
 import argparse
 import json
 import random
-import re
 import statistics
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -34,6 +32,7 @@ from email_handler.spam.stages import assess_content
 SIZES = (200, 500, 1000, 2000)
 SEEDS = (1, 2, 3)
 POISONED = 50
+AGAIN = 15  # messages that come again after they were answered 50 times
 NEXT = 300  # messages of each kind that come after those that were judged
 BEGAN = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2026, 12, 31, tzinfo=UTC)  # forged dates of the future say nothing
@@ -201,32 +200,28 @@ def main() -> None:
 
 
 def poisoned(ham: Sequence[Mail], spam: Sequence[Mail], rules: RuleSet) -> None:
-    """Print the worst of three tries of an attacker who gets 50 labels, by the number of honest ones: spam's texts
-    answered, the texts of one campaign answered, ham's texts marked as spam."""
+    """Print what an attacker does who gets 50 labels, by the number of honest ones: other spam is answered, ham's texts are
+    marked as spam, or the very message is answered that comes again."""
     print(f"\n{POISONED} poisoned labels, patterns and words")
-    campaign = biggest_campaign(spam)
     for size in (SIZES[0], SIZES[2]):
-        judged, others = at_random(ham, [one for one in spam if one not in campaign], SEEDS[0])
+        judged, others = at_random(ham, spam, SEEDS[0])
         honest = [example(one, number) for number, one in enumerate(judged[:size])]
         victims, used = [one for one in others if one.spam], [one for one in others if not one.spam]
-        tries = {
+        tries: dict[str, list[Example]] = {
             "none": [],
-            "other spam answered": poison(victims[:POISONED], Act.REPLIED),
+            "spam's texts answered": poison(victims[:POISONED], Act.REPLIED),
             "ham's texts marked": poison(used[:POISONED], Act.SPAM),
         }
         rest = [*victims[POISONED:], *used[POISONED:]]
         for name, labels in tries.items():
             row(f"{size} honest, {name}", [judge(rest, learned_from([*honest, *labels]), rules)])
-        tested = campaign[POISONED:]
-        for name, labels in (("", []), (" answered 50 times", poison(campaign[:POISONED], Act.REPLIED))):
-            row(f"{size} honest, one campaign{name}", [judge(tested, learned_from([*honest, *labels]), rules)])
-
-
-def biggest_campaign(spam: Sequence[Mail]) -> list[Mail]:
-    """Return the spam whose subject begins with the word that most begin with."""
-    first = [next(iter(re.findall(r"\w{4,}", one.subject.lower())), "") for one in spam]
-    most = next(word for word, _ in Counter(first).most_common() if word)
-    return [one for one, word in zip(spam, first, strict=True) if word == most]
+        again = victims[-AGAIN:]
+        row(f"{size} honest, {AGAIN} messages", [judge(again, learned_from(honest), rules)])
+        answered = [learned_from([*honest, *poison([one] * POISONED, Act.REPLIED)]) for one in again]
+        row(
+            f"{size} honest, each answered before",
+            [judge([one], model, rules) for one, model in zip(again, answered, strict=True)],
+        )
 
 
 if __name__ == "__main__":

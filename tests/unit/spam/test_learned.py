@@ -19,7 +19,7 @@ from email_handler.spam.learned import (
     LOWER,
     MOST,
     MOST_OF_A_DOMAIN,
-    MOST_OF_A_SENDER,
+    MOST_OF_ONE,
     RAISE,
     Act,
     LearnedModel,
@@ -69,10 +69,16 @@ def test_of_one_sender_and_one_domain_only_the_latest_few_are_learned_from() -> 
     kept = counted([*loud, *busy, *quiet])
 
     assert [one.at.hour for one in kept if one.sender == "loud"] == [
-        one.at.hour for one in reversed(loud[-MOST_OF_A_SENDER:])
+        one.at.hour for one in reversed(loud[-MOST_OF_ONE:])
     ]
     assert sum(one.domain == "busy.test" for one in kept) == max(MOST_OF_A_DOMAIN, 0.2 * 120)
     assert learn([*loud, *busy, *quiet]) is None, "of spam there is too little that counts"
+
+
+def test_one_text_from_many_senders_counts_a_few_times() -> None:
+    campaign = [example(number, Act.REPLIED, text(1, PITCH)) for number in range(50)]
+
+    assert len(counted([*campaign, *examples(50, 0)])) == MOST_OF_ONE + 50
 
 
 def test_only_the_latest_examples_count_and_those_of_another_form_do_not() -> None:

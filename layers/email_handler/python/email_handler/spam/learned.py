@@ -24,8 +24,8 @@ FEWEST, FEWEST_OF_A_KIND = 200, 50
 """Examples, and examples of either kind, below which there is no model."""
 
 MOST = 2000  # examples, the latest ones: what the owner thought years ago fades
-MOST_OF_A_SENDER = 5
-MOST_OF_A_DOMAIN, SHARE_OF_A_DOMAIN = 20, 0.2  # of each kind, whichever is more
+MOST_OF_ONE = 5  # examples of a kind by one sender, or with one text
+MOST_OF_A_DOMAIN, SHARE_OF_A_DOMAIN = 20, 0.2  # of a kind, whichever is more
 RAISE, LOWER = 6.0, 4.0
 """The most points that the model adds, and takes from those of the model of words."""
 
@@ -77,20 +77,22 @@ def _opening(subject: str, text: str) -> tuple[list[str], list[str]]:
 
 
 def counted(examples: Iterable[Example]) -> list[Example]:
-    """Return those of *examples* that are learned from, the latest first: of each kind only a few of one sender, and no
-    more than a share of one domain, so that nobody who writes a lot decides alone."""
+    """Return those of *examples* that are learned from, the latest first: of each kind only a few of one sender or of one
+    text, and no more than a share of one domain, so that nobody who writes a lot decides alone."""
     usable = [one for one in examples if one.form == FORM and one.features]
     latest = sorted(usable, key=lambda one: (one.at, one.sender, one.features), reverse=True)[:MOST]
     kinds = Counter(one.act.against for one in latest)
-    by_sender: Counter[tuple[bool, str]] = Counter()
-    by_domain: Counter[tuple[bool, str]] = Counter()
+    so_far: Counter[object] = Counter()
     kept = []
     for one in latest:
         kind = one.act.against
-        of_domain = max(MOST_OF_A_DOMAIN, SHARE_OF_A_DOMAIN * kinds[kind])
-        if by_sender[kind, one.sender] < MOST_OF_A_SENDER and by_domain[kind, one.domain] < of_domain:
-            by_sender[kind, one.sender] += 1
-            by_domain[kind, one.domain] += 1
+        limits: dict[object, float] = {
+            ("sender", kind, one.sender): MOST_OF_ONE,
+            ("text", kind, one.features): MOST_OF_ONE,
+            ("domain", kind, one.domain): max(MOST_OF_A_DOMAIN, SHARE_OF_A_DOMAIN * kinds[kind]),
+        }
+        if all(so_far[group] < most for group, most in limits.items()):
+            so_far.update(limits.keys())
             kept.append(one)
     return kept
 
