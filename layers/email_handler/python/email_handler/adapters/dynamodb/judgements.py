@@ -1,8 +1,7 @@
 """Port Judgements on the table."""
 
-import sys
 import time
-from array import array
+from base64 import b64decode, b64encode  # noqa: TID251 - of what we wrote ourselves
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,12 +47,11 @@ class DynamoJudgements:
     def examples(self) -> Iterator[tuple[ReceiptId, Example]]:
         """Yield all examples, page after page, read consistently."""
         for item in self._table.query("#pk = :pk", {"pk": keys.LEARNED}, ConsistentRead=True):
-            features = tuple(_hashes(bytes(item.pop("features").value)))
-            yield ReceiptId(item["sk"]), read(Example, item | {"features": features})
+            yield ReceiptId(item["sk"]), read(Example, item | {"features": _read(item["features"])})
 
     def learn(self, receipt: ReceiptId, example: Example) -> None:
         """Store the example that *receipt* is."""
-        attributes = write(example) | {"features": _hashes(example.features).tobytes()}
+        attributes = write(example) | {"features": _written(example.features)}
         assignments = ", ".join(f"#{name} = :{name}" for name in attributes)
         self._table.write(self._table.update(keys.learned(receipt), assignments, "", attributes))
 
@@ -62,9 +60,12 @@ class DynamoJudgements:
         self._table.delete(keys.learned(receipt))
 
 
-def _hashes(given: Sequence[int] | bytes) -> array[int]:
-    """Return hashes of 32 bits as they are stored, or as they were before: little-endian."""
-    hashes = array("I", given)
-    if sys.byteorder == "big":
-        hashes.byteswap()
-    return hashes
+def _written(features: Sequence[int]) -> str:
+    """Return hashes of 32 bits as text: half as long as their numbers."""
+    return b64encode(b"".join(feature.to_bytes(4, "little") for feature in features)).decode()
+
+
+def _read(text: str) -> list[int]:
+    """Return what :func:`_written` wrote."""
+    packed = b64decode(text)
+    return [int.from_bytes(packed[at : at + 4], "little") for at in range(0, len(packed), 4)]
