@@ -171,8 +171,8 @@ def inspect_bytes(raw: bytes, rules: RuleSet, learned: LearnedModel | None = Non
     ``from`` is an address or null; ``attachments`` have ``name``, ``type`` (as declared) and ``size`` in bytes;
     ``bounce`` is null or has ``recipient``, ``status`` and ``original_message_id`` (each null if it isn't stated);
     ``spam`` is the result of the filter's third stage: ``rules`` are the patterns and signals that matched, ``words`` has
-    the ``points`` of the model of words, and ``why``; ``learned`` those of the personal model. If an error of ours prevents that, ``error`` has its type
-    and place, and what the header shows is there, or nothing.
+    the ``points`` of the model of words, and ``why``, ``learned`` those of the personal model. If an error of ours
+    prevents that, ``error`` has its type and place, and what the header shows is there, or nothing.
     """
     message = attempt(parse, raw)
     if isinstance(message, Mistake):

@@ -93,8 +93,8 @@ def rollback(
     endpoint: Endpoint = "",
     as_json: AsJson = False,
 ) -> None:
-    """Put the previous model in force, or the one that --to names. It stays until `learn on`."""
-    _print_move(*Pointer(LEARNED, connect(stack, endpoint)).back(to), as_json=as_json)
+    """Put the previous model in force, none if there is none, or the one that --to names. It stays until `learn on`."""
+    _print_move(*learning.roll_back(connect(stack, endpoint), to), as_json=as_json)
 
 
 @app.command()

@@ -100,8 +100,9 @@ def measure(
     """Try the rules and the model of words on labelled messages: held, flagged, missed and wrongly held, by folder and
     by rule.
 
-    The model of words is the rule "words"; a personal model is "learned"; "Patterns alone" is what the rules do without
-    them. With --json one object for each folder and each rule; "decided" counts the messages that would have had another outcome without that rule.
+    The model of words is the rule "words", a personal model "learned"; "Patterns alone" is what the rules do without
+    them. With --json one object for each folder and each rule; "decided" counts the messages that would have had another
+    outcome without that rule.
     """
     compiled = read_rules(rules)
     read_learned(learned)

@@ -99,6 +99,17 @@ def switch_off(connection: Connection) -> tuple[str, str]:
     return before, OFF
 
 
+def roll_back(connection: Connection, to: str = "") -> tuple[str, str]:
+    """Put the model *to* in force, or the one before if it is ""; return what was in force before, and what is now.
+
+    If there is none before, learning is switched off: ``builtin`` would not keep passes from making a new one.
+    """
+    pointer = Pointer(LEARNED, connection)
+    keys = [version.key for version in reversed(pointer.history())]
+    key = to or next((key for key in keys if key not in (keys[0], BUILTIN, OFF)), OFF)
+    return switch_off(connection) if key in (BUILTIN, OFF) else pointer.back(key)
+
+
 def reset(connection: Connection, now: datetime) -> int:
     """Forget all examples, and put no model in force; learn from what is decided from *now* on. Return how many there
     were. Earlier models stay in the archive. Learning that is off stays off."""

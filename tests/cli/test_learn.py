@@ -137,6 +137,8 @@ def test_a_model_that_was_rolled_back_stays_until_learning_is_on_again(cloud: Lo
     earlier(cloud, "once", Status.ANSWERED, text(1, TRADE), sent=1)
     lines(cloud, "reconcile")
     (first,) = lines(cloud, "learn", "status")
+    assert lines(cloud, "learn", "rollback") == [{"in_force": "off", "before": first["in_force"]}], "there is no other"
+    lines(cloud, "learn", "on")
     earlier(cloud, "twice", Status.SPAM, text(2, PITCH))
     lines(cloud, "reconcile")
     (second,) = lines(cloud, "learn", "status")

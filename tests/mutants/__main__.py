@@ -30,6 +30,10 @@ GROUPS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ("senders/authentication.py",),
         ("tests/unit/senders/test_authentication.py", "tests/unit/usecases/test_reconcile.py", *NO_CLOUD),
     ),
+    "personal model": (
+        ("spam/learned.py",),
+        ("tests/unit/spam/test_learned.py", "tests/unit/usecases/test_learning.py"),
+    ),
     "leak gate": (("outgoing/leak_gate/*.py",), ("tests/unit/outgoing/leak_gate", "tests/unit/outgoing/test_reply.py")),
     "table": (
         ("adapters/dynamodb/ledger.py", "adapters/dynamodb/records.py"),

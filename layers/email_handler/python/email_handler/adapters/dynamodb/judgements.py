@@ -13,6 +13,8 @@ from email_handler.conversations.records import Conversation, Decision, Status
 from email_handler.identifiers import ReceiptId
 from email_handler.spam.learned import Act, Example
 
+_PAGE = 1000  # examples of a call; it returns a megabyte of them at most
+
 
 class DynamoJudgements:
     """What the owner decided about messages, and the examples that were made of it."""
@@ -46,7 +48,7 @@ class DynamoJudgements:
 
     def examples(self) -> Iterator[tuple[ReceiptId, Example]]:
         """Yield all examples, page after page, read consistently."""
-        for item in self._table.query("#pk = :pk", {"pk": keys.LEARNED}, ConsistentRead=True):
+        for item in self._table.query("#pk = :pk", {"pk": keys.LEARNED}, ConsistentRead=True, Limit=_PAGE):
             yield ReceiptId(item["sk"]), read(Example, item | {"features": _read(item["features"])})
 
     def learn(self, receipt: ReceiptId, example: Example) -> None:
