@@ -105,9 +105,15 @@ def roll_back(connection: Connection, to: str = "") -> tuple[str, str]:
     If there is none before, learning is switched off: ``builtin`` would not keep passes from making a new one.
     """
     pointer = Pointer(LEARNED, connection)
-    keys = [version.key for version in reversed(pointer.history())]
-    key = to or next((key for key in keys if key not in (keys[0], BUILTIN, OFF)), OFF)
+    key = to or model_before(pointer.history())
     return switch_off(connection) if key in (BUILTIN, OFF) else pointer.back(key)
+
+
+def model_before(history: Sequence[Version]) -> str:
+    """Return the key of the model in force before the present one, ``off`` if there was none; *history* has the oldest
+    first."""
+    keys = (version.key for version in reversed(history))
+    return next((key for key in keys if key not in (history[-1].key, BUILTIN, OFF)), OFF)
 
 
 def reset(connection: Connection, now: datetime) -> int:

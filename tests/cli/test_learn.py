@@ -16,7 +16,8 @@ from email_handler.identifiers import ConversationId, EmailAddress, ReceiptId
 from email_handler.ports import LEARNING_DUE
 from email_handler.spam.learned import Act, learn
 from email_handler.usecases.learning import STREAMS, checkpoint_of
-from operations.learning import Tried, better
+from operations.documents import Version
+from operations.learning import Tried, better, model_before
 from tests.cli.test_documents import restart_functions
 from tests.support.builders import mail
 from tests.support.learned import PITCH, TRADE, examples, text
@@ -137,8 +138,6 @@ def test_a_model_that_was_rolled_back_stays_until_learning_is_on_again(cloud: Lo
     earlier(cloud, "once", Status.ANSWERED, text(1, TRADE), sent=1)
     lines(cloud, "reconcile")
     (first,) = lines(cloud, "learn", "status")
-    assert lines(cloud, "learn", "rollback") == [{"in_force": "off", "before": first["in_force"]}], "there is no other"
-    lines(cloud, "learn", "on")
     earlier(cloud, "twice", Status.SPAM, text(2, PITCH))
     lines(cloud, "reconcile")
     (second,) = lines(cloud, "learn", "status")
@@ -172,6 +171,22 @@ def test_what_is_erased_is_forgotten_and_the_model_made_without_it(cloud: LocalC
     (after,) = lines(cloud, "learn", "status")
     assert before["in_force"].startswith("config/learned/")
     assert after["in_force"] == "builtin", "there is one too few again"
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        (["builtin"], "off"),
+        (["builtin", "first"], "off"),
+        (["builtin", "first", "second"], "first"),
+        (["builtin", "first", "second", "off", "second"], "first"),
+        (["builtin", "first", "off"], "first"),
+    ],
+)
+def test_behind_the_first_model_there_is_none(history: list[str], expected: str) -> None:
+    versions = [Version(version=number, key=key, at=None) for number, key in enumerate(history)]
+
+    assert model_before(versions) == expected
 
 
 @pytest.mark.parametrize(
