@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,6 +13,7 @@ from console.view import desk_of, page
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.keys import text_key
 from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord, SendState, Status
+from email_handler.conversations.thread_address import thread_address
 from email_handler.errors import ArchiveObjectMissing
 
 PER_PAGE = 50
@@ -80,9 +82,19 @@ def conversation(request: Request) -> Response:
         entries=entries,
         left_out=left_out,
         cancellable=waiting,
+        reply=reply_link(desk, found),
         listed=dict(desk.connection.records.listed()).get(found.contact.lower(), ""),
         rows=rows(desk, desk.reading.index.inbox(limit=PER_PAGE)),
     )
+
+
+def reply_link(desk: Desk, conversation: Conversation) -> str:
+    """Return the link that opens the owner's mail program to reply, "" for a conversation that nobody can reply to."""
+    known = desk.connection.parameters
+    if not (conversation.token and conversation.contact):
+        return ""
+    to = thread_address(conversation, f"{known['ThreadSubdomain']}.{known['Domain']}")
+    return f"mailto:{quote(to, safe='@.')}?subject={quote(f'Re: {conversation.owner_subject}'.rstrip())}"
 
 
 def rows(desk: Desk, found: Sequence[Conversation]) -> list[Row]:

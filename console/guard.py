@@ -7,7 +7,7 @@ one that changes something also our Origin and the token of our forms. Whatever 
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
@@ -78,7 +78,7 @@ class Guard:
                 return self._exchange(request)
             if self._is_from_here(request.headers) and not session.covers(path):
                 return _bookmark(request)
-            if self._is_from_here(request.headers) and session.knows(request.cookies.get(COOKIE, "")):
+            if self._is_from_here(request.headers) and any(map(session.knows, _cookies(request))):
                 request.scope["root_path"] = session.root
                 if request.method in READING or await self._may_act(request):
                     return None
@@ -134,6 +134,15 @@ def _bookmark(request: Request) -> Response:
 def refused() -> Response:
     """Return the answer to all that may not be asked."""
     return PlainTextResponse(REFUSAL, HTTPStatus.FORBIDDEN)
+
+
+def _cookies(request: Request) -> Iterator[str]:
+    """Yield each cookie of our name: a server at another port can set one too, which must not hide ours."""
+    for header in request.headers.getlist("cookie"):
+        for cookie in header.split(";"):
+            name, _, value = cookie.strip().partition("=")
+            if name == COOKIE:
+                yield value
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -37,6 +37,7 @@ CREATE TABLE conversations (
     record TEXT NOT NULL
 );
 CREATE INDEX by_status ON conversations (status, updated_at, id);
+CREATE INDEX by_change ON conversations (updated_at DESC, id);
 CREATE INDEX by_unread ON conversations (updated_at) WHERE unread;
 CREATE TABLE messages (
     id INTEGER PRIMARY KEY,  -- when it came, in microseconds since 1970: the newest are the last

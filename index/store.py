@@ -86,7 +86,7 @@ class SearchIndex:
 
     def inbox(self, *, limit: int = 20, offset: int = 0) -> list[Conversation]:
         """Return the conversations that wait for the owner's reply, the longest waiting first."""
-        return self._conversations(AWAITING, "updated_at, id", limit, offset)
+        return self._conversations(AWAITING, "updated_at", limit, offset)
 
     def count_inbox(self) -> int:
         """Return how many conversations wait for the owner's reply."""
@@ -94,16 +94,17 @@ class SearchIndex:
 
     def conversations(self, status: Status | None = None, *, limit: int = 50, offset: int = 0) -> list[Conversation]:
         """Return the conversations (of *status*), those that changed last first."""
-        return self._conversations([status] if status else [*Status], "updated_at DESC, id", limit, offset)
+        return self._conversations([status] if status else [], "updated_at DESC", limit, offset)
 
     def count_conversations(self, status: Status | None = None) -> int:
         """Return how many conversations (of *status*) there are."""
         return self._count([status] if status else [*Status])
 
     def _conversations(self, statuses: Sequence[Status], order: str, limit: int, offset: int) -> list[Conversation]:
-        wanted = f"SELECT record FROM conversations WHERE {_AMONG_STATUSES} ORDER BY {order} LIMIT ? OFFSET ?"
+        where, values = (f"WHERE {_AMONG_STATUSES}", [_list(statuses)]) if statuses else ("", [])
+        wanted = f"SELECT record FROM conversations {where} ORDER BY {order}, id LIMIT ? OFFSET ?"
         with self._file.connected() as connection:
-            found = connection.execute(wanted, (_list(statuses), limit, offset))
+            found = connection.execute(wanted, (*values, limit, offset))
             return [conversation_from(text) for (text,) in found]
 
     def _count(self, statuses: Sequence[Status]) -> int:

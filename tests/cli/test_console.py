@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,11 @@ from cloud.cloud import LocalCloud
 from cloud.ses import Fault
 from console.opening import open_console
 from console.server import listen, port_of
+from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.records import Conversation, SendState, Status
+from email_handler.usecases.retries import COPIES
 from operations.connection import Connection, connect
+from operations.conversations import sends_of
 from tests.cli.stored import store
 from tests.support.console import Requests, Served, browsing, serve_app
 from tests.support.console_pages import act, arrived, as_the_console, note
@@ -78,7 +83,7 @@ def page(context: BrowserContext) -> Iterator[Page]:
 
 def written(cloud: LocalCloud, connection: Connection, **fields: Any) -> Conversation:
     """Return a conversation that somebody new has begun."""
-    sender = person()
+    sender = fields.pop("sender", "") or person()
     arrive(cloud, sender, **fields)
     (found,) = connection.records.find("contact", sender)
     assert isinstance(found, Conversation)
@@ -106,6 +111,15 @@ def status(connection: Connection, conversation: Conversation) -> Status:
     found = connection.records.conversation(conversation.id)
     assert found
     return found.status
+
+
+def snoozed_for(connection: Connection, conversation: Conversation) -> int:
+    """Return for how many days a conversation is put off from now on, to the next whole day."""
+    found = connection.records.conversation(conversation.id)
+    assert found
+    assert found.status is Status.SNOOZED
+    assert found.snoozed_until
+    return round((found.snoozed_until - datetime.now(UTC)) / timedelta(days=1))
 
 
 # The command
@@ -264,6 +278,17 @@ def test_a_conversation_is_closed_snoozed_marked_as_spam_and_reopened(
     page.goto(own)
     assert act(page, "Reopen").endswith("waits for your reply again.")
     assert status(connection, conversation) is Status.OPEN
+    assert act(page, "Snooze", days="5").startswith("Snoozed until ")
+    page.goto(own)
+    assert act(page, "Snooze", days="9").startswith("Snoozed until ")
+    page.get_by_role("button", name="Undo").click()
+    assert "snoozed, as before" in note(page)
+    assert status(connection, conversation) is Status.SNOOZED
+    assert snoozed_for(connection, conversation) == 5
+    assert act(page, "Close").startswith("Closed")
+    page.get_by_role("button", name="Undo").click()
+    assert snoozed_for(connection, conversation) == 5
+    assert act(page, "Reopen").endswith("waits for your reply again.")
     assert act(page, "Spam").startswith("Marked as spam")
     page.get_by_role("button", name="Undo").click()
     assert "as before" in note(page)
@@ -308,6 +333,9 @@ def test_a_held_message_is_released_and_another_confirmed(
 
     assert "off this list" in said
     assert {sender: "allow", spammer: "block"}.items() <= dict(connection.records.listed()).items()
+    page.get_by_role("button", name="Undo the list's entry").click()
+    assert note(page) == f"{spammer} is on no list any more."
+    page.goto(f"{console.at}/held")
     assert sender in [recipient for sent in sent_since(cloud, before) for recipient in sent.recipients]
     expect(page.locator(f"a[href$='/messages/inbound/{confirmed}']")).to_have_count(0)
 
@@ -347,6 +375,39 @@ def test_dead_letters_are_sent_again_or_thrown_away(cloud: LocalCloud, console: 
     assert "queued again" in act(page, "Send again")
     assert [sent.recipients for sent in sent_since(cloud, before) if sent.recipients == (sender,)] == [(sender,)]
     expect(page.locator("table")).to_be_visible(timeout=60_000)
+    assert act(page, "Throw away") == "1 thrown away."
+    expect(page.locator(".empty")).to_be_visible(timeout=60_000)
+
+
+def test_what_may_have_been_sent_is_sent_once_more_only_if_that_is_asked_for(
+    cloud: LocalCloud, connection: Connection, console: Served, page: Page
+) -> None:
+    conversation = written(cloud, connection)
+    (message,) = connection.records.messages(conversation.id)
+    (forward,) = [one for one in sends_of(connection, message) if one.kind is JobKind.FORWARD]
+    lost = replace(forward, lost=COPIES[JobKind.FORWARD])
+    connection.ledger.give_back(lost, SendState.UNKNOWN, "no response of SES", forward.due)
+    page.goto(f"{console.at}/conversations/{conversation.id}")
+    expect(page.locator(".events .bad")).to_contain_text("may have been sent")
+    undecided = page.locator("td", has_text="may have been sent already")
+
+    page.goto(f"{console.at}/dead-letters")
+    expect(undecided).to_be_visible(timeout=60_000)
+    assert "left, which may have been sent already" in act(page, "Send again")
+    assert [one.tags["ledger"] for one in sent_since(cloud, 0)].count(forward.id) == 1
+    expect(undecided).to_be_visible(timeout=60_000)
+    assert "queued again" in act(page, "Send again, whatever")
+    assert [one.tags["ledger"] for one in sent_since(cloud, 0)].count(forward.id) == 2
+
+
+def test_a_failed_run_that_nobody_can_run_is_thrown_away(cloud: LocalCloud, console: Served, page: Page) -> None:
+    queue = cloud.resources["ProcessingFailures"]
+    cloud.clients.sqs.send_message(QueueUrl=queue, MessageBody="no record of AWS's")
+    page.goto(f"{console.at}/dead-letters")
+    expect(page.locator("td", has_text="(unknown)")).to_be_visible(timeout=60_000)
+
+    assert "1 left, which nobody can run" in act(page, "Run again")
+    expect(page.locator("td", has_text="(unknown)")).to_be_visible(timeout=60_000)
     assert act(page, "Throw away") == "1 thrown away."
     expect(page.locator(".empty")).to_be_visible(timeout=60_000)
 

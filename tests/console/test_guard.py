@@ -1,11 +1,7 @@
 """Who gets an answer: only the browser that opened the console, from its own pages."""
 
-import http.client
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlencode
 
 import pytest
 
@@ -13,6 +9,7 @@ from console.guard import BOOKMARK, POLICY, REFUSAL
 from console.session import Session
 from tests.support.builders import mail
 from tests.support.console import Served, console_of
+from tests.support.console_requests import Answer, ask, exchange, post
 from tests.support.world import World
 
 SECRET = "The plans of our garden"
@@ -22,13 +19,6 @@ ACTS = (
     "/documents/rules/push",
 )  # fmt: skip
 BLOCK = {"entry": "jane@customer.example", "list": "block"}
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    text: str
 
 
 NOTHING = (403, REFUSAL)
@@ -44,31 +34,12 @@ def world() -> World:
 
 @pytest.fixture(scope="module")
 def opened(console: Served) -> Answer:
-    return _exchange(console, "GET", console.session.link.removeprefix(console.origin), None, {})
+    return exchange(console, "GET", console.session.link.removeprefix(console.origin), None, {})
 
 
 @pytest.fixture(scope="module")
 def cookie(opened: Answer) -> str:
     return opened.headers["set-cookie"].partition(";")[0]
-
-
-def ask(console: Served, path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
-    return _exchange(console, method, console.session.root + path, None, headers or {})
-
-
-def post(console: Served, path: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
-    kind = {"Content-Type": "application/x-www-form-urlencoded"}
-    return _exchange(console, "POST", console.session.root + path, urlencode(form), kind | dict(headers))
-
-
-def _exchange(console: Served, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Answer:
-    connection = http.client.HTTPConnection(console.session.host, timeout=20)
-    connection.request(method, path, body, dict(headers))
-    answer = connection.getresponse()
-    found = {name.lower(): value for name, value in answer.getheaders()}
-    answered = Answer(answer.status, found, answer.read().decode())
-    connection.close()
-    return answered
 
 
 def seen(answer: Answer) -> tuple[int, str]:
@@ -102,8 +73,8 @@ def test_the_spent_token_opens_nothing(console: Served, opened: Answer, cookie: 
     path = console.session.link.removeprefix(console.origin) + "spent"
 
     for headers in ({}, {"Cookie": cookie}):
-        assert seen(_exchange(console, "GET", path, None, headers)) == NOTHING
-        assert seen(_exchange(console, "GET", "/?token=", None, headers)) == NOTHING
+        assert seen(exchange(console, "GET", path, None, headers)) == NOTHING
+        assert seen(exchange(console, "GET", "/?token=", None, headers)) == NOTHING
 
 
 def test_the_link_does_not_tell_where_the_pages_are(console: Served) -> None:
@@ -116,7 +87,7 @@ def test_a_link_followed_from_another_page_leads_on_by_a_page_of_ours() -> None:
     world = World()
     with TemporaryDirectory() as folder, console_of(world, Path(folder)) as console:
         path = console.session.link.removeprefix(console.origin)
-        answer = _exchange(console, "GET", path, None, {"Sec-Fetch-Site": "cross-site"})
+        answer = exchange(console, "GET", path, None, {"Sec-Fetch-Site": "cross-site"})
 
     assert (answer.status, answer.headers["refresh"]) == (200, f"0; url={console.session.root}/")
     assert answer.text == ""
@@ -130,6 +101,11 @@ def test_the_browser_with_the_cookie_gets_pages(console: Served, cookie: str) ->
         answer = ask(console, path, {"Cookie": cookie, "Sec-Fetch-Site": "none"})
         assert answer.status == (404 if path == "/nothing" else 200)
     assert SECRET in ask(console, "/", {"Cookie": cookie, "Sec-Fetch-Site": "same-origin"}).text
+
+
+@pytest.mark.parametrize("tossed", ["{ours}; console=theirs", "console=theirs; {ours}"])
+def test_a_cookie_that_another_port_sets_does_not_hide_ours(console: Served, cookie: str, tossed: str) -> None:
+    assert ask(console, "/", {"Cookie": tossed.format(ours=cookie)}).status == 200
 
 
 FOREIGN: dict[str, dict[str, str]] = {
@@ -179,20 +155,20 @@ def test_everybody_else_gets_the_same_nothing(console: Served, cookie: str, fore
 @pytest.mark.parametrize("path", OUTSIDE)
 def test_nothing_is_outside_of_the_path_that_only_the_browser_knows(console: Served, cookie: str, path: str) -> None:
     for headers in ({"Cookie": cookie}, {"Cookie": cookie, "Origin": console.origin}):
-        answer = _exchange(console, "GET", path.format(root=console.session.root) or "*", None, headers)
+        answer = exchange(console, "GET", path.format(root=console.session.root) or "*", None, headers)
         assert seen(answer) == NOTHING
 
 
 def test_a_bookmark_of_an_earlier_run_is_told_nothing_but_how_to_find_this_one(console: Served) -> None:
     bookmark = "/of-an-earlier-run/conversations/c-1"
-    answer = _exchange(console, "GET", bookmark, None, {"Sec-Fetch-Site": "none"})
+    answer = exchange(console, "GET", bookmark, None, {"Sec-Fetch-Site": "none"})
 
     assert (answer.status, answer.text) == (403, BOOKMARK)
     assert console.session.root not in answer.text
     assert "script-src 'sha256-" in answer.headers["content-security-policy"]
     for headers in ({}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "cross-site"}):
-        assert seen(_exchange(console, "GET", bookmark, None, headers)) == NOTHING
-    assert seen(_exchange(console, "POST", bookmark, None, {"Sec-Fetch-Site": "none"})) == NOTHING
+        assert seen(exchange(console, "GET", bookmark, None, headers)) == NOTHING
+    assert seen(exchange(console, "POST", bookmark, None, {"Sec-Fetch-Site": "none"})) == NOTHING
 
 
 # Acting

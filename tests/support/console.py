@@ -80,7 +80,7 @@ def connection_to(world: World, **given: Any) -> Connection:
         "archive": world.archive,
         "stack": "world",
         "where": "stack world",
-        "parameters": {"PublicAddresses": PUBLIC},
+        "parameters": {"PublicAddresses": PUBLIC, "ThreadSubdomain": "thread", "Domain": "example.com"},
         "emulated": True,
     }
     return Connection(**(fields | known | given))
