@@ -42,22 +42,30 @@ class Entry:
 def inbox(request: Request) -> Response:
     """Return the page of what waits for a reply, the longest waiting first."""
     desk = desk_of(request)
-    desk.reading.refresh()
+    current = desk.reading.refresh()
     number = _number(request)
     found = desk.reading.index.inbox(limit=PER_PAGE + 1, offset=(number - 1) * PER_PAGE)
-    return page(request, "inbox.html", rows=rows(desk, found[:PER_PAGE]), number=number, more=len(found) > PER_PAGE)
+    return page(
+        request,
+        "inbox.html",
+        current=current,
+        rows=rows(desk, found[:PER_PAGE]),
+        number=number,
+        more=len(found) > PER_PAGE,
+    )
 
 
 def every(request: Request) -> Response:
     """Return the page of all conversations, or those of a status, the latest first."""
     desk = desk_of(request)
-    desk.reading.refresh()
+    current = desk.reading.refresh()
     asked, number = request.query_params.get("status", ""), _number(request)
     status = next((one for one in Status if one == asked), None)
     found = desk.reading.index.conversations(status, limit=PER_PAGE + 1, offset=(number - 1) * PER_PAGE)
     return page(
         request,
         "conversations.html",
+        current=current,
         rows=rows(desk, found[:PER_PAGE]),
         status=status,
         statuses=tuple(Status),
@@ -74,10 +82,11 @@ def conversation(request: Request) -> Response:
     left_out = 0 if "all" in request.query_params else max(0, len(messages) - SHOWN)
     entries = list(timeline(desk, messages[left_out:]))
     waiting = [send for entry in entries for send in entry.sends if send.state is SendState.QUEUED and entry.mine]
-    desk.reading.refresh()
+    current = desk.reading.refresh()
     return page(
         request,
         "conversation.html",
+        current=current,
         conversation=found,
         entries=entries,
         left_out=left_out,

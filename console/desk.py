@@ -1,6 +1,6 @@
 """What the pages work on: one deployment, its index, and what an operator can do there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from console.reading import Reading
 from console.session import Session
 from email_handler.conversations.held import is_open
 from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord, SendState
-from email_handler.identifiers import ConversationId, ReceiptId
+from email_handler.identifiers import ConversationId, LedgerId, ReceiptId
 from email_handler.ports import Clock
 from operations.connection import Connection, resources
 from operations.conversations import sends_of
@@ -77,6 +77,11 @@ class Desk:
         """Return the sends of each message."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(partial(sends_of, self.connection), messages))
+
+    def sends_by_id(self, ids: Iterable[str]) -> list[LedgerItem | None]:
+        """Return each of the sends *ids*, None for one that there is not."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(lambda id_: self.connection.ledger.by_id(LedgerId(id_)) if id_ else None, ids))
 
     def held(self) -> list[MessageRecord]:
         """Return the held messages that wait for a decision, newest first."""

@@ -71,6 +71,8 @@ _SHEET = """
 body{margin:12px;overflow-wrap:anywhere}img{max-width:100%;height:auto}
 a{cursor:text}
 """
+_DARK = "@media (prefers-color-scheme:dark){:root{color-scheme:dark;background:#17191c;color:#e6e8eb}}"
+"""For an email that is made for dark screens too; all others stay on white, where their colours can be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +136,9 @@ def file_headers(name: str) -> Mapping[str, str]:
 
 
 def _page(sheet: str, body: str) -> str:
+    own = _SHEET + _DARK * ("prefers-color-scheme" in sheet)
     return (
-        f'<!doctype html><html lang="und"><head><meta charset="utf-8"><title>Email</title><style>{_SHEET}</style>'
+        f'<!doctype html><html lang="und"><head><meta charset="utf-8"><title>Email</title><style>{own}</style>'
         f"<style>{sheet}</style></head><body>{body}</body></html>"
     )
 

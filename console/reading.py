@@ -9,7 +9,7 @@ from email_handler.errors import EmailHandlerError
 from index.store import SearchIndex
 
 FRESH = 3.0  # seconds for which nothing is asked again, unless an act has changed something
-WAIT = 0.6  # seconds that a page waits for what has changed
+WAIT = 0.15  # seconds that a page waits for what has changed; it shows that later by itself
 
 type CatchUp = Callable[[Callable[[int, int | None], None]], object]
 """Brings the index up to date, and tells its argument how many conversations of how many have been read: all that lists
@@ -49,14 +49,14 @@ class Reading:
         """Say that something has changed: the next page asks for it."""
         self._stale = True
 
-    def refresh(self, after: float = FRESH) -> None:
-        """Begin a reading if the last one began *after* seconds ago, or if something has changed since; and wait for a
-        moment until lists are right."""
+    def refresh(self, after: float = FRESH, wait: float = WAIT) -> bool:
+        """Begin a reading if the last one began *after* seconds ago, or if something has changed since; and wait for up to
+        *wait* seconds until lists are right. Return whether they are."""
         with self._lock:
             running = self._thread is not None and self._thread.is_alive()
             if not running and (self._stale or time.monotonic() - self._begun > after):
                 self._begin()
-        self._listed.wait(WAIT)
+        return self._listed.wait(wait)
 
     def begin(self) -> None:
         """Begin a reading, without waiting for anything."""

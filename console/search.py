@@ -17,7 +17,7 @@ MAX_OFFSET = 14 * 60  # minutes from UTC that a zone can be
 def search(request: Request) -> Response:
     """Return the page of what was found; a fragment of it while the reader types (``console.js``)."""
     desk = desk_of(request)
-    desk.reading.refresh()
+    desk.reading.refresh(wait=0)
     text, wrong = request.query_params.get("q", "").strip()[:MAX_QUERY], ""
     results = Results(hits=(), total=0)
     try:

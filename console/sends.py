@@ -5,9 +5,19 @@ from starlette.responses import Response
 
 from console.view import desk_of, page
 from email_handler.conversations.records import SendState
-from operations.redrive import SENT_BY, describe, failures, redrive, redrive_failures
+from email_handler.usecases.redrive import Redriven
+from operations.redrive import SENT_BY, failures, redrive, redrive_failures
 
 LISTED = tuple(state for state in SendState if state is not SendState.SENT)  # those that have an index
+
+
+AGAIN = {
+    Redriven.QUEUED: "it is queued",
+    Redriven.ENDED: "nothing happens, it is over",
+    Redriven.LEFT: "it stays, since nobody can use it: throw it away",
+    Redriven.UNDECIDED: "it stays, since it may have been sent already",
+}
+"""What sending again would do with a dead letter."""
 
 
 def sends(request: Request) -> Response:
@@ -37,6 +47,7 @@ def dead_letters_now(request: Request) -> Response:
     return page(
         request,
         "dead-letters-now.html",
-        sends=[(line, describe(line, dry_run=True)) for line in lines],
+        sends=list(zip(lines, desk.sends_by_id([line.ledger for line in lines]), strict=True)),
         failures=failed,
+        AGAIN=AGAIN,
     )

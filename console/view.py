@@ -86,6 +86,7 @@ def page(request: Request, template: str, *, code: HTTPStatus = HTTPStatus.OK, *
         "layout": "fragment.html" if fragment else "layout.html",
         "counts": {} if fragment else _counts(desk),
         "progress": desk.reading.progress,
+        "current": True,  # whether what the page lists had been read by then
         "problem": desk.reading.problem,
     }
     text = _environment(desk.session.root).get_template(template).render(shown | values)

@@ -64,3 +64,13 @@ def test_links_are_shown_with_the_host_that_the_browser_asks(console: Served, co
 
     assert ">http://xn--bnk-6cd.example/x</a>" in text
     assert 'href="http://b\u0430nk.example/x"' in text
+
+
+def test_a_page_that_was_too_early_for_what_has_changed_asks_for_it_again(
+    console: Served, cookie: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks = f'data-load="{console.session.root}/reading"'
+    assert asks not in ask(console, "/", {"Cookie": cookie}).text
+
+    monkeypatch.setattr(console.desk.reading, "refresh", lambda: False)
+    assert asks in ask(console, "/", {"Cookie": cookie}).text

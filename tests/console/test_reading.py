@@ -2,12 +2,13 @@
 
 import math
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from console.reading import Progress, Reading
+from console.reading import WAIT, Progress, Reading
 from email_handler.errors import RecordsUnavailable
 from index.store import SearchIndex
 
@@ -62,7 +63,10 @@ def test_a_page_waits_for_lists_and_not_for_texts(reading: Reading, deployment: 
 
 
 def test_a_page_does_not_wait_for_a_deployment_that_is_slow(reading: Reading, deployment: Deployment) -> None:
-    reading.refresh()
+    for wait in (WAIT, 0):
+        began = time.monotonic()
+        reading.refresh(wait=wait)
+        assert time.monotonic() - began < wait + 0.5
 
     assert reading.progress == Progress(0, None)
     finish(reading, deployment)
