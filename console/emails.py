@@ -71,7 +71,10 @@ _SHEET = """
 body{margin:12px;overflow-wrap:anywhere}img{max-width:100%;height:auto}
 a{cursor:text}
 """
-_DARK = "@media (prefers-color-scheme:dark){:root{color-scheme:dark;background:#17191c;color:#e6e8eb}}"
+_DARK = (
+    "@media (prefers-color-scheme:dark){:root{color-scheme:dark;background:#17191c}"
+    "body,body>article{background:#17191c!important;color:#e6e8eb!important}}"  # article: the email's body, confined
+)
 """For an email that is made for dark screens too; all others stay on white, where their colours can be read."""
 
 

@@ -255,3 +255,10 @@ def test_any_link_can_be_shown_soon() -> None:
     for url in ("https://" + "\u0430" * 100_000, "https://" + "@" * 100_000, "https://" + "%" * 100_000):
         shown(url)
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(("sheet", "dark"), [("@media (prefers-color-scheme: dark){p{color:#eee}}", True), ("", False)])
+def test_only_an_email_that_is_made_for_dark_screens_is_dark_on_one(sheet: str, dark: bool) -> None:
+    page = framed(parse(mail(html=f"<style>{sheet}</style><body style='background:#fff'><p>Hello</p>"))).page
+
+    assert ("color-scheme:dark" in page) is dark

@@ -51,7 +51,7 @@ def test_a_list_of_all_conversations_tells_where_each_stands(console: Served, co
     console.desk.reading.index.put_conversations([snoozed])
 
     for path in ("/conversations", "/conversations?status=snoozed"):
-        assert "snoozed until <time " in ask(console, path, {"Cookie": cookie}).text
+        assert "Snoozed until <time " in ask(console, path, {"Cookie": cookie}).text
 
 
 def test_a_reply_is_found_as_the_owners_own(console: Served, cookie: str) -> None:
