@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from itertools import batched
@@ -165,7 +165,9 @@ def deploy(emulator: Emulator) -> Clients:
     create_table(clients.dynamodb, TABLE)
     clients.s3.create_bucket(Bucket=BUCKET)
     outputs = {"RecordsTable": TABLE, "ArchiveBucket": BUCKET}
+    parameters = {"ThreadSubdomain": "thread", "Domain": "example.com"}
     template = {
+        "Parameters": {name: {"Type": "String", "Default": value} for name, value in parameters.items()},
         "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
         "Outputs": {name: {"Value": value} for name, value in outputs.items()},
     }
@@ -254,20 +256,23 @@ def opened_console(emulator: Emulator) -> Iterator[tuple[Callable[[str], object]
     ) as process:
         assert process.stdout
         place, _, path = json.loads(process.stdout.readline())["url"].removeprefix("http://").partition("/")
-        client = http.client.HTTPConnection(place, timeout=60)
         cookie = root = ""
 
-        def get(path: str) -> http.client.HTTPResponse:
-            client.request("GET", root + path, headers={"Cookie": cookie})
-            answer = client.getresponse()
-            answer.read()
+        def get(path: str, status: HTTPStatus = HTTPStatus.OK) -> http.client.HTTPResponse:
+            with closing(http.client.HTTPConnection(place, timeout=60)) as client:
+                client.request("GET", root + path, headers={"Cookie": cookie})
+                answer = client.getresponse()
+                answer.read()
+            assert answer.status == status, f"{path}: {answer.status}"
             return answer
 
-        opened = get(f"/{path}")
-        cookie, root = opened.getheader("set-cookie", "").partition(";")[0], opened.getheader("location", "")[:-1]
-        assert get("/").status == HTTPStatus.OK
-        yield get, time.perf_counter() - began
-        process.send_signal(signal.SIGINT)
+        try:
+            opened = get(f"/{path}", HTTPStatus.SEE_OTHER)
+            cookie, root = opened.getheader("set-cookie", "").partition(";")[0], opened.getheader("location", "")[:-1]
+            get("/")
+            yield get, time.perf_counter() - began
+        finally:
+            process.send_signal(signal.SIGINT)
 
 
 def main() -> None:

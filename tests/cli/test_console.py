@@ -23,6 +23,7 @@ from console.opening import open_console
 from console.server import listen, port_of
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.records import Conversation, SendState, Status
+from email_handler.spam import rules as spam_rules
 from email_handler.usecases.retries import COPIES
 from operations.connection import Connection, connect
 from operations.conversations import sends_of
@@ -430,8 +431,9 @@ def test_a_failed_run_is_run_again(cloud: LocalCloud, connection: Connection, co
 
 
 def test_rules_are_changed_tried_on_the_past_pushed_and_rolled_back(
-    cloud: LocalCloud, console: Served, page: Page
+    cloud: LocalCloud, console: Served, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(spam_rules, "SLOW_SECONDS", 1.0)  # a busy machine is no finding about our own patterns
     arrive(cloud, person())
     page.goto(f"{console.at}/documents/rules")
     text = page.locator("#text")
