@@ -1,14 +1,12 @@
 """Conversations, messages and sends as an operator looks them up."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
 from email_handler.conversations.disposition import Reason
 from email_handler.conversations.records import Conversation, Decision, LedgerItem, MessageRecord, Status
-from email_handler.errors import UnknownConversation
 from email_handler.identifiers import ConversationId, Decider, LedgerId
 from operations.connection import Connection
 from operations.errors import CommandError
@@ -73,8 +71,4 @@ def sends_of(connection: Connection, message: MessageRecord) -> list[LedgerItem]
 
 def ledger_items(connection: Connection, ledgers: Iterable[LedgerId]) -> list[LedgerItem]:
     """Return the sends with these ids, as they are in the ledger now."""
-    sends = []
-    for ledger in ledgers:
-        with suppress(UnknownConversation):
-            sends.append(connection.ledger.context(ledger).item)
-    return sends
+    return [found for found in map(connection.ledger.by_id, ledgers) if found]

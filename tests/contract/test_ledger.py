@@ -7,7 +7,7 @@ import pytest
 
 from email_handler.conversations.records import LedgerItem, SendState
 from email_handler.errors import LeaseHeld, RecordChanged, UnknownConversation
-from email_handler.identifiers import LedgerId, ReceiptId, SesId
+from email_handler.identifiers import EmailAddress, LedgerId, ReceiptId, SesId
 from email_handler.ports import Question, SendContext, SentCommit
 from tests.contract.conftest import MovableClock, Table
 from tests.contract.test_records import OTHER, at_once
@@ -50,7 +50,9 @@ def sent(item: LedgerItem, ses_id: str = "ses-1", **fields: object) -> SentCommi
 
 
 def stored(ledger: Table, send: LedgerId = FORWARD) -> LedgerItem:
-    return ledger.context(send).item
+    item = ledger.by_id(send)
+    assert item is not None
+    return item
 
 
 # add
@@ -70,26 +72,38 @@ def test_a_send_that_another_causes_is_added_once(ledger: Table) -> None:
 
 
 def test_a_sender_gets_all_it_needs_to_compose(ledger: Table) -> None:
-    assert ledger.context(FORWARD) == SendContext(
+    assert ledger.context(forward().job) == SendContext(
         item=forward(),
         conversation=conversation(version=1),
         message=message(),
-        contact=contact(version=1),
     )
+
+
+def test_of_two_messages_with_one_receipt_a_sender_gets_the_one_that_its_send_names(ledger: Table) -> None:
+    """SES stores a message once that it hands to both functions."""
+    of_reply = message(function="reply", subject="Of the other function")
+    ledger.commit(commit(record=of_reply))
+
+    assert ledger.context(forward().job).message == message()
+
+
+def test_a_contact_is_found_however_their_address_is_written(ledger: Table) -> None:
+    assert ledger.contact(EmailAddress("Jane@Customer.Example")) == contact(version=1)
+    assert ledger.contact(EmailAddress("nobody@customer.example")) is None
 
 
 def test_a_notice_about_a_message_without_a_conversation_has_none(table: Table) -> None:
     notice = forward(conversation="")
     table.commit(commit(record=message(conversation=""), ledger=(notice,)))
 
-    context = table.context(notice.id)
+    context = table.context(notice.job)
 
-    assert (context.item, context.conversation, context.contact) == (notice, None, None)
+    assert (context.item, context.conversation) == (notice, None)
 
 
 def test_a_missing_send_raises_unknown(table: Table) -> None:
     with pytest.raises(UnknownConversation):
-        table.context(FORWARD)
+        table.context(forward().job)
     with pytest.raises(UnknownConversation):
         table.claim(FORWARD, NOW, NOW + LEASE)
 
@@ -101,9 +115,9 @@ def test_a_send_of_a_missing_conversation_or_message_raises_unknown(table: Table
         commit("receipt-3", conversation=conversation(id=OTHER), ledger=(replace(of_another, conversation=OTHER),))
     )
 
-    for send in (FORWARD, of_another.id):
+    for send in (forward(), replace(of_another, conversation=OTHER)):
         with pytest.raises(UnknownConversation):
-            table.context(send)
+            table.context(send.job)
 
 
 # claim
@@ -270,12 +284,12 @@ def test_the_response_of_ses_is_recorded_with_the_reference_and_the_conversation
     done = replace(item, state=SendState.SENT, ses_id=SesId("ses-1"), lease_until=None)
 
     assert ledger.by_ses_id(SesId("ses-1")) == done
-    assert ledger.context(FORWARD) == SendContext(
+    assert ledger.context(done.job) == SendContext(
         item=done,
         conversation=conversation(sent=1, version=2),
         message=message(),
-        contact=contact(written_to=True, version=2),
     )
+    assert ledger.contact(contact().address) == contact(written_to=True, version=2)
     known = ledger.look_up(Question(receipt=ReceiptId("next"), decider="inbound", references=("ses-1",)))
     assert [found.id for found in known.by_reference] == [CONVERSATION]
     assert known.sends == {FORWARD: done}

@@ -266,6 +266,20 @@ def test_a_second_copy_of_a_message_is_a_duplicate_for_three_days(table: Table, 
     assert table.look_up(question("receipt-3", fingerprints=("other", "print"))).duplicate_of == "receipt-2"
 
 
+def test_a_commit_may_be_on_condition_that_its_message_is_no_copy(table: Table, clock: MovableClock) -> None:
+    table.commit(commit(fingerprint="print"))
+    for own in ("", "own"):
+        with pytest.raises(RecordChanged):
+            table.commit(commit("receipt-2", fingerprint=own, no_copy_of=("own", "print")))
+
+    table.commit(commit("receipt-3", fingerprint="own", no_copy_of=("own", "another")))
+    assert table.look_up(question(fingerprints=("own",))).duplicate_of == "receipt-3"
+    assert table.look_up(question(fingerprints=("another",))).duplicate_of is None
+
+    clock.now += timedelta(days=3)
+    table.commit(commit("receipt-2", no_copy_of=("own", "print")))
+
+
 def test_a_contact_is_acknowledged_once_for_all_receipts(table: Table) -> None:
     results = at_once(*[
         lambda number=number: table.commit(

@@ -6,6 +6,7 @@ lost responses and clocks that are 10 minutes apart explain.
 """
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -21,12 +22,14 @@ from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.records import LedgerItem, SendState
 from email_handler.identifiers import LedgerId
 from email_handler.outgoing.notice import NoticeKind
+from email_handler.usecases import side_by_side
 from email_handler.usecases.sending import Draft, send
 from email_handler.usecases.waiting import cancel
 from tests.faults.oracle import AT_MOST
 from tests.faults.workers import FAULTS, Choice, Stepped, Worker
 from tests.support.builders import mail
 from tests.support.fakes import FakeRecords
+from tests.support.in_turn import InTurn
 from tests.support.world import PUBLIC, World
 
 ARCHITECTURE = Path(__file__).parents[2] / "docs/architecture.md"
@@ -80,7 +83,7 @@ def _arrived() -> World:
     """Return a world in which a first message has arrived."""
     world, known = World(), _first_message()
     world.archive.objects = dict(known.archive.objects)
-    for name in ("ledger", "conversations", "contacts", "message_records", "ledger_contacts"):
+    for name in ("ledger", "conversations", "contacts", "message_records"):
         setattr(world.records, name, dict(getattr(known.records, name)))
     return world
 
@@ -217,6 +220,15 @@ def test_no_order_of_two_workers_and_no_fault_in_it_loses_or_doubles_a_message(k
     assert set().union(*(moves for moves, _ in searches)) == {
         move for move, who in documented().items() if who == "a sender"
     }
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["read before the claim", "read after it"])
+def test_a_send_may_be_read_before_its_claim_or_after_it(monkeypatch: pytest.MonkeyPatch, *, late: bool) -> None:
+    """Side by side means either."""
+    monkeypatch.setattr(side_by_side, "pool", lambda: InTurn(late=late))
+    monkeypatch.setattr(sys.modules[__name__], "STEPS", STEPS | {"context"})
+
+    assert search(JobKind.ACKNOWLEDGEMENT, SKEW, 1)[1] == []
 
 
 def test_what_is_cancelled_never_leaves_and_what_may_have_left_is_never_cancelled() -> None:

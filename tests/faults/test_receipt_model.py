@@ -6,12 +6,11 @@ another receipt, or is a pass. In the end Lambda delivers again what no worker f
 decision unfinished, or lose or double what it causes.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -21,7 +20,7 @@ from email_handler.ports import Commit, Known, Question
 from email_handler.usecases import decision as deciding
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
-from email_handler.usecases.decision import build_commit, decide_once
+from email_handler.usecases.decision import Early, build_commit, decide_once
 from email_handler.usecases.reconcile import HOURLY, Pass
 from tests.faults.test_model import documented
 from tests.faults.workers import FAULTS, Choice, Stepped, Worker
@@ -40,35 +39,11 @@ class Second(StrEnum):
 
     AGAIN = "the same event"
     COPY = "a copy of the message"
+    EARLY = "a copy of the message, both looked up by their headers"
     PASS = "a pass"
 
 
-class InTurn:
-    """Runs what a pool of threads runs side by side, one after the other: a worker makes one call at a time."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def submit(self, call: Callable[[], None]) -> Future[None]:
-        """Make *call*."""
-        future: Future[None] = Future()
-        try:
-            call()
-            future.set_result(None)
-        except Exception as error:  # noqa: BLE001 - as a pool of threads has it
-            future.set_exception(error)
-        return future
-
-
-@pytest.fixture(autouse=True)
-def _in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deciding, "ThreadPoolExecutor", InTurn)
-
-
-def _decide(receipt: ReceiptId, context: Context) -> Any:
+def _decide(receipt: ReceiptId, context: Context, *, by_headers: bool = False) -> Any:
     """Decide as inbound does: the message is forwarded, once for all of its copies, and counted."""
     record = message(receipt)
     question = Question(receipt=receipt, decider="inbound", conversation=CONVERSATION, fingerprints=("print",))
@@ -80,7 +55,11 @@ def _decide(receipt: ReceiptId, context: Context) -> Any:
         planned = build_commit(record, ledger=[forward(receipt)], fingerprint="print")
         return replace(planned, conversation=replace(before, received=before.received + 1))
 
-    return decide_once(question, plan, context)
+    if not by_headers:
+        return decide_once(question, plan, context)
+    asked = replace(question, fingerprints=())
+    early = Early(question=asked, known=context.records.look_up(asked))
+    return decide_once(question, plan, context, early)
 
 
 @dataclass(slots=True)
@@ -94,15 +73,18 @@ class Play:
     @property
     def receipts(self) -> tuple[ReceiptId, ...]:
         """Return the receipts that there are."""
-        return (FIRST, COPY) if self.second is Second.COPY else (FIRST,)
+        return (FIRST, COPY) if self.second in (Second.COPY, Second.EARLY) else (FIRST,)
 
     def workers(self) -> list[Worker]:
         """Start both."""
-        return [Worker(lambda worker: _decide(FIRST, self._context(worker))), Worker(self._second)]
+        return [Worker(self._first), Worker(self._second)]
+
+    def _first(self, worker: Worker) -> Any:
+        return _decide(FIRST, self._context(worker), by_headers=self.second is Second.EARLY)
 
     def _second(self, worker: Worker) -> Any:
         if self.second is not Second.PASS:
-            return _decide(self.receipts[-1], self._context(worker))
+            return _decide(self.receipts[-1], self._context(worker), by_headers=self.second is Second.EARLY)
         late = self.world.now + timedelta(hours=1)
         return Pass("inbound", HOURLY, replace(self._context(worker), clock=lambda: late)).finish_decided()
 
@@ -202,6 +184,17 @@ def test_a_decision_that_overwrites_another_is_found(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(FakeRecords, "_duplicate_of", lambda *_: None)
 
     assert search(Second.COPY, 0)[1]
+
+
+def test_a_copy_that_no_condition_finds_after_an_early_look_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = FakeRecords.commit
+    monkeypatch.setattr(
+        FakeRecords,
+        "commit",
+        lambda self, one: commit(self, replace(one, no_copy_of=(), fingerprint="")),
+    )
+
+    assert search(Second.EARLY, 0)[1]
 
 
 def test_jobs_that_are_queued_after_the_decision_is_marked_as_done_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,9 @@ from email_handler.adapters.extraction.process import MAX_TEXT
 from email_handler.mail.addresses import organizational_domain
 from email_handler.ports import Extracted
 from email_handler.spam.rules import builtin_rules
+from email_handler.usecases import side_by_side
 from tests.faults.handler_mutants import MUTANTS
+from tests.support.in_turn import InTurn
 
 KILLED = 137
 KINDS = ("refused", "throttled", "rejected", "timeout before", "timeout after", "killed after", "overtaken")
@@ -138,6 +140,9 @@ def _run(order: dict[str, Any]) -> None:
     os.environ.update(order["environment"])
     if order["mutant"]:
         MUTANTS[order["mutant"]].change()
+    # In a fixed order, so that a plan names the same call in every run: what is read beside another call is read first,
+    # or last by workers whose clocks differ, whom others overtake.
+    side_by_side.pool = lambda: InTurn(late=bool(order["skew"]))  # type: ignore[assignment]
     calls = Calls(order["faults"])
     calls.install()
     moved = timedelta(seconds=order["seconds"])

@@ -44,7 +44,7 @@ def test_a_job_is_dead_lettered_and_redriven(
     cloud.settle()
 
     def ended() -> tuple[SendState, str]:
-        found = records.context(item.id).item
+        found = records.by_id(item.id)
         assert isinstance(found, LedgerItem)
         return found.state, found.reason
 

@@ -54,7 +54,7 @@ def test_the_daily_pass_reports_what_was_held_and_finishes_what_was_left(
     cloud.settle()
 
     assert inbound["queued"] == 1
-    found = earlier.context(reply.id).item
+    found = earlier.by_id(reply.id)
     assert isinstance(found, LedgerItem)
     assert found.state is SendState.FAILED, "its message is not in the archive"
     assert list(earlier.unpublished(datetime.now(UTC))) == []

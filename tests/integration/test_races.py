@@ -312,7 +312,7 @@ def test_an_invalid_job_is_dead_lettered_and_delays_no_other(stack: Stack, gone:
     letters = _letters(stack)
     assert sorted(letters) == sorted(invalid)
     assert all(reason and attempts == "1" for reason, attempts in letters.values())
-    item = stack.records.context(gone.ledger).item
+    item = stack.records.by_id(gone.ledger)
     assert isinstance(item, LedgerItem)
     assert item.state is SendState.FAILED
 

@@ -146,7 +146,6 @@ class FakeRecords(Failing):
         self.references: dict[str, Reference] = {}
         self.fingerprints: dict[str, tuple[ReceiptId, Decider, datetime]] = {}
         self.ledger: dict[LedgerId, LedgerItem] = {}
-        self.ledger_contacts: dict[LedgerId, str] = {}
         self.counters: Counter[str] = Counter()
         self.lists: dict[str, ListKind] = {}
         self.cautious = False
@@ -197,7 +196,7 @@ class FakeRecords(Failing):
             and self._unchanged(commit.conversation, commit.contact)
             and not any(item.id in self.ledger for item in commit.ledger)
             and all(self.references.get(r.local_part, r).conversation == r.conversation for r in commit.references)
-            and self._duplicate_of([commit.fingerprint], *key) is None
+            and self._duplicate_of([commit.fingerprint, *commit.no_copy_of], *key) is None
             and all(self.counters[name] < limit for name, limit in commit.counted.items())
             and all(
                 (stored.state, stored.attempt, stored.lost) == (SendState.QUEUED, item.attempt, item.lost)
@@ -228,8 +227,6 @@ class FakeRecords(Failing):
             self.fingerprints[commit.fingerprint] = (*key, self._clock() + FINGERPRINT_AGE)
         for item in commit.ledger:
             self.ledger[item.id] = item
-            contact_of = commit.contact.address if commit.contact else ""
-            self.ledger_contacts[item.id] = contact_of or (commit.conversation.contact if commit.conversation else "")
         self.counters.update(commit.counted.keys())
         if commit.bounced:
             self.ledger[commit.bounced] = replace(
@@ -352,14 +349,17 @@ class FakeRecords(Failing):
     # SendLedger
 
     @_can_fail
-    def context(self, ledger: LedgerId) -> SendContext:
-        item = self._item(ledger)
+    def context(self, job: Job) -> SendContext:
+        item = self._item(job.ledger)
         conversation = self.conversations.get(ConversationId(item.conversation))
         message = self.message_records.get((item.source, item.source_function))
         if message is None or (item.conversation and conversation is None):
             raise UnknownConversation("a send names a conversation or message that the table does not hold")
-        contact = self.contacts.get(keys.mailbox(self.ledger_contacts.get(ledger, "")))
-        return SendContext(item=item, conversation=conversation, message=message, contact=contact)
+        return SendContext(item=item, conversation=conversation, message=message)
+
+    @_can_fail
+    def contact(self, address: EmailAddress) -> Contact | None:
+        return self.contacts.get(keys.mailbox(address))
 
     def _item(self, ledger: LedgerId) -> LedgerItem:
         if ledger not in self.ledger:

@@ -7,6 +7,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from itertools import count
 
+from cloud.ses import header_section
 from email_handler.conversations.jobs import Job, JobKind, SendResult
 from email_handler.conversations.keys import raw_key
 from email_handler.conversations.owners import Owners
@@ -109,6 +110,7 @@ class World:
             ledger=self.records,
             jobs=self.jobs,
             events=self.events,
+            owners=self.owners,
             configuration=lambda: self.configuration,
             hold_unchecked=self.hold_unchecked,
             ack_daily_cap=self.ack_daily_cap,
@@ -156,7 +158,7 @@ class World:
         """Store *raw* as SES would and return its receipt: every check passed, the sender verified by DMARC."""
         name = receipt or f"receipt{next(self._numbers)}"
         self.archive.put(raw_key(function, ReceiptId(name)), raw, "message/rfc822")
-        return passed_receipt(id=ReceiptId(name), recipients=(EmailAddress(to),))
+        return passed_receipt(id=ReceiptId(name), recipients=(EmailAddress(to),), headers=header_section(raw))
 
     def arrive(self, raw: bytes, *, receipt: str = "", to: str = PUBLIC, **changes: str) -> Decision:
         """Let *raw* arrive at *to*: in inbound, or in reply if *to* is a thread address."""

@@ -837,7 +837,8 @@ def test_a_mailbox_of_another_route_that_a_reply_quotes_is_not_shown(world: Worl
 
 def test_a_reply_is_sent_later_if_the_routes_are_unavailable(world: World) -> None:
     world.arrive(owner_reply(world), to=thread(world))
-    world.config.fail("read", ConfigUnavailable("SSM is down"))
+    for _ in range(3):  # both documents are read while the reply is claimed, and again when it is composed
+        world.config.fail("read", ConfigUnavailable("SSM is down"))
     (left,) = world.run()
 
     (send,) = (item for item in world.records.ledger.values() if item.kind is JobKind.REPLY)

@@ -28,11 +28,12 @@ from email_handler.outgoing import whole
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.notice import NoticeKind, compose_notice
 from email_handler.ports import SendContext, SentCommit
-from email_handler.usecases import send_forward, send_reply, sending
+from email_handler.usecases import send_forward, send_reply, sending, side_by_side
 from email_handler.usecases.retries import AFTER_LOST, COPIES, PATIENCE, PATIENCE_BLOCKED
 from email_handler.usecases.sending import TRIES
 from tests.support.builders import mail
 from tests.support.fakes import FakeRecords, Sent
+from tests.support.in_turn import InTurn
 from tests.support.world import OWNER, SENDERS, THREAD, World, read
 
 LEASE = timedelta(seconds=60)
@@ -414,8 +415,11 @@ def test_a_response_of_ses_that_could_not_be_recorded_is_found_by_the_next_attem
 
 
 @BOTH
-def test_a_worker_that_was_overtaken_after_its_claim_sends_nothing(world: World, kind: JobKind) -> None:
+def test_a_worker_that_was_overtaken_before_its_read_sends_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, kind: JobKind
+) -> None:
     """The other's clock is ahead: the lease of this one has run out by it."""
+    monkeypatch.setattr(side_by_side, "pool", lambda: InTurn(late=True))
     sending = job(world, kind)
 
     class Overtaken(FakeRecords):
@@ -428,8 +432,8 @@ def test_a_worker_that_was_overtaken_after_its_claim_sends_nothing(world: World,
                 assert SENDERS[kind](sending, world.dispatch) is SendResult.UNKNOWN
             return claimed
 
-        def context(self, ledger: LedgerId) -> SendContext:
-            return world.records.context(ledger)
+        def context(self, job: Job) -> SendContext:
+            return world.records.context(job)
 
     with pytest.raises(LeaseHeld):
         SENDERS[kind](sending, replace(world.dispatch, ledger=Overtaken()))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.session
 
-from email_handler.adapters.aws import CONFIG
+from email_handler.adapters.aws import CONFIG, DYNAMODB_CONFIG
 from email_handler.adapters.s3 import S3Archive
 from email_handler.adapters.sqs import SqsJobs
 from email_handler.adapters.ssm import SsmConfig
@@ -48,7 +48,8 @@ def new_token(length: int) -> str:
 @cache
 def _client(service: str) -> Any:
     if service != "sesv2":
-        return _session().create_client(service, config=CONFIG)
+        config = DYNAMODB_CONFIG if service == "dynamodb" else CONFIG
+        return _session().create_client(service, config=config)
     from email_handler.adapters.ses import SES_CONFIG
 
     return _session().create_client(service, config=SES_CONFIG)
@@ -130,6 +131,7 @@ def context() -> "Context":
             {},
         ),
         events=EventBridgeEvents(_client("events")),
+        owners=settings.owners(),
         configuration=configuration,
         hold_unchecked=settings.unchecked_parts == "hold",
         ack_daily_cap=settings.ack_daily_cap,

@@ -109,7 +109,7 @@ class Commit:
     Conditions: no decision yet for (receipt, decider); conversation and contact unchanged since they were read
     (``version`` is the version read; 0 means: must not exist yet; stored as version + 1); no ledger item with these
     ids yet; each counter below its limit; no reference of these local parts to another conversation (within one conversation the first stays); no
-    unexpired fingerprint by another (receipt, function); each cancelled send still QUEUED, as it was read. So a caller leaves out of ``references`` what its question
+    unexpired ``fingerprint`` or ``no_copy_of`` by another (receipt, function); each cancelled send still QUEUED, as it was read. So a caller leaves out of ``references`` what its question
     found elsewhere: such a commit would never succeed.
     """
 
@@ -120,6 +120,7 @@ class Commit:
     topic: tuple[EmailAddress, str] | None = None  # (contact, base subject) now leads to the conversation
     references: tuple[Reference, ...] = ()
     fingerprint: str = ""  # kept for 3 days
+    no_copy_of: tuple[str, ...] = ()  # fingerprints that were not asked for: the message had not been read
     ledger: tuple[LedgerItem, ...] = ()
     counted: Mapping[str, int] = field(default_factory=dict)  # names of counters, each with its limit: one more
     expires_at: datetime | None = None  # TTL of message and decision for HOLD and DROP
@@ -135,7 +136,6 @@ class SendContext:
     item: LedgerItem
     conversation: Conversation | None  # None for a notice about a message that named no conversation
     message: MessageRecord
-    contact: Contact | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,8 +242,12 @@ class Records(Protocol):
 class SendLedger(Protocol):
     """The ledger of sends: every write is conditional, later ones on the attempt. Raises RecordsUnavailable."""
 
-    def context(self, ledger: LedgerId) -> SendContext:
-        """Return the item with its conversation, message and contact. Raises UnknownConversation."""
+    def context(self, job: Job) -> SendContext:
+        """Return the item of *job* with its conversation and message. Raises UnknownConversation."""
+        ...
+
+    def contact(self, address: EmailAddress) -> Contact | None:
+        """Return what is known of the contact *address*."""
         ...
 
     def claim(self, ledger: LedgerId, now: datetime, lease_until: datetime) -> LedgerItem | None:

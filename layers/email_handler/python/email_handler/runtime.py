@@ -259,4 +259,17 @@ def _receipt(ses: dict[str, Any]) -> "SesReceipt":
         dkim=status("dkimVerdict"),
         dmarc=status("dmarcVerdict"),
         dmarc_policy=str(receipt.get("dmarcPolicy") or "").lower(),
+        headers=_headers(mail),
     )
+
+
+def _headers(mail: dict[str, Any]) -> bytes:
+    """Return the header section that SES's event repeats; b"" if it ends early, or is no list of names and values."""
+    match mail:
+        case {"headersTruncated": False, "headers": list() as headers} if all(
+            isinstance(header, dict) and isinstance(header.get("name"), str) and isinstance(header.get("value"), str)
+            for header in headers
+        ):
+            lines = (f"{header['name']}: {header['value']}\r\n" for header in headers)
+            return "".join(lines).encode("utf-8", "backslashreplace")
+    return b""

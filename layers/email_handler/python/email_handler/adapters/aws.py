@@ -9,6 +9,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
 """For every client except SES's (see :data:`email_handler.adapters.ses.SES_CONFIG`): at most half a minute a call."""
 
+DYNAMODB_CONFIG = CONFIG.merge(Config(parameter_validation=False))
+"""For DynamoDB's: botocore would look at every attribute of every item, a third of a transaction's processor time. Ours
+are encoded from values with types (``adapters/dynamodb/items.py``), and DynamoDB refuses what is none."""
+
 FAILURES = (ClientError, BotoCoreError)
 """Everything a boto3 call raises when AWS refuses or does not respond."""
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -33,13 +34,19 @@ class SsmConfig:
         self._bucket = bucket
         self._monotonic = monotonic
         self._copies: dict[str, _Copy] = {}
+        self._locks: dict[str, Lock] = {}
 
     def read(self, parameter: str) -> ConfigDocument | None:
-        """Return the document that *parameter* points to, None for ``builtin`` and ``off``; no call within the TTL.
+        """Return the document that *parameter* points to, None for ``builtin`` and ``off``; no call within the TTL, and
+        none while another thread reads the same: what one has read, the others get.
 
         If SSM or S3 fail, or the object is missing, the last good copy is used for another TTL, so that an outage
         delays no message. Raises ConfigUnavailable if there is none.
         """
+        with self._locks.setdefault(parameter, Lock()):
+            return self._read(parameter)
+
+    def _read(self, parameter: str) -> ConfigDocument | None:
         now = self._monotonic()
         last = self._copies.get(parameter)
         if last and now - last.checked < TTL:

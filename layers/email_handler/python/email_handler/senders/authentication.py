@@ -6,7 +6,7 @@ SES's verdicts do not name a domain: a DKIM PASS may be for the attacker's own. 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.addresses import aligned, ascii_domain
@@ -44,6 +44,7 @@ class SesReceipt:
     dkim: str
     dmarc: str
     dmarc_policy: str  # none, quarantine, reject, "" if missing
+    headers: bytes = field(default=b"", repr=False)  # the header section, if SES's event has all of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ from datetime import timedelta
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import text_only_forward_id
 from email_handler.conversations.records import LedgerItem, SendState
-from email_handler.errors import UnknownConversation
 from email_handler.ports import Alerts
 from email_handler.usecases.context import Context
 from email_handler.usecases.reconcile import Reconciled
@@ -44,18 +43,10 @@ def undelivered(context: Context) -> tuple[str, ...]:
         if isinstance(item, LedgerItem)
         and item.kind in (JobKind.FORWARD, JobKind.NOTICE)
         and item.queued_at >= since
-        and not _went_as_text(item, context)
+        and context.ledger.by_id(text_only_forward_id(item.id)) is None
     ]
     if not refused:
         return ()
     return (
         f"{len(refused)} emails of the last week were refused by a mailbox of yours: email-handler list --send bounced.",
     )
-
-
-def _went_as_text(item: LedgerItem, context: Context) -> bool:
-    try:
-        context.ledger.context(text_only_forward_id(item.id))
-    except UnknownConversation:
-        return False
-    return True

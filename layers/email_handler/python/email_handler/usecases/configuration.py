@@ -1,7 +1,6 @@
 """Rules, routes, signatures and personal model in force: the documents, or the built-in ones if those cannot be used."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from email_handler.mistakes import Mistake, attempt
 from email_handler.ports import ConfigDocument, ConfigSource
 from email_handler.spam.learned import LearnedModel, load_learned
 from email_handler.spam.rules import RuleSet, builtin_rules, load_rules
+from email_handler.usecases.side_by_side import SideBySide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,21 +49,21 @@ class ConfigurationReader:
         }
         self._owners = owners
         self._good: dict[str, tuple[str, Any]] = {}  # by name: the version and content of the last good document
-        self._pool = ThreadPoolExecutor(thread_name_prefix="configuration")
 
     def begin(self) -> Callable[[], Configuration]:
         """Start reading the documents, and return a function that waits for the configuration in force.
 
         That function never fails: no message waits for a rules file.
         """
-        reading_rules = self._pool.submit(
+        beside = SideBySide()
+        reading_rules = beside.begin(
             self._read, "rules", lambda found: load_rules(found.body, found.version), builtin_rules
         )
-        reading_signatures = self._pool.submit(
+        reading_signatures = beside.begin(
             self._read, "signature", lambda found: load_signatures(found.body), Signatures
         )
-        reading_learned = self._pool.submit(self._read, "learned", lambda found: load_learned(found.body), _nothing)
-        reading_routes = self._pool.submit(self._read, "routes", lambda found: load_routes(found.body), Routes)
+        reading_learned = beside.begin(self._read, "learned", lambda found: load_learned(found.body), _nothing)
+        reading_routes = beside.begin(self._read, "routes", lambda found: load_routes(found.body), Routes)
 
         def configuration() -> Configuration:
             (rules, rules_problem), (routes, routes_problem) = reading_rules.result(), reading_routes.result()

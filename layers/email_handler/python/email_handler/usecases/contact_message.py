@@ -39,7 +39,7 @@ from email_handler.senders.machines import is_null_sender
 from email_handler.spam.stages import Listed, filter_message, filter_unread
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
-from email_handler.usecases.decision import build_commit, decide_once, new_send
+from email_handler.usecases.decision import Early, build_commit, decide_once, new_send
 from email_handler.usecases.feedback_plan import plan_feedback
 from email_handler.usecases.unread import bare_question, forward_unread
 
@@ -50,8 +50,10 @@ MAX_HOPS = 3  # services like this one that may have forwarded a message before
 LOOP = Reason(stage="machine", rule="loop", detail="services like this one forward it to each other")
 
 
-def decide_contact_message(parsed: ParsedMessage, context: Context, *, acknowledge: bool) -> Decision:
-    """Decide about a contact's message, at most once for its receipt.
+def decide_contact_message(
+    parsed: ParsedMessage, context: Context, *, acknowledge: bool, early: Early | None = None
+) -> Decision:
+    """Decide about a contact's message, at most once for its receipt. What is known *early* need not be looked up.
 
     Whatever a step raises, the message is recorded; if it would have been delivered, it is forwarded as it came.
     """
@@ -71,7 +73,7 @@ def decide_contact_message(parsed: ParsedMessage, context: Context, *, acknowled
         stop = attempt_or(None, _stop, parsed, known, configuration.owners)
         return forward_unread(parsed, planned, stop, question, known, configuration, context)
 
-    return decide_once(question, plan, context)
+    return decide_once(question, plan, context, early)
 
 
 def _owner_quotes_feedback(parsed: ParsedMessage, context: Context) -> bool:

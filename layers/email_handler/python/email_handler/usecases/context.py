@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from email_handler.conversations.evolve import NewToken
+from email_handler.conversations.owners import Owners
 from email_handler.ports import Archive, Clock, Events, Jobs, Records, SendLedger
 from email_handler.usecases.configuration import Configuration
 
@@ -18,6 +19,7 @@ class Context:
     ledger: SendLedger
     jobs: Jobs
     events: Events
+    owners: Owners  # as deployed, without the routes' mailboxes
     configuration: Callable[[], Configuration]  # waits for rules and routes, which are read in the background
     hold_unchecked: bool  # hold a reply with parts that the leak gate did not read in full
     ack_daily_cap: int

@@ -1,8 +1,7 @@
 """A decision about one receipt: taken once, committed in one transaction, finished at least once."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
@@ -18,6 +17,7 @@ from email_handler.mistakes import STEP_SHARE, seconds_left
 from email_handler.ports import Commit, Known, Question
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context
+from email_handler.usecases.side_by_side import SideBySide
 
 TRIES = 30  # times that a decision is planned because others wrote in between: enough for 100 of them at once, even if
 # the table is four times slower than usual (tests/unit/usecases/test_contention.py). Then Lambda retries the invocation.
@@ -28,28 +28,45 @@ type Plan = Callable[[Known, Configuration], Commit]
 """Returns the transaction for what is known and in force. Called again if others wrote in between."""
 
 
-def decide_once(question: Question, plan: Plan, context: Context) -> Decision:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Early:
+    """What was known before the message was read: asked by its headers alone, so without its fingerprints."""
+
+    question: Question
+    known: Known
+
+    def covers(self, question: Question) -> bool:
+        """Return whether what the message itself asks is no more than that."""
+        return replace(question, fingerprints=()) == self.question
+
+
+def decide_once(question: Question, plan: Plan, context: Context, early: Early | None = None) -> Decision:
     """Decide about one receipt and finish what was decided: decided at most once, finished at least once.
+
+    What is known *early* spares the first look-up; that the message is no copy of another is then a condition of the
+    transaction.
 
     The decision, its jobs and its events are one transaction; only then is anything queued or published. A second run
     (SES's duplicate event, a retry after a crash, the reconciler) finds the decision and finishes it.
     Raises RecordChanged if others wrote in between every time, or Lambda leaves no time for another try.
     """
-    decision = _decided(question, plan, context)
+    decision = _decided(question, plan, context, early if early and early.covers(question) else None)
     if not decision.done:
         finish(decision, context)
     return decision
 
 
-def _decided(question: Question, plan: Plan, context: Context) -> Decision:
+def _decided(question: Question, plan: Plan, context: Context, early: Early | None) -> Decision:
     tries = 1
     while True:
         began = context.clock()
-        known = context.records.look_up(question)
+        known = early.known if early else context.records.look_up(question)
         configuration = context.configuration()  # always waited for: no read outlives the invocation
         if known.decision is not None:
             return known.decision
         commit = _with_token(plan(known, configuration), context)
+        if early:
+            commit, early = replace(commit, no_copy_of=question.fingerprints), None
         try:
             context.records.commit(commit)
         except RecordChanged:
@@ -91,8 +108,8 @@ def finish(decision: Decision, context: Context) -> None:
         calls.append(partial(_let_expire, raw_key(decision.decider, decision.receipt), decision, context))
     elif decision.decider == "operator" and decision.jobs:
         calls.append(partial(context.archive.let_expire, decision.jobs[0].archive_key, expires=False))
-    with ThreadPoolExecutor() as pool:
-        for future in [pool.submit(call) for call in calls]:
+    with SideBySide() as beside:
+        for future in [beside.begin(call) for call in calls]:
             future.result()
     context.records.finish(decision.receipt, decision.decider)
 

@@ -119,7 +119,7 @@ def _keep_unsent(item: LedgerItem, ledger: SendLedger) -> None:
 def _item(letter: DeadLetter, ledger: SendLedger) -> LedgerItem | str:
     """Return the ledger item of *letter*'s job, or why there is none."""
     try:
-        return ledger.context(Job.from_json(letter.body).ledger).item
+        return ledger.context(Job.from_json(letter.body)).item
     except (MalformedJob, UnknownConversation) as error:
         return str(error)
 

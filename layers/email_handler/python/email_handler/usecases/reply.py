@@ -22,7 +22,7 @@ from email_handler.conversations.parsed import (
     verified_owner,
 )
 from email_handler.conversations.records import Conversation, Decision
-from email_handler.conversations.thread_address import token_matches
+from email_handler.conversations.thread_address import ThreadTarget, token_matches
 from email_handler.conversations.threads import own_reference, reply_recipients, takes_part
 from email_handler.identifiers import ArchiveKey, EmailAddress, LedgerId
 from email_handler.mail.message import Message
@@ -50,6 +50,7 @@ from email_handler.usecases.feedback_plan import plan_feedback
 from email_handler.usecases.files import plan_files, sends_of_files
 from email_handler.usecases.new_conversation import Begun, Starting, begin, started, starting_question, starts
 from email_handler.usecases.refusals import Refusal, hold, hourly_id, refusals, stop
+from email_handler.usecases.side_by_side import SideBySide
 from email_handler.usecases.unread import bare_question, hold_unread
 from email_handler.usecases.waiting import wakes_at
 
@@ -73,16 +74,17 @@ def relay_reply(
     address; *mistake* is what kept it from rebuilding *receipt*. Raises transient errors only; the
     invocation is then repeated and finds or takes the decision.
     """
-    raw = context.archive.get(archive_key)
+    targets = attempt(context.owners.thread_targets, receipt.recipients)
+    target = None if isinstance(targets, Mistake) else next(iter(targets), None)
+    with SideBySide() as beside:
+        reading = beside.begin(context.archive.get, archive_key)
+        opened = attempt(_opened, target, context)
+        raw = reading.result()
     parsed = parse_received(raw, receipt, "reply", archive_key, context.clock(), mistake)
-    owners = context.configuration().owners
-    targets = attempt(owners.thread_targets, receipt.recipients)
+    parsed = replace(parsed, target=target, person=None)
     if isinstance(targets, Mistake):
         parsed = replace(parsed, mistake=targets)
-    else:
-        parsed = replace(parsed, target=next(iter(targets), None))
-    parsed = replace(parsed, person=None)
-    opened = attempt(_opened, parsed, context)
+    owners = context.configuration().owners
     from_contact = attempt(_from_contact, parsed, owners, opened) if isinstance(opened, Conversation) else opened
     if from_contact is True:
         return decide_contact_message(parsed, context, acknowledge=acknowledge)
@@ -141,10 +143,10 @@ def _sends_of_command(parsed: ParsedMessage, conversation: Conversation, owners:
             return ()
 
 
-def _opened(parsed: ParsedMessage, context: Context) -> Conversation | None:
-    """Return the conversation whose thread address, token included, is the message's target."""
-    named = context.records.conversation(parsed.target.conversation) if parsed.target else None
-    return named if token_matches(parsed.target, named) else None
+def _opened(target: ThreadTarget | None, context: Context) -> Conversation | None:
+    """Return the conversation that *target*, the message's thread address, opens: its token included."""
+    named = context.records.conversation(target.conversation) if target else None
+    return named if token_matches(target, named) else None
 
 
 def _from_contact(parsed: ParsedMessage, owners: Owners, conversation: Conversation) -> bool:

@@ -11,7 +11,12 @@ from email_handler.usecases.sending import Dispatch, Draft, conversation_of, sen
 
 def send_acknowledgement(job: Job, dispatch: Dispatch) -> SendResult:
     """Acknowledge a contact's first message: at most once, ever. A send whose response was lost is not repeated."""
-    return send(job, lambda context, raw: _compose(context, raw, dispatch), dispatch)
+    return send(
+        job,
+        lambda context, raw: _compose(context, raw, dispatch),
+        dispatch,
+        documents=[dispatch.acknowledgement_parameter],
+    )
 
 
 def _compose(context: SendContext, raw: bytes, dispatch: Dispatch) -> Draft:

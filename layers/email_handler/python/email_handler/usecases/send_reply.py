@@ -30,7 +30,12 @@ def send_reply(job: Job, dispatch: Dispatch) -> SendResult:
     It is composed again from the archive and passes the leak gate again: what was right when the reply function
     looked may be wrong by now (a hidden term was added, say).
     """
-    return send(job, lambda context, raw: _compose(context, raw, dispatch), dispatch)
+    return send(
+        job,
+        lambda context, raw: _compose(context, raw, dispatch),
+        dispatch,
+        documents=[dispatch.routes_parameter, dispatch.signature_parameter],
+    )
 
 
 def _compose(context: SendContext, raw: bytes, dispatch: Dispatch) -> Draft:

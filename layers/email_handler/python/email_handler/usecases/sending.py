@@ -1,13 +1,14 @@
 """What the three senders have in common: claim, compose, store, send, record, in the order that makes the guarantee."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from email_handler import errors
 from email_handler.conversations.jobs import Job, JobKind, SendResult
-from email_handler.conversations.keys import notice_id, sent_key, ses_id_key
+from email_handler.conversations.keys import is_received, notice_id, sent_key, ses_id_key
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import (
     COPY,
@@ -25,9 +26,20 @@ from email_handler.identifiers import EmailAddress, SesId
 from email_handler.mistakes import Mistake, TookTooLong, attempt, attempt_or
 from email_handler.outgoing.digest import DIGEST
 from email_handler.outgoing.notice import NoticeKind
-from email_handler.ports import Archive, Clock, ConfigSource, Events, Jobs, Mailer, SendContext, SendLedger, SentCommit
+from email_handler.ports import (
+    Archive,
+    Clock,
+    ConfigSource,
+    Events,
+    Jobs,
+    Mailer,
+    SendContext,
+    SendLedger,
+    SentCommit,
+)
 from email_handler.usecases.decision import new_send, pause_after
 from email_handler.usecases.retries import COPIES, delay, is_over, refused_again
+from email_handler.usecases.side_by_side import SideBySide
 
 TRIES = 8  # times that a send is recorded while others write to the same conversation: at most 23 seconds of pauses
 
@@ -80,72 +92,109 @@ _EVENTS = {
 }
 
 
-def send(job: Job, compose: Compose, dispatch: Dispatch) -> SendResult:
+def send(job: Job, compose: Compose, dispatch: Dispatch, documents: Sequence[str] = ()) -> SendResult:
     """Send *job* once. Forwards, replies, notices: at least once; another copy leaves only if SES's response was lost,
     at most :data:`COPIES` in all, and the ledger says so. Acknowledgements: at most once.
 
-    The order of the lines is the guarantee: the claim is written before SES is asked, SES's response is recorded
+    What *compose* needs is read while the item is claimed; *documents* are the parameters of those that it asks for. The
+    order of the lines is the guarantee: the claim is written before SES is asked, SES's response is recorded
     after. A response that the table does not accept is kept in the archive, where the next attempt finds it; so is the
     id that SES's own events bring. A lease that ran out without either means that the outcome is unknown. Raises
     RetryLater for what is put off, LeaseHeld while another worker has the job, and transient errors of the table or the
     archive; in each case the queue delivers the job again.
     """
-    now = dispatch.clock()
-    try:
-        item = dispatch.ledger.claim(job.ledger, now, now + dispatch.lease)
-    except errors.UnknownConversation as error:
-        dispatch.jobs.dead_letter(job.to_json(), job.kind, str(error), attempts=0)
-        return SendResult.DEAD_LETTERED
-    if item is None:
-        return SendResult.SKIPPED
+    with SideBySide() as beside:
+        reading = _Reading.begin(job, documents, dispatch, beside)
+        now = dispatch.clock()
+        try:
+            item = dispatch.ledger.claim(job.ledger, now, now + dispatch.lease)
+        except errors.UnknownConversation as error:
+            dispatch.jobs.dead_letter(job.to_json(), job.kind, str(error), attempts=0)
+            return SendResult.DEAD_LETTERED
+        return SendResult.SKIPPED if item is None else _send(item, reading, compose, dispatch, beside)
+
+
+def _send(
+    item: LedgerItem, reading: "_Reading", compose: Compose, dispatch: Dispatch, beside: SideBySide
+) -> SendResult:
+    """Send what this attempt has claimed."""
     try:
         ses_id = _kept_ses_id(item, dispatch) if item.lost else None
         if ses_id is None and item.lost >= COPIES[item.kind]:
             return _undecided(item, "the attempt before ended without a record", dispatch)
-        context = _read(item, dispatch)
+        context = reading.context_of(item)
         if ses_id is not None:
-            draft = _recomposed(compose, context, item, dispatch)
+            draft = _recomposed(compose, context, item, reading, dispatch)
+            contact = _contact_of(context, draft, dispatch)
         else:
-            draft = _composed(compose, context, item, dispatch)
+            draft = _composed(compose, context, item, reading, dispatch)
             if draft.held or draft.unwanted:
                 return _not_to_be_sent(item, draft, dispatch)
+            known = beside.begin(_contact_of, context, draft, dispatch) if draft.contact else None
             item = _stored(item, draft.raw, dispatch)
+            contact = known.result() if known else None
             ses_id = dispatch.mailer.send(draft.raw, draft.sender, item.recipients, item.id)
     except errors.EmailHandlerError as error:
         return _not_sent(item, error, dispatch)
     try:
-        recorded = _record(item, ses_id, draft, context, dispatch)
+        recorded = _record(item, ses_id, draft, context, contact, dispatch)
     except Exception:  # whatever it is, the message has left
         dispatch.archive.put(ses_id_key(item.kind, item.id), ses_id.encode(), "text/plain")
         raise
-    return _announced(recorded, draft, dispatch)
+    return _announced(recorded, draft, dispatch, beside)
 
 
-def _read(item: LedgerItem, dispatch: Dispatch) -> SendContext:
-    """Return what the claimed *item* is composed from. Raises LeaseHeld if another worker has taken it over meanwhile:
-    one by whose clock the lease was over."""
-    context = dispatch.ledger.context(item.id)
-    if context.item.attempt != item.attempt:
-        raise errors.LeaseHeld("another worker has taken this send over")
-    return context
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """What a send is composed from, while it is read beside the claim. Nothing of it counts before the claim succeeds."""
+
+    context: Future[SendContext]
+    original: Future[bytes] | None  # None: probably not needed
+
+    @classmethod
+    def begin(cls, job: Job, documents: Sequence[str], dispatch: Dispatch, beside: SideBySide) -> "_Reading":
+        """Begin to read what *job* names, and *documents*, which the port keeps: composing asks for them again."""
+        for document in documents:
+            beside.begin(dispatch.config.read, document)
+        needless = job.kind is JobKind.NOTICE and is_received(job.archive_key)  # most notices need the record only
+        return cls(
+            context=beside.begin(dispatch.ledger.context, job),
+            original=None if needless else beside.begin(dispatch.archive.get, job.archive_key),
+        )
+
+    def context_of(self, item: LedgerItem) -> SendContext:
+        """Return what the claimed *item* is composed from. Raises LeaseHeld if the item was another worker's by then:
+        one by whose clock this one's lease was over. What that one has sent must not show in what this one sends."""
+        context = self.context.result()
+        if context.item.attempt > item.attempt:
+            raise errors.LeaseHeld("another worker has taken this send over")
+        return replace(context, item=item)  # it may have been read before it was claimed
+
+    def original_of(self, item: LedgerItem, archive: Archive) -> bytes:
+        """Return the message that *item* is composed from. A notice needs the record only: it may be what is missing."""
+        if item.kind is JobKind.NOTICE and item.note not in _OF_ARCHIVE:
+            return b""
+        return archive.get(item.archive_key) if self.original is None else self.original.result()
 
 
-def _announced(recorded: SentCommit | None, draft: Draft, dispatch: Dispatch) -> SendResult:
+def _announced(recorded: SentCommit | None, draft: Draft, dispatch: Dispatch, beside: SideBySide) -> SendResult:
     """Queue the copies and publish the event of what was *recorded*; None: another worker has, and goes on with it."""
     if recorded is None:
         return SendResult.SKIPPED
-    if recorded.copies:  # the hourly pass queues them if this fails
-        dispatch.jobs.queue([copy.job for copy in recorded.copies])
+    queued = [beside.begin(dispatch.jobs.queue, [copy.job]) for copy in recorded.copies]
     if recorded.event is not None:
         dispatch.events.publish([recorded.event])
         dispatch.ledger.published(recorded.item.id)
+    for one in queued:  # the hourly pass queues what this leaves
+        one.result()
     return SendResult.SENT_DESPITE_MISTAKE if draft.mistake else SendResult.SENT
 
 
-def _composed(compose: Compose, context: SendContext, item: LedgerItem, dispatch: Dispatch) -> Draft:
+def _composed(compose: Compose, context: SendContext, item: LedgerItem, reading: _Reading, dispatch: Dispatch) -> Draft:
     """Compose. A mistake of ours dead-letters the job at once, with its type and place: retrying would repeat it.
     A document that AWS takes too long to give is no mistake of ours."""
-    draft = attempt(compose, context, _original(item, dispatch))
+    original = reading.original_of(item, dispatch.archive)
+    draft = attempt(compose, context, original)
     if isinstance(draft, Mistake):
         if draft.kind == TookTooLong.__name__ and draft.place.startswith("adapters."):  # AWS's mistake, not ours
             raise errors.ConfigUnavailable("a configuration document took too long to read")
@@ -153,10 +202,12 @@ def _composed(compose: Compose, context: SendContext, item: LedgerItem, dispatch
     return draft
 
 
-def _recomposed(compose: Compose, context: SendContext, item: LedgerItem, dispatch: Dispatch) -> Draft:
+def _recomposed(
+    compose: Compose, context: SendContext, item: LedgerItem, reading: _Reading, dispatch: Dispatch
+) -> Draft:
     """Compose what has left already, for what it changes in the records. Nothing keeps it from being recorded as sent."""
     try:
-        return _composed(compose, context, item, dispatch)
+        return _composed(compose, context, item, reading, dispatch)
     except errors.PermanentError:
         return Draft(raw=b"", sender=EmailAddress(""))
 
@@ -167,12 +218,6 @@ def _stored(item: LedgerItem, raw: bytes, dispatch: Dispatch) -> LedgerItem:
     if item.sent_sha256 != digest:
         dispatch.archive.put(sent_key(item.kind, item.id), raw, "message/rfc822")
     return replace(item, sent_sha256=digest)
-
-
-def _original(item: LedgerItem, dispatch: Dispatch) -> bytes:
-    """Return what *item* is composed from. A notice needs the record only: the message may be what is missing."""
-    of_record = item.kind is JobKind.NOTICE and item.note not in _OF_ARCHIVE
-    return b"" if of_record else dispatch.archive.get(item.archive_key)
 
 
 def _kept_ses_id(item: LedgerItem, dispatch: Dispatch) -> SesId | None:
@@ -247,7 +292,7 @@ def _leave_letter(item: LedgerItem, reason: str, kind: NoticeKind, dispatch: Dis
 
 def _report_to_owner(item: LedgerItem, reason: str, kind: NoticeKind, dispatch: Dispatch) -> None:
     try:
-        record = dispatch.ledger.context(item.id).message
+        record = dispatch.ledger.context(item.job).message
     except errors.UnknownConversation:  # it was erased meanwhile
         return
     owner = EmailAddress(record.sender.lower())
@@ -258,7 +303,12 @@ def _report_to_owner(item: LedgerItem, reason: str, kind: NoticeKind, dispatch: 
 
 
 def _record(
-    item: LedgerItem, ses_id: SesId, draft: Draft, context: SendContext, dispatch: Dispatch
+    item: LedgerItem,
+    ses_id: SesId,
+    draft: Draft,
+    context: SendContext,
+    contact: Contact | None,
+    dispatch: Dispatch,
 ) -> SentCommit | None:
     """Record SES's response, and return what was recorded; None if another worker has recorded the same response."""
     sent = replace(item, ses_id=ses_id, sent_key=sent_key(item.kind, item.id), refusals=None)
@@ -268,28 +318,42 @@ def _record(
     event = _event(_EVENTS[item.kind], sent, dispatch) if item.kind in _EVENTS else None
     reference = Reference(local_part=ses_id, conversation=item.conversation, receipt=item.source, ledger=item.id)
     commit = SentCommit(item=sent, reference=reference, event=event, copies=draft.copies)
-    return commit if _commit(commit, draft, context, dispatch) else None
+    return commit if _commit(commit, draft, context, contact, dispatch) else None
 
 
-def _commit(commit: SentCommit, draft: Draft, context: SendContext, dispatch: Dispatch, *, tries: int = TRIES) -> bool:
+def _commit(
+    commit: SentCommit,
+    draft: Draft,
+    context: SendContext,
+    contact: Contact | None,
+    dispatch: Dispatch,
+    *,
+    tries: int = TRIES,
+) -> bool:
     """Write *commit* with what *draft* changes in the conversation and the contact as they were read before the send;
     read them again if others have written. Return whether this attempt has recorded it."""
-    conversation = contact = None
+    conversation = None
     if draft.conversation is not None:
         wire = wire_id(commit.reference.local_part, dispatch.region)
         conversation = attempt_or(None, draft.conversation, conversation_of(context), wire)  # it left, whatever raises
-    if context.contact is not None and draft.contact is not None:
-        contact = draft.contact(context.contact)
+    changed = draft.contact(contact) if contact and draft.contact else None
     try:
-        return dispatch.ledger.sent(replace(commit, conversation=conversation, contact=contact))
+        return dispatch.ledger.sent(replace(commit, conversation=conversation, contact=changed))
     except errors.RecordChanged:
         if tries == 1:
             raise
         dispatch.pause(pause_after(TRIES + 1 - tries, dispatch.chance()))
-        context = dispatch.ledger.context(commit.item.id)
+        context = dispatch.ledger.context(commit.item.job)
         if context.item.attempt != commit.item.attempt:  # another worker has the send: no try will succeed
             raise
-        return _commit(commit, draft, context, dispatch, tries=tries - 1)
+        contact = _contact_of(context, draft, dispatch)
+        return _commit(commit, draft, context, contact, dispatch, tries=tries - 1)
+
+
+def _contact_of(context: SendContext, draft: Draft, dispatch: Dispatch) -> Contact | None:
+    """Return the contact that *draft* changes; None if it changes none, or the contact was erased."""
+    address = context.conversation.contact if context.conversation else ""
+    return dispatch.ledger.contact(address) if draft.contact and address else None
 
 
 def _event(detail_type: str, item: LedgerItem, dispatch: Dispatch) -> PendingEvent:

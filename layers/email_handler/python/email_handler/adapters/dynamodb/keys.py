@@ -12,7 +12,7 @@ CONTACT#<address>      CONTACT                           Contact
 TOPIC#<address>        SUBJECT#<base subject>            the contact's latest conversation with that subject
 REF#<local part>       REF                               Reference
 PRINT#<fingerprint>    PRINT                             first (receipt, decider) of a message, for 3 days
-SEND#<ledger id>       SEND                              LedgerItem, with ``contact``, whom it is about
+SEND#<ledger id>       SEND                              LedgerItem
 SEND#<ledger id>       EVENT                             event of a send; ``by_send_state`` = ``unpublished``
 COUNT#<counter>        COUNT                             how much was counted: a day's acknowledgements
 LIST                   <address or domain>               the operator's allow-list and block-list

@@ -11,6 +11,7 @@ from email_handler.adapters.dynamodb import keys
 from email_handler.adapters.dynamodb.items import Attributes, Item, read, read_optional, timestamp, write
 from email_handler.adapters.dynamodb.records import versioned
 from email_handler.adapters.dynamodb.table import ABSENT, Table
+from email_handler.conversations.jobs import Job
 from email_handler.conversations.records import (
     Contact,
     Conversation,
@@ -21,7 +22,7 @@ from email_handler.conversations.records import (
     SendState,
 )
 from email_handler.errors import LeaseHeld, RecordChanged, UnknownConversation
-from email_handler.identifiers import LedgerId, SesId
+from email_handler.identifiers import EmailAddress, LedgerId, SesId
 from email_handler.ports import Clock, SendContext, SentCommit
 
 
@@ -34,22 +35,27 @@ class DynamoLedger:
         self._table = Table(client, table, pause)
         self._clock = clock
 
-    def context(self, ledger: LedgerId) -> SendContext:
-        """Return the send with its conversation, message and contact: the ledger item names them, then one batch reads
-        all four, so that the item is as new as what the send is composed from."""
-        attributes = self._stored(ledger)
-        send, named = keys.send(ledger), read(LedgerItem, attributes)
-        message = keys.message(named.source, named.source_function)
-        conversation, contact = keys.conversation(named.conversation), keys.contact(attributes.get("contact", ""))
-        found = self._table.get_many([send, message, conversation, contact])
-        if not {send, message} <= found.keys() or (named.conversation and conversation not in found):
+    def context(self, job: Job) -> SendContext:
+        """Return the send of *job* with its conversation and message. One batch reads all, so that the item is as new as
+        what the send is composed from. A job does not say which function received its message: both records are read."""
+        send, conversation = keys.send(job.ledger), keys.conversation(job.conversation)
+        received = [keys.message(job.source, "inbound"), keys.message(job.source, "reply")]
+        found = self._table.get_many([send, conversation, *received])
+        if send not in found:
+            raise UnknownConversation("the table holds no such send")
+        item = read(LedgerItem, found[send])
+        message = keys.message(item.source, item.source_function)
+        if message not in found or (item.conversation and conversation not in found):
             raise UnknownConversation("a send names a conversation or message that the table does not hold")
         return SendContext(
-            item=read(LedgerItem, found[send]),
+            item=item,
             conversation=read_optional(Conversation, found.get(conversation)),
             message=read(MessageRecord, found[message]),
-            contact=read_optional(Contact, found.get(contact)),
         )
+
+    def contact(self, address: EmailAddress) -> Contact | None:
+        """Return what is known of the contact *address*."""
+        return read_optional(Contact, self._table.get(keys.contact(address)))
 
     def _stored(self, ledger: LedgerId) -> Attributes:
         attributes = self._table.get(keys.send(ledger))

@@ -104,7 +104,6 @@ class DynamoRecords:
         now = self._clock()
         by_operator = keys.DECIDED if decision.decider == "operator" else ""
         found_by = keys.indexed(now, send_state="" if decision.done else keys.UNFINISHED, verdict=by_operator)
-        about = commit.contact.address if commit.contact else commit.conversation.contact if commit.conversation else ""
         writes = [
             put(keys.decision(decision.receipt, decision.decider), write(decision) | found_by | expires, ABSENT),
             put(keys.message(message.receipt, message.function), keys.message_attributes(message) | expires),
@@ -117,10 +116,9 @@ class DynamoRecords:
             writes.append(put(keys.topic(*commit.topic), {"conversation": decision.conversation}))
         references = {reference.local_part: reference for reference in reversed(commit.references)}
         writes += map(self._reference, references.values())
-        if commit.fingerprint:
-            writes.append(self._first_print(commit))
+        writes += self._prints(commit, now)
         writes += [
-            put(keys.send(item.id), keys.ledger_attributes(item) | {"contact": about}, ABSENT)
+            put(keys.send(item.id), keys.ledger_attributes(item), ABSENT)
             for item in {item.id: item for item in reversed(commit.ledger)}.values()
         ]
         writes += starmap(self._counted, commit.counted.items())
@@ -137,15 +135,15 @@ class DynamoRecords:
         condition = f"{ABSENT} OR #conversation = :conversation"
         return self._table.update(keys.reference(reference.local_part), assignments, condition, attributes)
 
-    def _first_print(self, commit: Commit) -> Item:
-        now = self._clock()
+    def _prints(self, commit: Commit, now: datetime) -> Iterator[Item]:
         mine = {"receipt": commit.decision.receipt, "decider": commit.decision.decider}
-        return self._table.put(
-            keys.fingerprint(commit.fingerprint),
-            mine | {"expires_at": int((now + FINGERPRINT_AGE).timestamp())},
-            f"{ABSENT} OR #expires_at <= :now OR (#receipt = :receipt AND #decider = :decider)",
-            mine | {"now": int(now.timestamp())},
-        )
+        no_others = f"{ABSENT} OR #expires_at <= :now OR (#receipt = :receipt AND #decider = :decider)"
+        known = mine | {"now": int(now.timestamp())}
+        if commit.fingerprint:
+            stored = mine | {"expires_at": int((now + FINGERPRINT_AGE).timestamp())}
+            yield self._table.put(keys.fingerprint(commit.fingerprint), stored, no_others, known)
+        for other in set(commit.no_copy_of) - {commit.fingerprint}:
+            yield self._table.check(keys.fingerprint(other), no_others, known)
 
     def _counted(self, counter: str, limit: int) -> Item:
         values = {"none": 0, "one": 1, "expires": int((self._clock() + _COUNT_AGE).timestamp()), "limit": limit}

@@ -115,6 +115,11 @@ class Table:
             expressions["ConditionExpression"] = condition
         return {"Update": {"TableName": self._name, "Key": _key(key), **_bound(expressions, values)}}
 
+    def check(self, key: Key, condition: str, values: Mapping[str, Any]) -> Item:
+        """Return the transaction's entry that changes nothing, and fails unless the item at *key* fulfils *condition*."""
+        expressions = {"ConditionExpression": condition}
+        return {"ConditionCheck": {"TableName": self._name, "Key": _key(key), **_bound(expressions, values)}}
+
     def remove(self, key: Key, version: int = 0) -> Item:
         """Return the transaction's entry that deletes the item at *key*, if it is still *version* (0: any, or none)."""
         expressions = {"ConditionExpression": "#version = :version"} if version else {}
