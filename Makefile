@@ -211,7 +211,7 @@ local-outbox: setup ## List what the local cloud has sent
 .PHONY: bench
 bench: setup ## Measure: make bench B=parse ARGS="FOLDER…" runs bench/parse.py on folders of messages (B=cold JSON=1)
 	@[ -f "bench/$(B).py" ] || { echo "Name what to measure, B=" $(basename $(notdir $(wildcard bench/*.py))) >&2; exit 2; }
-	@$(if $(filter cold,$(B)),$(MAKE) build-local >/dev/null)
+	@$(if $(filter cold latency warm,$(B)),$(MAKE) build-local >/dev/null)
 	@$(BIN)/python -m bench.$(B) $(if $(JSON),--json) $(ARGS)
 
 .PHONY: faults

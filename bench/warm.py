@@ -4,7 +4,7 @@
 imports the built function and layer once and then handles the events of first contacts, one after another, on the
 emulator. The processor time of each invocation, all threads included, is the child's own: emulator and SES are other
 processes. ``--against`` is another build (``.aws-sam/local`` of a second checkout): both handle a message in each round,
-so that a busy machine slows both. The least and the median of the rounds after three that warm up.
+so that a busy machine slows both. The least and the median of the rounds after three that warm up; the last line is JSON.
 """
 
 import argparse
@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ for line in sys.stdin:
 class WarmProcesses(Rig):
     """Runs the invocations of each function in a process that lives as long as the rig."""
 
-    def __init__(self, folder: Path, builds: tuple[Path, ...]) -> None:
+    def __init__(self, folder: Path, builds: Sequence[Path]) -> None:
         """Start the emulator; outbox and logs go to *folder*. *builds* take turns."""
         super().__init__(folder)
         self.build = builds[0]
@@ -114,9 +115,23 @@ def first_contact(world: World, number: int) -> None:
     world.settle()
 
 
-def measure(builds: tuple[Path, ...], rounds: int) -> dict[Path, dict[str, tuple[float, float, float]]]:
-    """Return for each build and function the processor time, least and median, and the median wall time of a warm
-    invocation, in ms."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """Milliseconds of a function's warm invocations."""
+
+    least: float  # of the processor
+    median: float  # of the processor
+    wall: float  # median
+
+    @classmethod
+    def of(cls, took: Sequence[Sequence[float]]) -> "Times":
+        """Return the times of invocations that *took* so many seconds: processor, wall."""
+        processor, wall = ([1000 * one[side] for one in took[WARM_UP:]] for side in (0, 1))
+        return cls(least=min(processor), median=statistics.median(processor), wall=statistics.median(wall))
+
+
+def measure(builds: Sequence[Path], rounds: int) -> dict[Path, dict[str, Times]]:
+    """Return each function's times in each of *builds*, which must differ."""
     with tempfile.TemporaryDirectory() as folder:
         rig = WarmProcesses(Path(folder), builds)
         try:
@@ -126,13 +141,28 @@ def measure(builds: tuple[Path, ...], rounds: int) -> dict[Path, dict[str, tuple
                     first_contact(world, number)
         finally:
             rig.close()
-    found: dict[Path, dict[str, tuple[float, float, float]]] = {build: {} for build in builds}
-    for (build, function), all_took in rig.took.items():
-        took = all_took[WARM_UP:]
-        processor, wall = ([one[side] for one in took] for side in (0, 1))
-        times = (min(processor), statistics.median(processor), statistics.median(wall))
-        found[build][function] = tuple(1000 * time for time in times)  # type: ignore[assignment]  # of three
+    found: dict[Path, dict[str, Times]] = {build: {} for build in builds}
+    for (build, function), took in rig.took.items():
+        found[build][function] = Times.of(took)
     return found
+
+
+def show(found: dict[Path, dict[str, Times]], console: Console) -> dict[str, float]:
+    """Print the times on *console*; return the sums over the path of a first contact, and the ratio of two builds."""
+    table = Table("Function", "Build", "CPU ms, least", "CPU ms, median", "Wall ms, median")
+    for function in (*PATH, "attachment"):
+        for build, times in found.items():
+            one = times[function]
+            figures = (f"{figure:.1f}" for figure in (one.least, one.median, one.wall))
+            table.add_row(function, "this" if build == BUILD else "other", *figures)
+    console.print(table)
+    least = [round(sum(times[function].least for function in PATH), 1) for times in found.values()]
+    median = [round(sum(times[function].median for function in PATH), 1) for times in found.values()]
+    result = {"cpu_ms_least": least[0], "cpu_ms_median": median[0]}
+    if len(found) > 1:
+        result |= {"other_cpu_ms_least": least[1], "other_cpu_ms_median": median[1]}
+        result |= {"ratio_least": round(least[0] / least[1], 2), "ratio_median": round(median[0] / median[1], 2)}
+    return result
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -140,22 +170,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench B=warm", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--against", type=Path, help="another build, to compare with")
-    parser.add_argument("--json", action="store_true", help="print the figures as one line as well")
+    parser.add_argument("--json", action="store_true", help="print the table on standard error")
     given = parser.parse_args(arguments)
-    builds = (BUILD, given.against.resolve()) if given.against else (BUILD,)
-    found = measure(builds, given.rounds)
-    table = Table("Function", "Build", "CPU ms, least", "Median", "Wall ms, median")
-    totals = dict.fromkeys(builds, 0.0)
-    for function in (*PATH, "attachment"):
-        for build in builds:
-            figures = found[build][function]
-            table.add_row(function, "this" if build == BUILD else "other", *(f"{figure:.1f}" for figure in figures))
-            totals[build] += figures[1] if function in PATH else 0
-    Console(stderr=given.json).print(table)
-    result = {"cpu_ms": round(totals[BUILD], 1)}
-    if given.against:
-        result |= {"against_ms": round(totals[builds[1]], 1), "ratio": round(totals[BUILD] / totals[builds[1]], 2)}
-    print(json.dumps(result))
+    builds = [BUILD, given.against.resolve()] if given.against else [BUILD]
+    print(json.dumps(show(measure(builds, given.rounds), Console(stderr=given.json))))
     return 0
 
 
