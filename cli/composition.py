@@ -35,7 +35,7 @@ from email_handler.outgoing.reply import compose_reply
 from email_handler.outgoing.whole import compose_whole
 from email_handler.senders.authentication import (
     SenderVerification,
-    SesReceipt,
+    bare_receipt,
     receipt_from_message,
     verify_sender,
 )
@@ -205,12 +205,7 @@ def _received(raw: bytes, owners: Owners, verdicts: str = "") -> tuple[ParsedMes
 
 
 def _whole(raw: bytes, owners: Owners, mistake: Mistake) -> Composed:
-    receipt = SesReceipt(
-        id=RECEIPT,
-        envelope_sender="",
-        recipients=owners.public_addresses,
-        **dict.fromkeys(("spam", "virus", "spf", "dkim", "dmarc", "dmarc_policy"), ""),
-    )
+    receipt = bare_receipt(RECEIPT, owners.public_addresses)
     parsed = parse_received(raw, receipt, "inbound", raw_key("inbound", RECEIPT), datetime(2000, 1, 1, tzinfo=UTC))
     reason = mistaken(mistake)
     record = unread_record(parsed, owners, Disposition(outcome=Outcome.FLAG, reasons=(reason,)))

@@ -139,6 +139,7 @@ def _context(clients: Clients, deployment: Deployment) -> Context:
         ledger=DynamoLedger(clients.dynamodb, table, clock=_now),
         jobs=_Unheard(),
         events=_Unheard(),
+        owners=settings.owners(),
         configuration=lambda: configuration,
         hold_unchecked=given["UncheckedParts"] == "hold",
         ack_daily_cap=int(given["AckDailyCap"]),

@@ -154,3 +154,32 @@ def test_a_function_ends_each_step_before_lambda_ends_the_function(monkeypatch: 
 
     assert 2.5 < seconds <= 3
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def ses_event(mail: dict[str, Any]) -> dict[str, Any]:
+    return {"Records": [{"ses": {"mail": {"messageId": "r1", **mail}, "receipt": {}}}]}
+
+
+def test_the_headers_in_an_event_are_one_header_section() -> None:
+    named = [{"name": "From", "value": "J\u00fcrgen <j@customer.example>"}, {"name": "Subject", "value": "Hello"}]
+    (receipt,) = runtime.ses_receipts(ses_event({"headersTruncated": False, "headers": named}))
+
+    assert receipt.headers == "From: J\u00fcrgen <j@customer.example>\r\nSubject: Hello\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        {},
+        {"headersTruncated": True, "headers": [{"name": "Subject", "value": "Hello"}]},
+        {"headers": [{"name": "Subject", "value": "Hello"}]},
+        {"headersTruncated": False, "headers": None},
+        {"headersTruncated": False, "headers": ["Subject: Hello"]},
+        {"headersTruncated": False, "headers": [{"name": "Subject"}]},
+        {"headersTruncated": False, "headers": [{"name": "Subject", "value": 1}]},
+    ],
+)
+def test_an_event_without_all_headers_is_one_without_any(mail: dict[str, Any]) -> None:
+    (receipt,) = runtime.ses_receipts(ses_event(mail))
+
+    assert receipt.headers == b""

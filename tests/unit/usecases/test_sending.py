@@ -441,6 +441,59 @@ def test_a_worker_that_was_overtaken_before_its_read_sends_nothing(
     assert len(of_kind(world, kind)) == (kind is JobKind.FORWARD)
 
 
+def test_what_was_read_before_the_claim_is_sent_as_the_attempt_that_it_is(world: World) -> None:
+    """The claim has counted a lost response since: the message says that it may be a second copy."""
+    lose_response(world, JobKind.FORWARD, crash=True)
+    assert send(world, JobKind.FORWARD) is SendResult.SENT
+
+    first, second = (read(sent).get_body(("plain",)).get_content() for sent in world.mailer.sent)  # type: ignore[union-attr]
+    assert ["You may have this already" in text for text in (first, second)] == [False, True]
+
+
+def test_a_worker_that_was_overtaken_after_its_read_shows_nothing_of_what_the_other_sent(world: World) -> None:
+    """It read an older conversation: its copy replies to what the other's replies to."""
+    owners_reply(world)
+    sending = job(world, JobKind.REPLY)
+
+    class Overtaken(FakeRecords):
+        def __getattribute__(self, name: str) -> Any:
+            return object.__getattribute__(self, name) if name == "claim" else getattr(world.records, name)
+
+        def claim(self, ledger: LedgerId, now: datetime, lease_until: datetime) -> LedgerItem | None:
+            claimed = world.records.claim(ledger, now, lease_until)
+            world.now += 2 * LEASE
+            assert SENDERS[JobKind.REPLY](sending, world.dispatch) is SendResult.SENT
+            return claimed
+
+    with pytest.raises(RecordChanged):
+        SENDERS[JobKind.REPLY](sending, replace(world.dispatch, ledger=Overtaken()))
+
+    first, second = of_kind(world, JobKind.REPLY)
+    assert read(second)["In-Reply-To"] == read(first)["In-Reply-To"]
+    assert read(second)["References"] == read(first)["References"]
+    assert item(world, JobKind.REPLY).possible_duplicate
+
+
+@pytest.mark.parametrize(("kind", "reads"), [(JobKind.FORWARD, 1), (JobKind.ACKNOWLEDGEMENT, 1), (JobKind.NOTICE, 0)])
+def test_a_notice_about_a_message_does_not_read_it(world: World, kind: JobKind, reads: int) -> None:
+    queue_one(world, kind)
+    for _ in range(2):  # one attempt reads once
+        world.archive.fail("get", ArchiveUnavailable("down"))
+    if reads:
+        with pytest.raises(RetryLater):
+            send(world, kind)
+    else:
+        assert send(world, kind) is SendResult.SENT
+
+
+@pytest.mark.parametrize("call", ["claim", "context"])
+def test_an_outage_of_the_table_counts_before_one_of_the_archive(world: World, call: str) -> None:
+    world.archive.fail("get", ArchiveUnavailable("archive"))
+    world.records.fail(call, RecordsUnavailable("table"))
+    with pytest.raises(RecordsUnavailable if call == "claim" else RetryLater, match="table"):
+        send(world, JobKind.FORWARD)
+
+
 @BOTH
 def test_of_two_workers_with_one_response_only_the_one_that_records_it_publishes(world: World, kind: JobKind) -> None:
     """SES's own event brought the id; both find it."""
