@@ -172,6 +172,8 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--spam", type=Path, nargs="+", required=True)
     arguments.add_argument("--ham", type=Path, nargs="+", required=True)
+    arguments.add_argument("--unwanted", type=Path, nargs="*", default=[], help="ham that another owner marks as spam")
+    arguments.add_argument("--wanted", type=Path, nargs="*", default=[], help="spam that another owner releases")
     arguments.add_argument("--points", type=Path)
     given = arguments.parse_args()
     points = json.loads(given.points.read_text(encoding="utf-8")) if given.points else {}
@@ -196,6 +198,8 @@ def main() -> None:
             row(f"drifting, what came after {size}, before", [judge(later, None, used)])
             row(f"drifting, {size} labels", [judge(later, model, used)])
     poisoned(ham, spam, rules)
+    for folders, title in ((given.unwanted, "marked as spam"), (given.wanted, "released")):
+        of_another_mind([folder.name for folder in folders], title, ham, spam, rules)
     print(f"\n{time.process_time() - began:.0f} s of CPU time")
 
 
@@ -222,6 +226,29 @@ def poisoned(ham: Sequence[Mail], spam: Sequence[Mail], rules: RuleSet) -> None:
             f"{size} honest, each answered before",
             [judge([one], model, rules) for one, model in zip(again, answered, strict=True)],
         )
+
+
+def of_another_mind(
+    groups: Sequence[str], title: str, ham: Sequence[Mail], spam: Sequence[Mail], rules: RuleSet
+) -> None:
+    """Print what becomes of the messages of *groups* if the owner has judged half of them otherwise, and of the others."""
+    chosen = random.Random(SEEDS[0])
+    own = [one for one in (*ham, *spam) if one.group in groups]
+    if not own:
+        return
+    ham, spam = ([one for one in chosen.sample(kind, len(kind)) if one.group not in groups] for kind in (ham, spam))
+    half, kind = len(own) // 2, not own[0].spam
+    own = [replace(one, spam=kind) for one in chosen.sample(own, len(own))]
+    print(f"\n{', '.join(groups)} {title}, patterns and words")
+    row("half of them, before", [judge(own[half:], None, rules)])
+    row("others, before", [judge([*ham[SIZES[2] :], *spam[SIZES[2] :]], None, rules)])
+    for size in (SIZES[1], SIZES[2]):
+        others = (size - half) // 2
+        judged = [*own[:half], *ham[:others], *spam[:others]]
+        chosen.shuffle(judged)
+        model = learned_from(example(one, number) for number, one in enumerate(judged))
+        row(f"half of them, {size} labels", [judge(own[half:], model, rules)])
+        row(f"others, {size} labels", [judge([*ham[SIZES[2] :], *spam[SIZES[2] :]], model, rules)])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from email_handler.identifiers import ReceiptId
 from email_handler.ports import BUILTIN, LEARNING_DUE, OFF
 from email_handler.spam.learned import MOST, Act, load_learned
 from email_handler.usecases.held import confirm, release
-from email_handler.usecases.learning import IN_FORCE, learn_daily
+from email_handler.usecases.learning import IN_FORCE, checkpoint_of, learn_daily
+from email_handler.usecases.reconcile import SETTLED
 from tests.support.builders import mail
 from tests.support.learned import PITCH, TRADE, example, examples, text
 from tests.support.world import OWNER, THREAD, World
@@ -155,6 +156,43 @@ def test_an_example_holds_no_text_and_no_address(world: World) -> None:
     assert "answered" not in f"{one.sender} {one.domain}"
 
 
+def test_one_mailbox_is_one_sender_and_all_subdomains_are_one_domain(world: World) -> None:
+    senders = ("jane@gmail.com", "Ja.ne+2@googlemail.com", "joe@customer.example", "jim@mail.customer.example", "")
+    for number, sender in enumerate(senders):
+        raw = mail(sender=sender or None, subject=f"Offer {number}", message_id=f"<{number}@x.example>")
+        world.arrive(raw, receipt=f"r{number}", spam="FAIL", envelope_sender="")
+        confirm(ReceiptId(f"r{number}"), "inbound", world.context)
+    learns(world)
+    jane, again, joe, jim, nobody = (world.records.learned[ReceiptId(f"r{number}")] for number in range(5))
+
+    assert jane.sender == again.sender
+    assert joe.domain == jim.domain
+    assert len({jane.sender, joe.sender, jim.sender, nobody.sender}) == 4
+
+
+def test_a_strangers_message_to_a_thread_address_teaches_if_it_is_confirmed(world: World) -> None:
+    conversation = contact_writes(world, "contact")
+    assert conversation
+    address = f"{conversation.id}.{conversation.token}@{THREAD}"
+    world.arrive(
+        mail(sender="s@stranger.example", to=address, message_id="<s@stranger.example>"), to=address, receipt="stranger"
+    )
+    confirm(ReceiptId("stranger"), "reply", world.context)
+    learns(world)
+
+    assert acts(world) == {"stranger": Act.CONFIRMED}
+
+
+def test_a_conversation_that_names_no_message_is_left_out(world: World) -> None:
+    conversation = contact_writes(world, "answered")
+    assert conversation
+    owner_replies(world, conversation)
+    known = world.records.conversations[conversation.id]
+    world.records.conversations[conversation.id] = replace(known, links=())
+
+    assert learns(world) == 0
+
+
 @pytest.mark.parametrize("why", ["gone", "empty", "unreadable"])
 def test_a_message_that_says_nothing_is_left_out(world: World, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     conversation = contact_writes(world, "answered")
@@ -170,6 +208,22 @@ def test_a_message_that_says_nothing_is_left_out(world: World, why: str, monkeyp
 
     assert learns(world) == 0
     assert world.records.learned == {}
+
+
+def test_what_was_decided_just_now_is_left_to_the_next_pass_and_what_was_looked_at_is_not_read_again(
+    world: World,
+) -> None:
+    """An index may show it late."""
+    conversation = contact_writes(world, "answered")
+    assert conversation
+    owner_replies(world, conversation)
+    written = world.records.written[conversation.id]
+    world.now = written + SETTLED
+
+    assert learn_daily(world.context, world.learning, lambda: False) == 0
+    assert checkpoint_of("answered") not in world.records.checkpoints
+    assert learns(world) == 1
+    assert world.records.checkpoints[checkpoint_of("answered")] == written.isoformat()
 
 
 # When it ends
@@ -205,6 +259,32 @@ def test_a_pass_that_fails_anywhere_leaves_the_rest_to_the_next(world: World, fa
     assert world.pointer.key in world.archive.objects
     assert world.records.checkpoints[IN_FORCE] == world.pointer.key
     assert not world.records.checkpoints[LEARNING_DUE]
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_that_the_model_is_to_be_made_anew_is_known_before_an_example_changes(world: World, after: bool) -> None:
+    learned_before(world)
+    marked = contact_writes(world, "marked")
+    assert marked
+    owner_marks(world, marked, Status.SPAM)
+    learns(world)
+    first = world.pointer.key
+
+    owner_marks(world, marked, Status.OPEN)
+    world.judgements.fail("unlearn", RecordsUnavailable("down"), after=after)
+    with pytest.raises(RecordsUnavailable):
+        learns(world)
+    learns(world)
+    second = world.pointer.key
+    owner_marks(world, marked, Status.SPAM)
+    world.judgements.fail("learn", RecordsUnavailable("down"), after=after)
+    with pytest.raises(RecordsUnavailable):
+        learns(world)
+    learns(world)
+
+    assert len({first, second, world.pointer.key}) == 3
+    spam = [load_learned(world.archive.objects[key]).model.header["spam"] for key in (first, second, world.pointer.key)]
+    assert spam == [151, 150, 151]
 
 
 def test_two_passes_at_once_put_the_same_model_in_force(world: World) -> None:
@@ -255,6 +335,7 @@ def test_nothing_is_made_or_moved_if_nothing_was_decided(world: World) -> None:
     learned_before(world)
     learns(world)
     written = len(world.archive.written)
+    world.records.fail("set_checkpoint", RecordsUnavailable("nobody shall write"))
     world.judgements.fail("examples", RecordsUnavailable("nobody shall ask"))
 
     assert learns(world) == 0

@@ -34,7 +34,10 @@ _OPENING, _SUBJECT = 150, 30  # words, and words of a subject, are learned and j
 _SENDERS = 2  # who must have used a word before it counts: nobody's own words are in the model
 _KEPT = 15_000  # features, five bytes each in the document
 _SMOOTHING = 6  # counted words added to a text's own, so that one word alone says little
-_SURE = 2.0  # log-odds that earn no points, on either side
+_SURE_OF_SPAM, _SURE_OF_HAM = (
+    2.0,
+    1.0,
+)  # log-odds that change no points yet; a warning too many costs more than one too few
 _GAIN = 2.0  # points for a unit of log-odds beyond
 _ROUNDS, _STEP, _SLOWING, _SEED = 6, 4.0, 0.5, 28
 _HEAVIEST = 127  # of a weight in the document
@@ -170,8 +173,8 @@ class LearnedModel:
         for spam, under its *subject*. Words are named if they speak for what it says."""
         judged = [(self._odds(sample(subject, text)), text) for text in texts]
         odds, text = max(judged, key=lambda one: one[0], default=(0.0, ""))
-        beyond = _GAIN * max(0.0, abs(odds) - _SURE)
-        points = round(min(beyond, RAISE) if odds > 0 else -min(beyond, LOWER), 1)
+        more, less = _GAIN * (odds - _SURE_OF_SPAM), _GAIN * (-odds - _SURE_OF_HAM)
+        points = round(min(max(more, 0.0), RAISE) - min(max(less, 0.0), LOWER), 1)
         return WordPoints(points=points, named=self._named(subject, text, points) if points else ())
 
     def _odds(self, found: Sequence[int]) -> float:

@@ -156,7 +156,7 @@ def _example(record: MessageRecord, act: Act, at: datetime, context: Context) ->
     found = attempt(features_of, raw, context.configuration().rules)
     if isinstance(found, Mistake) or not found:
         return None
-    sender = mailbox_key(record.sender) or record.sender or record.receipt
+    sender = mailbox_key(record.sender) or record.receipt
     domain = organizational_domain(address_domain(sender)) or sender
     return Example(act=act, at=at, sender=_digest(sender), domain=_digest(domain), features=found)
 
