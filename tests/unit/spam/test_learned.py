@@ -24,6 +24,7 @@ from email_handler.spam.learned import (
     Act,
     LearnedModel,
     counted,
+    fit,
     learn,
     load_learned,
     sample,
@@ -61,6 +62,35 @@ def test_below_the_thresholds_there_is_no_model(spam: int, ham: int) -> None:
     assert (learned is not None) == (spam + ham >= FEWEST and min(spam, ham) >= FEWEST_OF_A_KIND)
 
 
+def test_one_kind_of_examples_makes_no_model() -> None:
+    assert fit(examples(60, 0)) is None
+    assert fit(examples(0, 60)) is None
+    assert fit([]) is None
+
+
+def test_a_document_says_what_it_was_made_of_and_uses_the_whole_byte_of_each_weight() -> None:
+    assert max(map(abs, MODEL.model.weights.values())) == 127
+    assert (MODEL.model.header["spam"], MODEL.model.header["ham"]) == (150, 150)
+
+
+def test_examples_without_a_common_word_make_a_model_that_says_nothing() -> None:
+    apart = [
+        example(number, Act.SPAM if number % 2 else Act.REPLIED, f"own{'abcdefgh'[number]}") for number in range(8)
+    ]
+    document = fit([dataclasses.replace(one, features=one.features[:1]) for one in apart])
+
+    assert document
+    assert load_learned(document).assess("Hello", [text(1, PITCH)]).points == 0
+
+
+def test_only_the_first_words_of_text_and_subject_count() -> None:
+    words = [f"{first}{second}" for first in "abcdefghijklmnop" for second in "abcdefghijklmnop"]
+
+    assert sample(" ".join(words), "") == sample(" ".join(words[:30]), "")
+    assert sample("", " ".join(words)) == sample("", " ".join(words[:150]))
+    assert sample("", " ".join(words[:150])) != sample("", " ".join(words[:149]))
+
+
 def test_of_one_sender_and_one_domain_only_the_latest_few_are_learned_from() -> None:
     loud = [example(number, Act.SPAM, text(number, PITCH), "loud", "loud.test") for number in range(60)]
     busy = [example(number, Act.SPAM, text(number, PITCH), domain="busy.test") for number in range(100, 160)]
@@ -84,7 +114,8 @@ def test_one_text_from_many_senders_counts_a_few_times() -> None:
 def test_only_the_latest_examples_count_and_those_of_another_form_do_not() -> None:
     old = dataclasses.replace(example(5000, Act.SPAM, "x y"), form=0)
 
-    assert counted([old]) == []
+    empty = dataclasses.replace(example(5000, Act.SPAM, ""), features=())
+    assert counted([old, empty]) == []
     assert len(counted(example(number, Act.REPLIED, text(number, TRADE)) for number in range(MOST + 50))) == MOST
 
 
@@ -109,8 +140,13 @@ def test_what_only_one_sender_wrote_is_not_in_the_model() -> None:
     ]
     document = learn([*examples(150, 150), *own])
 
+    shared = learn([*examples(150, 150), *own, example(2010, Act.REPLIED, f"zebrafish {text(10, TRADE)}")])
+
     assert document is not None
-    assert not load_learned(document).model.weights.keys() & set(sample("", "zebrafish"))
+    assert shared is not None
+    zebrafish = set(sample("", "zebrafish"))
+    assert not load_learned(document).model.weights.keys() & zebrafish
+    assert load_learned(shared).model.weights.keys() & zebrafish
 
 
 def test_a_model_of_two_thousand_examples_is_small() -> None:

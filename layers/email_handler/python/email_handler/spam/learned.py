@@ -122,7 +122,7 @@ def fit(kept: Sequence[Example]) -> bytes | None:
     if spam in (0, len(kept)):
         return None
     weights = _fit(kept, spam)
-    unit = max(map(abs, weights.values()), default=1.0) / _HEAVIEST or 1.0
+    unit = max(map(abs, weights.values()), default=1.0) / _HEAVIEST
     whole = {feature: round(weight / unit) for feature, weight in weights.items()}
     header = {
         "gain": unit,
