@@ -73,6 +73,12 @@ def test_a_document_says_what_it_was_made_of_and_uses_the_whole_byte_of_each_wei
     assert (MODEL.model.header["spam"], MODEL.model.header["ham"]) == (150, 150)
 
 
+@pytest.mark.parametrize(("spam", "ham"), [(400, 60), (60, 400)])
+def test_the_kind_that_is_judged_more_often_does_not_decide_about_words_of_both(spam: int, ham: int) -> None:
+    """Both kinds weigh the same in sum."""
+    assert abs(model(spam, ham)._odds(sample("Hello", " ".join(NEUTRAL)))) < 1
+
+
 def test_examples_without_a_common_word_make_a_model_that_says_nothing() -> None:
     apart = [
         example(number, Act.SPAM if number % 2 else Act.REPLIED, f"own{'abcdefgh'[number]}") for number in range(8)
