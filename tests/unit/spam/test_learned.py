@@ -70,6 +70,7 @@ def test_one_kind_of_examples_makes_no_model() -> None:
 
 def test_a_document_says_what_it_was_made_of_and_uses_the_whole_byte_of_each_weight() -> None:
     assert max(map(abs, MODEL.model.weights.values())) == 127
+    assert MODEL.model.gain == pytest.approx(0.05066047012), "the training is what the ADR's figures were measured with"
     assert (MODEL.model.header["spam"], MODEL.model.header["ham"]) == (150, 150)
 
 
@@ -157,7 +158,7 @@ def test_what_only_one_sender_wrote_is_not_in_the_model() -> None:
 
 def test_a_model_of_two_thousand_examples_is_small() -> None:
     chosen = random.Random(1)
-    words = ["".join(chosen.choices("abcdefgh", k=5)) for _ in range(3000)]
+    words = ["".join(chosen.choices("abcdefgh", k=5)) for _ in range(200)]  # every pair of them occurs
     many = [
         example(number, Act.SPAM if number % 2 else Act.REPLIED, " ".join(chosen.choices(words, k=150)))
         for number in range(MOST)
@@ -240,6 +241,24 @@ def test_points_of_patterns_and_outcomes_of_other_stages_stand() -> None:
             learned=MODEL,
         )
         assert found.outcome is Outcome.HOLD
+
+
+@pytest.mark.parametrize("texts", [("a", "z"), ("z", "a")])
+def test_of_several_texts_the_one_that_says_most_for_spam_counts(texts: tuple[str, str]) -> None:
+    wanted, unwanted = (f"{texts[0]}{text(1, TRADE)}", f"{texts[1]}{text(1, PITCH)}")
+
+    assert MODEL.assess("Hello", [wanted]).points < 0
+    for bodies in ([wanted, unwanted], [unwanted, wanted]):
+        found = MODEL.assess("Hello", bodies)
+        assert found.points > 0
+        assert set(found.named) & set(PITCH)
+
+
+def test_only_words_that_weigh_are_named() -> None:
+    found = MODEL.assess("", [f"qwertz {' '.join(PITCH)} qwertz"])
+
+    assert found.points > 0
+    assert not any("qwertz" in name for name in found.named)
 
 
 def test_a_text_without_a_known_word_gets_no_points() -> None:

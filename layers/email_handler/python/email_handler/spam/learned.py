@@ -144,7 +144,7 @@ def _fit(kept: Sequence[Example], spam: int) -> dict[int, float]:
     weights = {feature: 0.0 for feature, those in senders.items() if len(those) >= _SENDERS}
     counts = {True: len(kept) / 2 / spam, False: len(kept) / 2 / (len(kept) - spam)}
     known = [([feature for feature in one.features if feature in weights], one.act.against) for one in kept]
-    rows = [(row, against, 1 / math.sqrt(len(row) + _SMOOTHING)) for row, against in known if row]
+    rows = [(row, against, 1 / math.sqrt(len(row) + _SMOOTHING)) for row, against in known]
     order = random.Random(_SEED)  # noqa: S311 - the same order each time is wanted
     for number in range(_ROUNDS):
         order.shuffle(rows)
