@@ -81,7 +81,7 @@ class Proxy(HttpServer):
         if fault in (Fault.THROTTLED, Fault.UNAVAILABLE):
             response = _refusal(call.service, throttled=fault is Fault.THROTTLED)
         elif fault is not Fault.RESET:
-            response = exchange.forward(self._ses_upstream if call.operation == "SendEmail" else self._upstream)
+            response = self.forward(call, exchange)
         # Recorded before the response is sent: the function's next call begins after this call's end.
         self.calls.append(replace(call, ended=time.monotonic(), status=response[0], fault=fault))
         if fault is Fault.KILLED:
@@ -91,22 +91,31 @@ class Proxy(HttpServer):
         else:
             exchange.respond(*response)
 
+    def forward(self, call: Call, exchange: Exchange) -> Response:
+        """Send the request on, and return AWS's response."""
+        return exchange.forward(self._ses_upstream if call.operation == "SendEmail" else self._upstream)
+
 
 @contextmanager
 def between(cloud: LocalCloud, breaker: Breaker = lambda _: None) -> Iterator[Proxy]:
     """Yield a proxy through which the deployed functions of *cloud* reach all of AWS, SES included."""
     with Proxy(cloud.endpoint, cloud.address.ses_endpoint, breaker) as proxy:
-        for name in (name for name in cloud.resources if name.endswith("Function")):
-            known = cloud.clients.lambda_.get_function_configuration(FunctionName=cloud.resources[name])
-            variables = known["Environment"]["Variables"] | {
-                "AWS_ENDPOINT_URL": proxy.url,
-                "AWS_ENDPOINT_URL_SESV2": proxy.url,
-                "AWS_SDK_UA_APP_ID": name,
-            }
-            cloud.clients.lambda_.update_function_configuration(
-                FunctionName=cloud.resources[name], Environment={"Variables": variables}
-            )
+        lead_through(proxy, cloud)
         yield proxy
+
+
+def lead_through(proxy: Proxy, cloud: LocalCloud, **further: str) -> None:
+    """Let the deployed functions of *cloud* call AWS through *proxy*, with *further* environment variables."""
+    for name in (name for name in cloud.resources if name.endswith("Function")):
+        known = cloud.clients.lambda_.get_function_configuration(FunctionName=cloud.resources[name])
+        variables = known["Environment"]["Variables"] | {
+            "AWS_ENDPOINT_URL": proxy.url,
+            "AWS_ENDPOINT_URL_SESV2": proxy.url,
+            "AWS_SDK_UA_APP_ID": name,
+        }
+        cloud.clients.lambda_.update_function_configuration(
+            FunctionName=cloud.resources[name], Environment={"Variables": variables | further}
+        )
 
 
 def _call(exchange: Exchange) -> Call:
