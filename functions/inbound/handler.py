@@ -4,4 +4,6 @@ from email_handler import bootstrap
 from email_handler.runtime import receiving_handler
 from email_handler.usecases.inbound import receive
 
-handler = receiving_handler("inbound", bootstrap.context, receive=receive, daily=bootstrap.inbound_daily)
+handler = receiving_handler(
+    "inbound", bootstrap.context, receive=receive, hourly=bootstrap.inbound_hourly, daily=bootstrap.inbound_daily
+)

@@ -1,5 +1,6 @@
 """Queues, dead letters and alarms: what fails is retried, or dead-lettered with an alarm."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -80,11 +81,38 @@ def test_max_receive_count_is_above_what_a_sender_needs_before_it_gives_up() -> 
     assert PATIENCE_IN_ALL / (LONGEST / 2) < MAX_RECEIVES
 
 
-def test_thirteen_alarms_watch_six_functions_three_queues_and_four_dead_letter_queues() -> None:
-    assert sorted(FUNCTIONS) == sorted(watched("Errors"))
-    assert sorted(SEND_QUEUES) == sorted(watched("ApproximateAgeOfOldestMessage"))
-    assert sorted(DEAD_LETTER_QUEUES) == sorted(watched("ApproximateNumberOfMessagesVisible"))
-    assert len(ALARMS) == 13
+def test_five_alarms_watch_inbound_the_senders_and_what_failed_for_good() -> None:
+    """The hourly pass reports the rest: dead letters of sends, jobs that nothing takes, passes of reply that stopped."""
+    assert sorted(watched("Errors")) == sorted([*SENDERS, "InboundFunction"])
+    assert list(watched("ApproximateNumberOfMessagesVisible")) == ["ProcessingFailures"]
+    assert len(ALARMS) == 5
+
+
+def test_a_function_without_an_alarm_of_its_own_leaves_what_failed_to_a_queue_with_one() -> None:
+    for name in FUNCTIONS.keys() - watched("Errors").keys():
+        destination = FUNCTIONS[name]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"]
+
+        assert name_of(destination) in watched("ApproximateNumberOfMessagesVisible")
+
+
+def test_the_passes_count_the_letters_of_every_dead_letter_queue() -> None:
+    counted = FUNCTIONS["InboundFunction"]["Environment"]["Variables"]["DEAD_LETTER_QUEUE_URLS"]
+
+    assert sorted(re.findall(r"\w+", counted["Fn::Sub"])) == DEAD_LETTER_QUEUES
+
+
+def test_the_pass_that_watches_is_watched() -> None:
+    """Lambda reports errors, of which there may be none, for each invocation: two hours without a number are two passes
+    that did not run."""
+    alarm = watched("Errors")["InboundFunction"]
+    schedules = [
+        event["Properties"]["ScheduleExpression"]
+        for event in FUNCTIONS["InboundFunction"]["Events"].values()
+        if event["Type"] == "ScheduleV2"
+    ]
+
+    assert (alarm["Period"], alarm["TreatMissingData"]) == (2 * 3600, "breaching")
+    assert "cron(2 * * * ? *)" in schedules
 
 
 @pytest.mark.parametrize("name", ALARMS)
@@ -94,7 +122,7 @@ def test_an_alarm_goes_to_the_topic_at_the_first_failure(name: str) -> None:
     assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
     assert alarm["EvaluationPeriods"] == 1
     assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
-    assert alarm["Threshold"] == 1 or alarm["MetricName"] == "ApproximateAgeOfOldestMessage"
+    assert alarm["Threshold"] == 1
 
 
 @pytest.mark.parametrize("function", SENDERS)
@@ -103,16 +131,6 @@ def test_the_alarm_of_a_sender_lasts_until_a_job_that_fails_every_time_fails_aga
     hidden = QUEUES[name_of(SENDERS[function]["Queue"])]["VisibilityTimeout"]
 
     assert watched("Errors")[function]["Period"] >= 2 * hidden
-
-
-@pytest.mark.parametrize("name", SEND_QUEUES)
-def test_a_queue_that_nothing_takes_from_is_noticed_within_two_hours_and_backoff_is_not(name: str) -> None:
-    """SQS leaves out of the age what has been received three times, and the pause between two receives is an hour at
-    most: a job's age is never counted for longer than two of them."""
-    alarm = watched("ApproximateAgeOfOldestMessage")[name]
-
-    assert alarm["Threshold"] == 2 * 3600
-    assert (alarm["Statistic"], alarm["TreatMissingData"]) == ("Maximum", "notBreaching")
 
 
 def test_what_a_rule_cannot_deliver_is_kept_and_only_our_rules_may_keep_it() -> None:

@@ -1,5 +1,6 @@
 """The Lambda edge: what the net caught is counted, and one record that fails holds up no other."""
 
+import json
 import signal
 from contextlib import nullcontext
 from dataclasses import replace
@@ -20,15 +21,15 @@ from email_handler.usecases.sending import Dispatch
 from tests.support.world import World
 
 
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    names: list[str] = []
-
-    def add_metric(*, name: str, **_: Any) -> None:
-        names.append(name)
-
-    monkeypatch.setattr(runtime.metrics, "add_metric", add_metric)
-    return names
+def counted(capsys: pytest.CaptureFixture[str]) -> dict[str, float]:
+    """Return the metrics that were written, in CloudWatch's embedded format, with their values."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    assert all(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]] for line in lines)
+    return {
+        metric["Name"]: sum(line[metric["Name"]])
+        for line in lines
+        for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+    }
 
 
 def _context() -> LambdaContext:
@@ -53,8 +54,11 @@ def _refuse(*_: object) -> NoReturn:
     raise AssertionError("nothing is dead-lettered or shown again")
 
 
-@pytest.mark.parametrize(("mistake", "expected"), [("ValueError: at mail", ["Flag", "Mistakes"]), ("", ["Flag"])])
-def test_a_decision_that_a_mistake_forced_is_counted(mistake: str, expected: list[str], counted: list[str]) -> None:
+@pytest.mark.parametrize(("mistake", "expected"), [("ValueError: at mail", {"Mistakes": 1}), ("", {})])
+def test_a_decision_that_a_mistake_forced_is_a_metric_and_others_are_a_log_line_only(
+    mistake: str, expected: dict[str, float], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A metric costs by the hours in which it has a value: nothing as long as nothing is wrong."""
     decision = Decision(
         receipt=ReceiptId("r"),
         decider="inbound",
@@ -66,14 +70,33 @@ def test_a_decision_that_a_mistake_forced_is_counted(mistake: str, expected: lis
     )
     runtime.log_decision(decision)
 
-    assert counted == expected
+    assert counted(capsys) == expected
+    assert [record.outcome for record in caplog.records] == ["Flag"]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("result", SendResult)
-def test_a_send_despite_a_mistake_is_counted(result: SendResult, counted: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (SendResult.SENT, {}),
+        (SendResult.SKIPPED, {}),
+        (SendResult.CANCELLED, {}),
+        (SendResult.UNKNOWN, {"Unknown": 1}),
+        (SendResult.DEAD_LETTERED, {"DeadLettered": 1}),
+        (SendResult.SENT_DESPITE_MISTAKE, {"SentDespiteMistake": 1, "Mistakes": 1}),
+    ],
+)
+def test_a_send_that_somebody_should_look_at_is_a_metric(
+    result: SendResult, expected: dict[str, float], capsys: pytest.CaptureFixture[str]
+) -> None:
     runtime.log_outcome("send ended", result)
 
-    assert ("Mistakes" in counted) is (result is SendResult.SENT_DESPITE_MISTAKE)
+    assert counted(capsys) == expected
+
+
+def test_what_is_wrong_with_the_documents_is_one_metric_with_their_number(capsys: pytest.CaptureFixture[str]) -> None:
+    runtime.log_problems(("a rule", "a route"))
+
+    assert counted(capsys) == {"ConfigurationProblems": 2}
 
 
 @pytest.mark.parametrize("event_type", ["Delivery", "Open"])
@@ -86,7 +109,11 @@ def test_reading_the_configuration_ends_with_the_invocation_even_if_nothing_need
         return world.configuration
 
     handler = runtime.receiving_handler(
-        "inbound", lambda: replace(world.context, configuration=configuration), receive=receive, daily=_refuse
+        "inbound",
+        lambda: replace(world.context, configuration=configuration),
+        receive=receive,
+        hourly=_refuse,
+        daily=_refuse,
     )
     detail = {"eventType": event_type, "mail": {"messageId": "0100-x", "tags": {"ledger": ["forward-x"]}}}
     with nullcontext() if event_type == "Delivery" else pytest.raises(MalformedEvent):

@@ -42,7 +42,7 @@ def test_all_conditions_are_published_in_one_alert() -> None:
 
 
 def test_messages_that_could_not_be_taken_up_are_counted() -> None:
-    done = Reconciled(seen=3, taken_up=(), finished=0, queued=0, failed={"one": "down", "two": "down"})
+    done = Reconciled(seen=3, taken_up=(), finished=0, queued=0, waiting=0, failed={"one": "down", "two": "down"})
 
     (sentence,) = left_over(done)
     assert sentence.startswith("2 stored messages")

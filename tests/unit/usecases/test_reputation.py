@@ -12,7 +12,7 @@ from email_handler.errors import HealthUnknown
 from email_handler.identifiers import LedgerId, ReceiptId
 from email_handler.usecases.feedback import record_feedback
 from email_handler.usecases.held import release
-from email_handler.usecases.passes import inbound_pass
+from email_handler.usecases.passes import inbound_daily
 from email_handler.usecases.reputation import LOOK_BACK, look_at_reputation
 from tests.support.builders import mail
 from tests.support.records import forward
@@ -25,6 +25,9 @@ class Healthy:
     """Has no conditions."""
 
     def conditions(self) -> tuple[str, ...]:
+        return ()
+
+    def dead_letters(self) -> tuple[str, ...]:
         return ()
 
 
@@ -68,7 +71,7 @@ def send(world: World, kind: JobKind, *, sent: int = 0, bounced: int = 0, compla
 
 
 def daily(world: World, topic: Topic) -> None:
-    inbound_pass(world.context, health=Healthy(), alerts=topic, learning=world.learning)
+    inbound_daily(world.context, health=Healthy(), alerts=topic, learning=world.learning)
 
 
 def test_what_is_sent_and_comes_back_is_counted_for_a_week_and_for_each_configuration_set(world: World) -> None:

@@ -26,6 +26,7 @@ from email_handler.settings import AttachmentSettings, InboundSettings, Receivin
 if TYPE_CHECKING:
     from email_handler.adapters.dynamodb.ledger import DynamoLedger
     from email_handler.adapters.dynamodb.records import DynamoRecords
+    from email_handler.adapters.health import AwsHealth, SnsAlerts
     from email_handler.conversations.records import AttachmentRecord
     from email_handler.usecases.configuration import Configuration, ConfigurationReader
     from email_handler.usecases.context import Context
@@ -145,13 +146,32 @@ def context() -> "Context":
     )
 
 
+def inbound_hourly(context: "Context") -> "PassReport":
+    """Run inbound's hourly pass with what only inbound's passes need: AWS's health and the alarm topic."""
+    from email_handler.usecases import passes
+
+    health, alerts = _watching()
+    return passes.inbound_hourly(context, health=health, alerts=alerts)
+
+
 def inbound_daily(context: "Context") -> "PassReport":
-    """Run inbound's daily pass with what only it needs: SES's health, the alarm topic, and what it learns from."""
+    """Run inbound's daily pass with these, and with what it learns from."""
     from email_handler.adapters.dynamodb.judgements import DynamoJudgements
-    from email_handler.adapters.health import AwsHealth, SnsAlerts
     from email_handler.adapters.ssm import SsmPointer
+    from email_handler.usecases import passes
     from email_handler.usecases.learning import Learning
-    from email_handler.usecases.passes import inbound_pass
+
+    settings = InboundSettings.from_environ(os.environ)
+    learning = Learning(
+        judgements=DynamoJudgements(_client("dynamodb"), settings.table_name),
+        pointer=SsmPointer(_client("ssm"), settings.learned_parameter),
+    )
+    health, alerts = _watching()
+    return passes.inbound_daily(context, health=health, alerts=alerts, learning=learning)
+
+
+def _watching() -> "tuple[AwsHealth, SnsAlerts]":
+    from email_handler.adapters.health import AwsHealth, SnsAlerts
 
     settings = InboundSettings.from_environ(os.environ)
     health = AwsHealth(
@@ -161,21 +181,23 @@ def inbound_daily(context: "Context") -> "PassReport":
         mailboxes=settings.forward_to,
         dead_letter_queue_urls=settings.dead_letter_queue_urls,
         rule_set=settings.rule_set,
-        active_rule_set=_client("ses").describe_active_receipt_rule_set,
+        active_rule_set=lambda: _client("ses").describe_active_receipt_rule_set(),
     )
-    learning = Learning(
-        judgements=DynamoJudgements(_client("dynamodb"), settings.table_name),
-        pointer=SsmPointer(_client("ssm"), settings.learned_parameter),
-    )
-    alerts = SnsAlerts(_client("sns"), settings.alarm_topic_arn)
-    return inbound_pass(context, health=health, alerts=alerts, learning=learning)
+    return health, SnsAlerts(_client("sns"), settings.alarm_topic_arn)
+
+
+def reply_hourly(context: "Context") -> "PassReport":
+    """Run reply's hourly pass."""
+    from email_handler.usecases import passes
+
+    return passes.reply_hourly(context)
 
 
 def reply_daily(context: "Context") -> "PassReport":
     """Run reply's daily pass."""
-    from email_handler.usecases.passes import reply_pass
+    from email_handler.usecases import passes
 
-    return reply_pass(context)
+    return passes.reply_daily(context)
 
 
 # attachment

@@ -200,8 +200,8 @@ class Records(Protocol):
         ...
 
     def find(self, index: str, value: str, limit: int = 50) -> Iterator[Conversation | MessageRecord | LedgerItem]:
-        """Yield what the index *index* holds for *value*, newest first (of conversations, those written last), at most
-        *limit*. Eventually consistent.
+        """Yield what the index *index* holds for *value*, newest first (of conversations, those that began last; by
+        status, those written last), at most *limit*. Eventually consistent.
 
         Conversations by contact (address), domain, status, public_address, source and day (of their start,
         ``YYYY-MM-DD``); messages by verdict (``held``, ``flagged``, ``dropped``); ledger items by send_state (every
@@ -339,6 +339,10 @@ class Health(Protocol):
 
     def conditions(self) -> tuple[str, ...]:
         """Return what is wrong now, a sentence each: what, and what to do. Free of addresses."""
+        ...
+
+    def dead_letters(self) -> tuple[str, ...]:
+        """Return those of them that are about dead letters."""
         ...
 
 

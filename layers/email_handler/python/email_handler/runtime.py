@@ -1,4 +1,4 @@
-"""The Lambda edge: AWS's event shapes in, our values out; one log line and one metric per outcome; partial batches.
+"""The Lambda edge: AWS's event shapes in, our values out; one log line per outcome; partial batches.
 
 A cold start imports what its function's handler imports. What only one kind of event needs, is imported with it.
 """
@@ -9,7 +9,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import Metrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from email_handler.conversations.jobs import Job, SendResult
@@ -26,7 +25,18 @@ if TYPE_CHECKING:
     from email_handler.usecases.sending import Dispatch
 
 logger = Logger(service="email-handler")
-metrics = Metrics(namespace="EmailHandler", service="email-handler")
+
+TROUBLES = frozenset(
+    {
+        SendResult.DEAD_LETTERED,
+        SendResult.UNKNOWN,
+        SendResult.SENT_DESPITE_MISTAKE,
+        "PutOff",
+        "RecordFailed",
+    }
+)
+"""Outcomes that are metrics too. A metric costs by the hours in which it has a value, and these have one only while
+something is wrong; a query counts the others in the log (docs/runbook.md)."""
 
 SHOWN = 100  # receipts and failures of one reconciliation in a log line and a response
 
@@ -42,7 +52,6 @@ def event_handler(handle: Callable[[Event], Any]) -> Handler:
     on-failure destination keeps what failed for good."""
 
     def handler(event: Event, _: LambdaContext) -> Any:
-        metrics.add_metric(name="Invocations", unit=MetricUnit.Count, value=1)  # without any, Powertools warns
         return handle(event)
 
     return _observed(handler)
@@ -53,6 +62,7 @@ def receiving_handler(
     context: "Callable[[], Context]",
     *,
     receive: "Callable[[SesReceipt, ArchiveKey, Context], Decision]",
+    hourly: "Callable[[Context], PassReport]",
     daily: "Callable[[Context], PassReport]",
 ) -> Handler:
     """Wrap a receiving function's use cases as its handler. Only here are the four kinds of event distinguished that
@@ -67,9 +77,7 @@ def receiving_handler(
                 log_outcome("operator's request", "OperatorRequest", answer=response)
                 return response
             case {"reconcile": True | "hourly" as which}:
-                from email_handler.usecases.passes import hourly_pass
-
-                report = daily(known) if which is True else hourly_pass(function, known)
+                report = daily(known) if which is True else hourly(known)
                 response = _response(report)
                 _log_report(report, response)
                 return response
@@ -128,7 +136,6 @@ def sqs_handler(
         log_outcome("send ended", result, **ids)
 
     def handler(event: Event, _: LambdaContext) -> dict[str, Any]:
-        metrics.add_metric(name="Records", unit=MetricUnit.Count, value=len(event["Records"]))
         failed: list[str] = []
         unexpected: list[str] = []  # what was raised
         for record in event["Records"]:
@@ -151,32 +158,40 @@ def sqs_handler(
     return _observed(handler)
 
 
-# Logs: one line and one metric per outcome
+# Logs: one line per outcome, and a metric for what somebody should look at
 
 
 def _observed(handler: Handler) -> Handler:
-    """Return *handler* with Lambda's context in its log lines, with its metrics written at the end of each run, and with
-    no step that takes so long that Lambda would end the run."""
+    """Return *handler* with Lambda's context in its log lines, and with no step that takes so long that Lambda would end
+    the run."""
 
     def in_time(event: Event, context: LambdaContext) -> Any:
         with steps_end_within(lambda: context.get_remaining_time_in_millis() / 1000):
             return handler(event, context)
 
-    with_metrics = metrics.log_metrics(in_time, capture_cold_start_metric=True)
-    observed: Handler = logger.inject_lambda_context(with_metrics, clear_state=True)
+    observed: Handler = logger.inject_lambda_context(in_time, clear_state=True)
     return observed
 
 
-def log_outcome(message: str, metric: str, **keys: Any) -> None:
-    """Log one outcome: *message* is a constant, the data (ids, counts) goes into *keys*."""
-    metrics.add_metric(name=metric, unit=MetricUnit.Count, value=1)
-    if keys.get("mistake") or metric == SendResult.SENT_DESPITE_MISTAKE:
-        metrics.add_metric(name="Mistakes", unit=MetricUnit.Count, value=1)
-    logger.info(message, extra={"outcome": metric, **keys})
+def log_outcome(message: str, outcome: str, **keys: Any) -> None:
+    """Log one *outcome*: *message* is a constant, the data (ids, counts) goes into *keys*."""
+    logger.info(message, extra={"outcome": outcome, **keys})
+    if outcome in TROUBLES:
+        _count(outcome)
+    if keys.get("mistake") or outcome == SendResult.SENT_DESPITE_MISTAKE:
+        _count("Mistakes")
+
+
+def _count(metric: str, value: int = 1) -> None:
+    """Write one value of a metric, in a line of its own."""
+    from aws_lambda_powertools.metrics import MetricUnit, single_metric  # few runs need it
+
+    with single_metric(name=metric, unit=MetricUnit.Count, value=value, namespace="EmailHandler") as written:
+        written.add_dimension("service", "email-handler")
 
 
 def log_decision(decision: "Decision") -> None:
-    """Log what was decided about a receipt, under the outcome's metric (``Deliver``, ``Hold``, …)."""
+    """Log what was decided about a receipt (``Deliver``, ``Hold``, …)."""
     log_outcome(
         "decision",
         decision.outcome.value.capitalize(),
@@ -191,14 +206,13 @@ def log_decision(decision: "Decision") -> None:
 def log_problems(problems: tuple[str, ...]) -> None:
     """Log what is wrong with rules or routes: one warning, one metric, however many."""
     if problems:
-        metrics.add_metric(name="ConfigurationProblems", unit=MetricUnit.Count, value=len(problems))
+        _count("ConfigurationProblems", len(problems))
         logger.warning("configuration problems", extra={"problems": list(problems[:20])})
 
 
 def _log_report(report: "PassReport", response: dict[str, Any]) -> None:
-    for name, found in (("TakenUp", report.reconciled.taken_up), ("Conditions", report.conditions)):
-        if found:  # a metric costs by the hours in which it has a value
-            metrics.add_metric(name=name, unit=MetricUnit.Count, value=len(found))
+    if report.reconciled.taken_up:
+        _count("TakenUp", len(report.reconciled.taken_up))
     log_outcome("reconciled", "Reconciled", **response)
     if report.digest is not None:
         log_decision(report.digest)

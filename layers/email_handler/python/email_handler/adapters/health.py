@@ -43,8 +43,15 @@ class AwsHealth:
 
     def conditions(self) -> tuple[str, ...]:
         """Return what is wrong now, a sentence each."""
+        return self._found(self._account, self._receiving, self._identity, self._suppression, self._dead_letters)
+
+    def dead_letters(self) -> tuple[str, ...]:
+        """Return a sentence about each queue that holds dead letters."""
+        return self._found(self._dead_letters)
+
+    def _found(self, *questions: Callable[[], Iterator[str]]) -> tuple[str, ...]:
         found: list[str] = []
-        for question in (self._account, self._receiving, self._identity, self._suppression, self._dead_letters):
+        for question in questions:
             try:
                 found.extend(question())
             except FAILURES as error:

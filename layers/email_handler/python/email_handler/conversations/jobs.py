@@ -24,7 +24,7 @@ class JobKind(StrEnum):
 
 
 class SendResult(StrEnum):
-    """How one run of a job's sender ended; also the metric's name."""
+    """How one run of a job's sender ended, as the log has it."""
 
     SENT = "Sent"
     SENT_DESPITE_MISTAKE = (

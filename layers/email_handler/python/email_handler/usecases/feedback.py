@@ -31,7 +31,7 @@ _ENDED = (SendState.UNKNOWN, SendState.FAILED, SendState.CANCELLED)
 
 
 class Unrecorded(StrEnum):
-    """Why SES's event leaves no record now; also the metric's name."""
+    """Why SES's event leaves no record now, as the log has it."""
 
     DELIVERED = "Delivered"  # it only confirms the send
     WAITS = "FeedbackWaits"  # the send has no record yet: the passes take the event up again

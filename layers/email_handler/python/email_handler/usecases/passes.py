@@ -1,12 +1,19 @@
-"""The hourly and the daily pass: what was left is finished; daily also the digest, the report to the alarm topic, and
+"""The hourly and the daily pass: what was left is finished, and what no alarm sees is reported; daily also the digest, and
 what the owner's decisions teach."""
 
 from dataclasses import dataclass
 
 from email_handler.conversations.records import Decision
-from email_handler.identifiers import FunctionName
 from email_handler.ports import Alerts, Health
-from email_handler.usecases.conditions import left_over, report_conditions, undelivered
+from email_handler.usecases.conditions import (
+    left_over,
+    note_reply_pass,
+    report_conditions,
+    report_news,
+    stopped,
+    undelivered,
+    waiting,
+)
 from email_handler.usecases.context import Context
 from email_handler.usecases.digest import send_digest
 from email_handler.usecases.learning import Learning, learn_daily
@@ -24,12 +31,26 @@ class PassReport:
     learned: int = 0  # decisions of the owner that were learned from, or taken back
 
 
-def hourly_pass(function: FunctionName, context: Context) -> PassReport:
-    """Finish and take up what *function* left in the last day."""
-    return PassReport(reconciled=reconcile(function, context, HOURLY))
+def inbound_hourly(context: Context, *, health: Health, alerts: Alerts) -> PassReport:
+    """Finish and take up what inbound left in the last day; report dead letters, sends that nothing takes from their
+    queues, and that reply's passes have stopped, once each time that any of it changes."""
+    one = Pass("inbound", HOURLY, context)
+    one.finish_decided()
+    try:
+        conditions = report_news((*waiting(one.done), *health.dead_letters(), *stopped(context)), alerts, context)
+    finally:
+        one.take_up_stored()  # stored messages do not wait for a topic that cannot be reached
+    return PassReport(reconciled=one.done, conditions=conditions)
 
 
-def inbound_pass(context: Context, *, health: Health, alerts: Alerts, learning: Learning) -> PassReport:
+def reply_hourly(context: Context) -> PassReport:
+    """Finish and take up what reply left in the last day."""
+    done = reconcile("reply", context, HOURLY)
+    note_reply_pass(context)
+    return PassReport(reconciled=done)
+
+
+def inbound_daily(context: Context, *, health: Health, alerts: Alerts, learning: Learning) -> PassReport:
     """Finish what inbound left, send the digest, report what no alarm sees; then list the whole archive for what has no
     decision, hold doubtful messages while too many forwards come back, and learn from what the owner decided.
 
@@ -50,6 +71,6 @@ def inbound_pass(context: Context, *, health: Health, alerts: Alerts, learning: 
     return PassReport(reconciled=one.done, digest=digest, conditions=(*problems, *listed), learned=learned)
 
 
-def reply_pass(context: Context) -> PassReport:
+def reply_daily(context: Context) -> PassReport:
     """Finish and take up what reply left, in the whole archive."""
     return PassReport(reconciled=reconcile("reply", context, DAILY))

@@ -24,6 +24,7 @@ from email_handler.usecases.reply import relay_reply
 
 SETTLED = timedelta(minutes=15)  # Lambda retries after one and two minutes; before that nothing is late
 OVERDUE = timedelta(hours=1)  # senders retry by themselves
+WAITED = timedelta(hours=2)  # two pauses of backoff: a pass has queued the send again since, and nothing took it
 ACKNOWLEDGED_WITHIN = timedelta(hours=24)  # an acknowledgement later than that helps nobody
 PATIENCE = timedelta(seconds=200)  # of the function's 300: then a pass stops, and the next goes on from there
 QUEUED_AGAIN = 1000  # sends of each state that one pass queues again at most
@@ -51,6 +52,7 @@ class Reconciled:
     taken_up: tuple[ReceiptId, ...]
     finished: int
     queued: int
+    waiting: int  # sends that are overdue by two hours
     failed: Mapping[str, str]  # what could not be taken up or finished (receipt or ledger id), and why: no addresses
     complete: bool = True  # False: something is left for the next pass, which goes on there
 
@@ -78,6 +80,7 @@ class Pass:
     _taken_up: list[ReceiptId] = field(default_factory=list)
     _finished: int = 0
     _queued: int = 0
+    _waiting: int = 0
     _failed: dict[str, str] = field(default_factory=dict)
     _complete: bool = True
     _now: datetime = field(init=False)
@@ -94,6 +97,7 @@ class Pass:
             taken_up=tuple(self._taken_up),
             finished=self._finished,
             queued=self._queued,
+            waiting=self._waiting,
             failed=self._failed,
             complete=self._complete,
         )
@@ -135,6 +139,7 @@ class Pass:
                 break
             self.context.jobs.queue([item.job])
             queued += 1
+            self._waiting += item.ends_at < self._now - WAITED
         else:
             if stopped_at:
                 self.context.records.set_checkpoint(checkpoint, "")
