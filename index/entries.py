@@ -43,8 +43,9 @@ def text_keys(message: MessageRecord) -> tuple[ArchiveKey, ...]:
 
 
 def is_described(message: MessageRecord) -> bool:
-    """Return whether the attachment function has stored the texts of *message*."""
-    return bool(message.text_chars or message.attachments)
+    """Return whether the texts of *message* can be read: it has no files, or the attachment function has described them."""
+    unknown = message.files is None
+    return bool(message.attachments) or (bool(message.text_chars) if unknown else message.files == 0)
 
 
 def texts_state(message: MessageRecord) -> str:

@@ -1,4 +1,5 @@
-"""The texts of a message, from the archive: those that the attachment function stored, or of the message as it came."""
+"""The texts of a message, from the archive: of one with files those that the attachment function stored, of others those
+of the message as it came."""
 
 from email_handler.conversations.records import MessageRecord
 from email_handler.errors import ArchiveObjectMissing
@@ -7,11 +8,13 @@ from email_handler.ports import Archive
 from index.entries import Texts, text_keys
 
 LARGEST = 5_000_000
-"""Bytes of a held message that is read; of larger ones the record's first words must do."""
+"""Bytes of a message that is read as it came; of larger ones the record's first words must do."""
 
 
 def stored_texts(message: MessageRecord, archive: Archive) -> Texts:
-    """Return the stored texts of a described *message*. Raises ArchiveUnavailable."""
+    """Return the texts of a described *message*. Raises ArchiveUnavailable."""
+    if message.files == 0:
+        return texts_as_it_came(message, archive)
     new, full, *files = [_text(key, archive) for key in text_keys(message)]
     return Texts(new=new, full=full, files=tuple(files))
 
@@ -24,8 +27,8 @@ def _text(key: str, archive: Archive) -> str:
 
 
 def texts_as_it_came(message: MessageRecord, archive: Archive) -> Texts:
-    """Return the text of a held or dropped *message*, of which nothing is stored, and the names of its files. They are
-    not opened. Raises ArchiveUnavailable."""
+    """Return the text of a *message* of which no text is stored (it has no files, or is held or dropped), and the names of
+    its files. They are not opened. Raises ArchiveUnavailable."""
     beginning = Texts(new=message.snippet, full="")
     if message.size > LARGEST:
         return beginning

@@ -194,6 +194,28 @@ def test_a_message_described_after_it_was_read_is_found_by_its_text(rig: Rig) ->
     assert sorted(rig.calls) == ["BatchGetItem", *["Query"] * 8], "it is asked for along with what was erased"
 
 
+def test_a_message_without_files_is_found_by_its_text_as_it_came(rig: Rig) -> None:
+    """No function stores it a second time."""
+    record = rig.receive("r1", conversation(), files=0)
+    rig.archive.put(record.archive_key, mail(text="A shed.\r\n\r\n> a barn\r\n"), "message/rfc822")
+    rig.sync()
+
+    assert rig.found("shed") == rig.found("barn") == ["r1"]
+    assert rig.archive.reads == [record.archive_key]
+
+
+def test_a_message_with_files_is_read_once_they_are_described_though_its_text_is_known(rig: Rig) -> None:
+    record = rig.receive("r1", conversation(), files=1, text_chars=6)
+    rig.sync()
+    assert rig.archive.reads == []
+
+    rig.describe(record, "a shed", **{"plan.pdf": "wheelchair"})
+    rig.clock.now += HOUR
+    rig.sync()
+
+    assert rig.found("shed wheelchair") == ["r1"]
+
+
 def test_what_a_slow_clock_dated_before_the_last_time_is_found(rig: Rig) -> None:
     rig.receive("r1", conversation())
     rig.clock.now += 24 * HOUR

@@ -225,7 +225,7 @@ class World:
         for message in messages:
             event = json.loads(message["Body"])
             self.events.append(event)
-            if event["detail-type"] == "Message Received":
+            if event["detail-type"] == "Message Received" and event["detail"].get("attachments") != 0:
                 self.invoke("attachment", event)
             self.rig.clients.sqs.delete_message(QueueUrl=self._queue("Events"), ReceiptHandle=message["ReceiptHandle"])
         return bool(messages)

@@ -10,6 +10,7 @@ import pytest
 
 from cloud import template
 from email_handler.conversations.jobs import JobKind
+from email_handler.identifiers import ReceiptId
 from email_handler.usecases.feedback import record_feedback
 from email_handler.usecases.held import release
 from tests.support.builders import mail
@@ -68,6 +69,29 @@ def test_no_event_contains_a_body_or_an_address_of_the_owner(eventful: World) ->
 
     assert OWNER not in published
     assert "secret plan" not in published
+
+
+def test_an_event_says_how_many_files_a_message_has_unless_nobody_could_read_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The attachment function runs for messages with files, and for those of which nobody knows."""
+    world = World()
+    world.arrive(mail(), receipt="plain")
+    world.arrive(mail(message_id="<2@x.example>", attachments=[("a.txt", "text/plain", b"a")] * 2), receipt="files")
+    world.arrive(
+        mail(message_id="<3@x.example>", attachments=[("a.txt", "text/plain", b"a")]), receipt="held", spam="FAIL"
+    )
+    release(ReceiptId("held"), "inbound", world.context)
+    monkeypatch.setattr("email_handler.conversations.parsed.new_text", lambda *_: 1 // 0)
+    world.arrive(mail(message_id="<4@x.example>"), receipt="unread")
+
+    received = [event.detail for event in world.events.published if event.detail_type == "Message Received"]
+    assert {detail["receipt"]: detail.get("attachments") for detail in received} == {
+        "plain": 0,
+        "files": 2,
+        "held": 1,
+        "unread": None,
+    }
 
 
 def test_every_event_has_its_own_id(eventful: World) -> None:

@@ -219,6 +219,7 @@ def message_record(
         envelope_sender=parsed.receipt.envelope_sender,
         snippet=" ".join(text.split())[:SNIPPET],
         size=message.size,
+        files=None if message.mistake else len(message.attachments),
         defects=message.defects,
         text_chars=len(message.text),
     )

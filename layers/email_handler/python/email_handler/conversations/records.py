@@ -137,6 +137,7 @@ class MessageRecord:
     automatic: str = ""  # why it was taken for a machine's, "" if it was not
     snippet: str = ""  # the first characters of the new text
     size: int = 0  # bytes
+    files: int | None = None  # attached to it; None if nobody could read it, and in older records
     defects: tuple[str, ...] = ()
     attachments: tuple[AttachmentRecord, ...] = ()
     envelope_sender: str = ""  # "" for the null sender

@@ -184,6 +184,8 @@ def _event(detail_type: str, record: MessageRecord) -> PendingEvent:
         "source": record.source,
         "at": record.at.isoformat(),
     }
+    if detail_type == "Message Received" and record.files is not None:
+        detail["attachments"] = record.files
     if record.feedback:  # without its recipient, which may be the owner's mailbox
         detail["feedback"] = {name: record.feedback[name] for name in ("kind", "status", "ledger")}
     return PendingEvent.of(detail_type, detail, (record.receipt, record.function), record.at)
