@@ -14,11 +14,11 @@ from botocore.stub import ANY, Stubber
 
 from cloud.clients import Clients
 from email_handler.adapters.dynamodb.items import encode
-from email_handler.adapters.dynamodb.keys import ledger_attributes
+from email_handler.adapters.dynamodb.keys import conversation_attributes, ledger_attributes
 from email_handler.conversations.disposition import Outcome
-from email_handler.conversations.records import SendState
+from email_handler.conversations.records import SendState, Status
 from email_handler.errors import EmailHandlerError, LeaseHeld, RecordChanged, RecordsUnavailable
-from email_handler.identifiers import LedgerId, ReceiptId, SesId
+from email_handler.identifiers import ConversationId, LedgerId, ReceiptId, SesId
 from email_handler.ports import Question, SentCommit
 from tests.contract.conftest import MovableClock
 from tests.support.fakes import NOW
@@ -286,6 +286,22 @@ def test_a_send_that_another_worker_gave_back_meanwhile_is_tried_again_later(
         table.claim(forward().id, NOW, NOW + LEASE)
 
 
+def test_what_an_index_still_lists_and_the_table_does_not_have_is_left_out(
+    stubbed: tuple[DynamoTable, Stubber, list[float]],
+) -> None:
+    """An index lags behind: one conversation was erased, one was closed, and one is as the index says."""
+    table, stubber, _ = stubbed
+    entries = [{"pk": {"S": f"CONV#{number}"}, "sk": {"S": "CONV"}} for number in range(3)]
+    stubber.add_response("query", {"Items": entries})
+    closed, still_open = (
+        {**key, **encode(conversation_attributes(conversation(id=ConversationId(id_), status=status), NOW))}
+        for key, id_, status in ((entries[1], "1", Status.CLOSED), (entries[2], "2", Status.OPEN))
+    )
+    stubber.add_response("batch_get_item", {"Responses": {"table": [still_open, closed]}})
+
+    assert [each.id for each in table.find("status", "open")] == ["2"]  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(("limit", "page"), [(7, 7), (1000, 100)])
 def test_a_search_reads_no_more_at_once_than_it_needs_or_a_page(
     stubbed: tuple[DynamoTable, Stubber, list[float]], limit: int, page: int
@@ -295,7 +311,8 @@ def test_a_search_reads_no_more_at_once_than_it_needs_or_a_page(
         "TableName": "table",
         "IndexName": "status",
         "KeyConditionExpression": "#by_status = :value",
-        "ExpressionAttributeNames": {"#by_status": "by_status"},
+        "ProjectionExpression": "#pk, #sk",
+        "ExpressionAttributeNames": {"#by_status": "by_status", "#pk": "pk", "#sk": "sk"},
         "ExpressionAttributeValues": {":value": {"S": "open"}},
         "ScanIndexForward": False,
         "Limit": page,

@@ -526,6 +526,18 @@ def test_conversations_are_found_by_every_index_newest_first(table: Table) -> No
     assert list(table.find("domain", "customer.example", limit=1)) == [replace(other, version=1)]
 
 
+def test_a_conversation_keeps_its_place_among_others_and_moves_up_among_those_of_its_status(table: Table) -> None:
+    """A write to five indexes for every message would cost more than all else in the table."""
+    later = NOW + timedelta(days=1)
+    table.commit(commit("receipt-1", conversation=conversation()))
+    table.commit(commit("receipt-2", conversation=conversation(id=OTHER, started_at=later, updated_at=later)))
+    again = conversation(updated_at=later + HOUR, version=1)
+    table.commit(commit("receipt-3", conversation=again))
+
+    assert list(table.find("contact", again.contact))[1] == replace(again, version=2), "as it is now"
+    assert [each.id for each in table.find("status", "open")] == [CONVERSATION, OTHER]  # type: ignore[union-attr]
+
+
 def test_a_conversation_is_found_by_its_current_status_only(table: Table) -> None:
     table.commit(commit("receipt-1", conversation=conversation()))
     table.commit(commit("receipt-2", conversation=conversation(status=Status.CLOSED, version=1)))
@@ -553,6 +565,11 @@ def test_sends_are_found_by_their_state_until_they_are_sent(table: Table) -> Non
     claimed = table.claim(forward().id, NOW, NOW + HOUR)
     assert claimed is not None
     assert list(table.find("send_state", "sending")) == [claimed]
+    assert [item.id for item in table.find("send_state", "queued", limit=1)] == [acknowledgement().id]  # type: ignore[union-attr]
+    assert [list(table.sends(state, NOW + HOUR)) for state in (SendState.QUEUED, SendState.SENDING)] == [
+        list(table.find("send_state", "queued")),
+        [claimed],
+    ]
 
     table.sent(SentCommit(item=replace(claimed, ses_id=SesId("ses-1")), reference=reference("ses-1")))
     assert [list(table.find("send_state", state)) for state in ("sending", "sent", "unfinished")] == [[], [], []]

@@ -264,7 +264,10 @@ _DATED = {"send": "queued_at", "message": "at", "conversation": "updated_at"}
 def _indexed(item: Attributes) -> Iterator[tuple[str, str]]:
     match item.get("type"):
         case "send":
-            yield "send_state", item["state"] if item["state"] != SendState.SENT else ""
+            yield (
+                "send_state",
+                str({"sent": "", "sending": "queued"}.get(item["state"], item["state"])),
+            )  # a claim moves nothing
         case "message":
             yield "verdict", VERDICTS.get(item["outcome"], "")
         case "conversation":

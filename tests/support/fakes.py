@@ -305,7 +305,8 @@ class FakeRecords(Failing):
                 return iter(sorted(waiting, key=lambda i: i.queued_at, reverse=True)[:limit])
             case "contact" | "domain" | "status" | "public_address" | "source" | "day":
                 of_it = [c for c in self.conversations.values() if value and _indexed(c)[index] == keys.mailbox(value)]
-                return iter(sorted(of_it, key=lambda c: c.updated_at, reverse=True)[:limit])
+                newest = (lambda c: c.updated_at) if index == "status" else (lambda c: c.started_at)
+                return iter(sorted(of_it, key=newest, reverse=True)[:limit])
             case _:
                 raise ValueError(f"the table has no index {index}")
 

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from email_handler.adapters.dynamodb.keys import INDEXES
+from email_handler.adapters.dynamodb.keys import INDEXES, STAMPS
 from email_handler.adapters.dynamodb.ledger import DynamoLedger
 from email_handler.adapters.dynamodb.records import DynamoRecords
 
 
 def create_table(client: Any, name: str) -> None:
-    """Create the table *name*: keys pk and sk, and every index with its hash key and ``at``."""
-    keys = ["pk", "sk", "at", *(f"by_{index}" for index in INDEXES)]
+    """Create the table *name*: keys pk and sk, and every index with its keys and what it holds besides."""
+    keys = ["pk", "sk", *sorted(set(INDEXES.values())), *(f"by_{index}" for index in INDEXES)]
     client.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
@@ -20,13 +20,20 @@ def create_table(client: Any, name: str) -> None:
                 "IndexName": index,
                 "KeySchema": [
                     {"AttributeName": f"by_{index}", "KeyType": "HASH"},
-                    {"AttributeName": "at", "KeyType": "RANGE"},
+                    {"AttributeName": range_key, "KeyType": "RANGE"},
                 ],
-                "Projection": {"ProjectionType": "ALL"},
+                "Projection": projection(index),
             }
-            for index in INDEXES
+            for index, range_key in INDEXES.items()
         ],
     )
+
+
+def projection(index: str) -> dict[str, Any]:
+    """Return what *index* holds."""
+    if index not in STAMPS:
+        return {"ProjectionType": "KEYS_ONLY"}
+    return {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(STAMPS[index])}
 
 
 class DynamoTable(DynamoRecords, DynamoLedger):

@@ -2,6 +2,7 @@
 
 from email_handler.adapters.dynamodb.keys import INDEXES
 from tests.support.stack import RESOURCES
+from tests.support.table import projection
 
 TABLE = RESOURCES["Records"]["Properties"]
 ARCHIVE = RESOURCES["Archive"]["Properties"]
@@ -11,12 +12,14 @@ def keys(schema: list[dict[str, str]]) -> list[tuple[str, str]]:
     return [(key["AttributeName"], key["KeyType"]) for key in schema]
 
 
-def test_the_table_has_the_adapters_indexes_by_time_with_all_attributes() -> None:
+def test_the_table_has_the_adapters_indexes_with_what_they_read_there() -> None:
     assert keys(TABLE["KeySchema"]) == [("pk", "HASH"), ("sk", "RANGE")]
     assert list(INDEXES) == [index["IndexName"] for index in TABLE["GlobalSecondaryIndexes"]]
     for index in TABLE["GlobalSecondaryIndexes"]:
-        assert [(f"by_{index['IndexName']}", "HASH"), ("at", "RANGE")] == keys(index["KeySchema"])
-        assert index["Projection"] == {"ProjectionType": "ALL"}
+        assert [(f"by_{index['IndexName']}", "HASH"), (INDEXES[index["IndexName"]], "RANGE")] == keys(
+            index["KeySchema"]
+        )
+        assert index["Projection"] == projection(index["IndexName"])
 
 
 def test_the_table_deletes_expired_items_can_be_restored_and_costs_nothing_while_idle() -> None:

@@ -36,9 +36,11 @@ class DynamoJudgements:
             yield datetime.fromisoformat(item["at"]), read(Decision, item)
 
     def _written(self, index: str, value: str, since: datetime, until: datetime) -> Iterator[Attributes]:
-        values = {"value": value, "since": timestamp(since), "until": timestamp(until - timedelta.resolution)}
-        condition = f"#by_{index} = :value AND #at BETWEEN :since AND :until"
-        return self._table.query(condition, values, IndexName=index) if since < until else iter(())
+        if since >= until:
+            return iter(())
+        bounds = {"since": timestamp(since), "until": timestamp(until - timedelta.resolution)}
+        found = self._table.found(index, value, "#at BETWEEN :since AND :until", bounds)
+        return (item for item in found if item["at"] <= bounds["until"])  # the table may be ahead of the index
 
     def acts(self, receipts: Sequence[ReceiptId]) -> dict[ReceiptId, Act]:
         """Return as what those of *receipts* were learned that were."""

@@ -32,12 +32,20 @@ from datetime import UTC, datetime
 from email_handler.adapters.dynamodb.items import Attributes, key_part, timestamp, write
 from email_handler.adapters.dynamodb.table import Key
 from email_handler.conversations.disposition import Outcome
-from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord, SendState
+from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord
 from email_handler.identifiers import Decider, FunctionName, LedgerId, ReceiptId
 from email_handler.mail.addresses import address_domain, mailbox_key
 
-INDEXES = ("contact", "domain", "status", "public_address", "source", "day", "verdict", "send_state")
-"""The table's indexes, each with hash key ``by_<name>`` and range key ``at``, projecting everything."""
+INDEXES = {
+    **dict.fromkeys(("contact", "domain", "public_address", "source", "day"), "started_at"),
+    **dict.fromkeys(("status", "verdict", "send_state"), "at"),
+}
+"""The table's indexes, each with hash key ``by_<name>``, and their range keys. They hold keys and what :data:`STAMPS` names;
+all else is read from the table. A conversation keeps its place in the first five (``started_at`` is its own), so that
+what happens in it later costs nothing there."""
+
+STAMPS = {"status": ("id", "version"), "verdict": ("receipt", "function", "conversation", "reasons")}
+"""What tells the search index, without a read of the table, whether something has changed."""
 
 UNFINISHED, UNPUBLISHED = "unfinished", "unpublished"
 """Values of ``by_send_state`` that are not states of a send."""
@@ -180,5 +188,10 @@ def message_attributes(message: MessageRecord) -> Attributes:
 
 def ledger_attributes(item: LedgerItem) -> Attributes:
     """Return a send's item without its key."""
-    state = "" if item.state is SendState.SENT else item.state
-    return {"type": "send", **write(item), **indexed(item.queued_at, send_state=state)}
+    return {"type": "send", **write(item), **indexed(item.queued_at, send_state=send_state(item.state))}
+
+
+def send_state(state: str) -> str:
+    """Return under what the index has a send in *state*, "" if it is not there. Queued and sending are one: a claim, which
+    every send needs, then changes nothing in the index."""
+    return {"sent": "", "sending": "queued"}.get(state, state)

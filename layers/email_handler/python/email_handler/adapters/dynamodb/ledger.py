@@ -69,10 +69,7 @@ class DynamoLedger:
         A random claim id lets a retried write recognise its own claim, so that it does not take itself for another
         worker. It then counts as two attempts. A repetition that comes late finds another state, and changes nothing.
         """
-        changes = (
-            "#state = :sending, #by_send_state = :sending, #attempt = #attempt + :one,"
-            " #lease_until = :lease, #claim = :claim"
-        )
+        changes = "#state = :sending, #attempt = #attempt + :one, #lease_until = :lease, #claim = :claim"
         values = {"sending": SendState.SENDING.value, "one": 1, "lease": timestamp(lease_until), "claim": uuid4().hex}
         if_queued = "#state = :queued OR (#state = :sending AND #claim = :claim)"
         queued = values | {"queued": SendState.QUEUED.value}

@@ -222,16 +222,18 @@ class DynamoRecords:
             yield from (read(MessageRecord, found[key]) for key in wanted if key in found)
 
     def find(self, index: str, value: str, limit: int = 50) -> Iterator[Conversation | MessageRecord | LedgerItem]:
-        """Yield what *index* holds for *value*, newest first (of conversations, those written last). Raises ValueError for
-        an unknown index."""
+        """Yield what *index* holds for *value*, newest first (of conversations, those that began last; by status, those
+        written last). Raises ValueError for an unknown index."""
         if index not in keys.INDEXES:
             raise ValueError(f"the table has no index {index}")
         if not value:
             return iter(())
-        by_value, values = f"#by_{index} = :value", {"value": key_part(keys.mailbox(value))}
-        newest_first: dict[str, Any] = {"IndexName": index, "ScanIndexForward": False, "Limit": min(limit, PAGE)}
-        found = islice(self._table.query(by_value, values, **newest_first), limit)
-        return (read(_TYPES[item["type"]], item) for item in found if item.get("type") in _TYPES)
+        listed = keys.send_state(value) if index == "send_state" else key_part(keys.mailbox(value))
+        newest_first: dict[str, Any] = {"ScanIndexForward": False, "Limit": min(limit, PAGE)}
+        found = self._table.found(index, listed, **newest_first) if listed else iter(())
+        known = (item for item in found if item.get("type") in _TYPES)
+        wanted = (item for item in known if index != "send_state" or item["state"] == value)
+        return (read(_TYPES[item["type"]], item) for item in islice(wanted, limit))
 
     def put_listed(self, entry: str, kind: ListKind | None) -> None:
         """Put an address or a domain on a list, or remove it from both (None)."""
@@ -254,13 +256,14 @@ class DynamoRecords:
 
     def sends(self, state: SendState, before: datetime, since: datetime | None = None) -> Iterator[LedgerItem]:
         """Yield the sends in *state* queued before *before* (from *since* on), oldest first, page after page."""
-        return (read(LedgerItem, attributes) for attributes in self._table.waiting(state, before, since))
+        found = self._table.waiting(keys.send_state(state), before, since)
+        return (read(LedgerItem, attributes) for attributes in found if attributes["state"] == state)
 
     def held(self, since: datetime, until: datetime) -> Iterator[MessageRecord]:
         """Yield the held messages of *since* or later and before *until*, newest first, page after page."""
-        in_time = "#by_verdict = :held AND #at BETWEEN :since AND :until"
-        values = {"held": "held", "since": timestamp(since), "until": timestamp(until - timedelta.resolution)}
-        found = self._table.query(in_time, values, IndexName="verdict", ScanIndexForward=False)
+        between = {"since": timestamp(since), "until": timestamp(until - timedelta.resolution)}
+        in_time = "#at BETWEEN :since AND :until"
+        found = self._table.found("verdict", "held", in_time, between, ScanIndexForward=False)
         return (read(MessageRecord, attributes) for attributes in found)
 
     def checkpoint(self, name: str) -> str:

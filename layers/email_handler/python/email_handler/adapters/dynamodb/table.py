@@ -78,6 +78,18 @@ class Table:
             expressions["ProjectionExpression"] = attributes
         return self._pages("query", _bound(expressions, values) | {"Limit": PAGE} | options)
 
+    def found(
+        self, index: str, value: str, within: str = "", bounds: Mapping[str, Any] | None = None, **options: Any
+    ) -> Iterator[Attributes]:
+        """Yield the items to which *index* leads for *value*, as the table has them, page after page; those that have left
+        the index by now are left out. *within* restricts the range key by the values *bounds*."""
+        condition = f"#by_{index} = :value" + (f" AND {within}" if within else "")
+        entries = self.query(condition, {"value": value, **(bounds or {})}, "#pk, #sk", IndexName=index, **options)
+        for page in batched(entries, options.get("Limit", PAGE)):
+            keys = [(entry["pk"], entry["sk"]) for entry in page]
+            items = self.get_many(keys)
+            yield from (items[key] for key in keys if items.get(key, {}).get(f"by_{index}") == value)
+
     def scan(self, condition: str, values: Mapping[str, Any]) -> Iterator[Attributes]:
         """Yield the items that fulfil *condition*, page after page. Reads every item of the table."""
         return self._pages("scan", _bound({"FilterExpression": condition}, values))
@@ -86,8 +98,7 @@ class Table:
         """Yield the items with ``by_send_state`` *what* of a time before *before*, and from *since* on if given, oldest
         first. Eventually consistent."""
         between = {"since": timestamp(since) if since else "0", "until": timestamp(before - timedelta.resolution)}
-        condition = "#by_send_state = :what AND #at BETWEEN :since AND :until"
-        return self.query(condition, {"what": what} | between, IndexName="send_state")
+        return self.found("send_state", what, "#at BETWEEN :since AND :until", between)
 
     def _pages(self, operation: str, request: dict[str, Any]) -> Iterator[Attributes]:
         while True:
