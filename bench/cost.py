@@ -48,6 +48,7 @@ HOURS = 730  # in a month
 POLLS = (
     2 * HOURS * 3600 / 20
 )  # of an idle queue: two pollers, which ask for 20 seconds each; five if their number is limited
+ESSENTIALS = 0.06 / 1000  # dollars that SES's plan Essentials adds to each message sent
 WAITS = {
     "dynamodb": 0.008,
     "s3": 0.030,
@@ -343,8 +344,10 @@ def document(account: Account) -> Iterator[str]:
         yield _row(f"**All kinds**, {what}", variable(account.mixed(cold)), services)
     yield _row("**All kinds**, less what is always free", variable(account.mixed(1), free=True), services)
     yield ""
-    yield f"A message is one that SES receives. Of twenty, {', '.join(f'{parts} are {kind}' for kind, parts in MIX.items())}."
-    yield "A first contact is acknowledged and forwarded. Lambda's time is this machine's, so its column is the least certain."
+    yield f"A message is one that SES receives; of {sum(MIX.values())}: {', '.join(f'{kind} {parts}' for kind, parts in MIX.items())}. A first"
+    yield "contact is acknowledged and forwarded. Lambda's time is this machine's, so its column is the least certain. An account"
+    sent = account.mixed(0)["ses-sent"]
+    yield f"that starts on SES's plan Essentials pays ${1000 * sent * ESSENTIALS:.3f} more for a thousand."
     yield ""
     yield "## Write units of the table"
     yield ""
