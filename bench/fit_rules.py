@@ -8,7 +8,8 @@ cross-validated). The fit treats it as log-odds, p(spam) =
 stay between 0 and HEAVIEST of the flag threshold, so that a match never lowers a score and no fitted rule flags alone.
 Only entries with ``fitted = true`` that matched enough messages change: those on form and advertising. Rules on topics
 (SEO, loans, phishing) keep their weights, since no labelled set has tomorrow's topics. The cross-validated figures score
-each message with weights fitted without it. ``--write`` puts the weights fitted on all messages into the rules file.
+each message with weights fitted without it. With ``--points`` only the messages in that file are read. ``--write`` puts
+the weights fitted on all messages into the rules file.
 """
 
 import argparse
@@ -17,8 +18,8 @@ import math
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from email_handler.mail.parsing import parse
@@ -37,9 +38,10 @@ HEAVIEST = 0.6  # of the flag threshold
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One labelled message: its path, the rules that matched, and what the model of words adds."""
+    """One labelled message: its path and folder, the rules that matched, and what the model of words adds."""
 
     path: Path
+    group: str
     spam: bool
     matched: tuple[str, ...]
     points: float = 0.0
@@ -47,9 +49,17 @@ class Sample:
 
 def samples(folders: Sequence[Path], rules: RuleSet, points: Mapping[str, float], *, spam: bool) -> Iterator[Sample]:
     """Yield every file below *folders* as a sample, with its *points* by path."""
-    for path in sorted(path for folder in folders for path in folder.rglob("*") if path.is_file()):
+    for group, path in files(folders, points):
         matched = assess_content(parse(path.read_bytes()), rules).rules
-        yield Sample(path=path, spam=spam, matched=matched, points=points.get(str(path), 0.0))
+        yield Sample(path=path, group=group, spam=spam, matched=matched, points=points.get(str(path), 0.0))
+
+
+def files(folders: Sequence[Path], chosen: Container[str] = ()) -> Iterator[tuple[str, Path]]:
+    """Yield the name of each of *folders* with every file below it, of the paths in *chosen* if there are any."""
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and (not chosen or str(path) in chosen):
+                yield folder.name, path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +115,16 @@ def outcome(sample: Sample, by_rule: Mapping[str, float], thresholds: Weights) -
     return "held" if score >= thresholds.hold else "flagged" if score >= thresholds.flag else "delivered"
 
 
-def cross_validated(labelled: Sequence[Sample], weights: Weights) -> list[str]:
-    """Return each sample's outcome with weights that were fitted without its fold."""
+def cross_validated(labelled: Sequence[Sample], weights: Weights, also: str = "") -> list[str]:
+    """Return each sample's outcome with weights that were fitted without its fold, as if the rule *also* matched."""
     outcomes = [""] * len(labelled)
     for fold in range(FOLDS):
         seen = [sample for number, sample in enumerate(labelled) if number % FOLDS != fold]
         fitted = fit(seen, weights)
         for number in range(fold, len(labelled), FOLDS):
-            outcomes[number] = outcome(labelled[number], fitted, weights)
+            sample = labelled[number]
+            matched = (*sample.matched, also) if also else sample.matched
+            outcomes[number] = outcome(replace(sample, matched=matched), fitted, weights)
     return outcomes
 
 
@@ -120,13 +132,13 @@ def table(labelled: Sequence[Sample], outcomes: Sequence[str]) -> None:
     """Print counts and shares by folder, then for all ham and all spam."""
     counts: dict[str, Counter[str]] = {}
     for sample, result in zip(labelled, outcomes, strict=True):
-        for name in (f"  {sample.path.parent.name}", "all spam" if sample.spam else "all ham"):
+        for name in (f"  {sample.group}", "all spam" if sample.spam else "all ham"):
             counts.setdefault(name, Counter())[result] += 1
-    print(f"{'':20} {'files':>6} {'held':>6} {'flagged':>8} {'held %':>8} {'held or flagged %':>18}")
+    print(f"{'':30} {'files':>6} {'held':>6} {'flagged':>8} {'held %':>8} {'held or flagged %':>18}")
     for name, count in sorted(counts.items()):
         total, held, flagged = count.total(), count["held"], count["flagged"]
         print(
-            f"{name:20} {total:6} {held:6} {flagged:8} {100 * held / total:8.2f} {100 * (held + flagged) / total:18.2f}"
+            f"{name:30} {total:6} {held:6} {flagged:8} {100 * held / total:8.2f} {100 * (held + flagged) / total:18.2f}"
         )
 
 
@@ -150,7 +162,7 @@ def main() -> None:
     )
     given = arguments.parse_args()
     document = given.rules.read_bytes()
-    rules = load_rules(document, "fitted")
+    rules = replace(load_rules(document, "fitted"), words=0.0)
     weights = Weights.of(document, rules)
     before = weights.by_rule
     points = json.loads(given.points.read_text(encoding="utf-8")) if given.points else {}
@@ -160,6 +172,8 @@ def main() -> None:
     table(labelled, [outcome(sample, before, weights) for sample in labelled])
     print(f"\nfitted, {FOLDS}-fold cross-validated")
     table(labelled, cross_validated(labelled, weights))
+    print("\nthe same if no sender were verified")
+    table(labelled, cross_validated(labelled, weights, "not-verified"))
 
     after = fit(labelled, weights)
     on_spam = Counter(rule for sample in labelled if sample.spam for rule in sample.matched)

@@ -69,6 +69,18 @@ def test_spam_is_held_with_its_score_and_rules() -> None:
     assert "seo-offer" in spam["rules"]
 
 
+def test_what_the_words_say_is_beside_the_rules_with_why(tmp_path: Path) -> None:
+    text = "Your mailbox is full and messages are on hold. Click below to keep your password and restore access."
+    (tmp_path / "a.eml").write_bytes(mail(subject="Verify your account", text=text))
+
+    (found,) = inspect(tmp_path / "a.eml")
+
+    words = found["spam"]["words"]
+    assert words["points"] > 0
+    assert words["why"].startswith("is worded like spam: “")
+    assert one("first_contact")["spam"]["words"] == {"points": 0.0, "why": ""}
+
+
 def test_a_bounce_names_recipient_status_and_original() -> None:
     assert one("bounce")["bounce"] == {
         "recipient": "jane@customer.example",

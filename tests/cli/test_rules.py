@@ -90,6 +90,20 @@ def test_results_are_counted_by_folder_and_by_rule_with_what_each_rule_decided(t
     assert by_rule["hurry"] == (1, 1, 1, 1)
 
 
+def test_the_model_of_words_is_counted_beside_the_patterns(tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_text(RULES.replace("[thresholds]", "[thresholds]\nwords = 3.0"))
+    (tmp_path / "spam").mkdir()
+    phishing = "Your mailbox is full and messages are on hold. Click below to keep your password and restore access."
+    (tmp_path / "spam/1.eml").write_bytes(mail(subject="Action required: verify your account", text=phishing))
+
+    spam, *by_rule = lines("test", tmp_path, "--rules", tmp_path / "rules.toml")
+
+    assert (spam["flagged"], spam["by_patterns"]["flagged"], spam["by_patterns"]["delivered"]) == (1, 0, 1)
+    assert [one for one in by_rule if one["rule"] == "words"] == [
+        {"rule": "words", "weight": 3.0, "spam": 1, "ham": 0, "decided_spam": 1, "decided_ham": 0}
+    ]
+
+
 def test_wrongly_judged_messages_are_listed_on_request(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text(RULES)
     folder = labelled(tmp_path)

@@ -191,7 +191,7 @@ def test_what_the_owner_marks_is_flagged_and_explained() -> None:
 
 
 def test_what_the_owner_answers_loses_points_of_the_other_model_and_is_explained() -> None:
-    body = f"{PHISHING} {text(8000, TRADE)} {text(8001, TRADE)}"
+    body = f"{PHISHING} Please verify your account now: click the button below to keep your password."
     like_it = [example(3000 + number, Act.RELEASED, body) for number in range(60)]
     document = learn([*examples(150, 150), *like_it])
     assert document is not None

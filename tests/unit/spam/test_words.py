@@ -9,11 +9,16 @@ from hypothesis import strategies as st
 
 from email_handler.conversations.disposition import Disposition, Outcome
 from email_handler.errors import BadWords
+from email_handler.mail.message import Message
 from email_handler.mail.parsing import parse
+from email_handler.spam.attached import attached_texts
 from email_handler.spam.rules import builtin_rules
 from email_handler.spam.stages import assess_content
-from email_handler.spam.words import WordModel, builtin_words, features, load_words, words, write_words
+from email_handler.spam.words import WordModel, builtin_words, features, load_words, windows, words, write_words
+from tests.support.builders import entity, multipart
+from tests.support.pdfs import page
 
+LETTERS_OF_WORDS = string.ascii_lowercase[:20]
 LETTERS = st.sampled_from(string.ascii_lowercase)
 WORDS = st.text(LETTERS, min_size=2, max_size=12)
 PHISHING = (
@@ -41,6 +46,8 @@ def model(**weights: int) -> WordModel:
         ("see https://bank.test/login?x=1 or a.b@bank.test, file.txt", ["see", "or"]),
         ("12 of 30 a I", ["of"]),
         ("Пароль истёк", ["пароль", "истёк"]),
+        ("नमस्ते, मेरा", ["नमस्ते", "मेरा"]),
+        ("請求書の件です 2件", [*"請求書の件です件"]),
         ("x" * 25, []),
         ("", []),
     ],
@@ -62,8 +69,16 @@ def test_words_alone_never_hold_and_never_lower_a_score(subject: list[str], text
     assert 0 <= found.score <= builtin_rules().words
 
 
-def test_the_most_spammy_text_of_all_is_flagged_and_not_held() -> None:
-    assert assessed(" ".join([PHISHING] * 5), "Your password expires").outcome is Outcome.FLAG
+def test_a_text_at_the_cap_is_flagged_and_not_held() -> None:
+    text = (
+        "Dear customer, your account has been suspended. Click here to verify your account and confirm your information. "
+        "Failure to verify your account within 24 hours will result in permanent suspension. Click the link below to "
+        "restore access to your wallet. Best regards, security team."
+    )
+
+    found = assessed(f"{PHISHING} {text}", "Your account has been suspended: verify your account")
+
+    assert (found.outcome, found.score) == (Outcome.FLAG, builtin_rules().words)
 
 
 def test_points_are_explained_by_words_that_the_message_has() -> None:
@@ -98,11 +113,27 @@ def test_languages_that_the_model_does_not_know_get_no_points(text: str) -> None
     assert assessed(text, text.split(",", maxsplit=1)[0]).score <= 1
 
 
-def test_padding_behind_a_long_text_does_not_outweigh_it() -> None:
-    spam = model(cheap=100, pills=100, garden=-100)
-    text = "cheap pills " * 50
+@pytest.mark.parametrize(("before", "behind"), [(2000, 0), (0, 2000), (1000, 1000), (301, 0), (150, 250)])
+def test_padding_does_not_outweigh_what_is_sold(before: int, behind: int) -> None:
+    sold, other = [f"pills{letter}" for letter in LETTERS_OF_WORDS], [f"garden{letter}" for letter in LETTERS_OF_WORDS]
+    spam = model(**dict.fromkeys(sold, 20), **dict.fromkeys(other, -2))
+    text, padding = " ".join(sold * 4), (" ".join(other * 100)).split()
 
-    assert spam.assess("", [text + "garden " * 2000]).points == spam.assess("", [text]).points
+    hidden = spam.assess("", [" ".join([*padding[:before], text, *padding[:behind]])])
+
+    assert hidden.points > 0.5 * spam.assess("", [text]).points > 0
+    assert set(hidden.named) <= set(sold)
+
+
+@pytest.mark.parametrize("count", [0, 1, 400, 401, 500, 599, 600, 2999])
+def test_windows_cover_every_word_and_half_a_window_is_always_within_one(count: int) -> None:
+    whole, *parts = windows(count)
+
+    assert whole == slice(0, count)
+    assert bool(parts) is (count > 400)
+    assert all(part.stop - part.start <= 200 and part.stop <= count for part in parts)
+    if parts:
+        assert all(any(part.start <= at and at + 100 <= part.stop for part in parts) for at in range(count - 99))
 
 
 def test_a_sender_who_is_not_verified_counts_as_the_rules_say() -> None:
@@ -112,10 +143,62 @@ def test_a_sender_who_is_not_verified_counts_as_the_rules_say() -> None:
     assert unknown.score - known.score == pytest.approx(builtin_rules().signals["not-verified"].weight)
 
 
-def test_the_text_of_an_attached_page_is_read() -> None:
-    page = f"Subject: Notice\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nSee the file.\r\n--b\r\nContent-Type: text/html; name=a.html\r\nContent-Disposition: attachment; filename=a.html\r\n\r\n<p>{PHISHING}</p>\r\n--b--\r\n"
+TEXT = entity([("Content-Type", "text/plain")], b"See the file.")
 
-    assert assess_content(parse(page.encode()), builtin_rules()).words > 0
+
+def with_attachment(content_type: str, name: str, payload: bytes) -> Message:
+    disposition = f'attachment; filename="{name}"'
+    return parse(
+        multipart(
+            "mixed",
+            TEXT,
+            entity([("Content-Type", content_type), ("Content-Disposition", disposition)], payload),
+        )
+    )
+
+
+def pdf_of(text: str) -> bytes:
+    """Return a PDF with a page of *text*."""
+    return page(
+        b"BT /F1 12 Tf 72 700 Td (%b) Tj ET" % text.encode(),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+        fonts=b"/F1 3 0 R",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content_type", "name", "payload"),
+    [
+        ("text/html", "a.html", f"<p>{PHISHING}</p>".encode()),
+        ("application/octet-stream", "a.HTM", f"<p>{PHISHING}</p>".encode()),
+        ("application/pdf", "a.pdf", pdf_of(PHISHING)),
+        ("application/octet-stream", "a.bin", pdf_of(PHISHING)),
+    ],
+)
+def test_the_text_of_an_attached_page_or_pdf_is_read(content_type: str, name: str, payload: bytes) -> None:
+    message = with_attachment(content_type, name, payload)
+
+    assert "mailbox storage is almost full" in " ".join(attached_texts(message))
+    assert assess_content(message, builtin_rules()).words > 0
+
+
+def test_a_pdf_that_is_broken_is_read_as_far_as_it_goes() -> None:
+    broken = [with_attachment("application/pdf", "a.pdf", pdf_of(PHISHING)[:length]) for length in range(5, 900, 50)]
+
+    assert "Your mailbox" in " ".join(text for message in broken for text in attached_texts(message))
+
+
+def test_a_pdf_that_is_too_long_is_not_read() -> None:
+    assert attached_texts(with_attachment("application/pdf", "a.pdf", pdf_of(PHISHING) + bytes(256 * 1024))) == ()
+
+
+def test_of_attached_texts_only_the_first_few_are_read_and_each_is_cut() -> None:
+    disposition = ("Content-Disposition", "attachment; filename=a.html")
+    long = entity([("Content-Type", "text/html"), disposition], b"<p>" + b"word " * 10_000)
+
+    texts = attached_texts(parse(multipart("mixed", TEXT, *[long] * 8)))
+
+    assert [len(text) for text in texts] == [8 * 1024] * 3
 
 
 def test_rules_without_a_cap_for_words_are_without_the_model() -> None:

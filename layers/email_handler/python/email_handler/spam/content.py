@@ -94,12 +94,13 @@ class Content:
     @cached_property
     def worded(self) -> tuple[str, Sequence[str]]:
         """Return what the model of words reads: the subject; and for each body the subject with it, without lines that
-        are quoted."""
-        own = (
+        are quoted, and the third window of a long one."""
+        own = [
             see(self._with_subject(_QUOTED_LINE.sub("", body))) if "\n>" in body else seen
             for body, seen in zip(self._bodies, self._seen_bodies, strict=True)
-        )
-        return " ".join(see(self.message.subject).normalised), [" ".join(seen.normalised) for seen in own]
+        ]
+        texts = [" ".join(seen.normalised) for seen in (*own, *self._seen_middles)]
+        return " ".join(see(self.message.subject).normalised), texts
 
     @cached_property
     def _bodies(self) -> Sequence[str]:
@@ -110,14 +111,17 @@ class Content:
     def _seen_bodies(self) -> Sequence[Seen]:
         return [see(self._with_subject(body)) for body in self._bodies]
 
+    @cached_property
+    def _seen_middles(self) -> Sequence[Seen]:
+        return [see(middle) for body in self._bodies if (middle := self._middle(body))]
+
     def _with_subject(self, body: str) -> str:
         return f"{self.message.subject}\n{body}"
 
     def _seen(self, field: str) -> tuple[str, ...]:
         if field not in self._views:
             if field == "text":  # the subject is part of both bodies, and is searched even without a body
-                middles = [see(middle) for body in self._bodies if (middle := self._middle(body))]
-                self._views[field] = tuple(dict.fromkeys(views_of([*self._seen_bodies, *middles])))
+                self._views[field] = tuple(dict.fromkeys(views_of([*self._seen_bodies, *self._seen_middles])))
             else:
                 self._views[field] = views(field, *self._texts(field))
         return self._views[field]

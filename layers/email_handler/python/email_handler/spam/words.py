@@ -6,6 +6,7 @@ word in it, and gets no points.
 """
 
 import json
+import re
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from functools import cache
 from itertools import pairwise, repeat
 from math import sqrt
 from pathlib import Path
+from unicodedata import category
 from zlib import crc32
 
 from email_handler.errors import BadWords
@@ -23,18 +25,22 @@ SMOOTHING = 6  # counted words added to a text's own, so that one word alone say
 _BUILTIN = Path(__file__).parents[1] / "builtin" / "spam-words.model"
 _SEPARATORS = str.maketrans(dict.fromkeys(',;!?"()[]{}<>*|~#+^`\\\u2026\u3001\u3002', " "))
 _LONGEST = 24  # letters of a word
-_LONG = 1500  # words of a text whose ends are also judged apart
-_PART = 80  # words at an end
+_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+_LONG = 400  # words of a text of which windows are also judged apart
+_WINDOW = 200  # words of one; each begins in the middle of the one before
 _FEWEST_KNOWN = 0.1  # of a text's words; with fewer, its language is not the model's
 _NAMED = 5  # words that explain the points
 _IN_SUBJECT = crc32(b"subject: ")
 
 
 def words(text: str) -> list[str]:
-    """Return the words of *text* in order: those of letters only, in lower case; ``follow-up`` is one.
+    """Return the words of *text* in order: those of letters only, in lower case; ``follow-up`` is one, and so is each
+    Chinese or Japanese character, which no spaces separate.
 
     Numbers, web addresses, email addresses and file names are left out: they say who wrote to whom, not what is sold.
     """
+    if not text.isascii():
+        text = _UNSPACED.sub(r" \g<0> ", text)
     plain = (
         f"{text.lower()} ".translate(_SEPARATORS)
         .replace(". ", " ")
@@ -42,16 +48,32 @@ def words(text: str) -> list[str]:
         .replace("-", "")
         .replace("'", "")
     )
-    return [word for word in plain.split() if 1 < len(word) <= _LONGEST and word.isalpha()]
+    found = [word for word in plain.split() if len(word) <= _LONGEST]
+    if text.isascii():
+        return [word for word in found if len(word) > 1 and word.isalpha()]
+    return [word for word in found if _is_word(word)]
+
+
+def _is_word(word: str) -> bool:
+    if len(word) == 1:
+        return bool(_UNSPACED.match(word))
+    if word.isascii():
+        return word.isalpha()
+    return word.isalpha() or all(category(letter)[0] in "LM" for letter in word)  # Hindi writes vowels as marks
+
+
+def windows(count: int) -> Iterator[slice]:
+    """Yield the places of the words that are judged together, of *count*: all; and of a long text also windows of it, so
+    that padding, before, behind or in between, does not outweigh what is sold."""
+    yield slice(0, count)
+    if count > _LONG:
+        for start in range(0, count - _WINDOW // 2, _WINDOW // 2):
+            yield slice(start, min(start + _WINDOW, count))
 
 
 def parts(text: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield the words that are counted together: all of *text*; and of a long one also those at either end, so that
-    padding does not outweigh what is sold."""
-    yield text
-    if len(text) > _LONG:
-        yield text[:_PART]
-        yield text[-_PART:]
+    """Yield the words of *text* that are judged together, see :func:`windows`."""
+    return (text[window] for window in windows(len(text)))
 
 
 def features(subject: Sequence[str], text: Sequence[str]) -> list[int]:
@@ -87,20 +109,29 @@ class WordModel:
         """
         of_subject = words(subject)
         best, counted = 0.0, None
-        for of_text in (part for text in texts for part in parts(words(text))):
-            points = self._points(of_subject, of_text)
-            if points > best:
-                best, counted = points, of_text
+        for of_text in map(words, texts):
+            for points, window in self._judged(of_subject, of_text):
+                if points > best:
+                    best, counted = points, of_text[window]
         if counted is None:
             return WordPoints(points=0.0)
         return WordPoints(points=round(best, 1), named=self._named(of_subject, counted))
 
-    def _points(self, subject: Sequence[str], text: Sequence[str]) -> float:
-        found = set(features(subject, text))
-        known = self.weights.keys() & found
-        if len(known) < _FEWEST_KNOWN * len(set(text)):
-            return 0.0
-        return self.gain * sum(map(self.weights.__getitem__, known)) / sqrt(len(known) + SMOOTHING) + self.base
+    def _judged(self, subject: Sequence[str], text: Sequence[str]) -> Iterator[tuple[float, slice]]:
+        """Yield the points of each window of *text*."""
+        hashed, count = features(subject, text), len(text)
+        known = self.weights.keys() & set(hashed)
+        of_subject = known.intersection(hashed[len(hashed) - len(subject) :])
+        for window in windows(count):
+            single, here = hashed[window], known
+            if len(single) < count:
+                pairs = hashed[count + window.start : count + window.stop - 1]
+                here = known.intersection(single) | known.intersection(pairs) | of_subject
+            if len(here) >= _FEWEST_KNOWN * len(set(single)):
+                yield (
+                    self.gain * sum(map(self.weights.__getitem__, here)) / sqrt(len(here) + SMOOTHING) + self.base,
+                    window,
+                )
 
     def _named(self, subject: Sequence[str], text: Sequence[str]) -> tuple[str, ...]:
         spelled = [*text, *map(" ".join, pairwise(text)), *subject]
