@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from cli import backtest, documents
 from cli.inspection import each_file, find_files, read_learned, read_rules
 from cli.options import AsJson, LearnedFile, RulesFile
 from cli.terminal import fail_if, new_table, out, print_json, print_line, print_note, tracked
@@ -19,6 +20,7 @@ from email_handler.mail.parsing import parse
 from email_handler.spam import rules as spam_rules
 from email_handler.spam.learned import RAISE
 from email_handler.spam.stages import assess_content
+from operations.documents import RULES
 from operations.errors import CommandError
 
 RULES_FILE = Path("config/spam-rules.toml")
@@ -225,3 +227,7 @@ def _totals(tallies: Sequence[Tally]) -> Iterator[Tally]:
                 total.outcomes.update(tally.outcomes)
                 total.by_patterns.update(tally.by_patterns)
             yield total
+
+
+app.command()(backtest.backtest)
+documents.add_commands(app, RULES)

@@ -24,7 +24,13 @@ LANGUAGE = (
     f"2026-11-20 or 2026-11; is: and one of {', '.join(STATES)}."
 )
 
+# A word may begin with a minus sign: -shed is no list of options, so not even -h is one here.
+app = typer.Typer(
+    add_completion=False, context_settings={"help_option_names": ["--help"], "ignore_unknown_options": True}
+)
 
+
+@app.command()
 def search(
     words: Annotated[list[str] | None, typer.Argument(metavar="WORD…", help=LANGUAGE)] = None,
     best: Annotated[bool, typer.Option("--best", help="Best matches first, instead of the newest.")] = False,

@@ -47,8 +47,6 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
 
     Raises CommandError.
     """
-    import boto3  # noqa: PLC0415  (see the module's docstring)
-
     from cloud.clients import Clients  # noqa: PLC0415
     from email_handler.adapters.dynamodb.changes import DynamoChanges  # noqa: PLC0415
     from email_handler.adapters.dynamodb.ledger import DynamoLedger  # noqa: PLC0415
@@ -66,7 +64,7 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
     stack = stack or STACK
     place = endpoint or "AWS"
     with aws_errors(place):
-        session: Any = Clients(endpoint) if endpoint else boto3.session.Session()
+        session: Any = Clients(endpoint) if endpoint else _session_at_aws()
         described = describe_stack(session, stack)
         if not described:
             raise CommandError(f"there is no stack {stack} at {place}: name one with --stack")
@@ -91,6 +89,12 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
             session=session,
             emulated=bool(endpoint),
         )
+
+
+def _session_at_aws() -> Any:
+    import boto3  # noqa: PLC0415  (see the module's docstring)
+
+    return boto3.session.Session()
 
 
 @contextmanager

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 from typer.testing import CliRunner
 
+from cli.commands import COMMANDS
 from cli.main import app, main
 from tests.conftest import PROJECT
+from tests.support.command import whole_command
 
 COMMAND = Path(sys.executable).with_name("email-handler")
 
@@ -80,6 +81,27 @@ def test_help_lists_the_exit_codes_and_every_command() -> None:
     assert [name for name, *_ in ALL if name not in ran.stdout] == []
 
 
+def test_the_list_of_commands_says_of_each_how_its_own_help_begins() -> None:
+    """``--help`` imports no command, so the beginning is written twice."""
+    helps = {name: " ".join(command.help.split()) for name, command in whole_command().commands.items()}
+
+    assert {name: helps[name][: len(command.summary)] for name, command in COMMANDS.items()} == {
+        name: command.summary for name, command in COMMANDS.items()
+    }
+
+
+def test_help_imports_no_command_and_no_aws() -> None:
+    code = "import sys; from cli.main import main\ntry: main()\nexcept SystemExit: print(*sys.modules)"
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True, cwd=PROJECT
+    )
+
+    imported = set(ran.stdout.splitlines()[-1].split())
+    assert {name for name in imported if name.startswith("cli.")} == {"cli.main", "cli.commands"}
+    assert not imported & {"botocore", "boto3", "email_handler.mail", "starlette"}
+
+
 def test_the_version_is_that_of_the_project() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 
@@ -107,7 +129,7 @@ def commands(group: Any, *names: str) -> Iterator[tuple[str, ...]]:
             yield (*names, name)
 
 
-ALL = list(commands(get_command(app)))
+ALL = list(commands(whole_command()))
 
 
 @pytest.mark.parametrize("command", ALL, ids=" ".join)
@@ -117,7 +139,7 @@ def test_every_command_has_json(command: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("command", ALL, ids=" ".join)
 def test_every_command_and_every_option_has_a_help_text(command: tuple[str, ...]) -> None:
-    found: Any = get_command(app)
+    found: Any = whole_command()
     for name in command:
         found = found.commands[name]
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import botocore.session
 import pytest
-import typer
 from botocore import xform_name
 
-from cli.main import app
 from tests.conftest import PROJECT
+from tests.support.command import whole_command
 
 DOCUMENTS = [
     *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
@@ -43,20 +42,12 @@ def test_every_make_target_exists(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
 def test_every_command_of_the_operator_exists(document: Path) -> None:
-    groups = {group.name or "": group.typer_instance for group in app.registered_groups if group.typer_instance}
-    known = {(name, sub) for name, group in groups.items() for sub in _commands(group)}
-    known |= {("", name) for name in (*_commands(app), *groups)}
+    commands = whole_command().commands
+    known = {("", name) for name in commands}
+    known |= {(name, below) for name, group in commands.items() for below in getattr(group, "commands", ())}
     named = re.findall(r"email-handler (?:(rules|local) )?([a-z]+)", document.read_text())
 
     assert set(named) - known == set()
-
-
-def _commands(group: typer.Typer) -> set[str]:
-    return {
-        command.name or command.callback.__name__.rstrip("_")
-        for command in group.registered_commands
-        if command.callback
-    }
 
 
 def aws_commands(document: Path) -> list[list[str]]:

@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import typer.main
-
-from cli.main import app
+from tests.support.command import whole_command
 
 READS, ACTS = "OperatorReadPolicy", "OperatorActPolicy"  # logical ids of the template
 
@@ -35,7 +33,7 @@ def policies(command: str) -> frozenset[str]:
 def unrecorded(callers: Iterable[str]) -> list[str]:
     """Return the commands that work on a deployment and are not among *callers*: their permissions are not proven."""
     recorded = {caller.removesuffix(" --dry-run") for caller in callers}
-    return sorted(set(_on_a_stack(typer.main.get_command(app))) - recorded)
+    return sorted(set(_on_a_stack(whole_command())) - recorded)
 
 
 def _on_a_stack(command: Any, path: str = "") -> Iterator[str]:

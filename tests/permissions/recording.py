@@ -7,17 +7,14 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import typer.main
-
-from cli.main import app
 from cloud import clients
 from cloud.cloud import LocalCloud
 from tests.permissions.calls import Call
 from tests.permissions.recorder import call_recorder
+from tests.support.command import whole_command
 
 _HERE = Path(__file__).parent
 _NAMES = "names-{}.json"
@@ -45,8 +42,6 @@ _NAMED = {
     "tables": "table",
 }
 
-_get_command = cache(typer.main.get_command)  # it builds the whole command, which takes 0.1 s
-
 type Names = Mapping[str, str]
 """Logical ids by ``kind/physical name``."""
 
@@ -54,7 +49,7 @@ type Names = Mapping[str, str]
 def start() -> None:
     """Let the commands that tests run in this process record their calls, if anything is recorded."""
     if variables():
-        call_recorder.register(clients._session().events)
+        call_recorder.register(clients._session().get_component("event_emitter"))
 
 
 def variables(caller: str = "", *, module: str = "tests.permissions.recorder.call_recorder") -> dict[str, str]:
@@ -93,7 +88,7 @@ def record(cloud: LocalCloud) -> None:
 def command(arguments: Sequence[str]) -> str:
     """Return the command that *arguments* name, as a caller: ``held release``, or ``redrive --dry-run``."""
     path: list[str] = []
-    at: Any = _get_command(app)
+    at: Any = whole_command()
     for argument in arguments:
         if argument not in getattr(at, "commands", ()):
             break
