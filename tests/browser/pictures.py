@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from email_handler.conversations.disposition import Outcome, Reason
+from email_handler.conversations.notices import NoticeKind
 from email_handler.conversations.owners import Owners
 from email_handler.mail.parsing import parse
 from email_handler.outgoing.acknowledgement import compose_acknowledgement
 from email_handler.outgoing.actions import conversation_actions, start_action
 from email_handler.outgoing.digest import Digest, HeldEntry, compose_digest
 from email_handler.outgoing.forward import compose_forward
-from email_handler.outgoing.notice import NoticeKind, compose_notice
+from email_handler.outgoing.notice import compose_notice
 from email_handler.outgoing.reply import compose_reply
 from tests.support.builders import mail, multipart
 from tests.support.chromium import Chromium, chromium

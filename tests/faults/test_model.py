@@ -19,9 +19,9 @@ import pytest
 
 from email_handler import errors
 from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.notices import NoticeKind
 from email_handler.conversations.records import LedgerItem, SendState
 from email_handler.identifiers import LedgerId
-from email_handler.outgoing.notice import NoticeKind
 from email_handler.usecases import side_by_side
 from email_handler.usecases.sending import Draft, send
 from email_handler.usecases.waiting import cancel

@@ -19,6 +19,7 @@ from email_handler.mail.addresses import (
     split_tag,
 )
 from email_handler.mail.headers import MAX_VALUE
+from email_handler.mail.public_suffixes import LONGEST
 
 
 def pairs(*values: str) -> list[tuple[str, str]]:
@@ -177,6 +178,12 @@ def test_every_name_of_the_public_suffix_list_is_looked_up_as_its_library_does()
     assert [organizational_domain(domain) for domain in domains] == [
         library.privatesuffix(domain) or domain for domain in domains
     ]
+
+
+def test_no_rule_of_the_public_suffix_list_is_longer_than_what_is_looked_up() -> None:
+    listed = Path(PSLFILE).read_text(encoding="utf-8").splitlines()
+
+    assert max(len(rule.split(".")) for rule in listed if rule and not rule.startswith("//")) == LONGEST
 
 
 def test_alignment_is_relaxed_within_an_organizational_domain_only() -> None:

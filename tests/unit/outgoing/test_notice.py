@@ -6,11 +6,12 @@ from email import message_from_bytes
 import pytest
 
 from email_handler.conversations.disposition import Reason
+from email_handler.conversations.notices import NoticeKind
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import Conversation
 from email_handler.mail.html import html_text
 from email_handler.mail.parsing import parse
-from email_handler.outgoing.notice import RESPONSES, NoticeKind, compose_notice
+from email_handler.outgoing.notice import RESPONSES, compose_notice
 from email_handler.outgoing.pieces import Action
 from tests.support.links import first_link
 from tests.support.previews import preview

@@ -8,9 +8,9 @@ import pytest
 
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import notice_id
+from email_handler.conversations.notices import NoticeKind
 from email_handler.conversations.records import LedgerItem, SendState
 from email_handler.identifiers import EmailAddress
-from email_handler.outgoing.notice import NoticeKind
 from email_handler.usecases.feedback import record_feedback
 from email_handler.usecases.reconcile import HOURLY, reconcile
 from tests.support.builders import mail

@@ -12,11 +12,12 @@ from cloud.mailclient import with_fields
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import raw_key
+from email_handler.conversations.notices import NoticeKind
 from email_handler.conversations.records import Contact, Conversation, Status
 from email_handler.conversations.thread_address import thread_address
 from email_handler.errors import QueueUnavailable, RecordChanged
 from email_handler.identifiers import EmailAddress, ReceiptId
-from email_handler.outgoing.notice import _SAID, NoticeKind
+from email_handler.outgoing.notice import _SAID
 from email_handler.outgoing.sentinels import BEGIN
 from email_handler.usecases.held import release
 from email_handler.usecases.reply import relay_reply

@@ -9,6 +9,7 @@ import pytest
 
 from email_handler.conversations.jobs import Job, JobKind, SendResult
 from email_handler.conversations.keys import ses_id_key
+from email_handler.conversations.notices import NoticeKind
 from email_handler.conversations.records import LedgerItem, MessageRecord, Refusals, SendState
 from email_handler.errors import (
     ArchiveUnavailable,
@@ -26,7 +27,7 @@ from email_handler.identifiers import LedgerId, SesId
 from email_handler.mistakes import Mistake, TookTooLong
 from email_handler.outgoing import whole
 from email_handler.outgoing.composed import Composed
-from email_handler.outgoing.notice import NoticeKind, compose_notice
+from email_handler.outgoing.notice import compose_notice
 from email_handler.ports import SendContext, SentCommit
 from email_handler.usecases import send_forward, send_reply, sending, side_by_side
 from email_handler.usecases.retries import AFTER_LOST, COPIES, PATIENCE, PATIENCE_BLOCKED

@@ -9,13 +9,13 @@ from email_handler.conversations.disposition import Disposition, Outcome, Reason
 from email_handler.conversations.evolve import add_message
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import forward_id, hourly_notice_id, notice_id
+from email_handler.conversations.notices import NoticeKind
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage, parse_received, unread_record
 from email_handler.conversations.records import Conversation, LedgerItem
 from email_handler.conversations.thread_address import ThreadTarget
 from email_handler.identifiers import ArchiveKey, ConversationId, EmailAddress
 from email_handler.mistakes import Mistake
-from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known, Question
 from email_handler.senders.authentication import SenderVerification
 from email_handler.usecases import unread

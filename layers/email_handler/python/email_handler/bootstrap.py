@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from email_handler.usecases.sending import Dispatch
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_making = Lock()
 _LEASE_MARGIN = timedelta(seconds=30)
 
 
@@ -44,6 +46,17 @@ def _now() -> datetime:
 def new_token(length: int) -> str:
     """Return *length* random characters of lower-case Crockford base32."""
     return "".join(secrets.choice(_CROCKFORD) for _ in range(length))
+
+
+class _Deferred:
+    """The client of one service, made with the first call: none waits for one that it does not need."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __getattr__(self, name: str) -> Any:
+        with _making:  # documents are read in threads, and a session makes one client at a time
+            return getattr(_client(self._service), name)
 
 
 @cache
@@ -62,24 +75,24 @@ def _session() -> Any:
 
 
 def _archive(settings: Settings) -> S3Archive:
-    return S3Archive(_client("s3"), settings.archive_bucket)
+    return S3Archive(_Deferred("s3"), settings.archive_bucket)
 
 
 def _records(settings: Settings) -> "DynamoRecords":
     from email_handler.adapters.dynamodb.records import DynamoRecords
 
-    return DynamoRecords(_client("dynamodb"), settings.table_name, clock=_now)
+    return DynamoRecords(_Deferred("dynamodb"), settings.table_name, clock=_now)
 
 
 def _ledger(settings: Settings) -> "DynamoLedger":
     from email_handler.adapters.dynamodb.ledger import DynamoLedger
 
-    return DynamoLedger(_client("dynamodb"), settings.table_name, clock=_now)
+    return DynamoLedger(_Deferred("dynamodb"), settings.table_name, clock=_now)
 
 
 @cache
 def _config(bucket: str) -> SsmConfig:
-    return SsmConfig(_client("ssm"), _client("s3"), bucket)
+    return SsmConfig(_Deferred("ssm"), _Deferred("s3"), bucket)
 
 
 # inbound and reply
@@ -122,7 +135,7 @@ def context() -> "Context":
         records=_records(settings),
         ledger=_ledger(settings),
         jobs=SqsJobs(
-            _client("sqs"),
+            _Deferred("sqs"),
             {
                 JobKind.ACKNOWLEDGEMENT: settings.ack_queue_url,
                 JobKind.FORWARD: settings.forward_queue_url,
@@ -131,7 +144,7 @@ def context() -> "Context":
             },
             {},
         ),
-        events=EventBridgeEvents(_client("events")),
+        events=EventBridgeEvents(_Deferred("events")),
         owners=settings.owners(),
         configuration=configuration,
         hold_unchecked=settings.unchecked_parts == "hold",
@@ -163,8 +176,8 @@ def inbound_daily(context: "Context") -> "PassReport":
 
     settings = InboundSettings.from_environ(os.environ)
     learning = Learning(
-        judgements=DynamoJudgements(_client("dynamodb"), settings.table_name),
-        pointer=SsmPointer(_client("ssm"), settings.learned_parameter),
+        judgements=DynamoJudgements(_Deferred("dynamodb"), settings.table_name),
+        pointer=SsmPointer(_Deferred("ssm"), settings.learned_parameter),
     )
     health, alerts = _watching()
     return passes.inbound_daily(context, health=health, alerts=alerts, learning=learning)
@@ -175,15 +188,15 @@ def _watching() -> "tuple[AwsHealth, SnsAlerts]":
 
     settings = InboundSettings.from_environ(os.environ)
     health = AwsHealth(
-        _client("sesv2"),
-        _client("sqs"),
+        _Deferred("sesv2"),
+        _Deferred("sqs"),
         domain=settings.domain,
         mailboxes=settings.forward_to,
         dead_letter_queue_urls=settings.dead_letter_queue_urls,
         rule_set=settings.rule_set,
-        active_rule_set=lambda: _client("ses").describe_active_receipt_rule_set(),
+        active_rule_set=lambda: _Deferred("ses").describe_active_receipt_rule_set(),
     )
-    return health, SnsAlerts(_client("sns"), settings.alarm_topic_arn)
+    return health, SnsAlerts(_Deferred("sns"), settings.alarm_topic_arn)
 
 
 def reply_hourly(context: "Context") -> "PassReport":
@@ -229,7 +242,7 @@ def _sending() -> tuple[SendingSettings, SqsJobs]:
     queues: dict[str, str] = dict.fromkeys(JobKind, settings.queue_url)
     queues[JobKind.NOTICE] = settings.notice_queue_url
     dead_letters: dict[str, str] = dict.fromkeys(JobKind, settings.dead_letter_queue_url)
-    return settings, SqsJobs(_client("sqs"), queues, dead_letters)
+    return settings, SqsJobs(_Deferred("sqs"), queues, dead_letters)
 
 
 @cache
@@ -244,8 +257,8 @@ def dispatch() -> "Dispatch":
         archive=_archive(settings),
         ledger=_ledger(settings),
         jobs=jobs,
-        mailer=SesMailer(_client("sesv2"), settings.configuration_set),
-        events=EventBridgeEvents(_client("events")),
+        mailer=SesMailer(_Deferred("sesv2"), settings.configuration_set),
+        events=EventBridgeEvents(_Deferred("events")),
         config=_config(settings.archive_bucket),
         acknowledgement_parameter=settings.acknowledgement_parameter,
         routes_parameter=settings.routes_parameter,

@@ -20,6 +20,7 @@ from email_handler import errors
 from email_handler.adapters.aws import code, translating
 from email_handler.identifiers import LedgerId, SesId
 from email_handler.mail.addresses import ascii_address
+from email_handler.mail.patterns import regex
 from email_handler.senders.bounces.ses_events import LEDGER_TAG
 
 SES_CONFIG = Config(connect_timeout=3, read_timeout=30, retries={"total_max_attempts": 1})
@@ -43,7 +44,7 @@ REFUSALS: dict[str, type[errors.EmailHandlerError]] = {
 a configuration set that does not exist, no permission, ...) means that nothing was sent and that the account or the
 deployment is not ready: SendingBlocked."""
 
-BLOCKED = re.compile(
+BLOCKED = regex(
     r"^email address is not verified|quota exceeded|sending (?:for the account )?(?:is )?(?:paused|suspended)|account (?:is|has been) (?:paused|suspended)",
     re.IGNORECASE,
 )

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from email_handler.identifiers import ReceiptId
 from email_handler.mail.ignorable import IGNORABLE
+from email_handler.mail.patterns import regex
 
 
 class Verb(StrEnum):
@@ -52,12 +53,12 @@ PREFILLED = "Send this message as it is. It goes to no contact."
 LONGEST_SNOOZE = 90
 """Days for which a conversation can be put off at most."""
 
-_SNOOZE = re.compile(r"snooze-([1-9][0-9]?)d")
-_FILES = re.compile(r"files-([a-z0-9]{1,40})")
+_SNOOZE = regex(r"snooze-([1-9][0-9]?)d")
+_FILES = regex(r"files-([a-z0-9]{1,40})")
 _NAMED = 6  # characters of a receipt: they name one of a few messages, and leave the address within RFC 5321's 64
-_SUBJECT = re.compile(r"\s*(?:re\s*:\s*)?email-handler\s*:\s*([\w-]{1,40})\s*", re.IGNORECASE)
+_SUBJECT = regex(r"\s*(?:re\s*:\s*)?email-handler\s*:\s*([\w-]{1,40})\s*", re.IGNORECASE)
 # Behind any prefixes, since clients know many. IGNORECASE as above: Python takes dotless and dotted letters for an i too.
-_LIKE_A_REQUEST = re.compile(r"(?:\w{1,8}\s?:\s?)*email-handler\s?:", re.IGNORECASE)
+_LIKE_A_REQUEST = regex(r"(?:\w{1,8}\s?:\s?)*email-handler\s?:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

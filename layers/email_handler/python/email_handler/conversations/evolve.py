@@ -1,12 +1,13 @@
 """How a conversation and its contact change: with each message that arrives and each send that leaves."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from email_handler.conversations.owners import Owners
-from email_handler.conversations.parsed import ParsedMessage
 from email_handler.conversations.records import (
     AWAITING,
     Contact,
@@ -22,7 +23,10 @@ from email_handler.conversations.thread_address import TOKEN_LENGTH
 from email_handler.conversations.threads import local_part, replied_to
 from email_handler.identifiers import ConversationId, EmailAddress, LedgerId, ReceiptId
 from email_handler.mail.addresses import address_domain, aligned
-from email_handler.mail.message import Message
+
+if TYPE_CHECKING:  # the senders read no message as a receiving function does
+    from email_handler.conversations.parsed import ParsedMessage
+    from email_handler.mail.message import Message
 
 ID_LENGTH = 8  # characters, 40 bits: ids are readable names, not secrets
 MAX_LINKS = 10  # the first and the last nine messages: enough for References, bounded for the record

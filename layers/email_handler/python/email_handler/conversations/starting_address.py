@@ -10,20 +10,20 @@ characters before ``@`` (RFC 5321 §4.5.3.1.1). Case is lost. A contact's domain
 ``.from.`` that names a public address: otherwise a slip in that name would send to a domain of a stranger's.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from email_handler.conversations.thread_address import STARTING, ThreadTarget
 from email_handler.identifiers import ConversationId, EmailAddress
 from email_handler.mail.addresses import ascii_address, split_address
+from email_handler.mail.patterns import regex
 
 MAX_LOCAL_PART = 64  # characters (RFC 5321 §4.5.3.1.1)
 _FROM = ".from."
 _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 # A domain's last label has a letter: 203.0.113.9 is an address of another kind.
-_CONTACT = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?=[^.]*[a-z]){_LABEL}")
+_CONTACT = regex(rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?=[^.]*[a-z]){_LABEL}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

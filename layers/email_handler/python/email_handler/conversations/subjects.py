@@ -1,6 +1,6 @@
 """Subject lines: what a thread is called on each side, without the prefixes that clients and gateways add."""
 
-import re
+from email_handler.mail.patterns import regex
 
 MAX_SUBJECT = 400  # characters of a base subject that are compared, kept and sent: a cut one would fork the thread
 
@@ -14,12 +14,12 @@ _PREFIXES = frozenset(
     )
 )  # fmt: skip
 # Some clients count ("Re[2]:"), Chinese ones write U+FF1A.
-_PREFIX = re.compile(r"([^\s\[:\uff1a]++)(?:\[\d+\])? ?[:\uff1a]")
-_UNIVERSAL_PREFIXES = re.compile(r"(?i)\A(?:(?:re|fwd?) ?: *)++")
-_OUTLOOK_PREFIX = re.compile(r"[^: 0-9]{1,3}:")  # MS-OXCMAIL 2.2.3.2.6.1: any word of up to three letters
+_PREFIX = regex(r"([^\s\[:\uff1a]++)(?:\[\d+\])? ?[:\uff1a]")
+_UNIVERSAL_PREFIXES = regex(r"(?i)\A(?:(?:re|fwd?) ?: *)++")
+_OUTLOOK_PREFIX = regex(r"[^: 0-9]{1,3}:")  # MS-OXCMAIL 2.2.3.2.6.1: any word of up to three letters
 _GATEWAY_LABELS = {"ext", "extern", "external", "external email", "externe", "externo"}
 # What mail systems add in front of a subject: labels in brackets or asterisks, words with a colon.
-_LABELS = re.compile(
+_LABELS = regex(
     r"(?>\s*+(?:\[[^\]]{1,40}+\]|\([^)]{1,40}+\)|【[^】]{1,40}+】|\*{1,3}[^*]{1,40}+\*{1,3}|[^\s:\uff1a]{1,20}+ ?[:\uff1a]))*+\s*+"
 )
 

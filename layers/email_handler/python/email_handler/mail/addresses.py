@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-
-from publicsuffixlist import PSLFILE, PublicSuffixList
 
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.headers import MAX_VALUE, decode_header
+from email_handler.mail.patterns import regex
+from email_handler.mail.public_suffixes import private_suffix
 
 MAX_MAILBOXES = 500  # of all fields of one name; real messages have fewer
 MAX_NAME = 200  # characters kept of a display name
@@ -32,7 +31,7 @@ class Mailbox:
 
 # The tokens of an address field. Each alternative starts with a different character, so no text is tried twice;
 # the last one takes an opening character that never closes as ordinary.
-_TOKEN = re.compile(
+_TOKEN = regex(
     r"""
       (?P<quoted>  " (?: [^"\\] | \\. )*+ " )
     | (?P<angle>   < (?: [^<>"\\] | \\. | " (?: [^"\\] | \\. )*+ " )*+ > )
@@ -44,13 +43,13 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_ROUTE = re.compile(r"@[^:]*+:")  # RFC 5322 §4.4: <@relay.example:jane@customer.example>
-_PLAIN = re.compile(r'([^"(),;:<>\\@]*+)<([^"(),;:<>\\\s]++)>')  # nearly every field: a name, an address
-_BARE = re.compile(r"""(?<![^\s@])(?:"[^"]*+"|[^\s@"]++)@[^\s@"]++""")
-_COMMENT = re.compile(r"\((?:[^()\\]|\\.)*+\)")
+_ROUTE = regex(r"@[^:]*+:")  # RFC 5322 §4.4: <@relay.example:jane@customer.example>
+_PLAIN = regex(r'([^"(),;:<>\\@]*+)<([^"(),;:<>\\\s]++)>')  # nearly every field: a name, an address
+_BARE = regex(r"""(?<![^\s@])(?:"[^"]*+"|[^\s@"]++)@[^\s@"]++""")
+_COMMENT = regex(r"\((?:[^()\\]|\\.)*+\)")
 # Specials need quotes (RFC 5322 §3.4.1): <a@b.example,c@d.example> would be two addresses when written again.
-_ADDRESS = re.compile(r"""(?:"(?:[^"\\]|\\.)*+"|[^"(),:;<>@\[\\\]]++)@[^"(),;<>@\\]++""")
-_DOT_SPACES = re.compile(r"(?<!\s)\s*+([.@])\s*+")  # RFC 5322 §4.4 allows white space around dots
+_ADDRESS = regex(r"""(?:"(?:[^"\\]|\\.)*+"|[^"(),:;<>@\[\\\]]++)@[^"(),;<>@\\]++""")
+_DOT_SPACES = regex(r"(?<!\s)\s*+([.@])\s*+")  # RFC 5322 §4.4 allows white space around dots
 
 
 def read_mailboxes(values: Sequence[str]) -> tuple[Mailbox, ...]:
@@ -234,15 +233,6 @@ def can_be_written_to(address: str) -> bool:
     return bool(local and domain) and (local + domain).isascii() and not any(map(str.isspace, local + domain))
 
 
-@lru_cache(maxsize=1)
-def _suffixes() -> PublicSuffixList:
-    """Read the list once, on first use, with its 10,000 names in ASCII, as they are looked up. The library itself would
-    encode each of them, which takes three times as long."""
-    with Path(PSLFILE).open(encoding="utf-8") as lines:
-        ascii_names = [line if line.isascii() else ascii_domain(line) for line in lines if not line.startswith("//")]
-    return PublicSuffixList(ascii_names, accept_encoded_idn=False)
-
-
 @lru_cache(maxsize=1024)
 def organizational_domain(domain: str) -> str:
     """Return the organizational domain of *domain* (RFC 7489 §3.2) in ASCII: ``customer.example`` for
@@ -250,7 +240,7 @@ def organizational_domain(domain: str) -> str:
     name = ascii_domain(domain)
     if len(name) > MAX_ADDRESS:
         return name
-    return _suffixes().privatesuffix(name) or name
+    return private_suffix(name) or name
 
 
 def aligned(a: str, b: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from email_handler.mail.charsets import decode, marked_codec
 from email_handler.mail.encodings import decode_base64
 from email_handler.mail.message import Part
+from email_handler.mail.patterns import regex
 
 TYPES = frozenset(
     ("text/calendar", "text/vcalendar", "text/x-vcalendar", "application/ics", "application/calendar", "text/ics")
@@ -22,17 +23,17 @@ _READ = 4096  # bytes in which a calendar must begin to be found by its content
 _UNMARKED = (  # how "BEGIN" starts without a byte order mark
     (b"B\0\0\0", "utf-32-le"), (b"\0\0\0B", "utf-32-be"), (b"B\0", "utf-16-le"), (b"\0B", "utf-16-be"),
 )  # fmt: skip
-_OTHER_BREAKS = re.compile("[\v\f\x1c-\x1e\x85\u2028\u2029]")  # some readers end a line there, RFC 5545 does not
-_FOLD = re.compile(r"(?:\r\n|\n|\r)[ \t]")  # RFC 5545 §3.1
-_BREAK = re.compile(r"\r\n|\n|\r")
-_BEGIN = re.compile(r"\W*+BEGIN\s*:\s*V", re.IGNORECASE)  # of a calendar, or of what stands in front of it in a file
-_CALENDAR = re.compile(r"(?:^|[\r\n])\W*+BEGIN\s*:\s*VCALENDAR", re.IGNORECASE)
-_VALUE = re.compile(r'(?:[^:"]++|"[^"]*")*+:(.*)')  # a quoted parameter may hold a colon
-_PARAMETER = re.compile(r';\s*([A-Za-z-]+)\s*=\s*("[^"]*"|[^;:"]*)')
-_MAILTO = re.compile(r"\s*(?:mailto:)?\s*([^\s;?]*)", re.IGNORECASE)
-_ADDRESS = re.compile(r"""["'\s]*+(?:[^@<>]*+<)?\s*+[^\s@<>:]++@[^\s@<>:/]++\s*+>?["'\s]*+""")
-_LIST = re.compile(r"\\?[,;]")
-_HEAD_PARAMETER = re.compile(r';[^=:";]*=((?:"[^"]*"|[^;:"])*)')
+_OTHER_BREAKS = regex("[\v\f\x1c-\x1e\x85\u2028\u2029]")  # some readers end a line there, RFC 5545 does not
+_FOLD = regex(r"(?:\r\n|\n|\r)[ \t]")  # RFC 5545 §3.1
+_BREAK = regex(r"\r\n|\n|\r")
+_BEGIN = regex(r"\W*+BEGIN\s*:\s*V", re.IGNORECASE)  # of a calendar, or of what stands in front of it in a file
+_CALENDAR = regex(r"(?:^|[\r\n])\W*+BEGIN\s*:\s*VCALENDAR", re.IGNORECASE)
+_VALUE = regex(r'(?:[^:"]++|"[^"]*")*+:(.*)')  # a quoted parameter may hold a colon
+_PARAMETER = regex(r';\s*([A-Za-z-]+)\s*=\s*("[^"]*"|[^;:"]*)')
+_MAILTO = regex(r"\s*(?:mailto:)?\s*([^\s;?]*)", re.IGNORECASE)
+_ADDRESS = regex(r"""["'\s]*+(?:[^@<>]*+<)?\s*+[^\s@<>:]++@[^\s@<>:/]++\s*+>?["'\s]*+""")
+_LIST = regex(r"\\?[,;]")
+_HEAD_PARAMETER = regex(r';[^=:";]*=((?:"[^"]*"|[^;:"])*)')
 _PARTIES = frozenset(("ORGANIZER", "ATTENDEE", "CALENDAR-ADDRESS"))  # the last: RFC 9073 §6.4
 _NO_ADDRESSES = frozenset(  # ids, and texts that a person reads: no client sends a response to what stands there
     ("UID", "RELATED-TO", "X-WR-RELCALID", "SUMMARY", "DESCRIPTION", "COMMENT", "LOCATION", "CATEGORIES", "NAME",

@@ -1,8 +1,9 @@
 """Decoding bytes to text, whatever charset a message declares. Nothing raises, no text is lost."""
 
 import codecs
-import re
 from functools import lru_cache
+
+from email_handler.mail.patterns import regex
 
 # Declared charset to Python codec. A superset replaces the set that it extends, as in browsers (WHATWG Encoding
 # §4.2): senders label windows-1252 as iso-8859-1, GBK as gb2312, and so on. Keys are lower-case letters and digits.
@@ -62,9 +63,9 @@ _MARKS = (  # the four-byte ones first: one of them begins with a two-byte one
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"), (codecs.BOM_UTF8, "utf-8"),
 )  # fmt: skip
-_SURROGATES = re.compile("[\ud800-\udfff]")
+_SURROGATES = regex("[\ud800-\udfff]")
 _ASCII = bytes(range(32, 127))
-_NOISE = re.compile(r"[^a-z0-9]")
+_NOISE = regex(r"[^a-z0-9]")
 _MAX_NAME = 100  # characters read of a charset name; the longest registered one has 45
 _PER_ERROR = 10  # non-ASCII bytes for each undecodable one; with fewer, the declared charset is wrong
 

@@ -8,7 +8,6 @@ time grows with the square of the nesting.
 """
 
 import html
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from email_handler.mail import css
 from email_handler.mail.entities import unescape
 from email_handler.mail.markup import Kind, attributes, tokens
+from email_handler.mail.patterns import regex
 from email_handler.mail.urls import link_url, picture_url
 
 MAX_CONFINED = 2_000_000  # characters of HTML; of longer ones clients show a small part anyway
@@ -80,7 +80,7 @@ def _root_style(root: dict[str, str]) -> str:
     return ";".join(("display:block", *said, root.get("style", "")))
 
 
-_BARE = re.compile("[0-9a-fA-F]{6}")
+_BARE = regex("[0-9a-fA-F]{6}")
 
 _TABLE_PARTS = {  # where each may stand, and what is opened for it there if it is missing
     "caption": ("table",),

@@ -13,6 +13,7 @@ from typing import Any
 import tinycss2
 from tinycss2.serializer import serialize_identifier
 
+from email_handler.mail.patterns import regex
 from email_handler.mail.urls import picture_url
 
 MAX_STYLE = 10_000  # characters of one style attribute; what is longer is dropped
@@ -65,10 +66,10 @@ _PSEUDO = frozenset(
         "only-child", "root", "visited",
     )
 )  # fmt: skip
-_NOT_WRITTEN = re.compile(r"[<\x00-\x1f\x7f]|--|/\*")  # could end a <style> in some client, or begin a comment
-_QUOTING = re.compile(r"[\"'\\\x00-\x1f\x7f]")
-_LONG_NUMBER = re.compile(r"[0-9]{100,}")  # int() of thousands of digits raises
-_CONDITION = re.compile(r"(?:and|not|only|all|screen|print|handheld|(?:-webkit-)?(?:min-|max-)?[a-z-]{1,40})")
+_NOT_WRITTEN = regex(r"[<\x00-\x1f\x7f]|--|/\*")  # could end a <style> in some client, or begin a comment
+_QUOTING = regex(r"[\"'\\\x00-\x1f\x7f]")
+_LONG_NUMBER = regex(r"[0-9]{100,}")  # int() of thousands of digits raises
+_CONDITION = regex(r"(?:and|not|only|all|screen|print|handheld|(?:-webkit-)?(?:min-|max-)?[a-z-]{1,40})")
 
 type _Tokens = Iterable[Any]  # tinycss2 has no types
 
@@ -239,7 +240,7 @@ def _below(parts: list[str], scope: str) -> str:
     return scope + roots + "".join(parts)
 
 
-_ROOT = re.compile(r"(?:html|body|:root)((?:[.#:\[].*)?)", re.IGNORECASE)
+_ROOT = regex(r"(?:html|body|:root)((?:[.#:\[].*)?)", re.IGNORECASE)
 
 
 def _simple(token: Any, pending: Iterator[Any]) -> str | None:  # noqa: PLR0911 - one for each kind of token

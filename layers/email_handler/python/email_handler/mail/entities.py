@@ -6,7 +6,9 @@
 import re
 from html import unescape as _unescape  # noqa: TID251 - the one safe place
 
-_LONG_NUMBER = re.compile(r"&#(?=[0-9]{8}|[xX][0-9a-fA-F]{8})(?:[xX]0*+([0-9a-fA-F]*+)|0*+([0-9]*+))")
+from email_handler.mail.patterns import regex
+
+_LONG_NUMBER = regex(r"&#(?=[0-9]{8}|[xX][0-9a-fA-F]{8})(?:[xX]0*+([0-9a-fA-F]*+)|0*+([0-9]*+))")
 _MOST_DIGITS = 7  # of the last code point, 1114111; with more, a number means none
 _NO_CHARACTER = "1114112"  # becomes U+FFFD, as in browsers
 

@@ -3,16 +3,17 @@
 import re
 
 from email_handler.mail.headers import clean
+from email_handler.mail.patterns import regex
 
 MAX_NAME = 150  # characters: in most scripts under the 255 bytes of file systems
 
 # Characters that some file system forbids, and those that change the writing direction (``exe.fdp`` shown as
 # ``pdf.exe``). Separators become underscores: ``Rechnung 1/2.pdf`` is a title.
-_UNSAFE = re.compile(r'[/\\:*?"<>|]')
-_DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_DRIVE = re.compile(r"(?i)[a-z]:\\(?:.*\\)?")
+_UNSAFE = regex(r'[/\\:*?"<>|]')
+_DIRECTION = regex("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_DRIVE = regex(r"(?i)[a-z]:\\(?:.*\\)?")
 
-_ENDING = re.compile(r"[^@]{0,40}[0-9][^@]{0,40}|[^@]|tar", re.IGNORECASE)
+_ENDING = regex(r"[^@]{0,40}[0-9][^@]{0,40}|[^@]|tar", re.IGNORECASE)
 _MAX_ENDINGS = 8
 
 _NAMES = {

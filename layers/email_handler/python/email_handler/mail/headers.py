@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from email_handler.mail.charsets import decode, extends_ascii
 from email_handler.mail.encodings import decode_base64, decode_quoted_printable
+from email_handler.mail.patterns import regex
 
 MAX_SECTION = 512 * 1024  # bytes read of one header section; SES accepts about 16 KB, real messages have up to 60 KB
 MAX_FIELDS = 1000  # header fields of one entity; real messages have up to 200 (Received, DKIM, ARC, X-)
@@ -13,19 +14,19 @@ MAX_VALUE = 16_000  # characters kept of one value, so that patterns stay fast; 
 MAX_PARAMETERS = 60  # of one Content-Type or Content-Disposition, RFC 2231 pieces included
 MAX_IDS = 200  # message ids of one field
 
-_FOLD = re.compile(r"\n(?=[ \t])")
-_NAME = re.compile(r"[!-9;-~]{1,200}")  # RFC 5322 §3.6.8: printable US-ASCII except the colon
+_FOLD = regex(r"\n(?=[ \t])")
+_NAME = regex(r"[!-9;-~]{1,200}")  # RFC 5322 §3.6.8: printable US-ASCII except the colon
 # Control characters, line breaks of every kind, and byte order marks.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
-_WORD = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?")  # RFC 2047 §2, up to the encoded text
-_PARAMETER = re.compile(r';\s*+([^\s=;"]{1,100}+)\s*+=\s*+("(?:[^"\\]|\\.)*+"|[^;]*+)', re.DOTALL)
-_ESCAPED = re.compile(r'\\(["\\])')
-_PIECE = re.compile(r"(?s)(.+?)(?:\*([0-9]{1,3}))?(\*?)")  # RFC 2231 §3 and §4: name, number, encoded or not
-_ID = re.compile(r"<([^<>]{1,1000}+)>")
-_CHARSET = re.compile(rb"(?i)charset\s{0,9}=\s{0,9}\"?([a-z0-9_.:-]{1,40})")
+_CONTROL = regex(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
+_WORD = regex(r"=\?([^?\s]{1,80})\?([bBqQ])\?")  # RFC 2047 §2, up to the encoded text
+_PARAMETER = regex(r';\s*+([^\s=;"]{1,100}+)\s*+=\s*+("(?:[^"\\]|\\.)*+"|[^;]*+)', re.DOTALL)
+_ESCAPED = regex(r'\\(["\\])')
+_PIECE = regex(r"(?s)(.+?)(?:\*([0-9]{1,3}))?(\*?)")  # RFC 2231 §3 and §4: name, number, encoded or not
+_ID = regex(r"<([^<>]{1,1000}+)>")
+_CHARSET = regex(rb"(?i)charset\s{0,9}=\s{0,9}\"?([a-z0-9_.:-]{1,40})")
 # A line that is not a field ends the header section unless one of these fields follows: then it is a folded line
 # that lost its indentation. So a broken line cannot hide a From field.
-_SURE_FIELD = re.compile(
+_SURE_FIELD = regex(
     r"(?im)^(?:content-[a-z-]+|mime-version|from|sender|reply-to|to|cc|subject|date|received|message-id|"
     r"return-path|dkim-signature|authentication-results|x-[a-z0-9-]+)[ \t]*:"
 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from email_handler.mail.entities import unescape
 from email_handler.mail.markup import VOID, Kind, attributes, tokens
+from email_handler.mail.patterns import regex
 
 MAX_HTML = 1_000_000  # characters read as HTML; email clients stop far earlier (Gmail shows 102 kB)
 MAX_LINKS = 1000
@@ -17,15 +18,15 @@ MAX_QUOTES = 30  # quote marks before a line; deeper quotations show this many
 MAX_ATTRIBUTES = 10_000  # characters of a tag's attributes that are read
 MAX_OPEN = 200  # open elements remembered; of deeper ones only the text is read
 
-_LEFTOVER = re.compile(r"<[^<>]*+>")
-_SPACE = re.compile(r"[ \t\r\n\f\u00a0]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_HIDING = re.compile(
+_LEFTOVER = regex(r"<[^<>]*+>")
+_SPACE = regex(r"[ \t\r\n\f\u00a0]+")
+_CONTROL = regex(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_HIDING = regex(
     r"display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden|mso-hide\s{0,9}:\s{0,9}all|"
     r"(?:font-size|max-height|max-width|opacity)\s{0,9}:\s{0,9}0(?:\.0{1,9})?(?:px|pt|em|rem|%)?\s{0,9}(?:[;!]|$)",
     re.IGNORECASE,
 )
-_COLOR = re.compile(
+_COLOR = regex(
     r"(?i)(?:^|[;\s])(color|background(?:-color)?)\s{0,9}:\s{0,9}(#[0-9a-f]{3,6}|rgb\([\d ,]{5,20}\)|[a-z]{3,20})"
 )
 

@@ -4,7 +4,7 @@ Unicode's property Default_Ignorable_Code_Point (DerivedCoreProperties.txt), whi
 soft hyphen, joiners, direction marks, fillers, variation selectors, tags, and the code points reserved for more of them.
 """
 
-import re
+from email_handler.mail.patterns import regex
 
 RANGES = (
     (0xAD, 0xAD),
@@ -30,4 +30,4 @@ RANGES = (
 CHARACTERS = "".join(f"{chr(first)}-{chr(last)}" for first, last in RANGES)
 """The table as the inside of a character class, for Python's patterns and PCRE2's."""
 
-IGNORABLE = re.compile(f"[{CHARACTERS}]+")
+IGNORABLE = regex(f"[{CHARACTERS}]+")

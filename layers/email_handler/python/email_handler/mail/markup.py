@@ -3,24 +3,24 @@
 Not a browser's tokenizer in every detail: what never ends (a tag, a comment, a ``<title>``) hides nothing behind it here.
 """
 
-import re
 from collections.abc import Iterator
 from enum import Enum, auto
 
 from email_handler.mail.entities import unescape
+from email_handler.mail.patterns import regex
 
 # A whole tag. As in browsers, quotes count only after "=", and a quote that never closes is an ordinary character.
 # Possessive quantifiers keep the time linear.
-_TAG = re.compile(r"""<(/?)([a-zA-Z][^\s/>]{0,40}+)((?:[^>=]++|=\s*+"[^"]*+"|=\s*+'[^']*+'|=)*+)>""")
-_ATTRIBUTE = re.compile(r"""([^\s=/>"']{1,60}+)\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s>]*+)""")
-_LEFTOVER = re.compile(r"<[^<>]*+>")
+_TAG = regex(r"""<(/?)([a-zA-Z][^\s/>]{0,40}+)((?:[^>=]++|=\s*+"[^"]*+"|=\s*+'[^']*+'|=)*+)>""")
+_ATTRIBUTE = regex(r"""([^\s=/>"']{1,60}+)\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s>]*+)""")
+_LEFTOVER = regex(r"<[^<>]*+>")
 
 VOID = frozenset(
     ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr")
 )
 RAW = frozenset(("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"))
 """Elements whose contents are text without tags."""
-_CLOSING = {name: re.compile(f"(?i)</{name}(?=[\\s/>])") for name in RAW}
+_CLOSING = {name: regex(f"(?i)</{name}(?=[\\s/>])") for name in RAW}
 
 
 class Kind(Enum):
@@ -85,4 +85,4 @@ def attributes(text: str, limit: int) -> dict[str, str]:
     return found
 
 
-_FLAGS = {name: re.compile(rf"(?:^|\s){name}(?:[\s/=]|$)") for name in ("hidden", "nowrap")}
+_FLAGS = {name: regex(rf"(?:^|\s){name}(?:[\s/=]|$)") for name in ("hidden", "nowrap")}

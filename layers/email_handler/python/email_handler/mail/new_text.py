@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterator, Sequence
 
 from email_handler.mail.html import html_text
+from email_handler.mail.patterns import regex
 from email_handler.mail.quotations import begins_original, is_quoted, is_rule, own_passages
 from email_handler.mail.surroundings import without_preface, without_signature
 
 TEXT_LIMIT = 1_000_000  # characters read; no person writes more
 LINES_LIMIT = 20_000  # lines read
 
-_QUOTING_ELEMENT = re.compile(
+_QUOTING_ELEMENT = regex(
     r"<(?:div|blockquote|span|hr|table)\b[^<>]{0,300}?\b(?:id|class|type|name)\s?=\s?[\"']?(?:[\w -]{0,40}\b)?(gmail_quote\w{0,12}"
     r"|yahoo_quoted|moz-cite-prefix|(?:x_)?divRplyFwdMsg|(?:x_)?appendonsend|OLK_SRC_BODY_SECTION|protonmail_quote"
     r"|zmail_extra|stopSpelling|zwchr|ms-outlook-mobile-reference-message|cite|mail_quote|tutanota_quote)\b",
@@ -18,7 +19,7 @@ _QUOTING_ELEMENT = re.compile(
 )
 """Gmail, Yahoo, Thunderbird, Outlook (web, desktop, Mac, mobile), Proton, Zoho, Hotmail, Zimbra, Apple Mail."""
 
-_BLOCK_QUOTING = re.compile(r"gmail|moz|protonmail|zmail|cite|mail_quote|tutanota", re.IGNORECASE)
+_BLOCK_QUOTING = regex(r"gmail|moz|protonmail|zmail|cite|mail_quote|tutanota", re.IGNORECASE)
 """Those whose quotation is a blockquote, so that its end shows."""
 
 

@@ -1,6 +1,5 @@
 """Reading a message: any bytes become a :class:`Message`, which lists what could not be read."""
 
-import re
 from dataclasses import replace
 from urllib.parse import unquote
 
@@ -21,6 +20,7 @@ from email_handler.mail.headers import (
 )
 from email_handler.mail.html import MAX_HTML, Page, html_text, read_page
 from email_handler.mail.message import FIELDS_LEFT_OUT, Attachment, Header, Message, Part, unread
+from email_handler.mail.patterns import regex
 from email_handler.mistakes import Mistake, attempt
 
 MAX_DEPTH = 30  # nested multiparts; forwarding chains nest by message/rfc822, which is not entered
@@ -30,16 +30,16 @@ MAX_NESTED = 3  # levels of nested messages that are searched for text if the ou
 MAX_FOLLOWING = 2048  # bytes after a header section that may declare the first part's charset
 MAX_TITLE = 80  # characters of a nested message's subject that become its file name
 
-_BLANK_LF = re.compile(rb"\n\r?\n")
-_BLANK_CR = re.compile(rb"\r\r")
-_END = re.compile(rb"\Z")
-_BLANK_FIRST = re.compile(rb"\r?\n|\r")
+_BLANK_LF = regex(rb"\n\r?\n")
+_BLANK_CR = regex(rb"\r\r")
+_END = regex(rb"\Z")
+_BLANK_FIRST = regex(rb"\r?\n|\r")
 _LINE_ENDS = b"\r\n"
-_DELIMITER_REST = re.compile(rb"(--)?[ \t]*+(?:\r\n|\r|\n|\Z)")
-_BOUNDARY = re.compile(rb"(?i)(?:^|[\r\n])--([^\r\n]{1,200})(?:\r\n|\r|\n)Content-")
-_META_CHARSET = re.compile(rb"(?i)<meta[^>]{1,200}charset\s*=\s*[\"']?([a-z0-9_.:-]{1,40})")
-_CID = re.compile(r"(?i)cid:([^\"'\s<>)]{1,500})")
-_PROSE = re.compile(rb"\s*+[^\s=]++ ++\S")  # a first line of several words is not base64
+_DELIMITER_REST = regex(rb"(--)?[ \t]*+(?:\r\n|\r|\n|\Z)")
+_BOUNDARY = regex(rb"(?i)(?:^|[\r\n])--([^\r\n]{1,200})(?:\r\n|\r|\n)Content-")
+_META_CHARSET = regex(rb"(?i)<meta[^>]{1,200}charset\s*=\s*[\"']?([a-z0-9_.:-]{1,40})")
+_CID = regex(r"(?i)cid:([^\"'\s<>)]{1,500})")
+_PROSE = regex(rb"\s*+[^\s=]++ ++\S")  # a first line of several words is not base64
 _UUENCODINGS = ("x-uuencode", "uuencode", "uue", "x-uue")
 _IDENTITIES = ("", "7bit", "8bit", "binary", "7-bit", "8-bit")
 _MARKED_UP = ("text/html", "text/enriched", "text/richtext")

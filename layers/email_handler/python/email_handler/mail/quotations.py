@@ -8,51 +8,51 @@ sees a bounded piece of text.
 import re
 from collections.abc import Sequence
 
+from email_handler.mail.patterns import regex
+
 LINE_LIMIT = 500  # characters of a line that patterns see
 _ATTRIBUTION_LINES = 4  # clients wrap "On … wrote:" at 78 columns
 _BLANK_LINES = 6  # between an introduction and its quotation
 _HEADER_LINES = 8  # of a block of quoted header fields, with wrapped values and blank lines
 
 _BIDI = dict.fromkeys((0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF))  # UAX 9, and U+FEFF
-_QUOTED = re.compile(r"\s{0,3}(?:>|&gt;)(?!:\s*$)")  # ">:" alone is the end of a wrapped "<address>:"
-_RULE = re.compile(r"\s{0,10}[-_=*~\u2013\u2014\u2500\u2501#]{2,}\s*")
-_DATE = re.compile(r"\d{1,4}\D{1,15}\d{1,4}")  # two numbers near each other: 12:47, 2016-12-08, 8 dicembre 2016
-_ADDRESS = re.compile(r"[^\s<>@]{1,64}@[^\s<>@]{2,}")
+_QUOTED = regex(r"\s{0,3}(?:>|&gt;)(?!:\s*$)")  # ">:" alone is the end of a wrapped "<address>:"
+_RULE = regex(r"\s{0,10}[-_=*~\u2013\u2014\u2500\u2501#]{2,}\s*")
+_DATE = regex(r"\d{1,4}\D{1,15}\d{1,4}")  # two numbers near each other: 12:47, 2016-12-08, 8 dicembre 2016
+_ADDRESS = regex(r"[^\s<>@]{1,64}@[^\s<>@]{2,}")
 
-_WROTE = re.compile(
+_WROTE = regex(
     r"\b(?:wrote|writes|said|schrieb|schreef|skrev|a écrit|écrivait|escribió|escribio|escreveu|ha scritto|scritto"
     r"|va escriure|napisał\(?a?\)?|napisala|napsala?|napísala?|írta|kirjoitti|a scris|написал\(?\u0430?\)?|писал\(?\u0430?\)?"
     r"|пишет|написав|έγραψε|έγραψαν|yazd\u0131|menulis|tulis|đã viết|je napisao|je napisala|напиша|parašė|pisze|пише|rašė|rakstīja|kirjutas|geschrieben|написао|napisao)\b"
     r"|写道|寫道|写信|のメール|書きました|님이 작성|작성:|쓴 글|כתב|كتب|نوشت|เขียน|ने लिखा",
     re.IGNORECASE,
 )
-_BEGINS_ATTRIBUTION = re.compile(
+_BEGINS_ATTRIBUTION = regex(
     r"[\s>*-]{0,8}(?:on|am|le|el|em|il|la|op|den|dana|på|kl|w dniu|dnia|dne|dňa|a|az|în|в|στις|in data|ngày|pada|vào|vo|"
     r"mon|tue|wed|thu|fri|sat|sun|н\u0430|\u0443|u|در|في)\b|[\s>*-]{0,8}(?:\d|בתאריך|ב-\d|在|於|于|ใน)",
     re.IGNORECASE,
 )
 """The start of a line that introduces a quotation: a preposition before a date, a weekday, or the date itself."""
 
-_PREPOSITION = re.compile(
-    r"\s{0,5}(?:on|am|le|el|em|il|op|den|w dniu|dnia|mon|tue|wed|thu|fri|sat|sun)\b", re.IGNORECASE
-)
+_PREPOSITION = regex(r"\s{0,5}(?:on|am|le|el|em|il|op|den|w dniu|dnia|mon|tue|wed|thu|fri|sat|sun)\b", re.IGNORECASE)
 _TAIL = 60  # characters before the colon that may contain "wrote"
 
-_LABEL = re.compile(r"[\s>*_|]{0,10}([^\W\d_][^:\uff1a*\n]{0,24}?)\s?\*{0,2}\s?[:\uff1a]")
-_FROM = re.compile(
+_LABEL = regex(r"[\s>*_|]{0,10}([^\W\d_][^:\uff1a*\n]{0,24}?)\s?\*{0,2}\s?[:\uff1a]")
+_FROM = regex(
     r"from|de|da|van|von|fra|från|od|от|от кого|від|kimden|gönderen|lähettäjä|feladó|expéditeur|expediteur|remitente|remetente"
     r"|mittente|afzender|absender|avsändare|avsender|afsender|nadawca|odesílatel|de la|message (?:du|de)|发件人|寄件者|寄件人|差出人"
     r"|送信者|送信元|šalje|expeditorul|отправитель|від кого|saatja|nuo|보낸 ?사람|من|المرسل|از|فرستنده|מאת|από|dari|pengirim|từ|người gửi|จาก"
 )
-_SUBJECT = re.compile(
+_SUBJECT = regex(
     r"subject|betreff|objet|sujet|asunto|assunto|oggetto|onderwerp|emne|ämne|temat|předmět|predmet|tárgy|konu|тема|aihe|subiect"
     r"|subiectul|naslov|zadeva|tema|teema|temats|относно|주제|主题|主旨|件名|제목|الموضوع|موضوع|נושא|θέμα|subjek|perihal|chủ đề|หัวเรื่อง|เรื่อง"
 )
-_SENT = re.compile(
+_SENT = regex(
     r"sent|sent at|gesendet|envoyé(?: le)?|date d'envoi|enviad[oa](?: el| em)?|inviato|verzonden|sendt|skickat|wysłano"
     r"|data wysłania|odesláno|küldve|отправлено|надіслано|lähetetty|trimis|elküldve|odoslané|gönderildi|发送时间|發送時間|寄件日期|送信日時|보낸 ?날짜|נשלח|تم الإرسال|تاريخ الإرسال|أُرسلت|ارسال شده|تاریخ ارسال|στάλθηκε|надіслано|изпратено|poslano|saatmisaeg|nosūtīts|išsiųsta|enviat|được gửi|ส่ง"
 )
-_OTHER = re.compile(
+_OTHER = regex(
     r"date|to|cc|reply-to|an|datum|kopie|à|a|copie(?: à)?|para|fecha|data|aan|til|dato|till|kopia|komu|do|dw|címzett|kime"
     r"|päivämäärä|dátum|dată|kopio|másolat(?:ot kap)?|kopi|kópia|bilgi|destinatarul|pre|prima|za|no|kam|per a|pour|adresat|adressaat|empfänger|saaja|către|送信先|kuupäev"
     r"|tarih|кому|дата|копия|копія|vastaanottaja|päiväys|către|收件人|收件者|日期|時間|抄送|副本|宛先|日時|日付|받는 ?사람|날짜|참조|إلى|به|تاریخ"
@@ -66,36 +66,34 @@ _FORWARDED = (
     r"|edelleenlähetetty|továbbított|przek(?:azan|azywan)|přeposl|přeposíl|preposlan|proslijeđen|redirec[țţ]ionat"
     r"|пересыл|переадресован|перенаправлен|переслан|пересила|i\u0307?leti|转发|転送"
 )
-_DIVIDER = re.compile(
+_DIVIDER = regex(
     r"\s{0,10}[-_=*>\u2010-\u2015\u2500]{2,}(?:\s|&nbsp;){0,5}(?:original|forwarded|begin forwarded|ursprüngliche|message (?:d'origine|original)|mensaje"
     r"|mensagem|messaggio|oorspronkelijk|origineel|oprindelig|original[at]|ursprungligt|opprinnelig|alkuperäinen|wiadomość"
     r"|treść przekazanej|oryginalna|původní|eredeti|исходное|orijinal|原始邮件|原始郵件|元のメッセージ|メッセージを転送|original|원본"
     rf"|الرسالة|پیام اصلی|הודעה|αρχικό|{_FORWARDED})(?:[^\n]{{0,60}}|[^\n]{{0,40}}?[-_=*]{{2,}}[^\n]{{0,{LINE_LIMIT}}})",
     re.IGNORECASE,
 )
-_FORWARD_LINE = re.compile(
-    rf"\s{{0,5}}(?:[^\n:]{{1,20}} )?(?:{_FORWARDED})[^\n:]{{0,30}}[:\uff1a]\s{{0,5}}", re.IGNORECASE
-)
+_FORWARD_LINE = regex(rf"\s{{0,5}}(?:[^\n:]{{1,20}} )?(?:{_FORWARDED})[^\n:]{{0,30}}[:\uff1a]\s{{0,5}}", re.IGNORECASE)
 """A line without dashes that introduces a forwarded message, as Apple Mail and MailMate write it."""
 
-_DASHED_TITLE = re.compile(r"\s{0,3}-{3,12} ?[^\s-][^\n]{0,60}?-{3,12}\s{0,3}")
-_ONE_LINE_HEADER = re.compile(r"\s{0,3}-{3,12} ?[^\s-][^\n]{0,60}?-{3,12} ?[^\W\d_][^:\uff1a\n]{0,24}[:\uff1a]")
+_DASHED_TITLE = regex(r"\s{0,3}-{3,12} ?[^\s-][^\n]{0,60}?-{3,12}\s{0,3}")
+_ONE_LINE_HEADER = regex(r"\s{0,3}-{3,12} ?[^\s-][^\n]{0,60}?-{3,12} ?[^\W\d_][^:\uff1a\n]{0,24}[:\uff1a]")
 """A dashed title with the header of the original behind it, as mail apps of phones send it."""
 
 _PERSON = r"[^:\uff1a]{0,80}[(<\[]{0,2}(?:mailto:)?[^\s<>@]{1,64}@[^\s<>@]{2,80}?[)>\]]{0,2}"
-_NAMED = re.compile(rf"{_PERSON},?\s{{1,3}}(?:さんは)?")
+_NAMED = regex(rf"{_PERSON},?\s{{1,3}}(?:さんは)?")
 """A person with an address, before a word for "wrote"."""
 
-_CITED = re.compile(
+_CITED = regex(
     rf"\s{{0,5}}(?:quoting|zitat von|citando|citation de|citat från|cytowanie|كتب|نوشت|כתב) {_PERSON}\s?[:\uff1a]",
     re.IGNORECASE,
 )
 """A word before a person with an address: Horde's webmail, and Arabic's order of words."""
 
-_WROTE_AT = re.compile(r"[^\W\d_]\S{0,30}(?: \S{1,30}){0,3} ")
+_WROTE_AT = regex(r"[^\W\d_]\S{0,30}(?: \S{1,30}){0,3} ")
 """A name, before "wrote on" and a date."""
 
-_TIME = re.compile(r"\d{1,2}[:.]\d\d")
+_TIME = regex(r"\d{1,2}[:.]\d\d")
 
 
 def own_passages(lines: Sequence[str]) -> list[list[str]]:

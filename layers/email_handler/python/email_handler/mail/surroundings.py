@@ -6,6 +6,7 @@ A signature follows ``--`` or a closing formula, or names the device. Every patt
 import re
 from collections.abc import Sequence
 
+from email_handler.mail.patterns import regex
 from email_handler.mail.quotations import head_of
 
 _SIGNATURE_LINES = 15
@@ -13,7 +14,7 @@ _ENDS = (".", "!", ">", ")", "]", "*", "\u3002", "\u3011", "\uff01")  # of a war
 _FIRST_WORDS = 24  # characters in which a warning says what it is about
 _PREFACE_LINES = 6  # of one warning
 
-_DEVICE = re.compile(
+_DEVICE = regex(
     r"\s{0,5}(?:sent (?:from|via|with|using) |get outlook for |get bluemail|gesendet (?:von|mit|aus) |von meinem .{2,40} gesendet"
     r"|diese nachricht wurde von meinem|outlook für .{2,20} beziehen|holen sie sich outlook|laden sie outlook|envoyé (?:de|depuis|à partir|avec) "
     r"|télécharger outlook|obtenez outlook|obtenir outlook|enviado (?:desde|do|de|por|a partir) |enviada (?:do|de) |enviat (?:des|amb) "
@@ -28,28 +29,28 @@ _DEVICE = re.compile(
     r"|trimis (?:de pe|din))",
     re.IGNORECASE,
 )
-_PRODUCT = re.compile(
+_PRODUCT = regex(
     r"\b(?:my|meinem|mon|mi|meu|mio|mijn|min|mojego|моего|мого)\b|iphon|ipad|android|galaxy|samsung|huawei|xiaomi|blackberry|outlook|gmail|yahoo|proton|bluemail|k-9|aqua|spark|tutanota|zoho|mobil"
     r"|windows|gmx|web\.de|shortwave|wps|netease|phone|tablet|\bapp\b|邮箱|手机|郵箱|手機",
     re.IGNORECASE,
 )
 _DEVICE_LIMIT = 90
-_SENTENCE = re.compile(r"[,;.!?](?: |$)")
+_SENTENCE = regex(r"[,;.!?](?: |$)")
 
-_CAUTION = re.compile(
+_CAUTION = regex(
     r"[\W_]{0,12}(?:caution|warning|attention|notice|alert|important|be careful|achtung|vorsicht|warnung|hinweis|avertissement"
     r"|prudence|precaución|atención|advertencia|cuidado|aviso|atenção|attenzione|avviso|let op|waarschuwing|pas op|uwaga"
     r"|ostrzeżenie|obs|varning|advarsel|varoitus|huom(?:io)?|upozornění|pozor|figyelem|atenție|dikkat|προσοχή|внимание"
     r"|осторожно|увага|تحذير|تنبيه|תשומת לב|אזהרה|שים לב|זהירות|注意|警告|提醒|주의)",
     re.IGNORECASE,
 )
-_THIS_MESSAGE = re.compile(
+_THIS_MESSAGE = regex(
     r"[\W_]{0,12}(?:this (?:e-?mail|message|mail)|diese (?:e-?mail|nachricht)|ce (?:message|courriel|mail)|cet e-?mail"
     r"|este (?:correo|mensaje|e-?mail)|esta mensagem|questa (?:e-?mail|mail)|questo messaggio|deze (?:e-?mail|mail)|dit bericht"
     r"|ta wiadomość|denna|detta|denne|tämä viesti|это письмо|цей лист|此邮件|此郵件|このメール|이 메일|הודעה זו|هذه الرسالة)",
     re.IGNORECASE,
 )
-_OUTSIDE = re.compile(
+_OUTSIDE = regex(
     r"external (?:e-?mail|sender|source|message|address)|non-\w{2,12} e-?mail|external: |outside (?:of )?(?:the |our |your )?"
     r"(?:organi[sz]ation|company|network|university|corporate)|extern\w{0,3} (?:absender|e-?mail|nachricht|quelle|adresse)"
     r"|au(?:ß|ss)erhalb (?:der|des|unserer?|ihrer?) |expéditeur ext|(?:provient|vient|émane) de l['\u2019]ext|source externe"
@@ -65,7 +66,7 @@ _OUTSIDE = re.compile(
     r"|[来來]自外部|組織外|组织外|외부 ?(?:메일|이메일|발신|에서)",
     re.IGNORECASE,
 )
-_CARE = re.compile(
+_CARE = regex(
     r"caution|careful|cautious|click|links?\b|attach|verif|validat|trust|originat|(?:came|comes|sent|received|is) from"
     r"|vorsicht|anh[aä]ng|stammt|kommt|prudent|clique|pi[èe]ces? jointe|provient|cuidado|enlace|adjunt|proviene|procede"
     r"|anexo|attenzione|allegat|voorzichtig|bijlage|komt|ostrożn|załącz|bilagor|kommer|vedhæft|vedlegg|liitte|příloh"
@@ -73,14 +74,14 @@ _CARE = re.compile(
     re.IGNORECASE,
 )
 _TAG_WORDS = r"(?:external|extern|externe|externo|esterno|ext|外部メール|外部邮件|外部郵件|외부 ?메일)"
-_TAG = re.compile(
+_TAG = regex(
     rf"[\W_]{{0,12}}{_TAG_WORDS}(?: (?:e-?mail|message|sender|mail))?"
     r"(?:[\W_]{1,8}(?:use caution|be careful|caution))?[\W_]{0,12}",
     re.IGNORECASE,
 )
 """A line that a gateway puts on top: ``[EXTERNAL EMAIL]``."""
 
-_SELDOM = re.compile(
+_SELDOM = regex(
     r"\W{0,5}(?:(?:you|some people who received this message) (?:don['\u2019]t|do not) often get e-?mail"
     r"|sie erhalten nicht (?:häufig|oft|regelmäßig)|vous n['\u2019](?:obtenez|recevez) pas souvent|no (?:suele recibir|recibe a menudo)"
     r"|(?:u|je) ontvangt? niet vaak|non (?:si ricevono|ricevi) spesso|(?:você )?(?:não costuma receber|não recebe (?:muitas vezes|com frequência))"
@@ -89,7 +90,7 @@ _SELDOM = re.compile(
 )
 """Microsoft's hint on a sender's first messages."""
 
-_ADVICE = re.compile(
+_ADVICE = regex(
     r"links?\b|attach|anhänge|pièces jointes|liens|enlaces|adjuntos|anexos|allegati|bijlagen|załącz|bilagor",
     re.IGNORECASE,
 )
@@ -106,7 +107,7 @@ _ANSWERS = frozenset(
 )  # fmt: skip
 """What looks like a name as the last line, and answers."""
 
-_RULE_ABOVE_SIGNATURE = re.compile(r"_{2,80}|[\u2014\u2013\u2015]{2,80}")
+_RULE_ABOVE_SIGNATURE = regex(r"_{2,80}|[\u2014\u2013\u2015]{2,80}")
 _SHORT = 80  # characters; longer lines below a closing formula are sentences
 _SENTENCE_WORDS = 3  # of what stands above a name: fewer may be a list
 _NAME_WORDS = 3
@@ -114,7 +115,7 @@ _INITIALS = 2  # letters: "JD", and before a full stop "J.", "Dr."
 _IN_NAMES = str.maketrans("", "", ".-'\u2019")
 _NAMES = 2  # lines below "Thanks,": a name and sometimes a place
 
-_CLOSING = re.compile(
+_CLOSING = regex(
     r"\s{0,5}(?:(?:kind|best|warm|warmest|many|my|with)(?: (?:kind|best|warm|kindest))? ?(?:regards|wishes)|kindest regards|regards"
     r"|best|cheers|sincerely(?: yours)?|yours (?:sincerely|truly|faithfully)|respectfully(?: yours)?|all the best|take care"
     r"|mit (?:freundlichen|besten|herzlichen|lieben|vielen) grü(?:ß|ss)en|freundliche grü(?:ß|ss)e|(?:viele|liebe|beste|schöne|herzliche)"
@@ -128,14 +129,14 @@ _CLOSING = re.compile(
     r"[\s,.!\U0001f300-\U0001faff]{0,5}",
     re.IGNORECASE,
 )
-_THANKS = re.compile(
+_THANKS = regex(
     r"\s{0,5}(?:(?:many |with )?thanks(?: again| in advance)?|thank you(?: very much| so much)?|thx|vielen dank|danke"
     r"(?:schön)?|besten dank|merci(?: beaucoup| d'avance)?|gracias|obrigad[oa]|grazie|bedankt|dank u?|tack|takk?|kiitos"
     r"|dziękuję|děkuji|спасибо|ευχαριστώ|teşekkürler|谢谢|謝謝|ありがとうございます|감사합니다|شكرا|תודה)[\s,.!]{0,3}",
     re.IGNORECASE,
 )
-_NAME = re.compile(r"\s*[^\W\d_][\w.'-]{0,20}(?:(?: [\w.'-]{1,20}){0,2} (?:[\w'-]{1,20}|\w\.))?\s*")
-_DASHED_NAME = re.compile(r"\s{0,3}[-\u2013\u2014] ?[^\W\d_][\w.]{0,20}(?: [\w.]{1,20}){0,3}\s*")
+_NAME = regex(r"\s*[^\W\d_][\w.'-]{0,20}(?:(?: [\w.'-]{1,20}){0,2} (?:[\w'-]{1,20}|\w\.))?\s*")
+_DASHED_NAME = regex(r"\s{0,3}[-\u2013\u2014] ?[^\W\d_][\w.]{0,20}(?: [\w.]{1,20}){0,3}\s*")
 
 
 def without_preface(lines: list[str]) -> list[str]:

@@ -2,9 +2,11 @@
 
 import re
 
-_IGNORED = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff]+")
-_LINK = re.compile(r"(?:https?|mailto|tel|sms|geo):|#", re.IGNORECASE)
-_PICTURE = re.compile(r"https?://|cid:|data:image/(?:png|gif|jpe?g|webp|bmp);base64,", re.IGNORECASE)
+from email_handler.mail.patterns import regex
+
+_IGNORED = regex(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff]+")
+_LINK = regex(r"(?:https?|mailto|tel|sms|geo):|#", re.IGNORECASE)
+_PICTURE = regex(r"https?://|cid:|data:image/(?:png|gif|jpe?g|webp|bmp);base64,", re.IGNORECASE)
 _ESCAPED = {ord(mark): f"%{ord(mark):02X}" for mark in "\"'()\\<>`"}
 
 

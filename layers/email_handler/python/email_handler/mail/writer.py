@@ -15,6 +15,7 @@ from itertools import count
 from urllib.parse import quote
 
 from email_handler.mail.addresses import ascii_address
+from email_handler.mail.patterns import regex
 
 LINE_LIMIT = 998  # bytes without CRLF (RFC 5322 §2.1.1); SES refuses longer lines
 TEXT_LIMIT = 500  # characters of a header text: keeps a header section far below 16 KB
@@ -33,13 +34,13 @@ _PARAMETERS = frozenset(
     )
 )  # fmt: skip
 
-_TOKEN = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}")
-_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,127}")
-_ID = re.compile(r"[\x21-\x3b\x3d\x3f-\x7e]+")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069]+")
-_META_CHARSET = re.compile(r"(<meta\b[^<>]{0,200}?charset\s{0,4}=\s{0,4}[\"']?)[\w.:-]{1,40}", re.IGNORECASE)
-_LINE_END = re.compile(r"\r\n|\r|\n")
-_OUTSIDE_7BIT_LINE = re.compile(rb"[^\t\r\n\x20-\x7e]|[^\n]{%d}|\r(?!\n)|(?<!\r)\n" % (LINE_LIMIT + 1))
+_TOKEN = regex(r"[A-Za-z0-9!#$&^_.+-]{1,64}")
+_TYPE = regex(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,127}")
+_ID = regex(r"[\x21-\x3b\x3d\x3f-\x7e]+")
+_UNPRINTABLE = regex(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069]+")
+_META_CHARSET = regex(r"(<meta\b[^<>]{0,200}?charset\s{0,4}=\s{0,4}[\"']?)[\w.:-]{1,40}", re.IGNORECASE)
+_LINE_END = regex(r"\r\n|\r|\n")
+_OUTSIDE_7BIT_LINE = regex(rb"[^\t\r\n\x20-\x7e]|[^\n]{%d}|\r(?!\n)|(?<!\r)\n" % (LINE_LIMIT + 1))
 
 type Fields = tuple[tuple[str, str], ...]
 """Header fields to write: name and encoded value, which may be folded."""

@@ -2,6 +2,7 @@
 
 import re
 
+from email_handler.mail.patterns import regex
 from email_handler.outgoing.leak_gate.decodings import LINES
 from email_handler.outgoing.leak_gate.views import view
 from email_handler.outgoing.sentinels import LINES as BANNER_LINES
@@ -60,7 +61,7 @@ def remove_from_html(page: str) -> tuple[str, bool]:
 
 
 _ACTION = "?subject=email-handler"
-_ACTION_LINE = re.compile(
+_ACTION_LINE = regex(
     r"^[>| \t]*+(?:(?:[-*\u2022]|\[?\d{1,3}[\]).:]{1,2})[ \t]{0,4})?(?:[A-Za-z ]{1,30}:[ \t]{0,4})?"
     r"<?(?:mailto:)?[^\s<>@]{1,200}@[^\s<>@?]{1,253}" + re.escape(_ACTION) + r"[^\s<>]*+>?[ \t]*+(?:\r?\n|\Z)",
     re.MULTILINE,
@@ -73,17 +74,17 @@ def _may_hold_banner(text: str) -> bool:
 
 
 _PREVIEW_LIMIT = 8_000  # characters of the source of the words for a list of messages
-_PREVIEW = re.compile(
+_PREVIEW = regex(
     r"<(div|span|p)\b[^<>]*(?:display:\s?none|mso-hide)[^<>]*>[^<>]*</\1>(?=(?:\s|</?(?:div|span|p|o:p|font|table|tbody|tr|td)\b[^<>]*>)*+\Z)",
     re.IGNORECASE,
 )  # above the banner, as clients quote it: the contact's own first words, which only a list of messages shows
-_FRAME = re.compile(
+_FRAME = regex(
     r"((?:\s|</?(?:div|span|p|o:p|font|br)\b[^<>]*>)*+)"
     r"(<table\b[^<>]*>\s*+(?:<tbody\b[^<>]*>\s*+)?<tr\b[^<>]*>\s*+<td\b[^<>]*>\s*+<(?:section|div)\b[^<>]*>)",
     re.IGNORECASE,
 )  # banner's frame, as clients quote it
-_ATTRIBUTES = re.compile(r"(?<=[A-Za-z])\s[^<>]*(?=>)")
-_TAG = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9:-]*)[^<>]*>")
+_ATTRIBUTES = regex(r"(?<=[A-Za-z])\s[^<>]*(?=>)")
+_TAG = regex(r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9:-]*)[^<>]*>")
 _VOID = frozenset(("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"))
 
 
@@ -125,7 +126,7 @@ def _regions(text: str) -> list[tuple[int, int]]:
     return regions
 
 
-_OWN_PARAGRAPH = re.compile(r"\n[ \t\r]*+\n(?![ \t]*+[>|])[ \t]*+\S")
+_OWN_PARAGRAPH = regex(r"\n[ \t\r]*+\n(?![ \t]*+[>|])[ \t]*+\S")
 
 
 def _is_interrupted(text: str, start: int, end: int) -> bool:
@@ -135,9 +136,9 @@ def _is_interrupted(text: str, start: int, end: int) -> bool:
 
 
 _WHO = rf".{{0,200}}?(?:<[^\s<>]{{1,200}}>|\((?:LinkedIn|{NO_ADDRESS})\))\W{{0,5}}(?:not\b\W{{0,5}})?"
-_WHO_LINE = re.compile(rf"{_WHO}(?:{VERIFIED}\W{{0,5}}(?:first|message.{{0,25}})?)?$", re.IGNORECASE)
-_BANNER_LINE = re.compile(rf"(?:! )?(?:- |{'|'.join(map(re.escape, BANNER_LINES))})|{_WHO_LINE.pattern}", re.IGNORECASE)
-_OURS = re.compile(
+_WHO_LINE = regex(rf"{_WHO}(?:{VERIFIED}\W{{0,5}}(?:first|message.{{0,25}})?)?$", re.IGNORECASE)
+_BANNER_LINE = regex(rf"(?:! )?(?:- |{'|'.join(map(re.escape, BANNER_LINES))})|{_WHO_LINE.pattern}", re.IGNORECASE)
+_OURS = regex(
     rf"(?:! )?(?:{'|'.join(map(re.escape, BANNER_LINES))})|- .{{1,300}} \(\d[\d.]{{0,9}} [kM]?B\)$|- and \d{{1,9}} more$"
     rf"|{_WHO}{VERIFIED}\W{{0,5}}(?:first|message.{{0,25}})?$",
     re.IGNORECASE,

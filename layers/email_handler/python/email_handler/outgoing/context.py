@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from email_handler.conversations.owners import Identity, Owners
 from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord
@@ -10,9 +11,10 @@ from email_handler.conversations.thread_address import thread_address
 from email_handler.conversations.threads import Threading, replied_to, threading_for_contact, threading_for_owner
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.message import Message
-from email_handler.outgoing.actions import conversation_actions
 from email_handler.outgoing.copies import CopyWords, copy_words
-from email_handler.outgoing.pieces import Action
+
+if TYPE_CHECKING:  # of a forward alone, and seven modules are behind it
+    from email_handler.outgoing.pieces import Action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,7 @@ class ForwardContext:
     possible_duplicate: bool = False  # SES's response to the first copy was lost
     text_only: bool = False  # text and a list of the rest: the whole was refused for content or size
     copy: CopyWords | None = None  # of a copy of the owner's own message
-    actions: tuple[Action, ...] = ()  # what the owner may do about the message, at its end
+    actions: "tuple[Action, ...]" = ()  # what the owner may do about the message, at its end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,8 @@ def forward_context(
     text_only: bool = False,
 ) -> ForwardContext:
     """Return the context of the forward of *message* (its *record*, in its *conversation*) to the owner's *mailbox*."""
+    from email_handler.outgoing.actions import conversation_actions  # noqa: PLC0415
+
     number, own_reply_address = _place(record.receipt, conversation)
     identity = owners.identity(conversation)
     # A machine's subject renames nothing.

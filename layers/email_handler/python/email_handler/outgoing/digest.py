@@ -16,7 +16,6 @@ from email_handler.outgoing.pieces import Card, Heading, Paragraph, Piece
 from email_handler.outgoing.reasons import words
 from email_handler.outgoing.unlinked import quoted
 
-DIGEST = "digest"  # a ledger item's ``note``, beside NoticeKind's values
 MAX_ENTRIES = 50  # shown in one email; the rest is counted
 MAX_LENGTH = 120  # characters of a subject, a sender, or the reasons
 MAX_EXCERPT = 200  # characters of how a message begins

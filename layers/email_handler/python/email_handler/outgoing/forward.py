@@ -16,6 +16,7 @@ from email_handler.mail.confinement import MAX_CONFINED, Confined, confine
 from email_handler.mail.html import html_text
 from email_handler.mail.message import HOPS, Message, Part, hops
 from email_handler.mail.parsing import parse, part_text
+from email_handler.mail.patterns import regex
 from email_handler.mistakes import attempt_or
 from email_handler.outgoing import banner, frame, invitations, pieces
 from email_handler.outgoing.actions import files_action
@@ -250,7 +251,7 @@ class _Rebuilding:
         return writer.text(marked(_text(part)), "plain", _flow(part), _placement(part))
 
 
-_PAGES = re.compile("html|^message/(?:rfc822|global|news)$|^text/(?:enriched|richtext)$")
+_PAGES = regex("html|^message/(?:rfc822|global|news)$|^text/(?:enriched|richtext)$")
 """Types of files that some clients show in the page of the message, where they could cover the banner."""
 
 

@@ -5,6 +5,7 @@ import re
 from itertools import groupby
 
 from email_handler.mail.confinement import Confined
+from email_handler.mail.patterns import regex
 from email_handler.mail.urls import link_url
 from email_handler.mail.writer import one_line
 from email_handler.outgoing import pieces
@@ -16,7 +17,7 @@ _MAX_QUOTED = 20  # levels of quotation
 
 # A page with colors or pictures of its own was made for white paper. Everything else is set like our own text, and is dark
 # where the reader prefers that.
-_DESIGNED = re.compile("color|background|<img|<font", re.IGNORECASE)
+_DESIGNED = regex("color|background|<img|<font", re.IGNORECASE)
 _EDGE = pieces.LIGHT["page"].edge
 # Nothing in it can close the frame: a cell ends what is left open or closed too often, and no <section> is confined. It
 # grows with a newsletter of fixed width, but not so wide that a phone would shrink the banner with it. No language is
@@ -86,8 +87,8 @@ def _above(shown: list[str]) -> str:
     return "12px 0 0" if shown else "0"
 
 
-_URL = re.compile(r"https?://[^\s<>\"]{1,2000}[^\s<>\".,;:!?'()\[\]{}]", re.IGNORECASE)
-_SPACES = re.compile(r"^ | (?= )")
+_URL = regex(r"https?://[^\s<>\"]{1,2000}[^\s<>\".,;:!?'()\[\]{}]", re.IGNORECASE)
+_SPACES = regex(r"^ | (?= )")
 
 
 def _line(line: str) -> str:

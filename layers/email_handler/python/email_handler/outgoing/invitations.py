@@ -17,6 +17,7 @@ from email_handler.mail.documents.plain import as_utf8
 from email_handler.mail.documents.reading import Budget, Member, Unread
 from email_handler.mail.message import Part
 from email_handler.mail.parsing import parse
+from email_handler.mail.patterns import regex
 from email_handler.mistakes import attempt_or
 from email_handler.outgoing.context import ForwardContext
 
@@ -25,7 +26,7 @@ _ARCHIVES = frozenset((archives.read_zip, archives.read_tar, archives.read_compr
 _UNPACKED = 16 * 1024 * 1024  # bytes of all archives of a message together; beyond it, names alone are seen
 _SEALED_TYPES = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/ms-tnef", "application/vnd.ms-tnef")
 _OTHER_TYPES = ("application/calendar+json", "application/calendar+xml", "application/jscalendar+json")
-_OTHER_FORMS = re.compile(
+_OTHER_FORMS = regex(
     r"""\s*+(?:\[[\s\[]*+"vcalendar"|<(?:[?!][^<>]*+>\s*+<){0,9}(?:[\w-]{1,20}:)?icalendar[\s>]"""
     r"""|[\[{](?=.*"@type"\s*+:\s*+"(?:js)?(?:event|task|group)")(?=.*"(?:participants|replyTo)"\s*+:))""",
     re.IGNORECASE | re.DOTALL,

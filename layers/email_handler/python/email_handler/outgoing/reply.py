@@ -18,6 +18,7 @@ from email_handler.mail.html import html_text
 from email_handler.mail.message import Message, Part
 from email_handler.mail.new_text import new_text
 from email_handler.mail.parsing import parse, part_text
+from email_handler.mail.patterns import regex
 from email_handler.outgoing import banner_removal
 from email_handler.outgoing.composed import Change, Composed, Place
 from email_handler.outgoing.context import ReplyContext
@@ -32,12 +33,12 @@ _SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signatu
 _TEXT_TYPES = frozenset(("application/ics", "message/delivery-status", "message/disposition-notification"))
 _NESTED_KEPT = 3  # levels of messages within messages that are cleaned; deeper ones are left to the gate
 _NESTED_ADDRESSES = 50  # addresses of one field of such a message
-_ARMOURED = re.compile(
+_ARMOURED = regex(
     r"^-----BEGIN PGP SIGNED MESSAGE-----\r?\n(?:[A-Za-z-]++:[^\n]*+\n)*+\r?\n|"
     r"^-----BEGIN PGP SIGNATURE-----\r?\n(?:[^-\n][^\n]*+\n|\n)*+-----END PGP SIGNATURE-----[ \t]*+\r?\n?",
     re.MULTILINE,
 )
-_ID_REFERENCE = re.compile(r"cid:([^\"'\s<>)]{1,500})", re.IGNORECASE)
+_ID_REFERENCE = regex(r"cid:([^\"'\s<>)]{1,500})", re.IGNORECASE)
 
 
 def compose_reply(message: Message, context: ReplyContext) -> Composed:

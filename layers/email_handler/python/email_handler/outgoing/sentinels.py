@@ -16,6 +16,7 @@ from itertools import pairwise
 from anyascii import anyascii
 
 from email_handler.mail.look_alikes import LOOK_ALIKES
+from email_handler.mail.patterns import regex
 
 BEGIN = "[Only you see this:"
 """Begins each of our passages."""
@@ -59,7 +60,7 @@ _NTH = (
     rf"(?:{_tolerant('first message')}|{_tolerant('message ')}\d{{1,7}}{_GAP_MARK}{{1,40}}+since{_GAP_MARK}{{1,40}}+"
     rf"\d{{1,2}}{_GAP_MARK}{{1,40}}+[a-z]{{3}}{_GAP_MARK}{{1,40}}+\d{{4}})\]"
 )
-SENTINEL = re.compile(
+SENTINEL = regex(
     rf"(?P<begin>{_tolerant(BEGIN)})|"
     rf"(?P<end>{VERIFIED}{_DOT}{{1,40}}+{_NTH}|{_tolerant(BY_EMAIL)}|{_tolerant(AGAIN)})",
     re.IGNORECASE,
@@ -73,7 +74,7 @@ _WHO = (
 )
 _BEFORE_WHO = rf"(?:(?:[^\n<>]|\n{_GAP_MARK}{{0,40}}+){{0,200}}?\()?"
 _AFTER_WHO = rf"\)?(?:[\"']|&quot;|&\#39;)?{_GAP_MARK}{{0,20}}+(?:<|&lt;|\[|[^\n<>]{{0,20}}:|$)"
-MARK = re.compile(rf"{_tolerant(NOT_VERIFIED)}(?={_BEFORE_WHO}{_WHO}{_AFTER_WHO})", re.IGNORECASE)
+MARK = regex(rf"{_tolerant(NOT_VERIFIED)}(?={_BEFORE_WHO}{_WHO}{_AFTER_WHO})", re.IGNORECASE)
 """:data:`NOT_VERIFIED` before a name as :func:`email_handler.outgoing.headers.sender_name` spells it, even if a client
 re-wrapped and quoted it. The same words before anything else are the owner's own."""
 
@@ -155,13 +156,11 @@ def marked(text: str) -> str:
 
 
 _WRAPPED = 30  # characters of a line that the narrowest window shows in one
-_LINE_END = re.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
+_LINE_END = regex("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 _PLAIN_DIRECTIONS = str.maketrans(
     "\u202a\u202d\u2066\u202b\u202e\u2067", "\u200e\u200e\u200e\u200f\u200f\u200f", "\u202c\u2068\u2069"
 )
-_RIGHT_TO_LEFT = re.compile(
-    "[\u0590-\u08ff\u200f\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]+"
-)
+_RIGHT_TO_LEFT = regex("[\u0590-\u08ff\u200f\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]+")
 
 
 _SHORTEST = 10  # characters; what the banner says has more
@@ -197,7 +196,7 @@ _CLAIMS = (
 )  # fmt: skip
 
 
-_HARD_END = re.compile(r"(?<![ \r])\r?\n|(?<=\n-- )\r?\n")
+_HARD_END = regex(r"(?<![ \r])\r?\n|(?<=\n-- )\r?\n")
 """A line end that is none within a flowed paragraph: without a space before it, or below ``-- `` (RFC 3676 §4.3)."""
 
 _ALIKE = {"e": "[e3]", "i": "[il1]?", "l": "[il1]?", "m": "(?:m|rn)", "o": "[o0]", "s": "[s5]", "w": "(?:w|vv)"}
@@ -213,7 +212,7 @@ _SENTINEL_LETTERS = _letters((BEGIN, "verified, first message", "verified, messa
 _CLAIM_LETTERS = _letters(_CLAIMS)
 _MARK_LETTERS = _letters((NOT_VERIFIED,))
 _VERIFIED_LETTERS = _letters((VERIFIED,))
-_WORD = re.compile(r"[A-Za-z0-9]+|[^\x00-\x7f]")
+_WORD = regex(r"[A-Za-z0-9]+|[^\x00-\x7f]")
 
 
 class _Reading:

@@ -5,8 +5,9 @@ import re
 
 from email_handler.mail.html import html_text
 from email_handler.mail.new_text import new_text
+from email_handler.mail.patterns import regex
 
-_END = re.compile(r"</body\s*>|</html\s*>|\Z", re.IGNORECASE)
+_END = regex(r"</body\s*>|</html\s*>|\Z", re.IGNORECASE)
 _RULE = " -_\u2013\u2014"  # what stands between an owner's words and their signature
 
 

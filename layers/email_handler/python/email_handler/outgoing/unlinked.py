@@ -8,8 +8,9 @@ these need. What remains are places and dates in words, which only open a map or
 import re
 
 from email_handler.mail import writer
+from email_handler.mail.patterns import regex
 
-_PARTS = re.compile(
+_PARTS = regex(
     r"""
     (?P<at> (?<=\S) [@\uff20\ufe6b] (?=\S) )
     | (?P<dot> (?<![\s.]) [.\u3002\uff0e\uff61\u2024\ufe52] (?=[^\s.\u3002\uff0e\uff61\u2024\ufe52,;:!?)\]}'"]) )  # dots of RFC 3490 §3.1 and of UTS #46
@@ -18,10 +19,10 @@ _PARTS = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_LONG_NUMBER = re.compile(r"\d(?:[^\w\[\],;:]{0,3}\d){6,}")  # seven digits or more
-_FOURTH = re.compile(r"((?:\d\D*){3})(\d)")
+_LONG_NUMBER = regex(r"\d(?:[^\w\[\],;:]{0,3}\d){6,}")  # seven digits or more
+_FOURTH = regex(r"((?:\d\D*){3})(\d)")
 # A price, a version or a status, but no IP address.
-_NUMBER = re.compile(r"(?<![\w.])(?:\d+\.\d+|\d\.\d{1,3}\.\d{1,3})(?![\w.]*\.\d|\w)")
+_NUMBER = regex(r"(?<![\w.])(?:\d+\.\d+|\d\.\d{1,3}\.\d{1,3})(?![\w.]*\.\d|\w)")
 
 
 def quoted(text: str, limit: int) -> str:

@@ -4,13 +4,13 @@ SES's verdicts do not name a domain: a DKIM PASS may be for the attacker's own. 
 ``Authentication-Results`` field that SES puts on top of the stored object. Anyone can send another such field below it.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.addresses import aligned, ascii_domain
 from email_handler.mail.message import FIELDS_LEFT_OUT, Message
+from email_handler.mail.patterns import regex
 
 AUTHSERV_ID = "amazonses.com"
 
@@ -27,7 +27,7 @@ _VERIFIED_BY = frozenset({"dmarc pass", "dkim aligned", "spf aligned"})
 _DEVIATIONS = frozenset("\u00df\u03c2")
 """In IDNA 2003 other letters, in IDNA 2008 letters of their own (UTS #46 §2.3): two domains, two owners."""
 
-_DOMAIN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){1,20}")
+_DOMAIN = regex(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){1,20}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ def verify_sender(message: Message, receipt: SesReceipt) -> SenderVerification:
 
 
 _RECIPIENTS = frozenset(("to", "cc"))
-_TAG = re.compile(r"(?:^|;)([dh])=([^;]*)")  # of a DKIM signature without its blanks (RFC 6376 §3.5)
+_TAG = regex(r"(?:^|;)([dh])=([^;]*)")  # of a DKIM signature without its blanks (RFC 6376 §3.5)
 
 
 def added_recipients(message: Message, receipt: SesReceipt) -> frozenset[str]:

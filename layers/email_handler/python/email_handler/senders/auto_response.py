@@ -1,17 +1,17 @@
 """Who may be sent an automatic response (RFC 3834 §2). Fewer than are people: someone who writes through a mailing list
 is a person, and still gets no acknowledgement."""
 
-import re
 from collections.abc import Collection
 
 from email_handler.mail.addresses import address_domain, can_be_written_to, mailbox_key, split_tag
 from email_handler.mail.message import Message
+from email_handler.mail.patterns import regex
 from email_handler.senders.authentication import SenderVerification, SesReceipt
 from email_handler.senders.machines import DAEMONS, automatic, first_keyword, is_list, is_no_reply, local_part
 
 _ROLES = DAEMONS | {"postmaster", "abuse", "root", "daemon", "nobody", "majordomo", "listserv", "mailman"}
 
-_LIST_SENDER = re.compile(r"owner-.+|.+-(?:owner|request|bounces?|return|errors)(?:[+=-].*)?")
+_LIST_SENDER = regex(r"owner-.+|.+-(?:owner|request|bounces?|return|errors)(?:[+=-].*)?")
 """Local parts of list software as envelope sender or in Sender (RFC 3834 §2, Mailman, ezmlm, Majordomo)."""
 
 

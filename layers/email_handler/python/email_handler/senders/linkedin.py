@@ -12,26 +12,25 @@ from anyascii import anyascii
 
 from email_handler.mail.addresses import address_domain, split_address
 from email_handler.mail.message import Message
+from email_handler.mail.patterns import regex
 
 _SLUG_LIMIT = 40
 _BODY_LIMIT = 500_000  # characters searched for the thread's address
 _NAME_LIMIT = 100
 
-_PERSONAL = re.compile(
-    r"(?:inmail-)?hit-reply|member|invitations?(?:-noreply)?|messag(?:es|ing)(?:-digest)?(?:-noreply)?"
-)
+_PERSONAL = regex(r"(?:inmail-)?hit-reply|member|invitations?(?:-noreply)?|messag(?:es|ing)(?:-digest)?(?:-noreply)?")
 """Local parts at linkedin.com that send for a person. Newsletters, job alerts and news have others."""
 
-_BULK = re.compile(r".*(?:newsletter|job|editor|news|alert|security|marketing|premium|billing|support|learning).*")
+_BULK = regex(r".*(?:newsletter|job|editor|news|alert|security|marketing|premium|billing|support|learning).*")
 
-_VIA = re.compile(
+_VIA = regex(
     r"[\s(]+(?:via|über|par|par le biais de|por|per|genom|przez|через|a través de|tramite)"
     r" linkedin\)?$|\s*(?:通过|透過|經由|经由)\s*(?:linkedin|领英)$|\s*linkedin\s*(?:経由|을 통해)$",
     re.IGNORECASE,
 )
 """LinkedIn's "via LinkedIn" after the name, in the reader's language."""
 
-_THREAD = re.compile(
+_THREAD = regex(
     r"linkedin\.com(?:/|%2f)(?:comm(?:/|%2f)|m(?:/|%2f))?messaging(?:/|%2f)thread(?:/|%2f)((?:[A-Za-z0-9_=-]|%3d){4,200})",
     re.IGNORECASE,
 )

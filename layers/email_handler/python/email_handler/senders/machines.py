@@ -8,6 +8,7 @@ import re
 import unicodedata
 
 from email_handler.mail.message import Message
+from email_handler.mail.patterns import regex
 
 _SUBJECT_LIMIT = 300  # characters read: the signs are at the beginning
 
@@ -26,12 +27,12 @@ _AUTOMATIC_FIELDS = frozenset((
 
 DAEMONS = frozenset({"mailer-daemon", "mail-daemon", "mailerdaemon", "maildaemon", "mdaemon"})
 
-_AUTORESPONDER = re.compile(r"auto-?(?:reply|responder|response|respond|answer|confirm|notify)|vacation|noautoreply")
+_AUTORESPONDER = regex(r"auto-?(?:reply|responder|response|respond|answer|confirm|notify)|vacation|noautoreply")
 
-_NO_REPLY = re.compile(r"(?:please[-._]?)?(?:no|do[-._]?not|dont|never|ne)[-._]?(?:reply|respond|answer|repondre)s?")
+_NO_REPLY = regex(r"(?:please[-._]?)?(?:no|do[-._]?not|dont|never|ne)[-._]?(?:reply|respond|answer|repondre)s?")
 """No-reply as the whole local part: ``jane+noreply@`` and ``messages-noreply@`` may be people."""
 
-_LIST_OWNER = re.compile(r"owner-.+|.+-owner")
+_LIST_OWNER = regex(r"owner-.+|.+-owner")
 """Local parts of list software as envelope sender or in Sender that bulk mailers do not use."""
 
 _LIST_FIELDS = ("mailing-list", "x-mailing-list", "x-beenthere", "x-google-group-id", "x-loop")
@@ -70,11 +71,9 @@ _ABSENCE = (
     "|不在|外出中|休暇中|不在办公室|外出|休假|不在辦公室|부재중|خارج المكتب|מחוץ למשרד"
 )
 
-_SUBJECT_TAG = re.compile(r"\s*\[[^\]\[]{0,40}\]\s*")  # [EXT], [External]: added by gateways
-_ABSENCE_ENDS = re.compile(r"\s*(?:[:\uff1a]|auto|reply|notice|notification|message|alert|response|re\b)")
-_PHRASE_ENDS = re.compile(
-    r"\s*(?:$|[.!(|\[\u2013\u2014-])"
-)  # enough after several words; one word alone may mean anything
+_SUBJECT_TAG = regex(r"\s*\[[^\]\[]{0,40}\]\s*")  # [EXT], [External]: added by gateways
+_ABSENCE_ENDS = regex(r"\s*(?:[:\uff1a]|auto|reply|notice|notification|message|alert|response|re\b)")
+_PHRASE_ENDS = regex(r"\s*(?:$|[.!(|\[\u2013\u2014-])")  # enough after several words; one word alone may mean anything
 
 
 def automatic(message: Message, envelope_sender: str | None) -> str:
@@ -104,7 +103,7 @@ def is_null_sender(envelope_sender: str | None) -> bool:
     return envelope_sender is not None and envelope_sender.strip() in ("", "<>")
 
 
-_RESPONSE = re.compile(rb"^METHOD:[ \t]*(?:REPLY|COUNTER)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_RESPONSE = regex(rb"^METHOD:[ \t]*(?:REPLY|COUNTER)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
 def is_calendar_response(message: Message) -> bool:

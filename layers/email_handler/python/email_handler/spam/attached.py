@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from itertools import islice
 
 from email_handler.mail.charsets import decode
-from email_handler.mail.documents.pdf import read_pdf
 from email_handler.mail.documents.reading import BOUNDARY, KERN, Budget, Text
 from email_handler.mail.html import read_page
 from email_handler.mail.message import Attachment, Message
@@ -37,6 +36,8 @@ def _pdf_text(payload: bytes) -> str:
 
 
 def _runs(payload: bytes) -> Iterator[str]:
+    from email_handler.mail.documents.pdf import read_pdf  # noqa: PLC0415  (five modules that few messages need)
+
     for found in read_pdf(payload, Budget()):
         if isinstance(found, Text):
             yield found.text.replace(KERN, "").replace(BOUNDARY, " ")

@@ -1,6 +1,5 @@
 """A message's fields as searches see them, bounded in length, each made at most once."""
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import islice
@@ -13,6 +12,7 @@ from email_handler.mail.addresses import Mailbox, same_address, split_tag
 from email_handler.mail.entities import unescape
 from email_handler.mail.html import Page, read_page
 from email_handler.mail.message import Message
+from email_handler.mail.patterns import regex
 from email_handler.spam.attached import attached_texts
 from email_handler.spam.normalise import WINDOW, Seen, encodable, see, views_of
 from email_handler.spam.rules import Rule, RuleSet, views
@@ -21,7 +21,7 @@ _BODY_END = 96 * 1024  # characters read from each end of a body for what its HT
 _MIDDLE = 64 * 1024  # characters from each end in which one more window is chosen
 _TAGS = 10_000  # read from each end of HTML; long newsletters have two thousand in all
 _ADDRESSES = 200  # web addresses read from the HTML's references, and as many from the text
-_QUOTED_LINE = re.compile(r"(?m)^>.*\n?")
+_QUOTED_LINE = regex(r"(?m)^>.*\n?")
 _REFERENCE = pcre2.compile(r"\b(?:src|action|background)\s*+=\s*+[\"']?+([^\"'\s>]++)", pcre2.IGNORECASE)
 _BARE_ADDRESS = pcre2.compile(r"\b(?:https?://|www\.)[^\s<>\"']++", pcre2.IGNORECASE)
 _SHOWN_HOST = pcre2.compile(r"^\s*+(?:https?://)?+((?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,24})(?:[/:?#]\S*+)?\s*+$", pcre2.I)

@@ -13,6 +13,7 @@ import pcre2
 from email_handler.mail.entities import unescape
 from email_handler.mail.ignorable import CHARACTERS
 from email_handler.mail.look_alikes import LOOK_ALIKES
+from email_handler.mail.patterns import regex
 
 WINDOW = 16 * 1024  # characters of a field that one search sees; this bounds what any pattern can cost
 _WINDOW_WORDS = WINDOW // 2 + 1  # with spaces between them, they fill a window
@@ -73,7 +74,7 @@ _SPACED_WORD = _Disguise(
     r"(?<![^\W\d_])[^\W\d_]([ .*_~|-])[^\W\d_](?![^\W\d_])(?:\1[^\W\d_](?![^\W\d_])){2,30}+",
     lambda found: found[0][::2],
 )
-_GAP = re.compile(r"\s{3,}")
+_GAP = regex(r"\s{3,}")
 
 
 def fold(text: str) -> str:

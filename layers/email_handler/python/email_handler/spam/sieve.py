@@ -11,14 +11,16 @@ from re import _constants as ops  # type: ignore[attr-defined]  # the one parser
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
+from email_handler.mail.patterns import regex
+
 _SHORTEST = 3  # characters of a piece that is worth looking for
 _MOST = 400  # pieces of one clause; with more, the search itself is as fast
 _LONGEST_WORD = 40  # bytes; the clauses of longer words are not remembered
 _WORDS = 50_000  # remembered, ten megabytes; messages share most of their words
 
 # What PCRE2 reads differently from Python, or what Python only warns about.
-_READ_DIFFERENTLY = re.compile(r"\[\[|\[:[^]]*:\]|\{,|\(\*|\(\?[#|]|--|&&|~~|\|\|")
-_CASE_SWITCH = re.compile(r"\(\?-?i\)")
+_READ_DIFFERENTLY = regex(r"\[\[|\[:[^]]*:\]|\{,|\(\*|\(\?[#|]|--|&&|~~|\|\|")
+_CASE_SWITCH = regex(r"\(\?-?i\)")
 
 # Words end at every ASCII character that is not a letter, so "free", "free," and "free4" are the same word.
 # A table for bytes (of UTF-8), because translating bytes costs almost nothing.

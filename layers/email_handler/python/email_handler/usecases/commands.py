@@ -9,6 +9,7 @@ from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.conversations.evolve import contact_after_cancelling, is_snoozed, snooze
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import notice_id, reminder_id
+from email_handler.conversations.notices import NoticeKind
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage, fingerprint, message_record, verified_owner
 from email_handler.conversations.records import Contact, Conversation, Decision, LedgerItem, MessageRecord, Status
@@ -16,7 +17,6 @@ from email_handler.conversations.thread_address import token_matches
 from email_handler.errors import NotHeld
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mistakes import Mistake, attempt
-from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known, ListKind
 from email_handler.senders.linkedin import is_linkedins
 from email_handler.usecases.configuration import Configuration

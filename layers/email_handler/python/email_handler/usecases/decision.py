@@ -1,10 +1,12 @@
 """A decision about one receipt: taken once, committed in one transaction, finished at least once."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from email_handler.conversations.disposition import Outcome, mistake_in
 from email_handler.conversations.jobs import LONGEST_DELAY, Job, JobKind
@@ -15,9 +17,11 @@ from email_handler.errors import RecordChanged
 from email_handler.identifiers import ArchiveKey, Decider, EmailAddress, LedgerId
 from email_handler.mistakes import STEP_SHARE, seconds_left
 from email_handler.ports import Commit, Known, Question
-from email_handler.usecases.configuration import Configuration
-from email_handler.usecases.context import Context
 from email_handler.usecases.side_by_side import SideBySide
+
+if TYPE_CHECKING:  # the senders, which share new_send, have neither rules nor routes to read
+    from email_handler.usecases.configuration import Configuration
+    from email_handler.usecases.context import Context
 
 TRIES = 30  # times that a decision is planned because others wrote in between: enough for 100 of them at once, even if
 # the table is four times slower than usual (tests/unit/usecases/test_contention.py). Then Lambda retries the invocation.

@@ -7,9 +7,10 @@ from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.conversations.held import is_open
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import digest_key, notice_id
+from email_handler.conversations.notices import DIGEST
 from email_handler.conversations.records import Decision, MessageRecord
 from email_handler.identifiers import ReceiptId
-from email_handler.outgoing.digest import DIGEST, MAX_ENTRIES, Digest, HeldEntry
+from email_handler.outgoing.digest import MAX_ENTRIES, Digest, HeldEntry
 from email_handler.ports import Commit, Known, Question
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.context import Context

@@ -7,9 +7,9 @@ from datetime import timedelta
 from email_handler.conversations.disposition import Reason
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import delay_notice_id, is_received, notice_id, text_only_forward_id
+from email_handler.conversations.notices import NoticeKind
 from email_handler.conversations.records import TEXT_ONLY, LedgerItem, MessageRecord, SendState
 from email_handler.identifiers import EmailAddress, LedgerId
-from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known
 from email_handler.senders.bounces.feedback import Feedback, FeedbackKind
 from email_handler.usecases.decision import build_commit, new_send

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from email_handler.conversations.commands import Command
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import files_id
+from email_handler.conversations.notices import NoticeKind
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage, verified_owner
 from email_handler.conversations.records import Conversation, LedgerItem, Link, SendState
 from email_handler.conversations.threads import replied_to
 from email_handler.identifiers import EmailAddress, LedgerId, ReceiptId
 from email_handler.mail.message import Message
-from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known
 from email_handler.usecases.commands import Done, carried_out
 

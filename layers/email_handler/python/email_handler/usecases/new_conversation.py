@@ -12,13 +12,14 @@ from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.evolve import MAX_EARLIER, NewToken, start_by_owner
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import new_conversations_counter, waits_notice_id
+from email_handler.conversations.notices import NoticeKind
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage, fingerprint
 from email_handler.conversations.records import Contact, Conversation, LedgerItem
 from email_handler.conversations.starting_address import NotReadable, Start, UnknownPublicAddress, read_start
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.addresses import displayed, mailbox_key, split_tag
-from email_handler.outgoing.notice import MAX_NAME, NoticeKind
+from email_handler.outgoing.notice import MAX_NAME
 from email_handler.ports import Commit, Known, Question
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.decision import build_commit, new_send

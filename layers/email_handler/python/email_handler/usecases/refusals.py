@@ -6,11 +6,11 @@ from dataclasses import replace
 from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import hourly_notice_id, notice_id
+from email_handler.conversations.notices import NoticeKind
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import OWN_MESSAGE, ParsedMessage, is_own_message, message_record
 from email_handler.conversations.thread_address import token_matches
 from email_handler.identifiers import EmailAddress, LedgerId
-from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known
 from email_handler.senders.authentication import added_recipients
 from email_handler.senders.machines import is_calendar_response, surely_automatic

@@ -11,6 +11,7 @@ from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.conversations.evolve import add_reply, contact_after_reply, is_repeated
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import notice_id, reminder_id, reply_id
+from email_handler.conversations.notices import NoticeKind
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import (
     ParsedMessage,
@@ -29,7 +30,6 @@ from email_handler.mail.message import Message
 from email_handler.mistakes import Mistake, attempt
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import reply_context
-from email_handler.outgoing.notice import NoticeKind
 from email_handler.outgoing.rehearsal import without_request
 from email_handler.outgoing.reply import compose_reply
 from email_handler.ports import Commit, Known, Question

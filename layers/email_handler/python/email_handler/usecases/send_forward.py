@@ -7,6 +7,7 @@ from functools import partial
 from email_handler.conversations.disposition import mistake_in, mistaken
 from email_handler.conversations.evolve import add_copy, add_forward, after_reminder, is_snoozed
 from email_handler.conversations.jobs import Job, JobKind, SendResult
+from email_handler.conversations.notices import DIGEST, NoticeKind
 from email_handler.conversations.records import (
     COPY,
     REMINDER,
@@ -25,9 +26,9 @@ from email_handler.mistakes import Mistake, attempt
 from email_handler.outgoing.actions import cancel_action, conversation_actions, start_action
 from email_handler.outgoing.composed import Composed
 from email_handler.outgoing.context import copy_context, forward_context, reply_context
-from email_handler.outgoing.digest import DIGEST, Digest, compose_digest
+from email_handler.outgoing.digest import Digest, compose_digest
 from email_handler.outgoing.forward import compose_forward, file_entities
-from email_handler.outgoing.notice import MAX_NAME, NoticeKind, compose_notice
+from email_handler.outgoing.notice import MAX_NAME, compose_notice
 from email_handler.outgoing.pieces import Action, Paragraph, Piece
 from email_handler.outgoing.rehearsal import rehearsed, without_request
 from email_handler.outgoing.reply import compose_reply

@@ -9,6 +9,7 @@ from datetime import timedelta
 from email_handler import errors
 from email_handler.conversations.jobs import Job, JobKind, SendResult
 from email_handler.conversations.keys import is_received, notice_id, sent_key, ses_id_key
+from email_handler.conversations.notices import DIGEST, NoticeKind
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import (
     COPY,
@@ -24,19 +25,7 @@ from email_handler.conversations.signatures import Signatures, load_signatures
 from email_handler.conversations.threads import wire_id
 from email_handler.identifiers import EmailAddress, SesId
 from email_handler.mistakes import Mistake, TookTooLong, attempt, attempt_or
-from email_handler.outgoing.digest import DIGEST
-from email_handler.outgoing.notice import NoticeKind
-from email_handler.ports import (
-    Archive,
-    Clock,
-    ConfigSource,
-    Events,
-    Jobs,
-    Mailer,
-    SendContext,
-    SendLedger,
-    SentCommit,
-)
+from email_handler.ports import Archive, Clock, ConfigSource, Events, Jobs, Mailer, SendContext, SendLedger, SentCommit
 from email_handler.usecases.decision import new_send, pause_after
 from email_handler.usecases.retries import COPIES, delay, is_over, refused_again
 from email_handler.usecases.side_by_side import SideBySide

@@ -10,13 +10,13 @@ from email_handler.conversations.disposition import Disposition, Outcome, Reason
 from email_handler.conversations.evolve import ID_LENGTH, NewToken, add_message
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import forward_id, hourly_notice_id, notice_id
+from email_handler.conversations.notices import NoticeKind
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage, unread_record, verified_owner
 from email_handler.conversations.records import Conversation, Status
 from email_handler.conversations.thread_address import TOKEN_LENGTH, token_matches
 from email_handler.identifiers import ConversationId, EmailAddress
 from email_handler.mistakes import Mistake, attempt_or
-from email_handler.outgoing.notice import NoticeKind
 from email_handler.ports import Commit, Known, Question
 from email_handler.spam.stages import filter_unread
 from email_handler.usecases.configuration import Configuration

@@ -1,7 +1,6 @@
 """What a document is, by its content alone, and its text. Runs in a process that may die (see process.py)."""
 
 import io
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import olefile
 
 from email_handler.adapters.extraction.plain_text import plain_text
 from email_handler.mail.parsing import parse
+from email_handler.mail.patterns import regex
 
 _OLE_STREAMS = {
     # MS-OXMSG §2.2, MS-DOC §2.1, MS-XLS §2.1.2 and MS-PPT §2.1: the stream at the root that each format must have.
@@ -22,7 +22,7 @@ _OLE_STREAMS = {
 _OTHER_OLE = "application/x-ole-storage"
 _MARKUP = {"text/html", "text/xml", "application/xml", "application/xhtml+xml", "image/svg+xml"}
 _WRITTEN_AS_TEXT = {"application/pdf", "application/rtf", "text/rtf"}  # they declare the charset of each string
-_FIELD = re.compile(rb"[!-9;-~]{1,60}:")  # RFC 5322 §2.2
+_FIELD = regex(rb"[!-9;-~]{1,60}:")  # RFC 5322 §2.2
 
 _configure: Any = kreuzberg.ExtractionConfig  # its stubs do not know disable_ocr
 _CONFIG = _configure(disable_ocr=True, use_cache=False)  # OCR needs language data, which is not shipped

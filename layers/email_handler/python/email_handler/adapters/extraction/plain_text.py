@@ -5,13 +5,14 @@ import re
 from chardetng_py import EncodingDetector
 
 from email_handler.mail.charsets import codec_name, decode, marked_codec
+from email_handler.mail.patterns import regex
 
-_DECLARED = re.compile(rb"""(?:charset|encoding)\s{0,9}=\s{0,9}["']?([\w.:-]{2,40})""")
-_ISO_2022 = re.compile(rb"\x1b[$(]")  # a shift to another set (RFC 1468), in what is otherwise ASCII
+_DECLARED = regex(rb"""(?:charset|encoding)\s{0,9}=\s{0,9}["']?([\w.:-]{2,40})""")
+_ISO_2022 = regex(rb"\x1b[$(]")  # a shift to another set (RFC 1468), in what is otherwise ASCII
 _HEAD = 1024  # bytes in which HTML declares its charset (WHATWG HTML §13.2.3.2)
 _SAMPLE = 256 * 1024  # bytes that decide about charset and text
 _CONTROLS = bytes({*range(32), 127} - set(b"\b\t\n\v\f\r\x1a\x1b"))  # those that no text has, NUL among them
-_CONTROL_CHARACTERS = re.compile(f"[{re.escape(_CONTROLS.decode())}]")
+_CONTROL_CHARACTERS = regex(f"[{re.escape(_CONTROLS.decode())}]")
 _CHARACTERS_PER_CONTROL = 1000  # a log of a terminal has some
 
 

@@ -25,6 +25,7 @@ from email_handler.mail.documents.reading import (
     Text,
     Unread,
 )
+from email_handler.mail.patterns import regex
 
 _CHUNK = 1 << 20
 _SAMPLE = 1024  # bytes
@@ -32,7 +33,7 @@ _RATIO = 64  # bytes for one, of which a text is never deflated to less
 _METHODS = frozenset((0, 8, 12, 14))  # stored, deflate, bzip2, LZMA
 _LOCAL = b"PK\x03\x04"
 _LZMA_MEMORY = 256 << 20  # bytes of a dictionary
-_PRINTER = re.compile(r"/printerSettings\d{0,4}\.bin$")
+_PRINTER = regex(r"/printerSettings\d{0,4}\.bin$")
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError, KeyError)
 
 
@@ -121,8 +122,8 @@ def _decompressor(payload: bytes) -> _Decompressor:
     return zlib.decompressobj(47)  # gzip or zlib
 
 
-_GZIP_NAME = re.compile(rb"\x1f\x8b\x08[\x08\x18].{6}([^\0]{1,1000})\0", re.DOTALL)
-_GZIP_TEXT = re.compile(rb"\x1f\x8b\x08[\x04-\x1f]")
+_GZIP_NAME = regex(rb"\x1f\x8b\x08[\x08\x18].{6}([^\0]{1,1000})\0", re.DOTALL)
+_GZIP_TEXT = regex(rb"\x1f\x8b\x08[\x04-\x1f]")
 
 
 def read_compressed(payload: bytes, budget: Budget) -> Iterator[Found]:

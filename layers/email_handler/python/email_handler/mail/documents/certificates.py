@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from email_handler.mail.documents.reading import BOUNDARY, DAMAGED, ENCRYPTED, Budget, Found, Member, Raw, Text, Unread
+from email_handler.mail.patterns import regex
 
 _CODECS = {0x0C: "utf-8", 0x12: "ascii", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1A: "ascii",
            0x1C: "utf-32-be", 0x1E: "utf-16-be"}  # fmt: skip
@@ -22,7 +23,7 @@ _ENCRYPTED_TYPES = (  # RFC 5652 §6.1, §8, RFC 5083; RFC 8018 PBES1 and PBES2;
 )
 _SIGNED = bytes.fromhex("2a864886f70d010701")  # "data": the signed content follows
 _MAX_DEPTH = 60
-_START = re.compile(rb"\x30(?:\x80|[\x02-\x7f]|\x81.|\x82..|\x83...|\x84....)(?=[\x02\x06\x30\x31\xa0])", re.DOTALL)
+_START = regex(rb"\x30(?:\x80|[\x02-\x7f]|\x81.|\x82..|\x83...|\x84....)(?=[\x02\x06\x30\x31\xa0])", re.DOTALL)
 
 
 def is_der(payload: bytes) -> bool:

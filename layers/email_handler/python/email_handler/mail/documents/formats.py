@@ -3,15 +3,16 @@
 import re
 from collections.abc import Callable, Iterator
 
-from email_handler.mail.documents import archives, certificates, pdf, pictures, rtf
+from email_handler.mail.documents import archives, certificates, pictures, rtf
 from email_handler.mail.documents.plain import is_unknown_ebcdic
 from email_handler.mail.documents.reading import ENCRYPTED, UNKNOWN, Budget, Found, Reader, Unread
+from email_handler.mail.patterns import regex
 
 _ZIP_END = b"PK\x05\x06"
 _ZIP_END_AT = 66_000  # bytes before the end of a file that it can begin at: 22 and a comment of 65,535
 _TAR_MAGIC_AT = 257
 _SAMPLE = 64  # bytes
-_ZLIB = re.compile(rb"[\x28\x38\x48\x58\x68\x78].", re.DOTALL)
+_ZLIB = regex(rb"[\x28\x38\x48\x58\x68\x78].", re.DOTALL)
 _PICTURES = (b"II*\0", b"MM\0*", b"BM", b"\0\0\1\0")
 _NOT_READ = (b"7z\xbc\xaf", b"Rar!", b"\x78\x9f\x3e\x22", b"\x28\xb5\x2f\xfd", b"MSCF", b"%!", b"\x1b%-12345X")
 """First bytes of 7z, RAR, TNEF, Zstandard, CAB, PostScript (a program) and printer jobs (PJL)."""
@@ -25,7 +26,7 @@ def readers_of(payload: bytes) -> list[Reader]:
     if payload.startswith(b"PK\x03\x04") or _ZIP_END in payload[-_ZIP_END_AT:]:
         found.append(archives.read_zip)
     if b"%PDF-" in payload[:1024]:
-        found.append(pdf.read_pdf)
+        found.append(_read_pdf)
     return found or [reader for is_format, reader in _TESTS if is_format(payload)][:1]
 
 
@@ -35,6 +36,13 @@ def _read_ole(payload: bytes, _: Budget) -> Iterator[Found]:
 
 def _read_nothing(_payload: bytes, _: Budget) -> Iterator[Found]:
     yield Unread(UNKNOWN)
+
+
+def _read_pdf(payload: bytes, budget: Budget) -> Iterator[Found]:
+    """Read a PDF, by five modules that most messages do not need: they are imported with the first one."""
+    from email_handler.mail.documents.pdf import read_pdf  # noqa: PLC0415
+
+    return read_pdf(payload, budget)
 
 
 def _is_zlib(payload: bytes) -> bool:

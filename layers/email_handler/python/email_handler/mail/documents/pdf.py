@@ -4,7 +4,6 @@ Objects are read in the order of the file, whether or not anything refers to the
 are not decoded.
 """
 
-import re
 from collections.abc import Callable, Iterator
 
 from email_handler.mail.documents import pictures
@@ -37,13 +36,14 @@ from email_handler.mail.documents.reading import (
     Text,
     Unread,
 )
+from email_handler.mail.patterns import regex
 
-_SHOWS_TEXT = re.compile(rb"[)>\]\s](?:T[jJ]|['\"])(?![A-Za-z])")
-_BEGIN = re.compile(rb"\bBT\b")
+_SHOWS_TEXT = regex(rb"[)>\]\s](?:T[jJ]|['\"])(?![A-Za-z])")
+_BEGIN = regex(rb"\bBT\b")
 _SLOW = 4  # times that a byte of a content stream costs
 _MAX_PARENTS = 50  # levels of the page tree
 _MAX_FONTS = 4  # fonts of one name, if it is not known which page a stream belongs to
-_CUT = re.compile(rb"startxref\s{1,9}\d{1,12}\s{1,9}%%EOF")
+_CUT = regex(rb"startxref\s{1,9}\d{1,12}\s{1,9}%%EOF")
 
 
 def read_pdf(payload: bytes, budget: Budget) -> Iterator[Found]:

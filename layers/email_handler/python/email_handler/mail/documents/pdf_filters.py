@@ -1,19 +1,19 @@
 """The filters of a PDF's streams (ISO 32000-1 §7.4) and their predictors."""
 
 import base64
-import re
 import zlib
 from collections.abc import Callable
 
 from email_handler.mail.documents.pdf_objects import Dictionary, Document, Name, Stream, Value, names
 from email_handler.mail.documents.reading import DAMAGED, ENCRYPTED, TOO_LARGE, UNKNOWN, Budget
+from email_handler.mail.patterns import regex
 
 PICTURES = frozenset((b"DCTDecode", b"DCT", b"JPXDecode", b"CCITTFaxDecode", b"CCF", b"JBIG2Decode"))
 """Filters of pictures: what they hold is pixels."""
 
 _SLOW = 8  # times that a byte costs which is decoded in Python
-_HEXADECIMAL = re.compile(rb"[^0-9A-Fa-f]")
-_NOT_85 = re.compile(rb"[^!-uz]")
+_HEXADECIMAL = regex(rb"[^0-9A-Fa-f]")
+_NOT_85 = regex(rb"[^!-uz]")
 _TIFF_PREDICTOR = 2
 _CLEAR, _END_OF_DATA = 256, 257
 _PNG_PREDICTORS = 10

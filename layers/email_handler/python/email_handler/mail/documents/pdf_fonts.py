@@ -5,18 +5,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from email_handler.mail.documents.pdf_objects import Dictionary, Document, Name, hex_string
+from email_handler.mail.patterns import regex
 
-_SINGLE = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f\s]{2,80})>")
-_RANGE = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f\s]{2,80})>")
-_ARRAY = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{2,8})>\s{0,8}\[([^\[\]]*+)\]")
-_CODE_SPACES = re.compile(rb"begincodespacerange(.*?)endcodespacerange", re.DOTALL)
-_CODE_SPACE = re.compile(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{2,8})>")
+_SINGLE = regex(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f\s]{2,80})>")
+_RANGE = regex(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f\s]{2,80})>")
+_ARRAY = regex(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{2,8})>\s{0,8}\[([^\[\]]*+)\]")
+_CODE_SPACES = regex(rb"begincodespacerange(.*?)endcodespacerange", re.DOTALL)
+_CODE_SPACE = regex(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{2,8})>")
 _MAX_SPACES = 100
 _IDENTITY = b"begincodespacerange <0000> <ffff> endcodespacerange"
-_SECTION = re.compile(rb"beginbf(char|range)(.*?)endbf", re.DOTALL)
-_PUT = re.compile(rb"dup\s{1,8}(\d{1,3})\s{0,8}/([A-Za-z0-9.]{1,40})\s{1,8}put")
+_SECTION = regex(rb"beginbf(char|range)(.*?)endbf", re.DOTALL)
+_PUT = regex(rb"dup\s{1,8}(\d{1,3})\s{0,8}/([A-Za-z0-9.]{1,40})\s{1,8}put")
 _MAX_CODES = 70_000  # codes of one map; two bytes have 65,536
-_UNICODE = re.compile(rb"(?:uni|u)([0-9A-F]{4,6})")
+_UNICODE = regex(rb"(?:uni|u)([0-9A-F]{4,6})")
 _GLYPHS: dict[bytes, str] = {
     name.encode(): character
     for name, character in zip(

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from email_handler.mail.documents.reading import KERN, LANGUAGE
+from email_handler.mail.patterns import regex
 
 _SPACE = rb"\0\t\n\f\r "
-_TOKEN = re.compile(
+_TOKEN = regex(
     rb"(?P<skip>[" + _SPACE + rb"]++|%[^\r\n]*+)"
     rb"|(?P<open><<)|(?P<close>>>)|<(?P<hex>[0-9A-Fa-f" + _SPACE + rb"]*+)>|(?P<string>\()"
     rb"|/(?P<name>[^" + _SPACE + rb"()<>\[\]{}/%]*+)|(?P<array>\[)|(?P<end>\])"
@@ -18,19 +19,19 @@ _TOKEN = re.compile(
     rb"|(?P<number>[+-]?(?:\d++\.?\d*+|\.\d++))|(?P<word>[A-Za-z*'\"]++)|(?P<other>.)",
     re.DOTALL,
 )
-_OBJECT = re.compile(rb"(\d{1,10})[" + _SPACE + rb"]{1,9}\d{1,5}[" + _SPACE + rb"]{1,9}obj(?![A-Za-z])|\btrailer\b")
-_STREAM = re.compile(rb"[" + _SPACE + rb"]*+stream(?:\r?\n|\r)?")
-_END = re.compile(rb"[" + _SPACE + rb"]{0,20}endstream")
-_STRAY = re.compile(rb"stream\r?\n(.*?)(?:endstream|\Z)", re.DOTALL)
+_OBJECT = regex(rb"(\d{1,10})[" + _SPACE + rb"]{1,9}\d{1,5}[" + _SPACE + rb"]{1,9}obj(?![A-Za-z])|\btrailer\b")
+_STREAM = regex(rb"[" + _SPACE + rb"]*+stream(?:\r?\n|\r)?")
+_END = regex(rb"[" + _SPACE + rb"]{0,20}endstream")
+_STRAY = regex(rb"stream\r?\n(.*?)(?:endstream|\Z)", re.DOTALL)
 _ZLIB = (b"\x78", b"\x48", b"\x58", b"\x68")  # usual first bytes of a zlib stream (RFC 1950 §2.2)
 _STOP = frozenset((b"obj", b"endobj", b"stream", b"endstream", b"xref", b"trailer", b"startxref"))
 _MAX_NESTED = 500
-_FAST = re.compile(rb"((?:[^()\\]|\\.)*+)\)", re.DOTALL)
-_PARENTHESIS = re.compile(rb"\\.|[()]", re.DOTALL)
-_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|\r\n|(.))|\r\n?", re.DOTALL)
+_FAST = regex(rb"((?:[^()\\]|\\.)*+)\)", re.DOTALL)
+_PARENTHESIS = regex(rb"\\.|[()]", re.DOTALL)
+_ESCAPE = regex(rb"\\(?:([0-7]{1,3})|\r\n|(.))|\r\n?", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"\n": b"", b"\r": b""}
 _MARKS = {b"\xfe\xff": "utf-16-be", b"\xff\xfe": "utf-16-le", b"\xef\xbb\xbf": "utf-8"}
-_NAME_ESCAPE = re.compile(rb"#([0-9A-Fa-f]{2})")
+_NAME_ESCAPE = regex(rb"#([0-9A-Fa-f]{2})")
 
 
 _NOTED = frozenset((b"Type", b"Font", b"Subtype", b"XFA"))

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from email_handler.mail.documents.pdf_fonts import UNKNOWN, Font
 from email_handler.mail.documents.pdf_objects import Document, hex_string, literal_string, string_text, unescaped
 from email_handler.mail.documents.reading import BOUNDARY, KERN
+from email_handler.mail.patterns import regex
 
-_IMAGE = re.compile(rb"[^()]{0,1000}?\sID\s")  # the dictionary of an inline image (§8.9.7)
-_IMAGE_END = re.compile(rb"\sEI(?!\S)")
-_TOKEN = re.compile(
+_IMAGE = regex(rb"[^()]{0,1000}?\sID\s")  # the dictionary of an inline image (§8.9.7)
+_IMAGE_END = regex(rb"\sEI(?!\S)")
+_TOKEN = regex(
     rb"[\0\s]++|%[^\r\n]*+"
     rb"|(?P<path>(?:[-+.\d\s]{1,200}+(?:re|cm|rg|RG|scn?|SCN?|[mlcvyhwfFSsnWgGkK]\*?)(?![A-Za-z*'\"]))++)"
     rb"|\((?P<literal>(?:[^()\\]|\\.|\((?:[^()\\]|\\.)*+\))*+)\)|(?P<deep>\()"

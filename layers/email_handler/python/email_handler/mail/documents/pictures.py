@@ -17,17 +17,18 @@ from email_handler.mail.documents.reading import (
     Text,
     Unread,
 )
+from email_handler.mail.patterns import regex
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"
 _PIXELS = frozenset((b"IDAT", b"fdAT", b"PLTE", b"tRNS", b"hIST"))
 _MAX_CHUNKS = 200_000  # an animation has thousands
-_SEGMENT = re.compile(rb"\xff+([\x01-\xd9\xdb-\xfe])")  # any but the start of a scan
+_SEGMENT = regex(rb"\xff+([\x01-\xd9\xdb-\xfe])")  # any but the start of a scan
 _STANDALONE = frozenset((0x01, *range(0xD0, 0xDA)))
 _START_OF_SCAN = 0xDA
-_EXTENDED = re.compile(rb"http://ns\.adobe\.com/xmp/extension/\0(.{32}).{4}(.{4})", re.DOTALL)
+_EXTENDED = regex(rb"http://ns\.adobe\.com/xmp/extension/\0(.{32}).{4}(.{4})", re.DOTALL)
 """How a part of a long XMP packet begins (XMP part 3 §1.1.3.1): which packet, its length, where in it the part stands."""
-_HEADER = re.compile(rb"http://ns\.adobe\.com/xap/1\.0/\0|ICC_PROFILE\0..|Photoshop 3\.0\0|JP.{14}|FPXR\0..", re.DOTALL)
+_HEADER = regex(rb"http://ns\.adobe\.com/xap/1\.0/\0|ICC_PROFILE\0..|Photoshop 3\.0\0|JP.{14}|FPXR\0..", re.DOTALL)
 """How each part of what stands in several segments begins: XMP, a profile (ICC.1 annex B.4), Photoshop's resources, JUMBF."""
 
 

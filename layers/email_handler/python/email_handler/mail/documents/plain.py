@@ -4,20 +4,21 @@ mark or by its zeros, and XML in EBCDIC, which names its encoding."""
 import re
 
 from email_handler.mail.charsets import codec_name, decode, marked_codec
+from email_handler.mail.patterns import regex
 
 _SAMPLE = 4096  # bytes that show whether a file is text
 _NO_TEXT = bytes((*range(7), *range(14, 27), *range(28, 32)))
 _STRAY = 0.05  # of the bytes of a text are control characters at the most; of those of packed data a tenth are
 _MOST = 0.3  # of the bytes of a file that is no text in UTF-16 are zeros
-_PACKED = re.compile(rb"(?:\xd9\xd9\xf7)?[\x80-\xbf][`-\xbf\xd9-\xdb].{6}", re.DOTALL)
+_PACKED = regex(rb"(?:\xd9\xd9\xf7)?[\x80-\xbf][`-\xbf\xd9-\xdb].{6}", re.DOTALL)
 """How CBOR (RFC 8949 §3) and MessagePack begin: with an array or a map, and a string in it. A string's length may look
 like a letter of the address behind it."""
 
 
 _BEGINNING = "<?xml"
 _EBCDIC_XML = _BEGINNING.encode("cp037")  # the same in every EBCDIC (XML appendix F.1)
-_META = re.compile(rb"""<meta\s[^>]{0,200}charset\s{0,9}=\s{0,9}["']?([A-Za-z0-9._:-]{1,40})""", re.IGNORECASE)
-_XML = re.compile(rb"""\s{0,9}<\?xml\s[^>]{0,99}encoding\s{0,9}=\s{0,9}["']([A-Za-z0-9._-]{1,40})""")
+_META = regex(rb"""<meta\s[^>]{0,200}charset\s{0,9}=\s{0,9}["']?([A-Za-z0-9._:-]{1,40})""", re.IGNORECASE)
+_XML = regex(rb"""\s{0,9}<\?xml\s[^>]{0,99}encoding\s{0,9}=\s{0,9}["']([A-Za-z0-9._-]{1,40})""")
 
 
 def is_binary(content: bytes) -> bool:

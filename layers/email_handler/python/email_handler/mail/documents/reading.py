@@ -4,9 +4,10 @@ A reader takes the bytes of a file and yields what its format holds: runs of tex
 files within the file, and every part that it could not read. It never skips anything silently.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+from email_handler.mail.patterns import regex
 
 BOUNDARY = "\0"
 """Stands between two runs of a :class:`Text` (a tag, a cell, a text operator): it may lie inside an address, and an
@@ -15,7 +16,7 @@ address may begin or end at it."""
 KERN = "\1"
 """Stands between two runs of one word (kerning): it may lie inside an address, but none begins or ends at it."""
 
-LANGUAGE = re.compile("\x1b[A-Za-z0-9-]{2,20}\x1b")
+LANGUAGE = regex("\x1b[A-Za-z0-9-]{2,20}\x1b")
 """Marks the language of what follows in a text string of a PDF (ISO 32000-1 §7.9.2.2), also within a word."""
 
 ENCRYPTED = "encrypted"

@@ -4,20 +4,21 @@ import re
 from collections.abc import Iterator
 
 from email_handler.mail.documents.reading import BOUNDARY, TOO_LARGE, Budget, Found, Member, Raw, Text, Unread
+from email_handler.mail.patterns import regex
 
-_HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[\r\n]{0,4}){64,}+")
+_HEX = regex(r"(?:[0-9A-Fa-f]{2}[\r\n]{0,4}){64,}+")
 _TOKENS = (
     r"\\'(?P<code>[0-9A-Fa-f]{2})|\\u(?P<unicode>-?[0-9]{1,6})[ \r\n]{0,3}(?:\\'[0-9A-Fa-f]{2}|[^\\{}\r\n]){0,%d}"
     r"|\\(?P<symbol>[^A-Za-z0-9'\r\n])|\\[A-Za-z]{1,40}(?:-?[0-9]{1,12})? ?|[{}\r\n]+|\\[\r\n]"
 )
-_REPLACEMENTS = re.compile(r"\\uc([0-9])(?![0-9])")  # how many characters stand in for one that "\u" gives
+_REPLACEMENTS = regex(r"\\uc([0-9])(?![0-9])")  # how many characters stand in for one that "\u" gives
 _WITHIN = r"(?:[^{}]|\{(?:[^{}]|\{[^{}]{0,500}+\}){0,500}+\}){0,2000}+"  # up to two levels of groups
-_ASIDE = re.compile(
+_ASIDE = regex(
     r"\{(?:\\\*|\\(?:v|deleted|xe|tc|footnote|annotation|pict|nonshppict|fldinst)(?![A-Za-z0-9]))" + _WITHIN + r"\}"
 )
 """A group that readers do not show in its place: bookmarks and styles, hidden and deleted text, notes, pictures, codes of
 fields."""
-_OUTLOOK = re.compile(r"\\htmlrtf1?(?![0-9a-z]).{0,1000}?\\htmlrtf0 ?", re.DOTALL)
+_OUTLOOK = regex(r"\\htmlrtf1?(?![0-9a-z]).{0,1000}?\\htmlrtf0 ?", re.DOTALL)
 """What Outlook shows of HTML in RTF leaves this out (MS-OXRTFEX §2.1.3.1.4)."""
 _OBJECT = b"\1\5\0\0"  # how an embedded object begins (MS-OLEDS §2.2.4)
 _SYMBOLS = {"~": "\u00a0", "_": "-", "-": BOUNDARY, "*": BOUNDARY, "|": BOUNDARY, ":": BOUNDARY}

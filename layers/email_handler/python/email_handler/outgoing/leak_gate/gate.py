@@ -36,6 +36,7 @@ from email_handler.mail.encodings import decode_quoted_printable
 from email_handler.mail.filenames import without_endings
 from email_handler.mail.message import Header, Message, Part
 from email_handler.mail.parsing import parse
+from email_handler.mail.patterns import regex
 from email_handler.outgoing.composed import Change, Composed, Place, Unchecked
 from email_handler.outgoing.leak_gate import decodings, packed, views
 from email_handler.outgoing.leak_gate.masking import found_in
@@ -48,35 +49,35 @@ _FOREIGN = 0.3  # of the bytes of a text are beyond ASCII: with less, its words 
 _FEWEST = 6  # different characters of an address such as "me@x.de"
 _ENCRYPTED = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"))
 _UNREAD = (
-    (ENCRYPTED, re.compile(
+    (ENCRYPTED, regex(
         r"-----BEGIN (?:PGP MESSAGE|ENCRYPTED [A-Z ]{1,20}|CMS|PKCS7)-----|^Proc-Type: 4,ENCRYPTED", re.MULTILINE
     )),
-    (OWN_ENTITIES, re.compile("<!entity", re.IGNORECASE)),  # XML §4.2: a name may stand for any part of an address
+    (OWN_ENTITIES, regex("<!entity", re.IGNORECASE)),  # XML §4.2: a name may stand for any part of an address
     # yEnc 1.3, BinHex 4.0 (RFC 1741)
-    (UNKNOWN, re.compile(r"^=ybegin [^\n]{0,200}size=|^\(This file must be converted with BinHex", re.MULTILINE)),
+    (UNKNOWN, regex(r"^=ybegin [^\n]{0,200}size=|^\(This file must be converted with BinHex", re.MULTILINE)),
 )  # fmt: skip
 """What a text holds that is not read."""
 
 _MESSAGES = frozenset(("message/rfc822", "message/global", "message/news"))
-_MESSAGE = re.compile(
+_MESSAGE = regex(
     rb"(?:\xef\xbb\xbf)?\s{0,99}+(?:From [^\n]{1,200}\n)?(?:[!-9;-~]{1,76}:[^\n]{0,998}\n(?:[ \t][^\n]{0,998}\n){0,99}){0,99}?"
     rb"(?:return-path|received|from|to|subject|date|message-id|mime-version|content-type|delivered-to|"
     rb"authentication-results|dkim-signature|x-[a-z0-9-]{1,60}):",
     re.IGNORECASE,
 )
 """How a message begins, in a file of any type: many clients attach one as ``application/octet-stream``."""
-_QUOTED = re.compile(rb"^content-transfer-encoding:\s{0,9}quoted-printable", re.IGNORECASE | re.MULTILINE)
-_NEXT = re.compile(rb"\n(?=From [^\n]{1,200}\n[!-9;-~]{1,76}:)")  # of several messages in one file (RFC 4155)
+_QUOTED = regex(rb"^content-transfer-encoding:\s{0,9}quoted-printable", re.IGNORECASE | re.MULTILINE)
+_NEXT = regex(rb"\n(?=From [^\n]{1,200}\n[!-9;-~]{1,76}:)")  # of several messages in one file (RFC 4155)
 _DEFECTS = {"header section cut": DAMAGED, "nested too deep": TOO_DEEP, "too many parts": TOO_MANY}
 _ASCII_BYTES = bytes(range(128))
 _ASCII = bytes(range(128)) + b"\x7f" * 128  # no byte beyond ASCII is a letter of an address
-_BLANK = re.compile(rb"[ \r\n]")
-_QUOTED_PAIR = re.compile(r"\\(.)")
-_CFWS = re.compile(r"\((?:[^()]|\([^()]{0,99}\)){0,200}\)|(?<=\.)[ \t]{1,9}|[ \t]{1,9}(?=\.)")
-_WIDE = re.compile("[\x01-\x7f]\0((?:[\x01-\x7f]\0){4,}+)")  # UTF-16 behind another string's last letter
+_BLANK = regex(rb"[ \r\n]")
+_QUOTED_PAIR = regex(r"\\(.)")
+_CFWS = regex(r"\((?:[^()]|\([^()]{0,99}\)){0,200}\)|(?<=\.)[ \t]{1,9}|[ \t]{1,9}(?=\.)")
+_WIDE = regex("[\x01-\x7f]\0((?:[\x01-\x7f]\0){4,}+)")  # UTF-16 behind another string's last letter
 _APART = b"\n()\n"  # stands between two texts: no address goes on behind it
 _MANY = 4  # texts of headers that are worth looking at together
-_GAPS = re.compile(rb"\A\0+|\0{4,}")  # between what two runs of digits encode: no string ends there
+_GAPS = regex(rb"\A\0+|\0{4,}")  # between what two runs of digits encode: no string ends there
 _END = "\2"  # of a string in bytes: no letter, and no boundary that an address could go on behind
 
 

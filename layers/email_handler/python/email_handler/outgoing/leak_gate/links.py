@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from itertools import islice
 
 from email_handler.mail.encodings import decode_base64
+from email_handler.mail.patterns import regex
 
-LINK = re.compile(r"/v3/__((?:[^\s\"'<>_/]++|_(?!_;)|/(?!v3/__))++)__;([A-Za-z0-9_=-]*+)!")
+LINK = regex(r"/v3/__((?:[^\s\"'<>_/]++|_(?!_;)|/(?!v3/__))++)__;([A-Za-z0-9_=-]*+)!")
 """Proofpoint's third form of a link: each ``*`` stands for a character that is given in base64 behind the link, ``**``
 and a letter for several."""
-_STARS = re.compile(r"\*(?:\*([A-Za-z0-9_-]))?")
-_ONE = re.compile(r"\*()")
+_STARS = regex(r"\*(?:\*([A-Za-z0-9_-]))?")
+_ONE = regex(r"\*()")
 _COUNTS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"  # from two on
 
 

@@ -5,12 +5,13 @@ import re
 
 from email_handler.mail.documents.reading import BOUNDARY, KERN
 from email_handler.mail.entities import unescape
+from email_handler.mail.patterns import regex
 from email_handler.outgoing.leak_gate import decodings, views
 
 _NEAR = 96  # characters beside an address
 _TIMES = 4  # that an encoding is undone
 # Of the escapes that a path, a formula or a style may look like, only dots and hyphens are undone.
-_TOKENS = re.compile(
+_TOKENS = regex(
     r"&(?:#[xX]?[0-9A-Fa-f]{1,7}(?![0-9A-Fa-f]);?|[A-Za-z0-9]{1,31};)"
     r"|%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*+"
     r"|=[89A-Fa-f][0-9A-Fa-f](?:=[89A-Fa-f][0-9A-Fa-f])*+"
@@ -19,8 +20,8 @@ _TOKENS = re.compile(
     r"|\\u(?P<code>[0-9A-Fa-f]{4})"
     r"|\\(?P<itself>[.-])"
 )
-_FOLLOWS = re.compile(rf"[A-Za-z0-9.{KERN}-]{{0,{_NEAR}}}[&%=+\\_]|{KERN}?-2[DdEe]")
-_PRECEDES = re.compile(r"(?:;|\\)[.+_-]{0,8}\Z")
+_FOLLOWS = regex(rf"[A-Za-z0-9.{KERN}-]{{0,{_NEAR}}}[&%=+\\_]|{KERN}?-2[DdEe]")
+_PRECEDES = regex(r"(?:;|\\)[.+_-]{0,8}\Z")
 _LONGEST_RUN = 12  # characters that _PRECEDES looks at
 
 

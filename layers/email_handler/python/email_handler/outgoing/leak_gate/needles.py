@@ -13,6 +13,7 @@ from typing import NamedTuple
 from email_handler.conversations.owners import Identity
 from email_handler.mail.addresses import split_address
 from email_handler.mail.documents.reading import BOUNDARY, KERN
+from email_handler.mail.patterns import regex
 from email_handler.outgoing.leak_gate import decodings, longer
 from email_handler.outgoing.leak_gate.skeletons import Words
 from email_handler.outgoing.sentinels import SENTINEL, SENTINEL_WORDS
@@ -60,17 +61,17 @@ _DOMAIN_ENDS = (
     rf"(?!{_K}[{_LETTER}\u0300-\u036f])(?!{_K}{_WORD}{{1,63}}\.[A-Za-z])(?!{_K}-[A-Za-z0-9{KERN}-]{{0,126}}\.{_K}[A-Za-z])"
     rf"(?!{_K}\.{_K}(?!{_FILE_TYPES}(?![A-Za-z0-9.-]))(?-i:[a-z0-9]))"
 )
-_ENDS = re.compile(_DOMAIN_ENDS, re.IGNORECASE)
-_GOES_ON = re.compile(rf"{_B}{_DOT}{_B}[A-Z]")  # ME@EXAMPLE.COM.TEST, Me@Example.Com.Test
-_GOES_ON_SO = re.compile("\u3002[A-Za-z0-9]")  # behind a domain with such dots; behind another it ends a sentence
-_FILE_FOLLOWS = re.compile(rf"\.{_FILE_TYPE}(?![A-Za-z0-9])", re.IGNORECASE)
+_ENDS = regex(_DOMAIN_ENDS, re.IGNORECASE)
+_GOES_ON = regex(rf"{_B}{_DOT}{_B}[A-Z]")  # ME@EXAMPLE.COM.TEST, Me@Example.Com.Test
+_GOES_ON_SO = regex("\u3002[A-Za-z0-9]")  # behind a domain with such dots; behind another it ends a sentence
+_FILE_FOLLOWS = regex(rf"\.{_FILE_TYPE}(?![A-Za-z0-9])", re.IGNORECASE)
 _ATEXT = rf"A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~{BOUNDARY}{KERN}-"
 _TAG = rf"(?:\+[\w.+{BOUNDARY}{KERN}-]{{0,64}})?"
-_THREAD_LOCAL = re.compile(
+_THREAD_LOCAL = regex(
     rf"(?:c{_B}-(?:{_B}[a-z0-9]){{8}}{_B}\.(?:{_B}[a-z0-9]){{10}}(?:{_B}\+[a-z0-9+-]{{1,40}})?|[a-z0-9._+-]{{1,80}}){_B}$",
     re.IGNORECASE,
 )
-_ACTION = re.compile(r"\?subject=email-handler", re.IGNORECASE)
+_ACTION = regex(r"\?subject=email-handler", re.IGNORECASE)
 """Follows a thread address in our links of actions: their words stand beside it, so replacing it is too little."""
 _GMAIL = ("gmail.com", "googlemail.com")
 """Both domains lead to the same mailboxes, and dots in their local parts mean nothing."""
@@ -296,7 +297,7 @@ def _turned(domain: str, locals_: list[str]) -> str:
     return rf"{front}|{local}{_B}_{_B}{_spread(domain)}(?={_B}#{_B}EXT{_B}#)"
 
 
-_UNDERLINED = re.compile(r"[^A-Za-z0-9]")
+_UNDERLINED = regex(r"[^A-Za-z0-9]")
 
 
 def _folder(base: str, domain: str) -> str:

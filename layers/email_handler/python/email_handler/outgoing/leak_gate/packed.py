@@ -8,14 +8,15 @@ from typing import NamedTuple
 from email_handler.mail.encodings import decode_base64, decode_uuencoded_line
 from email_handler.mail.entities import unescape
 from email_handler.mail.ignorable import IGNORABLE
+from email_handler.mail.patterns import regex
 
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_ESCAPED = re.compile(r"%(?:0[AD]|2[BF]|3D)|\\[/rn]|&#(?:1[03]|x[AD]);", re.IGNORECASE)
+_ESCAPED = regex(r"%(?:0[AD]|2[BF]|3D)|\\[/rn]|&#(?:1[03]|x[AD]);", re.IGNORECASE)
 _MEANINGS = {"%2b": "+", "%2f": "/", "%3d": "=", r"\/": "/", "%0a": "\n", r"\n": "\n", "&#10;": "\n", "&#xa;": "\n"}
 _AS_INT_HAS = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv")
-_TAG = re.compile(r"<[^<>]{1,1000}>")
+_TAG = regex(r"<[^<>]{1,1000}>")
 _MARK = r"(?:[A-Za-z]{1,12}[>|:]|[>|:#*;]|(?://|[+-])(?=[ \t]))[>|:]{0,9}"
-_QUOTED = re.compile(rf"^[ \t]{{0,20}}+(?:{_MARK}[ \t]{{0,8}}+){{1,9}}+", re.MULTILINE)
+_QUOTED = regex(rf"^[ \t]{{0,20}}+(?:{_MARK}[ \t]{{0,8}}+){{1,9}}+", re.MULTILINE)
 """How programs begin a line that they quote: "> ", "| ", with the initials of who wrote it ("JD> ")."""
 
 
@@ -56,19 +57,19 @@ class _Encoding(NamedTuple):
 _D = "[A-Za-z0-9+/_-]"
 _BETWEEN = r"[\s\"',\\>|=]"
 _BREAK = rf"(?:={{1,2}}+|{_BETWEEN}{{0,9}}+(?:\+[ \t]?+)?\r?\n){_BETWEEN}{{0,40}}+"  # padding, or the end of a line
-_BASE64 = re.compile(
+_BASE64 = regex(
     rf"(?<!{_D})(?:{_D}{{8,}}+|{_D}{{2,7}}+(?={_BREAK}{_D}{{2}}))(?:{_BREAK}(?!--){_D}{{2,}}+|{_BETWEEN}{{1,9}}+(?!--){_D}{{8,}}+)*+(?:{_BETWEEN}{{1,9}}+(?!--){_D}{{2,7}}+)?"
 )
 _HEX = "[0-9A-Fa-f]"
 _PAIR = rf"(?:{_HEX}{_HEX}|0x{_HEX}{_HEX}|x{_HEX}{_HEX}|\\x{_HEX}{_HEX})"  # twice as fast as with "?"
 _ENCODINGS = (
-    _Encoding(_BASE64, re.compile("(?<=[\\s\"'])\\+[ \\t]?\r?\n|[^A-Za-z0-9+/_-]+"), 6, 2, "A", lambda digits: int.from_bytes(_base64(digits))),
+    _Encoding(_BASE64, regex("(?<=[\\s\"'])\\+[ \\t]?\r?\n|[^A-Za-z0-9+/_-]+"), 6, 2, "A", lambda digits: int.from_bytes(_base64(digits))),
     _Encoding(
-        re.compile(r"[A-Za-z2-7]{16,}+(?:[ \t\r]{0,9}+\n[\s>|]{0,40}+[A-Za-z2-7]{2,}+)*+"), re.compile(r"[\s>|]+"),
+        regex(r"[A-Za-z2-7]{16,}+(?:[ \t\r]{0,9}+\n[\s>|]{0,40}+[A-Za-z2-7]{2,}+)*+"), regex(r"[\s>|]+"),
         5, 1, "A", lambda digits: int(digits.lower().translate(_AS_INT_HAS), 32),
     ),
     _Encoding(  # 6d65, 6d:65, \x6d\x65, 0x6d, 0x65, and lines that go on behind a backslash
-        re.compile(rf"{_PAIR}(?:(?:[^0-9A-Za-z\\]|\\(?=\r?\n)){{0,8}}+{_PAIR}){{7,}}+[0-9A-Fa-f]?"), re.compile("0?x|[^0-9A-Fa-f]+"),
+        regex(rf"{_PAIR}(?:(?:[^0-9A-Za-z\\]|\\(?=\r?\n)){{0,8}}+{_PAIR}){{7,}}+[0-9A-Fa-f]?"), regex("0?x|[^0-9A-Fa-f]+"),
         4, 4, "0", lambda digits: int(digits, 16),
     ),
 )  # fmt: skip
@@ -103,7 +104,7 @@ def files(text: str, least: int) -> Iterator[bytes]:
             yield joined
 
 
-_APART = re.compile(r"=+\s*|[ \t]+")
+_APART = regex(r"=+\s*|[ \t]+")
 
 
 def _runs(encoding: _Encoding, readings: tuple[str, ...], least: int) -> list[str]:
@@ -112,7 +113,7 @@ def _runs(encoding: _Encoding, readings: tuple[str, ...], least: int) -> list[st
     return [run for run in runs if len(run) >= digits]
 
 
-_PADDING = re.compile(r"=[=\s\"',\\>|]*+")
+_PADDING = regex(r"=[=\s\"',\\>|]*+")
 _LONE = (2, 3)  # digits of the last group before "==" and "="
 
 
@@ -130,8 +131,8 @@ _BEGIN = (
     r"begin [0-7]{3,6} {1,9}[^\r\n]{1,200}\r?\n"
 )
 _BLANK = r"(?:[>|\s]{0,40}\n)?"
-_UUENCODED = re.compile(rf"{_BEGIN}(?P<lines>(?:{_BLANK}(?P=quoted)[!-`][ -`]{{0,88}}\r?\n)++)", re.MULTILINE)
-_XXENCODED = re.compile(
+_UUENCODED = regex(rf"{_BEGIN}(?P<lines>(?:{_BLANK}(?P=quoted)[!-`][ -`]{{0,88}}\r?\n)++)", re.MULTILINE)
+_XXENCODED = regex(
     rf"{_BEGIN}(?P<lines>(?:{_BLANK}(?P=quoted)(?!end\s)[+0-9A-Za-z-]{{1,88}}[ \t]*\r?\n)++)", re.MULTILINE
 )
 _AS_UU_HAS = str.maketrans(
@@ -152,7 +153,7 @@ def uuencoded(text: str) -> Iterator[bytes]:
         yield from map(_decoded, _encoded(_lines(text)))
 
 
-_END = re.compile(r"[^\r\n]{0,40}\bend\b")
+_END = regex(r"[^\r\n]{0,40}\bend\b")
 
 
 def _encoded(text: str) -> list[re.Match[str]]:
@@ -161,6 +162,6 @@ def _encoded(text: str) -> list[re.Match[str]]:
 
 def _decoded(found: re.Match[str]) -> bytes:
     lines = [line.removeprefix(found["quoted"]) for line in found["lines"].splitlines()]
-    if found.re is _XXENCODED:
+    if found.re.pattern == _XXENCODED.pattern:
         lines = [line.translate(_AS_UU_HAS) for line in lines]
     return b"".join(decode_uuencoded_line(line.encode("ascii", "replace")) for line in lines)

@@ -6,15 +6,16 @@ from collections.abc import Iterable
 from itertools import filterfalse
 
 from email_handler.mail.ignorable import CHARACTERS
+from email_handler.mail.patterns import regex
 
 _LOWER = bytes(range(256)).lower()
 _SKIPPED = bytes((*range(0x21), ord(">"), ord("|"), 0x7F))  # what a line break, its quotation or a boundary is made of
 _NO_LATIN = bytes({*range(0x80, 0x100)} - {*b"\xaa\xba\xb9\xb2\xb3"})  # bytes that mean nothing in ASCII
-_BEYOND_ASCII = re.compile("[^\x00-\x7f](?:.{0,100}[^\x00-\x7f])?", re.DOTALL)  # with little else in between
+_BEYOND_ASCII = regex("[^\x00-\x7f](?:.{0,100}[^\x00-\x7f])?", re.DOTALL)  # with little else in between
 _FOLDS = 5000  # characters that are kept folded, of a million
-_NOT_SHOWN = re.compile(f"[\x80-\xa0{CHARACTERS}]+")
+_NOT_SHOWN = regex(f"[\x80-\xa0{CHARACTERS}]+")
 
-MEANS_ASCII = re.compile(
+MEANS_ASCII = regex(
     "[\u0130-\u0133\u013f\u0140\u0149\u017f\u01c4-\u01cc\u01f1-\u01f3\u02b0\u02b2\u02b3\u02b7\u02b8\u02e1-\u02e3"
     "\u037e\u1d2c\u1d2e\u1d30\u1d31\u1d33-\u1d3a\u1d3c\u1d3e-\u1d43\u1d47-\u1d49\u1d4d\u1d4f\u1d50\u1d52"
     "\u1d56-\u1d58\u1d5b\u1d62-\u1d65\u1d9c\u1da0\u1dbb\u1e9a\u1fef\u2024-\u2026\u203c\u2047-\u2049\u2070\u2071"

@@ -12,6 +12,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from email_handler.mail.documents.reading import BOUNDARY, KERN
+from email_handler.mail.patterns import regex
 from email_handler.outgoing.leak_gate.decodings import (
     ALTERNATIVES,
     ENCODED_WORDS,
@@ -83,8 +84,8 @@ class View:
         return ranges
 
 
-_SIGNS = re.compile(r"[%&=\\<]")
-_CALENDAR = re.compile("BEGIN:V", re.IGNORECASE)  # of a calendar, an event or a vCard
+_SIGNS = regex(r"[%&=\\<]")
+_CALENDAR = regex("BEGIN:V", re.IGNORECASE)  # of a calendar, an event or a vCard
 _TIMES = 8  # that one encoding is undone
 _HEAD = 4096  # characters in which a calendar or a vCard begins
 _CLOSE = 8192  # characters; what needles match is much shorter
@@ -180,9 +181,9 @@ def normal(text: str) -> str:
     return UNSEEN.whole(LETTERS.whole(text))
 
 
-_ALONE = re.compile("(?<![\udc80-\udcff])[\udcc0-\udcff](?=[A-Za-z0-9])|[\udcc0-\udcff](?=[.+_-])")
-_SOFT_HYPHEN = re.compile("(?<![\udc80-\udcff])\udcad(?![\udc80-\udcff])")
-_NO_CHARACTER = re.compile("[\ud800-\udfff]")
+_ALONE = regex("(?<![\udc80-\udcff])[\udcc0-\udcff](?=[A-Za-z0-9])|[\udcc0-\udcff](?=[.+_-])")
+_SOFT_HYPHEN = regex("(?<![\udc80-\udcff])\udcad(?![\udc80-\udcff])")
+_NO_CHARACTER = regex("[\ud800-\udfff]")
 
 
 def letters_of(content: bytes) -> str:

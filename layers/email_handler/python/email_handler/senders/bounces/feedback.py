@@ -1,18 +1,18 @@
 """Feedback: one report of a bounce, a delay, a complaint or a rejection, in whichever form it came."""
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
 from email_handler.identifiers import EmailAddress, LedgerId, SesId
+from email_handler.mail.patterns import regex
 
 CONTENT_SUBTYPES = frozenset({"MessageTooLarge", "ContentRejected", "AttachmentRejected"})
 """SES's ``bounceSubType`` values for a refused content. SES calls them transient."""
 
 # RFC 3463 §3.3, §3.4, §3.7: message length, message too big for the system, media; the words for 5.7.x and the rest.
-_CONTENT_STATUS = re.compile(r"5\.(?:2\.3|3\.4|6\.\d{1,3})")
-_CONTENT_WORDS = re.compile(
+_CONTENT_STATUS = regex(r"5\.(?:2\.3|3\.4|6\.\d{1,3})")
+_CONTENT_WORDS = regex(
     r"(?i)too (?:large|big)\b|message (?:file )?(?:size|length)|message exceed|attachment|file type|virus|malware"
     r"|(?:bad|its|message|blocked|prohibited|executable) content|content (?:rejected|denied|not allowed|policy|filter)"
     r"|" + "|".join(sorted(CONTENT_SUBTYPES))

@@ -11,21 +11,22 @@ from collections.abc import Sequence
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.addresses import split_address
 from email_handler.mail.message import Message
+from email_handler.mail.patterns import regex
 from email_handler.senders.bounces import words
 from email_handler.senders.bounces.feedback import Feedback, FeedbackKind
 from email_handler.senders.bounces.reports import RETURNED_TYPES, Report, leaves
 from email_handler.senders.bounces.ses_events import NOTIFICATION
 from email_handler.senders.machines import automatic, is_list, is_no_reply
 
-_DAEMON = re.compile(
+_DAEMON = regex(
     r"mailer-?daemon|mail-?daemon|post_?master|mail[. ]deliver|mail ?system|mdaemon|smtp|(?:^|[=._+-])ndr$"
     r"|system[ ._-]administrator"
 )
-_DAEMON_NAME = re.compile(
+_DAEMON_NAME = regex(
     r"mail deliver|delivery s(?:ub)?system|mailer[- ]?daemon|post ?master|system administrator|mail system"
     r"|mail administrator|ndr administrator|mail router"
 )
-_FAILURE = re.compile(
+_FAILURE = regex(
     r"undeliver|non[- ]?deliver|not (?:yet )?(?:been |be )?deliver|failed recipient|deliver.{0,120}been postponed|un(?:able|successful) to deliver|wasn't able to deliver"
     r"|returned (?:mail|to sender)|returning (?:message|mail) to sender|failure notice|fail(?:ed|ure) (?:to )?deliver"
     r"|deliver[a-z]{0,5} (?:has |have |was |is )?(?:status|fail|problem|error|incomplete|aborted|delayed|unsuccessful)"
@@ -40,25 +41,23 @@ _FAILURE = re.compile(
     r"|nedoručiteln|kézbesíthetetlen|не доставлен|недоставлен|не может быть доставлен|не удалось доставить"
     r"|配信不能|配信(?:でき|エラー|状況)|送信(?:でき|エラー)|配送(?:でき|エラー|失敗)|メールエラー|エラーメール|届け|退信|投递失败|无法投递|無法投遞|未送达|배달|반송|전송 실패"
 )
-_DELAY = re.compile(
+_DELAY = regex(
     r"\(delay\)|delayed mail|delivery (?:is |has been |was )?delayed|message (?:is |has been )?delayed|still being retried"
     r"|delivery incomplete|could not send message for past|will (?:be |keep |continue )?(?:retri|retry|trying)"
     r"|been postponed"
     r"|not yet been delivered|warning message only|do not need to resend"
 )
-_GIVEN_UP = re.compile(r"failed permanently|permanent (?:error|failure)|given up|giving up|gave up")
-_SOUNDS_FINAL = re.compile(r"could not be delivered")  # unless the notice promises to continue
-_CONTINUES = re.compile(r"attempts will (?:be )?continue|will continue to (?:try|attempt)")
+_GIVEN_UP = regex(r"failed permanently|permanent (?:error|failure)|given up|giving up|gave up")
+_SOUNDS_FINAL = regex(r"could not be delivered")  # unless the notice promises to continue
+_CONTINUES = regex(r"attempts will (?:be )?continue|will continue to (?:try|attempt)")
 
 _OPENING = 6  # lines in which a notice states its purpose; forwarding clients put as many lines above it
 _NAMED_BELOW = 3  # lines further it names an address
-_FORWARDED = re.compile(r"\s*(?:fwd?|wg|tr|rv|enc|doorst|vs|vl|pd|i)\s*:")
-_PERSONAL = re.compile(r"\b(?:my|hello|hi|hey|dear|hallo|guten tag|bonjour|hola|ciao|regards)\b")
-_ANNOUNCES = re.compile(r"(?:following|these) (?:\w{1,20} )?(?:recipient|address|user|mailbox)|did not receive")
-_BEGINS_LINE = re.compile(
-    r"[\s>*•·\-\u2013\"'<|]{0,12}(?:to: ?<?|(?:failed )?recipient: ?<?|address: ?<?)?", re.IGNORECASE
-)
-_BESIDE = re.compile(
+_FORWARDED = regex(r"\s*(?:fwd?|wg|tr|rv|enc|doorst|vs|vl|pd|i)\s*:")
+_PERSONAL = regex(r"\b(?:my|hello|hi|hey|dear|hallo|guten tag|bonjour|hola|ciao|regards)\b")
+_ANNOUNCES = regex(r"(?:following|these) (?:\w{1,20} )?(?:recipient|address|user|mailbox)|did not receive")
+_BEGINS_LINE = regex(r"[\s>*•·\-\u2013\"'<|]{0,12}(?:to: ?<?|(?:failed )?recipient: ?<?|address: ?<?)?", re.IGNORECASE)
+_BESIDE = regex(
     r"\b[45]\d\d\b|rcpt to|recipient|unknown|mailbox|deliver|user|account|address|reject|full|quota|failed|undeliver"
 )
 

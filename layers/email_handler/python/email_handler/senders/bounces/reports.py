@@ -1,11 +1,11 @@
 """The parts of a message that may be a report, and delivery reports (RFC 3464)."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.message import Message, Part
+from email_handler.mail.patterns import regex
 from email_handler.senders.bounces import words
 from email_handler.senders.bounces.feedback import Feedback, FeedbackKind
 
@@ -15,18 +15,18 @@ RETURNED_TYPES = frozenset((
     "message/global", "message/global-headers", "message/partial",
 ))  # fmt: skip
 
-_DIVIDER = re.compile(
+_DIVIDER = regex(
     r"copy of (?:the|your) (?:original )?message|original (?:message|mail)|returned message|unsent message|message headers?"
     r"|message text follows|header of the original|undelivered message|forwarded message|original headers"
     r"|元のメール|исходное сообщение|ursprüngliche nachricht|message d'origine"
 )
-_NOT_DIVIDER = re.compile(r"original message was|receive a copy")
+_NOT_DIVIDER = regex(r"original message was|receive a copy")
 _DRAWN = ("-", "=", "*", "_", "|", "#", "~", "<")  # what lines that are drawn begin with
 _DIVIDER_LIMIT = 120  # characters: a divider is one line on a screen
 _HEADER_STARTS = ("received:", "return-path:", "dkim-signature:", "x-received:", "arc-seal:", "x-google-smtp-source:")
 _HEADER_START_BYTES = tuple(start.encode() for start in _HEADER_STARTS)
 
-_FIELD_NAME = re.compile(r"[!-9;-~]{1,60}")
+_FIELD_NAME = regex(r"[!-9;-~]{1,60}")
 _SUCCESSES = ("delivered", "relayed", "expanded", "deliverable")  # RFC 3464 §2.3.3, as mailers spell them
 
 FORWARDED_COMPLAINT = "x-hmxmroriginalrecipient"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from email_handler.identifiers import EmailAddress
+from email_handler.mail.patterns import regex
 
 TEXT_LIMIT = 65_536  # characters read of a report, a notice, or a returned message's header
 LINE_LIMIT = 2_000
@@ -11,15 +12,15 @@ RECIPIENTS_LIMIT = 50  # as many as one message of SES can have
 _LINES_LIMIT = 1_500
 _DIAGNOSTIC_LIMIT = 300
 
-_LINE_END = re.compile(r"\r\n|\r|\n")
-_ADDRESS = re.compile(r"[^\s@<>\"'(),;:\[\]{}|*]{1,64}@[^\s@<>\"'(),;:\[\]{}|*/]{1,255}")
-ENHANCED_STATUS = re.compile(r"(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\d|\.\d)")
+_LINE_END = regex(r"\r\n|\r|\n")
+_ADDRESS = regex(r"[^\s@<>\"'(),;:\[\]{}|*]{1,64}@[^\s@<>\"'(),;:\[\]{}|*/]{1,255}")
+ENHANCED_STATUS = regex(r"(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\d|\.\d)")
 """An enhanced status code (RFC 3463 §2), but not a piece of an IP address."""
 
-REPLY_CODE = re.compile(r"(?<![\d.:\-/])([45])[0-57]\d(?=[ \-]|$)(?! ?(?:bytes|kb|mb|seconds|hours))", re.MULTILINE)
+REPLY_CODE = regex(r"(?<![\d.:\-/])([45])[0-57]\d(?=[ \-]|$)(?! ?(?:bytes|kb|mb|seconds|hours))", re.MULTILINE)
 """An SMTP reply code that reports a failure (RFC 5321 §4.2), but not a size or a time."""
 
-_AFTER_REPLY = re.compile(
+_AFTER_REPLY = regex(
     r"(?<![\d.])[45]\d\d[ \-]{1,3}\(?#?([45]\.\d{1,3}\.\d{1,3})(?!\d|\.\d)|#([45]\.\d{1,3}\.\d{1,3})\b"
 )
 """An enhanced status code beside a reply code, or after ``#``."""
