@@ -4,11 +4,17 @@
 process of the runtime's interpreter imports the built function and layer as Lambda does, and handles one event on the
 emulator (a first contact, its acknowledgement and forward, the owner's reply, its send, and attachments), from the
 interpreter's start to the end of the invocation; then a new process of the same interpreter, without the layer, imports
-boto3 and makes clients for the services that the function called, and calls nothing. After inbound comes the peer, if npm
-and node are there: aws-lambda-ses-forwarder, which forwards the same message in a new process of node.
+boto3 and makes clients for the services that the function called, and calls nothing. Each process ends there and then,
+without taking itself apart, which no invocation waits for. After inbound comes the peer, if npm and node are there:
+aws-lambda-ses-forwarder, which forwards the same message in a new process of node.
 
-Processor time and wall time of whole processes, as medians. The ratio is of processor times, the function's to bare
-boto3's; ``less boto3`` is the difference. The last line with ``--json`` is the ratio of each function.
+``--wait 0.02`` adds what memory sizes would do, calculated: Lambda gives a core per 1,769 MB in proportion, so less memory
+takes longer and costs the same, except for the seconds (here 0.02 a call) in which a function waits for AWS.
+
+Processor time and wall time of whole processes, as medians; ratios are of processor times, to bare boto3's. The first
+ratio is that of the whole, and ``less boto3`` the difference. *Ready* is the part of it that bare boto3 does, too: the
+interpreter, imports, and making the same clients, without the calls and what is done between them. With ``--json`` there
+is a line of the ready ratios, and the last line is the ratio of each function.
 """
 
 import argparse
@@ -36,21 +42,38 @@ PROJECT = Path(__file__).parents[1]
 BUILD = PROJECT / ".aws-sam/local"
 INTERPRETER = PROJECT / ".venv-runtime/bin/python"
 
+CORE = 1769  # MB of memory for which Lambda gives one core
+GB_SECOND = 0.0000133334  # dollars, arm64, us-east-1, 2026-11
+SIZES = (512, 768, 1024, 1536, CORE)
+FIRST_CONTACT = ("inbound", "ack_sender", "forward_sender", "attachment")
+
 INVOCATION = """
-import json, sys
+import json, os, sys, time
+from handler import handler
+import botocore.session
 from botocore.client import BaseClient
-called, call = set(), BaseClient._make_api_call
+ready = [time.process_time()]
+def timed(make):
+    def timed_make(*given, **named):
+        began = time.thread_time()
+        made = make(*given, **named)
+        ready.append(time.thread_time() - began)
+        return made
+    return timed_make
+botocore.session.get_session = timed(botocore.session.get_session)
+botocore.session.Session.create_client = timed(botocore.session.Session.create_client)
+called, call = [], BaseClient._make_api_call
 def noted(client, operation, parameters):
-    called.add(client.meta.service_model.service_name)
+    called.append(client.meta.service_model.service_name)
     return call(client, operation, parameters)
 BaseClient._make_api_call = noted
-from handler import handler
 class Context:
     function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "bench"
     def get_remaining_time_in_millis(self):
         return 60_000
 answer = handler(json.load(sys.stdin), Context())
-print(json.dumps({"answer": answer, "services": sorted(called)}))
+print(json.dumps({"answer": answer, "services": sorted(set(called)), "calls": len(called), "ready": sum(ready)}), flush=True)
+os._exit(0)
 """
 
 PEER = "aws-lambda-ses-forwarder@6.0.0"
@@ -60,7 +83,7 @@ PEER_FOLDER = PROJECT / ".aws-sam/peer"
 PEER_INVOCATION = """
 const [bucket, mailbox] = process.argv.slice(1);
 const event = JSON.parse(require("fs").readFileSync(0));
-require("aws-lambda-ses-forwarder").handler(event, {}, (error) => { if (error) throw error; }, {
+require("aws-lambda-ses-forwarder").handler(event, {}, (error) => process.exit(error ? 1 : 0), {
   log: () => {},
   config: {
     fromEmail: "contact@example.com", emailBucket: bucket, emailKeyPrefix: "raw/inbound/", allowPlusSign: true,
@@ -70,10 +93,11 @@ require("aws-lambda-ses-forwarder").handler(event, {}, (error) => { if (error) t
 """
 
 BOTO3 = """
-import json, sys
+import json, os, sys
 import boto3
 for service in json.load(sys.stdin):
     boto3.client(service)
+os._exit(0)
 """
 
 
@@ -126,6 +150,8 @@ class FreshProcesses(Rig):
         self._with_peer = peer
         self.took: dict[str, list[tuple[Took, Took]]] = defaultdict(list)
         self.services: dict[str, list[str]] = {}
+        self.calls: dict[str, int] = {}
+        self.ready: dict[str, list[float]] = defaultdict(list)
 
     def order(self, order: dict[str, Any]) -> dict[str, Any]:
         """Run one invocation, as the worker would."""
@@ -143,11 +169,16 @@ class FreshProcesses(Rig):
         path = {"PYTHONPATH": f"{BUILD / code}:{BUILD / 'EmailHandlerLayer/python'}"}
         ours, printed = run([INTERPRETER, "-c", INVOCATION], order["event"], machine | order["environment"] | path)
         result = json.loads(printed)
-        self.services[function] = result["services"]
+        self.services[function], self.calls[function] = result["services"], result["calls"]
+        self.ready[function].append(result["ready"])
         bare, _ = run([INTERPRETER, "-c", BOTO3], result["services"], machine)
         self.took[function].append((ours, bare))
         if function == "inbound" and self._with_peer:
-            where = {"NODE_PATH": str(PEER_FOLDER / "node_modules"), "PATH": os.environ["PATH"]}
+            where = {
+                "NODE_NO_WARNINGS": "1",
+                "NODE_PATH": str(PEER_FOLDER / "node_modules"),
+                "PATH": os.environ["PATH"],
+            }
             command = ["node", "-e", PEER_INVOCATION, order["environment"]["ARCHIVE_BUCKET"], PEER_MAILBOX]
             self.peer.append(run(command, order["event"], machine | where)[0])
         return {"ended": "returned", "calls": [], "struck": [], "answer": result["answer"]}
@@ -160,10 +191,22 @@ def median(took: list[Took]) -> Took:
     )
 
 
+def memory_sizes(processor: dict[str, float], calls: dict[str, int], wait: float) -> Table:
+    """Return the table of a first contact at each memory size, everything cold: seconds until it is forwarded, and
+    dollars for a thousand of it. *processor* has the seconds of each function, *wait* those of a call."""
+    table = Table("MB", "Forwarded after s", "$ per 1,000")
+    for size in SIZES:
+        seconds = {name: processor[name] * CORE / size + calls[name] * wait for name in FIRST_CONTACT}
+        dollars = sum(seconds.values()) * size / 1024 * GB_SECOND * 1000
+        table.add_row(str(size), f"{seconds['inbound'] + seconds['forward_sender']:.2f}", f"{dollars:.3f}")
+    return table
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the rounds and print the table."""
     parser = argparse.ArgumentParser(prog="make bench B=cold", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--wait", type=float, help="seconds a call, for the table of memory sizes")
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
@@ -176,19 +219,27 @@ def main(arguments: list[str] | None = None) -> int:
                     owner_reply(world)
         finally:
             rig.close()
-    table = Table("Function", "CPU s", "boto3", "Ratio", "Less boto3", "Wall s", "boto3 ", "Clients")
-    ratios = {}
+    table = Table("Function", "CPU s", "boto3", "Ratio", "Less boto3", "Ready s", "Ratio ", "Wall s", "boto3 ")
+    ratios, ready_ratios = {}, {}
     for function, pairs in rig.took.items():
         ours, bare = median([pair[0] for pair in pairs]), median([pair[1] for pair in pairs])
         ratio = ours.processor / bare.processor
-        figures = (ours.processor, bare.processor, ratio, ours.processor - bare.processor, ours.wall, bare.wall)
-        table.add_row(function, *(f"{figure:.2f}" for figure in figures), ", ".join(rig.services[function]))
+        ready = statistics.median(rig.ready[function])
+        less = ours.processor - bare.processor
+        figures = [ours.processor, bare.processor, ratio, less, ready, ready / bare.processor, ours.wall, bare.wall]
+        table.add_row(function, *(f"{figure:.2f}" for figure in figures))
+        ready_ratios[function] = round(ready / bare.processor, 2)
         ratios[function] = round(ratio, 2)
     if rig.peer:
         peer = median(rig.peer)
-        table.add_row("the peer", f"{peer.processor:.2f}", "", "", "", f"{peer.wall:.2f}", "", "s3, sesv2 (node)")
-    Console(stderr=options.json).print(table)
+        table.add_row("the peer", f"{peer.processor:.2f}", "", "", "", "", "", f"{peer.wall:.2f}")
+    console = Console(stderr=options.json)
+    console.print(table)
+    if options.wait is not None:
+        used = {function: median([pair[0] for pair in pairs]).processor for function, pairs in rig.took.items()}
+        console.print(memory_sizes(used, rig.calls, options.wait))
     if options.json:
+        print(json.dumps({"ready": ready_ratios}))
         print(json.dumps(ratios))
     return 0
 
