@@ -270,6 +270,8 @@ def _indexed(item: Attributes) -> Iterator[tuple[str, str]]:
             )  # a claim moves nothing
         case "message":
             yield "verdict", VERDICTS.get(item["outcome"], "")
+        case None if item["sk"] == "DECISION#operator":
+            yield "verdict", "decided"
         case "conversation":
             yield from ((name, item[name]) for name in ("status", "public_address", "source"))
             yield "contact", item["contact"].lower()  # one mailbox, however it is written: a server's MAILER-DAEMON too
