@@ -6,7 +6,6 @@ word in it, and gets no points.
 """
 
 import json
-import re
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,13 +18,14 @@ from unicodedata import category
 from zlib import crc32
 
 from email_handler.errors import BadWords
+from email_handler.mail.patterns import regex
 
 FORMAT = 1
 SMOOTHING = 6  # counted words added to a text's own, so that one word alone says little
 _BUILTIN = Path(__file__).parents[1] / "builtin" / "spam-words.model"
 _SEPARATORS = str.maketrans(dict.fromkeys(',;!?"()[]{}<>*|~#+^`\\\u2026\u3001\u3002', " "))
 _LONGEST = 24  # letters of a word
-_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+_UNSPACED = regex("[\u3040-\u30ff\u3400-\u9fff]")
 _LONG = 400  # words of a text of which windows are also judged apart
 _WINDOW = 200  # words of one; each begins in the middle of the one before
 _FEWEST_KNOWN = 0.1  # of a text's words; with fewer, its language is not the model's
