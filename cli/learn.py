@@ -16,7 +16,6 @@ from cli.terminal import (
     out,
     print_json,
     print_line,
-    print_note,
     print_pairs,
     print_result,
     tracked,
@@ -123,6 +122,7 @@ def save(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")],
     stack: Stack = "",
     endpoint: Endpoint = "",
+    as_json: AsJson = False,
 ) -> None:
     """Write the model in force to a file, for `inspect --learned` and `rules test --learned`."""
     pointer = Pointer(LEARNED, connect(stack, endpoint))
@@ -130,7 +130,7 @@ def save(
     if body is None:
         raise CommandError("no personal model is in force: email-handler learn status")
     write_file(file, body)
-    print_note(f"{file}: {len(body)} bytes")
+    print_result({"file": str(file), "bytes": len(body)}, f"{file}: {len(body)} bytes", as_json=as_json)
 
 
 @app.command()
