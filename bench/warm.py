@@ -162,7 +162,7 @@ def measure(builds: Sequence[Path], rounds: int) -> dict[Path, dict[str, Times]]
 def show(found: dict[Path, dict[str, Times]], console: Console) -> dict[str, float]:
     """Print the times on *console*; return the sums over the path of a first contact, and the ratio of two builds."""
     table = Table("Function", "Build", "CPU ms, least", "Median", "In AWS calls", "Wall ms")
-    for function in (*PATH, "attachment"):
+    for function in PATH:
         for build, times in found.items():
             one = times[function]
             figures = (f"{figure:.1f}" for figure in (one.least, one.median, one.calls, one.wall))
