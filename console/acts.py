@@ -20,7 +20,7 @@ from email_handler.usecases.waiting import describe_cancelled, wakes_at
 from operations.conversations import ledger_items
 from operations.errors import CommandError
 from operations.held import decide
-from operations.lists import put, read_entry
+from operations.lists import listed, put, read_entry
 from operations.redrive import SENT_BY, discard_failures, failures, redrive, redrive_failures
 from operations.waiting import cancel, put_off, reopen, snooze
 
@@ -132,27 +132,28 @@ def act_on_message(request: Request) -> Response:
     """Release a held message, or confirm that it was rightly held."""
     desk = desk_of(request)
     record = desk.message(request.path_params["function"], request.path_params["receipt"])
-    act, listed = request.path_params["act"], form_of(request).get("listed") == "yes"
+    act, also_listed = request.path_params["act"], form_of(request).get("listed") == "yes"
     if act not in ("release", "confirm"):
         raise CommandError("There is no such act.")
-    undo = _unlist(desk, record) if listed else None
-    result = decide(act, record.receipt, record.function, desk.functions, listed=listed)
+    undo = _unlist(desk, record) if also_listed else None
+    result = decide(act, record.receipt, record.function, desk.functions, listed=also_listed)
     if "error" in result:
         return done(request, "/held", f"Nothing was done: {result['error']}.", failed=True)
     if act == "confirm":
-        also = f" {record.sender} is on the block-list." if listed else ""
+        also = f" {record.sender} is on the block-list." if also_listed else ""
         return done(request, "/held", f"Kept held, and off this list: “{record.subject}”.{also}", undo=undo)
     sends = ledger_items(desk.connection, result["jobs"])
     states = ", ".join(f"{send.kind} {SENDS[send.state].text.lower()}" for send in sends) or "nothing to send"
-    also = f" {record.sender} is on the allow-list." if listed else ""
+    also = f" {record.sender} is on the allow-list." if also_listed else ""
     back = f"/conversations/{result['conversation']}" if result["conversation"] else "/held"
     return done(request, back, f"Released: “{record.subject}” ({states}).{also}", undo=undo)
 
 
 def _unlist(desk: Desk, record: MessageRecord) -> Undo:
     """Return how to take back the entry of a list that a decision makes."""
-    before = dict(desk.connection.records.listed()).get(record.sender.lower(), "")
-    return Undo(action="/senders", fields={"entry": record.sender, "list": before}, label="Undo the list's entry")
+    before = listed(desk.connection, record.sender)
+    fields = {"entry": record.sender, "list": before or ""}
+    return Undo(action="/senders", fields=fields, label="Undo the list's entry")
 
 
 # Senders

@@ -15,6 +15,7 @@ from email_handler.conversations.keys import text_key
 from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord, SendState, Status
 from email_handler.conversations.thread_address import thread_address
 from email_handler.errors import ArchiveObjectMissing
+from operations.lists import listed
 
 PER_PAGE = 50
 SHOWN = 60  # messages of a timeline; its page links to all
@@ -92,7 +93,7 @@ def conversation(request: Request) -> Response:
         left_out=left_out,
         cancellable=waiting,
         reply=reply_link(desk, found),
-        listed=dict(desk.connection.records.listed()).get(found.contact.lower(), ""),
+        listed=listed(desk.connection, found.contact),
         rows=rows(desk, desk.reading.index.inbox(limit=PER_PAGE)),
     )
 

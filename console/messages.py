@@ -14,9 +14,10 @@ from email_handler.errors import ArchiveObjectMissing
 from email_handler.identifiers import ArchiveKey
 from email_handler.mail.message import Message
 from email_handler.mail.parsing import parse
-from email_handler.ports import Archive, ListKind
+from email_handler.ports import Archive
 from operations.conversations import decisions_of, sends_of
 from operations.errors import CommandError
+from operations.lists import listed
 
 FIELDS = ("From", "Sender", "Reply-To", "To", "Cc", "Subject", "Date", "Return-Path", "Message-ID")
 MAX_TEXT = 200_000  # characters of a text that are shown
@@ -27,7 +28,6 @@ def message(request: Request) -> Response:
     desk, record = desk_of(request), _record(request)
     parsed, framed = _read(desk, record)
     decisions = decisions_of(desk.connection, record)
-    listed: ListKind | None = dict(desk.connection.records.listed()).get(record.sender.lower())
     return page(
         request,
         "message.html",
@@ -43,7 +43,7 @@ def message(request: Request) -> Response:
         finished=bool(decisions) and all(decision.done for decision in decisions),
         events=[event for decision in decisions for event in decision.events],
         open=is_open(record),
-        listed=listed,
+        listed=listed(desk.connection, record.sender),
     )
 
 

@@ -15,6 +15,7 @@ from console import words
 from console.desk import Desk
 from console.links import shown, split_links
 from console.session import CSRF, Note, Undo
+from email_handler.conversations.commands import LONGEST_SNOOZE
 from email_handler.conversations.records import Status
 from email_handler.errors import EmailHandlerError
 
@@ -47,6 +48,7 @@ def _environment(root: str) -> Environment:
         "STATUSES": words.STATUSES,
         "SENDS": words.SENDS,
         "CSRF": CSRF,
+        "LONGEST_SNOOZE": LONGEST_SNOOZE,
         "root": root,
     }
     return made

@@ -15,6 +15,7 @@ from tests.support.operator import lines, run
         (" @customer.example ", "customer.example"),
         ("o'neil+x@sub.customer.example", "o'neil+x@sub.customer.example"),
         ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("jane@B\u00fccher.example", "jane@xn--bcher-kva.example"),
     ],
 )
 def test_addresses_and_domains_are_listed_in_lower_case(text: str, entry: str) -> None:
@@ -22,7 +23,18 @@ def test_addresses_and_domains_are_listed_in_lower_case(text: str, entry: str) -
 
 
 @pytest.mark.parametrize(
-    "text", ["", "jane", "jane@", "@", "jane@localhost", "a b@customer.example", "customer..example", "*.example"]
+    "text",
+    [
+        "",
+        "jane",
+        "jane@",
+        "@",
+        "jane@localhost",
+        "a b@customer.example",
+        "customer..example",
+        "*.example",
+        "b cher.example",
+    ],
 )
 def test_other_text_is_a_mistake_in_the_command_line(text: str) -> None:
     with pytest.raises(ValueError, match="neither an address nor a domain"):

@@ -596,6 +596,14 @@ def test_a_search_reads_several_pages_up_to_its_limit(table: Table) -> None:
 # lists
 
 
+@pytest.mark.parametrize("listed", ["b\u00fccher.example", "xn--bcher-kva.example"])
+def test_an_internationalized_domain_is_listed_in_both_of_its_forms(table: Table, listed: str) -> None:
+    table.put_listed(listed, "block")
+
+    for domain in ("b\u00fccher.example", "xn--bcher-kva.example"):
+        assert table.look_up(question(contact=EmailAddress(f"jane@{domain}"))).listed == "block"
+
+
 def test_an_address_on_the_operators_lists_takes_precedence_over_its_domain(table: Table) -> None:
     table.put_listed("Customer.example", "block")
     assert table.look_up(question(contact=JANE)).listed == "block"

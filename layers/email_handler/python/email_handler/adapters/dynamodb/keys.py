@@ -34,7 +34,7 @@ from email_handler.adapters.dynamodb.table import Key
 from email_handler.conversations.disposition import Outcome
 from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord
 from email_handler.identifiers import Decider, FunctionName, LedgerId, ReceiptId
-from email_handler.mail.addresses import address_domain, mailbox_key
+from email_handler.mail.addresses import address_domain, ascii_domain, mailbox_key
 
 INDEXES = {
     **dict.fromkeys(("contact", "domain", "public_address", "source", "day"), "started_at"),
@@ -150,8 +150,8 @@ def listed(entry: str) -> Key:
 
 
 def mailbox(address: str) -> str:
-    """Return *address* as keys and indexes have it; an address that is none, or a domain, in lower case."""
-    return mailbox_key(address) or address.lower()
+    """Return *address* as keys and indexes have it; an address that is none, or a domain, as domains are compared."""
+    return mailbox_key(address) or ascii_domain(address)
 
 
 # Index attributes: none for a missing value, since a sparse index costs only what it holds.
