@@ -40,12 +40,13 @@ HEADERS = {
 
 REFUSAL = "Open the link that email-handler console has printed; it works once. A new run prints another.\n"
 
-_FIND_AGAIN = """
+_FIND_AGAIN = r"""
 const root = localStorage.getItem("root"), [, first, ...rest] = location.pathname.split("/");
-if (root && root !== "/" + first) location.replace(root + "/" + rest.join("/") + location.search);
+if (/^\/[\w-]+$/.test(root) && root !== "/" + first) location.replace(root + "/" + rest.join("/") + location.search);
 """
 BOOKMARK = f"<!doctype html><title>Console</title><p>{REFUSAL}</p><script>{_FIND_AGAIN}</script>"
-"""For bookmarks of an earlier run: the script has the root of this one from storage that is this port's alone."""
+"""For bookmarks of an earlier run: the script has the root of this one from storage that is this port's alone. Whoever
+listened there before may have left something else, so only what looks like a root is followed."""
 
 _BOOKMARK_POLICY = (
     f"default-src 'none'; script-src 'sha256-{base64.b64encode(hashlib.sha256(_FIND_AGAIN.encode()).digest()).decode()}'; "

@@ -153,3 +153,21 @@ def test_a_bookmark_of_an_earlier_run_finds_its_page_in_the_next(
         page.goto(console.session.link)
         expect(page.locator("h1")).to_have_text("Waiting for you")
     context.close()
+
+
+@pytest.mark.parametrize("root", ["//{other}", "http://{other}", "/\\\\{other}", "javascript:alert(1)//"])
+def test_a_bookmark_follows_nothing_that_another_server_left_at_the_port(
+    chromium: Browser, world: World, tmp_path: Path, root: str
+) -> None:
+    """Storage is the port's, whoever listened there before."""
+    context = chromium.new_context()
+    page = context.new_page()
+    with another_server() as (other, said), console_of(world, tmp_path) as console:
+        bookmark = f"{console.origin}/of-an-earlier-run/conversations/c-1"
+        page.goto(bookmark)
+        page.evaluate("root => localStorage.setItem('root', root)", root.format(other=other.partition("//")[2]))
+        page.goto(bookmark)
+        page.wait_for_load_state("networkidle")
+        expect(page).to_have_url(bookmark)
+    assert said == []
+    context.close()
