@@ -6,7 +6,8 @@ pattern needs are derived from the pattern; those that a text contains are found
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import reduce
+from operator import or_
 from re import _constants as ops  # type: ignore[attr-defined]  # the one parser of patterns that Python ships
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
@@ -38,53 +39,78 @@ type Clauses = tuple[frozenset[str], ...]
 class Sieve:
     """Finds which of many patterns a text may match."""
 
-    __slots__ = ("_always", "_longest_piece", "_pieces", "_remembered", "_satisfied_with")
+    __slots__ = ("_always", "_longest_piece", "_needs", "_pieces", "_plain", "_rarest", "_remembered")
 
     def __init__(self, patterns: Mapping[str, str]) -> None:
         """Prepare for *patterns* by name."""
         needed = {name: alternatives(pattern) for name, pattern in patterns.items()}
         self._always = frozenset(name for name, found in needed.items() if not found)
-        # By the most selective clause of each alternative: the pattern's name, and what else the alternative needs.
-        self._satisfied_with: dict[frozenset[str], list[tuple[str, frozenset[frozenset[str]]]]] = {}
-        by_piece: dict[bytes, set[frozenset[str]]] = {}
+        # Each clause is a bit, so that sets of clauses are numbers.
+        distinct = dict.fromkeys(clause for found in needed.values() for clauses in found for clause in clauses)
+        bits = {clause: 1 << place for place, clause in enumerate(distinct)}
+        # By the most selective clause of each alternative: the pattern's name, and all that the alternative needs.
+        self._needs: dict[int, list[tuple[str, int]]] = {}
         for name, found in needed.items():
             for clauses in found:
-                rarest = max(clauses, key=_selectivity)
-                self._satisfied_with.setdefault(rarest, []).append((name, frozenset(clauses) - {rarest}))
-                for clause in clauses:
-                    for piece in clause:
-                        by_piece.setdefault(piece.encode(), set()).add(clause)
-        self._pieces: dict[bytes, list[tuple[bytes, frozenset[frozenset[str]]]]] = {}  # by their first three bytes
+                need = reduce(or_, map(bits.__getitem__, clauses))
+                self._needs.setdefault(bits[max(clauses, key=_selectivity)], []).append((name, need))
+        self._rarest = reduce(or_, self._needs, 0)
+        by_piece: dict[bytes, int] = {}
+        for clause, bit in bits.items():
+            for piece in clause:
+                by_piece[piece.encode()] = by_piece.get(piece.encode(), 0) | bit
+        self._pieces: dict[bytes, list[tuple[bytes, int]]] = {}  # by their first three bytes
         for part, satisfied in by_piece.items():
-            self._pieces.setdefault(part[:_SHORTEST], []).append((part, frozenset(satisfied)))
+            self._pieces.setdefault(part[:_SHORTEST], []).append((part, satisfied))
         self._longest_piece = max(map(len, by_piece), default=0)
-        self._remembered = lru_cache(_WORDS)(self._in_word)
+        self._plain: set[bytes] = set()  # words that satisfy no clause, as most do
+        self._remembered: dict[bytes, int] = {}  # the clauses that other words satisfy
 
     def may_match(self, text: str) -> set[str]:
         """Return the names of the patterns that may match *text*; the others cannot."""
         words = set(_words(text.lower()))
         if not text.isascii():
             words.add(_NOT_ASCII.encode())
-        long = {word for word in words if len(word) > _LONGEST_WORD}
-        found = set[frozenset[str]]().union(*filter(None, map(self._remembered, words - long)))
-        size = _LONGEST_WORD + self._longest_piece  # overlapping parts, mostly the same in a long run
-        parts = {word[at : at + size] for word in long for at in range(0, len(word), _LONGEST_WORD)}
-        found.update(*map(self._in_word, parts))
+        words -= self._plain
+        known = self._remembered.keys() & words
+        found = reduce(or_, map(self._remembered.__getitem__, known), 0)
+        found = reduce(or_, map(self._satisfied, words - known), found)
         names = set(self._always)
-        for clause in self._satisfied_with.keys() & found:
-            names.update([name for name, others in self._satisfied_with[clause] if others <= found])
+        left = found & self._rarest
+        while left:
+            rarest = left & -left
+            left ^= rarest
+            names.update([name for name, need in self._needs[rarest] if need & found == need])
         return names
 
-    def _in_word(self, word: bytes) -> frozenset[frozenset[str]]:
+    def _satisfied(self, word: bytes) -> int:
+        """Return the clauses that *word* satisfies, and remember them unless it is long."""
+        if len(word) > _LONGEST_WORD:
+            size = _LONGEST_WORD + self._longest_piece  # overlapping parts, mostly the same in a long run
+            parts = {word[at : at + size] for at in range(0, len(word), _LONGEST_WORD)}
+            return reduce(or_, map(self._in_word, parts))
+        if len(self._plain) + len(self._remembered) >= _WORDS:
+            self._plain.clear()
+            self._remembered.clear()
+        satisfied = self._in_word(word)
+        if satisfied:
+            self._remembered[word] = satisfied
+        else:
+            self._plain.add(word)
+        return satisfied
+
+    def _in_word(self, word: bytes) -> int:
         """Return the clauses that *word* satisfies."""
         starts = {word[at : at + _SHORTEST] for at in range(len(word) - _SHORTEST + 1)}
-        return frozenset().union(
-            *(
+        return reduce(
+            or_,
+            (
                 satisfied
                 for start in self._pieces.keys() & starts
                 for piece, satisfied in self._pieces[start]
                 if piece in word
-            )
+            ),
+            0,
         )
 
 

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise, repeat
+from itertools import repeat
 from math import sqrt
 from pathlib import Path
 from unicodedata import category
@@ -23,7 +23,9 @@ from email_handler.mail.patterns import regex
 FORMAT = 1
 SMOOTHING = 6  # counted words added to a text's own, so that one word alone says little
 _BUILTIN = Path(__file__).parents[1] / "builtin" / "spam-words.model"
-_SEPARATORS = str.maketrans(dict.fromkeys(',;!?"()[]{}<>*|~#+^`\\\u2026\u3001\u3002', " "))
+_ENDING = ',;!?"()[]{}<>*|~#+^`\\'  # and of other scripts, an ellipsis and the full stops of Chinese
+_SEPARATORS = str.maketrans(dict.fromkeys(_ENDING, " "))
+_SEPARATED = bytes.maketrans(_ENDING.encode(), b" " * len(_ENDING))
 _LONGEST = 24  # letters of a word
 _UNSPACED = regex("[\u3040-\u30ff\u3400-\u9fff]")
 _LONG = 400  # words of a text of which windows are also judged apart
@@ -39,27 +41,26 @@ def words(text: str) -> list[str]:
 
     Numbers, web addresses, email addresses and file names are left out: they say who wrote to whom, not what is sold.
     """
-    if not text.isascii():
-        text = _UNSPACED.sub(r" \g<0> ", text)
-    plain = (
-        f"{text.lower()} ".translate(_SEPARATORS)
-        .replace(". ", " ")
-        .replace(": ", " ")
-        .replace("-", "")
-        .replace("'", "")
-    )
-    found = [word for word in plain.split() if len(word) <= _LONGEST]
+    lower = text.lower()
     if text.isascii():
-        return [word for word in found if len(word) > 1 and word.isalpha()]
-    return [word for word in found if _is_word(word)]
+        plain = lower.translate(_SEPARATORS)
+    else:
+        lower = _UNSPACED.sub(r" \g<0> ", lower).replace("\u2026", " ").replace("\u3001", " ").replace("\u3002", " ")
+        # Bytes are translated at once; a text that is not ASCII, character by character.
+        plain = lower.encode("utf-8", "surrogatepass").translate(_SEPARATED).decode("utf-8", "surrogatepass")
+    plain = f"{plain} ".replace(". ", " ").replace(": ", " ").replace("-", "").replace("'", "")
+    return [
+        word
+        for word in plain.split()
+        if len(word) <= _LONGEST
+        and ((word.isalpha() and len(word) > 1) or (not word.isascii() and _is_foreign_word(word)))
+    ]
 
 
-def _is_word(word: str) -> bool:
+def _is_foreign_word(word: str) -> bool:
     if len(word) == 1:
         return bool(_UNSPACED.match(word))
-    if word.isascii():
-        return word.isalpha()
-    return word.isalpha() or all(category(letter)[0] in "LM" for letter in word)  # Hindi writes vowels as marks
+    return all(category(letter)[0] in "LM" for letter in word)  # Hindi writes vowels as marks
 
 
 def windows(count: int) -> Iterator[slice]:
@@ -79,7 +80,7 @@ def parts(text: Sequence[str]) -> Iterator[Sequence[str]]:
 def features(subject: Sequence[str], text: Sequence[str]) -> list[int]:
     """Return the hash of each word of *text*, then of each pair of neighbours (CRC-32 of their UTF-8, with a space
     between), then of each word of *subject*."""
-    encoded = [word.encode() for word in text]
+    encoded = list(map(str.encode, text))
     single = list(map(crc32, encoded))
     pairs = map(crc32, encoded[1:], map(crc32, repeat(b" "), single))
     return [*single, *pairs, *(crc32(word.encode(), _IN_SUBJECT) for word in subject)]
@@ -121,6 +122,7 @@ class WordModel:
         """Yield the points of each window of *text*."""
         hashed, count = features(subject, text), len(text)
         known = self.weights.keys() & set(hashed)
+        weights = dict(zip(known, map(self.weights.__getitem__, known), strict=True))
         of_subject = known.intersection(hashed[len(hashed) - len(subject) :])
         for window in windows(count):
             single, here = hashed[window], known
@@ -129,18 +131,22 @@ class WordModel:
                 here = known.intersection(single) | known.intersection(pairs) | of_subject
             if len(here) >= _FEWEST_KNOWN * len(set(single)):
                 yield (
-                    self.gain * sum(map(self.weights.__getitem__, here)) / sqrt(len(here) + SMOOTHING) + self.base,
+                    self.gain * sum(map(weights.__getitem__, here)) / sqrt(len(here) + SMOOTHING) + self.base,
                     window,
                 )
 
     def _named(self, subject: Sequence[str], text: Sequence[str]) -> tuple[str, ...]:
-        spelled = [*text, *map(" ".join, pairwise(text)), *subject]
-        weighed = {
-            name: weight
-            for name, feature in zip(spelled, features(subject, text), strict=True)
-            if (weight := self.weights.get(feature, 0)) > 0
-        }
+        found = map(self.weights.get, features(subject, text), repeat(0))
+        weighed = {_spelled(place, subject, text): weight for place, weight in enumerate(found) if weight > 0}
         return tuple(sorted(weighed, key=lambda name: (-weighed[name], name))[:_NAMED])
+
+
+def _spelled(place: int, subject: Sequence[str], text: Sequence[str]) -> str:
+    """Return what the feature at *place* of :func:`features` is the hash of."""
+    if place < len(text):
+        return text[place]
+    first, pairs = place - len(text), max(len(text) - 1, 0)
+    return f"{text[first]} {text[first + 1]}" if first < pairs else subject[first - pairs]
 
 
 def load_words(document: bytes) -> WordModel:
