@@ -56,6 +56,11 @@ def test_words_are_of_letters_only_and_addresses_are_none(text: str, expected: l
     assert words(text) == expected
 
 
+@given(st.text(st.characters(max_codepoint=127)))
+def test_words_are_the_same_beside_a_letter_outside_ascii(text: str) -> None:
+    assert words(f"{text} \u00e9") == words(text)
+
+
 def test_a_pair_is_hashed_like_its_words_with_a_space_and_the_subject_apart() -> None:
     assert features([], ["your", "account"])[2] == features([], ["your account"])[0]
     assert len(set(features(["your"], ["your"]))) == 2
