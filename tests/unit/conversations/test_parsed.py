@@ -139,7 +139,7 @@ def test_an_unread_record_has_what_is_known_without_reading_the_text() -> None:
 
     whole = message_record(of, OWNERS, Outcome.FLAG, reasons)
     assert (whole.snippet, whole.text_chars, whole.automatic) == ("Hello", 6, "precedence")
-    assert record == replace(whole, public_address=public[0], snippet="", text_chars=0, automatic="")
+    assert record == replace(whole, public_address=public[0], snippet="", text_chars=0, automatic="", files=None)
 
 
 def test_two_replies_say_the_same_if_their_new_words_and_files_are_the_same() -> None:
