@@ -188,11 +188,15 @@ class _Reader:
         elif name == "pre":
             self.pre = max(self.pre - 1, 0)
         if self.counts[name]:
-            self.close(next(at for at in range(len(self.open) - 1, 0, -1) if self.open[at].name == name))
+            place = len(self.open) - 1
+            while self.open[place].name != name:
+                place -= 1
+            self.close(place)
 
     def close(self, place: int) -> None:
         """Close the open elements from *place* on."""
-        self.counts.subtract(style.name for style in self.open[place:])
+        for style in self.open[place:]:
+            self.counts[style.name] -= 1
         del self.open[place:]
 
     def text(self, text: str) -> None:
@@ -257,6 +261,8 @@ def _needs_attributes(name: str, text: str) -> bool:
 
 
 def _normal_color(color: str) -> str:
+    if not color:
+        return ""
     color = color.strip().lower().lstrip("#")
     color = {"white": "fff", "ffffff": "fff", "black": "000", "000000": "000", "rgb(255,255,255)": "fff"}.get(
         color.replace(" ", ""), color

@@ -15,7 +15,7 @@ from email_handler.mail.message import Message
 from email_handler.mail.patterns import regex
 from email_handler.spam.attached import attached_texts
 from email_handler.spam.normalise import WINDOW, Seen, encodable, see, views_of
-from email_handler.spam.rules import Rule, RuleSet, views
+from email_handler.spam.rules import RuleSet, views
 
 _BODY_END = 96 * 1024  # characters read from each end of a body for what its HTML shows and where its links lead
 _MIDDLE = 64 * 1024  # characters from each end in which one more window is chosen
@@ -40,10 +40,17 @@ class Content:
         self.verified = verified
         self._views: dict[str, tuple[str, ...]] = {}
 
-    def matches(self, rule: Rule) -> bool:
-        """Return whether *rule* matches its field, as received or normalised. Raises :class:`pcre2.LibraryError`."""
-        seen = self._sieved.get(rule.id, ()) if rule.field == "text" else self._seen(rule.field)
-        return bool(seen) and any(map(rule.search, seen))
+    @cached_property
+    def candidates(self) -> Mapping[str, Sequence[str]]:
+        """Return by the id of each rule that may match the views of its field that it may match."""
+        found: dict[str, list[str]] = {}
+        for field, rules in self.rules.by_field.items():
+            seen = self._seen(field)
+            sieve = self.rules.sieve(field) if self.rules.sieve_pays(field, seen) else None
+            for view in seen:
+                for rule in rules if sieve is None else sieve.may_match(view):
+                    found.setdefault(rule, []).append(view)
+        return found
 
     @cached_property
     def html(self) -> str:
@@ -78,7 +85,8 @@ class Content:
     @cached_property
     def destinations(self) -> tuple[tuple[str, str], ...]:
         """Return for each link to the web the host that its text shows, "" if none, and the host it leads to."""
-        web = [(_SHOWN_HOST.match(link.text), host) for link in self.page.links if (host := _HOST.match(link.href))]
+        links = [(link.text, host) for link in self.page.links if (host := _HOST.match(link.href))]
+        web = [("." in text and _SHOWN_HOST.match(text), host) for text, host in links]
         return tuple((shown.group(1).lower() if shown else "", host.group(1).lower()) for shown, host in web)
 
     @cached_property
@@ -126,18 +134,6 @@ class Content:
                 self._views[field] = views(field, *self._texts(field))
         return self._views[field]
 
-    @cached_property
-    def _sieved(self) -> Mapping[str, Sequence[str]]:
-        """Return for each rule on text the views that it may match: all, if they are not worth a sieve."""
-        seen = self._seen("text")
-        if not self.rules.sieve_pays(sum(map(len, seen))):
-            return dict.fromkeys((rule.id for rule in self.rules.rules if rule.field == "text"), seen)
-        sieved: dict[str, list[str]] = {}
-        for view in seen:
-            for rule in self.rules.text_sieve.may_match(view):
-                sieved.setdefault(rule, []).append(view)
-        return sieved
-
     def _texts(self, field: str) -> tuple[str, ...]:
         message = self.message
         match field:
@@ -167,7 +163,8 @@ class Content:
         body = encodable(body)
         ends = (body,) if len(body) <= 2 * _MIDDLE else (body[:_MIDDLE], body[-_MIDDLE:])
         windows = {end[at : at + WINDOW]: None for end in ends for at in range(0, len(end) - WINDOW // 2, WINDOW // 2)}
-        return max(windows, key=lambda window: len(self.rules.text_sieve.may_match(window)))
+        sieve = self.rules.sieve("text")
+        return max(windows, key=lambda window: len(sieve.may_match(window)))
 
 
 def is_public(address: str, public_addresses: Sequence[EmailAddress]) -> bool:

@@ -8,14 +8,14 @@ words it begins with. The same examples give the same bytes. ADR 28 says why.
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from itertools import pairwise
+from functools import partial
 
 from email_handler.errors import BadWords
-from email_handler.spam.words import WordModel, WordPoints, features, load_words, words, write_words
+from email_handler.spam.words import SMOOTHING, WordModel, WordPoints, features, load_words, words, write_words
 
 FORM = 1
 """Raised when the same text gets other features: examples of another form are not learned from."""
@@ -33,15 +33,11 @@ _READ = 6000  # characters of a text of which
 _OPENING, _SUBJECT = 150, 30  # words, and words of a subject, are learned and judged
 _SENDERS = 2  # who must have used a word before it counts: nobody's own words are in the model
 _KEPT = 15_000  # features, five bytes each in the document
-_SMOOTHING = 6  # counted words added to a text's own, so that one word alone says little
-_SURE_OF_SPAM, _SURE_OF_HAM = (
-    2.0,
-    1.0,
-)  # log-odds that change no points yet; a warning too many costs more than one too few
+# Log-odds that change no points yet: a warning too many costs more than one too few.
+_SURE_OF_SPAM, _SURE_OF_HAM = 2.0, 1.0
 _GAIN = 2.0  # points for a unit of log-odds beyond
 _ROUNDS, _STEP, _SLOWING, _SEED = 6, 4.0, 0.5, 28
 _HEAVIEST = 127  # of a weight in the document
-_NAMED = 5  # words that explain the points
 
 
 class Act(StrEnum):
@@ -144,7 +140,7 @@ def _fit(kept: Sequence[Example], spam: int) -> dict[int, float]:
     weights = {feature: 0.0 for feature, those in senders.items() if len(those) >= _SENDERS}
     counts = {True: len(kept) / 2 / spam, False: len(kept) / 2 / (len(kept) - spam)}
     known = [([feature for feature in one.features if feature in weights], one.act.against) for one in kept]
-    rows = [(row, against, 1 / math.sqrt(len(row) + _SMOOTHING)) for row, against in known]
+    rows = [(row, against, 1 / math.sqrt(len(row) + SMOOTHING)) for row, against in known]
     order = random.Random(_SEED)  # noqa: S311 - the same order each time is wanted
     for number in range(_ROUNDS):
         order.shuffle(rows)
@@ -171,26 +167,17 @@ class LearnedModel:
     def assess(self, subject: str, texts: Iterable[str]) -> WordPoints:
         """Return what the model says of a message's words, from -LOWER to RAISE: of the one of its *texts* that says most
         for spam, under its *subject*. Words are named if they speak for what it says."""
-        judged = [(self._odds(sample(subject, text)), text) for text in texts]
-        odds, text = max(judged, key=lambda one: one[0], default=(0.0, ""))
+        judged = [self._judged(*_opening(subject, text)) for text in texts]
+        odds, name = max(judged, key=lambda one: one[0], default=(0.0, None))
         more, less = _GAIN * (odds - _SURE_OF_SPAM), _GAIN * (-odds - _SURE_OF_HAM)
         points = round(min(max(more, 0.0), RAISE) - min(max(less, 0.0), LOWER), 1)
-        return WordPoints(points=points, named=self._named(subject, text, points) if points else ())
+        return WordPoints(points=points, named=name(1 if points > 0 else -1) if name and points else ())
 
-    def _odds(self, found: Sequence[int]) -> float:
-        known = self.model.weights.keys() & set(found)
-        return self.model.gain * sum(map(self.model.weights.__getitem__, known)) / math.sqrt(len(known) + _SMOOTHING)
-
-    def _named(self, subject: str, text: str, points: float) -> tuple[str, ...]:
-        of_subject, of_text = _opening(subject, text)
-        spelled = [*of_text, *map(" ".join, pairwise(of_text)), *of_subject]
-        sign = 1 if points > 0 else -1
-        weighed = {
-            name: weight
-            for name, feature in zip(spelled, features(of_subject, of_text), strict=True)
-            if (weight := sign * self.model.weights.get(feature, 0)) > 0
-        }
-        return tuple(sorted(weighed, key=lambda name: (-weighed[name], name))[:_NAMED])
+    def _judged(self, subject: Sequence[str], text: Sequence[str]) -> tuple[float, Callable[[int], tuple[str, ...]]]:
+        """Return the odds of a text, and what names the words that speak for spam (1) or against it (-1)."""
+        hashed = features(subject, text)
+        known = self.model.weights.keys() & hashed
+        return self.model.odds(known), partial(self.model.named, subject, text, hashed, known)
 
 
 def load_learned(document: bytes) -> LearnedModel:

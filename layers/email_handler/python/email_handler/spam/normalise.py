@@ -95,6 +95,8 @@ def see(text: str) -> Seen:
     text = encodable(text)
     received = _windows(text)
     joined = _joined_ends(text)
+    if joined is None and received == [text] and _is_plain(text):
+        return Seen((text,), (text,))
     normalised = map(_without_disguises, received if joined is None else _windows(joined))
     return Seen(tuple(received), tuple(normalised))
 
@@ -114,6 +116,13 @@ def as_seen(*texts: str, spacing: bool = False) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*spaced, *views_of(map(see, texts))]))
 
 
+def as_markup(*texts: str) -> tuple[str, ...]:
+    """Return the views of HTML: its windows as received, and if that differs, with character references decoded, as they
+    are in attributes. Nothing else is a disguise in markup: a browser does not know a tag that is spelled otherwise."""
+    windows = [window for text in texts for window in _windows(encodable(text))]
+    return tuple(dict.fromkeys([*windows, *map(unescape, windows)]))
+
+
 def views_of(seen: Iterable[Seen]) -> Iterator[str]:
     """Yield every window, as received and normalised."""
     for one in seen:
@@ -130,9 +139,10 @@ def _windows(text: str) -> list[str]:
     if len(text) > 2 * _SOURCE:
         return [_first(text[:_SOURCE]), _last(text[-_SOURCE:])]
     words = text.split(None, _WINDOW_WORDS)
-    if len(words) <= _WINDOW_WORDS and len(folded := " ".join(words)) <= WINDOW:
-        return [folded]
-    return [_first(text), _last(text)]
+    if len(words) > _WINDOW_WORDS:
+        return [" ".join(words[:_WINDOW_WORDS])[:WINDOW], _last(text)]
+    folded = " ".join(words)
+    return [folded] if len(folded) <= WINDOW else [folded[:WINDOW], folded[-WINDOW:]]
 
 
 def _first(text: str) -> str:
@@ -152,6 +162,11 @@ def _joined_ends(text: str) -> str | None:
     ends = _GAP.sub("   ", ends)
     most = 3 * WINDOW  # two windows of spaced-out letters, joined, fill one
     return _SPACED_WORD.remove_from(ends if len(ends) <= 2 * most else ends[:most] + ends[-most:])
+
+
+def _is_plain(text: str) -> bool:
+    """Return whether nothing is disguised in *text*, which has no spaced-out words: most header fields are so."""
+    return text.isascii() and "&" not in text and not _LEET_WORD.found_in(text)
 
 
 def _without_disguises(folded: str) -> str:

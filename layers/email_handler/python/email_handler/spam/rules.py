@@ -7,17 +7,19 @@ added to a message can raise its score and never lower it.
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pcre2
 
 from email_handler.errors import BadRules
-from email_handler.spam.normalise import WINDOW, as_seen
-from email_handler.spam.sieve import Sieve
+from email_handler.spam.normalise import WINDOW, as_markup, as_seen
+
+if TYPE_CHECKING:
+    from email_handler.spam.sieve import Sieve
 
 FIELDS = ("subject", "text", "html", "urls", "from", "reply-to", "attachment names")
 SIGNALS = (
@@ -44,6 +46,8 @@ _PATTERN_CHARS = 4000
 _HEAVIEST = 100  # far above any threshold
 _LONG = 2 * WINDOW  # characters of a text's views
 _SIEVE_PAYS_AFTER = 250_000  # characters
+_BEGIN = 200  # characters that are searched in the time that it takes to begin
+_FEWEST_SIEVED = 4  # rules on a field; fewer are searched as fast
 _BUILTIN = Path(__file__).parents[1] / "builtin" / "spam-rules.toml"
 
 # Fields of sending software separate list messages from others, not spam from what people write to a contact address.
@@ -52,9 +56,9 @@ _HEADERS_REFUSED = frozenset({"precedence", "sender", "delivered-to", "received"
 
 
 def views(field: str, *texts: str) -> tuple[str, ...]:
-    """Return the views of *texts* (see ``as_seen``) that a rule on *field* searches; header fields also have one with
-    their spacing."""
-    return as_seen(*texts, spacing=field not in ("text", "html"))
+    """Return the views of *texts* that a rule on *field* searches, see ``as_seen`` and, for HTML, ``as_markup``; header
+    fields also have one with their spacing."""
+    return as_markup(*texts) if field == "html" else as_seen(*texts, spacing=field not in ("text", "urls"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,17 +105,31 @@ class RuleSet:
     signals: Mapping[str, Signal]
     problems: tuple[str, ...]  # entries that were skipped, and why; without their patterns
     _searched: Counter[str] = field(default_factory=Counter, repr=False, compare=False)
-
-    def sieve_pays(self, size: int) -> bool:
-        """Return whether to use :attr:`text_sieve` for a text of *size* characters: a long one, or any once so much was
-        searched without it that its preparation would have paid. So the first message does not wait for it."""
-        self._searched["text"] += size
-        return size > _LONG or self._searched["text"] > _SIEVE_PAYS_AFTER
+    _sieves: dict[str, "Sieve"] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
-    def text_sieve(self) -> Sieve:
-        """Return the sieve for the rules on text. To prepare it takes as long as to search 250 KB without it."""
-        return Sieve({rule.id: rule.source for rule in self.rules if rule.field == "text"})
+    def by_field(self) -> Mapping[str, Mapping[str, Rule]]:
+        """The rules on each field that has some, by their ids."""
+        found: dict[str, dict[str, Rule]] = {}
+        for rule in self.rules:
+            found.setdefault(rule.field, {})[rule.id] = rule
+        return found
+
+    def sieve_pays(self, name: str, seen: Sequence[str]) -> bool:
+        """Return whether to use a sieve for the views *seen* of the field *name*: for long ones, or any once so much was
+        searched without it that its preparation would have paid. So the first message does not wait for it."""
+        size = sum(map(len, seen)) + _BEGIN * len(seen)
+        self._searched[name] += size
+        return (size > _LONG or self._searched[name] > _SIEVE_PAYS_AFTER) and len(self.by_field[name]) >= _FEWEST_SIEVED
+
+    def sieve(self, name: str) -> "Sieve":
+        """Return the sieve for the rules on the field *name*. To prepare that for text takes as long as to search 250 KB
+        without it."""
+        from email_handler.spam.sieve import Sieve  # noqa: PLC0415  (RE2 is loaded when it pays)
+
+        if name not in self._sieves:
+            self._sieves[name] = Sieve({rule.id: rule.source for rule in self.rules if rule.field == name})
+        return self._sieves[name]
 
 
 def load_rules(document: bytes, version: str) -> RuleSet:

@@ -1,210 +1,215 @@
-"""Which of many patterns a text may match, so that most searches need not run.
+r"""Which of many patterns a text may match, so that most searches need not run.
 
-A rule set looks for a hundred things in seven languages, and a message has few of them. The pieces of words that a
-pattern needs are derived from the pattern; those that a text contains are found once for all patterns, word by word.
+A rule set looks for a thousand things in a dozen languages, and a message has few of them. RE2 reads a text once for all
+patterns, but knows neither all that PCRE2 does nor its letters outside ASCII. So it gets a relaxed form of each pattern,
+which matches wherever the pattern does, and PCRE2 searches for the few that remain.
+
+A relaxed pattern reads a flat text, in ASCII: ``_`` stands for any other letter and ``~`` for any other character, so that
+``\b`` and ``\w`` mean the same in both. Letters outside ASCII that a pattern looks for are never found there: a text
+that has one of them is searched for all such patterns.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from functools import reduce
-from operator import or_
-from re import _constants as ops  # type: ignore[attr-defined]  # the one parser of patterns that Python ships
-from re import _parser as parser  # type: ignore[attr-defined]
-from typing import Any
+from collections.abc import Mapping
+
+import pcre2
+import re2
 
 from email_handler.mail.patterns import regex
 
-_SHORTEST = 3  # characters of a piece that is worth looking for
-_MOST = 400  # pieces of one clause; with more, the search itself is as fast
-_LONGEST_WORD = 40  # bytes; the clauses of longer words are not remembered
-_WORDS = 50_000  # remembered, ten megabytes; messages share most of their words
-
-# What PCRE2 reads differently from Python, or what Python only warns about.
-_READ_DIFFERENTLY = regex(r"\[\[|\[:[^]]*:\]|\{,|\(\*|\(\?[#|]|--|&&|~~|\|\|")
-_CASE_SWITCH = regex(r"\(\?-?i\)")
-
-# Words end at every ASCII character that is not a letter, so "free", "free," and "free4" are the same word.
-# A table for bytes (of UTF-8), because translating bytes costs almost nothing.
+_MEMORY = 64 << 20  # bytes in which RE2 remembers where texts have led it
+_LARGEST = 4000  # instructions of a relaxed pattern; larger ones lead to more than can be remembered
 _LAST_ASCII = 127
-_SEPARATED = bytes(code if code > _LAST_ASCII or chr(code).isalpha() else ord(" ") for code in range(256))
-_FOLDED_TO_ASCII = (0x17F, 0x212A)  # the long s and the Kelvin sign match s and k in any case
+_FOLDED = {"\u017f": "s", "\u212a": "k"}  # match ASCII letters in any case
 
-# The piece that every text with a character outside ASCII has, and no word.
-_NOT_ASCII = "   "
+_LETTER = pcre2.compile(r"\w")
+_OTHER = pcre2.compile(r"[^\w\x00-\x7f]")
+_ANY_LETTER, _ANY_OTHER, _NEVER = "_", "~", r"[^\x00-\x{10ffff}]"
 
-type Clauses = tuple[frozenset[str], ...]
-"""Sets of pieces of words, in lower case: a match needs one piece of each set."""
+_CHARACTER = r"\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\."
+_PART = regex(rf"(?s:{_CHARACTER}|\[\^?|\(\?P?<[a-zA-Z_]\w*>|\(\?<?[=!]|\(\?>|\(\?[is-]*[:)]|\(\?|\(\*|.)")
+_MEMBER = regex(rf"(?s:{_CHARACTER}|\[[:.=]|.)")
+_QUANTIFIER = regex(r"(?:[*+?]|\{\d+(?:,\d*)?\})")
+_OF_CLASSES = {"W": r"\W", "D": r"\D", "S": r"\S", "n": r"\n", "r": r"\r", "t": r"\t", "f": r"\f", "a": r"\a"}
+_PLACES = {".": ".", "|": "|", "^": r"\A", "$": r"\z"}
+_ESCAPES = _OF_CLASSES | {
+    "b": r"\b", "B": "(?:)", "A": r"\A", "z": r"\z", "Z": r"\z", "w": r"\w", "d": r"[\d_]", "s": r"[\s\x0b~]",
+}  # fmt: skip
+_IN_CLASS = _OF_CLASSES | {"b": r"\x08", "w": r"\w", "d": r"\d_", "s": r"\s\x0b~"}
+_IN_NEGATED = {"b": r"\x08", "w": r"\w", "d": r"\d", "s": r"\s\x0b", "n": r"\n", "r": r"\r", "t": r"\t", "W": r"\W"}
+
+
+class _UnknownError(ValueError):
+    """A pattern has no relaxed form."""
 
 
 class Sieve:
     """Finds which of many patterns a text may match."""
 
-    __slots__ = ("_always", "_longest_piece", "_needs", "_pieces", "_plain", "_rarest", "_remembered")
-
     def __init__(self, patterns: Mapping[str, str]) -> None:
-        """Prepare for *patterns* by name."""
-        needed = {name: alternatives(pattern) for name, pattern in patterns.items()}
-        self._always = frozenset(name for name, found in needed.items() if not found)
-        # Each clause is a bit, so that sets of clauses are numbers.
-        distinct = dict.fromkeys(clause for found in needed.values() for clauses in found for clause in clauses)
-        bits = {clause: 1 << place for place, clause in enumerate(distinct)}
-        # By the most selective clause of each alternative: the pattern's name, and all that the alternative needs.
-        self._needs: dict[int, list[tuple[str, int]]] = {}
-        for name, found in needed.items():
-            for clauses in found:
-                need = reduce(or_, map(bits.__getitem__, clauses))
-                self._needs.setdefault(bits[max(clauses, key=_selectivity)], []).append((name, need))
-        self._rarest = reduce(or_, self._needs, 0)
-        by_piece: dict[bytes, int] = {}
-        for clause, bit in bits.items():
-            for piece in clause:
-                by_piece[piece.encode()] = by_piece.get(piece.encode(), 0) | bit
-        self._pieces: dict[bytes, list[tuple[bytes, int]]] = {}  # by their first three bytes
-        for part, satisfied in by_piece.items():
-            self._pieces.setdefault(part[:_SHORTEST], []).append((part, satisfied))
-        self._longest_piece = max(map(len, by_piece), default=0)
-        self._plain: set[bytes] = set()  # words that satisfy no clause, as most do
-        self._remembered: dict[bytes, int] = {}  # the clauses that other words satisfy
+        """Prepare for *patterns* of PCRE2 by name; they ignore case."""
+        options = re2.Options()
+        options.case_sensitive, options.dot_nl, options.never_capture = False, True, True
+        options.log_errors, options.max_mem = False, _MEMORY
+        self._set = re2.Set.SearchSet(options)
+        self._set.Add("")  # matches every text, unless RE2 has not enough memory for it
+        self._read, self._always, self._foreign = [""], set[str](), set[str]()
+        letters = ""
+        for name, pattern in patterns.items():
+            reader = _Reader(pattern)
+            try:
+                relaxed = reader.whole()
+                is_small = re2.compile(relaxed, options).programsize <= _LARGEST
+            except (_UnknownError, re2.error, RecursionError):
+                is_small = False
+            if not is_small:
+                self._always.add(name)
+                continue
+            self._set.Add(relaxed)
+            self._read.append(name)
+            if reader.letters:
+                self._foreign.add(name)
+                letters += reader.letters
+        try:
+            self._set.Compile()
+        except re2.error:  # all of them together are too large
+            self._read, self._always, letters = [""], set(patterns), ""
+        self._letters = pcre2.compile(f"[{letters}]", pcre2.IGNORECASE) if letters else None
 
     def may_match(self, text: str) -> set[str]:
         """Return the names of the patterns that may match *text*; the others cannot."""
-        words = set(_words(text.lower()))
-        if not text.isascii():
-            words.add(_NOT_ASCII.encode())
-        words -= self._plain
-        known = self._remembered.keys() & words
-        found = reduce(or_, map(self._remembered.__getitem__, known), 0)
-        found = reduce(or_, map(self._satisfied, words - known), found)
-        names = set(self._always)
-        left = found & self._rarest
-        while left:
-            rarest = left & -left
-            left ^= rarest
-            names.update([name for name, need in self._needs[rarest] if need & found == need])
-        return names
-
-    def _satisfied(self, word: bytes) -> int:
-        """Return the clauses that *word* satisfies, and remember them unless it is long."""
-        if len(word) > _LONGEST_WORD:
-            size = _LONGEST_WORD + self._longest_piece  # overlapping parts, mostly the same in a long run
-            parts = {word[at : at + size] for at in range(0, len(word), _LONGEST_WORD)}
-            return reduce(or_, map(self._in_word, parts))
-        if len(self._plain) + len(self._remembered) >= _WORDS:
-            self._plain.clear()
-            self._remembered.clear()
-        satisfied = self._in_word(word)
-        if satisfied:
-            self._remembered[word] = satisfied
-        else:
-            self._plain.add(word)
-        return satisfied
-
-    def _in_word(self, word: bytes) -> int:
-        """Return the clauses that *word* satisfies."""
-        starts = {word[at : at + _SHORTEST] for at in range(len(word) - _SHORTEST + 1)}
-        return reduce(
-            or_,
-            (
-                satisfied
-                for start in self._pieces.keys() & starts
-                for piece, satisfied in self._pieces[start]
-                if piece in word
-            ),
-            0,
-        )
+        if len(self._read) == 1:
+            return set(self._always)
+        places = self._set.Match(_flat(text)) or ()
+        if 0 not in places or text.endswith("\n"):  # before which $ matches as well
+            return {*self._read[1:], *self._always}
+        found = {self._read[place] for place in places if place} | self._always
+        if not text.isascii() and self._letters and self._letters.search(text):
+            found |= self._foreign
+        return found
 
 
-def alternatives(pattern: str) -> tuple[Clauses, ...]:
-    """Return what any match of *pattern* needs: all clauses of one of these alternatives.
+def _flat(text: str) -> str | bytes:
+    """Return *text* as relaxed patterns read it."""
+    if text.isascii():
+        return text
+    for letter, folded in _FOLDED.items():
+        text = text.replace(letter, folded)
+    without_others: str = _OTHER.sub(_ANY_OTHER, text)
+    return without_others.replace("?", _ANY_OTHER).encode("ascii", "replace").replace(b"?", _ANY_LETTER.encode())
 
-    () if that is unknown: such a pattern is always searched.
-    """
-    if _READ_DIFFERENTLY.search(pattern):
-        return ()
+
+class _Reader:
+    """Reads a pattern once, from left to right."""
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern, self.at = pattern, 0
+        self.letters = ""  # outside ASCII, that a match may need, as members of a class
+
+    def whole(self) -> str:
+        """Return the relaxed form of the pattern. Raises :class:`_UnknownError`."""
+        relaxed = self.relaxed()
+        if self.at < len(self.pattern):
+            raise _UnknownError("it closes a group that it does not open")
+        return relaxed
+
+    def relaxed(self) -> str:
+        """Return the relaxed form of what follows, up to the end of the group or of the pattern."""
+        parts = []
+        while self.at < len(self.pattern) and self.pattern[self.at] != ")":
+            parts.append(self.item())
+            if (quantifier := _QUANTIFIER.match(self.pattern, self.at)) is not None:
+                parts.append(quantifier[0])
+                self.at = quantifier.end() + (self.pattern[quantifier.end() : quantifier.end() + 1] in ("+", "?"))
+        return "".join(parts)
+
+    def item(self) -> str:
+        """Return the relaxed form of one character, class, place or group."""
+        part = self.next(_PART)
+        if part.startswith("("):
+            return self.group(part)
+        if part.startswith("["):
+            return self.character_class(negated=part == "[^")
+        if part in _PLACES:
+            return _PLACES[part]
+        code = _code(part)
+        return self.character(code) if code is not None else _escaped(part, _ESCAPES)
+
+    def next(self, kind: re.Pattern[str]) -> str:
+        found = kind.match(self.pattern, self.at)
+        if found is None:
+            raise _UnknownError("it ends too early")
+        self.at = found.end()
+        return found[0]
+
+    def group(self, part: str) -> str:
+        if part in ("(?", "(*"):
+            raise _UnknownError("it has a group of another kind")
+        if part.endswith(")"):  # from here on case counts, or no longer: it never does in the relaxed form
+            return "(?:)"
+        letters, inner = self.letters, self.relaxed()
+        self.next(_PART)
+        if not part.endswith(("=", "!")):
+            return f"(?:{inner})"
+        self.letters = letters  # what is around a match, or is not, takes no part in the relaxed form
+        return "(?:)"
+
+    def character(self, code: int) -> str:
+        if code <= _LAST_ASCII:
+            return "[?~]" if chr(code) == "?" else f"\\x{code:02x}"
+        return self.foreign(code, code) or _NEVER
+
+    def foreign(self, low: int, high: int) -> str:
+        """Return the member of a class that characters outside ASCII become, "" if they are letters, which are noted."""
+        if any(low <= ord(letter) <= high for letter in _FOLDED):
+            raise _UnknownError("it matches ASCII letters by others")
+        if low == high and not _LETTER.search(chr(low)):
+            return _ANY_OTHER
+        self.letters += f"{chr(low)}-{chr(high)}"
+        return _ANY_OTHER if low < high else ""
+
+    def character_class(self, *, negated: bool) -> str:
+        """Return the relaxed form of the class that has begun. What stands for other characters is in a negated one,
+        whatever else that excludes."""
+        members, excluded, first = "", "", self.at
+        while (member := self.next(_MEMBER)) != "]" or self.at == first + 1:
+            low = _code(member)
+            if low is None:
+                members += _escaped(member, _IN_NEGATED if negated else _IN_CLASS)
+                continue
+            high = self.end_of_range(low)
+            if low <= _LAST_ASCII:
+                members += f"\\x{low:02x}-\\x{min(high, _LAST_ASCII):02x}"
+            if negated:
+                excluded += "".join(sign for sign in (_ANY_LETTER, _ANY_OTHER) if low <= ord(sign) <= high)
+            else:
+                members += _ANY_OTHER * (low <= ord("?") <= high)
+                members += self.foreign(max(low, _LAST_ASCII + 1), high) if high > _LAST_ASCII else ""
+        if not negated:
+            return f"[{members}]" if members else _NEVER
+        rest = f"[^{members}]" if members else "."
+        return f"(?:{rest}|[{excluded}])" if excluded else rest
+
+    def end_of_range(self, low: int) -> int:
+        if not self.pattern.startswith("-", self.at) or self.pattern.startswith("-]", self.at):
+            return low
+        self.at += 1
+        if (high := _code(self.next(_MEMBER))) is None:
+            raise _UnknownError("a range ends with a class")
+        return high
+
+
+def _code(part: str) -> int | None:
+    """Return the character that *part* stands for, None if it stands for several or none."""
+    if len(part) == 1:
+        return None if part == "{" else ord(part)
+    if part.startswith(("\\u", "\\x")) and len(part) > len("\\x"):
+        return int(part[len("\\x") :], 16)
+    return ord(part[1]) if part[0] == "\\" and not part[1].isalnum() else None
+
+
+def _escaped(part: str, table: Mapping[str, str]) -> str:
     try:
-        found = tuple(_alternatives(parser.parse(_CASE_SWITCH.sub("", pattern), re.IGNORECASE)))
-    except (re.error, OverflowError, RecursionError):
-        return ()
-    if not all(found):
-        return ()
-    single = frozenset[str]().union(*(clauses[0] for clauses in found if len(clauses) == 1))
-    several = tuple(clauses for clauses in found if len(clauses) > 1)
-    return ((single,), *several) if single else several
-
-
-def _alternatives(nodes: Iterable[tuple[Any, Any]]) -> Iterator[Clauses]:
-    wide = [node for node in nodes if node[0] not in _OF_NO_WIDTH]
-    match wide:
-        case [(ops.SUBPATTERN, (_, _, _, inner))]:
-            yield from _alternatives(inner)
-        case [(ops.BRANCH, (_, branches))]:
-            for branch in branches:
-                yield from _alternatives(branch)
-        case _:
-            yield tuple(_clauses(wide))
-
-
-def _clauses(nodes: Iterable[tuple[Any, Any]]) -> Iterator[frozenset[str]]:
-    """Yield the clauses of *nodes*: sets of pieces of words. A matching text contains one piece of each set."""
-    run = ""
-    for kind, value in nodes:
-        if kind is ops.LITERAL:
-            run += chr(value).lower()
-        elif kind not in _OF_NO_WIDTH:  # what is before and after these is adjacent
-            yield from _in_run(run)
-            yield from _in_node(kind, value)
-            run = ""
-    yield from _in_run(run)
-
-
-def _in_run(run: str) -> Iterator[frozenset[str]]:
-    words = [word for word in (word.decode() for word in _words(run)) if len(word) >= _SHORTEST]
-    if words:
-        yield from (frozenset({word}) for word in words)
-    elif any(_is_foreign(ord(letter)) for letter in run):
-        yield frozenset({_NOT_ASCII})
-
-
-def _in_node(kind: object, value: Any) -> Iterator[frozenset[str]]:
-    """Yield the clauses of one node of a parsed pattern; none if nothing is known of its matches."""
-    if kind is ops.SUBPATTERN:
-        yield from _clauses(value[3])
-    elif kind is ops.ATOMIC_GROUP:
-        yield from _clauses(value)
-    elif kind is ops.BRANCH:
-        branches = [_best(branch) for branch in value[1]]
-        pieces = frozenset[str]().union(*branches)
-        if all(branches) and len(pieces) <= _MOST:
-            yield pieces
-    elif kind in (ops.MAX_REPEAT, ops.MIN_REPEAT, ops.POSSESSIVE_REPEAT) and value[0] > 0:
-        yield from _clauses(value[2])
-    elif kind is ops.IN and all(_is_foreign_item(*item) for item in value):
-        yield frozenset({_NOT_ASCII})
-
-
-def _is_foreign_item(kind: object, value: Any) -> bool:
-    """Return whether this part of a character class matches nothing in ASCII."""
-    if kind is ops.RANGE:
-        return _is_foreign(value[0]) and not any(value[0] <= code <= value[1] for code in _FOLDED_TO_ASCII)
-    return kind is ops.LITERAL and _is_foreign(value)
-
-
-def _is_foreign(code: int) -> bool:
-    return code > _LAST_ASCII and code not in _FOLDED_TO_ASCII
-
-
-def _best(nodes: Iterable[tuple[Any, Any]]) -> frozenset[str]:
-    """Return the most selective clause of *nodes*."""
-    return max(_clauses(nodes), key=_selectivity, default=frozenset())
-
-
-def _selectivity(clause: frozenset[str]) -> tuple[int, int]:
-    """Return a key that is greatest for the clause that fewest texts satisfy: of long pieces, and few."""
-    return min(map(len, clause)), -len(clause)
-
-
-def _words(text: str) -> list[bytes]:
-    return text.encode("utf-8", "replace").translate(_SEPARATED).split()
-
-
-_OF_NO_WIDTH = (ops.AT, ops.ASSERT, ops.ASSERT_NOT)
+        return table[part.removeprefix("\\")]
+    except KeyError:
+        raise _UnknownError(f"{part} has no relaxed form") from None

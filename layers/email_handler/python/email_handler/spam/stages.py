@@ -158,9 +158,10 @@ def assess_content(
     if content.too_many_tags:
         limits += 1
         reasons.append(Reason(stage="limit", rule="html-tags", detail="the HTML has more tags than are read"))
-    for rule in rules.rules:
+    candidates = content.candidates
+    for rule in [rule for rule in rules.rules if rule.id in candidates]:
         try:
-            if content.matches(rule):
+            if any(map(rule.search, candidates[rule.id])):
                 reasons.append(Reason(stage="patterns", rule=rule.id, weight=rule.weight, detail=rule.purpose))
         except pcre2.LibraryError:
             limits += 1

@@ -8,9 +8,9 @@ word in it, and gets no points.
 import json
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import repeat
 from math import sqrt
 from pathlib import Path
@@ -49,6 +49,8 @@ def words(text: str) -> list[str]:
         # Bytes are translated at once; a text that is not ASCII, character by character.
         plain = lower.encode("utf-8", "surrogatepass").translate(_SEPARATED).decode("utf-8", "surrogatepass")
     plain = f"{plain} ".replace(". ", " ").replace(": ", " ").replace("-", "").replace("'", "")
+    if text.isascii():
+        return [word for word in filter(str.isalpha, plain.split()) if 1 < len(word) <= _LONGEST]
     return [
         word
         for word in plain.split()
@@ -109,36 +111,40 @@ class WordModel:
         Each text is the subject and a body.
         """
         of_subject = words(subject)
-        best, counted = 0.0, None
+        best, name = 0.0, partial(tuple[str, ...])
         for of_text in map(words, texts):
-            for points, window in self._judged(of_subject, of_text):
+            hashed = features(of_subject, of_text)
+            for points, known in self._judged(hashed, len(of_text)):
                 if points > best:
-                    best, counted = points, of_text[window]
-        if counted is None:
-            return WordPoints(points=0.0)
-        return WordPoints(points=round(best, 1), named=self._named(of_subject, counted))
+                    best, name = points, partial(self.named, of_subject, of_text, hashed, known)
+        return WordPoints(points=round(best, 1), named=name())
 
-    def _judged(self, subject: Sequence[str], text: Sequence[str]) -> Iterator[tuple[float, slice]]:
-        """Yield the points of each window of *text*."""
-        hashed, count = features(subject, text), len(text)
-        known = self.weights.keys() & set(hashed)
-        weights = dict(zip(known, map(self.weights.__getitem__, known), strict=True))
-        of_subject = known.intersection(hashed[len(hashed) - len(subject) :])
+    def odds(self, known: Collection[int]) -> float:
+        """Return the normalised sum of the weights of *known*, hashes that have one, times the gain."""
+        return self.gain * sum(map(self.weights.__getitem__, known)) / sqrt(len(known) + SMOOTHING)
+
+    def named(
+        self, subject: Sequence[str], text: Sequence[str], hashed: Sequence[int], known: Iterable[int], sign: int = 1
+    ) -> tuple[str, ...]:
+        """Return the words and pairs among *known* that weigh most for spam (with *sign* -1, against it): *hashed* are the
+        features of *subject* and *text*."""
+        weights = {one: weight for one in known if (weight := sign * self.weights[one]) > 0}
+        least = min(sorted(weights.values())[-2 * _NAMED :], default=0)  # a name can be of the text and of the subject
+        heaviest = [(-weight, hashed.index(one)) for one, weight in weights.items() if weight >= least]
+        names = sorted((weight, _spelled(place, subject, text)) for weight, place in heaviest)
+        return tuple(dict.fromkeys(name for _, name in names))[:_NAMED]
+
+    def _judged(self, hashed: Sequence[int], count: int) -> Iterator[tuple[float, Collection[int]]]:
+        """Yield the points and the known features of each window of a text of *count* words, if enough of its words are
+        known."""
+        known = self.weights.keys() & hashed
         for window in windows(count):
             single, here = hashed[window], known
             if len(single) < count:
-                pairs = hashed[count + window.start : count + window.stop - 1]
-                here = known.intersection(single) | known.intersection(pairs) | of_subject
+                pairs, of_subject = hashed[count + window.start : count + window.stop - 1], hashed[2 * count - 1 :]
+                here = known.intersection([*single, *pairs, *of_subject])
             if len(here) >= _FEWEST_KNOWN * len(set(single)):
-                yield (
-                    self.gain * sum(map(weights.__getitem__, here)) / sqrt(len(here) + SMOOTHING) + self.base,
-                    window,
-                )
-
-    def _named(self, subject: Sequence[str], text: Sequence[str]) -> tuple[str, ...]:
-        found = map(self.weights.get, features(subject, text), repeat(0))
-        weighed = {_spelled(place, subject, text): weight for place, weight in enumerate(found) if weight > 0}
-        return tuple(sorted(weighed, key=lambda name: (-weighed[name], name))[:_NAMED])
+                yield self.odds(here) + self.base, here
 
 
 def _spelled(place: int, subject: Sequence[str], text: Sequence[str]) -> str:
