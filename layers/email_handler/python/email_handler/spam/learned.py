@@ -176,7 +176,7 @@ class LearnedModel:
     def _judged(self, subject: Sequence[str], text: Sequence[str]) -> tuple[float, Callable[[int], tuple[str, ...]]]:
         """Return the odds of a text, and what names the words that speak for spam (1) or against it (-1)."""
         hashed = features(subject, text)
-        known = self.model.weights.keys() & hashed
+        known = self.model.features.intersection(hashed)
         return self.model.odds(known), partial(self.model.named, subject, text, hashed, known)
 
 

@@ -37,6 +37,7 @@ class _Disguise:
     """
 
     def __init__(self, pattern: str, by: str | Callable[[re.Match[str]], str]) -> None:
+        self.pattern = pattern
         self._search = pcre2.compile(pattern).search
         self._sub = re.compile(pattern).sub
         self._by = by
@@ -74,6 +75,7 @@ _SPACED_WORD = _Disguise(
     r"(?<![^\W\d_])[^\W\d_]([ .*_~|-])[^\W\d_](?![^\W\d_])(?:\1[^\W\d_](?![^\W\d_])){2,30}+",
     lambda found: found[0][::2],
 )
+_JOINED_OR_LEET = pcre2.compile(f"{_SPACED_WORD.pattern}|{_LEET_WORD.pattern}")
 _GAP = regex(r"\s{3,}")
 
 
@@ -94,9 +96,9 @@ def see(text: str) -> Seen:
     """Return the windows of *text*, see :func:`as_seen`."""
     text = encodable(text)
     received = _windows(text)
+    if received == [text] and text.isascii() and "&" not in text and not _JOINED_OR_LEET.search(text):
+        return Seen((text,), (text,))  # as most header fields are
     joined = _joined_ends(text)
-    if joined is None and received == [text] and _is_plain(text):
-        return Seen((text,), (text,))
     normalised = map(_without_disguises, received if joined is None else _windows(joined))
     return Seen(tuple(received), tuple(normalised))
 
@@ -162,11 +164,6 @@ def _joined_ends(text: str) -> str | None:
     ends = _GAP.sub("   ", ends)
     most = 3 * WINDOW  # two windows of spaced-out letters, joined, fill one
     return _SPACED_WORD.remove_from(ends if len(ends) <= 2 * most else ends[:most] + ends[-most:])
-
-
-def _is_plain(text: str) -> bool:
-    """Return whether nothing is disguised in *text*, which has no spaced-out words: most header fields are so."""
-    return text.isascii() and "&" not in text and not _LEET_WORD.found_in(text)
 
 
 def _without_disguises(folded: str) -> str:
