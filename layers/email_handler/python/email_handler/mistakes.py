@@ -11,10 +11,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from types import FrameType, TracebackType
 
 from email_handler.errors import EmailHandlerError
+from email_handler.values import dataclass
 
 _OURS = f"{__name__.partition('.')[0]}."
 STEP_SHARE = 1 / 3

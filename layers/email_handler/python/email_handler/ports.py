@@ -5,7 +5,7 @@ Every method may raise the *Unavailable* error of its port (transient).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
@@ -33,6 +33,7 @@ from email_handler.identifiers import (
     SesId,
 )
 from email_handler.spam.learned import Act, Example
+from email_handler.values import dataclass
 
 type Clock = Callable[[], datetime]
 """Returns the current time as an aware UTC datetime."""

@@ -4,12 +4,13 @@ Fields are the variables' names in lower case; a template test holds template.ya
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Self, get_type_hints
 
 from email_handler.conversations.owners import Owners
 from email_handler.errors import SettingsError
 from email_handler.identifiers import EmailAddress
+from email_handler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

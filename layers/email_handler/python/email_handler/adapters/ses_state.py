@@ -2,8 +2,9 @@
 pass reports it, and the operator's command asks it before anything is created."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from email_handler.values import dataclass
 
 NEARLY_ALL = 0.8  # of the daily quota
 

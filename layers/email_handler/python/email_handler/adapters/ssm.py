@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
@@ -11,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from email_handler.adapters.aws import FAILURES, code, translating
 from email_handler.errors import ConfigUnavailable, EmailHandlerError
 from email_handler.ports import BUILTIN, OFF, ConfigDocument
+from email_handler.values import dataclass
 
 TTL = 60.0
 """Seconds for which a copy counts as the latest."""

@@ -6,12 +6,12 @@ or for ``release`` and ``confirm`` the receipt of a held message. Only a verifie
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from enum import StrEnum
 
 from email_handler.identifiers import ReceiptId
 from email_handler.mail.ignorable import IGNORABLE
 from email_handler.mail.patterns import regex
+from email_handler.values import dataclass
 
 
 class Verb(StrEnum):

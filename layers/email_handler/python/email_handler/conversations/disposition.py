@@ -1,10 +1,10 @@
 """The outcome of a received message, with every reason: one value for log, record, banner and operator."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 
 from email_handler.mistakes import Mistake
+from email_handler.values import dataclass
 
 
 class Outcome(StrEnum):

@@ -1,13 +1,14 @@
 """Jobs: what travels through the send queues. Small JSON; the message stays in the archive."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
 from email_handler.errors import MalformedJob
 from email_handler.identifiers import ConversationId, LedgerId, ReceiptId
+from email_handler.values import dataclass
 
 VERSION = 1
 LONGEST_DELAY = timedelta(minutes=15)

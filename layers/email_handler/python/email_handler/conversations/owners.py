@@ -1,13 +1,14 @@
 """Who is who in one deployment: the public addresses, the thread subdomain, the owner's mailboxes."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from email_handler.conversations.records import Conversation
 from email_handler.conversations.thread_address import ThreadTarget, read_thread_address
 from email_handler.identifiers import EmailAddress, FunctionName
 from email_handler.mail.addresses import address_domain, can_be_written_to, split_tag
 from email_handler.mail.message import Message
+from email_handler.values import dataclass
 
 NOTICES = "notices"  # local part that notices come from; messages to it are dropped with a record
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from email_handler.conversations.disposition import Disposition, Outcome, Reason
@@ -21,6 +21,7 @@ from email_handler.senders.bounces.feedback import Feedback
 from email_handler.senders.bounces.reading import read_feedback
 from email_handler.senders.linkedin import LinkedInPerson, is_linkedins, linkedin_person
 from email_handler.senders.machines import automatic
+from email_handler.values import dataclass
 
 SNIPPET = 200  # characters of new text kept in the record
 MAX_SUBJECT = 500  # characters of the subject kept in the record

@@ -1,6 +1,6 @@
 """What the table keeps, as values. Bodies and texts are in the archive, never here."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from email_handler.identifiers import (
     ReceiptId,
     SesId,
 )
+from email_handler.values import dataclass
 
 
 class Status(StrEnum):

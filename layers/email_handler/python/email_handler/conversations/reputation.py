@@ -1,7 +1,7 @@
 """Reputation: whether too much of what was sent came back. SES reviews an account with 5 % bounces or 0.1 % complaints,
 and pauses one that goes on (https://docs.aws.amazon.com/ses/latest/dg/reputationdashboardmessages.html)."""
 
-from dataclasses import dataclass
+from email_handler.values import dataclass
 
 BOUNCE_LIMIT = 0.03
 """The share of bounces that is too much: below SES's, so that there is time to act."""

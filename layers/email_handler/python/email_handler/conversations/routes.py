@@ -1,13 +1,13 @@
 """Which private mailboxes a message goes to: ``config/routes.toml``."""
 
 import tomllib
-from dataclasses import dataclass
 from typing import Any
 
 import pcre2
 
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.addresses import read_mailboxes
+from email_handler.values import dataclass
 
 MAX_MAILBOXES = 50  # of one route: each is a write in the decision's transaction, which has 100 at most
 MAX_MATCHED = 1000  # characters of a subject or an address that a pattern sees

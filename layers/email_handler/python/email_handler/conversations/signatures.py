@@ -2,7 +2,9 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from email_handler.values import dataclass
 
 DEFAULT = "default"  # the name of the signature for every other public address
 MAX_LENGTH = 2000  # characters of one signature

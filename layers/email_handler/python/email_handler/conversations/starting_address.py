@@ -11,12 +11,12 @@ characters before ``@`` (RFC 5321 §4.5.3.1.1). Case is lost. A contact's domain
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from email_handler.conversations.thread_address import STARTING, ThreadTarget
 from email_handler.identifiers import ConversationId, EmailAddress
 from email_handler.mail.addresses import ascii_address, split_address
 from email_handler.mail.patterns import regex
+from email_handler.values import dataclass
 
 MAX_LOCAL_PART = 64  # characters (RFC 5321 §4.5.3.1.1)
 _FROM = ".from."

@@ -2,12 +2,12 @@
 addresses, ``to.<contact>@thread.<domain>`` (see :mod:`starting_address`)."""
 
 import hmac
-from dataclasses import dataclass
 
 from email_handler.conversations.commands import EVERYONE
 from email_handler.conversations.records import Conversation, MessageRecord
 from email_handler.identifiers import ConversationId, EmailAddress
 from email_handler.mail.addresses import split_address
+from email_handler.values import dataclass
 
 TOKEN_LENGTH = 10  # characters, 50 bits: cannot be guessed at the rate at which SES accepts messages
 STARTING = "to."

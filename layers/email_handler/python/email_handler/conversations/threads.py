@@ -1,7 +1,6 @@
 """Which conversation a message belongs to, and the ids that keep it one thread in both sides' clients (ADR 0009)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 
@@ -11,6 +10,7 @@ from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.addresses import same_address
 from email_handler.mail.message import Message
 from email_handler.senders.linkedin import LinkedInPerson
+from email_handler.values import dataclass
 
 TOPIC_AGE = timedelta(days=30)  # the same contact and subject continue a conversation for that long
 MAX_REFERENCES = 40  # ids looked up for one message: the first half and the last half of what it names

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.headers import MAX_VALUE, decode_header
 from email_handler.mail.patterns import regex
 from email_handler.mail.public_suffixes import private_suffix
+from email_handler.values import dataclass
 
 MAX_MAILBOXES = 500  # of all fields of one name; real messages have fewer
 MAX_NAME = 200  # characters kept of a display name

@@ -3,12 +3,12 @@
 import re
 import urllib.parse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from email_handler.mail.charsets import decode, marked_codec
 from email_handler.mail.encodings import decode_base64
 from email_handler.mail.message import Part
 from email_handler.mail.patterns import regex
+from email_handler.values import dataclass
 
 TYPES = frozenset(
     ("text/calendar", "text/vcalendar", "text/x-vcalendar", "application/ics", "application/calendar", "text/ics")

@@ -10,13 +10,13 @@ time grows with the square of the nesting.
 import html
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 from email_handler.mail import css
 from email_handler.mail.entities import unescape
 from email_handler.mail.markup import Kind, attributes, tokens
 from email_handler.mail.patterns import regex
 from email_handler.mail.urls import link_url, picture_url
+from email_handler.values import dataclass
 
 MAX_CONFINED = 2_000_000  # characters of HTML; of longer ones clients show a small part anyway
 MAX_CSS = 200_000  # characters of CSS that are read; Gmail takes 16 kB

@@ -6,11 +6,11 @@ This is a tokenizer without a tree: tree builders take quadratic time on nested 
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 
 from email_handler.mail.entities import unescape
 from email_handler.mail.markup import VOID, Kind, attributes, tokens
 from email_handler.mail.patterns import regex
+from email_handler.values import dataclass
 
 MAX_HTML = 1_000_000  # characters read as HTML; email clients stop far earlier (Gmail shows 102 kB)
 MAX_LINKS = 1000

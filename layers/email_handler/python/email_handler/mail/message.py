@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from email_handler.mail.addresses import Mailbox
 from email_handler.mail.html import Page
 from email_handler.mistakes import Mistake
+from email_handler.values import dataclass
 
 FIELDS_LEFT_OUT = "header fields left out"
 """The defect of a message with more header fields than are read (not of one of its parts)."""

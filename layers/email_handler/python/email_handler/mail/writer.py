@@ -9,13 +9,13 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from email.header import Header as EncodedHeader
 from itertools import count
 from urllib.parse import quote
 
 from email_handler.mail.addresses import ascii_address
 from email_handler.mail.patterns import regex
+from email_handler.values import dataclass
 
 LINE_LIMIT = 998  # bytes without CRLF (RFC 5322 §2.1.1); SES refuses longer lines
 TEXT_LIMIT = 500  # characters of a header text: keeps a header section far below 16 KB

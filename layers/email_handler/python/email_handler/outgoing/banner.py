@@ -9,7 +9,6 @@ of the contact's becomes a link here.
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from email_handler.conversations.commands import EVERYONE
@@ -33,6 +32,7 @@ from email_handler.outgoing.sentinels import (
     reads_as_banner,
 )
 from email_handler.senders.machines import first_keyword, is_automatic_subject, is_list
+from email_handler.values import dataclass
 
 _KILO = 1000
 REASONS = 3  # that are told, of those for which a message is flagged

@@ -1,8 +1,7 @@
 """What composing returns: the bytes, what was replaced, removed or held on the way, and what was not read in full."""
 
-from dataclasses import dataclass
-
 from email_handler.conversations.records import LeftOut
+from email_handler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

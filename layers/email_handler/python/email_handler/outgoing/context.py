@@ -1,7 +1,7 @@
 """What composing needs besides the message itself, built by one piece of code for the senders and ``compose``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from email_handler.conversations.owners import Identity, Owners
@@ -12,6 +12,7 @@ from email_handler.conversations.threads import Threading, replied_to, threading
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.message import Message
 from email_handler.outgoing.copies import CopyWords, copy_words
+from email_handler.values import dataclass
 
 if TYPE_CHECKING:  # of a forward alone, and seven modules are behind it
     from email_handler.outgoing.pieces import Action

@@ -6,13 +6,12 @@ gets the words and files as the contact does, what was replaced in them included
 email programs quote it, and it would reach the contact.
 """
 
-from dataclasses import dataclass
-
 from email_handler.conversations.records import STARTED, Conversation, LedgerItem, MessageRecord
 from email_handler.mail import writer
 from email_handler.mail.addresses import displayed
 from email_handler.outgoing.headers import spelled
 from email_handler.outgoing.sentinels import AGAIN, defused, reads_as_mark
+from email_handler.values import dataclass
 
 _SHOWN = 80  # characters of a name, and of an address
 

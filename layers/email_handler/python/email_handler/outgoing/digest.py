@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Self
 
 from email_handler.conversations.owners import Owners
@@ -15,6 +15,7 @@ from email_handler.outgoing.notice import compose_for_owner
 from email_handler.outgoing.pieces import Card, Heading, Paragraph, Piece
 from email_handler.outgoing.reasons import words
 from email_handler.outgoing.unlinked import quoted
+from email_handler.values import dataclass
 
 MAX_ENTRIES = 50  # shown in one email; the rest is counted
 MAX_LENGTH = 120  # characters of a subject, a sender, or the reasons

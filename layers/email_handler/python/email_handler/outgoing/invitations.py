@@ -7,7 +7,6 @@ opens it by itself; but a person may, so the owner is warned in words.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from email_handler.conversations.owners import Identity
 from email_handler.mail import calendar, writer
@@ -20,6 +19,7 @@ from email_handler.mail.parsing import parse
 from email_handler.mail.patterns import regex
 from email_handler.mistakes import attempt_or
 from email_handler.outgoing.context import ForwardContext
+from email_handler.values import dataclass
 
 _NESTED = 5  # levels of messages within messages that are read; a deeper one is closed
 _ARCHIVES = frozenset((archives.read_zip, archives.read_tar, archives.read_compressed))

@@ -1,7 +1,6 @@
 """Notices: emails to the owner about a reply of theirs that did not reach the contact: what happened, and what to do."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from email_handler.conversations.keys import is_received
 from email_handler.conversations.notices import NoticeKind
@@ -17,6 +16,7 @@ from email_handler.outgoing.headers import threading_fields
 from email_handler.outgoing.pieces import Action, Actions, Facts, Heading, Paragraph, Piece
 from email_handler.outgoing.sentinels import NO_ADDRESS, VERIFIED
 from email_handler.outgoing.unlinked import quoted
+from email_handler.values import dataclass
 
 MAX_LENGTH = 2000  # characters of a fact that is quoted: ten places of the leak gate
 MAX_NAME = 200  # characters of a name, an address, or a subject

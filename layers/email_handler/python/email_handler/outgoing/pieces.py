@@ -6,8 +6,9 @@ others, no picture, no web font. One sheet changes the colors for readers who pr
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from email_handler.values import dataclass
 
 FONT = "-apple-system,BlinkMacSystemFont,Segoe UI,Roboto,Helvetica,Arial,sans-serif"
 _SHOWN = "display:block!important;visibility:visible!important;opacity:1!important;"

@@ -5,12 +5,13 @@ SES's verdicts do not name a domain: a DKIM PASS may be for the attacker's own. 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from email_handler.identifiers import EmailAddress, ReceiptId
 from email_handler.mail.addresses import aligned, ascii_domain
 from email_handler.mail.message import FIELDS_LEFT_OUT, Message
 from email_handler.mail.patterns import regex
+from email_handler.values import dataclass
 
 AUTHSERV_ID = "amazonses.com"
 

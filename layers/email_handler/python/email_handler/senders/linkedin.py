@@ -6,13 +6,13 @@ on its site stay the same.
 
 import re
 import unicodedata
-from dataclasses import dataclass
 
 from anyascii import anyascii
 
 from email_handler.mail.addresses import address_domain, split_address
 from email_handler.mail.message import Message
 from email_handler.mail.patterns import regex
+from email_handler.values import dataclass
 
 _SLUG_LIMIT = 40
 _BODY_LIMIT = 500_000  # characters searched for the thread's address

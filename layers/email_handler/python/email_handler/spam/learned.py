@@ -9,13 +9,13 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
 
 from email_handler.errors import BadWords
 from email_handler.spam.words import SMOOTHING, WordModel, WordPoints, features, load_words, words, write_words
+from email_handler.values import dataclass
 
 FORM = 1
 """Raised when the same text gets other features: examples of another form are not learned from."""

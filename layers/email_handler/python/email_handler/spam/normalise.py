@@ -6,7 +6,6 @@ Every function takes linear time. Long texts are cut to windows first.
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 import pcre2
 
@@ -14,6 +13,7 @@ from email_handler.mail.entities import unescape
 from email_handler.mail.ignorable import CHARACTERS
 from email_handler.mail.look_alikes import LOOK_ALIKES
 from email_handler.mail.patterns import regex
+from email_handler.values import dataclass
 
 WINDOW = 16 * 1024  # characters of a field that one search sees; this bounds what any pattern can cost
 _WINDOW_WORDS = WINDOW // 2 + 1  # with spaces between them, they fill a window

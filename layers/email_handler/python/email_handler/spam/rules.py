@@ -8,7 +8,7 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import pcre2
 
 from email_handler.errors import BadRules
 from email_handler.spam.normalise import WINDOW, as_markup, as_seen
+from email_handler.values import dataclass
 
 if TYPE_CHECKING:
     from email_handler.spam.sieve import Sieve

@@ -9,7 +9,6 @@ import json
 import sys
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from itertools import repeat
 from math import sqrt
@@ -19,6 +18,7 @@ from zlib import crc32
 
 from email_handler.errors import BadWords
 from email_handler.mail.patterns import regex
+from email_handler.values import dataclass
 
 FORMAT = 1
 SMOOTHING = 6  # counted words added to a text's own, so that one word alone says little

@@ -1,7 +1,6 @@
 """The audit: everything that is not finished yet, looked at from outside. It changes nothing."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import batched
@@ -12,6 +11,7 @@ from email_handler.conversations.records import LedgerItem, SendState
 from email_handler.identifiers import Decider, FunctionName
 from email_handler.ports import Archive, Clock, Records, SendLedger
 from email_handler.usecases.decision import HELD_FOR
+from email_handler.values import dataclass
 
 SETTLED = timedelta(minutes=15)  # Lambda retries after one and two minutes; before that nothing is late
 ALL = 10**9

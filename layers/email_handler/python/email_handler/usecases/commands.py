@@ -1,7 +1,7 @@
 """reply's use case for commands by mail: a verified owner's message that changes something, and is sent to nobody."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from email_handler.conversations.commands import MEANINGS, OF_HELD, PREFILLED, Command, Verb, read_command
@@ -27,6 +27,7 @@ from email_handler.usecases.held import confirm, release
 from email_handler.usecases.refusals import hold, hourly_id, refusals, stop
 from email_handler.usecases.unread import bare_question, hold_unread
 from email_handler.usecases.waiting import can_be_cancelled, describe_cancelled, reminder, wakes_at
+from email_handler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

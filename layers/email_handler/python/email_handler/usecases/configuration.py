@@ -1,7 +1,7 @@
 """Rules, routes, signatures and personal model in force: the documents, or the built-in ones if those cannot be used."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from email_handler.conversations.owners import Owners
@@ -13,6 +13,7 @@ from email_handler.ports import ConfigDocument, ConfigSource
 from email_handler.spam.learned import LearnedModel, load_learned
 from email_handler.spam.rules import RuleSet, builtin_rules, load_rules
 from email_handler.usecases.side_by_side import SideBySide
+from email_handler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,13 @@
 """What the receiving use cases work with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from email_handler.conversations.evolve import NewToken
 from email_handler.conversations.owners import Owners
 from email_handler.ports import Archive, Clock, Events, Jobs, Records, SendLedger
 from email_handler.usecases.configuration import Configuration
+from email_handler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

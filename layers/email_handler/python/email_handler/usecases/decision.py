@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +18,7 @@ from email_handler.identifiers import ArchiveKey, Decider, EmailAddress, LedgerI
 from email_handler.mistakes import STEP_SHARE, seconds_left
 from email_handler.ports import Commit, Known, Question
 from email_handler.usecases.side_by_side import SideBySide
+from email_handler.values import dataclass
 
 if TYPE_CHECKING:  # the senders, which share new_send, have neither rules nor routes to read
     from email_handler.usecases.configuration import Configuration

@@ -7,7 +7,6 @@ message that began it, which was there before they answered or marked it.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import batched
@@ -26,6 +25,7 @@ from email_handler.spam.learned import MOST, Act, Example, learn, sample
 from email_handler.spam.rules import RuleSet
 from email_handler.usecases.context import Context
 from email_handler.usecases.reconcile import SETTLED
+from email_handler.values import dataclass
 
 IN_FORCE = "learned"
 """Checkpoint: the document that a pass has put in force last (two while it does). Any other is the owner's choice."""

@@ -5,7 +5,7 @@ leaves is the first message of a conversation whose later messages are ordinary.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from email_handler.conversations.commands import read_command
 from email_handler.conversations.disposition import Outcome
@@ -24,6 +24,7 @@ from email_handler.ports import Commit, Known, Question
 from email_handler.usecases.configuration import Configuration
 from email_handler.usecases.decision import build_commit, new_send
 from email_handler.usecases.refusals import Refusal
+from email_handler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,6 @@
 """The hourly and the daily pass: what was left is finished, and what no alarm sees is reported; daily also the digest, and
 what the owner's decisions teach."""
 
-from dataclasses import dataclass
-
 from email_handler.conversations.records import Decision
 from email_handler.ports import Alerts, Health
 from email_handler.usecases.conditions import (
@@ -19,6 +17,7 @@ from email_handler.usecases.digest import send_digest
 from email_handler.usecases.learning import Learning, learn_daily
 from email_handler.usecases.reconcile import DAILY, HOURLY, PATIENCE, Pass, Reconciled, reconcile
 from email_handler.usecases.reputation import look_at_reputation, put_in_force
+from email_handler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

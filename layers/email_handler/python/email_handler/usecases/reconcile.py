@@ -5,7 +5,7 @@ job send once, and an event has one id. So a pass need not know whether somebody
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from itertools import batched
 
@@ -21,6 +21,7 @@ from email_handler.usecases.decision import finish
 from email_handler.usecases.feedback import take_up_feedback
 from email_handler.usecases.inbound import receive
 from email_handler.usecases.reply import relay_reply
+from email_handler.values import dataclass
 
 SETTLED = timedelta(minutes=15)  # Lambda retries after one and two minutes; before that nothing is late
 OVERDUE = timedelta(hours=1)  # senders retry by themselves

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from email_handler.conversations.jobs import Job, JobKind
@@ -11,6 +11,7 @@ from email_handler.errors import MalformedJob, RecordChanged, UnknownConversatio
 from email_handler.identifiers import LedgerId
 from email_handler.ports import Clock, DeadLetter, DeadLetters, Jobs, Records, SendLedger
 from email_handler.usecases.retries import COPIES
+from email_handler.values import dataclass
 
 MANY = 100_000
 

@@ -2,7 +2,7 @@
 owner's command, or is held and the owner notified."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -53,6 +53,7 @@ from email_handler.usecases.refusals import Refusal, hold, hourly_id, refusals, 
 from email_handler.usecases.side_by_side import SideBySide
 from email_handler.usecases.unread import bare_question, hold_unread
 from email_handler.usecases.waiting import wakes_at
+from email_handler.values import dataclass
 
 MAX_RECIPIENTS = 10  # of one reply to all
 LISTED = 10  # places, changes or unchecked parts that a record names

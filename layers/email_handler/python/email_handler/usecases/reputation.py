@@ -5,7 +5,6 @@ a pattern, and leave out bounces that arrive as messages.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import timedelta
 
 from email_handler.conversations.disposition import Reason
@@ -17,6 +16,7 @@ from email_handler.identifiers import ReceiptId
 from email_handler.ports import Question
 from email_handler.senders.bounces.feedback import FeedbackKind
 from email_handler.usecases.context import Context
+from email_handler.values import dataclass
 
 COMPLAINED = str(Reason(stage="feedback", rule=FeedbackKind.COMPLAINT))  # among the reasons of a send that came back
 LOOK_BACK = timedelta(days=7)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from email_handler import errors
@@ -29,6 +29,7 @@ from email_handler.ports import Archive, Clock, ConfigSource, Events, Jobs, Mail
 from email_handler.usecases.decision import new_send, pause_after
 from email_handler.usecases.retries import COPIES, delay, is_over, refused_again
 from email_handler.usecases.side_by_side import SideBySide
+from email_handler.values import dataclass
 
 TRIES = 8  # times that a send is recorded while others write to the same conversation: at most 23 seconds of pauses
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +10,7 @@ from email_handler.adapters.dynamodb.items import read, timestamp
 from email_handler.adapters.dynamodb.table import Table
 from email_handler.conversations.records import Conversation, MessageRecord, Status
 from email_handler.identifiers import ConversationId, FunctionName, ReceiptId
+from email_handler.values import dataclass
 
 type MessageId = tuple[ReceiptId, FunctionName]
 """What names a message's record."""

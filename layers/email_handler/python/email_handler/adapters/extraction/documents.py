@@ -1,7 +1,6 @@
 """What a document is, by its content alone, and its text. Runs in a process that may die (see process.py)."""
 
 import io
-from dataclasses import dataclass
 from typing import Any
 
 import kreuzberg
@@ -10,6 +9,7 @@ import olefile
 from email_handler.adapters.extraction.plain_text import plain_text
 from email_handler.mail.parsing import parse
 from email_handler.mail.patterns import regex
+from email_handler.values import dataclass
 
 _OLE_STREAMS = {
     # MS-OXMSG §2.2, MS-DOC §2.1, MS-XLS §2.1.2 and MS-PPT §2.1: the stream at the root that each format must have.

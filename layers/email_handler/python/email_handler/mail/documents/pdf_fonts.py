@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from email_handler.mail.documents.pdf_objects import Dictionary, Document, Name, hex_string
 from email_handler.mail.patterns import regex
+from email_handler.values import dataclass
 
 _SINGLE = regex(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f\s]{2,80})>")
 _RANGE = regex(rb"<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f]{2,8})>\s{0,8}<([0-9A-Fa-f\s]{2,80})>")

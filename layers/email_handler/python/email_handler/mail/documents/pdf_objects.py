@@ -5,10 +5,11 @@ The cross-reference table is not used: what an older revision of the document le
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from email_handler.mail.documents.reading import KERN, LANGUAGE
 from email_handler.mail.patterns import regex
+from email_handler.values import dataclass
 
 _SPACE = rb"\0\t\n\f\r "
 _TOKEN = regex(

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from email_handler.mail.documents.pdf_fonts import UNKNOWN, Font
 from email_handler.mail.documents.pdf_objects import Document, hex_string, literal_string, string_text, unescaped
 from email_handler.mail.documents.reading import BOUNDARY, KERN
 from email_handler.mail.patterns import regex
+from email_handler.values import dataclass
 
 _IMAGE = regex(rb"[^()]{0,1000}?\sID\s")  # the dictionary of an inline image (§8.9.7)
 _IMAGE_END = regex(rb"\sEI(?!\S)")

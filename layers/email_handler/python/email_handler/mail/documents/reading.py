@@ -5,9 +5,9 @@ files within the file, and every part that it could not read. It never skips any
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from email_handler.mail.patterns import regex
+from email_handler.values import dataclass
 
 BOUNDARY = "\0"
 """Stands between two runs of a :class:`Text` (a tag, a cell, a text operator): it may lie inside an address, and an

@@ -7,7 +7,6 @@ is bounded: the time is linear in the text.
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from urllib.parse import unquote_to_bytes
 
@@ -17,6 +16,7 @@ from email_handler.mail.headers import decode_header
 from email_handler.mail.ignorable import CHARACTERS
 from email_handler.mail.patterns import regex
 from email_handler.outgoing.leak_gate import links
+from email_handler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,6 @@ replaced in the source and nothing else is touched.
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -37,6 +36,7 @@ from email_handler.outgoing.leak_gate.decodings import (
     Chain,
     Decoding,
 )
+from email_handler.values import dataclass
 
 _SEEN_AS_NOTHING = frozenset((BOUNDARY, KERN))
 

@@ -1,11 +1,11 @@
 """Feedback: one report of a bounce, a delay, a complaint or a rejection, in whichever form it came."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
 from email_handler.identifiers import EmailAddress, LedgerId, SesId
 from email_handler.mail.patterns import regex
+from email_handler.values import dataclass
 
 CONTENT_SUBTYPES = frozenset({"MessageTooLarge", "ContentRejected", "AttachmentRejected"})
 """SES's ``bounceSubType`` values for a refused content. SES calls them transient."""

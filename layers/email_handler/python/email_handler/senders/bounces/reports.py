@@ -1,13 +1,13 @@
 """The parts of a message that may be a report, and delivery reports (RFC 3464)."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.message import Message, Part
 from email_handler.mail.patterns import regex
 from email_handler.senders.bounces import words
 from email_handler.senders.bounces.feedback import Feedback, FeedbackKind
+from email_handler.values import dataclass
 
 _STATUS_TYPES = ("message/delivery-status", "message/global-delivery-status", "message/x-delivery-status")
 RETURNED_TYPES = frozenset((

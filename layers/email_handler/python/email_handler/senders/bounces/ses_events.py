@@ -5,12 +5,13 @@ https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-conten
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from email_handler.identifiers import LedgerId, SesId
 from email_handler.senders.bounces import words
 from email_handler.senders.bounces.feedback import CONTENT_SUBTYPES, Feedback, FeedbackKind
+from email_handler.values import dataclass
 
 NOTIFICATION = "notificationType"  # a key of the JSON that SNS sends by email
 LEDGER_TAG = "ledger"
