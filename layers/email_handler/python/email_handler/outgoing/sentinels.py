@@ -205,7 +205,7 @@ _ALIKE = {"e": "[e3]", "i": "[il1]?", "l": "[il1]?", "m": "(?:m|rn)", "o": "[o0]
 
 def _letters(texts: Sequence[str]) -> re.Pattern[str]:
     words = (re.sub("[^a-z0-9]", "", text.lower()) for text in texts)
-    return re.compile("|".join("".join(_ALIKE.get(letter, letter) for letter in word) for word in words))
+    return regex("|".join("".join(_ALIKE.get(letter, letter) for letter in word) for word in words))
 
 
 _SENTINEL_LETTERS = _letters((BEGIN, "verified, first message", "verified, message ", BY_EMAIL, AGAIN))
