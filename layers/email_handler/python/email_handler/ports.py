@@ -7,7 +7,7 @@ Every method may raise the *Unavailable* error of its port (transient).
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from email_handler.conversations.jobs import Job
 from email_handler.conversations.records import (
@@ -32,8 +32,10 @@ from email_handler.identifiers import (
     ReceiptId,
     SesId,
 )
-from email_handler.spam.learned import Act, Example
 from email_handler.values import dataclass
+
+if TYPE_CHECKING:
+    from email_handler.spam.learned import Act, Example  # with what splits a text into words, which senders need not
 
 type Clock = Callable[[], datetime]
 """Returns the current time as an aware UTC datetime."""
@@ -419,15 +421,15 @@ class Judgements(Protocol):
         """Yield the operator's decisions about held messages, by the time of the decision, in the same way."""
         ...
 
-    def acts(self, receipts: Sequence[ReceiptId]) -> dict[ReceiptId, Act]:
+    def acts(self, receipts: Sequence[ReceiptId]) -> "dict[ReceiptId, Act]":
         """Return as what those of *receipts* were learned that were: consistent batch reads."""
         ...
 
-    def examples(self) -> Iterator[tuple[ReceiptId, Example]]:
+    def examples(self) -> "Iterator[tuple[ReceiptId, Example]]":
         """Yield all examples, in no order, page after page."""
         ...
 
-    def learn(self, receipt: ReceiptId, example: Example) -> None:
+    def learn(self, receipt: ReceiptId, example: "Example") -> None:
         """Store the example that the message *receipt* is, instead of an earlier one. Idempotent."""
         ...
 

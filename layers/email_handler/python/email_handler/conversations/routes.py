@@ -1,9 +1,9 @@
-"""Which private mailboxes a message goes to: ``config/routes.toml``."""
+"""Which private mailboxes a message goes to: ``config/routes.toml``.
 
-import tomllib
+A document that exists imports what reads it, and so does a pattern in it: senders seldom meet any.
+"""
+
 from typing import Any
-
-import pcre2
 
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.addresses import read_mailboxes
@@ -58,6 +58,8 @@ class Routes:
 def _found(pattern: Any, text: str) -> bool:
     if pattern is None:
         return True
+    import pcre2  # noqa: PLC0415
+
     try:
         return pattern.search(text[:MAX_MATCHED]) is not None
     except pcre2.LibraryError:
@@ -68,6 +70,10 @@ def load_routes(document: bytes) -> Routes:
     """Read the TOML *document*: tables ``[[route]]`` with ``to`` (one address or a list) and any of ``address``,
     ``tag``, ``subject``, ``sender`` (PCRE2 patterns). A bad route is left out and named in ``problems``. A document
     that is not TOML has no routes and one problem. This file never stops a message."""
+    import tomllib  # noqa: PLC0415
+
+    import pcre2  # noqa: PLC0415
+
     try:
         entries = tomllib.loads(document.decode("utf-8-sig"))["route"]
     except KeyError:
@@ -89,6 +95,8 @@ def load_routes(document: bytes) -> Routes:
 
 
 def _route(entry: dict[str, Any]) -> Route:
+    import pcre2  # noqa: PLC0415
+
     named = entry["to"]
     addresses = _mailboxes(entry)
     if not 0 < len(addresses) <= MAX_MAILBOXES or len(addresses) < (1 if isinstance(named, str) else len(named)):

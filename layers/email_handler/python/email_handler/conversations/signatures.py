@@ -1,6 +1,5 @@
 """Signatures: what is added below the owner's replies, by the public address that they leave from."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import field
 
@@ -25,6 +24,8 @@ class Signatures:
 def load_signatures(document: bytes) -> Signatures:
     """Read the TOML *document*: ``"contact@example.com" = "text"``, and ``default`` for every other public address; an
     empty text is none. A bad entry is left out and named in ``problems``. This file never stops a reply."""
+    import tomllib  # noqa: PLC0415  (two milliseconds that few cold starts need)
+
     try:
         entries = tomllib.loads(document.decode("utf-8-sig"))
     except (ValueError, RecursionError):

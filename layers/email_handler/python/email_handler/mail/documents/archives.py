@@ -4,7 +4,6 @@ import bz2
 import io
 import lzma
 import re
-import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -90,6 +89,8 @@ def _hidden_members(payload: bytes, infos: list[zipfile.ZipInfo]) -> bool:
 
 def read_tar(payload: bytes, budget: Budget) -> Iterator[Found]:
     """Yield names, owners and members of a tar archive."""
+    import tarfile  # noqa: PLC0415  (few messages have one)
+
     with tarfile.open(fileobj=io.BytesIO(payload), mode="r:") as archive:
         for info in archive:
             if not budget.take_member():
