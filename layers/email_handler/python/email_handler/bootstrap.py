@@ -4,6 +4,10 @@ Everything is built on first use and kept for the life of the execution environm
 one function works with is imported where it is built: a cold start loads nothing of the other functions.
 """
 
+import gc
+
+gc.disable()  # while functions import, nothing becomes garbage; runtime enables it once a handler is made
+
 import os
 import random
 import secrets

@@ -3,6 +3,7 @@
 A cold start imports what its function's handler imports. What only one kind of event needs, is imported with it.
 """
 
+import gc
 from collections.abc import Callable
 from dataclasses import asdict
 from itertools import islice
@@ -169,6 +170,9 @@ def _observed(handler: Handler) -> Handler:
         with steps_end_within(lambda: context.get_remaining_time_in_millis() / 1000):
             return handler(event, context)
 
+    if not gc.isenabled():  # all is imported
+        gc.freeze()  # it stays: no collection needs to look at it
+        gc.enable()
     observed: Handler = logger.inject_lambda_context(in_time, clear_state=True)
     return observed
 
