@@ -1,14 +1,18 @@
 """The layer as it ships, built for both processors the way SAM builds it: by its Makefile, in a scratch folder."""
 
+import marshal
 import os
 import re
+import re._compiler as compiler  # type: ignore[import-not-found]
 import shutil
 import subprocess
 import sys
+from array import array
 from pathlib import Path
 
 import pytest
 
+from email_handler.precompiled import ENGINE
 from tests.support.stack import PROJECT
 
 LIMIT = 12 * 1024 * 1024
@@ -64,6 +68,16 @@ def test_each_module_of_the_layer_has_bytecode_that_is_valid_whatever_the_files_
     assert {path.name.partition(".")[0] for path in layer.rglob("*.pyc")} >= {
         path.stem for path in layer.rglob("email_handler/**/*.py")
     }
+
+
+def test_the_layer_has_its_patterns_compiled_to_what_re_compiles_them_to(layer: Path) -> None:
+    engine, known = marshal.loads((layer / "email_handler/precompiled.bin").read_bytes())
+
+    assert engine == ENGINE
+    assert len(known) > 400
+    for (pattern, flags), (all_flags, code, *_) in known.items():
+        assert array("I", code).tolist() == compiler._code(compiler._parser.parse(pattern, flags), flags)
+        assert re.compile(pattern, flags).flags == all_flags
 
 
 def test_every_library_of_the_layer_is_for_the_requested_processor(layer: Path, architecture: str) -> None:

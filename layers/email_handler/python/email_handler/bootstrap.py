@@ -6,7 +6,10 @@ one function works with is imported where it is built: a cold start loads nothin
 
 import gc
 
+from email_handler import precompiled
+
 gc.disable()  # while functions import, nothing becomes garbage; runtime enables it once a handler is made
+precompiled.use()
 
 import os
 import random
