@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from cloud import PROJECT, STACK
@@ -48,6 +49,7 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
     Raises CommandError.
     """
     from cloud.clients import Clients  # noqa: PLC0415
+    from email_handler.adapters.aws import DeferredClient  # noqa: PLC0415
     from email_handler.adapters.dynamodb.changes import DynamoChanges  # noqa: PLC0415
     from email_handler.adapters.dynamodb.ledger import DynamoLedger  # noqa: PLC0415
     from email_handler.adapters.dynamodb.operator import DynamoOperator  # noqa: PLC0415
@@ -77,7 +79,7 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
             ledger=DynamoLedger(dynamodb, table, clock=lambda: datetime.now(UTC)),
             operator=DynamoOperator(dynamodb, table, clock=lambda: datetime.now(UTC)),
             changes=DynamoChanges(dynamodb, table),
-            archive=S3Archive(session.client("s3"), outputs["ArchiveBucket"]),
+            archive=S3Archive(DeferredClient(cache(partial(session.client, "s3"))), outputs["ArchiveBucket"]),
             bucket=outputs["ArchiveBucket"],
             stack=stack,
             stack_id=described.get("StackId", ""),

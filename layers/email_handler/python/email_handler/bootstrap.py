@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.session
 
-from email_handler.adapters.aws import CONFIG, DYNAMODB_CONFIG
+from email_handler.adapters.aws import CONFIG, DYNAMODB_CONFIG, DeferredClient
 from email_handler.adapters.s3 import S3Archive
 from email_handler.adapters.sqs import SqsJobs
 from email_handler.adapters.ssm import SsmConfig
@@ -55,15 +55,12 @@ def new_token(length: int) -> str:
     return "".join(secrets.choice(_CROCKFORD) for _ in range(length))
 
 
-class _Deferred:
-    """The client of one service, made with the first call: none waits for one that it does not need."""
-
-    def __init__(self, service: str) -> None:
-        self._service = service
-
-    def __getattr__(self, name: str) -> Any:
+def _deferred(service: str) -> DeferredClient:
+    def made() -> Any:
         with _making:  # documents are read in threads, and a session makes one client at a time
-            return getattr(_client(self._service), name)
+            return _client(service)
+
+    return DeferredClient(made)
 
 
 @cache
@@ -82,24 +79,24 @@ def _session() -> Any:
 
 
 def _archive(settings: Settings) -> S3Archive:
-    return S3Archive(_Deferred("s3"), settings.archive_bucket)
+    return S3Archive(_deferred("s3"), settings.archive_bucket)
 
 
 def _records(settings: Settings) -> "DynamoRecords":
     from email_handler.adapters.dynamodb.records import DynamoRecords
 
-    return DynamoRecords(_Deferred("dynamodb"), settings.table_name, clock=_now)
+    return DynamoRecords(_deferred("dynamodb"), settings.table_name, clock=_now)
 
 
 def _ledger(settings: Settings) -> "DynamoLedger":
     from email_handler.adapters.dynamodb.ledger import DynamoLedger
 
-    return DynamoLedger(_Deferred("dynamodb"), settings.table_name, clock=_now)
+    return DynamoLedger(_deferred("dynamodb"), settings.table_name, clock=_now)
 
 
 @cache
 def _config(bucket: str) -> SsmConfig:
-    return SsmConfig(_Deferred("ssm"), _Deferred("s3"), bucket)
+    return SsmConfig(_deferred("ssm"), _deferred("s3"), bucket)
 
 
 # inbound and reply
@@ -142,7 +139,7 @@ def context() -> "Context":
         records=_records(settings),
         ledger=_ledger(settings),
         jobs=SqsJobs(
-            _Deferred("sqs"),
+            _deferred("sqs"),
             {
                 JobKind.ACKNOWLEDGEMENT: settings.ack_queue_url,
                 JobKind.FORWARD: settings.forward_queue_url,
@@ -151,7 +148,7 @@ def context() -> "Context":
             },
             {},
         ),
-        events=EventBridgeEvents(_Deferred("events")),
+        events=EventBridgeEvents(_deferred("events")),
         owners=settings.owners(),
         configuration=configuration,
         hold_unchecked=settings.unchecked_parts == "hold",
@@ -183,8 +180,8 @@ def inbound_daily(context: "Context") -> "PassReport":
 
     settings = InboundSettings.from_environ(os.environ)
     learning = Learning(
-        judgements=DynamoJudgements(_Deferred("dynamodb"), settings.table_name),
-        pointer=SsmPointer(_Deferred("ssm"), settings.learned_parameter),
+        judgements=DynamoJudgements(_deferred("dynamodb"), settings.table_name),
+        pointer=SsmPointer(_deferred("ssm"), settings.learned_parameter),
     )
     health, alerts = _watching()
     return passes.inbound_daily(context, health=health, alerts=alerts, learning=learning)
@@ -195,15 +192,15 @@ def _watching() -> "tuple[AwsHealth, SnsAlerts]":
 
     settings = InboundSettings.from_environ(os.environ)
     health = AwsHealth(
-        _Deferred("sesv2"),
-        _Deferred("sqs"),
+        _deferred("sesv2"),
+        _deferred("sqs"),
         domain=settings.domain,
         mailboxes=settings.forward_to,
         dead_letter_queue_urls=settings.dead_letter_queue_urls,
         rule_set=settings.rule_set,
-        active_rule_set=lambda: _Deferred("ses").describe_active_receipt_rule_set(),
+        active_rule_set=lambda: _deferred("ses").describe_active_receipt_rule_set(),
     )
-    return health, SnsAlerts(_Deferred("sns"), settings.alarm_topic_arn)
+    return health, SnsAlerts(_deferred("sns"), settings.alarm_topic_arn)
 
 
 def reply_hourly(context: "Context") -> "PassReport":
@@ -249,7 +246,7 @@ def _sending() -> tuple[SendingSettings, SqsJobs]:
     queues: dict[str, str] = dict.fromkeys(JobKind, settings.queue_url)
     queues[JobKind.NOTICE] = settings.notice_queue_url
     dead_letters: dict[str, str] = dict.fromkeys(JobKind, settings.dead_letter_queue_url)
-    return settings, SqsJobs(_Deferred("sqs"), queues, dead_letters)
+    return settings, SqsJobs(_deferred("sqs"), queues, dead_letters)
 
 
 @cache
@@ -264,8 +261,8 @@ def dispatch() -> "Dispatch":
         archive=_archive(settings),
         ledger=_ledger(settings),
         jobs=jobs,
-        mailer=SesMailer(_Deferred("sesv2"), settings.configuration_set),
-        events=EventBridgeEvents(_Deferred("events")),
+        mailer=SesMailer(_deferred("sesv2"), settings.configuration_set),
+        events=EventBridgeEvents(_deferred("events")),
         config=_config(settings.archive_bucket),
         acknowledgement_parameter=settings.acknowledgement_parameter,
         routes_parameter=settings.routes_parameter,

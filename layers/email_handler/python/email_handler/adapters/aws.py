@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,6 +16,17 @@ are encoded from values with types (``adapters/dynamodb/items.py``), and DynamoD
 
 FAILURES = (ClientError, BotoCoreError)
 """Everything a boto3 call raises when AWS refuses or does not respond."""
+
+
+class DeferredClient:
+    """A client that is made with its first call: nothing waits for one that it does not need."""
+
+    def __init__(self, made: Callable[[], Any]) -> None:
+        """Call *made* for each call; it returns the same client each time."""
+        self._made = made
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made(), name)
 
 
 def code(error: ClientError | BotoCoreError) -> str:
