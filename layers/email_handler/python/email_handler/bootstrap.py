@@ -27,6 +27,7 @@ from email_handler.adapters.aws import CONFIG, DYNAMODB_CONFIG, DeferredClient
 from email_handler.adapters.s3 import S3Archive
 from email_handler.adapters.sqs import SqsJobs
 from email_handler.adapters.ssm import SsmConfig
+from email_handler.adapters.trust import share_authorities
 from email_handler.conversations.jobs import JobKind
 from email_handler.identifiers import FunctionName, ReceiptId
 from email_handler.settings import AttachmentSettings, InboundSettings, ReceivingSettings, SendingSettings, Settings
@@ -75,6 +76,7 @@ def _client(service: str) -> Any:
 
 @cache
 def _session() -> Any:
+    share_authorities()
     return botocore.session.get_session()
 
 
