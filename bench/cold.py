@@ -1,12 +1,15 @@
 """Compares the first invocation of each function in a fresh process with bare boto3 that makes the same clients.
 
-``make bench B=cold [JSON=1] [ARGS="--rounds 10 --no-peer"]``. In each round, one after another: for each function, a new
+``make bench B=cold [JSON=1] [ARGS="--rounds 10 --tls --no-peer"]``. In each round, one after another: for each function, a new
 process of the runtime's interpreter imports the built function and layer as Lambda does, and handles one event on the
 emulator (a first contact, its acknowledgement and forward, the owner's reply, its send, and attachments), from the
 interpreter's start to the end of the invocation; then a new process of the same interpreter, without the layer, imports
 boto3 and makes clients for the services that the function called, and calls nothing. Each process ends there and then,
 without taking itself apart, which no invocation waits for. After inbound comes the peer, if npm and node are there:
 aws-lambda-ses-forwarder, which forwards the same message in a new process of node.
+
+``--tls`` lets the functions reach the emulator through TLS, as they reach AWS, with botocore's authorities. Bare boto3,
+which calls nothing, does as before.
 
 ``--wait 0.02`` adds what memory sizes would do, calculated: Lambda gives a core per 1,769 MB in proportion, so less memory
 takes longer and costs the same, except for the seconds (here 0.02 a call) in which a function waits for AWS.
@@ -37,6 +40,7 @@ from rich.table import Table
 from cloud import REGION
 from tests.faults.rig import Rig
 from tests.faults.scenarios import first_contact, owner_reply
+from tests.support.tls import issue
 
 PROJECT = Path(__file__).parents[1]
 BUILD = PROJECT / ".aws-sam/local"
@@ -143,9 +147,13 @@ def has_peer() -> bool:
 class FreshProcesses(Rig):
     """Runs each invocation in a fresh process, and bare boto3 after it."""
 
-    def __init__(self, folder: Path, *, peer: bool) -> None:
-        """Start the emulator; outbox and logs go to *folder*. With *peer*, it forwards what inbound has received."""
+    def __init__(self, folder: Path, *, peer: bool, tls: bool) -> None:
+        """Start the emulator; outbox and logs go to *folder*. With *peer*, it forwards what inbound has received. With
+        *tls*, functions connect through TLS."""
         super().__init__(folder)
+        self._plain = {"AWS_ENDPOINT_URL": self.emulator.endpoint, "AWS_ENDPOINT_URL_SESV2": self.ses.url}
+        self._endpoints = self._plain
+        self._tls = self._through_tls(folder) if tls else None
         self.peer: list[Took] = []
         self._with_peer = peer
         self.took: dict[str, list[tuple[Took, Took]]] = defaultdict(list)
@@ -153,34 +161,51 @@ class FreshProcesses(Rig):
         self.calls: dict[str, int] = {}
         self.ready: dict[str, list[float]] = defaultdict(list)
 
+    def _through_tls(self, folder: Path) -> subprocess.Popen[str]:
+        certificate, _ = issue(folder)
+        authorities = folder / "authorities.pem"
+        brought = (BUILD / "EmailHandlerLayer/python/botocore/cacert.pem").read_bytes()
+        authorities.write_bytes(brought + certificate.read_bytes())
+        command = [sys.executable, "-m", "tests.support.tls", str(folder), *self._plain.values()]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PROJECT)
+        assert process.stdout
+        urls = dict(zip(self._plain, process.stdout.readline().split(), strict=True))
+        self._endpoints = {**urls, "AWS_CA_BUNDLE": str(authorities)}
+        return process
+
+    def close(self) -> None:
+        """Stop everything."""
+        if self._tls:
+            self._tls.communicate()
+        super().close()
+
     def order(self, order: dict[str, Any]) -> dict[str, Any]:
         """Run one invocation, as the worker would."""
         function = order["function"]
         code = "".join(part.title() for part in function.split("_")) + "Function"
         machine = {
             "PATH": os.defpath,
-            "AWS_ENDPOINT_URL": self.emulator.endpoint,
-            "AWS_ENDPOINT_URL_SESV2": self.ses.url,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": REGION,
             "AWS_REGION": REGION,
         }
         path = {"PYTHONPATH": f"{BUILD / code}:{BUILD / 'EmailHandlerLayer/python'}"}
-        ours, printed = run([INTERPRETER, "-c", INVOCATION], order["event"], machine | order["environment"] | path)
+        where = machine | self._endpoints | order["environment"] | path
+        ours, printed = run([INTERPRETER, "-c", INVOCATION], order["event"], where)
         result = json.loads(printed)
         self.services[function], self.calls[function] = result["services"], result["calls"]
         self.ready[function].append(result["ready"])
-        bare, _ = run([INTERPRETER, "-c", BOTO3], result["services"], machine)
+        bare, _ = run([INTERPRETER, "-c", BOTO3], result["services"], machine | self._plain)
         self.took[function].append((ours, bare))
         if function == "inbound" and self._with_peer:
-            where = {
+            node = {
                 "NODE_NO_WARNINGS": "1",
                 "NODE_PATH": str(PEER_FOLDER / "node_modules"),
                 "PATH": os.environ["PATH"],
             }
             command = ["node", "-e", PEER_INVOCATION, order["environment"]["ARCHIVE_BUCKET"], PEER_MAILBOX]
-            self.peer.append(run(command, order["event"], machine | where)[0])
+            self.peer.append(run(command, order["event"], machine | self._plain | node)[0])
         return {"ended": "returned", "calls": [], "struck": [], "answer": result["answer"]}
 
 
@@ -207,11 +232,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench B=cold", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--wait", type=float, help="seconds a call, for the table of memory sizes")
+    parser.add_argument("--tls", action="store_true")
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        rig = FreshProcesses(Path(folder), peer=not options.no_peer and has_peer())
+        rig = FreshProcesses(Path(folder), peer=not options.no_peer and has_peer(), tls=options.tls)
         try:
             for _ in range(options.rounds):
                 with rig.world() as world:

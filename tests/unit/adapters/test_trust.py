@@ -1,11 +1,8 @@
 """Clients that share the authorities they trust, against a server with a certificate that the test issues."""
 
-import ipaddress
-import ssl
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -16,12 +13,9 @@ import botocore.session
 import pytest
 from botocore.config import Config
 from botocore.exceptions import SSLError
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from email_handler.adapters.trust import share_authorities
+from tests.support.tls import context, issue
 
 
 class Queue(BaseHTTPRequestHandler):
@@ -42,23 +36,6 @@ class Server:
     authority: Path  # whom one must trust to trust the server
 
 
-def issue(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate for this machine, its own authority, to *folder*; return its path and that of its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now, day = datetime.now(UTC), timedelta(days=1)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now - day, now + day)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    builder = builder.add_extension(address, critical=False)
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    certificate, secret = folder / "certificate.pem", folder / "key.pem"
-    certificate.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    secret.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return certificate, secret
-
-
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Yield a server, to which clients connect that share their authorities."""
@@ -66,10 +43,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         monkeypatch.setattr(botocore.httpsession, changed, getattr(botocore.httpsession, changed))
     share_authorities()
     certificate, key = issue(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
     with ThreadingHTTPServer(("127.0.0.1", 0), Queue) as listening:
-        listening.socket = context.wrap_socket(listening.socket, server_side=True)
+        listening.socket = context(certificate, key).wrap_socket(listening.socket, server_side=True)
         Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
         yield Server(f"https://127.0.0.1:{listening.server_port}", certificate)
         listening.shutdown()
