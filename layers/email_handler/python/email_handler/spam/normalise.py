@@ -32,11 +32,12 @@ _DIGITS_AS_LETTERS = str.maketrans("013457@$!|", "oieastasil")
 class _Disguise:
     """A pattern, and what replaces its matches.
 
-    PCRE2 searches, because it is several times faster. Python's own engine replaces: PCRE2's binding counts characters
-    from the beginning for every match, which is quadratic (over a second for half a megabyte of spaced-out letters).
+    PCRE2 searches, because it is several times faster. Python's own engine replaces by a function: PCRE2's binding counts
+    characters from the beginning for every match, which is quadratic (over a second for half a megabyte of spaced-out
+    letters).
     """
 
-    def __init__(self, pattern: str, by: str | Callable[[re.Match[str]], str]) -> None:
+    def __init__(self, pattern: str, by: Callable[[re.Match[str]], str]) -> None:
         self.pattern = pattern
         self._search = pcre2.compile(pattern).search
         self._sub = re.compile(pattern).sub
@@ -56,10 +57,7 @@ def _translating(table: Mapping[int, int | str]) -> Callable[[re.Match[str]], st
 
 
 # Characters that readers' programs do not show, and the accents that NFKD separates from their letters.
-_INVISIBLE = _Disguise(
-    f"[{CHARACTERS}" + r"\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0]+",
-    "",
-)
+_INVISIBLE = pcre2.compile(f"[{CHARACTERS}" + r"\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0]+")
 _TYPOGRAPHY = _Disguise(r"[\u2018-\u201f\u00ab\u00bb\u2010-\u2015\u2212ß]", _translating(_TYPED))
 _OTHER_SCRIPT = pcre2.compile(r"(?i)[\u0370-\u058f\u2c80-\u2cff]")  # without one, the next two cannot match
 _MIXED_WORD = _Disguise(r"(?i)\b(?=\w*[a-z])(?=\w*[\u0370-\u058f\u2c80-\u2cff])\w+", _translating(LOOK_ALIKES))
@@ -170,7 +168,7 @@ def _without_disguises(folded: str) -> str:
     text = unescape(folded)
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text)[: 2 * WINDOW]  # one character can become eighteen
-        text = unicodedata.normalize("NFC", _INVISIBLE.remove_from(text))
+        text = unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
         text = _TYPOGRAPHY.remove_from(text)
         if _OTHER_SCRIPT.search(text):
             text = _DISGUISED_WORD.remove_from(_MIXED_WORD.remove_from(text))

@@ -126,9 +126,9 @@ class RuleSet:
     def sieve(self, name: str) -> "Sieve":
         """Return the sieve for the rules on the field *name*. To prepare that for text takes as long as to search 250 KB
         without it."""
-        from email_handler.spam.sieve import Sieve  # noqa: PLC0415  (RE2 is loaded when it pays)
-
         if name not in self._sieves:
+            from email_handler.spam.sieve import Sieve  # noqa: PLC0415  (RE2 is loaded when it pays)
+
             self._sieves[name] = Sieve({rule.id: rule.source for rule in self.rules if rule.field == name})
         return self._sieves[name]
 
