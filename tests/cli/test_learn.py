@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from cloud.cloud import LocalCloud
 from email_handler.adapters.dynamodb.judgements import DynamoJudgements
+from email_handler.adapters.dynamodb.operator import DynamoOperator
 from email_handler.conversations.records import Link, Status
 from email_handler.identifiers import ConversationId, EmailAddress, ReceiptId
 from email_handler.ports import LEARNING_DUE
@@ -155,6 +156,20 @@ def test_a_model_that_was_rolled_back_stays_until_learning_is_on_again(cloud: Lo
     (third,) = lines(cloud, "learn", "status")
     assert (third["state"], third["waiting"]) == ("learning", False)
     assert third["in_force"] not in (first["in_force"], second["in_force"])
+
+
+@pytest.mark.cloud
+def test_what_the_owner_takes_back_is_forgotten(cloud: LocalCloud, known: DynamoJudgements) -> None:
+    id_, receipt = earlier(cloud, "taken-back", Status.SPAM, text(4, PITCH)), ReceiptId("taken-back")
+    lines(cloud, "reconcile")
+    learned = known.acts([receipt])
+    an_hour_ago = DynamoOperator(cloud.clients.dynamodb, cloud.resources["Records"], lambda: _now() - ACTED / 2)
+    assert an_hour_ago.put_status(id_, Status.OPEN)
+    inbound, _ = lines(cloud, "reconcile")
+
+    assert learned == {receipt: Act.SPAM}
+    assert inbound["learned"] == 1
+    assert known.acts([receipt]) == {}
 
 
 @pytest.mark.cloud

@@ -18,7 +18,6 @@ from tests.support.records import (
     commit,
     contact,
     conversation,
-    event,
     first_contact,
     forward,
     message,
@@ -47,6 +46,11 @@ def sent(item: LedgerItem, ses_id: str = "ses-1", **fields: object) -> SentCommi
     """Return the record of SES's response to *item*'s attempt."""
     ours = reference(ses_id, ledger=item.id)
     return SentCommit(item=replace(item, ses_id=SesId(ses_id)), reference=ours, **fields)  # type: ignore[arg-type]  # a test's keywords
+
+
+def left(item: LedgerItem, at: datetime = NOW, **fields: object) -> SentCommit:
+    """Return the record of SES's response to *item*'s attempt, with an event of *at* to be published."""
+    return sent(replace(item, unpublished_since=at), f"ses-{item.id}", **fields)
 
 
 def stored(ledger: Table, send: LedgerId = FORWARD) -> LedgerItem:
@@ -320,7 +324,7 @@ def test_a_response_is_recorded_only_with_the_current_version_of_the_conversatio
 
 
 def test_recording_the_same_response_again_is_harmless(ledger: Table) -> None:
-    response = sent(claim(ledger), conversation=conversation(sent=1, version=1), event=event())
+    response = left(claim(ledger), conversation=conversation(sent=1, version=1))
     assert ledger.sent(response)
     ledger.published(FORWARD)
     assert ledger.sent(response)
@@ -392,14 +396,45 @@ def test_two_simultaneous_sends_of_a_conversation_lose_no_update(ledger: Table) 
 
 
 def test_the_event_of_a_send_waits_until_it_is_published(ledger: Table, clock: MovableClock) -> None:
-    ledger.sent(sent(claim(ledger), event=event("first")))
+    ledger.sent(left(claim(ledger)))
+    first = stored(ledger)
     clock.now += LEASE
-    ledger.sent(sent(claim(ledger, send=acknowledgement().id), "ses-2", event=event("second")))
+    ledger.sent(left(claim(ledger, send=acknowledgement().id), clock.now))
+    second = stored(ledger, acknowledgement().id)
 
-    assert list(ledger.unpublished(clock.now)) == [(FORWARD, event("first"))]
+    assert list(ledger.unpublished(clock.now)) == [first]
+    assert first.event is not None
+    assert first.event.at == NOW
     ledger.published(FORWARD)
     ledger.published(FORWARD)
-    assert list(ledger.unpublished(clock.now + LEASE)) == [(acknowledgement().id, event("second"))]
+    assert stored(ledger) == replace(first, unpublished_since=None)
+    assert list(ledger.unpublished(clock.now + LEASE)) == [second]
+
+
+def test_the_event_of_a_send_waits_even_if_it_bounces(ledger: Table) -> None:
+    ledger.sent(left(claim(ledger)))
+    ledger.commit(commit("bounce", bounced=FORWARD))
+
+    assert list(ledger.unpublished(NOW + LEASE)) == [stored(ledger)]
+    ledger.published(FORWARD)
+    ledger.published(FORWARD)
+    assert list(ledger.unpublished(NOW + LEASE)) == []
+    assert list(ledger.find("send_state", "bounced")) == [stored(ledger)]
+
+
+def test_a_send_that_bounces_after_its_event_is_found_among_those(ledger: Table) -> None:
+    ledger.sent(left(claim(ledger)))
+    ledger.published(FORWARD)
+    ledger.commit(commit("bounce", bounced=FORWARD))
+    ledger.published(FORWARD)
+
+    assert list(ledger.find("send_state", "bounced")) == [stored(ledger)]
+
+
+def test_an_erased_send_stays_erased_when_its_event_is_published(ledger: Table) -> None:
+    ledger.published(LedgerId("erased"))
+
+    assert ledger.by_id(LedgerId("erased")) is None
 
 
 # sends that a send causes

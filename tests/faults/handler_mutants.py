@@ -8,10 +8,10 @@ from typing import Any
 from email_handler.adapters.dynamodb import keys
 from email_handler.adapters.dynamodb.ledger import DynamoLedger
 from email_handler.adapters.dynamodb.records import DynamoRecords
+from email_handler.adapters.dynamodb.table import Table
 from email_handler.adapters.eventbridge import EventBridgeEvents
 from email_handler.adapters.s3 import S3Archive
 from email_handler.adapters.ses import SesMailer
-from email_handler.conversations.records import SendState
 from email_handler.usecases import feedback, reconcile, send_forward
 
 type Around = Callable[..., Any]
@@ -115,9 +115,8 @@ def _without_notice(plan: Any, *args: Any, **named: Any) -> Any:
     return planned and replace(planned, ledger=(), decision=replace(planned.decision, jobs=()))
 
 
-def _still_sending(attributes: Any, item: Any) -> Any:
-    stale = {"by_send_state": "sending", "at": "2026"} if item.state is SendState.SENT else {}
-    return attributes(item) | stale
+def _still_listed(remove_from: Any, table: Any, key: Any, _: Any, *further: Any) -> Any:
+    return remove_from(table, key, "#unpublished_since", *further)
 
 
 def _backdated(attributes: Any, conversation: Any, now: Any) -> Any:
@@ -210,7 +209,7 @@ MUTANTS = {
     "taken up, not acknowledged": _mutant(
         "late event", "acknowledgement of one of ", reconcile, "take_up", _unacknowledged
     ),
-    "stale index of sends": _mutant("first contact", " SEND: indexed", keys, "ledger_attributes", _still_sending),
+    "stale index of sends": _mutant("first contact", " SEND: indexed", Table, "remove_from", _still_listed),
     "stale index of conversations": _mutant(
         "owner reply", " CONV: indexed", keys, "conversation_attributes", _still_open
     ),

@@ -20,7 +20,7 @@ from email_handler.conversations.jobs import JobKind
 
 RECEIVED = {"raw/inbound/": "inbound", "raw/reply/": "reply", "raw/feedback/": "inbound"}
 """Who decides about what is stored where."""
-WAITING = {"unfinished", "queued", "sending", "unpublished"}
+WAITING = {"unfinished", "queued", "sending"}
 
 type Event = Mapping[str, Any]
 """An event as EventBridge delivers it."""

@@ -254,7 +254,7 @@ def _judge_indexes(case: Case) -> None:
         if item.get("type") == "message" or item["sk"].startswith("DECISION#"):
             expires = item["outcome"] in (Outcome.HOLD, Outcome.DROP)
             case.check(f"{item['pk']} {item['sk']}: expires", "expires_at" in item, expires)
-        case.check(f"{item['pk']}: an event waits", item["sk"] == "EVENT", False)
+        case.check(f"{item['pk']}: an event waits", "unpublished_since" in item, False)
 
 
 _DATED = {"send": "queued_at", "message": "at", "conversation": "updated_at"}

@@ -13,7 +13,7 @@ from email_handler.conversations.records import LedgerItem, SendState
 from email_handler.identifiers import ArchiveKey, LedgerId, ReceiptId, SesId
 from email_handler.ports import SentCommit
 from tests.support.operator import OWNER, lines, sent_since
-from tests.support.records import commit, event, forward, message, reference
+from tests.support.records import commit, forward, message, reference
 from tests.support.table import DynamoTable
 
 pytestmark = pytest.mark.cloud
@@ -46,9 +46,9 @@ def test_the_daily_pass_reports_what_was_held_and_finishes_what_was_left(
     store(earlier, "unpublished", told)
     claimed = earlier.claim(told.id, then, then)
     assert claimed is not None
-    sent = replace(claimed, ses_id=SesId("unpublished"))
+    sent = replace(claimed, ses_id=SesId("unpublished"), unpublished_since=then)
     named = reference("unpublished", receipt=ReceiptId("unpublished"), ledger=told.id)
-    earlier.sent(SentCommit(item=sent, reference=named, event=event("unpublished")))
+    earlier.sent(SentCommit(item=sent, reference=named))
 
     inbound, _ = lines(cloud, "reconcile")
     cloud.settle()

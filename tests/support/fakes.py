@@ -150,7 +150,6 @@ class FakeRecords(Failing):
         self.lists: dict[str, ListKind] = {}
         self.cautious = False
         self.checkpoints: dict[str, str] = {}
-        self.sent_events: dict[LedgerId, tuple[datetime, PendingEvent]] = {}
         self.written: dict[ConversationId, datetime] = {}  # when each conversation was written last
         self.learned: dict[ReceiptId, Example] = {}
 
@@ -400,17 +399,16 @@ class FakeRecords(Failing):
         self.ledger[commit.item.id] = replace(commit.item, state=SendState.SENT, lease_until=None)
         self.references[commit.reference.local_part] = commit.reference
         self._store(commit.conversation, commit.contact)
-        if commit.event:
-            self.sent_events[commit.item.id] = (self._clock(), commit.event)
         return True
 
     @_can_fail
     def published(self, ledger: LedgerId) -> None:
-        self.sent_events.pop(ledger, None)
+        if ledger in self.ledger:
+            self.ledger[ledger] = replace(self.ledger[ledger], unpublished_since=None)
 
     @_can_fail
-    def unpublished(self, before: datetime) -> Iterator[tuple[LedgerId, PendingEvent]]:
-        return iter([(ledger, event) for ledger, (at, event) in self.sent_events.items() if at < before])
+    def unpublished(self, before: datetime) -> Iterator[LedgerItem]:
+        return iter([i for i in self.ledger.values() if i.unpublished_since and i.unpublished_since < before])
 
     @_can_fail
     def add(self, item: LedgerItem) -> None:

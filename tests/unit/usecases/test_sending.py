@@ -570,7 +570,7 @@ def test_a_send_publishes_its_event_and_records_it_as_published(world: World) ->
 
     (detail,) = world.events.details("Message Forwarded")
     assert (detail["version"], detail["ses_id"]) == (1, item(world, JobKind.FORWARD).ses_id)
-    assert world.records.sent_events == {}
+    assert list(world.records.unpublished(world.now + LEASE)) == []
 
 
 def test_an_invalid_acknowledgement_template_is_replaced_by_the_built_in_one(world: World) -> None:

@@ -146,11 +146,10 @@ class SentCommit:
     """One transaction after SES's response: the ledger item SENT (conditional on *attempt*), the reference of SES's
     id, and the conversation's links and counters (conditional on its version)."""
 
-    item: LedgerItem  # with ses_id and sent_key; item.attempt is the attempt that sent
+    item: LedgerItem  # with ses_id, sent_key and since when its event waits; item.attempt is the attempt that sent
     reference: Reference
     conversation: Conversation | None = None
     contact: Contact | None = None
-    event: PendingEvent | None = None
     copies: tuple[LedgerItem, ...] = ()  # sends that this one causes; none with their ids may exist yet
 
 
@@ -275,11 +274,12 @@ class SendLedger(Protocol):
         ...
 
     def published(self, ledger: LedgerId) -> None:
-        """Forget the event of this send's :class:`SentCommit`: it is published. Idempotent."""
+        """Record that the event of a send that left is published. Idempotent."""
         ...
 
-    def unpublished(self, before: datetime) -> Iterator[tuple[LedgerId, PendingEvent]]:
-        """Yield the unpublished events of sends recorded before *before* (for the reconciler)."""
+    def unpublished(self, before: datetime) -> Iterator[LedgerItem]:
+        """Yield the sends that left before *before* and whose event is not published, those queued first before others.
+        Eventually consistent."""
         ...
 
     def give_back(self, item: LedgerItem, state: SendState, reason: str, due: datetime) -> None:

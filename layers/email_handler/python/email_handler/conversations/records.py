@@ -209,6 +209,14 @@ STARTED = "started"
 """Note of what the owner gets who started a conversation: one line, to reply to."""
 
 
+EVENTS = {
+    JobKind.ACKNOWLEDGEMENT: "Acknowledgement Sent",
+    JobKind.FORWARD: "Message Forwarded",
+    JobKind.REPLY: "Reply Sent",
+}
+"""What workflows hear of a send that has left; nothing of a notice."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusals:
     """How often in a row a send could not leave for the same kind of reason."""
@@ -247,6 +255,7 @@ class LedgerItem:
     detail: str = ""  # notices: why, if the message's record does not say it
     copies: tuple[LedgerId, ...] = ()  # of a reply that left: what the owner's mailboxes get of it
     discarded: bool = False  # if it stays unknown whether it left, nobody wants it sent again
+    unpublished_since: datetime | None = None  # when it left, until its event is published
 
     @property
     def undecided(self) -> bool:
@@ -278,6 +287,24 @@ class LedgerItem:
             source=self.source,
             archive_key=self.archive_key,
         )
+
+    @property
+    def event(self) -> "PendingEvent | None":
+        """Return the event that this send has left, while it waits to be published."""
+        if self.unpublished_since is None:
+            return None
+        detail = {
+            "version": 1,
+            "conversation": self.conversation,
+            "receipt": self.source,
+            "function": self.source_function,
+            "ledger": self.id,
+            "ses_id": self.ses_id,
+            "archive_key": self.sent_key,
+            "possible_duplicate": self.possible_duplicate,
+            "at": self.unpublished_since.isoformat(),
+        }
+        return PendingEvent.of(EVENTS[self.kind], detail, (self.id,), self.unpublished_since)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

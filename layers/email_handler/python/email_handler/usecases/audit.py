@@ -82,8 +82,8 @@ def audit(
         for item in records.find("send_state", state, limit=ALL):
             if isinstance(item, LedgerItem):
                 yield _send(item, limit)
-    for ledger_id, event in ledger.unpublished(limit):
-        yield Audited(id=ledger_id, function="", trouble=Trouble.UNPUBLISHED, since=event.at)
+    for sent in ledger.unpublished(limit):
+        yield Audited(id=sent.id, function="", trouble=Trouble.UNPUBLISHED, since=sent.unpublished_since)
 
 
 def _send(item: LedgerItem, limit: datetime) -> Audited:

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from itertools import batched
 
 from email_handler.conversations.keys import SETUP_OBJECT, feedback_prefix, raw_key, raw_prefix, receipt_of
-from email_handler.conversations.records import Decision, PendingEvent, SendState
+from email_handler.conversations.records import Decision, LedgerItem, SendState
 from email_handler.errors import EmailHandlerError
-from email_handler.identifiers import ArchiveKey, FunctionName, LedgerId, ReceiptId
+from email_handler.identifiers import ArchiveKey, FunctionName, ReceiptId
 from email_handler.mail.parsing import parse
 from email_handler.mistakes import Mistake, attempt
 from email_handler.senders.authentication import bare_receipt, receipt_from_message
@@ -113,16 +113,17 @@ class Pass:
                 self._finished += self._succeeds(left.receipt, finish, left, self.context)
         if self.function == "reply":
             return
-        for ledger, event in self.context.ledger.unpublished(self._now - OVERDUE):
+        for sent in self.context.ledger.unpublished(self._now - OVERDUE):
             if self._late():
                 return
-            self._finished += self._succeeds(ledger, self._publish, ledger, event)
+            self._finished += self._succeeds(sent.id, self._publish, sent)
         for state in (SendState.SENDING, SendState.QUEUED):
             self._queue_overdue(state)
 
-    def _publish(self, ledger: LedgerId, event: PendingEvent) -> None:
-        self.context.events.publish([event])
-        self.context.ledger.published(ledger)
+    def _publish(self, sent: LedgerItem) -> None:
+        if sent.event is not None:
+            self.context.events.publish([sent.event])
+        self.context.ledger.published(sent.id)
 
     def _queue_overdue(self, state: SendState) -> None:
         """Queue the sends in *state* that are overdue, oldest first, from where the last pass stopped: sends that fail

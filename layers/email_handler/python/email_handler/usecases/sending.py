@@ -13,10 +13,10 @@ from email_handler.conversations.notices import DIGEST, NoticeKind
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.records import (
     COPY,
+    EVENTS,
     Contact,
     Conversation,
     LedgerItem,
-    PendingEvent,
     Reference,
     SendState,
 )
@@ -74,12 +74,6 @@ type Compose = Callable[[SendContext, bytes], Draft]
 _OF_ARCHIVE = frozenset(
     {DIGEST, COPY, NoticeKind.CHECK, NoticeKind.FILES}
 )  # notices that show what was received or sent
-
-_EVENTS = {
-    JobKind.ACKNOWLEDGEMENT: "Acknowledgement Sent",
-    JobKind.FORWARD: "Message Forwarded",
-    JobKind.REPLY: "Reply Sent",
-}
 
 
 def send(job: Job, compose: Compose, dispatch: Dispatch, documents: Sequence[str] = ()) -> SendResult:
@@ -172,8 +166,8 @@ def _announced(recorded: SentCommit | None, draft: Draft, dispatch: Dispatch, be
     if recorded is None:
         return SendResult.SKIPPED
     queued = [beside.begin(dispatch.jobs.queue, [copy.job]) for copy in recorded.copies]
-    if recorded.event is not None:
-        dispatch.events.publish([recorded.event])
+    if (event := recorded.item.event) is not None:
+        dispatch.events.publish([event])
         dispatch.ledger.published(recorded.item.id)
     for one in queued:  # the hourly pass queues what this leaves
         one.result()
@@ -305,9 +299,10 @@ def _record(
     sent = replace(sent, copies=tuple(copy.id for copy in draft.copies))
     if draft.mistake:
         sent = replace(sent, reason=f"sent despite an error of ours: {draft.mistake}")
-    event = _event(_EVENTS[item.kind], sent, dispatch) if item.kind in _EVENTS else None
+    if item.kind in EVENTS:
+        sent = replace(sent, unpublished_since=dispatch.clock())
     reference = Reference(local_part=ses_id, conversation=item.conversation, receipt=item.source, ledger=item.id)
-    commit = SentCommit(item=sent, reference=reference, event=event, copies=draft.copies)
+    commit = SentCommit(item=sent, reference=reference, copies=draft.copies)
     return commit if _commit(commit, draft, context, contact, dispatch) else None
 
 
@@ -344,22 +339,6 @@ def _contact_of(context: SendContext, draft: Draft, dispatch: Dispatch) -> Conta
     """Return the contact that *draft* changes; None if it changes none, or the contact was erased."""
     address = context.conversation.contact if context.conversation else ""
     return dispatch.ledger.contact(address) if draft.contact and address else None
-
-
-def _event(detail_type: str, item: LedgerItem, dispatch: Dispatch) -> PendingEvent:
-    at = dispatch.clock()
-    detail = {
-        "version": 1,
-        "conversation": item.conversation,
-        "receipt": item.source,
-        "function": item.source_function,
-        "ledger": item.id,
-        "ses_id": item.ses_id,
-        "archive_key": item.sent_key,
-        "possible_duplicate": item.possible_duplicate,
-        "at": at.isoformat(),
-    }
-    return PendingEvent.of(detail_type, detail, (item.id,), at)
 
 
 def conversation_of(context: SendContext) -> Conversation:

@@ -13,7 +13,6 @@ TOPIC#<address>        SUBJECT#<base subject>            the contact's latest co
 REF#<local part>       REF                               Reference
 PRINT#<fingerprint>    PRINT                             first (receipt, decider) of a message, for 3 days
 SEND#<ledger id>       SEND                              LedgerItem
-SEND#<ledger id>       EVENT                             event of a send; ``by_send_state`` = ``unpublished``
 COUNT#<counter>        COUNT                             how much was counted: a day's acknowledgements
 LIST                   <address or domain>               the operator's allow-list and block-list
 CAUTION                CAUTION                           whether doubtful messages are held instead of forwarded
@@ -32,7 +31,7 @@ from datetime import UTC, datetime
 from email_handler.adapters.dynamodb.items import Attributes, key_part, timestamp, write
 from email_handler.adapters.dynamodb.table import Key
 from email_handler.conversations.disposition import Outcome
-from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord
+from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord, SendState
 from email_handler.identifiers import Decider, FunctionName, LedgerId, ReceiptId
 from email_handler.mail.addresses import address_domain, ascii_domain, mailbox_key
 
@@ -47,8 +46,8 @@ what happens in it later costs nothing there."""
 STAMPS = {"status": ("id", "version"), "verdict": ("receipt", "function", "conversation", "reasons")}
 """What tells the search index, without a read of the table, whether something has changed."""
 
-UNFINISHED, UNPUBLISHED = "unfinished", "unpublished"
-"""Values of ``by_send_state`` that are not states of a send."""
+UNFINISHED = "unfinished"
+"""Value of ``by_send_state`` that is not the state of a send."""
 
 DECIDED = "decided"
 """Value of ``by_verdict`` of the operator's decisions about held messages."""
@@ -100,11 +99,6 @@ def fingerprint(fingerprint: str) -> Key:
 def send(ledger: LedgerId | str) -> Key:
     """Return the key of a send."""
     return f"SEND#{key_part(ledger)}", "SEND"
-
-
-def event(ledger: LedgerId) -> Key:
-    """Return the key of a send's event."""
-    return f"SEND#{key_part(ledger)}", "EVENT"
 
 
 def count(counter: str) -> Key:
@@ -188,10 +182,11 @@ def message_attributes(message: MessageRecord) -> Attributes:
 
 def ledger_attributes(item: LedgerItem) -> Attributes:
     """Return a send's item without its key."""
-    return {"type": "send", **write(item), **indexed(item.queued_at, send_state=send_state(item.state))}
+    state = send_state(SendState.QUEUED if item.unpublished_since else item.state)
+    return {"type": "send", **write(item), **indexed(item.queued_at, send_state=state)}
 
 
 def send_state(state: str) -> str:
-    """Return under what the index has a send in *state*, "" if it is not there. Queued and sending are one: a claim, which
-    every send needs, then changes nothing in the index."""
+    """Return under what the index has a send in *state*, "" if it is not there. Queued and sending are one, and so is sent
+    until the event is published: a claim and SES's response, which every send needs, then change nothing in the index."""
     return {"sent": "", "sending": "queued"}.get(state, state)

@@ -17,7 +17,6 @@ from email_handler.conversations.records import (
     Conversation,
     LedgerItem,
     MessageRecord,
-    PendingEvent,
     Reference,
     SendState,
 )
@@ -105,10 +104,6 @@ class DynamoLedger:
             *versioned(self._table, commit.conversation, commit.contact, self._clock()),
             *(self._table.put(keys.send(copy.id), keys.ledger_attributes(copy), ABSENT) for copy in commit.copies),
         ]
-        if commit.event:
-            unpublished = keys.indexed(self._clock(), send_state=keys.UNPUBLISHED)
-            attributes = {"ledger": item.id, "event": write(commit.event)}
-            writes.append(self._table.put(keys.event(item.id), attributes | unpublished))
         try:
             self._table.transact(writes)
         except RecordChanged:
@@ -119,13 +114,21 @@ class DynamoLedger:
         return True
 
     def published(self, ledger: LedgerId) -> None:
-        """Forget the event of a send. Idempotent."""
-        self._table.delete(keys.event(ledger))
+        """Take a send whose event is published out of the index, or, if it has come back meanwhile, put it where that one
+        has those. Idempotent."""
+        key, waits, states = keys.send(ledger), "#unpublished_since", "#state = :state"
+        sent, bounced = {"state": SendState.SENT.value}, {"state": SendState.BOUNCED.value}
+        if self._table.write(self._table.remove_from(key, f"{waits}, #by_send_state", states, sent)) is None:
+            came_back = f"#by_send_state = :state REMOVE {waits}"
+            self._table.write(self._table.update(key, came_back, states, bounced))
 
-    def unpublished(self, before: datetime) -> Iterator[tuple[LedgerId, PendingEvent]]:
-        """Yield unpublished events of sends, oldest first, page after page. Eventually consistent."""
-        for attributes in self._table.waiting(keys.UNPUBLISHED, before):
-            yield LedgerId(attributes["ledger"]), read(PendingEvent, attributes["event"])
+    def unpublished(self, before: datetime) -> Iterator[LedgerItem]:
+        """Yield sends whose event is not published, those queued first before others, page after page. Eventually
+        consistent."""
+        for attributes in self._table.waiting(keys.send_state(SendState.QUEUED), before):
+            item = read(LedgerItem, attributes)
+            if item.unpublished_since is not None and item.unpublished_since < before:
+                yield item
 
     def give_back(self, item: LedgerItem, state: SendState, reason: str, due: datetime) -> None:
         """End this attempt without a send, conditional on the attempt and state of *item*."""

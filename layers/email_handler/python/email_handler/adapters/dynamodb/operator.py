@@ -99,8 +99,7 @@ class DynamoOperator:
             ids += [link.contact_id, *link.owner_ids.values()]
         references = self._table.get_many([keys.reference(local_part(id_)) for id_ in ids if id_])
         to_delete = [key for key, reference in references.items() if reference["receipt"] in about]  # others' ids stay
-        for send in sends:
-            to_delete += [keys.event(send.id), keys.send(send.id)]
+        to_delete += [keys.send(send.id) for send in sends]
         for message in messages:
             to_delete.append(keys.decision(message.receipt, message.function))
             if any(reason.stage == "operator" for reason in message.reasons):

@@ -154,7 +154,8 @@ class DynamoRecords:
         states = {state.value: state.value for state in (SendState.BOUNCED, SendState.SENT)}
         return self._table.update(
             keys.send(ledger),
-            "#state = :bounced, #by_send_state = :bounced, #reason = :reason",
+            # One whose event is not published stays where a pass looks for it (DynamoLedger.published).
+            "#state = :bounced, #by_send_state = if_not_exists(#by_send_state, :bounced), #reason = :reason",
             "#state IN (:sent, :bounced)",
             states | {"reason": write(reason)},
         )

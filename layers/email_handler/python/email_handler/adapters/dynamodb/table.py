@@ -126,6 +126,11 @@ class Table:
             expressions["ConditionExpression"] = condition
         return {"Update": {"TableName": self._name, "Key": _key(key), **_bound(expressions, values)}}
 
+    def remove_from(self, key: Key, attributes: str, condition: str, values: Mapping[str, Any]) -> Item:
+        """Return the entry for :meth:`write` that removes *attributes* (``#name, #name``) from the item at *key*."""
+        expressions = {"UpdateExpression": f"REMOVE {attributes}", "ConditionExpression": condition}
+        return {"Update": {"TableName": self._name, "Key": _key(key), **_bound(expressions, values)}}
+
     def check(self, key: Key, condition: str, values: Mapping[str, Any]) -> Item:
         """Return the transaction's entry that changes nothing, and fails unless the item at *key* fulfils *condition*."""
         expressions = {"ConditionExpression": condition}
