@@ -24,7 +24,7 @@ OPERATIONS = {
         *("ChangeMessageVisibility", "ChangeMessageVisibilityBatch", "DeleteMessage"),
         *("GetQueueAttributes", "ReceiveMessage", "SendMessage"),
     ),
-    "ssm": ("GetParameter", "PutParameter"),
+    "ssm": ("GetParameters", "PutParameter"),
 }
 """What the adapters call, by service. The operator's commands share some of them."""
 

@@ -1,7 +1,10 @@
 """The configuration: the document that the parameter points to, or else the last good one."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import count
+from threading import Event
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -28,7 +31,7 @@ class Deployment:
 
     def __post_init__(self) -> None:
         self.ssm, self.s3 = Watched(self.clients.ssm), Watched(self.clients.s3)
-        self.source = SsmConfig(self.ssm, self.s3, self.bucket, lambda: self.now)
+        self.source = SsmConfig(self.ssm, self.s3, self.bucket, monotonic=lambda: self.now)
 
     def point_to(self, value: str) -> None:
         self.clients.ssm.put_parameter(Name=self.parameter, Value=value, Type="String", Overwrite=True)
@@ -96,7 +99,7 @@ def test_within_a_minute_nothing_is_read_again(deployment: Deployment) -> None:
     deployment.point_to("config/a")
     deployment.upload("config/a", b"a")
     first = deployment.read()
-    assert deployment.calls == ["get_parameter", "get_object"]
+    assert deployment.calls == ["get_parameters", "get_object"]
 
     deployment.now += TTL - 1
 
@@ -111,7 +114,7 @@ def test_after_a_minute_an_unchanged_object_is_not_downloaded_again(deployment: 
     first = deployment.read()
 
     assert deployment.read() is first
-    assert deployment.calls == ["get_parameter"] * 2 + ["get_object"] * 2
+    assert deployment.calls == ["get_parameters"] * 2 + ["get_object"] * 2
 
 
 @pytest.mark.cloud
@@ -160,8 +163,74 @@ def test_the_built_in_rules_stay_in_force_while_the_parameter_is_broken(deployme
 
 def test_the_error_for_an_outage_contains_only_its_code() -> None:
     class Silent:
-        def get_parameter(self, **_: object) -> None:
+        def get_parameters(self, **_: object) -> None:
             raise EndpointConnectionError(endpoint_url="http://ssm.invalid")
 
     with pytest.raises(ConfigUnavailable, match=r"EndpointConnectionError$"):
         SsmConfig(Silent(), None, "bucket").read("/rules")
+
+
+@pytest.mark.cloud
+def test_one_call_asks_for_the_parameters_that_are_wanted_together(deployment: Deployment) -> None:
+    names = [deployment.parameter, f"{deployment.parameter}-routes", f"{deployment.parameter}-missing"]
+    for name in names[:2]:
+        deployment.clients.ssm.put_parameter(Name=name, Value=f"config{name}", Type="String")
+        deployment.upload(f"config{name}", name.encode())
+    source = SsmConfig(deployment.ssm, deployment.s3, deployment.bucket, names, lambda: deployment.now)
+
+    found = [source.read(name) for name in names[:2]]
+    with pytest.raises(ConfigUnavailable, match="ParameterNotFound"):
+        source.read(names[2])
+
+    assert [one.body for one in found if one] == [name.encode() for name in names[:2]]
+    assert deployment.ssm.calls == ["get_parameters"]
+    deployment.now += TTL
+    assert [source.read(name) for name in names[:2]] == found
+    assert deployment.ssm.calls == ["get_parameters"] * 2
+
+
+def test_what_is_wanted_late_is_not_known_for_longer_than_what_was_wanted_with_it() -> None:
+    now, ssm = 1000.0, Pointing({"/rules": "builtin", "/routes": "builtin"})
+    source = SsmConfig(ssm, None, "bucket", ["/rules", "/routes"], lambda: now)
+
+    source.read("/rules")
+    now += TTL - 1
+    source.read("/routes")
+    now += 1
+    source.read("/routes")
+
+    assert ssm.calls == 2
+
+
+def test_an_outage_is_waited_for_once_by_all_who_read_at_that_time() -> None:
+    """Each would wait for half a minute."""
+    names, ssm, times = ["/rules", "/routes", "/learned"], Pointing({}, down=True), count()
+
+    def monotonic() -> float:
+        now = next(times)
+        if now == len(names) - 1:  # all have begun to read
+            ssm.answers.set()
+        return now
+
+    source = SsmConfig(ssm, None, "bucket", names, monotonic)
+    with ThreadPoolExecutor(len(names)) as pool:
+        errors = [one.exception() for one in [pool.submit(source.read, name) for name in names]]
+
+    assert {type(error) for error in errors} == {ConfigUnavailable}
+    assert ssm.calls == 1
+
+
+class Pointing:
+    """SSM with *values*, or one that is *down* and takes until :attr:`answers` to say so."""
+
+    def __init__(self, values: dict[str, str], *, down: bool = False) -> None:
+        self._values, self._down = values, down
+        self.calls = 0
+        self.answers = Event()
+
+    def get_parameters(self, Names: list[str]) -> dict[str, list[dict[str, str]]]:  # noqa: N803 - AWS's name
+        self.calls += 1
+        if self._down:
+            self.answers.wait(5)
+            raise EndpointConnectionError(endpoint_url="http://ssm.invalid")
+        return {"Parameters": [{"Name": name, "Value": self._values[name]} for name in Names]}

@@ -80,7 +80,8 @@ def _sqs(call: Call) -> Iterator[Need]:
 
 
 def _ssm(call: Call) -> Iterator[Need]:
-    yield f"ssm:{call.operation}", arn("ssm", f"parameter/{call.parameters['Name']}"), {}
+    for name in call.parameters.get("Names") or [call.parameters["Name"]]:
+        yield f"ssm:{call.operation}", arn("ssm", f"parameter/{name}"), {}
 
 
 def _events(call: Call) -> Iterator[Need]:

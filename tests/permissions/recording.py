@@ -34,6 +34,7 @@ _NAMED = {
     "ConfigurationSetName": "configuration set",
     "FunctionName": "function",
     "Name": "parameter",
+    "Names": "parameter",
     "QueueUrl": "queue",
     "StackName": "stack",
     "TableName": "table",

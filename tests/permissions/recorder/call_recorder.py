@@ -17,7 +17,7 @@ from typing import Any
 
 _KEPT = (
     *("Bucket", "Key", "Prefix", "VersionId"),
-    *("TableName", "IndexName", "QueueUrl", "Name", "TopicArn", "FunctionName", "StackName", "AlarmNames"),
+    *("TableName", "IndexName", "QueueUrl", "Name", "Names", "TopicArn", "FunctionName", "StackName", "AlarmNames"),
     *("FromEmailAddress", "ConfigurationSetName", "EmailIdentity", "RuleSetName"),
 )
 

@@ -97,8 +97,8 @@ def _ledger(settings: Settings) -> "DynamoLedger":
 
 
 @cache
-def _config(bucket: str) -> SsmConfig:
-    return SsmConfig(_deferred("ssm"), _deferred("s3"), bucket)
+def _config(bucket: str, *together: str) -> SsmConfig:
+    return SsmConfig(_deferred("ssm"), _deferred("s3"), bucket, together)
 
 
 # inbound and reply
@@ -109,15 +109,13 @@ def _receiving() -> "tuple[ReceivingSettings, ConfigurationReader]":
     from email_handler.usecases.configuration import ConfigurationReader
 
     settings = ReceivingSettings.from_environ(os.environ)
-    source = _config(settings.archive_bucket)
-    reader = ConfigurationReader(
-        source,
+    parameters = (
         settings.rules_parameter,
         settings.routes_parameter,
         settings.signature_parameter,
         settings.learned_parameter,
-        settings.owners(),
     )
+    reader = ConfigurationReader(_config(settings.archive_bucket, *parameters), *parameters, settings.owners())
     return settings, reader
 
 
@@ -265,7 +263,7 @@ def dispatch() -> "Dispatch":
         jobs=jobs,
         mailer=SesMailer(_deferred("sesv2"), settings.configuration_set),
         events=EventBridgeEvents(_deferred("events")),
-        config=_config(settings.archive_bucket),
+        config=_config(settings.archive_bucket, settings.routes_parameter, settings.signature_parameter),
         acknowledgement_parameter=settings.acknowledgement_parameter,
         routes_parameter=settings.routes_parameter,
         signature_parameter=settings.signature_parameter,

@@ -1,7 +1,8 @@
 """Configuration documents in S3 that SSM parameters point to."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
@@ -24,15 +25,54 @@ class _Copy:
     checked: float
 
 
+class _Pointers:
+    """What some parameters hold: one call asks for all of them, whichever is wanted."""
+
+    def __init__(self, ssm: Any, names: Sequence[str], monotonic: Callable[[], float]) -> None:
+        self._ssm = ssm
+        self._names = list(dict.fromkeys(names))  # at most ten
+        self._monotonic = monotonic
+        self._lock = Lock()
+        self._values: dict[str, str] = {}
+        self._asked = -TTL
+        self._failed: tuple[float, ClientError | BotoCoreError] | None = None
+
+    def where(self, name: str, now: float) -> tuple[str, float]:
+        """Return what the parameter *name* holds, and when that was asked: within the TTL before *now*. Raises what botocore
+        raises, also to those who waited meanwhile, and ConfigUnavailable for a parameter that does not exist."""
+        with self._lock:
+            if now - self._asked >= TTL:
+                if self._failed and self._failed[0] > now:
+                    raise self._failed[1]
+                try:
+                    found = self._ssm.get_parameters(Names=self._names)["Parameters"]
+                except FAILURES as error:
+                    self._failed = self._monotonic(), error
+                    raise
+                self._values, self._asked = _values(found), now
+            if name not in self._values:
+                raise ConfigUnavailable("a configuration document could not be read: ParameterNotFound")
+            return self._values[name], self._asked
+
+
 class SsmConfig:
     """Port ConfigSource: parameters in SSM, documents in one bucket. Create one for the life of the environment."""
 
-    def __init__(self, ssm: Any, s3: Any, bucket: str, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Use boto3's *ssm* and *s3* clients on *bucket*; *monotonic* returns seconds."""
+    def __init__(
+        self,
+        ssm: Any,
+        s3: Any,
+        bucket: str,
+        together: Sequence[str] = (),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Use boto3's *ssm* and *s3* clients on *bucket*. The parameters *together* are usually wanted at the same time: one
+        call asks for all of them. *monotonic* returns seconds."""
         self._ssm = ssm
         self._s3 = s3
         self._bucket = bucket
         self._monotonic = monotonic
+        self._pointers = dict.fromkeys(together, _Pointers(ssm, together, monotonic))
         self._copies: dict[str, _Copy] = {}
         self._locks: dict[str, Lock] = {}
 
@@ -52,28 +92,28 @@ class SsmConfig:
         if last and now - last.checked < TTL:
             return last.document
         try:
-            key, etag, document = self._fetch(parameter, last)
-        except FAILURES as error:
+            self._copies[parameter] = self._fetch(parameter, last, now)
+        except (*FAILURES, ConfigUnavailable) as error:
             if last is None:
-                raise ConfigUnavailable(f"a configuration document could not be read: {code(error)}") from error
-            key, etag, document = last.key, last.etag, last.document
-        self._copies[parameter] = _Copy(key=key, etag=etag, document=document, checked=now)
-        return document
+                raise _unreadable(error) from error
+            self._copies[parameter] = replace(last, checked=now)
+        return self._copies[parameter].document
 
-    def _fetch(self, parameter: str, last: _Copy | None) -> tuple[str, str, ConfigDocument | None]:
-        key: str = self._ssm.get_parameter(Name=parameter)["Parameter"]["Value"].strip()
+    def _fetch(self, parameter: str, last: _Copy | None, now: float) -> _Copy:
+        alone = _Pointers(self._ssm, [parameter], self._monotonic)
+        key, asked = self._pointers.setdefault(parameter, alone).where(parameter, now)
         if key in (BUILTIN, OFF):
-            return key, "", None
+            return _Copy(key=key, etag="", document=None, checked=asked)
         condition = {"IfNoneMatch": last.etag} if last and last.key == key else {}
         try:
             found = self._s3.get_object(Bucket=self._bucket, Key=key, **condition)
         except ClientError as error:
             if last and code(error) in {"304", "NotModified"}:
-                return last.key, last.etag, last.document
+                return replace(last, checked=asked)
             raise
         etag: str = found["ETag"]
-        version = f"{key}@{etag.strip('"')}"
-        return key, etag, ConfigDocument(body=found["Body"].read(), version=version)
+        document = ConfigDocument(body=found["Body"].read(), version=f"{key}@{etag.strip('"')}")
+        return _Copy(key=key, etag=etag, document=document, checked=asked)
 
 
 class SsmPointer:
@@ -87,13 +127,25 @@ class SsmPointer:
     def where(self) -> str:
         """Return what the parameter holds. Raises ConfigUnavailable."""
         with translating(_translated):
-            value: str = self._ssm.get_parameter(Name=self._parameter)["Parameter"]["Value"]
-        return value.strip()
+            found = _values(self._ssm.get_parameters(Names=[self._parameter])["Parameters"])
+        if self._parameter not in found:
+            raise ConfigUnavailable("a pointer could not be read: ParameterNotFound")
+        return found[self._parameter]
 
     def move(self, key: str) -> None:
         """Let the parameter hold *key*. Raises ConfigUnavailable."""
         with translating(_translated):
             self._ssm.put_parameter(Name=self._parameter, Value=key, Type="String", Overwrite=True)
+
+
+def _values(found: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    return {one["Name"]: one["Value"].strip() for one in found}
+
+
+def _unreadable(error: ClientError | BotoCoreError | ConfigUnavailable) -> ConfigUnavailable:
+    if isinstance(error, ConfigUnavailable):
+        return error
+    return ConfigUnavailable(f"a configuration document could not be read: {code(error)}")
 
 
 def _translated(error: ClientError | BotoCoreError) -> EmailHandlerError:
