@@ -240,9 +240,9 @@ def _acknowledgement(given: Given) -> Composed:
     parsed, record, conversation = _received(given.raw, given.owners, given.verdicts)
     recipient = parsed.sender if "@" in parsed.sender else given.contact
     context = acknowledgement_context(
-        parsed.message, record, conversation, owners=given.owners, recipient=recipient, templates=builtin_templates()
+        record, conversation, owners=given.owners, recipient=recipient, templates=builtin_templates()
     )
-    return compose_acknowledgement(parsed.message, context)
+    return compose_acknowledgement(context)
 
 
 def _reply(given: Given) -> Composed | Mistake:

@@ -211,7 +211,7 @@ def pictures() -> Iterator[Picture]:
         width=WIDE,
     )
     yield Picture(name="notice", messages=[notice.raw])
-    yield Picture(name="acknowledgement", messages=[compose_acknowledgement(plan, thanks).raw], width=WIDE)
+    yield Picture(name="acknowledgement", messages=[compose_acknowledgement(thanks).raw], width=WIDE)
     yield Picture(name="reply", messages=[_reply()], width=WIDE)
 
 

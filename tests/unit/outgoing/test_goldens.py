@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from email_handler.conversations.disposition import Outcome, Reason
+from email_handler.conversations.threads import Threading
 from email_handler.mail.parsing import parse
 from email_handler.outgoing.acknowledgement import compose_acknowledgement
 from email_handler.outgoing.forward import compose_forward
 from email_handler.outgoing.reply import compose_reply
-from tests.support.compositions import THREADING, acknowledgement_context, forward_context, reply_context
+from tests.support.compositions import acknowledgement_context, forward_context, reply_context
 from tests.support.golden import GOLDEN, assert_golden, cases, given
 from tests.support.ses_rules import problems
 
@@ -57,11 +58,9 @@ def test_reply(name: str) -> None:
 @pytest.mark.parametrize("name", cases("acknowledgement"))
 def test_acknowledgement(name: str) -> None:
     message = parse(given(name))
-    subject = f"Re: {message.subject}"
+    threading = Threading(subject=f"Re: {message.subject}", in_reply_to=message.message_id, references=())
 
-    composed = compose_acknowledgement(
-        message, acknowledgement_context(threading=type(THREADING)(subject=subject, in_reply_to="", references=()))
-    )
+    composed = compose_acknowledgement(acknowledgement_context(threading=threading))
 
     assert problems(composed.raw) == []
     assert not composed.held

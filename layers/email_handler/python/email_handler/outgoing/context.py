@@ -161,7 +161,6 @@ def reply_context(
 
 
 def acknowledgement_context(
-    message: Message,
     record: MessageRecord,
     conversation: Conversation,
     *,
@@ -169,14 +168,14 @@ def acknowledgement_context(
     recipient: EmailAddress,
     templates: tuple[str, str],
 ) -> AcknowledgementContext:
-    """Return the context of the acknowledgement of *message* to *recipient*, by *templates* (text, HTML)."""
+    """Return the context of the acknowledgement of the message of *record* to *recipient*, by *templates* (text, HTML)."""
     identity = owners.identity(conversation)
-    subject = reply_subject(message.subject)
+    subject = reply_subject(record.subject)
     threading = threading_for_contact(conversation, identity.domain, subject, replies_to=record.receipt)
     return AcknowledgementContext(
         identity=identity,
         recipient=recipient,
-        threading=replace(threading, in_reply_to=message.message_id),
+        threading=replace(threading, in_reply_to=record.message_id),
         text_template=templates[0],
         html_template=templates[1],
         name=record.sender_name,

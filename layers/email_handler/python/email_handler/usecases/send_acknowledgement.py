@@ -2,7 +2,6 @@
 
 from email_handler.conversations.jobs import Job, SendResult
 from email_handler.errors import ConfigUnavailable
-from email_handler.mail.parsing import parse
 from email_handler.outgoing.acknowledgement import builtin_templates, compose_acknowledgement
 from email_handler.outgoing.context import acknowledgement_context
 from email_handler.ports import ConfigSource, SendContext
@@ -13,19 +12,16 @@ def send_acknowledgement(job: Job, dispatch: Dispatch) -> SendResult:
     """Acknowledge a contact's first message: at most once, ever. A send whose response was lost is not repeated."""
     return send(
         job,
-        lambda context, raw: _compose(context, raw, dispatch),
+        lambda context, _: _compose(context, dispatch),
         dispatch,
         documents=[dispatch.acknowledgement_parameter],
     )
 
 
-def _compose(context: SendContext, raw: bytes, dispatch: Dispatch) -> Draft:
+def _compose(context: SendContext, dispatch: Dispatch) -> Draft:
     conversation = conversation_of(context)
-    message = parse(raw)
     composed = compose_acknowledgement(
-        message,
         acknowledgement_context(
-            message,
             context.message,
             conversation,
             owners=dispatch.owners,

@@ -140,7 +140,8 @@ class _Reading:
         """Begin to read what *job* names, and *documents*, which the port keeps: composing asks for them again."""
         for document in documents:
             beside.begin(dispatch.config.read, document)
-        needless = job.kind is JobKind.NOTICE and is_received(job.archive_key)  # most notices need the record only
+        of_record = job.kind is JobKind.NOTICE and is_received(job.archive_key)  # as most notices are
+        needless = of_record or job.kind is JobKind.ACKNOWLEDGEMENT
         return cls(
             context=beside.begin(dispatch.ledger.context, job),
             original=None if needless else beside.begin(dispatch.archive.get, job.archive_key),
@@ -155,8 +156,9 @@ class _Reading:
         return replace(context, item=item)  # it may have been read before it was claimed
 
     def original_of(self, item: LedgerItem, archive: Archive) -> bytes:
-        """Return the message that *item* is composed from. A notice needs the record only: it may be what is missing."""
-        if item.kind is JobKind.NOTICE and item.note not in _OF_ARCHIVE:
+        """Return the message that *item* is composed from. Acknowledgements and most notices need the record only: the
+        message may be what is missing."""
+        if item.kind is JobKind.ACKNOWLEDGEMENT or (item.kind is JobKind.NOTICE and item.note not in _OF_ARCHIVE):
             return b""
         return archive.get(item.archive_key) if self.original is None else self.original.result()
 
