@@ -51,7 +51,7 @@ def timed(client, operation, parameters):
         calls.append(time.thread_time() - began)
 BaseClient._make_api_call = timed
 class Context:
-    function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "bench"
+    aws_request_id = "bench"
     def get_remaining_time_in_millis(self):
         return 60_000
 for line in sys.stdin:

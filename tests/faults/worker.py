@@ -123,9 +123,9 @@ class InProcess:
 
 
 class Context:
-    """What the handlers and Powertools' logger read of a Lambda context."""
+    """What the handlers read of a Lambda context."""
 
-    function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "faults"
+    aws_request_id = "faults"
 
     def get_remaining_time_in_millis(self) -> int:
         """Return one minute."""

@@ -34,7 +34,6 @@ def counted(capsys: pytest.CaptureFixture[str]) -> dict[str, float]:
 
 def _context() -> LambdaContext:
     context = LambdaContext()
-    context._function_name = context._memory_limit_in_mb = context._invoked_function_arn = "test"  # type: ignore[assignment]
     context._aws_request_id = "test"
     return context
 

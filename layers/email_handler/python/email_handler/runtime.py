@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from email_handler.usecases.passes import PassReport
     from email_handler.usecases.sending import Dispatch
 
-logger = Logger(service="email-handler")
+logger = Logger(service="email-handler", location=None)
+"""A line costs by its length: it says what happened in which invocation. Function and memory are those of the log group,
+and Lambda's own lines tell of cold starts."""
 
 TROUBLES = frozenset(
     {
@@ -163,17 +165,17 @@ def sqs_handler(
 
 
 def _observed(handler: Handler) -> Handler:
-    """Return *handler* with Lambda's context in its log lines, and with no step that takes so long that Lambda would end
+    """Return *handler* with Lambda's request id in its log lines, and with no step that takes so long that Lambda would end
     the run."""
 
-    def in_time(event: Event, context: LambdaContext) -> Any:
+    def observed(event: Event, context: LambdaContext) -> Any:
+        logger.structure_logs(function_request_id=context.aws_request_id)  # and no keys of the invocation before
         with steps_end_within(lambda: context.get_remaining_time_in_millis() / 1000):
             return handler(event, context)
 
     if not gc.isenabled():  # all is imported
         gc.freeze()  # it stays: no collection needs to look at it
         gc.enable()
-    observed: Handler = logger.inject_lambda_context(in_time, clear_state=True)
     return observed
 
 
