@@ -16,7 +16,7 @@ from tests.cli.stored import store, unfinished
 from tests.support.operator import OWNER, arrive, lines, person, run, sent_since
 
 UNFINISHED = Decision(
-    receipt=ReceiptId("receipt"), decider="inbound", outcome=Outcome.DELIVER, conversation="", jobs=(), events=()
+    receipt=ReceiptId("receipt"), decider="inbound", outcome=Outcome.DELIVER, conversation="", jobs=()
 )
 
 

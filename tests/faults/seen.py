@@ -6,7 +6,7 @@ decoded by ours.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from email.message import EmailMessage
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from cloud.clients import Clients
 from cloud.ses import Sent
 from email_handler.adapters.dynamodb.items import Attributes, decode
 from email_handler.conversations.jobs import JobKind
+from email_handler.conversations.records import Contact, Conversation, Decision, LedgerItem, MessageRecord
 
 RECEIVED = {"raw/inbound/": "inbound", "raw/reply/": "reply", "raw/feedback/": "inbound"}
 """Who decides about what is stored where."""
@@ -132,6 +133,25 @@ class Archive:
         return {tag["Key"]: tag["Value"] for tag in found}
 
 
+def _whole(item: Attributes) -> Attributes:
+    """Return *item* with the empty fields that no item keeps."""
+    record = _RECORDS.get(item.get("type", item["sk"].partition("#")[0]))
+    if record is None:
+        return item
+    made = {one.name: one.default_factory() for one in fields(record) if one.default_factory is not MISSING}
+    given = {one.name: one.default for one in fields(record) if one.default not in (MISSING, None)}
+    return {**made, **given, **item}
+
+
+_RECORDS: dict[str, Any] = {
+    "conversation": Conversation,
+    "message": MessageRecord,
+    "send": LedgerItem,
+    "CONTACT": Contact,
+    "DECISION": Decision,
+}
+
+
 def look(
     clients: Clients,
     *,
@@ -145,7 +165,7 @@ def look(
     pages = clients.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
     return Seen(
         letters=tuple(map(letter, sent)),
-        items=tuple(decode(item) for page in pages for item in page["Items"]),
+        items=tuple(_whole(decode(item)) for page in pages for item in page["Items"]),
         events=tuple(events),
         dead_lettered=frozenset(dead_lettered),
         archive=Archive(clients.s3, bucket),

@@ -6,6 +6,7 @@ from email_handler.conversations.disposition import Outcome, Reason
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import acknowledgement_id, forward_id
 from email_handler.conversations.records import (
+    RECEIVED,
     Contact,
     Conversation,
     Decision,
@@ -171,7 +172,8 @@ def commit(
         outcome=record.outcome,
         conversation=record.conversation,
         jobs=tuple(item.job for item in fields.get("ledger", ())),
-        events=(event(),),
+        announces=(RECEIVED,),
+        detail={**event().detail, "receipt": record.receipt, "function": record.function, "at": NOW.isoformat()},
     )
     return Commit(decision=decision, message=record, **fields)
 

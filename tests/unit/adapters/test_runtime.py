@@ -64,7 +64,6 @@ def test_a_decision_that_a_mistake_forced_is_a_metric_and_others_are_a_log_line_
         outcome=Outcome.FLAG,
         conversation="",
         jobs=(),
-        events=(),
         mistake=mistake,
     )
     runtime.log_decision(decision)

@@ -209,6 +209,9 @@ STARTED = "started"
 """Note of what the owner gets who started a conversation: one line, to reply to."""
 
 
+RECEIVED = "Message Received"
+"""What workflows hear of every message that is not held or dropped."""
+
 EVENTS = {
     JobKind.ACKNOWLEDGEMENT: "Acknowledgement Sent",
     JobKind.FORWARD: "Message Forwarded",
@@ -332,7 +335,21 @@ class Decision:
     outcome: Outcome
     conversation: ConversationId | Literal[""]
     jobs: tuple[Job, ...]
-    events: tuple[PendingEvent, ...]
+    announces: tuple[str, ...] = ()  # detail types of its events
+    detail: dict[str, Any] = field(
+        default_factory=dict
+    )  # of each of them: receipt, function, at, and what else they say
     later: dict[LedgerId, datetime] = field(default_factory=dict)  # of jobs that are not due at once: when they are
     done: bool = False  # jobs queued and events published
     mistake: str = ""  # type and place of the mistake of ours that forced it, for the log
+
+    @property
+    def events(self) -> tuple[PendingEvent, ...]:
+        """Return its events for workflows. Only *Message Received* says how many files there are."""
+        return tuple(map(self._event, self.announces))
+
+    def _event(self, detail_type: str) -> PendingEvent:
+        left_out = () if detail_type == RECEIVED else ("attachments",)
+        detail = {name: value for name, value in self.detail.items() if name not in left_out}
+        about = (detail["receipt"], detail["function"])
+        return PendingEvent.of(detail_type, detail, about, datetime.fromisoformat(detail["at"]))

@@ -17,7 +17,7 @@ from email_handler.conversations.parsed import (
     message_record,
     verified_owner,
 )
-from email_handler.conversations.records import Contact, Conversation, Decision, MessageRecord
+from email_handler.conversations.records import RECEIVED, Contact, Conversation, Decision, MessageRecord
 from email_handler.conversations.subjects import base_subject
 from email_handler.conversations.thread_address import read_thread_address, token_matches
 from email_handler.conversations.threads import (
@@ -229,7 +229,7 @@ def plan_delivery(
         record,
         ledger=ledger,
         fingerprint=question.fingerprints[0],
-        events=("Message Received",) if joined else ("Conversation Started", "Message Received"),
+        events=(RECEIVED,) if joined else ("Conversation Started", RECEIVED),
     )
     return replace(
         commit,

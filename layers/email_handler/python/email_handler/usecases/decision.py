@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from email_handler.conversations.disposition import Outcome, mistake_in
 from email_handler.conversations.jobs import LONGEST_DELAY, Job, JobKind
 from email_handler.conversations.keys import raw_key
-from email_handler.conversations.records import Decision, LedgerItem, MessageRecord, PendingEvent, SendState
+from email_handler.conversations.records import RECEIVED, Decision, LedgerItem, MessageRecord, SendState
 from email_handler.conversations.thread_address import TOKEN_LENGTH
 from email_handler.errors import RecordChanged
 from email_handler.identifiers import ArchiveKey, Decider, EmailAddress, LedgerId
@@ -151,7 +151,7 @@ def build_commit(
 
     *decider* is the record's function if not given. *events* are detail types; None means those of the outcome.
     """
-    names = _EVENTS.get(record.outcome, ("Message Received",)) if events is None else events
+    names = _EVENTS.get(record.outcome, (RECEIVED,)) if events is None else events
     expires = record.outcome in (Outcome.HOLD, Outcome.DROP)
     return Commit(
         decision=Decision(
@@ -161,7 +161,8 @@ def build_commit(
             conversation=record.conversation,
             jobs=tuple(item.job for item in ledger),
             later={item.id: item.due for item in ledger if item.due > record.at},
-            events=tuple(_event(name, record) for name in names),
+            announces=tuple(names),
+            detail=_detail(record) if names else {},
             mistake=f"{mistake.rule}: {mistake.detail}" if (mistake := mistake_in(record.reasons)) else "",
         ),
         message=record,
@@ -175,8 +176,8 @@ def build_commit(
 _EVENTS: dict[Outcome, tuple[str, ...]] = {Outcome.HOLD: ("Message Held",), Outcome.DROP: ()}
 
 
-def _event(detail_type: str, record: MessageRecord) -> PendingEvent:
-    detail = {
+def _detail(record: MessageRecord) -> dict[str, Any]:
+    detail: dict[str, Any] = {
         "version": 1,
         "receipt": record.receipt,
         "function": record.function,
@@ -189,11 +190,11 @@ def _event(detail_type: str, record: MessageRecord) -> PendingEvent:
         "source": record.source,
         "at": record.at.isoformat(),
     }
-    if detail_type == "Message Received" and record.files is not None:
+    if record.files is not None:
         detail["attachments"] = record.files
     if record.feedback:  # without its recipient, which may be the owner's mailbox
         detail["feedback"] = {name: record.feedback[name] for name in ("kind", "status", "ledger")}
-    return PendingEvent.of(detail_type, detail, (record.receipt, record.function), record.at)
+    return detail
 
 
 def new_send(

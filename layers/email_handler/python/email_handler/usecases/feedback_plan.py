@@ -8,7 +8,7 @@ from email_handler.conversations.disposition import Reason
 from email_handler.conversations.jobs import JobKind
 from email_handler.conversations.keys import delay_notice_id, is_received, notice_id, text_only_forward_id
 from email_handler.conversations.notices import NoticeKind
-from email_handler.conversations.records import TEXT_ONLY, LedgerItem, MessageRecord, SendState
+from email_handler.conversations.records import RECEIVED, TEXT_ONLY, LedgerItem, MessageRecord, SendState
 from email_handler.identifiers import EmailAddress, LedgerId
 from email_handler.ports import Commit, Known
 from email_handler.senders.bounces.feedback import Feedback, FeedbackKind
@@ -61,7 +61,7 @@ def plan_feedback(record: MessageRecord, feedback: Feedback, known: Known, *, er
             replace(again, source=send.source, source_function=send.source_function, archive_key=send.archive_key)
         )
     events = (
-        *(("Message Received",) if is_received(record.archive_key) else ()),
+        *((RECEIVED,) if is_received(record.archive_key) else ()),
         *(("Delivery Failed",) if feedback.permanent else ()),
     )
     commit = build_commit(record, ledger=ledger, bounced=send.id if is_new else "", events=events)

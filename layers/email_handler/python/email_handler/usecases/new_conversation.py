@@ -15,7 +15,7 @@ from email_handler.conversations.keys import new_conversations_counter, waits_no
 from email_handler.conversations.notices import NoticeKind
 from email_handler.conversations.owners import Owners
 from email_handler.conversations.parsed import ParsedMessage, fingerprint
-from email_handler.conversations.records import Contact, Conversation, LedgerItem
+from email_handler.conversations.records import RECEIVED, Contact, Conversation, LedgerItem
 from email_handler.conversations.starting_address import NotReadable, Start, UnknownPublicAddress, read_start
 from email_handler.identifiers import EmailAddress
 from email_handler.mail.addresses import displayed, mailbox_key, split_tag
@@ -97,7 +97,7 @@ def started(commit: Commit, parsed: ParsedMessage, begun: Begun, starting: Start
     more in the day's counter, and, if the message waits, how to cancel it. A commit that holds it starts nothing."""
     if commit.decision.outcome is not Outcome.RELAY or parsed.target is None:
         return commit
-    events = ("Conversation Started", "Message Received")
+    events = ("Conversation Started", RECEIVED)
     subject = begun.conversation.subject
     ledger = (*commit.ledger, *_waits(commit, begun))
     return replace(

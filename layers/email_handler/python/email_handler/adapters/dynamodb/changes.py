@@ -60,7 +60,7 @@ class DynamoChanges:
         for item in self._written("verdict", verdict, "#receipt, #function, #at, #conversation, #reasons", page):
             yield Written(
                 (item["receipt"], item["function"]),
-                _stamp(item["conversation"], len(item["reasons"])),
+                _stamp(item.get("conversation", ""), len(item.get("reasons", ()))),
                 datetime.fromisoformat(item["at"]),
             )
 

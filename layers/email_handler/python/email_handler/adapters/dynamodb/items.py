@@ -1,13 +1,14 @@
 """Records as DynamoDB items and back, by their type hints, so that no record needs a mapping of its own.
 
 Datetimes become ISO 8601 in UTC with microseconds (so that text order is time order), enums their value, tuples lists,
-floats decimals, nested dataclasses maps; None is left out. Reading ignores unknown attributes and gives missing ones
+floats decimals, nested dataclasses maps. None is left out, and so is what is empty if that is the field's default: a write
+costs by the kilobyte. Reading ignores unknown attributes and gives missing ones
 the field's default, so that older and newer code can read each other's items.
 """
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -97,8 +98,9 @@ def write(value: Any) -> Any:  # noqa: PLR0911  # one return a type
         case dict():
             return {write(key): write(each) for key, each in value.items()}
         case _ if is_dataclass(value):
+            empty = _empty(value.__class__)
             given = ((field.name, getattr(value, field.name)) for field in fields(value))
-            return {name: write(each) for name, each in given if each is not None}
+            return {name: write(each) for name, each in given if each is not None and empty.get(name) != each}
         case _:
             return value
 
@@ -113,6 +115,17 @@ def read[T](record: Callable[..., T], attributes: Mapping[str, Any]) -> T:
 def read_optional[T](record: Callable[..., T], attributes: Mapping[str, Any] | None) -> T | None:
     """Return the *record* that *attributes* hold, None for None."""
     return None if attributes is None else read(record, attributes)
+
+
+@cache
+def _empty(record: Any) -> dict[str, Any]:
+    """Return the fields of *record* that have an empty default, with that; a number is never empty."""
+    defaults = {field.name: _default(field) for field in fields(record)}
+    return {name: default for name, default in defaults.items() if default is False or default in ("", (), {})}
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 @cache

@@ -33,7 +33,7 @@ class DynamoJudgements:
     def decided(self, since: datetime, until: datetime) -> Iterator[tuple[datetime, Decision]]:
         """Yield the operator's decisions of *since* or later and before *until*, oldest first."""
         for item in self._written("verdict", keys.DECIDED, since, until):
-            yield datetime.fromisoformat(item["at"]), read(Decision, item)
+            yield datetime.fromisoformat(item["at"]), keys.read_decision(item)
 
     def _written(self, index: str, value: str, since: datetime, until: datetime) -> Iterator[Attributes]:
         if since >= until:

@@ -28,10 +28,10 @@ Addresses are written as :func:`email_handler.mail.addresses.mailbox_key` has th
 import hashlib
 from datetime import UTC, datetime
 
-from email_handler.adapters.dynamodb.items import Attributes, key_part, timestamp, write
+from email_handler.adapters.dynamodb.items import Attributes, key_part, read, timestamp, write
 from email_handler.adapters.dynamodb.table import Key
 from email_handler.conversations.disposition import Outcome
-from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord, SendState
+from email_handler.conversations.records import Conversation, Decision, LedgerItem, MessageRecord, SendState
 from email_handler.identifiers import Decider, FunctionName, LedgerId, ReceiptId
 from email_handler.mail.addresses import address_domain, ascii_domain, mailbox_key
 
@@ -172,6 +172,28 @@ def conversation_attributes(conversation: Conversation, now: datetime) -> Attrib
         day=conversation.started_at.astimezone(UTC).date().isoformat(),
     )
     return {"type": "conversation", **write(conversation), **by_index}
+
+
+def decision_attributes(decision: Decision) -> Attributes:
+    """Return a decision's item without its key and its places in the indexes. Its jobs say only what the decision does
+    not: most are about its own message."""
+    attributes = write(decision)
+    shared = _shared(attributes)
+    own = [{name: value for name, value in job.items() if shared.get(name) != value} for job in attributes["jobs"]]
+    return {**attributes, "jobs": own}
+
+
+def read_decision(attributes: Attributes) -> Decision:
+    """Return the decision that *attributes* hold."""
+    return read(Decision, {**attributes, "jobs": [_shared(attributes) | job for job in attributes["jobs"]]})
+
+
+def _shared(decision: Attributes) -> Attributes:
+    return {
+        "conversation": decision["conversation"],
+        "source": decision["receipt"],
+        "archive_key": decision.get("detail", {}).get("archive_key"),
+    }
 
 
 def message_attributes(message: MessageRecord) -> Attributes:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -23,6 +23,8 @@ from email_handler.conversations.records import (
 from email_handler.errors import LeaseHeld, RecordChanged, UnknownConversation
 from email_handler.identifiers import EmailAddress, LedgerId, SesId
 from email_handler.ports import Clock, SendContext, SentCommit
+
+_OPTIONAL = [field.name for field in fields(LedgerItem)]  # an item need not have all of them
 
 
 class DynamoLedger:
@@ -150,7 +152,7 @@ class DynamoLedger:
     def _change(self, item: LedgerItem, attempt: int, state: SendState) -> Item:
         """Return the write that stores *item*, if the stored attempt and state are these."""
         attributes = keys.ledger_attributes(item)
-        gone = [name for name in ("lease_until", "refusals", "by_send_state") if name not in attributes]
+        gone = [name for name in (*_OPTIONAL, "by_send_state") if name not in attributes]
         assignments = ", ".join(f"#{name} = :{name}" for name in attributes)
         removals = f" REMOVE {', '.join(f'#{name}' for name in gone)}" if gone else ""
         return self._table.update(

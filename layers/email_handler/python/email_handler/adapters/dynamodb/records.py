@@ -71,7 +71,7 @@ class DynamoRecords:
         found = first | second
         items = [read(LedgerItem, found[key]) for key in sends if key in found]
         return Known(
-            decision=read_optional(Decision, first.get(decision)),
+            decision=keys.read_decision(first[decision]) if decision in first else None,
             duplicate_of=self._duplicate_of((first[key] for key in prints if key in first), question),
             contact=known,
             counts={name: int(first[key]["count"]) if key in first else 0 for name, key in counters.items()},
@@ -105,7 +105,11 @@ class DynamoRecords:
         by_operator = keys.DECIDED if decision.decider == "operator" else ""
         found_by = keys.indexed(now, send_state="" if decision.done else keys.UNFINISHED, verdict=by_operator)
         writes = [
-            put(keys.decision(decision.receipt, decision.decider), write(decision) | found_by | expires, ABSENT),
+            put(
+                keys.decision(decision.receipt, decision.decider),
+                keys.decision_attributes(decision) | found_by | expires,
+                ABSENT,
+            ),
             put(keys.message(message.receipt, message.function), keys.message_attributes(message) | expires),
             *versioned(self._table, commit.conversation, commit.contact, now),
         ]
@@ -177,11 +181,12 @@ class DynamoRecords:
 
     def unfinished(self, before: datetime) -> Iterator[Decision]:
         """Yield unfinished decisions, oldest first, page after page. Eventually consistent."""
-        return (read(Decision, attributes) for attributes in self._table.waiting(keys.UNFINISHED, before))
+        return map(keys.read_decision, self._table.waiting(keys.UNFINISHED, before))
 
     def decision(self, receipt: ReceiptId, decider: Decider) -> Decision | None:
         """Return what was decided about a receipt."""
-        return read_optional(Decision, self._table.get(keys.decision(receipt, decider)))
+        found = self._table.get(keys.decision(receipt, decider))
+        return None if found is None else keys.read_decision(found)
 
     def undecided(self, receipts: Sequence[ReceiptId], decider: Decider) -> list[ReceiptId]:
         """Return those of *receipts* without a decision, in the same order."""
