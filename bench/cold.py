@@ -37,7 +37,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cloud import REGION
 from tests.faults.rig import Rig
 from tests.faults.scenarios import first_contact, owner_reply
 from tests.support.tls import issue
@@ -72,7 +71,7 @@ def noted(client, operation, parameters):
     return call(client, operation, parameters)
 BaseClient._make_api_call = noted
 class Context:
-    aws_request_id = "bench"
+    function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "bench"
     def get_remaining_time_in_millis(self):
         return 60_000
 answer = handler(json.load(sys.stdin), Context())
@@ -151,8 +150,7 @@ class FreshProcesses(Rig):
         """Start the emulator; outbox and logs go to *folder*. With *peer*, it forwards what inbound has received. With
         *tls*, functions connect through TLS."""
         super().__init__(folder)
-        self._plain = {"AWS_ENDPOINT_URL": self.emulator.endpoint, "AWS_ENDPOINT_URL_SESV2": self.ses.url}
-        self._endpoints = self._plain
+        self._endpoints: dict[str, str] = {}  # instead of the machine's own
         self._tls = self._through_tls(folder) if tls else None
         self.peer: list[Took] = []
         self._with_peer = peer
@@ -166,10 +164,11 @@ class FreshProcesses(Rig):
         authorities = folder / "authorities.pem"
         brought = (BUILD / "EmailHandlerLayer/python/botocore/cacert.pem").read_bytes()
         authorities.write_bytes(brought + certificate.read_bytes())
-        command = [sys.executable, "-m", "tests.support.tls", str(folder), *self._plain.values()]
+        plain = {name: value for name, value in self.machine.items() if name.startswith("AWS_ENDPOINT_URL")}
+        command = [sys.executable, "-m", "tests.support.tls", str(folder), *plain.values()]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PROJECT)
         assert process.stdout
-        urls = dict(zip(self._plain, process.stdout.readline().split(), strict=True))
+        urls = dict(zip(plain, process.stdout.readline().split(), strict=True))
         self._endpoints = {**urls, "AWS_CA_BUNDLE": str(authorities)}
         return process
 
@@ -183,20 +182,13 @@ class FreshProcesses(Rig):
         """Run one invocation, as the worker would."""
         function = order["function"]
         code = "".join(part.title() for part in function.split("_")) + "Function"
-        machine = {
-            "PATH": os.defpath,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_REGION": REGION,
-        }
         path = {"PYTHONPATH": f"{BUILD / code}:{BUILD / 'EmailHandlerLayer/python'}"}
-        where = machine | self._endpoints | order["environment"] | path
+        where = self.machine | self._endpoints | order["environment"] | path
         ours, printed = run([INTERPRETER, "-c", INVOCATION], order["event"], where)
         result = json.loads(printed)
         self.services[function], self.calls[function] = result["services"], result["calls"]
         self.ready[function].append(result["ready"])
-        bare, _ = run([INTERPRETER, "-c", BOTO3], result["services"], machine | self._plain)
+        bare, _ = run([INTERPRETER, "-c", BOTO3], result["services"], self.machine)
         self.took[function].append((ours, bare))
         if function == "inbound" and self._with_peer:
             node = {
@@ -205,7 +197,7 @@ class FreshProcesses(Rig):
                 "PATH": os.environ["PATH"],
             }
             command = ["node", "-e", PEER_INVOCATION, order["environment"]["ARCHIVE_BUCKET"], PEER_MAILBOX]
-            self.peer.append(run(command, order["event"], machine | self._plain | node)[0])
+            self.peer.append(run(command, order["event"], self.machine | node)[0])
         return {"ended": "returned", "calls": [], "struck": [], "answer": result["answer"]}
 
 

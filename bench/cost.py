@@ -105,7 +105,9 @@ class Story:
         sent = self._receive("first contact", first, jane, PUBLIC)
         self._receive(
             "follow-up",
-            self._message(jane, f"Re: Question {self._number}", f"<next-{host}@{host}>", in_reply_to=f"<first-{host}@{host}>"),
+            self._message(
+                jane, f"Re: Question {self._number}", f"<next-{host}@{host}>", in_reply_to=f"<first-{host}@{host}>"
+            ),
             jane,
             PUBLIC,
         )

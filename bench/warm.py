@@ -9,7 +9,6 @@ so that a busy machine slows both. The least and the median of the rounds after 
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cloud import REGION
 from tests.faults.rig import OWNER, Rig, World
 from tests.faults.scenarios import FIRST
 from tests.faults.truths import Truth
@@ -51,7 +49,7 @@ def timed(client, operation, parameters):
         calls.append(time.thread_time() - began)
 BaseClient._make_api_call = timed
 class Context:
-    aws_request_id = "bench"
+    function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "bench"
     def get_remaining_time_in_millis(self):
         return 60_000
 for line in sys.stdin:
@@ -88,17 +86,8 @@ class WarmProcesses(Rig):
 
     def _start(self, order: dict[str, Any]) -> subprocess.Popen[str]:
         code = "".join(part.title() for part in order["function"].split("_")) + "Function"
-        environment = {
-            **order["environment"],
-            "PATH": os.defpath,
-            "PYTHONPATH": f"{self.build / code}:{self.build / 'EmailHandlerLayer/python'}",
-            "AWS_ENDPOINT_URL": self.emulator.endpoint,
-            "AWS_ENDPOINT_URL_SESV2": self.ses.url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_REGION": REGION,
-        }
+        path = {"PYTHONPATH": f"{self.build / code}:{self.build / 'EmailHandlerLayer/python'}"}
+        environment = self.machine | order["environment"] | path
         return subprocess.Popen(
             [INTERPRETER, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
         )

@@ -274,22 +274,20 @@ class Rig:
             self.clients.ssm.put_parameter(Name=f"/faults/{document}", Value="builtin", Type="String")
         self.topic = self.clients.client("sns").create_topic(Name="alarms")["TopicArn"]
         self._numbers = count(1)
-        environment = {
-            "PATH": "/usr/bin:/bin",
-            "PYTHONPATH": os.pathsep.join(map(str, (PROJECT, PROJECT / "layers/email_handler/python"))),
+        self.machine = {  # the environment variables that Lambda gives every function, for this small AWS
+            "PATH": os.defpath,
             "AWS_ENDPOINT_URL": self.emulator.endpoint,
             "AWS_ENDPOINT_URL_SESV2": self.ses.url,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
-            "POWERTOOLS_SERVICE_NAME": "email-handler",
-            **recording.variables(),
         }
+        path = os.pathsep.join(map(str, (PROJECT, PROJECT / "layers/email_handler/python")))
         self._worker = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.worker", str(folder / "handlers.log")],
             cwd=PROJECT,
-            env=environment,
+            env=self.machine | {"PYTHONPATH": path} | recording.variables(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
