@@ -1,8 +1,10 @@
 """What waits for the owner, all conversations, and one conversation as a timeline."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -42,37 +44,26 @@ class Entry:
 
 def inbox(request: Request) -> Response:
     """Return the page of what waits for a reply, the longest waiting first."""
-    desk = desk_of(request)
-    current = desk.reading.refresh()
-    number = _number(request)
-    found = desk.reading.index.inbox(limit=PER_PAGE + 1, offset=(number - 1) * PER_PAGE)
-    return page(
-        request,
-        "inbox.html",
-        current=current,
-        rows=rows(desk, found[:PER_PAGE]),
-        number=number,
-        more=len(found) > PER_PAGE,
-    )
+    return _listed(request, "inbox.html", desk_of(request).reading.index.inbox)
 
 
 def every(request: Request) -> Response:
     """Return the page of all conversations, or those of a status, the latest first."""
+    asked = request.query_params.get("status", "")
+    status = next((one for one in Status if one == asked), None)
+    find = partial(desk_of(request).reading.index.conversations, status)
+    return _listed(request, "conversations.html", find, status=status, statuses=tuple(Status))
+
+
+def _listed(request: Request, template: str, find: Callable[..., list[Conversation]], **further: Any) -> Response:
+    """Return one page of the list that *find* reads from the index, with *further* values for its *template*."""
     desk = desk_of(request)
     current = desk.reading.refresh()
-    asked, number = request.query_params.get("status", ""), _number(request)
-    status = next((one for one in Status if one == asked), None)
-    found = desk.reading.index.conversations(status, limit=PER_PAGE + 1, offset=(number - 1) * PER_PAGE)
-    return page(
-        request,
-        "conversations.html",
-        current=current,
-        rows=rows(desk, found[:PER_PAGE]),
-        status=status,
-        statuses=tuple(Status),
-        number=number,
-        more=len(found) > PER_PAGE,
-    )
+    text = request.query_params.get("page", "1")
+    number = max(1, int(text)) if text.isascii() and text.isdecimal() and len(text) < 6 else 1  # noqa: PLR2004
+    found = find(limit=PER_PAGE + 1, offset=(number - 1) * PER_PAGE)
+    shown, more = rows(desk, found[:PER_PAGE]), len(found) > PER_PAGE
+    return page(request, template, current=current, rows=shown, number=number, more=more, **further)
 
 
 def conversation(request: Request) -> Response:
@@ -133,8 +124,3 @@ def new_text(desk: Desk, message: MessageRecord) -> str:
         return desk.connection.archive.get(key).decode("utf-8", "replace")
     except ArchiveObjectMissing:
         return message.snippet
-
-
-def _number(request: Request) -> int:
-    text = request.query_params.get("page", "1")
-    return max(1, int(text)) if text.isascii() and text.isdecimal() and len(text) < 6 else 1  # noqa: PLR2004

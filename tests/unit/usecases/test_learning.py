@@ -43,6 +43,15 @@ def owner_replies(world: World, conversation: Conversation) -> None:
     world.run()
 
 
+@pytest.fixture
+def answered(world: World) -> Conversation:
+    """Return the conversation that the message ``answered`` began, to which the owner has replied."""
+    conversation = contact_writes(world, "answered")
+    assert conversation
+    owner_replies(world, conversation)
+    return conversation
+
+
 def owner_marks(world: World, conversation: Conversation, status: Status) -> None:
     known = world.records.conversations[conversation.id]
     world.records.conversations[conversation.id] = replace(known, status=status)
@@ -107,12 +116,11 @@ def test_what_a_contact_does_teaches_nothing(world: World) -> None:
     assert world.records.learned == before
 
 
-def test_an_answer_in_a_conversation_that_the_owner_started_teaches_nothing(world: World) -> None:
-    conversation = contact_writes(world, "started")
-    assert conversation
-    owner_replies(world, conversation)
-    known = world.records.conversations[conversation.id]
-    world.records.conversations[conversation.id] = replace(known, started_with=ReceiptId("the-owners"))
+def test_an_answer_in_a_conversation_that_the_owner_started_teaches_nothing(
+    world: World, answered: Conversation
+) -> None:
+    known = world.records.conversations[answered.id]
+    world.records.conversations[answered.id] = replace(known, started_with=ReceiptId("the-owners"))
 
     assert learns(world) == 0
 
@@ -145,10 +153,8 @@ def test_a_released_message_that_is_marked_as_spam_later_stays_spam(world: World
     assert acts(world) == {"released": Act.SPAM}
 
 
+@pytest.mark.usefixtures("answered")
 def test_an_example_holds_no_text_and_no_address(world: World) -> None:
-    conversation = contact_writes(world, "answered")
-    assert conversation
-    owner_replies(world, conversation)
     learns(world)
 
     (one,) = world.records.learned.values()
@@ -183,21 +189,16 @@ def test_a_strangers_message_to_a_thread_address_teaches_if_it_is_confirmed(worl
     assert acts(world) == {"stranger": Act.CONFIRMED}
 
 
-def test_a_conversation_that_names_no_message_is_left_out(world: World) -> None:
-    conversation = contact_writes(world, "answered")
-    assert conversation
-    owner_replies(world, conversation)
-    known = world.records.conversations[conversation.id]
-    world.records.conversations[conversation.id] = replace(known, links=())
+def test_a_conversation_that_names_no_message_is_left_out(world: World, answered: Conversation) -> None:
+    known = world.records.conversations[answered.id]
+    world.records.conversations[answered.id] = replace(known, links=())
 
     assert learns(world) == 0
 
 
 @pytest.mark.parametrize("why", ["gone", "empty", "unreadable"])
+@pytest.mark.usefixtures("answered")
 def test_a_message_that_says_nothing_is_left_out(world: World, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    conversation = contact_writes(world, "answered")
-    assert conversation
-    owner_replies(world, conversation)
     key = "raw/inbound/answered"
     if why == "gone":
         del world.archive.objects[key]
@@ -212,12 +213,10 @@ def test_a_message_that_says_nothing_is_left_out(world: World, why: str, monkeyp
 
 def test_what_was_decided_just_now_is_left_to_the_next_pass_and_what_was_looked_at_is_not_read_again(
     world: World,
+    answered: Conversation,
 ) -> None:
     """An index may show it late."""
-    conversation = contact_writes(world, "answered")
-    assert conversation
-    owner_replies(world, conversation)
-    written = world.records.written[conversation.id]
+    written = world.records.written[answered.id]
     world.now = written + SETTLED
 
     assert learn_daily(world.context, world.learning, lambda: False) == 0
@@ -229,22 +228,17 @@ def test_what_was_decided_just_now_is_left_to_the_next_pass_and_what_was_looked_
 # When it ends
 
 
+@pytest.mark.usefixtures("answered")
 def test_a_pass_that_runs_out_of_time_goes_on_the_next_day(world: World) -> None:
-    conversation = contact_writes(world, "answered")
-    assert conversation
-    owner_replies(world, conversation)
-
     assert learns(world, late=lambda: True) == 0
     assert learns(world) == 1
 
 
 @pytest.mark.parametrize("fault", ["learn", "examples", "where", "move", "put"])
 @pytest.mark.parametrize("after", [False, True])
+@pytest.mark.usefixtures("answered")
 def test_a_pass_that_fails_anywhere_leaves_the_rest_to_the_next(world: World, fault: str, after: bool) -> None:
     learned_before(world)
-    conversation = contact_writes(world, "answered")
-    assert conversation
-    owner_replies(world, conversation)
     if fault in ("where", "move"):
         world.pointer.fail(fault, ConfigUnavailable("down"), after=after)
     elif fault == "put":
@@ -343,10 +337,8 @@ def test_nothing_is_made_or_moved_if_nothing_was_decided(world: World) -> None:
     assert len(world.pointer.moved) == 1
 
 
+@pytest.mark.usefixtures("answered")
 def test_switched_off_it_reads_nothing_and_goes_on_from_there(world: World) -> None:
-    conversation = contact_writes(world, "answered")
-    assert conversation
-    owner_replies(world, conversation)
     world.pointer.key = OFF
     world.judgements.fail("conversations", RecordsUnavailable("nobody shall ask"))
 
