@@ -17,6 +17,7 @@ from email_handler.conversations.keys import text_key
 from email_handler.conversations.records import Conversation, LedgerItem, MessageRecord, SendState, Status
 from email_handler.conversations.thread_address import thread_address
 from email_handler.errors import ArchiveObjectMissing
+from index.reading import texts_as_it_came
 from operations.lists import listed
 
 PER_PAGE = 50
@@ -118,9 +119,12 @@ def timeline(desk: Desk, messages: list[MessageRecord]) -> Iterator[Entry]:
 
 
 def new_text(desk: Desk, message: MessageRecord) -> str:
-    """Return what the author of *message* wrote: its snippet until the attachment function has stored the text."""
+    """Return what the author of *message* wrote: by the message as it came, or, of one with files, as the attachment function
+    has stored it; its snippet until then."""
+    archive = desk.connection.archive
+    if message.files == 0:
+        return texts_as_it_came(message, archive).new
     try:
-        key = text_key(message.conversation, message.receipt, "new")
-        return desk.connection.archive.get(key).decode("utf-8", "replace")
+        return archive.get(text_key(message.conversation, message.receipt, "new")).decode("utf-8", "replace")
     except ArchiveObjectMissing:
         return message.snippet

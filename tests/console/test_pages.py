@@ -116,6 +116,16 @@ def test_whoever_wrote_is_blocked_as_that_and_nobody_else(
     world.records.lists.clear()
 
 
+def test_a_conversation_shows_all_that_a_message_without_files_says(console: Served, cookie: str, world: World) -> None:
+    before = set(world.records.conversations)
+    letter = mail(sender="long@a.example", text="A long letter. " * 30 + "Yours, Jane", message_id="<long@a.example>")
+    world.arrive(letter, receipt="long")
+    world.run()
+    (new,) = set(world.records.conversations) - before
+
+    assert "Yours, Jane" in ask(console, f"/conversations/{new}", {"Cookie": cookie}).text
+
+
 def _fields(text: str, action: str) -> list[dict[str, str]]:
     """Return the hidden fields of each form of the page *text* that is sent to *action*."""
     forms = re.findall(rf'<form method="post" action="[^"]*{action}">(.*?)</form>', text, re.DOTALL)
