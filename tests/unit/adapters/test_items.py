@@ -56,6 +56,14 @@ def test_a_typical_record_is_read_back_as_it_was_written() -> None:
         assert read(type(value), decode(encode(write(value)))) == value
 
 
+def test_what_is_empty_by_default_is_not_kept_and_a_number_is() -> None:
+    kept = write(forward(attempt=0, reason="", copies=()))
+
+    assert not {"reason", "copies", "discarded", "lease_until"} & kept.keys()
+    assert (kept["attempt"], kept["lost"]) == (0, 0), "writes add to them"
+    assert write(forward(reason="down", discarded=True))["discarded"] is True
+
+
 def test_integers_in_an_event_stay_integers() -> None:
     detail = read(PendingEvent, decode(encode(write(event())))).detail
 
