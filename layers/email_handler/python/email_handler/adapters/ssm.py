@@ -92,10 +92,11 @@ class SsmConfig:
         if last and now - last.checked < TTL:
             return last.document
         try:
-            self._copies[parameter] = self._fetch(parameter, last, now)
-        except (*FAILURES, ConfigUnavailable) as error:
+            with translating(_unreadable):
+                self._copies[parameter] = self._fetch(parameter, last, now)
+        except ConfigUnavailable:
             if last is None:
-                raise _unreadable(error) from error
+                raise
             self._copies[parameter] = replace(last, checked=now)
         return self._copies[parameter].document
 
@@ -142,9 +143,7 @@ def _values(found: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return {one["Name"]: one["Value"].strip() for one in found}
 
 
-def _unreadable(error: ClientError | BotoCoreError | ConfigUnavailable) -> ConfigUnavailable:
-    if isinstance(error, ConfigUnavailable):
-        return error
+def _unreadable(error: ClientError | BotoCoreError) -> EmailHandlerError:
     return ConfigUnavailable(f"a configuration document could not be read: {code(error)}")
 
 

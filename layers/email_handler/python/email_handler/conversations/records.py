@@ -336,9 +336,7 @@ class Decision:
     conversation: ConversationId | Literal[""]
     jobs: tuple[Job, ...]
     announces: tuple[str, ...] = ()  # detail types of its events
-    detail: dict[str, Any] = field(
-        default_factory=dict
-    )  # of each of them: receipt, function, at, and what else they say
+    detail: dict[str, Any] = field(default_factory=dict)  # of each of them, with receipt, function and time
     later: dict[LedgerId, datetime] = field(default_factory=dict)  # of jobs that are not due at once: when they are
     done: bool = False  # jobs queued and events published
     mistake: str = ""  # type and place of the mistake of ours that forced it, for the log
