@@ -21,6 +21,7 @@ _BODY_END = 96 * 1024  # characters read from each end of a body for what its HT
 _MIDDLE = 64 * 1024  # characters from each end in which one more window is chosen
 _TAGS = 10_000  # read from each end of HTML; long newsletters have two thousand in all
 _ADDRESSES = 200  # web addresses read from the HTML's references, and as many from the text
+_FEW = 8  # words
 _QUOTED_LINE = regex(r"(?m)^>.*\n?")
 _REFERENCE = pcre2.compile(r"\b(?:src|action|background)\s*+=\s*+[\"']?+([^\"'\s>]++)", pcre2.IGNORECASE)
 _BARE_ADDRESS = pcre2.compile(r"\b(?:https?://|www\.)[^\s<>\"']++", pcre2.IGNORECASE)
@@ -55,7 +56,7 @@ class Content:
     @cached_property
     def html(self) -> str:
         """Return both ends of the HTML body, with no more tags than are read."""
-        html = _both_ends(self.message.html)
+        html = self._html_ends
         if not self.too_many_tags:
             return html
         return "<".join(html.split("<", _TAGS)[:_TAGS]) + "\n<" + "<".join(html.rsplit("<", _TAGS)[1:])
@@ -63,7 +64,11 @@ class Content:
     @cached_property
     def too_many_tags(self) -> bool:
         """Return whether tags of the HTML body are left out."""
-        return _both_ends(self.message.html).count("<") > 2 * _TAGS
+        return self._html_ends.count("<") > 2 * _TAGS
+
+    @cached_property
+    def _html_ends(self) -> str:
+        return _both_ends(self.message.html)
 
     @cached_property
     def page(self) -> Page:
@@ -80,7 +85,7 @@ class Content:
         text, plain = self.page.text, self.message.text
         if not text or text == plain:
             return ""
-        return "" if len(text) + len(plain) < _BODY_END and text.split() == plain.split() else text
+        return "" if len(text) + len(plain) < _BODY_END and _same_words(text, plain) else text
 
     @cached_property
     def destinations(self) -> tuple[tuple[str, str], ...]:
@@ -176,6 +181,15 @@ def is_public(address: str, public_addresses: Sequence[EmailAddress]) -> bool:
 
 def _both_ends(text: str) -> str:
     return encodable(text if len(text) <= 2 * _BODY_END else f"{text[:_BODY_END]}\n{text[-_BODY_END:]}")
+
+
+def _same_words(one: str, other: str) -> bool:
+    """Return whether the texts differ in white space alone. Most that differ otherwise do so at an end."""
+    return (
+        one.split(None, _FEW)[:_FEW] == other.split(None, _FEW)[:_FEW]
+        and one.rsplit(None, _FEW)[-_FEW:] == other.rsplit(None, _FEW)[-_FEW:]
+        and one.split() == other.split()
+    )
 
 
 def _spelled(mailbox: Mailbox) -> str:

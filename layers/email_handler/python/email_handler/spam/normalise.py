@@ -132,7 +132,13 @@ def views_of(seen: Iterable[Seen]) -> Iterator[str]:
 
 def encodable(text: str) -> str:
     """Return *text* without lone surrogates, which PCRE2 does not accept."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
 
 
 def _windows(text: str) -> list[str]:
