@@ -117,10 +117,10 @@ def as_seen(*texts: str, spacing: bool = False) -> tuple[str, ...]:
 
 
 def as_markup(*texts: str) -> tuple[str, ...]:
-    """Return the views of HTML: its windows as received, and if that differs, with character references decoded, as they
-    are in attributes. Nothing else is a disguise in markup: a browser does not know a tag that is spelled otherwise."""
+    """Return the views of HTML: its windows as received, and those with numbers for characters, which may stand for letters
+    in attributes, decoded. Nothing else is a disguise in markup: a browser knows no tag that is spelled otherwise."""
     windows = [window for text in texts for window in _windows(encodable(text))]
-    return tuple(dict.fromkeys([*windows, *map(unescape, windows)]))
+    return tuple(dict.fromkeys([*windows, *(unescape(window) for window in windows if "&#" in window)]))
 
 
 def views_of(seen: Iterable[Seen]) -> Iterator[str]:
