@@ -163,7 +163,8 @@ def test_without_its_libraries_the_command_says_how_to_install_them(cloud: Local
 def test_every_page_can_be_read_by_everybody_in_both_schemes_and_on_a_small_screen(
     cloud: LocalCloud, connection: Connection, console: Served, page: Page
 ) -> None:
-    conversation = written(cloud, connection, attachments=[("plan.pdf", "application/pdf", b"%PDF-1.4")])
+    plan = ("plan.pdf", "application/pdf", b"%PDF-1.4")
+    conversation = written(cloud, connection, subject=f"The plan {'w' * 90}", attachments=[plan])
     receipt = held(cloud, person(), html="<p>An <b>offer</b></p>")
     page.goto(f"{console.at}/conversations/{conversation.id}")
     message = str(page.locator(".foot a").get_attribute("href")).removeprefix(console.session.root)
