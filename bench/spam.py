@@ -106,7 +106,7 @@ def cpu_of(pid: int) -> float:
     """Return the CPU time of a running process and its running children (proc_pid_stat(5))."""
     found = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
-    return sum(map(int, found[11:13])) / os.sysconf("SC_CLK_TCK") + sum(map(cpu_of, map(int, children)))
+    return sum(map(int, found[11:15])) / os.sysconf("SC_CLK_TCK") + sum(map(cpu_of, map(int, children)))
 
 
 def spamd_seconds(messages: Sequence[bytes]) -> float:
