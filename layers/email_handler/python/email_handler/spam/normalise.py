@@ -19,13 +19,17 @@ WINDOW = 16 * 1024  # characters of a field that one search sees; this bounds wh
 _WINDOW_WORDS = WINDOW // 2 + 1  # with spaces between them, they fill a window
 _SOURCE = 8 * WINDOW  # characters folded for a window: room for runs of white space, entities and invisible characters
 
-# Typographic quotation marks and dashes, and the ß, which NFKD does not decompose.
+# Typographic quotation marks and dashes, the ß, which NFKD does not decompose, and Braille's blank, shown as a space.
 _TYPED = (
     dict.fromkeys(range(0x2018, 0x201C), "'")
     | dict.fromkeys((*range(0x201C, 0x2020), 0xAB, 0xBB), '"')
     | dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-")
-    | {ord("ß"): "ss"}
+    | {ord("ß"): "ss", 0x2800: " "}
 )
+# Small capitals, and white letters in a black circle or square: no language is written in them, and NFKD keeps them.
+_DRAWN = str.maketrans("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz") | {
+    first + number: chr(ord("a") + number) for first in (0x1F150, 0x1F170) for number in range(26)
+}
 _DIGITS_AS_LETTERS = str.maketrans("013457@$!|", "oieastasil")
 
 
@@ -56,11 +60,19 @@ def _translating(table: Mapping[int, int | str]) -> Callable[[re.Match[str]], st
     return lambda found: found[0].translate(table)
 
 
+_BEYOND_ASCII = pcre2.compile(r"[^\x20-\x7e]")  # in folded text: what is not ASCII, or a control character
 # Characters that readers' programs do not show, and the accents that NFKD separates from their letters.
-_INVISIBLE = pcre2.compile(f"[{CHARACTERS}" + r"\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0]+")
-_TYPOGRAPHY = _Disguise(r"[\u2018-\u201f\u00ab\u00bb\u2010-\u2015\u2212ß]", _translating(_TYPED))
-_OTHER_SCRIPT = pcre2.compile(r"(?i)[\u0370-\u058f\u2c80-\u2cff]")  # without one, the next two cannot match
-_MIXED_WORD = _Disguise(r"(?i)\b(?=\w*[a-z])(?=\w*[\u0370-\u058f\u2c80-\u2cff])\w+", _translating(LOOK_ALIKES))
+_INVISIBLE = pcre2.compile(
+    f"[{CHARACTERS}"
+    r"\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0]+"
+)
+_REVERSED = _Disguise(r"\u202e([^\u202c]*)", lambda found: found[1][::-1])  # shown from right to left
+_TYPOGRAPHY = _Disguise(r"[\u2018-\u201f\u00ab\u00bb\u2010-\u2015\u2212ß\u2800]", _translating(_TYPED))
+_DRAWN_LETTER = _Disguise(f"[{''.join(map(chr, _DRAWN))}]+", _translating(_DRAWN))
+# Greek, Cyrillic, Armenian, Coptic; letters of phonetic notation; Cherokee and Lisu.
+_OTHER = r"\u0370-\u058f\u2c80-\u2cff\u0250-\u02af\u13a0-\u13ff\uab70-\uabbf\ua4d0-\ua4ff"
+_OTHER_SCRIPT = pcre2.compile(f"(?i)[{_OTHER}]")  # without one, the next two cannot match
+_MIXED_WORD = _Disguise(rf"(?i)\b(?=\w*[a-z])(?=\w*[{_OTHER}])\w+", _translating(LOOK_ALIKES))
 _DISGUISED_WORD = _Disguise(
     r"\b[АВСЕНІЈКМОРЅТУХаьсеһіјоԛрѕухԁвкмнтΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχ]{3,}\b", _translating(LOOK_ALIKES)
 )
@@ -70,7 +82,7 @@ _LEET_WORD = _Disguise(
 )
 # Wider gaps still separate words (``c h e a p   p i l l s``).
 _SPACED_WORD = _Disguise(
-    r"(?<![^\W\d_])[^\W\d_]([ .*_~|-])[^\W\d_](?![^\W\d_])(?:\1[^\W\d_](?![^\W\d_])){2,30}+",
+    r"(?<![^\W\d_])[^\W\d_]([ \u00a0\u2000-\u200a\u202f.*_~|/-])[^\W\d_](?![^\W\d_])(?:\1[^\W\d_](?![^\W\d_])){2,30}+",
     lambda found: found[0][::2],
 )
 _JOINED_OR_LEET = pcre2.compile(f"{_SPACED_WORD.pattern}|{_LEET_WORD.pattern}")
@@ -94,7 +106,7 @@ def see(text: str) -> Seen:
     """Return the windows of *text*, see :func:`as_seen`."""
     text = encodable(text)
     received = _windows(text)
-    if received == [text] and text.isascii() and "&" not in text and not _JOINED_OR_LEET.search(text):
+    if received == [text] and _is_plain(text) and "&" not in text and not _JOINED_OR_LEET.search(text):
         return Seen((text,), (text,))  # as most header fields are
     joined = _joined_ends(text)
     normalised = map(_without_disguises, received if joined is None else _windows(joined))
@@ -170,12 +182,17 @@ def _joined_ends(text: str) -> str | None:
     return _SPACED_WORD.remove_from(ends if len(ends) <= 2 * most else ends[:most] + ends[-most:])
 
 
+def _is_plain(folded: str) -> bool:
+    """Return whether *folded* has nothing but ASCII that is shown."""
+    return _BEYOND_ASCII.search(folded) is None
+
+
 def _without_disguises(folded: str) -> str:
     text = unescape(folded)
-    if not text.isascii():
+    if not _is_plain(text):
         text = unicodedata.normalize("NFKD", text)[: 2 * WINDOW]  # one character can become eighteen
-        text = unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
-        text = _TYPOGRAPHY.remove_from(text)
+        text = unicodedata.normalize("NFC", _INVISIBLE.sub("", _REVERSED.remove_from(text)))
+        text = _DRAWN_LETTER.remove_from(_TYPOGRAPHY.remove_from(text))
         if _OTHER_SCRIPT.search(text):
             text = _DISGUISED_WORD.remove_from(_MIXED_WORD.remove_from(text))
     text = _SPACED_WORD.remove_from(_LEET_WORD.remove_from(text))
