@@ -15,6 +15,7 @@ from email_handler.conversations.held import CONFIRMED, RELEASED
 from email_handler.spam.rules import load_rules
 from operations.backtest import Tried, try_record
 from tests.support.builders import mail
+from tests.support.learned import PITCH, model, text
 from tests.support.operator import arrive, held, lines, person
 from tests.support.records import PUBLIC, message
 
@@ -95,6 +96,37 @@ def test_people_see_a_table_and_examples(tmp_path: Path) -> None:
 
     for words in ("Forwarded, and would be held: 1", "Kazoos", "1 messages, 1 changed"):
         assert words in ran.output
+
+
+def test_what_the_words_add_is_reported_beside_the_rules(tmp_path: Path) -> None:
+    (tmp_path / "messages").mkdir()
+    phishing = "Your mailbox is full and messages are on hold. Click below to keep your password and restore access."
+    (tmp_path / "messages" / "1.eml").write_bytes(mail(subject="A kazoo: verify your account", text=phishing))
+    (tmp_path / "new.toml").write_text(RULES.replace("[thresholds]", "[thresholds]\nwords = 1.0"))
+    (tmp_path / "old.toml").write_text(HARMLESS)
+    arguments = ["rules", "backtest", *(str(tmp_path / name) for name in ("new.toml", "messages"))]
+
+    as_json, seen = (
+        CliRunner().invoke(app, [*arguments, "--against", str(tmp_path / "old.toml"), *more])
+        for more in (["--json"], [])
+    )
+
+    changed = json.loads(as_json.stdout.splitlines()[0])
+    assert (changed["before"], changed["after"], changed["rules"]) == ("deliver", "hold", ["kazoo"])
+    assert (changed["words"], changed["learned"], changed["score"]) == (1.0, 0.0, 6.0)
+    assert "kazoo, words 1" in seen.output
+
+
+def test_what_was_learned_is_reported_beside_the_rules() -> None:
+    record = replace(message(), outcome=Outcome.DELIVER, reasons=())
+    pitch = f"a kazoo {text(7000, PITCH)}"
+
+    one = try_record(record, mail(text=pitch), load_rules(RULES.encode(), "new"), [PUBLIC], model())
+
+    assert one.rules == ("kazoo",)
+    assert one.words == 0
+    assert one.learned > 0
+    assert one.score == pytest.approx(5 + one.learned)
 
 
 @pytest.mark.parametrize(

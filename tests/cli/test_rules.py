@@ -102,6 +102,10 @@ def test_the_model_of_words_is_counted_beside_the_patterns(tmp_path: Path) -> No
     assert [one for one in by_rule if one["rule"] == "words"] == [
         {"rule": "words", "weight": 3.0, "spam": 1, "ham": 0, "decided_spam": 1, "decided_ham": 0}
     ]
+    table = CliRunner().invoke(app, ["rules", "test", str(tmp_path), "--rules", str(tmp_path / "rules.toml")]).output
+    (row,) = [line.split() for line in table.splitlines() if line.split()[:2] == ["spam", "spam"]]
+    assert "alone" in table
+    assert row[-2:] == ["100.0%", "0.0%"], "with the words, and by the patterns alone"
 
 
 def test_wrongly_judged_messages_are_listed_on_request(tmp_path: Path) -> None:
