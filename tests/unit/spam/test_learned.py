@@ -269,6 +269,16 @@ def test_a_text_without_a_known_word_gets_no_points() -> None:
     assert assessed("qwertz uiop").reasons == ()
 
 
+def test_a_language_that_the_owner_has_not_judged_gets_no_points_for_a_few_known_words() -> None:
+    known, foreign = (
+        text(1, PITCH).split()[:3],
+        [f"kedves{letter}{other}" for letter in "abcdefghij" for other in "klmnopqr"],
+    )
+
+    assert MODEL.assess("Hello", [" ".join(known)]).points > 0
+    assert MODEL.assess("Hello", [" ".join([*known, *foreign])]).points == 0
+
+
 def test_fifty_poisoned_labels_change_little() -> None:
     """An attacker whose fifty messages of link selling were answered, each from a domain of its own."""
     poison = [example(5000 + number, Act.REPLIED, text(6000 + number, PITCH)) for number in range(50)]

@@ -14,7 +14,16 @@ from enum import StrEnum
 from functools import partial
 
 from email_handler.errors import BadWords
-from email_handler.spam.words import SMOOTHING, WordModel, WordPoints, features, load_words, words, write_words
+from email_handler.spam.words import (
+    FEWEST_KNOWN,
+    SMOOTHING,
+    WordModel,
+    WordPoints,
+    features,
+    load_words,
+    words,
+    write_words,
+)
 from email_handler.values import dataclass
 
 FORM = 1
@@ -174,9 +183,12 @@ class LearnedModel:
         return WordPoints(points=points, named=name(1 if points > 0 else -1) if name and points else ())
 
     def _judged(self, subject: Sequence[str], text: Sequence[str]) -> tuple[float, Callable[[int], tuple[str, ...]]]:
-        """Return the odds of a text, and what names the words that speak for spam (1) or against it (-1)."""
+        """Return the odds of a text, and what names the words that speak for spam (1) or against it (-1). If hardly any of
+        its words are known, it is in a language that the owner has not judged, and a few of them say nothing of it."""
         hashed = features(subject, text)
         known = self.model.features.intersection(hashed)
+        if len(known) < FEWEST_KNOWN * len(set(text)):
+            known = frozenset()
         return self.model.odds(known), partial(self.model.named, subject, text, hashed, known)
 
 

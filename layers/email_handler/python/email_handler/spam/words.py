@@ -30,7 +30,7 @@ _LONGEST = 24  # letters of a word
 _UNSPACED = regex("[\u3040-\u30ff\u3400-\u9fff]")
 _LONG = 400  # words of a text of which windows are also judged apart
 _WINDOW = 200  # words of one; each begins in the middle of the one before
-_FEWEST_KNOWN = 0.1  # of a text's words; with fewer, its language is not the model's
+FEWEST_KNOWN = 0.1  # of a text's words; with fewer, its language is not the model's
 _NAMED = 5  # words that explain the points
 _IN_SUBJECT = crc32(b"subject: ")
 
@@ -148,7 +148,7 @@ class WordModel:
             if len(single) < count:
                 pairs, of_subject = hashed[count + window.start : count + window.stop - 1], hashed[2 * count - 1 :]
                 here = known.intersection([*single, *pairs, *of_subject])
-            if len(here) >= _FEWEST_KNOWN * len(set(single)):
+            if len(here) >= FEWEST_KNOWN * len(set(single)):
                 yield self.odds(here) + self.base, here
 
 
