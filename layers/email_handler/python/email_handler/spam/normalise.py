@@ -27,7 +27,7 @@ _TYPED = (
     | {ord("ß"): "ss", 0x2800: " "}
 )
 # Small capitals, and white letters in a black circle or square: no language is written in them, and NFKD keeps them.
-_DRAWN = str.maketrans("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz") | {
+_DRAWN = str.maketrans("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz") | {
     first + number: chr(ord("a") + number) for first in (0x1F150, 0x1F170) for number in range(26)
 }
 _DIGITS_AS_LETTERS = str.maketrans("013457@$!|", "oieastasil")
