@@ -1,6 +1,7 @@
 """The model of words adds between nothing and a cap, explains itself in the message's own words, and never holds alone."""
 
 import string
+import time
 from dataclasses import replace
 
 import pytest
@@ -93,6 +94,71 @@ def test_points_are_explained_by_words_that_the_message_has() -> None:
     assert (reason.stage, reason.rule) == ("words", "words")
     assert 1 <= len(named) <= 5
     assert all(set(name.strip("“”").split()) <= set(words(f"Notice {PHISHING}")) for name in named)
+
+
+DRAWN = str.maketrans("abcdeghijklmnoprtuvwyz", "ᴀʙᴄᴅᴇɢʜɪᴊᴋʟᴍɴᴏᴘʀᴛᴜᴠᴡʏᴢ")
+SHAPES = str.maketrans("aeopcxy", "\u0430\u0435\u043e\u0440\u0441\u0445\u0443")
+
+
+@pytest.mark.parametrize(
+    "disguised",
+    [
+        *(each.join(PHISHING) for each in ("\u200b", "\u00ad", "\u2060", "\u034f", "\u0301", "\x01", "\x7f", "\x9f")),
+        PHISHING.lower().translate(DRAWN),
+        PHISHING.translate(SHAPES),
+        PHISHING.replace("a", "\u0251").replace("g", "\u0261"),
+        PHISHING.replace(" ", "\u2800"),
+        PHISHING.replace(" ", "\u00a0"),
+        f"\u202e{PHISHING[::-1]}\u202c",
+        "   ".join("\u00a0".join(word) for word in PHISHING.split()),
+        "".join(f"&#{ord(letter)};" for letter in PHISHING),
+    ],
+)
+def test_words_in_disguise_get_the_points_of_the_words(disguised: str) -> None:
+    assert assessed(disguised).words >= assessed(PHISHING).words > 0
+
+
+@pytest.mark.parametrize("between", ["<b></b>", "<!-- x -->", "<wbr>", "&shy;", "<i style='display:none'>q</i>"])
+def test_words_split_by_markup_get_the_points_of_the_words(between: str) -> None:
+    html = f"<p>{between.join(PHISHING)}</p>"
+    message = parse(f"Subject: Notice\r\nContent-Type: text/html\r\n\r\n{html}".encode())
+
+    assert assess_content(message, builtin_rules()).words == assessed(PHISHING).words
+
+
+@pytest.mark.parametrize("text", ["", "password", "Viagra", "a", "\u8acb"])
+def test_a_message_of_a_word_or_none_gets_no_points(text: str) -> None:
+    assert assessed(text, "").score == assessed(text, text).score == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "piece"),
+    [
+        ("plain", "word "),
+        ("plain", "a"),
+        ("plain", "a "),
+        ("plain", "pa5sw0rd "),
+        ("plain", "p\u0251ss "),
+        ("plain", "\u8acb"),
+        ("plain", "\ufdfa"),
+        ("plain", "\u202e\u200b"),
+        ("plain", "> x\n"),
+        ("plain", f"{PHISHING} "),
+        ("html", "<p>a"),
+        ("html", "&#112;"),
+        ("html", "<a href='http://a.example/x'>b</a> "),
+    ],
+)
+def test_five_megabytes_are_judged_in_bounded_time_and_not_held_by_words(kind: str, piece: str) -> None:
+    """It takes 70 ms at most on a machine that does nothing else."""
+    body = piece.encode() * (5_000_000 // len(piece.encode()))
+    message = parse(b"Subject: Notice\r\nContent-Type: text/%b; charset=utf-8\r\n\r\n%b" % (kind.encode(), body))
+    began = time.process_time()
+
+    found = assess_content(message, replace(builtin_rules(), rules=(), signals={}))
+
+    assert found.outcome is not Outcome.HOLD
+    assert time.process_time() - began < 1
 
 
 def test_what_is_quoted_counts_for_nothing() -> None:
