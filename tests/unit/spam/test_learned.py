@@ -120,6 +120,23 @@ def test_one_text_from_many_senders_counts_a_few_times() -> None:
     assert len(counted([*campaign, *examples(50, 0)])) == MOST_OF_ONE + 50
 
 
+def test_a_flood_from_one_sender_or_one_domain_pushes_nobody_out() -> None:
+    """A stranger sends thousands of messages that are held, and the owner confirms all of them."""
+    one_sender = [
+        example(5000 + number, Act.CONFIRMED, text(number, PITCH), "loud", "loud.test") for number in range(MOST)
+    ]
+    one_domain = [
+        example(9000 + number, Act.CONFIRMED, text(number, PITCH), domain="busy.test") for number in range(MOST)
+    ]
+    honest = examples(150, 150)
+
+    kept = counted([*one_sender, *one_domain, *honest])
+
+    assert len(kept) <= MOST
+    assert {one.sender for one in honest} <= {one.sender for one in kept}
+    assert learn([*one_sender, *one_domain, *honest]) is not None
+
+
 def test_only_the_latest_examples_count_and_those_of_another_form_do_not() -> None:
     old = dataclasses.replace(example(5000, Act.SPAM, "x y"), form=0)
 

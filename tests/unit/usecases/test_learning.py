@@ -373,6 +373,17 @@ def test_examples_that_are_too_old_to_count_are_deleted(world: World) -> None:
     assert ReceiptId("old") not in world.records.learned
 
 
+def test_examples_that_count_stay_however_much_came_from_one_sender_later(world: World) -> None:
+    learned_before(world)
+    honest = set(world.records.learned)
+    flood = {ReceiptId(f"loud-{n}"): example(5000 + n, Act.CONFIRMED, text(n, PITCH), "loud") for n in range(MOST)}
+    world.records.learned |= flood
+    learns(world)
+
+    assert honest <= set(world.records.learned)
+    assert world.pointer.where() != BUILTIN
+
+
 def test_what_was_erased_while_a_model_was_made_is_left_to_the_next_pass(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

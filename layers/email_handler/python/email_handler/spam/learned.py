@@ -32,7 +32,7 @@ FORM = 1
 FEWEST, FEWEST_OF_A_KIND = 200, 50
 """Examples, and examples of either kind, below which there is no model."""
 
-MOST = 2000  # examples, the latest ones: what the owner thought years ago fades
+MOST = 2000  # examples, the latest ones that count: what the owner thought years ago fades
 MOST_OF_ONE = 5  # examples of a kind by one sender, or with one text
 MOST_OF_A_DOMAIN, SHARE_OF_A_DOMAIN = 20, 0.2  # of a kind, whichever is more
 RAISE, LOWER = 6.0, 4.0
@@ -86,9 +86,9 @@ def _opening(subject: str, text: str) -> tuple[list[str], list[str]]:
 
 def counted(examples: Iterable[Example]) -> list[Example]:
     """Return those of *examples* that are learned from, the latest first: of each kind only a few of one sender or of one
-    text, and no more than a share of one domain, so that nobody who writes a lot decides alone."""
+    text, and no more than a share of one domain, so that nobody who writes a lot decides alone, or pushes out the others."""
     usable = [one for one in examples if one.form == FORM and one.features]
-    latest = sorted(usable, key=lambda one: (one.at, one.sender, one.features), reverse=True)[:MOST]
+    latest = sorted(usable, key=lambda one: (one.at, one.sender, one.features), reverse=True)
     kinds = Counter(one.act.against for one in latest)
     so_far: Counter[object] = Counter()
     kept = []
@@ -97,12 +97,12 @@ def counted(examples: Iterable[Example]) -> list[Example]:
         limits: dict[object, float] = {
             ("sender", kind, one.sender): MOST_OF_ONE,
             ("text", kind, one.features): MOST_OF_ONE,
-            ("domain", kind, one.domain): max(MOST_OF_A_DOMAIN, SHARE_OF_A_DOMAIN * kinds[kind]),
+            ("domain", kind, one.domain): max(MOST_OF_A_DOMAIN, SHARE_OF_A_DOMAIN * min(kinds[kind], MOST)),
         }
         if all(so_far[group] < most for group, most in limits.items()):
             so_far.update(limits.keys())
             kept.append(one)
-    return kept
+    return kept[:MOST]
 
 
 def enough(examples: Sequence[Example], kept: Sequence[Example]) -> bool:

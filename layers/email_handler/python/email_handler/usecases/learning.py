@@ -21,7 +21,7 @@ from email_handler.mail.parsing import parse
 from email_handler.mistakes import Mistake, attempt
 from email_handler.ports import BUILTIN, LEARNING_DUE, OFF, DocumentPointer, Judgements
 from email_handler.spam.content import Content
-from email_handler.spam.learned import MOST, Act, Example, learn, sample
+from email_handler.spam.learned import MOST, Act, Example, counted, learn, sample
 from email_handler.spam.rules import RuleSet
 from email_handler.usecases.context import Context
 from email_handler.usecases.reconcile import SETTLED
@@ -190,7 +190,9 @@ def _put_in_force(context: Context, learning: Learning, due: str) -> None:
         records.set_checkpoint(IN_FORCE, f"{where} {key}")
         pointer.move(key)
     records.set_checkpoint(IN_FORCE, key)
-    for receipt, _ in stored[MOST:]:
-        learning.judgements.unlearn(receipt)
+    counting = set(counted(example for _, example in stored))
+    for receipt, example in stored[MOST:]:
+        if example not in counting:
+            learning.judgements.unlearn(receipt)
     if records.checkpoint(LEARNING_DUE) == due:  # else something was erased meanwhile
         records.set_checkpoint(LEARNING_DUE, "")
