@@ -25,8 +25,8 @@ _FEW = 8  # words
 _QUOTED_LINE = regex(r"(?m)^>.*\n?")
 _REFERENCE = pcre2.compile(r"\b(?:src|action|background)\s*+=\s*+[\"']?+([^\"'\s>]++)", pcre2.IGNORECASE)
 _BARE_ADDRESS = pcre2.compile(r"\b(?:https?://|www\.)[^\s<>\"']++", pcre2.IGNORECASE)
-_SHOWN_HOST = pcre2.compile(r"^\s*+(?:https?://)?+((?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,24})(?:[/:?#]\S*+)?\s*+$", pcre2.I)
-_HOST = pcre2.compile(r"^\s*+https?://(?:[^/@\s]*+@)?+\[?+([^/:?#\]\s]++)", pcre2.I)
+_SHOWN_HOST = regex(r"(?i)\s*+(?:https?://)?+((?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,24})(?:[/:?#]\S*+)?\s*+\Z")
+_HOST = regex(r"(?i)\s*+https?://(?:[^/@\s]*+@)?+\[?+([^/:?#\]\s]++)")
 
 
 class Content:

@@ -85,7 +85,7 @@ _SPACED_WORD = _Disguise(
     r"(?<![^\W\d_])[^\W\d_]([ \u00a0\u2000-\u200a\u202f.*_~|/-])[^\W\d_](?![^\W\d_])(?:\1[^\W\d_](?![^\W\d_])){2,30}+",
     lambda found: found[0][::2],
 )
-_JOINED_OR_LEET = pcre2.compile(f"{_SPACED_WORD.pattern}|{_LEET_WORD.pattern}")
+_CHANGED = pcre2.compile(rf"[^\x20-\x7e]|&|\A | \z|  |{_SPACED_WORD.pattern}|{_LEET_WORD.pattern}")
 _GAP = regex(r"\s{3,}")
 
 
@@ -104,11 +104,10 @@ class Seen:
 
 def see(text: str) -> Seen:
     """Return the windows of *text*, see :func:`as_seen`."""
+    if _is_seen_as_it_is(text):
+        return Seen((text,), (text,))
     text = encodable(text)
-    received = _windows(text)
-    if received == [text] and _is_plain(text) and "&" not in text and not _JOINED_OR_LEET.search(text):
-        return Seen((text,), (text,))  # as most header fields are
-    joined = _joined_ends(text)
+    received, joined = _windows(text), _joined_ends(text)
     normalised = map(_without_disguises, received if joined is None else _windows(joined))
     return Seen(tuple(received), tuple(normalised))
 
@@ -124,6 +123,8 @@ def as_seen(*texts: str, spacing: bool = False) -> tuple[str, ...]:
     A long text has two windows, its first and its last :data:`WINDOW` characters: two whole ones, so that padding before
     or after a message hides none of it. They are counted in folded text, so white space is no padding.
     """
+    if all(map(_is_seen_as_it_is, texts)):
+        return tuple(dict.fromkeys(texts))
     spaced = [encodable(text)[:WINDOW] for text in texts] if spacing else []
     return tuple(dict.fromkeys([*spaced, *views_of(map(see, texts))]))
 
@@ -180,6 +181,11 @@ def _joined_ends(text: str) -> str | None:
     ends = _GAP.sub("   ", ends)
     most = 3 * WINDOW  # two windows of spaced-out letters, joined, fill one
     return _SPACED_WORD.remove_from(ends if len(ends) <= 2 * most else ends[:most] + ends[-most:])
+
+
+def _is_seen_as_it_is(text: str) -> bool:
+    """Return whether *text* has one view only, as most header fields have."""
+    return len(text) <= WINDOW and text.isascii() and not _CHANGED.search(text)
 
 
 def _is_plain(folded: str) -> bool:
