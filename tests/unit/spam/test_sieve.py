@@ -82,6 +82,27 @@ def test_a_pattern_is_kept_where_letters_outside_ascii_let_it_match(pattern: str
 
 
 @pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"[\t-\r]x", "\x0bx"),
+        (r"[\n-~]x", "Ax"),
+        (r"[\b-~]x", "Ax"),
+        (r"[\x00-\t]x", "\x07x"),
+        (r"[^\t-\r]x", "Ax"),
+    ],
+)
+def test_a_range_may_begin_and_end_with_a_control_character(pattern: str, text: str) -> None:
+    assert pcre2.compile(pattern).search(text)
+    assert sieved(pattern, text)
+
+
+@pytest.mark.parametrize("pattern", ["(?-i)[^a-z]{3}", "(?s-i:[^a-z]{3})", "a|(?:(?-i)b|[^a-z]{3})"])
+def test_what_excludes_letters_of_one_case_matches_those_of_the_other(pattern: str) -> None:
+    assert pcre2.compile(pattern, pcre2.IGNORECASE).search("WIN")
+    assert sieved(pattern, "WIN")
+
+
+@pytest.mark.parametrize(
     "pattern",
     [
         "[[:alpha:]]casino",

@@ -30,13 +30,14 @@ _CHARACTER = r"\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\."
 _PART = regex(rf"(?s:{_CHARACTER}|\[\^?|\(\?P?<[a-zA-Z_]\w*>|\(\?<?[=!]|\(\?>|\(\?[is-]*[:)]|\(\?|\(\*|.)")
 _MEMBER = regex(rf"(?s:{_CHARACTER}|\[[:.=]|.)")
 _QUANTIFIER = regex(r"(?:[*+?]|\{\d+(?:,\d*)?\})")
-_OF_CLASSES = {"W": r"\W", "D": r"\D", "S": r"\S", "n": r"\n", "r": r"\r", "t": r"\t", "f": r"\f", "a": r"\a"}
+_CONTROLS = {r"\n": "\n", r"\r": "\r", r"\t": "\t", r"\f": "\f", r"\a": "\a"}
+_OF_CLASSES = {"W": r"\W", "D": r"\D", "S": r"\S"}
 _PLACES = {".": ".", "|": "|", "^": r"\A", "$": r"\z"}
 _ESCAPES = _OF_CLASSES | {
     "b": r"\b", "B": "(?:)", "A": r"\A", "z": r"\z", "Z": r"\z", "w": r"\w", "d": r"[\d_]", "s": r"[\s\x0b~]",
 }  # fmt: skip
-_IN_CLASS = _OF_CLASSES | {"b": r"\x08", "w": r"\w", "d": r"\d_", "s": r"\s\x0b~"}
-_IN_NEGATED = {"b": r"\x08", "w": r"\w", "d": r"\d", "s": r"\s\x0b", "n": r"\n", "r": r"\r", "t": r"\t", "W": r"\W"}
+_IN_CLASS = _OF_CLASSES | {"w": r"\w", "d": r"\d_", "s": r"\s\x0b~"}
+_IN_NEGATED = {"w": r"\w", "d": r"\d", "s": r"\s\x0b", "W": r"\W"}
 
 
 class _UnknownError(ValueError):
@@ -105,6 +106,7 @@ class _Reader:
     def __init__(self, pattern: str) -> None:
         self.pattern, self.at = pattern, 0
         self.letters = ""  # outside ASCII, that a match may need, as members of a class
+        self.case_counts = False  # in some of what was read; it never does in the relaxed form
 
     def whole(self) -> str:
         """Return the relaxed form of the pattern. Raises :class:`_UnknownError`."""
@@ -145,7 +147,8 @@ class _Reader:
     def group(self, part: str) -> str:
         if part in ("(?", "(*"):
             raise _UnknownError("it has a group of another kind")
-        if part.endswith(")"):  # from here on case counts, or no longer: it never does in the relaxed form
+        self.case_counts |= "i" in part.partition("-")[2]
+        if part.endswith(")"):  # options for what follows
             return "(?:)"
         letters, inner = self.letters, self.relaxed()
         self.next(_PART)
@@ -170,7 +173,7 @@ class _Reader:
 
     def character_class(self, *, negated: bool) -> str:
         """Return the relaxed form of the class that has begun. What stands for other characters is in a negated one,
-        whatever else that excludes."""
+        whatever else that excludes; if it excludes letters of one case alone, it may be anything."""
         members, excluded, first = "", "", self.at
         while (member := self.next(_MEMBER)) != "]" or self.at == first + 1:
             low = _code(member)
@@ -187,7 +190,7 @@ class _Reader:
                 members += self.foreign(max(low, _LAST_ASCII + 1), high) if high > _LAST_ASCII else ""
         if not negated:
             return f"[{members}]" if members else _NEVER
-        rest = f"[^{members}]" if members else "."
+        rest = f"[^{members}]" if members and not self.case_counts else "."
         return f"(?:{rest}|[{excluded}])" if excluded else rest
 
     def end_of_range(self, low: int) -> int:
@@ -201,10 +204,11 @@ class _Reader:
 
 def _code(part: str) -> int | None:
     """Return the character that *part* stands for, None if it stands for several or none."""
-    if len(part) == 1:
-        return None if part == "{" else ord(part)
     if part.startswith(("\\u", "\\x")) and len(part) > len("\\x"):
         return int(part[len("\\x") :], 16)
+    part = _CONTROLS.get(part, part)
+    if len(part) == 1:
+        return None if part == "{" else ord(part)
     return ord(part[1]) if part[0] == "\\" and not part[1].isalnum() else None
 
 
