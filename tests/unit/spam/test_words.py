@@ -161,10 +161,12 @@ def test_five_megabytes_are_judged_in_bounded_time_and_not_held_by_words(kind: s
     assert time.process_time() - began < 1
 
 
-def test_what_is_quoted_counts_for_nothing() -> None:
-    quoted = "\n".join(f"> {line}" for line in PHISHING.split(". "))
+@pytest.mark.parametrize("times", [1, 200])
+def test_what_is_quoted_counts_for_nothing(times: int) -> None:
+    quoted = "\n".join(f"> {line}" for line in PHISHING.split(". ") * times)
 
     assert assessed(f"Is this from you?\n\n{quoted}").score == 0
+    assert assessed(quoted).score == assessed(f"> {PHISHING}").score == 0
 
 
 @pytest.mark.parametrize(

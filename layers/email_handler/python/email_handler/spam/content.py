@@ -108,11 +108,13 @@ class Content:
     def worded(self) -> tuple[str, Sequence[str]]:
         """Return what the model of words reads: the subject; and for each body the subject with it, without lines that
         are quoted, and the third window of a long one."""
-        own = [
-            see(self._with_subject(_QUOTED_LINE.sub("", body))) if "\n>" in body else seen
-            for body, seen in zip(self._bodies, self._seen_bodies, strict=True)
+        own = [_QUOTED_LINE.sub("", body) if "\n>" in body or body[:1] == ">" else body for body in self._bodies]
+        seen = [
+            known if text == body else see(self._with_subject(text))
+            for text, body, known in zip(own, self._bodies, self._seen_bodies, strict=True)
         ]
-        texts = [" ".join(seen.normalised) for seen in (*own, *self._seen_middles)]
+        seen += self._seen_middles if own == self._bodies else map(see, filter(None, map(self._middle, own)))
+        texts = [" ".join(one.normalised) for one in seen]
         return " ".join(see(self.message.subject).normalised), texts
 
     @cached_property
