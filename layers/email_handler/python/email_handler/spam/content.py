@@ -157,8 +157,16 @@ class Content:
             case "attachment names":
                 texts = ["\n".join(attachment.name for attachment in message.attachments)]
             case _:
-                texts = ["\n".join(message.header_all(field.removeprefix("header ")))]
+                texts = ["\n".join(self._headers.get(field.removeprefix("header "), ()))]
         return tuple(text for text in texts if text)
+
+    @cached_property
+    def _headers(self) -> Mapping[str, Sequence[str]]:
+        """Return the values of the header's fields by lower-case name, topmost first."""
+        found: dict[str, list[str]] = {}
+        for header in self.message.headers:
+            found.setdefault(header.name.lower(), []).append(header.value)
+        return found
 
     def _middle(self, body: str) -> str:
         """Return one more window of a long body, between the two at its ends: the one that most rules may match.
