@@ -48,14 +48,6 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
 
     Raises CommandError.
     """
-    from cloud.clients import Clients  # noqa: PLC0415
-    from email_handler.adapters.aws import DeferredClient  # noqa: PLC0415
-    from email_handler.adapters.dynamodb.changes import DynamoChanges  # noqa: PLC0415
-    from email_handler.adapters.dynamodb.ledger import DynamoLedger  # noqa: PLC0415
-    from email_handler.adapters.dynamodb.operator import DynamoOperator  # noqa: PLC0415
-    from email_handler.adapters.dynamodb.records import DynamoRecords  # noqa: PLC0415
-    from email_handler.adapters.s3 import S3Archive  # noqa: PLC0415
-
     if not stack and not endpoint:
         local = running(PROJECT)
         if local is None:
@@ -66,7 +58,14 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
     stack = stack or STACK
     place = endpoint or "AWS"
     with aws_errors(place):
-        session: Any = Clients(endpoint) if endpoint else _session_at_aws()
+        session = _session(endpoint)
+        from email_handler.adapters.aws import DeferredClient  # noqa: PLC0415
+        from email_handler.adapters.dynamodb.changes import DynamoChanges  # noqa: PLC0415
+        from email_handler.adapters.dynamodb.ledger import DynamoLedger  # noqa: PLC0415
+        from email_handler.adapters.dynamodb.operator import DynamoOperator  # noqa: PLC0415
+        from email_handler.adapters.dynamodb.records import DynamoRecords  # noqa: PLC0415
+        from email_handler.adapters.s3 import S3Archive  # noqa: PLC0415
+
         described = describe_stack(session, stack)
         if not described:
             raise CommandError(f"there is no stack {stack} at {place}: name one with --stack")
@@ -93,8 +92,13 @@ def connect(stack: str = "", endpoint: str = "") -> Connection:
         )
 
 
-def _session_at_aws() -> Any:
-    import boto3  # noqa: PLC0415  (see the module's docstring)
+def _session(endpoint: str) -> Any:
+    """Return what makes clients. Whoever imports botocore first decides what it imports: AWS may need all of it."""
+    if endpoint:
+        from cloud.clients import Clients  # noqa: PLC0415  (see the module's docstring)
+
+        return Clients(endpoint)
+    import boto3  # noqa: PLC0415  (likewise)
 
     return boto3.session.Session()
 

@@ -1,5 +1,6 @@
-"""What making clients for the local cloud imports."""
+"""What making clients imports, for the local cloud and for AWS."""
 
+import os
 import subprocess
 import sys
 
@@ -14,3 +15,18 @@ def test_clients_import_no_cryptography_which_others_can_import_after_them() -> 
     )
 
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True, timeout=60)
+
+
+def test_at_aws_botocore_has_the_cryptography_that_a_login_needs() -> None:
+    code = (
+        "from operations.connection import connect\n"
+        "from operations.errors import CommandError\n"
+        "try:\n"
+        "    connect(stack='email-handler')\n"
+        "except CommandError:\n"
+        "    from botocore.compat import HAS_CRT\n"
+        "    assert HAS_CRT\n"
+    )
+
+    environment = os.environ | {"AWS_PROFILE": "nobody"}
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True, timeout=60, env=environment)
