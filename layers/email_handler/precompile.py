@@ -63,7 +63,8 @@ def main(folder: str) -> None:
     """Import everything below *folder*, and write what was compiled."""
     Path(folder, "email_handler/precompiled.bin").unlink(missing_ok=True)  # what an earlier one has, nothing compiles
     sys.path.insert(0, folder)
-    sys.modules["pcre2"] = Anything("pcre2")  # the layer's may be for another processor
+    for library in ("pcre2", "re2"):
+        sys.modules[library] = Anything(library)  # the layer's may be for another processor
     package = importlib.import_module("email_handler")
     for module in pkgutil.walk_packages(package.__path__, "email_handler."):
         try:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from email_handler.precompiled import ENGINE
+from email_handler.spam.sieve import _QUANTIFIER
 from tests.support.stack import PROJECT
 
 LIMIT = 15 * 1024 * 1024
@@ -75,9 +76,12 @@ def test_the_layer_has_its_patterns_compiled_to_what_re_compiles_them_to(layer: 
 
     assert engine == ENGINE
     assert len(known) > 400
-    for (pattern, flags), (all_flags, code, *_) in known.items():
+    assert (_QUANTIFIER.pattern, 0) in known, "of a module that imports a library for the layer's processor"
+    for (pattern, flags), (all_flags, code, groups, numbers, names) in known.items():
+        compiled = re.compile(pattern, flags)
         assert array("I", code).tolist() == compiler._code(compiler._parser.parse(pattern, flags), flags)
-        assert re.compile(pattern, flags).flags == all_flags
+        assert (all_flags, groups, numbers) == (compiled.flags, compiled.groups, compiled.groupindex)
+        assert {name: number for number, name in enumerate(names) if name} == numbers
 
 
 def test_every_library_of_the_layer_is_for_the_requested_processor(layer: Path, architecture: str) -> None:

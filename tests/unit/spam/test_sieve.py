@@ -19,14 +19,14 @@ TEXT_RULES = [rule for rule in RULES if rule.field == "text"]
 
 # Pieces of patterns and of texts that meet each other: letters of one and of several scripts, marks, signs and spaces.
 PIECES = [
-    *"abk_~?!{ ", "\u017f", "\u212a", "é", "я", "Я", "ß", "“", "€", "\u0301", "\u00a0", "中", "😀", "२", "\n",
+    *"abAk_~?!{ ", "\u017f", "\u212a", "é", "я", "Я", "ß", "“", "€", "\u0301", "\u00a0", "中", "😀", "२", "\n",
     "free ", "win", "42",
 ]  # fmt: skip
 PATTERN_PIECES = [
     *(re.escape(piece) for piece in PIECES if piece != "\n"),
     r"\b", r"\B", r"\w", r"\W", r"\d", r"\D", r"\s", r"\S", ".", "^", "$", r"\A", r"\Z", r"\x41", r"\u044f", r"\.",
     "[ab]", "[^a]", "[^_]", "[^~é]", "[a-я]", "[!-~]", "[é“]", r"[\w.-]", r"[^\w ]", r"[^\s?]", r"[\d?]", r"[\W]", "[]a]",
-    "[^]b]", "[ -@]", "(?i)", "(?-i)", "(?=win)", "(?!a)", "(?<=b)", "(?<!é)", "(?:a|яb)?", "(free|я)", "(?>a+)", "(?P<x>b)",
+    "[^]b]", "[ -@]", r"[\t-~]", "(?i)", "(?-i)", "(?=win)", "(?!a)", "(?<=b)", "(?<!é)", "(?:a|яb)?", "(free|я)", "(?>a+)", "(?P<x>b)",
 ]  # fmt: skip
 QUANTIFIERS = ["", "", "", "?", "*", "+", "??", "*+", "++", "{2}", "{1,3}", "{0,2}?", "{2,}+"]
 
