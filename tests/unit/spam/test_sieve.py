@@ -75,6 +75,8 @@ def test_a_pattern_is_dropped_where_it_cannot_match(pattern: str, text: str) -> 
         ("why\\?", "why?"),
         ("é\\?", "é?"),
         ("(?-i)URGENT", "URGENT"),
+        ("[^k-\u2fff]x", "\u017fx"),  # PCRE2 excludes neither
+        ("[^k-\u2fff]x", "\u212ax"),
     ],
 )
 def test_a_pattern_is_kept_where_letters_outside_ascii_let_it_match(pattern: str, text: str) -> None:

@@ -185,6 +185,8 @@ class _Reader:
                 members += f"\\x{low:02x}-\\x{min(high, _LAST_ASCII):02x}"
             if negated:
                 excluded += "".join(sign for sign in (_ANY_LETTER, _ANY_OTHER) if low <= ord(sign) <= high)
+                # PCRE2 excludes these from no range, and they have become ASCII letters.
+                excluded += "".join(folded for letter, folded in _FOLDED.items() if low <= ord(letter) <= high)
             else:
                 members += _ANY_OTHER * (low <= ord("?") <= high)
                 members += self.foreign(max(low, _LAST_ASCII + 1), high) if high > _LAST_ASCII else ""
