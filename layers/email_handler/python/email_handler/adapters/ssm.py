@@ -101,8 +101,9 @@ class SsmConfig:
         return self._copies[parameter].document
 
     def _fetch(self, parameter: str, last: _Copy | None, now: float) -> _Copy:
-        alone = _Pointers(self._ssm, [parameter], self._monotonic)
-        key, asked = self._pointers.setdefault(parameter, alone).where(parameter, now)
+        if parameter not in self._pointers:
+            self._pointers[parameter] = _Pointers(self._ssm, [parameter], self._monotonic)
+        key, asked = self._pointers[parameter].where(parameter, now)
         if key in (BUILTIN, OFF):
             return _Copy(key=key, etag="", document=None, checked=asked)
         condition = {"IfNoneMatch": last.etag} if last and last.key == key else {}

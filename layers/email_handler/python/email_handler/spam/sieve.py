@@ -17,7 +17,7 @@ import re2
 
 from email_handler.mail.patterns import regex
 
-_MEMORY = 128 << 20  # bytes in which RE2 remembers where texts have led it
+_MEMORY = 128 << 20  # bytes in which each sieve remembers where texts have led it
 _LARGEST = 4000  # instructions of a relaxed pattern; larger ones lead to more than can be remembered
 _LAST_ASCII = 127
 _FOLDED = {"\u017f": "s", "\u212a": "k"}  # match ASCII letters in any case

@@ -24,7 +24,7 @@ from email_handler.errors import LeaseHeld, RecordChanged, UnknownConversation
 from email_handler.identifiers import EmailAddress, LedgerId, SesId
 from email_handler.ports import Clock, SendContext, SentCommit
 
-_OPTIONAL = [field.name for field in fields(LedgerItem)]  # an item need not have all of them
+_FIELDS = [field.name for field in fields(LedgerItem)]  # an item need not have all of them
 
 
 class DynamoLedger:
@@ -152,7 +152,7 @@ class DynamoLedger:
     def _change(self, item: LedgerItem, attempt: int, state: SendState) -> Item:
         """Return the write that stores *item*, if the stored attempt and state are these."""
         attributes = keys.ledger_attributes(item)
-        gone = [name for name in (*_OPTIONAL, "by_send_state") if name not in attributes]
+        gone = [name for name in (*_FIELDS, "by_send_state") if name not in attributes]
         assignments = ", ".join(f"#{name} = :{name}" for name in attributes)
         removals = f" REMOVE {', '.join(f'#{name}' for name in gone)}" if gone else ""
         return self._table.update(

@@ -93,7 +93,7 @@ class Finding(NamedTuple):
 
 
 class Needles:
-    """Everything to look for of one :class:`Identity`: build it once for each composition, since it compiles but once."""
+    """Everything to look for of one :class:`Identity`: build it once for each composition: it compiles its patterns."""
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
