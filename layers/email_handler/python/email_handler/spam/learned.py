@@ -8,7 +8,7 @@ words it begins with. The same examples give the same bytes. ADR 28 says why.
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -186,7 +186,7 @@ class LearnedModel:
         """Return the odds of a text, and what names the words that speak for spam (1) or against it (-1). If hardly any of
         its words are known, it is in a language that the owner has not judged, and a few of them say nothing of it."""
         hashed = features(subject, text)
-        known = self.model.features.intersection(hashed)
+        known: Set[int] = self.model.weights.keys() & hashed
         if len(known) < FEWEST_KNOWN * len(set(text)):
             known = frozenset()
         return self.model.odds(known), partial(self.model.named, subject, text, hashed, known)

@@ -9,7 +9,7 @@ import json
 import sys
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from itertools import repeat
 from math import sqrt
 from pathlib import Path
@@ -24,7 +24,6 @@ FORMAT = 1
 SMOOTHING = 6  # counted words added to a text's own, so that one word alone says little
 _BUILTIN = Path(__file__).parents[1] / "builtin" / "spam-words.model"
 _ENDING = ',;!?"()[]{}<>*|~#+^`\\'  # and of other scripts, an ellipsis and the full stops of Chinese
-_SEPARATORS = str.maketrans(dict.fromkeys(_ENDING, " "))
 _SEPARATED = bytes.maketrans(_ENDING.encode(), b" " * len(_ENDING))
 _LONGEST = 24  # letters of a word
 _UNSPACED = regex("[\u3040-\u30ff\u3400-\u9fff]")
@@ -42,12 +41,10 @@ def words(text: str) -> list[str]:
     Numbers, web addresses, email addresses and file names are left out: they say who wrote to whom, not what is sold.
     """
     lower = text.lower()
-    if text.isascii():
-        plain = lower.translate(_SEPARATORS)
-    else:
+    if not text.isascii():
         lower = _UNSPACED.sub(r" \g<0> ", lower).replace("\u2026", " ").replace("\u3001", " ").replace("\u3002", " ")
-        # Bytes are translated at once; a text that is not ASCII, character by character.
-        plain = lower.encode("utf-8", "surrogatepass").translate(_SEPARATED).decode("utf-8", "surrogatepass")
+    # Bytes are translated at once, a text character by character.
+    plain = lower.encode("utf-8", "surrogatepass").translate(_SEPARATED).decode("utf-8", "surrogatepass")
     plain = f"{plain} ".replace(". ", " ").replace(": ", " ").replace("-", "").replace("'", "")
     if text.isascii():
         return [word for word in filter(str.isalpha, plain.split()) if 1 < len(word) <= _LONGEST]
@@ -96,7 +93,7 @@ class WordPoints:
     named: tuple[str, ...] = ()  # the words and pairs that weighed most, as the message has them
 
 
-@dataclass(frozen=True, kw_only=True)  # without slots, for the cached property
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WordModel:
     """Weights of words, and how their sum becomes points."""
 
@@ -104,11 +101,6 @@ class WordModel:
     weights: Mapping[int, int]  # by the hash of each word or pair that counts, -127 to 127
     gain: float  # points for a unit of the normalised sum
     base: float  # points of a text without a known word, below 0
-
-    @cached_property
-    def features(self) -> frozenset[int]:
-        """The hashes that have a weight: a set finds which of a list it has in two thirds of a dictionary's time."""
-        return frozenset(self.weights)
 
     def assess(self, subject: str, texts: Iterable[str]) -> WordPoints:
         """Return what the words of a message say: those of its *subject* and of the one of its *texts* that says most.
@@ -142,13 +134,13 @@ class WordModel:
     def _judged(self, hashed: Sequence[int], count: int) -> Iterator[tuple[float, Collection[int]]]:
         """Yield the points and the known features of each window of a text of *count* words, if enough of its words are
         known."""
-        known = self.features.intersection(hashed)
+        known = self.weights.keys() & hashed
         for window in windows(count):
             single, here = hashed[window], known
             if len(single) < count:
                 pairs, of_subject = hashed[count + window.start : count + window.stop - 1], hashed[2 * count - 1 :]
                 here = known.intersection([*single, *pairs, *of_subject])
-            if len(here) >= FEWEST_KNOWN * len(set(single)):
+            if len(here) >= FEWEST_KNOWN * len(single) or len(here) >= FEWEST_KNOWN * len(set(single)):
                 yield self.odds(here) + self.base, here
 
 
