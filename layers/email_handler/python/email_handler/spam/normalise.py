@@ -85,7 +85,8 @@ _SPACED_WORD = _Disguise(
     r"(?<![^\W\d_])[^\W\d_]([ \u00a0\u2000-\u200a\u202f.*_~|/-])[^\W\d_](?![^\W\d_])(?:\1[^\W\d_](?![^\W\d_])){2,30}+",
     lambda found: found[0][::2],
 )
-_CHANGED = pcre2.compile(rf"[^\x20-\x7e]|&|\A | \z|  |{_SPACED_WORD.pattern}|{_LEET_WORD.pattern}")
+_SPACED_OR_LEET = pcre2.compile(f"{_SPACED_WORD.pattern}|{_LEET_WORD.pattern}")
+_CHANGED = pcre2.compile(rf"[^\x20-\x7e]|&|\A | \z|  |{_SPACED_OR_LEET.pattern}")
 _GAP = regex(r"\s{3,}")
 
 
@@ -201,5 +202,6 @@ def _without_disguises(folded: str) -> str:
         text = _DRAWN_LETTER.remove_from(_TYPOGRAPHY.remove_from(text))
         if _OTHER_SCRIPT.search(text):
             text = _DISGUISED_WORD.remove_from(_MIXED_WORD.remove_from(text))
-    text = _SPACED_WORD.remove_from(_LEET_WORD.remove_from(text))
+    if _SPACED_OR_LEET.search(text):
+        text = _SPACED_WORD.remove_from(_LEET_WORD.remove_from(text))
     return folded if text == folded else fold(text)
