@@ -86,7 +86,7 @@ _SPACED_WORD = _Disguise(
     lambda found: found[0][::2],
 )
 _SPACED_OR_LEET = pcre2.compile(f"{_SPACED_WORD.pattern}|{_LEET_WORD.pattern}")
-_CHANGED = pcre2.compile(rf"[^\x20-\x7e]|&|\A | \z|  |{_SPACED_OR_LEET.pattern}")
+_CHANGED = pcre2.compile(rf"[^\x20-\x7e]|&|\A | \z|  |{_SPACED_WORD.pattern}|{_LEET_WORD.pattern}")
 _GAP = regex(r"\s{3,}")
 
 
