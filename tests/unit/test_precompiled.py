@@ -63,3 +63,11 @@ def test_without_a_file_everything_compiles_as_ever(path: Path) -> None:
     use(str(path))
 
     assert re.fullmatch("known", "known")
+
+
+@pytest.mark.parametrize("content", [b"", b"no marshal", marshal.dumps((ENGINE, {}))[:-3], marshal.dumps(7)])
+def test_with_a_file_that_cannot_be_read_everything_compiles_as_ever(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    use(str(path))
+
+    assert re.fullmatch("known", "known")

@@ -24,11 +24,12 @@ type Code = tuple[int, bytes, int, dict[str, int], tuple[str | None, ...]]
 
 
 def use(path: str = FILE) -> None:
-    """Let ``re`` take from the file at *path* what is in it. Without one, and for another engine, do nothing."""
+    """Let ``re`` take from the file at *path* what is in it. Without one, if it cannot be
+    read, and for another engine, do nothing."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123  (a millisecond of imports)
             engine, known = marshal.loads(file.read())  # noqa: S302  (it is ours, as the bytecode beside it)
-    except OSError:
+    except (OSError, EOFError, ValueError, TypeError):  # there is none, or another version of marshal wrote it
         return
     if engine == ENGINE:
         compiler.compile = _knowing(known, compiler.compile)
