@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = Logger(service="email-handler", location=None)
 """A line costs by its length: it says what happened in which invocation. Function and memory are those of the log group,
-and Lambda's own lines tell of cold starts."""
+and Lambda's own lines report cold starts."""
 
 TROUBLES = frozenset(
     {
