@@ -21,7 +21,6 @@ _BODY_END = 96 * 1024  # characters read from each end of a body for what its HT
 _MIDDLE = 64 * 1024  # characters from each end in which one more window is chosen
 _TAGS = 10_000  # read from each end of HTML; long newsletters have two thousand in all
 _ADDRESSES = 200  # web addresses read from the HTML's references, and as many from the text
-_FEW = 8  # words
 _QUOTED_LINE = regex(r"(?m)^>.*\n?")
 _REFERENCE = pcre2.compile(r"\b(?:src|action|background)\s*+=\s*+[\"']?+([^\"'\s>]++)", pcre2.IGNORECASE)
 _BARE_ADDRESS = pcre2.compile(r"\b(?:https?://|www\.)[^\s<>\"']++", pcre2.IGNORECASE)
@@ -85,13 +84,12 @@ class Content:
         text, plain = self.page.text, self.message.text
         if not text or text == plain:
             return ""
-        return "" if len(text) + len(plain) < _BODY_END and _same_words(text, plain) else text
+        return "" if len(text) + len(plain) < _BODY_END and text.split() == plain.split() else text
 
     @cached_property
     def destinations(self) -> tuple[tuple[str, str], ...]:
         """Return for each link to the web the host that its text shows, "" if none, and the host it leads to."""
-        links = [(link.text, host) for link in self.page.links if (host := _HOST.match(link.href))]
-        web = [("." in text and _SHOWN_HOST.match(text), host) for text, host in links]
+        web = [(_SHOWN_HOST.match(link.text), host) for link in self.page.links if (host := _HOST.match(link.href))]
         return tuple((shown.group(1).lower() if shown else "", host.group(1).lower()) for shown, host in web)
 
     @cached_property
@@ -157,16 +155,8 @@ class Content:
             case "attachment names":
                 texts = ["\n".join(attachment.name for attachment in message.attachments)]
             case _:
-                texts = ["\n".join(self._headers.get(field.removeprefix("header "), ()))]
+                texts = ["\n".join(message.header_all(field.removeprefix("header ")))]
         return tuple(text for text in texts if text)
-
-    @cached_property
-    def _headers(self) -> Mapping[str, Sequence[str]]:
-        """Return the values of the header's fields by lower-case name, topmost first."""
-        found: dict[str, list[str]] = {}
-        for header in self.message.headers:
-            found.setdefault(header.name.lower(), []).append(header.value)
-        return found
 
     def _middle(self, body: str) -> str:
         """Return one more window of a long body, between the two at its ends: the one that most rules may match.
@@ -191,15 +181,6 @@ def is_public(address: str, public_addresses: Sequence[EmailAddress]) -> bool:
 
 def _both_ends(text: str) -> str:
     return encodable(text if len(text) <= 2 * _BODY_END else f"{text[:_BODY_END]}\n{text[-_BODY_END:]}")
-
-
-def _same_words(one: str, other: str) -> bool:
-    """Return whether the texts differ in white space alone. Most that differ otherwise do so at an end."""
-    return (
-        one.split(None, _FEW)[:_FEW] == other.split(None, _FEW)[:_FEW]
-        and one.rsplit(None, _FEW)[-_FEW:] == other.rsplit(None, _FEW)[-_FEW:]
-        and one.split() == other.split()
-    )
 
 
 def _spelled(mailbox: Mailbox) -> str:

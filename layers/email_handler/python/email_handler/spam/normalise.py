@@ -146,13 +146,7 @@ def views_of(seen: Iterable[Seen]) -> Iterator[str]:
 
 def encodable(text: str) -> str:
     """Return *text* without lone surrogates, which PCRE2 does not accept."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    return text
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _windows(text: str) -> list[str]:
@@ -189,14 +183,9 @@ def _is_seen_as_it_is(text: str) -> bool:
     return len(text) <= WINDOW and text.isascii() and not _CHANGED.search(text)
 
 
-def _is_plain(folded: str) -> bool:
-    """Return whether *folded* has nothing but ASCII that is shown."""
-    return _BEYOND_ASCII.search(folded) is None
-
-
 def _without_disguises(folded: str) -> str:
     text = unescape(folded)
-    if not _is_plain(text):
+    if _BEYOND_ASCII.search(text):
         text = unicodedata.normalize("NFKD", text)[: 2 * WINDOW]  # one character can become eighteen
         text = unicodedata.normalize("NFC", _INVISIBLE.sub("", _REVERSED.remove_from(text)))
         text = _DRAWN_LETTER.remove_from(_TYPOGRAPHY.remove_from(text))

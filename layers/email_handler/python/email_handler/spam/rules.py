@@ -129,7 +129,7 @@ class RuleSet:
         if name not in self._sieves:
             from email_handler.spam.sieve import Sieve  # noqa: PLC0415  (RE2 is loaded when it pays)
 
-            self._sieves[name] = Sieve({rule.id: rule.source for rule in self.rules if rule.field == name})
+            self._sieves[name] = Sieve({id_: rule.source for id_, rule in self.by_field.get(name, {}).items()})
         return self._sieves[name]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pcre2
 
-from email_handler.mail.addresses import address_domain, aligned, organizational_domain
+from email_handler.mail.addresses import address_domain, aligned
 from email_handler.spam.content import Content, is_public
 
 _ALMOST_NO_TEXT = 200  # characters: two lines
@@ -72,10 +72,10 @@ def _links_lead_away(content: Content) -> bool:
     message = content.message
     if all(shown for shown, _ in content.destinations):
         return False
+    hosts = {host for _, host in content.destinations}
     known = {address_domain(mailbox.address) for mailbox in (*message.from_, *message.to, *message.cc)}
     known |= {address_domain(address) for address in content.public_addresses}
-    led_to = {organizational_domain(host) for _, host in content.destinations}
-    return led_to.isdisjoint(map(organizational_domain, known - {""}))
+    return not any(aligned(host, domain) for host in hosts for domain in known)
 
 
 def _not_verified(content: Content) -> bool:

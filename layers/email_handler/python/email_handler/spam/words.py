@@ -46,8 +46,6 @@ def words(text: str) -> list[str]:
     # Bytes are translated at once, a text character by character.
     plain = lower.encode("utf-8", "surrogatepass").translate(_SEPARATED).decode("utf-8", "surrogatepass")
     plain = f"{plain} ".replace(". ", " ").replace(": ", " ").replace("-", "").replace("'", "")
-    if text.isascii():
-        return [word for word in filter(str.isalpha, plain.split()) if 1 < len(word) <= _LONGEST]
     return [
         word
         for word in plain.split()
